@@ -1,0 +1,109 @@
+package tenancy
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// A Workspace is one customer: a Coolify project, and later a Gitea
+// organisation, that its keys and members may reach.
+type Workspace struct {
+	ID             string // opaque; a UUID in rows of ours
+	Slug           string // unique, never used again; see [CheckSlug]
+	Name           string // for people
+	OwnerUserID    string // the platform's id of the owner; may be empty
+	CoolifyProject string // uuid of its Coolify project; empty until it has one
+	Placement      Placement
+	Status         ProvisionStatus
+	ProvisionError string // which part failed and what to do; empty when ready
+	SuspendedAt    *time.Time
+	DeletedAt      *time.Time // set once; the row stays, so that the slug is never used again
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// ProvisionStatus says how far a workspace's parts exist.
+type ProvisionStatus string
+
+// The states of provisioning.
+const (
+	Pending ProvisionStatus = "pending"
+	Partial ProvisionStatus = "partial"
+	Ready   ProvisionStatus = "ready"
+	Failed  ProvisionStatus = "error"
+)
+
+// Placement says where a workspace's apps run and how far the host separates
+// them from other workspaces. It belongs to the workspace and is never read
+// from a tool's arguments.
+type Placement struct {
+	Server      string // Coolify server uuid; empty = not chosen yet
+	Destination string // Coolify destination (Docker network) uuid; may be empty
+	Trust       Trust
+}
+
+// Trust says what the host of a workspace may be asked to run. The zero Trust
+// is treated as [Shared].
+type Trust string
+
+// The degrees of trust. On a shared host one Docker daemon serves several
+// workspaces, so whatever would give a tenant the host is refused. A dedicated
+// host has no other tenant. Trusted means that the operator vouches for the
+// people of this workspace on a shared host.
+const (
+	Shared    Trust = "shared"
+	Dedicated Trust = "dedicated"
+	Trusted   Trust = "trusted"
+)
+
+// ParseTrust accepts exactly the three names.
+func ParseTrust(s string) (Trust, error) {
+	switch t := Trust(s); t {
+	case Shared, Dedicated, Trusted:
+		return t, nil
+	}
+	return "", fmt.Errorf("trust %q is none of shared, dedicated, trusted", s)
+}
+
+// MaxSlug is the length of the longest slug. With the prefix "vibn-bot-" it
+// still fits Gitea's 40 characters for a user name.
+const MaxSlug = 31
+
+var slugPattern = regexp.MustCompile(`^[a-z](?:[a-z0-9]|-[a-z0-9])*$`)
+
+// CheckSlug reports why s cannot be a workspace's slug: 1 to 31 lower-case
+// letters, digits and single inner hyphens, beginning with a letter, and not
+// "bot" or "bot-…", whose Gitea names would be those of another's bot.
+func CheckSlug(s string) error {
+	switch {
+	case len(s) > MaxSlug:
+		return fmt.Errorf("a slug has at most %d characters", MaxSlug)
+	case !slugPattern.MatchString(s):
+		return fmt.Errorf("a slug has lower-case letters, digits and single hyphens between them, and begins with a letter")
+	case s == "bot" || strings.HasPrefix(s, "bot-"):
+		return fmt.Errorf(`a slug is not "bot" and does not begin with "bot-"`)
+	}
+	return nil
+}
+
+// A Role is what a member is in a workspace.
+type Role string
+
+// The roles, by falling rights; see [Role.Rights].
+const (
+	RoleOwner  Role = "owner"
+	RoleAdmin  Role = "admin"
+	RoleMember Role = "member"
+)
+
+// A Member is a person in a workspace.
+type Member struct {
+	WorkspaceID string
+	UserID      string // the platform's id
+	Role        Role
+	Email       string // for display; never a join key; may be empty
+	DisplayName string // may be empty
+	CreatedAt   time.Time
+}
