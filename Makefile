@@ -1,0 +1,57 @@
+# Packages that the lint targets look at, and how long each fuzz target runs.
+PKGS = ./...
+FUZZTIME = 10s
+
+# The tools have go.mod files of their own, so that what they need never moves
+# what the program needs.
+GOFUMPT = go tool -modfile=tools/check.mod gofumpt
+STATICCHECK = go tool -modfile=tools/check.mod staticcheck
+GOLANGCI = go tool -modfile=tools/golangci.mod golangci-lint
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: toolchain ## Run the program against simulated servers, with nothing to set up
+	go run ./cmd/vibn-mcp demo
+
+build: toolchain ## Build the static binary bin/vibn-mcp
+	CGO_ENABLED=0 go build -trimpath -o bin/vibn-mcp ./cmd/vibn-mcp
+
+test: toolchain ## Run every test with the race detector; installs what they need and is missing
+	@scripts/install-test-tools.sh
+	go test -race -count=1 -timeout=15m ./...
+
+lint: fmt-check vet staticcheck golangci ## Run every linter; PKGS=./tenancy/... for some packages
+
+fmt: toolchain ## Format the code
+	$(GOLANGCI) fmt
+
+fuzz: toolchain ## Run every fuzz target for FUZZTIME (10s) each
+	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+check: toolchain ## Run all of the above but demo: what CI runs
+	@scripts/check.sh
+
+clean: ## Remove what was built
+	rm -rf bin
+
+fmt-check: toolchain
+	@set -e; files=$$($(GOFUMPT) -l .); \
+	test -z "$$files" || { echo "error: not formatted:"; echo "$$files"; echo "hint: make fmt"; exit 1; } >&2
+
+vet: toolchain
+	go vet $(PKGS)
+
+staticcheck: toolchain
+	$(STATICCHECK) $(PKGS)
+
+golangci: toolchain
+	$(GOLANGCI) config verify
+	$(GOLANGCI) run $(PKGS)
+
+# Says in plain words what an old or missing Go would say in a hundred lines.
+toolchain:
+	@command -v go >/dev/null || { echo "error: Go is not installed"; echo "hint: Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
+	@go list -m >/dev/null || { echo "hint: this needs Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
+
+.PHONY: help demo build test lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+var demoCommand = command{
+	name: "demo", about: "try everything here and now: a simulated Coolify, two workspaces, nothing to set up",
+	flags: func(fs *pflag.FlagSet) {
+		fs.Bool("json", false, "print one line of JSON instead of words")
+	},
+	run: demo,
+}
+
+// demoBuild is how long a build is queued in the demo, and then runs.
+const demoBuild = 3 * time.Second
+
+// A demoWorkspace is what the demo prints of a workspace.
+type demoWorkspace struct {
+	Slug string    `json:"slug"`
+	Key  string    `json:"key"`
+	Apps []demoApp `json:"apps"`
+}
+
+type demoApp struct {
+	UUID string `json:"uuid"`
+	Name string `json:"name"`
+}
+
+// demo serves the real program in front of a simulated Coolify, on a database
+// that is thrown away. It reads no configuration but where to listen.
+func demo(ctx context.Context, p *program) error {
+	dir, err := os.MkdirTemp("", "vibn-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	sim := coolifytest.New(coolifytest.Config{BuildTime: demoBuild})
+	stopSim, coolifyURL, err := serveSimulator(ctx, sim)
+	if err != nil {
+		return err
+	}
+	defer stopSim()
+	p.cfg = config{
+		dataDir: dir, listen: p.cfg.listen, secretsKey: secret.NewText("the demo keeps nothing"), coolifyURL: coolifyURL,
+		coolifyToken: secret.NewText(sim.Token("read", "write", "deploy")), sensitiveToken: secret.NewText(sim.Token("read", "read:sensitive")),
+	}
+	h, err := p.house(ctx, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	workspaces, err := furnish(ctx, sim, tenancy.NewOperator(h.db))
+	if err != nil {
+		return err
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.cfg.listen)
+	if err != nil {
+		return hinted{err, "another address: vibn-mcp demo --listen 127.0.0.1:0"}
+	}
+	public := &url.URL{Scheme: "http", Host: ln.Addr().String()}
+	if err := p.announce(public, workspaces); err != nil {
+		return err
+	}
+	return h.serve(ctx, ln, public, nil)
+}
+
+// serveSimulator serves the simulated Coolify on a port of this machine.
+func serveSimulator(ctx context.Context, sim *coolifytest.Server) (stop func(), root *url.URL, err error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, err
+	}
+	srv := &http.Server{Handler: http.StripPrefix("/coolify", sim), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = srv.Serve(ln) }() // ends when stop closes it
+	return func() { _ = srv.Close() }, &url.URL{Scheme: "http", Host: ln.Addr().String(), Path: "/coolify"}, nil
+}
+
+// furnish makes two workspaces with two apps each.
+func furnish(ctx context.Context, sim *coolifytest.Server, op *tenancy.Operator) ([]demoWorkspace, error) {
+	rights, err := tenancy.PresetRights("builder")
+	if err != nil {
+		return nil, err
+	}
+	var all []demoWorkspace
+	for _, slug := range []string{"alpha", "beta"} {
+		project := sim.AddProject("vibn-ws-" + slug)
+		w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: slug, CoolifyProject: project.UUID})
+		if err != nil {
+			return nil, err
+		}
+		_, key, err := op.CreateKey(ctx, w, "demo", rights, 24*time.Hour)
+		if err != nil {
+			return nil, err
+		}
+		d := demoWorkspace{Slug: slug, Key: key.Reveal()}
+		for _, name := range []string{"web", "api"} {
+			app := sim.AddApp(project.Environments[0].UUID, coolifytest.App{
+				Name: name, FQDN: fmt.Sprintf("https://%s.%s.example.com", name, slug), Status: "running:healthy",
+				GitRepository: fmt.Sprintf("git@git.example.com:vibn-%s/%s.git", slug, name), GitBranch: "main",
+				Logs: "listening on :3000\nGET / 200 3ms\n",
+			})
+			sim.AddEnv(app.UUID, coolifytest.Env{Key: "LOG_LEVEL", Value: "information", Runtime: true, Literal: true})
+			d.Apps = append(d.Apps, demoApp{app.UUID, app.Name})
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// announce says how to use the demo: in words, or as one line for programs.
+func (p *program) announce(public *url.URL, workspaces []demoWorkspace) error {
+	mcpURL := public.JoinPath("mcp").String()
+	if asJSON, _ := p.flags.GetBool("json"); asJSON { // the command itself defines the flag
+		return json.NewEncoder(p.stdout).Encode(map[string]any{"url": public.String(), "mcp_url": mcpURL, "workspaces": workspaces})
+	}
+	first := workspaces[0]
+	return p.printf(demoText, mcpURL, first.Slug, first.Key, workspaces[1].Slug, workspaces[1].Key,
+		mcpURL, first.Key, first.Key, public, first.Slug, mcpURL)
+}
+
+const demoText = `vibn-mcp is serving %s before a simulated Coolify. Stop it with Ctrl-C.
+
+workspace %s   key %s
+workspace %s    key %s
+
+For Cursor, put this into .cursor/mcp.json:
+
+{
+  "mcpServers": {
+    "vibn": {
+      "url": "%s",
+      "headers": { "Authorization": "Bearer %s" }
+    }
+  }
+}
+
+Or paste these lines into a shell:
+
+export VIBN_API_KEY=%s
+vibn() { printf 'header = "Authorization: Bearer %%s"' "$VIBN_API_KEY" | curl -fsS -K - -H 'Content-Type: application/json' "$@"; echo; }
+W=%s/api/workspaces/%s
+vibn $W/apps                                                       # list the apps
+vibn $W/apps/web/deploy -d '{"wait_seconds": 30}'                  # deploy, and wait
+vibn $W/apps/web/logs                                              # what the app prints
+vibn $W/activity                                                   # what was done, by whom
+vibn %s -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'    # the same over MCP
+`

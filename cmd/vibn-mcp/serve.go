@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/sidecar"
+	"github.com/vibnai/vibn-mcp/store"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+var serverNeeds = []string{"VIBN_SECRETS_KEY", "COOLIFY_URL", "COOLIFY_API_TOKEN"}
+
+var serveCommand = command{
+	name: "serve", about: "serve MCP and REST over HTTP", needs: serverNeeds,
+	run: func(ctx context.Context, p *program) error {
+		log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+		h, err := p.house(ctx, log)
+		if err != nil {
+			return err
+		}
+		defer h.close()
+		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.cfg.listen)
+		if err != nil {
+			return hinted{err, "is another program there? VIBN_LISTEN names another address"}
+		}
+		log.InfoContext(ctx, "serving", "listen", ln.Addr().String(), "public_url", p.cfg.publicURL.String(), "database", h.db.Dialect(), "version", version())
+		return h.serve(ctx, ln, p.cfg.publicURL, p.cfg.allowedHosts)
+	},
+}
+
+var stdioCommand = command{
+	name: "stdio", about: "serve MCP to one client over standard input and output", needs: append([]string{"VIBN_API_KEY"}, serverNeeds...),
+	run: func(ctx context.Context, p *program) error {
+		log := slog.New(slog.NewTextHandler(p.stderr, nil))
+		h, err := p.house(ctx, log)
+		if err != nil {
+			return err
+		}
+		defer h.close()
+		if _, err := h.guard.OpenKey(ctx, p.cfg.apiKey.Reveal()); err != nil {
+			return err
+		}
+		log.InfoContext(ctx, "serving in this process over stdio", "database", h.db.Dialect())
+		return mcp.ServeStdio(ctx, h.registry, h.guard, p.cfg.apiKey, version(), log, p.stdin, p.stdout)
+	},
+}
+
+var migrateCommand = command{
+	name: "migrate", about: "bring the database up to date",
+	run: func(ctx context.Context, p *program) error {
+		db, err := store.Open(ctx, store.Config{URL: p.cfg.databaseURL, Dir: p.cfg.dataDir})
+		if err != nil {
+			return databaseError(err)
+		}
+		defer closeStore(db)
+		n, err := db.Migrate(ctx)
+		if err != nil {
+			return err
+		}
+		p.sayf("%s is up to date; %d migrations applied\n", db.Dialect(), n)
+		return nil
+	},
+}
+
+// A house is the program put together.
+type house struct {
+	db       *store.DB
+	guard    *tenancy.Guard
+	registry *mcp.Registry
+	log      *slog.Logger
+}
+
+// house opens the database, migrates it and puts the program together.
+func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
+	db, err := p.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	guard, err := p.cfg.guard(db, log)
+	if err != nil {
+		closeStore(db)
+		return nil, err
+	}
+	h := &house{db: db, guard: guard, registry: mcp.New(log), log: log}
+	h.greetCoolify(ctx)
+	return h, nil
+}
+
+func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, error) {
+	box, err := secret.NewBox(c.secretsKey, c.oldSecretsKeys...)
+	if err != nil {
+		return nil, err
+	}
+	ordinary, err := coolify.New(coolify.Config{URL: c.coolifyURL, Token: c.coolifyToken, UserAgent: "vibn-mcp/" + version()})
+	if err != nil {
+		return nil, err
+	}
+	cfg := tenancy.Config{
+		Store: db, Coolify: ordinary, Box: box, Log: log,
+		Known: append([]secret.Text{c.coolifyToken, c.sensitiveToken, c.secretsKey, c.databaseURL, c.apiKey}, c.oldSecretsKeys...),
+	}
+	if !c.sensitiveToken.IsZero() {
+		if cfg.Sensitive, err = coolify.NewSensitive(coolify.Config{URL: c.coolifyURL, Token: c.sensitiveToken, UserAgent: "vibn-mcp/" + version()}); err != nil {
+			return nil, err
+		}
+	}
+	return tenancy.NewGuard(cfg)
+}
+
+// greetCoolify says in the log whether Coolify can be reached. The server starts
+// all the same: it may come up later.
+func (h *house) greetCoolify(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	v, err := h.guard.CoolifyVersion(ctx)
+	if err != nil {
+		h.log.WarnContext(ctx, "coolify does not answer; is COOLIFY_URL right, and COOLIFY_API_TOKEN allowed to read?", "err", err)
+		return
+	}
+	h.log.InfoContext(ctx, "coolify answers", "coolify_version", v)
+}
+
+func (h *house) close() { closeStore(h.db) }
+
+func closeStore(db *store.DB) { _ = db.Close() } // the process ends next
+
+// openStore opens the database and brings it up to date.
+func (p *program) openStore(ctx context.Context) (*store.DB, error) {
+	db, err := store.Open(ctx, store.Config{URL: p.cfg.databaseURL, Dir: p.cfg.dataDir})
+	if err != nil {
+		return nil, databaseError(err)
+	}
+	if _, err := db.Migrate(ctx); err != nil {
+		closeStore(db)
+		return nil, err
+	}
+	return db, nil
+}
+
+func databaseError(err error) error {
+	if errors.Is(err, store.ErrLocked) {
+		return hinted{err, "SQLite serves one process at a time: stop the other one, or set DATABASE_URL to a PostgreSQL"}
+	}
+	return hinted{err, "check DATABASE_URL, or VIBN_DATA_DIR for SQLite"}
+}
+
+// stopTime is how long what is in flight may take after a stop was asked for.
+const stopTime = 25 * time.Second
+
+// serve serves HTTP until ctx is done, then lets what is in flight end.
+func (h *house) serve(ctx context.Context, ln net.Listener, public *url.URL, hosts []string) error {
+	srv := &http.Server{
+		Handler: sidecar.Handler(sidecar.Config{
+			Guard: h.guard, Registry: h.registry, PublicURL: public, AllowedHosts: hosts, Ready: h.ready, Version: version(), Log: h.log,
+		}),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 2 * time.Minute, // longer than any call
+		IdleTimeout:  2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	h.log.Info("stopping")
+	h.guard.Stop()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		return fmt.Errorf("stop: %w", err)
+	}
+	return nil
+}
+
+// ready reports why the server cannot serve: its database is away or behind.
+func (h *house) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	behind, err := h.db.Behind(ctx)
+	if err != nil {
+		return err
+	}
+	if behind {
+		return errors.New("the database's schema is behind this program's")
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package vibn_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/vibnai/vibn-mcp/"
+
+// mayImport lists, for each package of this module, the others that it may
+// import outside its tests. It is the picture in ARCHITECTURE.md as a table:
+// the packages that face an agent reach Coolify, Gitea and the database only
+// through tenancy, where ownership is proved.
+var mayImport = map[string]string{
+	"cmd/vibn-mcp":        "coolify coolify/coolifytest db/migrations gitea mcp secret sidecar store tenancy untrusted",
+	"mcp":                 "secret tenancy untrusted",
+	"sidecar":             "mcp secret tenancy untrusted",
+	"tenancy":             "coolify gitea secret untrusted",
+	"tenancy/tenancytest": "coolify coolify/coolifytest secret store store/storetest tenancy",
+	"store":               "db/migrations secret tenancy",
+	"store/storetest":     "secret store",
+	"coolify":             "secret",
+	"coolify/coolifytest": "",
+	"untrusted":           "secret",
+	"secret":              "",
+	"db/migrations":       "",
+}
+
+// homes lists, for code of others, the only packages that may import it (or
+// what lies below it) outside their tests.
+var homes = map[string]string{
+	"github.com/modelcontextprotocol/go-sdk": "mcp",
+	"github.com/jackc/pgx":                   "store store/storetest",
+	"github.com/pressly/goose":               "store store/storetest",
+	"modernc.org/sqlite":                     "store store/storetest",
+	"testing":                                "store/storetest tenancy/tenancytest",
+}
+
+func TestImportsOfOurs(t *testing.T) {
+	imports := listImports(t)
+	for pkg, list := range imports {
+		may, ok := mayImport[pkg]
+		if !ok {
+			t.Errorf("package %s has no line in mayImport", pkg)
+			continue
+		}
+		for _, path := range list {
+			name, ours := strings.CutPrefix(path, module)
+			if ours && !contains(may, name) {
+				t.Errorf("%s imports %s; of this module it may import only: %s", pkg, name, may)
+			}
+		}
+	}
+	for pkg := range mayImport {
+		if _, ok := imports[pkg]; !ok {
+			t.Errorf("mayImport has a line for %s, which does not exist", pkg)
+		}
+	}
+}
+
+func TestImportsOfOthers(t *testing.T) {
+	imports := listImports(t)
+	for root, home := range homes {
+		used := false
+		for pkg, list := range imports {
+			if !slices.ContainsFunc(list, func(path string) bool { return within(path, root) }) {
+				continue
+			}
+			used = true
+			if !contains(home, pkg) {
+				t.Errorf("%s imports %s; only these may: %s", pkg, root, home)
+			}
+		}
+		if !used {
+			t.Errorf("homes has a line for %s, which no package imports", root)
+		}
+	}
+}
+
+// listImports returns what each package of this module imports outside its
+// tests. Packages of this module go by their path below it.
+func listImports(t *testing.T) map[string][]string {
+	t.Helper()
+	const format = `{{if .GoFiles}}{{.ImportPath}}{{range .Imports}} {{.}}{{end}}{{end}}`
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", format, "./...")
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	imports := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) > 0 {
+			imports[strings.TrimPrefix(f[0], module)] = f[1:]
+		}
+	}
+	return imports
+}
+
+// contains reports whether name is among the space-separated names.
+func contains(names, name string) bool {
+	return slices.Contains(strings.Fields(names), name)
+}
+
+// within reports whether the package path is root or lies below it.
+func within(path, root string) bool {
+	return path == root || strings.HasPrefix(path, root+"/")
+}

@@ -1,0 +1,88 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+func addActivity(r *Registry) {
+	Add(r, Tool{
+		Name: "activity.list", Route: "GET /activity", Needs: tenancy.Read, Title: "List activity",
+		Description: "What was changed in this workspace, by whom, and how it ended; newest first.",
+	}, listActivity)
+}
+
+type activityIn struct {
+	Cursor string `json:"cursor,omitempty" jsonschema:"next_cursor of the last answer" max:"1000"`
+	Limit  int    `json:"limit,omitempty" jsonschema:"most entries to return" min:"1" max:"50" default:"20"`
+	Tool   string `json:"tool,omitempty" jsonschema:"only this tool, as apps.deploy" max:"64"`
+	Target string `json:"target,omitempty" jsonschema:"only this app or deployment (uuid)" max:"255"`
+}
+
+type activityEntry struct {
+	At            string          `json:"at"` // RFC 3339, UTC
+	Principal     string          `json:"principal"`
+	Client        string          `json:"client,omitempty"` // what the client calls itself
+	Tool          string          `json:"tool"`
+	Target        string          `json:"target,omitempty"`
+	Args          json.RawMessage `json:"args,omitempty"`
+	Outcome       string          `json:"outcome"` // started, ok or an error's code
+	DurationMS    int64           `json:"duration_ms"`
+	UpstreamCalls int             `json:"upstream_calls"`
+}
+
+type activityOut struct {
+	Entries   []activityEntry `json:"entries"`
+	Truncated bool            `json:"truncated"`
+	Cursor    string          `json:"next_cursor,omitempty"`
+}
+
+// after is what a cursor into the audit trail holds: the last entry shown.
+type after struct {
+	At time.Time `json:"t"`
+	ID string    `json:"i"`
+}
+
+func listActivity(ctx context.Context, s *tenancy.Scope, in activityIn) (activityOut, error) {
+	// The trail keeps canonical names; the caller may know the one on the wire.
+	q := tenancy.AuditQuery{Tool: strings.ReplaceAll(in.Tool, "_", "."), Target: in.Target, Limit: in.Limit + 1}
+	if in.Cursor != "" {
+		var a after
+		if err := s.OpenCursor("activity.list", in.Cursor, &a); err != nil {
+			return activityOut{}, err
+		}
+		q.BeforeAt, q.BeforeID = a.At, a.ID
+	}
+	entries, err := s.Activity(ctx, q)
+	if err != nil {
+		return activityOut{}, err
+	}
+	out := activityOut{Entries: []activityEntry{}, Truncated: len(entries) > in.Limit}
+	for _, e := range entries[:min(len(entries), in.Limit)] {
+		out.Entries = append(out.Entries, showEntry(e))
+	}
+	if out.Truncated {
+		last := entries[in.Limit-1]
+		out.Cursor, err = s.SealCursor("activity.list", after{last.At, last.ID})
+	}
+	return out, err
+}
+
+func showEntry(e tenancy.AuditEntry) activityEntry {
+	shown := activityEntry{
+		At: e.At.UTC().Format(time.RFC3339), Principal: e.Principal, Client: text(e.Client), Tool: e.Tool, Target: text(e.Target),
+		Outcome: e.Outcome, DurationMS: e.Duration.Milliseconds(), UpstreamCalls: e.UpstreamCalls,
+	}
+	if json.Valid([]byte(e.Args)) && len(e.Args) <= maxShownArgs {
+		shown.Args = json.RawMessage(e.Args)
+	}
+	return shown
+}
+
+// maxShownArgs bounds the arguments of one entry, so that a page of entries
+// stays within an answer.
+const maxShownArgs = 600

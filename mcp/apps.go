@@ -1,0 +1,209 @@
+package mcp
+
+import (
+	"context"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+func addApps(r *Registry) {
+	Add(r, Tool{
+		Name: "apps.list", Route: "GET /apps", Needs: tenancy.Read, Title: "List apps",
+		Description: "The workspace's apps with status, domains, repository and branch.",
+	}, listApps)
+	Add(r, Tool{
+		Name: "apps.get", Route: "GET /apps/{app}", Needs: tenancy.Read, Title: "Show an app", Target: "app",
+		Description: "One app as it is now.",
+	}, getApp)
+	Add(r, Tool{
+		Name: "apps.deploy", Route: "POST /apps/{app}/deploy", Needs: tenancy.Deploy, Title: "Deploy an app",
+		Target: "app", Keep: []string{"force", "wait_seconds"},
+		Description: "Build and start the app's newest commit. Pushing the commit comes first. With wait_seconds it waits and says how it ended; " +
+			"without, confirmed is false and deployments_wait tells.",
+	}, deployApp)
+	Add(r, Tool{
+		Name: "apps.control", Route: "POST /apps/{app}/control", Needs: tenancy.Deploy, Title: "Start, stop or restart an app",
+		Destructive: true, Target: "app", Keep: []string{"action"},
+		Description: "Start (deploys), stop, or restart an app's containers. Restart is quicker than deploy and takes up no new commit.",
+	}, controlApp)
+	Add(r, Tool{
+		Name: "apps.deployments", Route: "GET /apps/{app}/deployments", Needs: tenancy.Read, Title: "List an app's deployments", Target: "app",
+		Description: "An app's deployments, newest first, with status and commit.",
+	}, listDeployments)
+	Add(r, Tool{
+		Name: "apps.logs", Route: "GET /apps/{app}/logs", Needs: tenancy.Read, Title: "Read an app's log", Target: "app",
+		Description: "What the running app printed last. For a failed build use deployments_logs.",
+	}, appLogs)
+}
+
+type listAppsIn struct {
+	Environment string `json:"environment,omitempty" jsonschema:"only apps in this environment (name or uuid)" max:"255"`
+	Cursor      string `json:"cursor,omitempty" jsonschema:"next_cursor of the last answer" max:"1000"`
+	Limit       int    `json:"limit,omitempty" jsonschema:"most apps to return" min:"1" max:"50" default:"25"`
+}
+
+type appsOut struct {
+	Apps      []tenancy.AppInfo `json:"apps"`
+	Truncated bool              `json:"truncated"`
+	Cursor    string            `json:"next_cursor,omitempty"`
+}
+
+func listApps(ctx context.Context, s *tenancy.Scope, in listAppsIn) (appsOut, error) {
+	apps, err := s.Apps(ctx, in.Environment)
+	if err != nil {
+		return appsOut{}, err
+	}
+	page, next, err := pageOf(s, "apps.list", in.Cursor, in.Limit, apps)
+	return appsOut{page, next != "", next}, err
+}
+
+type appIn struct {
+	App string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+}
+
+func getApp(ctx context.Context, s *tenancy.Scope, in appIn) (tenancy.AppInfo, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return tenancy.AppInfo{}, err
+	}
+	return app.Info(), nil
+}
+
+type deployIn struct {
+	App   string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Force bool   `json:"force,omitempty" jsonschema:"build without the cache" default:"false"`
+	Wait  int    `json:"wait_seconds,omitempty" jsonschema:"wait so long for the end" min:"0" max:"45" default:"0"`
+}
+
+type deployOut struct {
+	Deployment string                  `json:"deployment,omitempty"` // uuid
+	Confirmed  bool                    `json:"confirmed"`            // a look at it has shown that it exists
+	Already    bool                    `json:"already_queued"`       // this commit was queued or running before
+	State      *tenancy.DeploymentInfo `json:"state,omitempty"`
+	Next       []string                `json:"next"`
+}
+
+func deployApp(ctx context.Context, s *tenancy.Scope, in deployIn) (deployOut, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return deployOut{}, err
+	}
+	started, err := app.Deploy(ctx, in.Force)
+	if err != nil {
+		return deployOut{}, err
+	}
+	return follow(ctx, s, started, in.Wait)
+}
+
+// follow waits for a deployment that was just queued, if the caller wants to.
+func follow(ctx context.Context, s *tenancy.Scope, started tenancy.Started, wait int) (deployOut, error) {
+	out := deployOut{Deployment: started.Deployment, Already: started.Already, Next: []string{"deployments_wait tells how it ends"}}
+	if started.Deployment == "" {
+		out.Next = []string{"apps_deployments shows what is queued"}
+		return out, nil
+	}
+	if wait == 0 {
+		return out, nil
+	}
+	state, err := s.Wait(ctx, started.Deployment, time.Duration(wait)*time.Second)
+	if tenancy.IsNotFound(err) {
+		return deployOut{}, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "Coolify named a deployment that does not exist: its queue is full, so nothing was queued",
+			Hint: "wait for running deployments to end, then deploy again", Retryable: true, RetryAfter: time.Minute, Err: err,
+		}
+	}
+	if err != nil {
+		return deployOut{}, err
+	}
+	out.Confirmed, out.State, out.Next = true, &state, nextAfter(state)
+	return out, nil
+}
+
+type controlIn struct {
+	App    string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Action string `json:"action" jsonschema:"what to do" enum:"start,stop,restart" required:"true"`
+}
+
+func controlApp(ctx context.Context, s *tenancy.Scope, in controlIn) (deployOut, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return deployOut{}, err
+	}
+	var started tenancy.Started
+	switch in.Action {
+	case "start":
+		started, err = app.Deploy(ctx, false)
+	case "restart":
+		started, err = app.Restart(ctx)
+	default:
+		if err := app.Stop(ctx); err != nil {
+			return deployOut{}, err
+		}
+		return deployOut{Next: []string{"apps_get shows the status; stopping takes some seconds"}}, nil
+	}
+	if err != nil {
+		return deployOut{}, err
+	}
+	return follow(ctx, s, started, 0)
+}
+
+type deploymentsIn struct {
+	App    string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Cursor string `json:"cursor,omitempty" jsonschema:"next_cursor of the last answer" max:"1000"`
+	Limit  int    `json:"limit,omitempty" jsonschema:"most deployments to return" min:"1" max:"50" default:"10"`
+}
+
+type deploymentsOut struct {
+	Deployments []tenancy.DeploymentInfo `json:"deployments"`
+	Count       int                      `json:"count"` // in all
+	Truncated   bool                     `json:"truncated"`
+	Cursor      string                   `json:"next_cursor,omitempty"`
+}
+
+func listDeployments(ctx context.Context, s *tenancy.Scope, in deploymentsIn) (deploymentsOut, error) {
+	skip, err := openIndex(s, "apps.deployments", in.Cursor)
+	if err != nil {
+		return deploymentsOut{}, err
+	}
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return deploymentsOut{}, err
+	}
+	list, count, err := app.Deployments(ctx, skip, in.Limit)
+	if err != nil {
+		return deploymentsOut{}, err
+	}
+	out := deploymentsOut{Deployments: list, Count: count, Truncated: skip+len(list) < count && len(list) > 0}
+	if out.Truncated {
+		out.Cursor, err = s.SealCursor("apps.deployments", from{skip + len(list)})
+	}
+	return out, err
+}
+
+type appLogsIn struct {
+	App      string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Lines    int    `json:"lines,omitempty" jsonschema:"most lines to return" min:"1" max:"500" default:"100"`
+	Contains string `json:"contains,omitempty" jsonschema:"only lines that contain this text, of the newest 2000" max:"200"`
+}
+
+type logsOut struct {
+	Lines     int    `json:"lines"` // how many
+	Log       string `json:"log"`   // between two markers: data, not instructions
+	Truncated bool   `json:"truncated"`
+	Cursor    string `json:"next_cursor,omitempty"` // for the lines before
+	Note      string `json:"note,omitempty"`
+}
+
+func appLogs(ctx context.Context, s *tenancy.Scope, in appLogsIn) (logsOut, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return logsOut{}, err
+	}
+	logs, err := app.Logs(ctx, in.Lines, in.Contains)
+	if err != nil {
+		return logsOut{}, err
+	}
+	return logsOut{Lines: len(logs.Lines), Log: untrusted.Block(logs.Lines), Truncated: logs.Earlier > 0, Note: logs.Note}, nil
+}

@@ -1,0 +1,127 @@
+package mcp
+
+import (
+	"context"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+func addDeployments(r *Registry) {
+	Add(r, Tool{
+		Name: "deployments.get", Route: "GET /deployments/{deployment}", Needs: tenancy.Read, Title: "Show a deployment", Target: "deployment",
+		Description: "One deployment as it is now.",
+	}, getDeployment)
+	Add(r, Tool{
+		Name: "deployments.wait", Route: "GET /deployments/{deployment}/wait", Needs: tenancy.Read, Title: "Wait for a deployment", Target: "deployment",
+		Description: "Wait until a deployment has ended, or the time is over: then done is false and you may call again.",
+	}, waitDeployment)
+	Add(r, Tool{
+		Name: "deployments.logs", Route: "GET /deployments/{deployment}/logs", Needs: tenancy.Read, Title: "Read a build log", Target: "deployment",
+		Description: "The build log of a deployment, its last lines first to come; next_cursor leads to the lines before. Secrets are removed.",
+	}, deploymentLogs)
+	Add(r, Tool{
+		Name: "deployments.cancel", Route: "POST /deployments/{deployment}/cancel", Needs: tenancy.Deploy, Title: "Cancel a deployment",
+		Destructive: true, Target: "deployment",
+		Description: "Stop a deployment that is queued or running. The app keeps running as it was.",
+	}, cancelDeployment)
+}
+
+type deploymentIn struct {
+	Deployment string `json:"deployment" jsonschema:"uuid of the deployment" required:"true" min:"1" max:"64"`
+}
+
+type deploymentOut struct {
+	tenancy.DeploymentInfo
+	Next []string `json:"next"`
+}
+
+func getDeployment(ctx context.Context, s *tenancy.Scope, in deploymentIn) (deploymentOut, error) {
+	d, err := s.Deployment(ctx, in.Deployment)
+	if err != nil {
+		return deploymentOut{}, err
+	}
+	info := d.Info()
+	return deploymentOut{info, nextAfter(info)}, nil
+}
+
+type waitIn struct {
+	Deployment string `json:"deployment" jsonschema:"uuid of the deployment" required:"true" min:"1" max:"64"`
+	Wait       int    `json:"wait_seconds,omitempty" jsonschema:"longest wait" min:"1" max:"45" default:"45"`
+}
+
+func waitDeployment(ctx context.Context, s *tenancy.Scope, in waitIn) (deploymentOut, error) {
+	info, err := s.Wait(ctx, in.Deployment, time.Duration(in.Wait)*time.Second)
+	if err != nil {
+		return deploymentOut{}, err
+	}
+	return deploymentOut{info, nextAfter(info)}, nil
+}
+
+// nextAfter says what to call next, by how a deployment stands.
+func nextAfter(d tenancy.DeploymentInfo) []string {
+	switch {
+	case !d.Done:
+		return []string{"deployments_wait waits on"}
+	case d.Status == "failed":
+		return []string{"deployments_logs shows why it failed"}
+	case d.Status == "finished":
+		return []string{"apps_get shows status and domains", "apps_logs shows what the app prints"}
+	}
+	return []string{}
+}
+
+type deploymentLogsIn struct {
+	Deployment string `json:"deployment" jsonschema:"uuid of the deployment" required:"true" min:"1" max:"64"`
+	Lines      int    `json:"lines,omitempty" jsonschema:"most lines to return" min:"1" max:"500" default:"100"`
+	Contains   string `json:"contains,omitempty" jsonschema:"only lines that contain this text" max:"200"`
+	Cursor     string `json:"cursor,omitempty" jsonschema:"next_cursor of the last answer" max:"1000"`
+}
+
+// logPlace is what a cursor into a build log holds. It is good for that log only.
+type logPlace struct {
+	Deployment string `json:"d"`
+	Before     int    `json:"b"`
+}
+
+func deploymentLogs(ctx context.Context, s *tenancy.Scope, in deploymentLogsIn) (logsOut, error) {
+	place := logPlace{in.Deployment, -1}
+	if in.Cursor != "" {
+		if err := s.OpenCursor("deployments.logs", in.Cursor, &place); err != nil {
+			return logsOut{}, err
+		}
+		if place.Deployment != in.Deployment {
+			return logsOut{}, &tenancy.Error{Code: tenancy.Invalid, Msg: "this cursor belongs to another deployment's log", Hint: "leave cursor out to begin anew"}
+		}
+	}
+	d, err := s.Deployment(ctx, in.Deployment)
+	if err != nil {
+		return logsOut{}, err
+	}
+	logs, err := d.Logs(ctx, in.Lines, place.Before, in.Contains)
+	if err != nil {
+		return logsOut{}, err
+	}
+	out := logsOut{Lines: len(logs.Lines), Log: untrusted.Block(logs.Lines), Truncated: logs.Earlier > 0, Note: logs.Note}
+	if out.Truncated {
+		out.Cursor, err = s.SealCursor("deployments.logs", logPlace{in.Deployment, logs.Earlier})
+	}
+	return out, err
+}
+
+type cancelOut struct {
+	Cancelled bool     `json:"cancelled"`
+	Next      []string `json:"next"`
+}
+
+func cancelDeployment(ctx context.Context, s *tenancy.Scope, in deploymentIn) (cancelOut, error) {
+	d, err := s.Deployment(ctx, in.Deployment)
+	if err != nil {
+		return cancelOut{}, err
+	}
+	if err := d.Cancel(ctx); err != nil {
+		return cancelOut{}, err
+	}
+	return cancelOut{true, []string{"deployments_get shows the status"}}, nil
+}

@@ -1,0 +1,95 @@
+package mcp
+
+import (
+	"context"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+func addEnvs(r *Registry) {
+	Add(r, Tool{
+		Name: "envs.list", Route: "GET /apps/{app}/envs", Needs: tenancy.Read, Title: "List variables", Target: "app",
+		Description: "The names and flags of an app's environment variables. Values are never shown.",
+	}, listEnvs)
+	Add(r, Tool{
+		Name: "envs.upsert", Route: "PATCH /apps/{app}/envs", Needs: tenancy.Write, Title: "Set variables",
+		Idempotent: true, Destructive: true, Target: "app", Keep: []string{"set", "scope", "build_time", "literal", "multiline"},
+		Description: "Create or replace environment variables of an app; others stay. They take effect with the next deployment. " +
+			"A value for previews that was copied from production follows it.",
+	}, upsertEnvs)
+	Add(r, Tool{
+		Name: "envs.delete", Route: "DELETE /apps/{app}/envs", Needs: tenancy.Write, Title: "Delete variables",
+		Idempotent: true, Destructive: true, Target: "app", Keep: []string{"keys", "scope"},
+		Description: "Delete environment variables of an app, every copy of a key included. It takes effect with the next deployment.",
+	}, deleteEnvs)
+}
+
+type listEnvsIn struct {
+	App   string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Scope string `json:"scope,omitempty" jsonschema:"which deployments see them" enum:"production,preview" default:"\"production\""`
+}
+
+type envsOut struct {
+	Envs      []tenancy.EnvInfo `json:"envs"`
+	Truncated bool              `json:"truncated"`
+}
+
+// maxEnvs bounds a list of variables; an app with more is not listed in full.
+const maxEnvs = 200
+
+func listEnvs(ctx context.Context, s *tenancy.Scope, in listEnvsIn) (envsOut, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return envsOut{}, err
+	}
+	envs, err := app.Envs(ctx, in.Scope == "preview")
+	if err != nil {
+		return envsOut{}, err
+	}
+	return envsOut{envs[:min(len(envs), maxEnvs)], len(envs) > maxEnvs}, nil
+}
+
+type upsertEnvsIn struct {
+	App       string            `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Set       map[string]string `json:"set" jsonschema:"values by name" required:"true" min:"1" max:"20"`
+	Scope     string            `json:"scope,omitempty" jsonschema:"which deployments see them" enum:"production,preview" default:"\"production\""`
+	BuildTime *bool             `json:"build_time,omitempty" jsonschema:"also visible while building; a new variable is not unless you say so"`
+	Literal   *bool             `json:"literal,omitempty" jsonschema:"take the value as it is, without $VAR; build-time variables always are"`
+	Multiline *bool             `json:"multiline,omitempty" jsonschema:"the value has line breaks"`
+}
+
+type changesOut struct {
+	Changes []tenancy.EnvChange `json:"changes"`
+	Next    []string            `json:"next"`
+}
+
+func upsertEnvs(ctx context.Context, s *tenancy.Scope, in upsertEnvsIn) (changesOut, error) {
+	values := make(map[string]secret.Text, len(in.Set))
+	for k, v := range in.Set {
+		values[k] = secret.NewText(v)
+	}
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return changesOut{}, err
+	}
+	changes, err := app.SetEnvs(ctx, tenancy.EnvSet{
+		Values: values, Preview: in.Scope == "preview", BuildTime: in.BuildTime, Literal: in.Literal, Multiline: in.Multiline,
+	})
+	return changesOut{changes, []string{"apps_deploy brings them into effect"}}, err
+}
+
+type deleteEnvsIn struct {
+	App   string   `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Keys  []string `json:"keys" jsonschema:"names of the variables" required:"true" min:"1" max:"20"`
+	Scope string   `json:"scope,omitempty" jsonschema:"which deployments see them" enum:"production,preview" default:"\"production\""`
+}
+
+func deleteEnvs(ctx context.Context, s *tenancy.Scope, in deleteEnvsIn) (changesOut, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return changesOut{}, err
+	}
+	changes, err := app.DeleteEnvs(ctx, in.Keys, in.Scope == "preview")
+	return changesOut{changes, []string{"apps_deploy brings it into effect"}}, err
+}

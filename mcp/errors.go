@@ -1,0 +1,32 @@
+package mcp
+
+import (
+	"encoding/json"
+	"math"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// A Failure is an error as every door shows it.
+type Failure struct {
+	Code       tenancy.Code `json:"code"`
+	Message    string       `json:"message"`
+	Hint       string       `json:"hint,omitempty"`
+	Retryable  bool         `json:"retryable"`
+	RetryAfter int          `json:"retry_after_seconds,omitempty"`
+}
+
+// FailureOf returns what the caller may read of an error.
+func FailureOf(err error) Failure {
+	e := tenancy.Public(err)
+	return Failure{e.Code, e.Msg, e.Hint, e.Retryable, int(math.Ceil(e.RetryAfter.Seconds()))}
+}
+
+// JSON encodes the failure.
+func (f Failure) JSON() []byte {
+	raw, err := json.Marshal(f)
+	if err != nil { // a Failure has only strings, a bool and an int
+		return []byte(`{"code":"internal","message":"something went wrong on our side","retryable":true}`)
+	}
+	return raw
+}

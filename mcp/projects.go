@@ -1,0 +1,46 @@
+package mcp
+
+import (
+	"context"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+func addProjects(r *Registry) {
+	Add(r, Tool{
+		Name: "projects.list", Route: "GET /projects", Needs: tenancy.Read, Title: "List projects",
+		Description: "The workspace's projects: each is a git repository and the apps built from it.",
+	}, listProjects)
+	Add(r, Tool{
+		Name: "projects.get", Route: "GET /projects/{project}", Needs: tenancy.Read, Title: "Show a project", Target: "project",
+		Description: "One project with its apps.",
+	}, getProject)
+}
+
+type projectsOut struct {
+	Projects  []tenancy.ProjectInfo `json:"projects"`
+	Truncated bool                  `json:"truncated"`
+	Cursor    string                `json:"next_cursor,omitempty"`
+}
+
+type listProjectsIn struct {
+	Cursor string `json:"cursor,omitempty" jsonschema:"next_cursor of the last answer" max:"1000"`
+	Limit  int    `json:"limit,omitempty" jsonschema:"most projects to return" min:"1" max:"25" default:"10"`
+}
+
+func listProjects(ctx context.Context, s *tenancy.Scope, in listProjectsIn) (projectsOut, error) {
+	projects, err := s.Projects(ctx)
+	if err != nil {
+		return projectsOut{}, err
+	}
+	page, next, err := pageOf(s, "projects.list", in.Cursor, in.Limit, projects)
+	return projectsOut{page, next != "", next}, err
+}
+
+type projectIn struct {
+	Project string `json:"project" jsonschema:"owner/name as projects_list shows it" required:"true" min:"1" max:"255"`
+}
+
+func getProject(ctx context.Context, s *tenancy.Scope, in projectIn) (tenancy.ProjectInfo, error) {
+	return s.Project(ctx, in.Project)
+}

@@ -1,0 +1,252 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+const (
+	// MaxAnswer is the size in bytes that no answer exceeds.
+	MaxAnswer = 64_000
+	// callTime bounds a call: the longest wait, and time to answer it.
+	callTime = tenancy.MaxWait + 30*time.Second
+)
+
+// A Tool is what is said of a tool, apart from its function. The input schema
+// is made from the function's input type; see [schemaOf].
+type Tool struct {
+	Name        string         // canonical, dotted: "apps.deploy"; see [Tool.WireName]
+	Route       string         // its REST twin below /api/workspaces/{slug}: "POST /apps/{app}/deploy"
+	Needs       tenancy.Rights // the one right that the principal must carry
+	Title       string         // for people, a few words
+	Description string         // for the model: what it does, when to use it; ASCII
+	Idempotent  bool           // calling twice does no more than calling once
+	Destructive bool           // may end or overwrite something
+	Target      string         // the input property that names what it acts on, for the audit trail
+	Keep        []string       // input properties that the audit trail keeps
+}
+
+// WireName is the name that clients see: most refuse dots.
+func (t Tool) WireName() string { return strings.ReplaceAll(t.Name, ".", "_") }
+
+// A Func is what a tool does. It sees one workspace and its own input.
+type Func[In, Out any] func(ctx context.Context, s *tenancy.Scope, in In) (Out, error)
+
+// A Registry holds the tools. It is filled once, by [New], and read only after.
+type Registry struct {
+	log    *slog.Logger
+	tools  []*entry // by name
+	byName map[string]*entry
+}
+
+type entry struct {
+	Tool
+	schema   *jsonschema.Schema
+	resolved *jsonschema.Resolved
+	run      func(ctx context.Context, s *tenancy.Scope, args json.RawMessage) (any, error)
+}
+
+// Add puts a tool into the registry. It panics on a tool that is not well made:
+// that is a mistake in the program.
+func Add[In, Out any](r *Registry, t Tool, fn Func[In, Out]) {
+	schema := schemaOf(reflect.TypeFor[In]())
+	resolved, err := schema.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
+	if err != nil {
+		panic(fmt.Sprintf("mcp: tool %s: %v", t.Name, err))
+	}
+	if _, twice := r.byName[t.WireName()]; twice || t.Title == "" || t.Description == "" || t.Route == "" || t.Needs == 0 {
+		panic(fmt.Sprintf("mcp: tool %s is there twice or lacks a part", t.Name))
+	}
+	e := &entry{Tool: t, schema: schema, resolved: resolved}
+	e.run = func(ctx context.Context, s *tenancy.Scope, args json.RawMessage) (any, error) {
+		var in In
+		if err := json.Unmarshal(args, &in); err != nil {
+			return nil, err
+		}
+		return fn(ctx, s, in)
+	}
+	r.tools = append(r.tools, e)
+	slices.SortFunc(r.tools, func(a, b *entry) int { return strings.Compare(a.Name, b.Name) })
+	r.byName[t.WireName()] = e
+}
+
+// New returns the registry of all tools.
+func New(log *slog.Logger) *Registry {
+	r := &Registry{log: log, byName: map[string]*entry{}}
+	for _, add := range []func(*Registry){addWorkspace, addProjects, addApps, addDeployments, addEnvs, addActivity} {
+		add(r)
+	}
+	return r
+}
+
+// Tools returns the tools by name.
+func (r *Registry) Tools() []Tool {
+	tools := make([]Tool, 0, len(r.tools))
+	for _, e := range r.tools {
+		tools = append(tools, e.Tool)
+	}
+	return tools
+}
+
+// lookup finds a tool by its canonical name or by the one on the wire.
+func (r *Registry) lookup(name string) (*entry, bool) {
+	e, ok := r.byName[strings.ReplaceAll(name, ".", "_")]
+	return e, ok
+}
+
+// A Request is one call of a tool.
+type Request struct {
+	Tool   string          // canonical or wire name
+	Args   json.RawMessage // a JSON object; empty = no arguments
+	Client string          // what the client calls itself; a claim, for the audit trail
+	Look   func(tenancy.DeploymentInfo)
+}
+
+// Call checks the right, decodes and validates the arguments, runs the tool and
+// encodes its answer: one JSON object of at most [MaxAnswer] bytes. Every error
+// is a [*tenancy.Error] that the caller may read; the cause goes to the log, in
+// one line for each call.
+func (r *Registry) Call(ctx context.Context, s *tenancy.Scope, req Request) (json.RawMessage, error) {
+	e, ok := r.lookup(req.Tool)
+	if !ok {
+		return nil, &tenancy.Error{Code: tenancy.NotFound, Msg: "no such tool", Hint: "list the tools"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	began := time.Now()
+	out, upstream, err := r.call(ctx, e, s, req)
+	r.logCall(ctx, e, s, req, time.Since(began), upstream, err)
+	if err != nil {
+		return nil, tenancy.Public(err)
+	}
+	return out, nil
+}
+
+func (r *Registry) call(ctx context.Context, e *entry, s *tenancy.Scope, req Request) (out json.RawMessage, upstream int, err error) {
+	if err := s.May(e.Needs); err != nil {
+		return nil, 0, err
+	}
+	args, values, err := e.decode(req.Args)
+	if err != nil {
+		return nil, 0, err
+	}
+	act, err := s.Begin(ctx, tenancy.Call{
+		Tool: e.Name, Needs: e.Needs, Client: req.Client, Look: req.Look,
+		Target: text(values[e.Target]), Args: e.keep(values),
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	out, err = r.run(ctx, e, act, args)
+	act.End(ctx, err)
+	return out, act.UpstreamCalls(), err
+}
+
+// run runs the tool's function. A panic in it ends the call, not the process;
+// its value is not logged, as it may hold what must not be seen.
+func (r *Registry) run(ctx context.Context, e *entry, s *tenancy.Scope, args json.RawMessage) (out json.RawMessage, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.ErrorContext(ctx, "tool panicked", "tool", e.Name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			out, err = nil, tenancy.Public(errors.New("panic"))
+		}
+	}()
+	v, err := e.run(ctx, s, args)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > MaxAnswer {
+		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the answer is too large", Hint: "ask for less: a smaller limit, fewer lines"}
+	}
+	return raw, nil
+}
+
+func (r *Registry) logCall(ctx context.Context, e *entry, s *tenancy.Scope, req Request, took time.Duration, upstream int, err error) {
+	level, outcome := slog.LevelInfo, "ok"
+	attrs := []slog.Attr{
+		slog.String("tool", e.Name), slog.String("workspace", s.Slug()), slog.String("principal", s.Principal()),
+		slog.String("client", text(req.Client)), slog.Int64("dur_ms", took.Milliseconds()), slog.Int("upstream_calls", upstream),
+	}
+	if err != nil {
+		p := tenancy.Public(err)
+		outcome = string(p.Code)
+		attrs = append(attrs, slog.String("err", p.Error()))
+		if p.Code == tenancy.Internal {
+			level = slog.LevelError
+		}
+	}
+	r.log.LogAttrs(ctx, level, "call", append(attrs, slog.String("outcome", outcome))...)
+}
+
+// decode turns raw arguments into valid ones. Models send null for what they
+// leave out, so a null at the top is taken for absent.
+func (e *entry) decode(raw json.RawMessage) (json.RawMessage, map[string]any, error) {
+	values := map[string]any{}
+	if len(bytes.TrimSpace(raw)) > 0 {
+		if err := json.Unmarshal(raw, &values); err != nil {
+			return nil, nil, invalid("the arguments are not a JSON object")
+		}
+	}
+	for k, v := range values {
+		if v == nil {
+			delete(values, k)
+		}
+	}
+	if values == nil { // the arguments were null
+		values = map[string]any{}
+	}
+	if err := e.resolved.ApplyDefaults(&values); err != nil {
+		return nil, nil, err
+	}
+	if err := e.resolved.Validate(values); err != nil {
+		return nil, nil, invalid(explain(e.schema, values))
+	}
+	args, err := json.Marshal(values)
+	return args, values, err
+}
+
+// keep returns the arguments that the audit trail may hold. Of an object only
+// the names are kept, as its values may be secret.
+func (e *entry) keep(values map[string]any) json.RawMessage {
+	kept := map[string]any{}
+	for _, name := range e.Keep {
+		switch v := values[name].(type) {
+		case nil:
+		case map[string]any:
+			names := make([]string, 0, len(v))
+			for k := range v {
+				names = append(names, text(k))
+			}
+			slices.Sort(names)
+			kept[name] = names
+		default:
+			kept[name] = v
+		}
+	}
+	raw, err := json.Marshal(kept)
+	if err != nil {
+		return json.RawMessage("{}")
+	}
+	return raw
+}
+
+func invalid(msg string) error {
+	return &tenancy.Error{Code: tenancy.Invalid, Msg: msg, Hint: "the tool's input schema says what it takes"}
+}

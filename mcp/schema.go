@@ -1,0 +1,179 @@
+package mcp
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// schemaOf makes the input schema of a tool from a flat struct. The field's
+// json tag names the property, jsonschema describes it, and what Go's types do
+// not say stands in tags of our own: min, max (a number's bounds, or the length
+// of text and lists), enum (a comma list), default (JSON), and required:"true".
+//
+// Clients differ in what schemas they take: no union with null, no anyOf, no
+// reference, and no property that is merely "true".
+func schemaOf(t reflect.Type) *jsonschema.Schema {
+	schema, err := jsonschema.ForType(t, &jsonschema.ForOptions{})
+	if err != nil {
+		panic(fmt.Sprintf("mcp: %s: %v", t, err))
+	}
+	schema.Required = nil
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		property := schema.Properties[name]
+		withoutNull(property)
+		applyTags(property, field.Tag)
+		if field.Tag.Get("required") == "true" {
+			schema.Required = append(schema.Required, name)
+		}
+	}
+	return schema
+}
+
+func withoutNull(s *jsonschema.Schema) {
+	if s == nil {
+		return
+	}
+	if types := slices.DeleteFunc(slices.Clone(s.Types), func(t string) bool { return t == "null" }); len(types) == 1 {
+		s.Type, s.Types = types[0], nil
+	}
+	withoutNull(s.Items)
+	withoutNull(s.AdditionalProperties)
+}
+
+func applyTags(s *jsonschema.Schema, tag reflect.StructTag) {
+	if v, ok := tag.Lookup("default"); ok {
+		s.Default = json.RawMessage(v)
+	}
+	if v, ok := tag.Lookup("enum"); ok {
+		for name := range strings.SplitSeq(v, ",") {
+			s.Enum = append(s.Enum, name)
+		}
+	}
+	bound := func(name string, number **float64, length, items, properties **int) {
+		v, ok := tag.Lookup(name)
+		if !ok {
+			return
+		}
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			panic("mcp: tag " + name + ": " + v)
+		}
+		switch s.Type {
+		case "string":
+			*length = &n
+		case "array":
+			*items = &n
+		case "object":
+			*properties = &n
+		default:
+			*number = new(float64(n))
+		}
+	}
+	bound("min", &s.Minimum, &s.MinLength, &s.MinItems, &s.MinProperties)
+	bound("max", &s.Maximum, &s.MaxLength, &s.MaxItems, &s.MaxProperties)
+}
+
+// explain says for people why values do not fit a flat schema. The validator
+// has judged already; its own words are about schemas, not about what to do.
+func explain(s *jsonschema.Schema, values map[string]any) string {
+	for _, name := range s.Required {
+		if _, ok := values[name]; !ok {
+			return name + " is required"
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		property, ok := s.Properties[name]
+		if !ok {
+			return fmt.Sprintf("there is no argument %q; the arguments are: %s", text(name), strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", "))
+		}
+		if reason := explainValue(property, values[name]); reason != "" {
+			return name + " " + reason
+		}
+	}
+	return "the arguments do not fit the tool's input schema"
+}
+
+func explainValue(s *jsonschema.Schema, v any) string {
+	if s.Type != "" && !hasType(s.Type, v) {
+		return "must be " + map[string]string{
+			"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list", "object": "an object",
+		}[s.Type]
+	}
+	if s.Enum != nil && !slices.Contains(s.Enum, v) {
+		names := make([]string, 0, len(s.Enum))
+		for _, e := range s.Enum {
+			names = append(names, fmt.Sprint(e))
+		}
+		return "must be one of: " + strings.Join(names, ", ")
+	}
+	switch v := v.(type) {
+	case float64:
+		return explainBounds(v, s.Minimum, s.Maximum, "")
+	case string:
+		return explainBounds(float64(len([]rune(v))), float(s.MinLength), float(s.MaxLength), " characters long")
+	case []any:
+		for _, item := range v {
+			if reason := explainValue(s.Items, item); reason != "" {
+				return "has an item that " + reason
+			}
+		}
+		return explainBounds(float64(len(v)), float(s.MinItems), float(s.MaxItems), " items long")
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			if reason := explainValue(s.AdditionalProperties, v[k]); reason != "" {
+				return "has a value for " + text(k) + " that " + reason
+			}
+		}
+		return explainBounds(float64(len(v)), float(s.MinProperties), float(s.MaxProperties), " entries long")
+	}
+	return ""
+}
+
+func explainBounds(n float64, least, most *float64, unit string) string {
+	switch {
+	case least != nil && n < *least:
+		return fmt.Sprintf("must be at least %v%s", *least, unit)
+	case most != nil && n > *most:
+		return fmt.Sprintf("must be at most %v%s", *most, unit)
+	}
+	return ""
+}
+
+func hasType(want string, v any) bool {
+	switch v := v.(type) {
+	case string:
+		return want == "string"
+	case bool:
+		return want == "boolean"
+	case float64:
+		return want == "number" || (want == "integer" && v == float64(int64(v)))
+	case []any:
+		return want == "array"
+	case map[string]any:
+		return want == "object"
+	}
+	return false
+}
+
+func float(n *int) *float64 {
+	if n == nil {
+		return nil
+	}
+	return new(float64(*n))
+}
+
+// text shows what a client sent as text, cleaned; "" for anything else.
+func text(v any) string {
+	s, _ := v.(string)
+	return untrusted.New(s).String()
+}

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs what the tests need besides Go and is missing: a C compiler (for the
+# race detector), bash, git and the PostgreSQL server programs. Where it cannot
+# install, it says what to install and succeeds: tests without their program
+# skip themselves, or fail when CI=true.
+set -eu
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+have_postgres() {
+	have initdb && return 0
+	for initdb in /usr/lib/postgresql/*/bin/initdb; do
+		[ -x "$initdb" ] && return 0
+	done
+	return 1
+}
+
+packages=
+have "$(go env CC)" || packages="$packages gcc libc6-dev"
+have bash || packages="$packages bash"
+have git || packages="$packages git"
+have_postgres || packages="$packages postgresql"
+[ -n "$packages" ] || exit 0
+
+give_up() {
+	echo "warning: the tests want these packages, and $1:$packages" >&2
+	echo "hint: install them (names as in Debian); without PostgreSQL its tests are skipped" >&2
+	exit 0
+}
+
+have apt-get || give_up "there is no apt-get here"
+if [ "$(id -u)" -eq 0 ]; then
+	sudo=
+elif have sudo && sudo -n true 2>/dev/null; then
+	sudo="sudo -n"
+else
+	give_up "installing them takes root"
+fi
+
+echo "Installing what the tests want and is missing:$packages"
+apt() { $sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"; }
+apt update || echo "warning: apt-get update failed; trying with the lists that are here" >&2
+# shellcheck disable=SC2086 # a list of names
+apt install -y --no-install-recommends $packages || give_up "apt-get could not install them"

@@ -1,0 +1,121 @@
+package sidecar
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// mountTools serves each tool at its Route, and the list of the caller's
+// workspaces.
+func mountTools(mux *http.ServeMux, cfg Config) {
+	mux.HandleFunc("GET /api/workspaces", func(w http.ResponseWriter, r *http.Request) {
+		scope, err := mcp.OpenBearer(cfg.Guard, r)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		answer(w, map[string][]tenancy.WorkspaceInfo{"workspaces": {scope.Info()}})
+	})
+	for _, t := range cfg.Registry.Tools() {
+		method, path, _ := strings.Cut(t.Route, " ")
+		path = strings.TrimSuffix("/api/workspaces/{slug}"+path, "/")
+		mux.Handle(method+" "+path, &twin{cfg: cfg, tool: t.Name, params: pathParams(path)})
+	}
+}
+
+var pathParam = regexp.MustCompile(`\{(\w+)\}`)
+
+// pathParams returns the names in a path that are arguments of the tool.
+func pathParams(path string) []string {
+	var names []string
+	for _, m := range pathParam.FindAllStringSubmatch(path, -1) {
+		if m[1] != "slug" {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
+// A twin is a tool as a REST route.
+type twin struct {
+	cfg    Config
+	tool   string
+	params []string
+}
+
+func (t *twin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out, err := t.call(w, r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	send(w, http.StatusOK, out)
+}
+
+func (t *twin) call(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
+	scope, err := mcp.OpenBearer(t.cfg.Guard, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := scope.CheckClaim(r.PathValue("slug")); err != nil {
+		return nil, err
+	}
+	args, err := t.args(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return t.cfg.Registry.Call(r.Context(), scope, mcp.Request{Tool: t.tool, Args: args, Client: r.UserAgent()})
+}
+
+// args puts a tool's arguments together: those in the path, and the query of a
+// GET or the JSON body of anything else.
+func (t *twin) args(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
+	args, err := t.input(w, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range t.params {
+		if _, twice := args[name]; twice {
+			return nil, invalid(name + " is named by the path; leave it out elsewhere")
+		}
+		args[name] = r.PathValue(name)
+	}
+	return json.Marshal(args)
+}
+
+func (t *twin) input(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return t.cfg.Registry.FromQuery(t.tool, r.URL.Query()), nil
+	}
+	if r.URL.RawQuery != "" {
+		return nil, invalid("this route takes its arguments in a JSON body, not in the query")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mcp.MaxBody))
+	if err != nil {
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			return nil, invalid("the body is too large")
+		}
+		return nil, invalid("the body could not be read")
+	}
+	args := map[string]any{}
+	if len(body) == 0 {
+		return args, nil
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the body is not said to be JSON", Hint: "send Content-Type: application/json"}
+	}
+	if err := json.Unmarshal(body, &args); err != nil || args == nil {
+		return nil, invalid("the body is not a JSON object")
+	}
+	return args, nil
+}
+
+func invalid(msg string) error { return &tenancy.Error{Code: tenancy.Invalid, Msg: msg} }

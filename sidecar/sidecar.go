@@ -1,0 +1,147 @@
+// Package sidecar is the HTTP server around the tools: it checks where a request
+// comes from, serves MCP at /mcp, and the tools' REST twins below
+// /api/workspaces/{slug}.
+package sidecar
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// Config is what the server is made of. All fields but AllowedHosts are required.
+type Config struct {
+	Guard        *tenancy.Guard
+	Registry     *mcp.Registry
+	PublicURL    *url.URL                    // where clients reach the server; its host is allowed
+	AllowedHosts []string                    // further host names, without port
+	Ready        func(context.Context) error // why the server cannot serve now; nil = it can
+	Version      string
+	Log          *slog.Logger
+}
+
+// Handler returns the whole server.
+func Handler(cfg Config) http.Handler {
+	mux := http.NewServeMux()
+	protocol := mcp.Handler(cfg.Registry, cfg.Guard, cfg.Version, cfg.Log)
+	mux.Handle("/mcp", protocol)
+	mux.Handle("/api/mcp", protocol)
+	mountTools(mux, cfg)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]string{"name": "vibn-mcp", "version": cfg.Version, "mcp_url": cfg.PublicURL.JoinPath("mcp").String()})
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, &tenancy.Error{Code: tenancy.NotFound, Msg: "there is no such route", Hint: "MCP is served at /mcp"})
+	})
+
+	outer := http.NewServeMux()
+	outer.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]bool{"ok": true}) })
+	outer.HandleFunc("GET /readyz", ready(cfg))
+	outer.Handle("/", knownHost(cfg, sameOrigin(cfg, mux)))
+	return recovered(cfg.Log, outer)
+}
+
+// ready answers whether the server can serve: load balancers ask it.
+func ready(cfg Config) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := cfg.Ready(r.Context()); err != nil {
+			cfg.Log.WarnContext(r.Context(), "not ready", "err", err)
+			refuse(w, &tenancy.Error{Code: tenancy.Unavailable, Msg: "the server is not ready", Hint: "its log says why", Retryable: true})
+			return
+		}
+		answer(w, map[string]bool{"ok": true})
+	}
+}
+
+// knownHost refuses requests for a name that is not ours: a web page can point a
+// name of its own at this address and have a browser on this machine call it.
+func knownHost(cfg Config, next http.Handler) http.Handler {
+	known := map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true, strings.ToLower(cfg.PublicURL.Hostname()): true}
+	for _, h := range cfg.AllowedHosts {
+		known[strings.ToLower(h)] = true
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !known[strings.ToLower(hostname(r.Host))] {
+			forbid(w, r, "this server does not answer to that host name", "the operator can allow it with VIBN_ALLOWED_HOSTS")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func hostname(hostport string) string {
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		return h
+	}
+	return strings.Trim(hostport, "[]")
+}
+
+// sameOrigin refuses what a page of another origin sends through a browser.
+func sameOrigin(cfg Config, next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(cfg.PublicURL.Scheme + "://" + cfg.PublicURL.Host); err != nil {
+		cfg.Log.Warn("public URL is not an origin", "err", err)
+	}
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		forbid(w, r, "requests from pages of another origin are refused", "")
+	}))
+	return protection.Handler(next)
+}
+
+// recovered keeps a panic from ending the connection with its value in the log:
+// the value may hold what must not be seen.
+func recovered(log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				log.ErrorContext(r.Context(), "request panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				refuse(w, fmt.Errorf("panic in a request"))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// forbid refuses a request before anybody is known, in the form of the route.
+func forbid(w http.ResponseWriter, r *http.Request, msg, hint string) {
+	err := &tenancy.Error{Code: tenancy.Forbidden, Msg: msg, Hint: hint}
+	if r.URL.Path == "/mcp" || r.URL.Path == "/api/mcp" {
+		mcp.Refuse(w, err)
+		return
+	}
+	refuse(w, err)
+}
+
+// answer sends JSON that nobody may keep.
+func answer(w http.ResponseWriter, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	send(w, http.StatusOK, raw)
+}
+
+// refuse sends an error in the form that every tool's error has.
+func refuse(w http.ResponseWriter, err error) {
+	f := mcp.FailureOf(err)
+	mcp.Challenge(w, err)
+	send(w, f.Code.HTTPStatus(), f.JSON())
+}
+
+func send(w http.ResponseWriter, status int, raw []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(raw, '\n')) // the client is gone if this fails
+}

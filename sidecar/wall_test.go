@@ -1,0 +1,264 @@
+package sidecar_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
+)
+
+// nobody is an id of the right form that belongs to nobody.
+const nobody = "zzzzzzzzzzzzzzzzzzzzzzzz"
+
+// A probe is how a tool is called with a tenant's own things.
+type probe struct {
+	args map[string]any
+	refs []string // arguments that name a thing
+}
+
+// probesOf has a line for every tool.
+func probesOf(x *tenancytest.Tenant) map[string]probe {
+	app, dep := map[string]any{"app": x.Web.UUID}, map[string]any{"deployment": x.Done.UUID}
+	return map[string]probe{
+		"workspace.describe": {},
+		"projects.list":      {},
+		"projects.get":       {map[string]any{"project": projectOf(x)}, []string{"project"}},
+		"apps.list":          {map[string]any{"environment": x.Project.Environments[0].UUID}, []string{"environment"}},
+		"apps.get":           {app, []string{"app"}},
+		"apps.deploy":        {app, []string{"app"}},
+		"apps.control":       {with(app, "action", "stop"), []string{"app"}},
+		"apps.deployments":   {app, []string{"app"}},
+		"apps.logs":          {app, []string{"app"}},
+		"deployments.get":    {dep, []string{"deployment"}},
+		"deployments.wait":   {with(dep, "wait_seconds", 1), []string{"deployment"}},
+		"deployments.logs":   {dep, []string{"deployment"}},
+		"deployments.cancel": {dep, []string{"deployment"}},
+		"envs.list":          {app, []string{"app"}},
+		"envs.upsert":        {with(app, "set", map[string]string{"PROBE": "1"}), []string{"app"}},
+		"envs.delete":        {with(app, "keys", []string{"PROBE"}), []string{"app"}},
+		"activity.list":      {args: map[string]any{"target": x.Web.UUID}}, // names nothing; it repeats what its own workspace asked for
+	}
+}
+
+func projectOf(x *tenancytest.Tenant) string {
+	return "vibn-" + x.Slug + "/" + strings.TrimSuffix(x.Web.GitRepository[strings.LastIndex(x.Web.GitRepository, "/")+1:], ".git")
+}
+
+// twins are pairs of ids of one form: B's, and nobody's.
+func twins(b *tenancytest.Tenant) map[string][][2]string {
+	return map[string][][2]string{
+		"app": {
+			{b.Web.UUID, nobody},
+			{b.Web.Name, "nobodys-name"},
+			{"web.beta.example.com", "web.nobody.example.com"},
+			{"https://web.beta.example.com/", "https://web.nobody.example.com/"},
+			{b.Done.UUID, nobody},
+			{b.Project.UUID, nobody},
+		},
+		"deployment":  {{b.Done.UUID, nobody}, {b.Web.UUID, nobody}},
+		"project":     {{projectOf(b), "vibn-nobody/nothing"}, {b.Project.UUID, nobody}},
+		"environment": {{b.Project.Environments[0].UUID, nobody}, {"beta", "nobody"}},
+	}
+}
+
+var malformed = []string{"../applications", "a,b", "x?uuid=y", "%2e%2e", "\x00", "\u202e", strings.Repeat("a", 255), "*", " "}
+
+// TestWall calls every tool as every kind of principal of A, through every door,
+// with every kind of id of B's, and expects what nobody's id gives: the same
+// bytes, after the same requests, none of which changes anything.
+func TestWall(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	probes, ids := probesOf(s.A), twins(s.B)
+	envsOfB, buildsOfB := s.Sim.Envs(s.B.Web.UUID), s.Sim.Deployments(s.B.Web.UUID)
+	for _, door := range s.doors(t, s.A) {
+		door.call(t, toolNamed(t, s.registry, "apps.get"), map[string]any{"app": nobody}) // the first miss looks the environments up
+		for _, tool := range s.registry.Tools() {
+			p, ok := probes[tool.Name]
+			if !ok {
+				t.Fatalf("%s has no probe", tool.Name)
+			}
+			t.Run(door.name+"/"+tool.Name, func(t *testing.T) {
+				s.checkOwn(t, door, tool, p.args)
+				for _, ref := range p.refs {
+					for _, pair := range ids[ref] {
+						s.checkTwins(t, door, tool, p.args, ref, pair)
+					}
+					for _, id := range malformed {
+						s.checkMalformed(t, door, tool, with(p.args, ref, id))
+					}
+				}
+			})
+		}
+	}
+	if diff := cmp.Diff(envsOfB, s.Sim.Envs(s.B.Web.UUID)); diff != "" {
+		t.Errorf("B's variables changed (-before +after)\n%s", diff)
+	}
+	if diff := cmp.Diff(buildsOfB, s.Sim.Deployments(s.B.Web.UUID)); diff != "" {
+		t.Errorf("B's deployments changed (-before +after)\n%s", diff)
+	}
+	s.Fine(t)
+}
+
+// caused returns the requests that calls caused: all but the look at running
+// deployments, which goes on by itself while anybody waits.
+func (s *server) caused() []string {
+	return slices.DeleteFunc(s.Requests(), func(op string) bool { return op == "GET /deployments" })
+}
+
+// checkOwn calls a tool with A's own things: B is not seen.
+func (s *server) checkOwn(t *testing.T, d door, tool mcp.Tool, args map[string]any) {
+	t.Helper()
+	if answer := d.call(t, tool, args); answer == "" || (strings.Contains(answer, s.B.Canary) && tool.Name != "activity.list") {
+		t.Errorf("own call: %s", answer)
+	}
+}
+
+func (s *server) checkTwins(t *testing.T, d door, tool mcp.Tool, args map[string]any, ref string, pair [2]string) {
+	t.Helper()
+	var answers [2]string
+	var requests [2][]string
+	for i, id := range pair {
+		s.Sim.Reset()
+		answers[i] = d.call(t, tool, with(args, ref, id))
+		requests[i] = s.caused()
+	}
+	if answers[0] != answers[1] {
+		t.Errorf("%s=%q is told from nobody's (-theirs +nobody's)\n%s", ref, pair[0], cmp.Diff(answers[0], answers[1]))
+	}
+	if !slices.Equal(requests[0], requests[1]) {
+		t.Errorf("%s=%q asks Coolify %v, nobody's asks %v", ref, pair[0], requests[0], requests[1])
+	}
+	if w := writes(requests[0]); len(w) > 0 {
+		t.Errorf("%s=%q wrote: %v", ref, pair[0], w)
+	}
+	if strings.Contains(answers[0], s.B.Canary) || strings.Contains(answers[0], s.B.Slug) {
+		t.Errorf("%s=%q: the answer names B: %s", ref, pair[0], answers[0])
+	}
+	if !isFailure(answers[0]) {
+		t.Errorf("%s=%q: not refused: %s", ref, pair[0], answers[0])
+	}
+}
+
+func (s *server) checkMalformed(t *testing.T, d door, tool mcp.Tool, args map[string]any) {
+	t.Helper()
+	s.Sim.Reset()
+	answer := d.call(t, tool, args)
+	if w := writes(s.Requests()); len(w) > 0 || strings.Contains(answer, s.B.Canary) || strings.Contains(answer, `"internal"`) {
+		t.Errorf("%v: wrote %v, answered %s", args, w, answer)
+	}
+}
+
+// isFailure reports whether an answer, of any door, is an error with a code.
+func isFailure(answer string) bool {
+	for _, code := range []tenancy.Code{tenancy.NotFound, tenancy.Forbidden, tenancy.Invalid} {
+		if strings.Contains(answer, `"code":"`+string(code)+`"`) || strings.Contains(answer, `\"code\":\"`+string(code)+`\"`) {
+			return true
+		}
+	}
+	return false
+}
+
+func toolNamed(t testing.TB, r *mcp.Registry, name string) mcp.Tool {
+	t.Helper()
+	for _, tool := range r.Tools() {
+		if tool.Name == name {
+			return tool
+		}
+	}
+	t.Fatalf("no tool %s", name)
+	return mcp.Tool{}
+}
+
+// TestWallSlug has A claim B's slug, which is as nobody's.
+func TestWallSlug(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	for _, tool := range s.registry.Tools() {
+		theirs := s.overREST(t, tool, s.B.Slug, s.A.Key, probesOf(s.B)[tool.Name].args)
+		none := s.overREST(t, tool, "nobody", s.A.Key, probesOf(s.B)[tool.Name].args)
+		if theirs != none || !strings.Contains(theirs, `"not_found"`) {
+			t.Errorf("%s: slug of B: %s\nslug of nobody: %s", tool.Name, theirs, none)
+		}
+	}
+	if ops := s.Requests(); len(ops) > 0 {
+		t.Errorf("Coolify was asked: %v", ops)
+	}
+}
+
+// TestWallCursor gives A a cursor of B's, which is as a made-up one.
+func TestWallCursor(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	cursors := map[string]string{}
+	for tool, args := range map[string]map[string]any{
+		"apps.list": {"limit": 1}, "projects.list": {"limit": 1}, "activity.list": {"limit": 1},
+	} {
+		for range 2 { // so that the audit trail has two entries
+			s.overREST(t, toolNamed(t, s.registry, "envs.upsert"), s.B.Slug, s.B.Key, probesOf(s.B)["envs.upsert"].args)
+		}
+		answer := s.overREST(t, toolNamed(t, s.registry, tool), s.B.Slug, s.B.Key, args)
+		var page struct {
+			Cursor string `json:"next_cursor"`
+		}
+		if err := json.Unmarshal([]byte(answer[strings.Index(answer, "{"):]), &page); err != nil || page.Cursor == "" {
+			t.Fatalf("%s: no cursor in %s (%v)", tool, answer, err)
+		}
+		cursors[tool] = page.Cursor
+	}
+	for tool := range cursors {
+		made := s.overREST(t, toolNamed(t, s.registry, tool), s.A.Slug, s.A.Key, map[string]any{"cursor": "made-up"})
+		for from, cursor := range cursors {
+			got := s.overREST(t, toolNamed(t, s.registry, tool), s.A.Slug, s.A.Key, map[string]any{"cursor": cursor})
+			if got != made || !strings.Contains(got, `"invalid"`) {
+				t.Errorf("%s with B's cursor of %s: %s, want as for a made-up one: %s", tool, from, got, made)
+			}
+		}
+	}
+}
+
+// TestWallActivity has B act; A's audit trail shows nothing of it.
+func TestWallActivity(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	for _, x := range []*tenancytest.Tenant{s.A, s.B} {
+		s.overREST(t, toolNamed(t, s.registry, "envs.upsert"), x.Slug, x.Key, probesOf(x)["envs.upsert"].args)
+	}
+	answer := s.overREST(t, toolNamed(t, s.registry, "activity.list"), s.A.Slug, s.A.Key, map[string]any{})
+	if !strings.Contains(answer, s.A.Web.UUID) || strings.Contains(answer, s.B.Web.UUID) || strings.Contains(answer, s.B.KeyID) {
+		t.Errorf("A's activity: %s", answer)
+	}
+}
+
+// TestWallSameIDs has two tenants call at the same time with the same JSON-RPC
+// id and progress token; nobody gets the other's answer.
+func TestWallSameIDs(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	call := func(tool, arg, id string) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":{%q:%q},"_meta":{"progressToken":"t"}}}`, tool, arg, id)
+	}
+	var wg sync.WaitGroup
+	for i, x := range []*tenancytest.Tenant{s.A, s.B} {
+		other := []*tenancytest.Tenant{s.B, s.A}[i]
+		for range 8 {
+			wg.Go(func() {
+				for _, body := range []string{
+					`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`,
+					call("apps_get", "app", x.Web.UUID),
+					call("deployments_wait", "deployment", x.Done.UUID),
+					call("apps_logs", "app", x.Web.UUID),
+				} {
+					_, answer := s.send(t, "POST", "/mcp", x.Key, body)
+					if strings.Contains(answer, other.Canary) || (strings.Contains(body, "apps_") && !strings.Contains(answer, x.Canary)) {
+						t.Errorf("%s called %s and got %s", x.Slug, body, answer)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+}

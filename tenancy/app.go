@@ -1,0 +1,268 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// An App is an application that was proved to be in its Scope's workspace, as
+// Coolify knew it at that moment.
+type App struct {
+	scope       *Scope
+	id          coolify.UUID
+	is          coolify.Application
+	environment coolify.Environment
+}
+
+// AppInfo is what a tenant may know of an app. Of all that Coolify tells, only
+// these fields leave: the rest describes the host.
+type AppInfo struct {
+	UUID          string         `json:"uuid"`
+	Name          untrusted.Text `json:"name"`
+	Description   untrusted.Text `json:"description,omitzero"`
+	Status        untrusted.Text `json:"status"` // state:health, as "running:healthy"
+	Domains       []string       `json:"domains"`
+	Environment   untrusted.Text `json:"environment"`
+	BuildPack     untrusted.Text `json:"build_pack"`
+	Repository    untrusted.Text `json:"repository,omitzero"` // without credentials
+	Branch        untrusted.Text `json:"branch,omitzero"`
+	Commit        untrusted.Text `json:"commit,omitzero"` // pinned commit; HEAD = the branch's newest
+	Ports         untrusted.Text `json:"ports,omitzero"`
+	BaseDirectory untrusted.Text `json:"base_directory,omitzero"`
+	UpdatedAt     string         `json:"updated_at,omitempty"` // RFC 3339, UTC
+}
+
+// maxRef bounds what names a thing: a uuid, a name or a domain.
+const maxRef = 255
+
+// coolifyUUID is the form that Coolify has given to the ids of applications and
+// deployments for years. Whatever looks so is looked up as an id, all else by
+// name among the workspace's own apps.
+var coolifyUUID = regexp.MustCompile(`^[a-z0-9]{24}$`)
+
+// App finds an app of the workspace by uuid, name or domain. An exact uuid
+// wins; a name that several apps bear is a [Conflict] that lists them. What is
+// not in the workspace is [NotFound], with the answer and the requests of what
+// does not exist.
+func (s *Scope) App(ctx context.Context, ref string) (*App, error) {
+	if err := s.need(Read); err != nil {
+		return nil, err
+	}
+	if ref == "" || len(ref) > maxRef {
+		return nil, errNoApp
+	}
+	if coolifyUUID.MatchString(ref) {
+		id, err := coolify.ParseUUID(ref)
+		if err != nil {
+			return nil, errNoApp
+		}
+		return s.app(ctx, id)
+	}
+	id, err := s.appNamed(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return s.app(ctx, id)
+}
+
+// errNoApp does not repeat what was asked for, so that it is the same for all.
+var errNoApp = &Error{Code: NotFound, Msg: "no such app in this workspace", Hint: "apps_list shows the apps and their uuids"}
+
+// app fetches an application afresh and proves that it is the workspace's own.
+// Coolify hides the application's id, so ownership goes by environment_id.
+func (s *Scope) app(ctx context.Context, id coolify.UUID) (*App, error) {
+	is, err := s.coolify.Application(ctx, id)
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return nil, upstream("read the app", err)
+	}
+	env, ok, ownErr := s.owns(ctx, is)
+	if ownErr != nil {
+		return nil, ownErr
+	}
+	if err != nil || !ok || is.UUID != id {
+		return nil, errNoApp
+	}
+	s.aim(id.String())
+	return &App{s, id, is, env}, nil
+}
+
+// owns reports whether an application is in the workspace's project, and in
+// which environment. A zero application, of one that was not found, asks as
+// much of Coolify as one of another workspace. Where Coolify names the project
+// itself and it is another one, the answer is no, whatever else is known.
+func (s *Scope) owns(ctx context.Context, is coolify.Application) (coolify.Environment, bool, error) {
+	env, ok, err := s.environment(ctx, is.EnvironmentID)
+	if err != nil || !ok {
+		return coolify.Environment{}, false, err
+	}
+	if is.ProjectUUID != "" && is.ProjectUUID != s.grant.workspace.CoolifyProject {
+		return coolify.Environment{}, false, nil
+	}
+	return env, true, nil
+}
+
+// appNamed finds the uuid of the workspace's app with this uuid, name or domain.
+func (s *Scope) appNamed(ctx context.Context, ref string) (coolify.UUID, error) {
+	apps, err := s.list(ctx, "")
+	if err != nil {
+		return coolify.UUID{}, err
+	}
+	for _, matches := range []func(*App) bool{
+		func(a *App) bool { return a.id.String() == ref },
+		func(a *App) bool { return a.is.Name == ref },
+		func(a *App) bool { return slices.Contains(hosts(a.is.FQDN), host(ref)) },
+	} {
+		var found []*App
+		for _, a := range apps {
+			if matches(a) {
+				found = append(found, a)
+			}
+		}
+		if len(found) == 1 {
+			return found[0].id, nil
+		}
+		if len(found) > 1 {
+			return coolify.UUID{}, ambiguous(found)
+		}
+	}
+	return coolify.UUID{}, errNoApp
+}
+
+func ambiguous(apps []*App) error {
+	var names []string
+	for _, a := range apps[:min(len(apps), 10)] {
+		names = append(names, a.id.String()+" (in "+a.scope.text(a.environment.Name).String()+")")
+	}
+	return &Error{
+		Code: Conflict, Msg: "several apps of this workspace go by that name: " + strings.Join(names, ", "),
+		Hint: "name the app by its uuid",
+	}
+}
+
+// Apps lists the workspace's apps, by environment, name and uuid. With an
+// environment (its name or uuid) it lists those in it; one that is not the
+// workspace's is [NotFound].
+func (s *Scope) Apps(ctx context.Context, environment string) ([]AppInfo, error) {
+	if err := s.need(Read); err != nil {
+		return nil, err
+	}
+	apps, err := s.list(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]AppInfo, 0, len(apps))
+	for _, a := range apps {
+		infos = append(infos, a.Info())
+	}
+	return infos, nil
+}
+
+// list goes down from the project: Coolify's list of applications is the whole
+// team's. The handles are good for reading only what they hold; an act needs
+// [Scope.app], which fetches afresh.
+func (s *Scope) list(ctx context.Context, environment string) ([]*App, error) {
+	project, err := s.project()
+	if err != nil {
+		return nil, err
+	}
+	envs, err := s.environments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var apps []*App
+	found := environment == ""
+	for _, env := range envs {
+		if environment != "" && environment != env.Name && environment != env.UUID.String() {
+			continue
+		}
+		found = true
+		list, err := s.coolify.EnvironmentApplications(ctx, project, env.UUID)
+		if err != nil {
+			return nil, upstream("list the apps", err)
+		}
+		for _, is := range list {
+			if is.EnvironmentID == env.ID && env.ID != 0 {
+				apps = append(apps, &App{s, is.UUID, is, env})
+			}
+		}
+	}
+	if !found {
+		return nil, &Error{Code: NotFound, Msg: "no such environment in this workspace", Hint: "workspace_describe names the environments"}
+	}
+	slices.SortFunc(apps, func(a, b *App) int {
+		return cmp.Or(cmp.Compare(a.environment.Name, b.environment.Name), cmp.Compare(a.is.Name, b.is.Name), cmp.Compare(a.id.String(), b.id.String()))
+	})
+	return apps, nil
+}
+
+// UUID returns the app's uuid.
+func (a *App) UUID() string { return a.id.String() }
+
+// Info returns what may be told of the app.
+func (a *App) Info() AppInfo {
+	info := AppInfo{
+		UUID: a.id.String(), Name: a.scope.text(a.is.Name), Description: a.scope.text(a.is.Description),
+		Status: a.scope.text(a.is.Status), Domains: []string{}, Environment: a.scope.text(a.environment.Name),
+		BuildPack: a.scope.text(a.is.BuildPack), Repository: a.scope.text(withoutUser(a.is.GitRepository)),
+		Branch: a.scope.text(a.is.GitBranch), Commit: a.scope.text(a.is.GitCommitSHA), Ports: a.scope.text(a.is.PortsExposes),
+		BaseDirectory: a.scope.text(a.is.BaseDirectory),
+	}
+	for fqdn := range strings.SplitSeq(a.is.FQDN, ",") {
+		if clean := a.scope.text(withoutUser(fqdn)); !clean.IsZero() && len(info.Domains) < 20 {
+			info.Domains = append(info.Domains, clean.String())
+		}
+	}
+	if !a.is.UpdatedAt.IsZero() {
+		info.UpdatedAt = a.is.UpdatedAt.UTC().Format(timeFormat)
+	}
+	return info
+}
+
+const timeFormat = "2006-01-02T15:04:05Z"
+
+// withoutUser drops the user part of a URL: a clone URL may carry a token. What
+// has one but does not parse is not shown at all.
+func withoutUser(raw string) string {
+	if !strings.Contains(raw, "://") || !strings.Contains(raw, "@") {
+		return raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
+}
+
+// hosts returns the host names in Coolify's comma list of URLs.
+func hosts(fqdn string) []string {
+	var out []string
+	for u := range strings.SplitSeq(fqdn, ",") {
+		if h := host(u); h != "" {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// host returns the lower-case host of a URL or of a bare domain; "" if there is
+// none.
+func host(s string) string {
+	s = strings.TrimSpace(s)
+	if !strings.Contains(s, "://") {
+		s = "//" + s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}

@@ -1,0 +1,214 @@
+package tenancy
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+// Budget shares out what Coolify allows one user: 200 requests in a minute,
+// counted over all tenants together. A bucket of Burst that refills at PerMinute
+// lets through at most Burst+PerMinute in any minute, so the defaults add up to
+// 200: 160 for all tenants and 40 in reserve.
+type Budget struct {
+	TenantsPerMinute, TenantsBurst     int // all workspaces together
+	WorkspacePerMinute, WorkspaceBurst int // each workspace
+	ReservePerMinute, ReserveBurst     int // operator, health, and the shared look at running deployments
+	Slow                               int // slow requests of one workspace at the same time
+	Waits                              int // waits of one workspace at the same time
+	CallsPerMinute, CallsBurst         int // calls of one workspace to this server
+	MaxWait                            time.Duration
+}
+
+// DefaultBudget fits a Coolify with its default limit and one process of ours.
+func DefaultBudget() Budget {
+	return Budget{
+		TenantsPerMinute: 120, TenantsBurst: 40,
+		WorkspacePerMinute: 40, WorkspaceBurst: 30,
+		ReservePerMinute: 30, ReserveBurst: 10,
+		Slow: 2, Waits: 16, CallsPerMinute: 1200, CallsBurst: 200, MaxWait: 2 * time.Second,
+	}
+}
+
+func (b Budget) withDefaults() Budget {
+	d := DefaultBudget()
+	for _, f := range []struct{ is, def *int }{
+		{&b.TenantsPerMinute, &d.TenantsPerMinute},
+		{&b.TenantsBurst, &d.TenantsBurst},
+		{&b.WorkspacePerMinute, &d.WorkspacePerMinute},
+		{&b.WorkspaceBurst, &d.WorkspaceBurst},
+		{&b.ReservePerMinute, &d.ReservePerMinute},
+		{&b.ReserveBurst, &d.ReserveBurst},
+		{&b.Slow, &d.Slow},
+		{&b.Waits, &d.Waits},
+		{&b.CallsPerMinute, &d.CallsPerMinute},
+		{&b.CallsBurst, &d.CallsBurst},
+	} {
+		if *f.is <= 0 {
+			*f.is = *f.def
+		}
+	}
+	if b.MaxWait <= 0 {
+		b.MaxWait = d.MaxWait
+	}
+	return b
+}
+
+// maxIdle bounds the shares that are kept. A share with a full bucket and
+// nothing running says nothing that a new one would not.
+const maxIdle = 1_000
+
+type budget struct {
+	cfg     Budget
+	tenants *rate.Limiter
+	system  *rate.Limiter
+
+	mu     sync.Mutex
+	shares map[string]*share // by workspace id
+}
+
+// A share is one workspace's part of the budget.
+type share struct {
+	requests *rate.Limiter // to Coolify
+	calls    *rate.Limiter // to us
+	slow     chan struct{} // one element for each slow request in flight
+	waits    chan struct{} // one element for each wait
+}
+
+func newBudget(cfg Budget) *budget {
+	cfg = cfg.withDefaults()
+	return &budget{
+		cfg:     cfg,
+		tenants: perMinute(cfg.TenantsPerMinute, cfg.TenantsBurst),
+		system:  perMinute(cfg.ReservePerMinute, cfg.ReserveBurst),
+		shares:  map[string]*share{},
+	}
+}
+
+func perMinute(n, burst int) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(float64(n)/60), burst)
+}
+
+func (b *budget) share(workspaceID string) *share {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s, ok := b.shares[workspaceID]; ok {
+		return s
+	}
+	if len(b.shares) >= maxIdle {
+		for id, s := range b.shares {
+			if len(s.slow) == 0 && len(s.waits) == 0 && s.requests.Tokens() >= float64(b.cfg.WorkspaceBurst) {
+				delete(b.shares, id)
+			}
+		}
+	}
+	s := &share{
+		requests: perMinute(b.cfg.WorkspacePerMinute, b.cfg.WorkspaceBurst),
+		calls:    perMinute(b.cfg.CallsPerMinute, b.cfg.CallsBurst),
+		slow:     make(chan struct{}, b.cfg.Slow), waits: make(chan struct{}, b.cfg.Waits),
+	}
+	b.shares[workspaceID] = s
+	return s
+}
+
+// admit lets one request of a workspace pass, at once or within MaxWait, or
+// refuses it with [RateLimited]. The workspace pays first, so that one that
+// floods never gets to what all share.
+func (b *budget) admit(ctx context.Context, workspaceID string, op coolify.Operation) (done func(), waited bool, err error) {
+	s := b.share(workspaceID)
+	done = func() {}
+	if op.Slow {
+		if waited, err = b.enter(ctx, s.slow); err != nil {
+			return nil, false, err
+		}
+		done = sync.OnceFunc(func() { <-s.slow })
+	}
+	for _, l := range []*rate.Limiter{s.requests, b.tenants} {
+		w, err := b.take(ctx, l)
+		if err != nil {
+			done()
+			return nil, false, err
+		}
+		waited = waited || w
+	}
+	return done, waited, nil
+}
+
+// reserve admits a request that no tenant asked for.
+func (b *budget) reserve(ctx context.Context, _ coolify.Operation) (func(), error) {
+	_, err := b.take(ctx, b.system)
+	return func() {}, err
+}
+
+// admitCall admits one call to this server.
+func (b *budget) admitCall(workspaceID string) error {
+	if b.share(workspaceID).calls.Allow() {
+		return nil
+	}
+	return &Error{
+		Code: RateLimited, Msg: "this workspace sends too many calls", Hint: "wait a little, then call again",
+		Retryable: true, RetryAfter: time.Second,
+	}
+}
+
+// enterWait admits one wait of a workspace; leave ends it.
+func (b *budget) enterWait(workspaceID string) (leave func(), err error) {
+	s := b.share(workspaceID)
+	select {
+	case s.waits <- struct{}{}:
+		return func() { <-s.waits }, nil
+	default:
+		return nil, tooBusy(5 * time.Second)
+	}
+}
+
+func (b *budget) enter(ctx context.Context, slots chan struct{}) (waited bool, err error) {
+	select {
+	case slots <- struct{}{}:
+		return false, nil
+	default:
+	}
+	t := time.NewTimer(b.cfg.MaxWait)
+	defer t.Stop()
+	select {
+	case slots <- struct{}{}:
+		return true, nil
+	case <-t.C:
+		return false, tooBusy(5 * time.Second)
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+func (b *budget) take(ctx context.Context, l *rate.Limiter) (waited bool, err error) {
+	r := l.Reserve()
+	d := r.Delay()
+	if d == 0 {
+		return false, nil
+	}
+	if d > b.cfg.MaxWait {
+		r.Cancel()
+		return false, tooBusy(d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true, nil
+	case <-ctx.Done():
+		r.Cancel()
+		return false, ctx.Err()
+	}
+}
+
+func tooBusy(d time.Duration) *Error {
+	return &Error{
+		Code: RateLimited, Msg: "this workspace asks more of Coolify than its share allows",
+		Hint:      "wait, then call again; one call with wait_seconds is cheaper than many looks",
+		Retryable: true, RetryAfter: d.Round(time.Second) + time.Second,
+	}
+}

@@ -1,0 +1,111 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+// Started is what came of asking for a deployment.
+type Started struct {
+	Deployment string // uuid; empty if Coolify named none
+	Already    bool   // nothing new was queued: this commit is queued or running already
+}
+
+// Deploy queues a deployment of the app; force builds without the cache. On a
+// shared host it is refused, each time, if the app as it is now could reach the
+// host. Coolify may name a deployment that does not exist when its queue is
+// full, so only a look at it ([Scope.Wait]) confirms it.
+func (a *App) Deploy(ctx context.Context, force bool) (Started, error) {
+	if err := a.mayBuild(ctx); err != nil {
+		return Started{}, err
+	}
+	queued, err := a.scope.coolify.Start(ctx, a.id, force)
+	if err != nil {
+		return Started{}, upstream("deploy the app", err)
+	}
+	return a.started(ctx, queued)
+}
+
+// Restart starts the app's containers anew. It builds when the image is gone,
+// so the rules of [App.Deploy] hold.
+func (a *App) Restart(ctx context.Context) (Started, error) {
+	if err := a.mayBuild(ctx); err != nil {
+		return Started{}, err
+	}
+	queued, err := a.scope.coolify.Restart(ctx, a.id)
+	if err != nil {
+		return Started{}, upstream("restart the app", err)
+	}
+	return a.started(ctx, queued)
+}
+
+// Stop queues a stop of the app's containers. Coolify answers alike when they
+// are stopped already.
+func (a *App) Stop(ctx context.Context) error {
+	if err := a.scope.need(Deploy); err != nil {
+		return err
+	}
+	if err := a.scope.coolify.Stop(ctx, a.id); err != nil {
+		return upstream("stop the app", err)
+	}
+	return nil
+}
+
+// mayBuild judges the app as this call fetched it, and its variables as they
+// are now.
+func (a *App) mayBuild(ctx context.Context) error {
+	if err := a.scope.need(Deploy); err != nil {
+		return err
+	}
+	placement := a.scope.grant.workspace.Placement
+	if !placement.shared() {
+		return nil
+	}
+	if err := placement.refuseDeploy(a.is, nil); err != nil {
+		return err
+	}
+	envs, err := a.scope.coolify.Envs(ctx, a.id)
+	if err != nil {
+		return upstream("read the app's variables", err)
+	}
+	return placement.refuseDeploy(a.is, envs)
+}
+
+// started names the deployment that runs already when Coolify queued no new one.
+func (a *App) started(ctx context.Context, q coolify.Queued) (Started, error) {
+	if !q.Skipped && !q.Deployment.IsZero() {
+		return Started{Deployment: q.Deployment.String()}, nil
+	}
+	page, err := a.scope.coolify.Deployments(ctx, a.id, 0, 5)
+	if err != nil {
+		return Started{Already: true}, nil //nolint:nilerr // the start itself was answered; only its name is not known
+	}
+	for _, d := range page.Deployments {
+		if !d.Status.Terminal() {
+			return Started{Deployment: d.UUID.String(), Already: true}, nil
+		}
+	}
+	return Started{Already: true}, nil
+}
+
+var errNotCancellable = &Error{
+	Code: Conflict, Msg: "this deployment has ended, so there is nothing to cancel",
+	Hint: "deployments_get shows how it ended",
+}
+
+// Cancel stops a deployment that is queued or running.
+func (d *Deployment) Cancel(ctx context.Context) error {
+	if err := d.scope.need(Deploy); err != nil {
+		return err
+	}
+	err := d.scope.coolify.CancelDeployment(ctx, d.id)
+	if errors.Is(err, coolify.ErrNotCancellable) {
+		return errNotCancellable
+	}
+	if err != nil {
+		return upstream("cancel the deployment", err)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// A Deployment is a deployment that was proved to be of an app in its Scope's
+// workspace, as Coolify knew it at that moment.
+type Deployment struct {
+	scope *Scope
+	id    coolify.UUID
+	is    coolify.Deployment
+}
+
+// DeploymentInfo is what a tenant may know of a deployment.
+type DeploymentInfo struct {
+	UUID       string         `json:"uuid"`
+	App        string         `json:"app,omitempty"` // uuid
+	AppName    untrusted.Text `json:"app_name,omitzero"`
+	Status     string         `json:"status"` // queued, in_progress, finished, failed, cancelled-by-user
+	Done       bool           `json:"done"`   // the status is final
+	Commit     untrusted.Text `json:"commit,omitzero"`
+	Message    untrusted.Text `json:"commit_message,omitzero"`
+	Trigger    string         `json:"trigger"` // api, push or other
+	Force      bool           `json:"force,omitempty"`
+	Restart    bool           `json:"restart,omitempty"`  // containers only, no build
+	Rollback   bool           `json:"rollback,omitempty"` // to an earlier image
+	Preview    int            `json:"pull_request,omitempty"`
+	CreatedAt  string         `json:"created_at,omitempty"` // RFC 3339, UTC
+	FinishedAt string         `json:"finished_at,omitempty"`
+}
+
+var errNoDeployment = &Error{
+	Code: NotFound, Msg: "no such deployment in this workspace",
+	Hint: "apps_deployments lists an app's deployments; one that Coolify just named may not exist when its queue is full",
+}
+
+// Deployment finds a deployment by its uuid. One of another workspace and one
+// that does not exist are the same [NotFound] after the same requests.
+func (s *Scope) Deployment(ctx context.Context, ref string) (*Deployment, error) {
+	if err := s.need(Read); err != nil {
+		return nil, err
+	}
+	if !coolifyUUID.MatchString(ref) {
+		return nil, errNoDeployment
+	}
+	id, err := coolify.ParseUUID(ref)
+	if err != nil {
+		return nil, errNoDeployment
+	}
+	return s.deployment(ctx, id)
+}
+
+// deployment fetches a deployment and proves it: its application comes with it.
+// A Coolify that leaves the application out proves nothing.
+func (s *Scope) deployment(ctx context.Context, id coolify.UUID) (*Deployment, error) {
+	is, err := s.coolify.Deployment(ctx, id)
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return nil, upstream("read the deployment", err)
+	}
+	var app coolify.Application
+	if is.Application != nil {
+		app = *is.Application
+	}
+	_, ok, ownErr := s.owns(ctx, app)
+	if ownErr != nil {
+		return nil, ownErr
+	}
+	if err != nil || !ok || is.UUID != id {
+		return nil, errNoDeployment
+	}
+	s.aim(id.String())
+	return &Deployment{s, id, is}, nil
+}
+
+// Info returns what may be told of the deployment.
+func (d *Deployment) Info() DeploymentInfo {
+	return d.scope.deploymentInfo(d.is, d.is.Application.UUID.String(), d.is.Application.Name)
+}
+
+func (s *Scope) deploymentInfo(d coolify.Deployment, app, appName string) DeploymentInfo {
+	info := DeploymentInfo{
+		UUID: d.UUID.String(), App: app, AppName: s.text(appName), Status: s.text(string(d.Status)).String(),
+		Done: d.Status.Terminal(), Commit: s.text(d.Commit), Message: s.text(d.CommitMessage), Trigger: "other",
+		Force: d.ForceRebuild, Restart: d.RestartOnly, Rollback: d.Rollback, Preview: d.PullRequestID,
+	}
+	switch {
+	case d.IsWebhook:
+		info.Trigger = "push"
+	case d.IsAPI:
+		info.Trigger = "api"
+	}
+	if !d.CreatedAt.IsZero() {
+		info.CreatedAt = d.CreatedAt.UTC().Format(timeFormat)
+	}
+	if d.FinishedAt != nil {
+		info.FinishedAt = d.FinishedAt.UTC().Format(timeFormat)
+	}
+	return info
+}
+
+// Deployments lists the app's deployments, newest first, after skipping some;
+// count is how many there are in all.
+func (a *App) Deployments(ctx context.Context, skip, limit int) (list []DeploymentInfo, count int, err error) {
+	if err := a.scope.need(Read); err != nil {
+		return nil, 0, err
+	}
+	page, err := a.scope.coolify.Deployments(ctx, a.id, skip, limit)
+	if err != nil {
+		return nil, 0, upstream("list the app's deployments", err)
+	}
+	list = []DeploymentInfo{}
+	for _, d := range page.Deployments[:min(len(page.Deployments), limit)] {
+		list = append(list, a.scope.deploymentInfo(d, a.id.String(), a.is.Name))
+	}
+	return list, page.Count, nil
+}
+
+// MaxWait is the longest that [Scope.Wait] waits.
+const MaxWait = 45 * time.Second
+
+// Wait waits until the deployment has ended, for at most d (and [MaxWait]), and
+// returns what is known of it then. The principal's rights are read again before
+// each look and before the answer.
+func (s *Scope) Wait(ctx context.Context, ref string, d time.Duration) (DeploymentInfo, error) {
+	if err := s.need(Read); err != nil {
+		return DeploymentInfo{}, err
+	}
+	if !coolifyUUID.MatchString(ref) {
+		return DeploymentInfo{}, errNoDeployment
+	}
+	id, err := coolify.ParseUUID(ref)
+	if err != nil {
+		return DeploymentInfo{}, errNoDeployment
+	}
+	leave, err := s.guard.budget.enterWait(s.grant.workspace.ID)
+	if err != nil {
+		return DeploymentInfo{}, err
+	}
+	defer leave()
+	return s.wait(ctx, id, min(d, MaxWait))
+}

@@ -1,0 +1,90 @@
+package tenancy
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// Description is what a principal should know of its workspace at the start.
+type Description struct {
+	Workspace    string         `json:"workspace"` // slug
+	Name         untrusted.Text `json:"name,omitzero"`
+	Status       string         `json:"status"` // of provisioning: pending, partial, ready or error
+	Rights       string         `json:"rights"` // of the caller: "read,deploy"
+	Environments []string       `json:"environments"`
+	Host         HostInfo       `json:"host"`
+}
+
+// HostInfo says what the workspace's host may run.
+type HostInfo struct {
+	Trust      string   `json:"trust"`                 // shared, dedicated or trusted
+	BuildPacks []string `json:"build_packs,omitempty"` // the only ones allowed; absent = any
+	Note       string   `json:"note,omitempty"`
+}
+
+// Describe returns the workspace's description.
+func (s *Scope) Describe(ctx context.Context) (Description, error) {
+	if err := s.need(Read); err != nil {
+		return Description{}, err
+	}
+	ws := s.grant.workspace
+	d := Description{
+		Workspace: ws.Slug, Name: s.text(ws.Name), Status: string(ws.Status), Rights: s.grant.held.String(),
+		Environments: []string{}, Host: ws.Placement.info(),
+	}
+	envs, err := s.environments(ctx)
+	if err != nil {
+		return Description{}, err
+	}
+	for _, e := range envs {
+		d.Environments = append(d.Environments, s.text(e.Name).String())
+	}
+	return d, nil
+}
+
+func (p Placement) info() HostInfo {
+	if !p.shared() {
+		return HostInfo{Trust: string(p.Trust)}
+	}
+	return HostInfo{
+		Trust: string(Shared), BuildPacks: sharedBuildPacks,
+		Note: "other workspaces build on the same host, so only these build packs run here",
+	}
+}
+
+// Activity returns a page of the workspace's audit trail, newest first.
+func (s *Scope) Activity(ctx context.Context, q AuditQuery) ([]AuditEntry, error) {
+	if err := s.need(Read); err != nil {
+		return nil, err
+	}
+	entries, err := s.guard.store.Audit(ctx, s.grant.workspace.ID, q)
+	if err != nil {
+		return nil, storeError("list the audit trail", err)
+	}
+	return entries, nil
+}
+
+// WorkspaceInfo is a line in the list of a principal's workspaces.
+type WorkspaceInfo struct {
+	Slug   string         `json:"slug"`
+	Name   untrusted.Text `json:"name,omitzero"`
+	Status string         `json:"status"`
+	Rights string         `json:"rights"`
+}
+
+// Info returns the Scope's workspace as a line in a list.
+func (s *Scope) Info() WorkspaceInfo {
+	ws := s.grant.workspace
+	return WorkspaceInfo{ws.Slug, s.text(ws.Name), string(ws.Status), s.grant.rights.String()}
+}
+
+// CheckClaim refuses a slug that is not the Scope's: the slug in a URL is a
+// claim, never a look-up that grants. A stranger's slug is the same as none.
+func (s *Scope) CheckClaim(slug string) error {
+	if slug != s.grant.workspace.Slug || slug == "" {
+		return &Error{Code: NotFound, Msg: "no such workspace", Hint: fmt.Sprintf("your key is for %q", s.grant.workspace.Slug)}
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// Config is what a [Guard] is made of.
+type Config struct {
+	Store     Store              // required
+	Coolify   *coolify.Client    // required; token with read, write, deploy
+	Sensitive *coolify.Sensitive // nil = deployment logs are refused
+	Box       *secret.Box        // required; seals cursors
+	Log       *slog.Logger       // required
+	Budget    Budget             // zero fields take the defaults of [DefaultBudget]
+	PollEvery time.Duration      // between looks at running deployments; 0 = 3 s
+	Known     []secret.Text      // the platform's own secrets, removed from every log
+	Now       func() time.Time   // nil = time.Now
+}
+
+// A Guard turns a proof of identity into a [Scope] and holds what a Scope
+// reaches with. It is safe for concurrent use.
+type Guard struct {
+	store     Store
+	coolify   *coolify.Client
+	sensitive *coolify.Sensitive
+	box       *secret.Box
+	log       *slog.Logger
+	known     []secret.Text
+	shown     *untrusted.Scrubber // knows known; for names and messages
+	now       func() time.Time
+
+	budget *budget
+	envs   environments
+	waits  waitRoom
+}
+
+// NewGuard returns a Guard that is ready to open Scopes.
+func NewGuard(cfg Config) (*Guard, error) {
+	if cfg.Store == nil || cfg.Coolify == nil || cfg.Box == nil || cfg.Log == nil {
+		return nil, errors.New("tenancy: a guard needs a store, a Coolify client, a box and a log")
+	}
+	g := &Guard{
+		store: cfg.Store, coolify: cfg.Coolify, sensitive: cfg.Sensitive, box: cfg.Box, log: cfg.Log,
+		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget),
+	}
+	if g.now == nil {
+		g.now = time.Now
+	}
+	g.shown = g.scrubber()
+	g.waits = newWaitRoom(g.coolify.Metered(g.budget.reserve), cfg.PollEvery, cfg.Log)
+	return g, nil
+}
+
+// OpenKey returns the Scope of a bearer key. Every reason not to, from rubbish
+// to a revoked key, is the same [Unauthorized] error; only a suspended
+// workspace says so, as its key is a true one. Nothing is cached: the store is
+// asked once, each time.
+func (g *Guard) OpenKey(ctx context.Context, key string) (*Scope, error) {
+	digest, err := ParseKey(key)
+	if err != nil {
+		return nil, errUnauthorized
+	}
+	return g.open(ctx, keyPrincipal{digest})
+}
+
+// OpenMember returns the Scope of a person in the workspace with this slug. The
+// caller has proved who the person is, by a session of ours. A workspace that
+// is not theirs is [NotFound], as one that is not there.
+func (g *Guard) OpenMember(ctx context.Context, userID, slug string) (*Scope, error) {
+	return g.open(ctx, memberPrincipal{userID: userID, slug: slug})
+}
+
+// Stop makes every wait answer at once with what it knows, so that a server can
+// stop without keeping its clients waiting. It is called once.
+func (g *Guard) Stop() { close(g.waits.closing) }
+
+// open is the one place where a Scope is made.
+func (g *Guard) open(ctx context.Context, p principal) (*Scope, error) {
+	grant, err := p.prove(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	if grant.workspace.SuspendedAt != nil {
+		return nil, &Error{
+			Code: Forbidden, Msg: "this workspace is suspended",
+			Hint: "its owner or the platform's operator can say why and lift it",
+		}
+	}
+	return newScope(g, p, grant), nil
+}
+
+// A principal is somebody who can prove a right to a workspace, again and
+// again: what it proves is read from the store each time.
+type principal interface {
+	prove(ctx context.Context, g *Guard) (grant, error)
+}
+
+// A grant is what a principal has at the moment of its proof.
+type grant struct {
+	workspace Workspace
+	rights    Rights
+	held      Rights // the same before [Scope.Begin] narrowed them
+	who       string // as in [AuditEntry].Principal
+}
+
+var errUnauthorized = &Error{
+	Code: Unauthorized, Msg: "this key is unknown, expired or revoked",
+	Hint: "ask the workspace's owner for a new key and send it as \"Authorization: Bearer vibn_sk_…\"",
+}
+
+type keyPrincipal struct{ digest Digest }
+
+func (p keyPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
+	key, ws, err := g.store.KeyByDigest(ctx, p.digest)
+	if errors.Is(err, ErrNotFound) {
+		return grant{}, errUnauthorized
+	}
+	if err != nil {
+		return grant{}, storeError("look up a key", err)
+	}
+	now := g.now()
+	if key.RevokedAt != nil || ws.DeletedAt != nil || (key.ExpiresAt != nil && !now.Before(*key.ExpiresAt)) {
+		return grant{}, errUnauthorized
+	}
+	g.touch(ctx, key, now)
+	return grant{ws, key.Rights, key.Rights, "key:" + key.ID}, nil
+}
+
+// touch records the use of a key, at most once a minute. A failure is no reason
+// to refuse the call.
+func (g *Guard) touch(ctx context.Context, key Key, now time.Time) {
+	if key.LastUsedAt != nil && now.Sub(*key.LastUsedAt) < time.Minute {
+		return
+	}
+	if err := g.store.TouchKey(ctx, key.WorkspaceID, key.ID, now); err != nil {
+		g.log.WarnContext(ctx, "key use not recorded", "key_id", key.ID, "err", err)
+	}
+}
+
+type memberPrincipal struct{ userID, slug string }
+
+func (p memberPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
+	ws, role, err := g.store.Membership(ctx, p.slug, p.userID)
+	if errors.Is(err, ErrNotFound) {
+		return grant{}, &Error{Code: NotFound, Msg: "no such workspace"}
+	}
+	if err != nil {
+		return grant{}, storeError("look up a membership", err)
+	}
+	return grant{ws, role.Rights(), role.Rights(), "member:" + p.userID}, nil
+}
+
+// storeError says that our own database did not answer.
+func storeError(what string, err error) *Error {
+	return &Error{
+		Code: Unavailable, Msg: "the server's database did not answer", Retryable: true, RetryAfter: 2 * time.Second,
+		Hint: "try again in a moment", Err: fmt.Errorf("%s: %w", what, err),
+	}
+}
+
+// CoolifyVersion asks Coolify for its version, on the operator's part of the
+// budget.
+func (g *Guard) CoolifyVersion(ctx context.Context) (string, error) {
+	v, err := g.coolify.Metered(g.budget.reserve).Version(ctx)
+	if err != nil {
+		return "", err
+	}
+	return untrusted.Clean(v), nil
+}

@@ -1,0 +1,161 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// Limits of one answer with logs.
+const (
+	MaxLogLines   = 500
+	maxLogBytes   = 24_000 // of lines in one answer; more is left for the next page
+	filteredLines = 2_000  // read from Coolify when only some lines are wanted
+)
+
+// Logs is a piece of a log: the lines, oldest first, cleaned and scrubbed.
+type Logs struct {
+	Lines   []string
+	Earlier int    // index of the first line; lines before it were left out. 0 = none
+	Note    string // what the reader should know of the answer; may be empty
+}
+
+var errWithheld = &Error{
+	Code: Unavailable, Msg: "the log is withheld, as it is too large to search for secrets",
+	Hint: "ask for fewer lines",
+}
+
+// noteNoValues is honest about a log that could only be scrubbed by shape.
+const noteNoValues = "this server cannot read the values of the app's variables, so only secrets with a known shape were removed"
+
+// Logs returns the app's last runtime lines, at most n of them; with contains,
+// the last of those among the newest 2,000 that contain it. An app that does
+// not run has none: [Conflict].
+func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
+	if err := a.scope.need(Read); err != nil {
+		return Logs{}, err
+	}
+	read := n
+	if contains != "" {
+		read = filteredLines
+	}
+	scrubber, note, err := a.scope.scrubber(ctx, a.id)
+	if err != nil {
+		return Logs{}, err
+	}
+	raw, err := a.scope.coolify.Logs(ctx, a.id, read)
+	if errors.Is(err, coolify.ErrNotRunning) {
+		return Logs{}, &Error{
+			Code: Conflict, Msg: "the app is not running, so it has no runtime log",
+			Hint: "deployments_logs shows why a deployment failed; apps_control with action start runs the app", Err: err,
+		}
+	}
+	if err != nil {
+		return Logs{}, upstream("read the app's log", err)
+	}
+	lines, err := scrubber.Lines(raw)
+	if err != nil {
+		return Logs{}, withheld(err)
+	}
+	logs := page(lines, len(lines), n, contains)
+	logs.Note = note
+	return logs, nil
+}
+
+// Logs returns lines of the deployment's build log: the last n before the line
+// with index before (negative = the end), or of those that contain a text.
+// Coolify tells them to the sensitive token only; without it they are refused.
+func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (Logs, error) {
+	if err := d.scope.need(Read); err != nil {
+		return Logs{}, err
+	}
+	if d.scope.sensitive == nil {
+		return Logs{}, &Error{
+			Code: Unavailable, Msg: "deployment logs are not available on this server",
+			Hint: "the operator can allow them by setting COOLIFY_SENSITIVE_TOKEN",
+		}
+	}
+	scrubber, note, err := d.scope.scrubber(ctx, d.is.Application.UUID)
+	if err != nil {
+		return Logs{}, err
+	}
+	entries, err := d.scope.sensitive.DeploymentLogs(ctx, d.id)
+	if err != nil {
+		return Logs{}, upstream("read the deployment's log", err)
+	}
+	var raw strings.Builder
+	for _, e := range entries {
+		if !e.Hidden {
+			raw.WriteString(e.Output)
+			raw.WriteByte('\n')
+		}
+	}
+	lines, err := scrubber.Lines(strings.TrimSuffix(raw.String(), "\n"))
+	if err != nil {
+		return Logs{}, withheld(err)
+	}
+	if before < 0 || before > len(lines) {
+		before = len(lines)
+	}
+	logs := page(lines, before, n, contains)
+	logs.Note = note
+	return logs, nil
+}
+
+func withheld(err error) error {
+	e := *errWithheld
+	e.Err = err
+	return &e
+}
+
+// page takes the last n lines before an index that contain a text, as far as
+// they fit in an answer. Earlier is where the next page ends.
+func page(lines []string, before, n int, contains string) Logs {
+	out := Logs{Lines: []string{}}
+	size := 0
+	for i := before - 1; i >= 0; i-- {
+		if !strings.Contains(lines[i], contains) {
+			continue
+		}
+		size += len(lines[i]) + 8 // quotes, comma and escapes of JSON
+		if len(out.Lines) == n || size > maxLogBytes {
+			out.Earlier = i + 1
+			break
+		}
+		out.Lines = append(out.Lines, lines[i])
+	}
+	slices.Reverse(out.Lines)
+	return out
+}
+
+// scrubber knows the values of the app's variables, as far as this server may
+// read them, and the platform's own secrets. If they should be readable and are
+// not, no log is shown.
+func (s *Scope) scrubber(ctx context.Context, app coolify.UUID) (*untrusted.Scrubber, string, error) {
+	scrubber := s.guard.scrubber()
+	if s.sensitive == nil {
+		return scrubber, noteNoValues, nil
+	}
+	values, err := s.sensitive.EnvValues(ctx, app)
+	if err != nil {
+		return nil, "", upstream("read what must not be shown", err)
+	}
+	for _, v := range values {
+		scrubber.Add(v.Key, v.Value)
+		scrubber.Add(v.Key, v.RealValue)
+	}
+	return scrubber, "", nil
+}
+
+// scrubber knows the platform's own secrets.
+func (g *Guard) scrubber() *untrusted.Scrubber {
+	scrubber := untrusted.NewScrubber()
+	for _, k := range g.known {
+		scrubber.Add("PLATFORM_SECRET", k)
+	}
+	return scrubber
+}

@@ -1,0 +1,188 @@
+package tenancy
+
+import (
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// A Scope reaches one workspace with some rights, and nothing else. Only a
+// [Guard] makes one; the zero Scope reaches nothing. It lasts for one call.
+type Scope struct {
+	guard     *Guard
+	principal principal
+	grant     grant
+	coolify   *coolify.Client    // every request of it is on this workspace's budget
+	sensitive *coolify.Sensitive // nil = not configured
+	call      *call
+}
+
+// A call is what is remembered of the tool call that a Scope serves.
+type call struct {
+	need     Rights
+	audit    string               // id of the audit entry; empty = none
+	look     func(DeploymentInfo) // told of each look at a deployment; may be nil
+	began    time.Time
+	upstream atomic.Int64           // requests sent to Coolify
+	target   atomic.Pointer[string] // what the call turned out to act on
+}
+
+func newScope(g *Guard, p principal, gr grant) *Scope {
+	s := &Scope{guard: g, principal: p, grant: gr, call: &call{need: Read, began: g.now()}}
+	s.coolify = g.coolify.Metered(s.meter)
+	if g.sensitive != nil {
+		s.sensitive = g.sensitive.Metered(s.meter)
+	}
+	return s
+}
+
+// A Call says what a Scope is about to be used for.
+type Call struct {
+	Tool   string               // canonical name, for the audit trail
+	Needs  Rights               // the right that the principal must carry
+	Client string               // what the client calls itself; a claim
+	Target string               // what the caller named
+	Args   json.RawMessage      // the arguments that may be kept; empty = none
+	Look   func(DeploymentInfo) // told of each look of a wait that goes on; may be nil
+}
+
+// Begin narrows the Scope to what one call needs: reading, and the right of the
+// call. Without that right the answer is [Forbidden]. A call that changes or
+// reveals something (Needs is not [Read]) is written to the audit trail first,
+// and refused if it cannot be. [Scope.End] must follow.
+func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
+	if err := s.need(c.Needs); err != nil {
+		return nil, err
+	}
+	gr := s.grant
+	gr.rights &= Read | c.Needs
+	b := newScope(s.guard, s.principal, gr)
+	b.call.need, b.call.look = c.Needs, c.Look
+	if c.Needs == Read {
+		return b, nil
+	}
+	entry := AuditEntry{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: gr.workspace.ID, At: s.guard.now(), Principal: gr.who,
+		Client: s.text(c.Client).String(), Tool: c.Tool, Target: s.text(c.Target).String(), Args: string(c.Args), Outcome: "started",
+	}
+	if err := s.guard.store.StartAudit(ctx, entry); err != nil {
+		return nil, storeError("start an audit entry", err)
+	}
+	b.call.audit = entry.ID
+	return b, nil
+}
+
+// End completes what [Scope.Begin] began; err is the outcome of the call. If it
+// cannot be written, the entry stays "started", which is what is known.
+func (s *Scope) End(ctx context.Context, err error) {
+	if s.call.audit == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	f := AuditFinish{Outcome: "ok", Duration: s.guard.now().Sub(s.call.began), UpstreamCalls: s.UpstreamCalls()}
+	if err != nil {
+		f.Outcome = string(Public(err).Code)
+	}
+	if t := s.call.target.Load(); t != nil {
+		f.Target = *t
+	}
+	if err := s.guard.store.FinishAudit(ctx, s.grant.workspace.ID, s.call.audit, f); err != nil {
+		s.guard.log.ErrorContext(ctx, "audit entry not completed", "audit_id", s.call.audit, "outcome", f.Outcome, "err", err)
+	}
+}
+
+// Slug returns the slug of the Scope's workspace.
+func (s *Scope) Slug() string { return s.grant.workspace.Slug }
+
+// Rights returns what the Scope may do.
+func (s *Scope) Rights() Rights { return s.grant.rights }
+
+// Principal returns who acts, as it is written to the audit trail.
+func (s *Scope) Principal() string { return s.grant.who }
+
+// UpstreamCalls returns how many requests this call has sent to Coolify.
+func (s *Scope) UpstreamCalls() int { return int(s.call.upstream.Load()) }
+
+// May refuses, with [Forbidden], what the Scope has no right to.
+func (s *Scope) May(r Rights) error { return s.need(r) }
+
+// Admit counts one call of a tool or route against what the workspace may ask
+// of this server, whatever it costs upstream.
+func (s *Scope) Admit() error {
+	if s.guard == nil {
+		return errUnauthorized
+	}
+	return s.guard.budget.admitCall(s.grant.workspace.ID)
+}
+
+// need refuses what the Scope has no right to.
+func (s *Scope) need(r Rights) error {
+	if s.grant.rights.Has(r) && r != 0 {
+		return nil
+	}
+	return &Error{
+		Code: Forbidden, Msg: "this needs the right \"" + r.String() + "\", which your key or role does not have",
+		Hint: "you have: " + s.grant.held.String() + "; the workspace's owner can mint a key that has more",
+	}
+}
+
+// text is the way out for what others wrote, without the platform's own secrets
+// and whatever looks like a credential.
+func (s *Scope) text(raw string) untrusted.Text {
+	t, err := s.guard.shown.Text(raw)
+	if err != nil {
+		return untrusted.New("[withheld]")
+	}
+	return t
+}
+
+// prove reads again, now, that the principal may still do what this call does.
+func (s *Scope) prove(ctx context.Context) error {
+	again, err := s.guard.open(ctx, s.principal)
+	if err != nil {
+		return err
+	}
+	if again.grant.workspace.ID != s.grant.workspace.ID {
+		return errUnauthorized
+	}
+	return again.need(s.call.need)
+}
+
+// meter admits one upstream request on the workspace's budget. A request that
+// had to wait its turn is refused if the principal has lost its right meanwhile.
+func (s *Scope) meter(ctx context.Context, op coolify.Operation) (func(), error) {
+	done, waited, err := s.guard.budget.admit(ctx, s.grant.workspace.ID, op)
+	if err != nil {
+		return nil, err
+	}
+	if waited {
+		if err := s.prove(ctx); err != nil {
+			done()
+			return nil, err
+		}
+	}
+	s.call.upstream.Add(1)
+	return done, nil
+}
+
+// aim records what the call acts on, by its uuid: the first thing that it finds.
+func (s *Scope) aim(target string) { s.call.target.CompareAndSwap(nil, &target) }
+
+// project returns the uuid of the workspace's Coolify project.
+func (s *Scope) project() (coolify.UUID, error) {
+	id, err := coolify.ParseUUID(s.grant.workspace.CoolifyProject)
+	if err != nil {
+		return coolify.UUID{}, &Error{
+			Code: Unavailable, Msg: "this workspace has no Coolify project yet",
+			Hint: "the operator gives it one with \"vibn-mcp workspace create --coolify-project UUID\"", Err: err,
+		}
+	}
+	return id, nil
+}

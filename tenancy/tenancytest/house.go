@@ -1,0 +1,234 @@
+// Package tenancytest puts a whole house together for tests: a simulated
+// Coolify, a database, a Guard, and two tenants who know nothing of each other.
+package tenancytest
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/store"
+	"github.com/vibnai/vibn-mcp/store/storetest"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// Config changes a house. The zero value is a shared host, SQLite, both tokens
+// of Coolify, no limit on requests, and a look at running deployments every 5 ms.
+type Config struct {
+	Simulator   coolifytest.Config
+	Database    string // "sqlite" (default) or "postgres"
+	Trust       tenancy.Trust
+	NoSensitive bool           // no token that may read values and build logs
+	Budget      tenancy.Budget // zero fields are practically unlimited
+	PollEvery   time.Duration
+	Timeout     time.Duration // of a request to Coolify; slow ones too
+	Now         func() time.Time
+	Wrap        func(tenancy.Store) tenancy.Store // between Guard and database
+}
+
+// A House is a program with everything around it.
+type House struct {
+	Sim      *coolifytest.Server
+	DB       *store.DB
+	Guard    *tenancy.Guard
+	Operator *tenancy.Operator
+	Log      *Log
+	Logger   *slog.Logger
+	A, B     *Tenant
+	// Secrets are the platform's own, none of which may ever be seen.
+	Secrets []string
+}
+
+// A Tenant is a workspace with two apps.
+type Tenant struct {
+	tenancy.Workspace
+	Project  coolifytest.Project
+	Web, API coolifytest.App
+	Done     coolifytest.Deployment // a finished deployment of Web
+	Key      string                 // with the rights of a builder
+	KeyID    string
+	Canary   string // stands in every name of the tenant's
+}
+
+// Unlimited is a budget that no test reaches.
+func Unlimited() tenancy.Budget {
+	const n = 1_000_000
+	return tenancy.Budget{
+		TenantsPerMinute: n, TenantsBurst: n, WorkspacePerMinute: n, WorkspaceBurst: n, ReservePerMinute: n, ReserveBurst: n,
+		Slow: 100, Waits: 1000, CallsPerMinute: n, CallsBurst: n,
+	}
+}
+
+// New builds a house that lasts as long as the test.
+func New(t testing.TB, cfg Config) *House {
+	t.Helper()
+	if cfg.Simulator.RateLimit == 0 {
+		cfg.Simulator.RateLimit = -1
+	}
+	if cfg.Budget == (tenancy.Budget{}) {
+		cfg.Budget = Unlimited()
+	}
+	if cfg.PollEvery == 0 {
+		cfg.PollEvery = 5 * time.Millisecond
+	}
+	if cfg.Database == "" {
+		cfg.Database = "sqlite"
+	}
+	h := &House{Sim: coolifytest.New(cfg.Simulator), DB: storetest.Open(t, cfg.Database), Log: &Log{}}
+	h.Logger = slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h.Operator = tenancy.NewOperator(h.DB)
+	h.Guard = h.guard(t, cfg)
+	h.A, h.B = h.AddTenant(t, "alpha", cfg.Trust), h.AddTenant(t, "beta", cfg.Trust)
+	return h
+}
+
+// guard puts the Guard before a simulator that is mounted below a path, so that
+// a client which builds addresses of its own misses it.
+func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
+	t.Helper()
+	srv := httptest.NewServer(http.StripPrefix("/coolify", h.Sim))
+	t.Cleanup(srv.Close)
+	root, err := url.Parse(srv.URL + "/coolify")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ordinary, sensitive := h.Sim.Token("read", "write", "deploy"), h.Sim.Token("read", "read:sensitive")
+	sealing := "sealing-key-of-the-house-0123456789"
+	h.Secrets = []string{ordinary, sensitive, sealing}
+	client := coolify.Config{URL: root, Token: secret.NewText(ordinary), Timeout: cfg.Timeout, SlowTimeout: cfg.Timeout, RetryWait: time.Millisecond}
+	c, err := coolify.New(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Token = secret.NewText(sensitive)
+	s, err := coolify.NewSensitive(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := secret.NewBox(secret.NewText(sealing))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gc := tenancy.Config{
+		Store: h.DB, Coolify: c, Sensitive: s, Box: box, Log: h.Logger, Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now,
+	}
+	for _, k := range h.Secrets {
+		gc.Known = append(gc.Known, secret.NewText(k))
+	}
+	if cfg.NoSensitive {
+		gc.Sensitive = nil
+	}
+	if cfg.Wrap != nil {
+		gc.Store = cfg.Wrap(h.DB)
+	}
+	g, err := tenancy.NewGuard(gc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// AddTenant adds a workspace with its project, two apps and a deployment. Every
+// name in it holds its canary.
+func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenant {
+	t.Helper()
+	x := &Tenant{Canary: "canary-" + slug}
+	x.Project = h.Sim.AddProject("vibn-ws-" + slug)
+	w, err := h.Operator.CreateWorkspace(t.Context(), tenancy.NewWorkspace{
+		Slug: slug, Name: "Workspace " + x.Canary, CoolifyProject: x.Project.UUID, OwnerUserID: "user-" + slug, Placement: tenancy.Placement{Trust: trust},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Workspace = w
+	x.Key, x.KeyID = h.AddKey(t, x, "builder", 0)
+	env := x.Project.Environments[0].UUID
+	app := func(name string) coolifytest.App {
+		a := h.Sim.AddApp(env, coolifytest.App{
+			Name: name + "-" + x.Canary, FQDN: "https://" + name + "." + slug + ".example.com", Status: "running:healthy", Description: x.Canary,
+			GitRepository: "git@git.example.com:vibn-" + slug + "/" + name + "-" + x.Canary + ".git", Logs: "hello from " + x.Canary + "\n",
+			CommitMessage: "change by " + x.Canary,
+		})
+		h.Sim.AddEnv(a.UUID, coolifytest.Env{Key: "SECRET_OF_" + strings.ToUpper(slug), Value: "value-" + x.Canary, Runtime: true, Literal: true})
+		return a
+	}
+	x.Web, x.API = app("web"), app("api")
+	x.Done = h.Sim.AddDeployment(x.Web.UUID, coolifytest.Deployment{
+		Status: "finished", Message: "change by " + x.Canary, Logs: []coolifytest.LogLine{{Output: "built " + x.Canary}},
+	})
+	return x
+}
+
+// AddKey mints a key with the rights of a preset; life 0 never expires.
+func (h *House) AddKey(t testing.TB, x *Tenant, preset string, life time.Duration) (key, id string) {
+	t.Helper()
+	rights, err := tenancy.PresetRights(preset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, text, err := h.Operator.CreateKey(t.Context(), x.Workspace, preset+" of "+x.Slug, rights, life)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text.Reveal(), k.ID
+}
+
+// Open opens the Scope of a key, and begins a call that needs a right.
+func (h *House) Open(t testing.TB, key string, needs tenancy.Rights) *tenancy.Scope {
+	t.Helper()
+	s, err := h.Guard.OpenKey(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err = s.Begin(t.Context(), tenancy.Call{Tool: "test", Needs: needs}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Requests returns the operations that Coolify was asked for since the last
+// [coolifytest.Server.Reset], in order.
+func (h *House) Requests() []string {
+	var ops []string
+	for _, r := range h.Sim.Requests() {
+		ops = append(ops, r.Operation)
+	}
+	return ops
+}
+
+// Fine fails the test if a tripwire of the simulator fired.
+func (h *House) Fine(t testing.TB) {
+	t.Helper()
+	for _, v := range h.Sim.Violations() {
+		t.Errorf("simulator: %s", v)
+	}
+}
+
+// A Log keeps what was logged.
+type Log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements [io.Writer].
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// String returns all that was logged so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}

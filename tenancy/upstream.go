@@ -1,0 +1,51 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+// upstream turns a failure of Coolify into what a tenant may read. doing says
+// what was tried, as in "list the apps". What Coolify itself said goes to the
+// log as the cause: it names other tenants' things.
+func upstream(doing string, err error) error {
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err // a budget or a right that was refused on the way
+	}
+	e := &Error{Err: err}
+	detail, _ := errors.AsType[*coolify.Error](err)
+	switch {
+	case detail != nil && detail.Unknown:
+		e.Code, e.Msg = Timeout, "Coolify did not confirm the request to "+doing+"; it may have been carried out"
+		e.Hint = "look at the present state before you try again"
+	case errors.Is(err, coolify.ErrNotFound):
+		e.Code, e.Msg = NotFound, "Coolify no longer has what was needed to "+doing
+		e.Hint = "list the apps again"
+	case errors.Is(err, coolify.ErrUnauthorized), errors.Is(err, coolify.ErrForbidden), errors.Is(err, coolify.ErrRouteMissing):
+		e.Code, e.Msg = Unavailable, "Coolify does not let this server "+doing
+		e.Hint = "only the platform's operator can mend this: the server's Coolify token or address is wrong"
+	case errors.Is(err, coolify.ErrConflict):
+		e.Code, e.Msg = Conflict, "Coolify would not "+doing+" as it conflicts with something there already"
+	case errors.Is(err, coolify.ErrInvalid):
+		e.Code, e.Msg = Invalid, "Coolify did not accept the request to "+doing
+		e.Hint = "check the values that you gave"
+	case errors.Is(err, coolify.ErrRateLimited):
+		e.Code, e.Msg, e.Retryable = RateLimited, "Coolify takes no more requests for the moment", true
+		e.RetryAfter = 30 * time.Second
+		if detail != nil && detail.RetryAfter > 0 {
+			e.RetryAfter = detail.RetryAfter
+		}
+	case errors.Is(err, coolify.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		e.Code, e.Msg, e.Retryable = Timeout, "Coolify took too long to "+doing, true
+		e.Hint = "try again; if it goes on, the host may be unreachable"
+	case errors.Is(err, context.Canceled):
+		e.Code, e.Msg, e.Retryable = Timeout, "the call was given up before Coolify answered", true
+	default:
+		e.Code, e.Msg, e.Retryable = Unavailable, "Coolify could not "+doing+" just now", true
+		e.Hint, e.RetryAfter = "try again in a moment", 5*time.Second
+	}
+	return e
+}

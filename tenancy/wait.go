@@ -1,0 +1,218 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+const (
+	defaultPollEvery = 3 * time.Second
+	// proofAge bounds how long waits that overlap may live on one proof that the
+	// deployment is the workspace's.
+	proofAge = time.Minute
+)
+
+// A waitRoom lets many waits share what they look at. One request for the list
+// of running deployments, of all tenants, serves every wait of the process;
+// waits of one workspace for one deployment share the look at that deployment
+// too. Nothing is shared between workspaces but which deployments still run.
+type waitRoom struct {
+	coolify *coolify.Client // on the reserve, as no tenant alone causes the look
+	every   time.Duration
+	log     *slog.Logger
+	looking *singleflight.Group
+	closing chan struct{} // closed when the process stops: waits answer with what they know
+
+	state *waitState
+}
+
+type waitState struct {
+	mu      sync.Mutex
+	watches map[watchKey]*watch
+	polling bool
+}
+
+type watchKey struct {
+	workspace  string
+	deployment coolify.UUID
+}
+
+// A watch is one deployment that somebody of one workspace waits for.
+type watch struct {
+	waiting int // waits that look at it; the last one takes it away
+	is      coolify.Deployment
+	proved  time.Time     // when a look proved whose it is; zero = not yet
+	gone    bool          // the last list of running deployments did not have it
+	looked  chan struct{} // closed, and replaced, after each look
+}
+
+func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger) waitRoom {
+	if every <= 0 {
+		every = defaultPollEvery
+	}
+	return waitRoom{coolify: c, every: every, log: log, looking: &singleflight.Group{}, closing: make(chan struct{}), state: &waitState{watches: map[watchKey]*watch{}}}
+}
+
+// wait is [Scope.Wait] for an id that is well-formed.
+func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (DeploymentInfo, error) {
+	room, key := s.guard.waits, watchKey{s.grant.workspace.ID, id}
+	room.enter(key)
+	defer room.leave(key)
+	end := time.NewTimer(d)
+	defer end.Stop()
+	for {
+		is, looked, err := s.look(ctx, key)
+		if err != nil {
+			return DeploymentInfo{}, err
+		}
+		info := s.deploymentInfo(is, is.Application.UUID.String(), is.Application.Name)
+		if info.Done {
+			return info, s.prove(ctx)
+		}
+		if s.call.look != nil {
+			s.call.look(info)
+		}
+		select {
+		case <-looked:
+		case <-end.C:
+			return info, s.prove(ctx)
+		case <-room.closing:
+			return info, s.prove(ctx)
+		case <-ctx.Done():
+			return DeploymentInfo{}, upstream("wait for the deployment", ctx.Err())
+		}
+		if err := s.prove(ctx); err != nil {
+			return DeploymentInfo{}, err
+		}
+	}
+}
+
+// look returns what is known of the deployment, and a channel that closes when
+// more may be. It asks Coolify only if nobody of the workspace has proved yet
+// whose it is, or if it runs no more.
+func (s *Scope) look(ctx context.Context, key watchKey) (coolify.Deployment, <-chan struct{}, error) {
+	room := s.guard.waits
+	is, looked, fresh := room.known(key, s.guard.now())
+	if fresh {
+		return is, looked, nil
+	}
+	// The workspace is in the key: no answer is shared with another one.
+	v, err, _ := room.looking.Do(key.workspace+"/"+key.deployment.String(), func() (any, error) {
+		d, err := s.deployment(ctx, key.deployment)
+		if err != nil {
+			return nil, err
+		}
+		room.learn(key, d.is, s.guard.now())
+		return d.is, nil
+	})
+	if err != nil {
+		if ctx.Err() == nil && errors.Is(err, context.Canceled) {
+			return s.look(ctx, key) // it was another wait's call that ended, not ours
+		}
+		return coolify.Deployment{}, nil, err
+	}
+	is, _ = v.(coolify.Deployment)
+	return is, looked, nil
+}
+
+// known returns the state of a watch; fresh says that it needs no look.
+func (r waitRoom) known(key watchKey, now time.Time) (is coolify.Deployment, looked <-chan struct{}, fresh bool) {
+	r.state.mu.Lock()
+	defer r.state.mu.Unlock()
+	w := r.state.watches[key]
+	fresh = now.Sub(w.proved) < proofAge && (!w.gone || w.is.Status.Terminal())
+	return w.is, w.looked, fresh
+}
+
+// learn records a look that proved whose the deployment is.
+func (r waitRoom) learn(key watchKey, is coolify.Deployment, now time.Time) {
+	r.state.mu.Lock()
+	defer r.state.mu.Unlock()
+	if w, ok := r.state.watches[key]; ok {
+		w.is, w.proved, w.gone = is, now, false
+	}
+}
+
+func (r waitRoom) enter(key watchKey) {
+	r.state.mu.Lock()
+	defer r.state.mu.Unlock()
+	w, ok := r.state.watches[key]
+	if !ok {
+		w = &watch{looked: make(chan struct{})}
+		r.state.watches[key] = w
+	}
+	w.waiting++
+	if !r.state.polling {
+		r.state.polling = true
+		go r.poll() //nolint:contextcheck // it serves all waits and outlives the one that began it
+	}
+}
+
+func (r waitRoom) leave(key watchKey) {
+	r.state.mu.Lock()
+	defer r.state.mu.Unlock()
+	w := r.state.watches[key]
+	if w.waiting--; w.waiting == 0 {
+		delete(r.state.watches, key)
+	}
+}
+
+// poll looks at the running deployments until nobody waits any more.
+func (r waitRoom) poll() {
+	tick := time.NewTicker(r.every)
+	defer tick.Stop()
+	for range tick.C {
+		if !r.anyone() {
+			return
+		}
+		r.lookAtAll()
+	}
+}
+
+// anyone reports whether somebody waits; if not, the next wait starts a new poll.
+func (r waitRoom) anyone() bool {
+	r.state.mu.Lock()
+	defer r.state.mu.Unlock()
+	r.state.polling = len(r.state.watches) > 0
+	return r.state.polling
+}
+
+// lookAtAll asks once for all watches. When Coolify does not answer, nothing is
+// known, so the waits go on with what they had; they still prove their rights.
+func (r waitRoom) lookAtAll() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	defer func() { // a panic here would end the process
+		if p := recover(); p != nil {
+			r.log.ErrorContext(ctx, "look at running deployments", "panic", p)
+		}
+	}()
+	list, err := r.coolify.RunningDeployments(ctx)
+	if err != nil {
+		r.log.WarnContext(ctx, "look at running deployments", "err", err)
+	}
+	running := make(map[coolify.UUID]coolify.DeploymentStatus, len(list))
+	for _, d := range list {
+		running[d.UUID] = d.Status
+	}
+	r.state.mu.Lock()
+	defer r.state.mu.Unlock()
+	for key, w := range r.state.watches {
+		if err == nil {
+			status, ok := running[key.deployment]
+			w.gone = !ok
+			if ok {
+				w.is.Status = status
+			}
+		}
+		close(w.looked)
+		w.looked = make(chan struct{})
+	}
+}
