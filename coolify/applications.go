@@ -1,0 +1,207 @@
+package coolify
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An Application is what vibn-mcp reads of an application. Text is as Coolify
+// stores it, null being "".
+type Application struct {
+	UUID        UUID
+	Name        string
+	Description string
+	FQDN        string // comma list of URLs
+	Status      string // state:health, as "running:healthy"
+
+	// EnvironmentID says where the application is; 0 if Coolify did not tell. An
+	// operator can move an application, so it holds for now only.
+	EnvironmentID   int
+	EnvironmentName string // "" if Coolify did not tell
+	ProjectUUID     string // "" if Coolify did not tell, as in lists
+
+	BuildPack     string // static, dockerfile, nixpacks …
+	GitRepository string // may be a URL with a credential in it
+	GitBranch     string
+	GitCommitSHA  string // HEAD = the branch's newest
+
+	PortsExposes           string // comma list
+	BaseDirectory          string
+	PublishDirectory       string
+	DockerfileLocation     string
+	DockerComposeLocation  string
+	CustomDockerRunOptions string
+	PreDeploymentCommand   string
+	PostDeploymentCommand  string
+
+	DestinationUUID UUID // network that it is deployed to; zero if Coolify did not tell
+	ServerUUID      UUID // server of that network
+	AutoDeploy      *bool
+
+	CreatedAt    time.Time // times are UTC, zero if Coolify did not tell
+	UpdatedAt    time.Time
+	LastOnlineAt time.Time
+}
+
+type wireApplication struct {
+	UUID                   uid    `json:"uuid"`
+	Name                   text   `json:"name"`
+	Description            text   `json:"description"`
+	FQDN                   text   `json:"fqdn"`
+	Status                 text   `json:"status"`
+	EnvironmentID          number `json:"environment_id"`
+	BuildPack              text   `json:"build_pack"`
+	GitRepository          text   `json:"git_repository"`
+	GitBranch              text   `json:"git_branch"`
+	GitCommitSHA           text   `json:"git_commit_sha"`
+	PortsExposes           text   `json:"ports_exposes"`
+	BaseDirectory          text   `json:"base_directory"`
+	PublishDirectory       text   `json:"publish_directory"`
+	DockerfileLocation     text   `json:"dockerfile_location"`
+	DockerComposeLocation  text   `json:"docker_compose_location"`
+	CustomDockerRunOptions text   `json:"custom_docker_run_options"`
+	PreDeploymentCommand   text   `json:"pre_deployment_command"`
+	PostDeploymentCommand  text   `json:"post_deployment_command"`
+	CreatedAt              moment `json:"created_at"`
+	UpdatedAt              moment `json:"updated_at"`
+	LastOnlineAt           moment `json:"last_online_at"`
+
+	Destination part[struct {
+		UUID   uid `json:"uuid"`
+		Server part[struct {
+			UUID uid `json:"uuid"`
+		}] `json:"server"`
+	}] `json:"destination"`
+	// Environment comes along since 4.2, unpromised.
+	Environment part[struct {
+		Name    text `json:"name"`
+		Project part[struct {
+			UUID text `json:"uuid"`
+		}] `json:"project"`
+	}] `json:"environment"`
+	Settings part[struct {
+		AutoDeploy *flag `json:"is_auto_deploy_enabled"`
+	}] `json:"settings"`
+}
+
+func (w *wireApplication) check(asked []UUID) error { return same(w.UUID, asked[0]) }
+
+func (w *wireApplication) application() Application {
+	return Application{
+		UUID: w.UUID.UUID, Name: string(w.Name), Description: string(w.Description), FQDN: string(w.FQDN), Status: string(w.Status),
+		EnvironmentID: int(w.EnvironmentID), EnvironmentName: string(w.Environment.v.Name), ProjectUUID: string(w.Environment.v.Project.v.UUID),
+		BuildPack: string(w.BuildPack), GitRepository: string(w.GitRepository), GitBranch: string(w.GitBranch), GitCommitSHA: string(w.GitCommitSHA),
+		PortsExposes: string(w.PortsExposes), BaseDirectory: string(w.BaseDirectory), PublishDirectory: string(w.PublishDirectory),
+		DockerfileLocation: string(w.DockerfileLocation), DockerComposeLocation: string(w.DockerComposeLocation),
+		CustomDockerRunOptions: string(w.CustomDockerRunOptions),
+		PreDeploymentCommand:   string(w.PreDeploymentCommand), PostDeploymentCommand: string(w.PostDeploymentCommand),
+		DestinationUUID: w.Destination.v.UUID.UUID, ServerUUID: w.Destination.v.Server.v.UUID.UUID, AutoDeploy: (*bool)(w.Settings.v.AutoDeploy),
+		CreatedAt: w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, LastOnlineAt: w.LastOnlineAt.Time,
+	}
+}
+
+// Application returns an application.
+//
+//api:op GET /applications/{uuid}
+func (c *Client) Application(ctx context.Context, app UUID) (Application, error) {
+	var w wireApplication
+	if err := c.do(ctx, newRequest("GET", "/applications/{uuid}", app), &w); err != nil {
+		return Application{}, err
+	}
+	return w.application(), nil
+}
+
+// Queued is what came of asking for a deployment.
+type Queued struct {
+	// Deployment is the deployment that was queued. Only [Client.Deployment]
+	// confirms it: with its queue full, Coolify names one that does not exist.
+	Deployment UUID
+	Skipped    bool // nothing was queued, as this commit is queued or running already
+}
+
+type wireQueued struct {
+	Message    text  `json:"message"`
+	Deployment *text `json:"deployment_uuid"`
+	queued     Queued
+}
+
+func (w *wireQueued) check([]UUID) error {
+	if w.Message == "" {
+		return errAnswer
+	}
+	if w.Deployment == nil {
+		w.queued.Skipped = true
+		return nil
+	}
+	id, err := ParseUUID(string(*w.Deployment))
+	w.queued.Deployment = id
+	return err
+}
+
+// Start queues a deployment of an application; force builds without the cache,
+// even if the same commit is queued or running.
+//
+//api:op POST /applications/{uuid}/start
+func (c *Client) Start(ctx context.Context, app UUID, force bool) (Queued, error) {
+	r := newRequest("POST", "/applications/{uuid}/start", app)
+	if force {
+		r.query = url.Values{"force": {"true"}}
+	}
+	var w wireQueued
+	err := c.do(ctx, r, &w)
+	return w.queued, err
+}
+
+// Restart queues a restart of an application's containers, as a deployment that
+// does not build.
+//
+//api:op POST /applications/{uuid}/restart
+func (c *Client) Restart(ctx context.Context, app UUID) (Queued, error) {
+	var w wireQueued
+	err := c.do(ctx, newRequest("POST", "/applications/{uuid}/restart", app), &w)
+	return w.queued, err
+}
+
+// Stop queues a stop of an application's containers. Coolify answers alike when
+// they are stopped already.
+//
+//api:op POST /applications/{uuid}/stop
+func (c *Client) Stop(ctx context.Context, app UUID) error {
+	return c.do(ctx, newRequest("POST", "/applications/{uuid}/stop", app), &acknowledged{})
+}
+
+// Logs returns the last lines of what an application's first container has
+// written, oldest first, uncleaned. Coolify takes 100 for a number below 1, and
+// gives at most 10,000. [ErrNotRunning] if it does not run. Slow.
+//
+//api:op GET /applications/{uuid}/logs
+func (c *Client) Logs(ctx context.Context, app UUID, lines int) (string, error) {
+	r := newRequest("GET", "/applications/{uuid}/logs", app)
+	r.op.Slow = true
+	r.query = url.Values{"lines": {strconv.Itoa(lines)}}
+	var w wireAppLogs
+	err := c.do(ctx, r, &w)
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Detail, "Application is not running") {
+		e.Kind = ErrNotRunning
+	}
+	if err != nil {
+		return "", err
+	}
+	return string(*w.Logs), nil
+}
+
+type wireAppLogs struct {
+	Logs *text `json:"logs"`
+}
+
+func (w *wireAppLogs) check([]UUID) error {
+	if w.Logs == nil {
+		return errAnswer
+	}
+	return nil
+}

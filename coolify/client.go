@@ -1,0 +1,138 @@
+package coolify
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// Config says which Coolify to talk to, and how.
+type Config struct {
+	URL         *url.URL          // root of the Coolify, without /api/v1; may have a path
+	Token       secret.Text       // "<id>|<secret>", made in Coolify's settings
+	Transport   http.RoundTripper // nil = one of our own, which obeys HTTPS_PROXY and the like
+	Timeout     time.Duration     // of a whole call, repeats included; 0 = 10 s
+	SlowTimeout time.Duration     // the same for an [Operation] that is Slow; 0 = 20 s
+	RetryWait   time.Duration     // about how long before a first repeat; 0 = 200 ms
+	UserAgent   string            // empty = "vibn-mcp"
+}
+
+// A token is a number, a bar, and letters and digits; other software between
+// may have its own, so anything that a header can carry will do.
+var tokenForm = regexp.MustCompile(`^[!-~]+$`)
+
+func (cfg Config) check() error {
+	u := cfg.URL
+	switch {
+	case u == nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
+		return errors.New("the URL must begin with http:// or https:// and have a host")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("the URL must have no user, query or fragment")
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/api/v1"):
+		return errors.New("the URL is that of the root, without /api/v1")
+	case !tokenForm.MatchString(cfg.Token.Reveal()):
+		return errors.New("the token is empty or has characters that no token has")
+	}
+	return nil
+}
+
+// A conn is one Coolify and one token. Clients hold it by pointer, so that
+// printing a client prints an address.
+type conn struct {
+	base        *url.URL // up to and with /api/v1
+	token       secret.Text
+	transport   http.RoundTripper
+	timeout     time.Duration
+	slowTimeout time.Duration
+	retryWait   time.Duration
+	userAgent   string
+}
+
+func newConn(cfg Config) (*conn, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("coolify: %w", err)
+	}
+	c := &conn{
+		base: cfg.URL.JoinPath("api", "v1"), token: cfg.Token, transport: cfg.Transport,
+		timeout: cmp.Or(cfg.Timeout, 10*time.Second), slowTimeout: cmp.Or(cfg.SlowTimeout, 20*time.Second),
+		retryWait: cmp.Or(cfg.RetryWait, 200*time.Millisecond), userAgent: cmp.Or(cfg.UserAgent, "vibn-mcp"),
+	}
+	if c.transport == nil {
+		c.transport = newTransport()
+	}
+	return c, nil
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    5 * time.Second,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    16,
+		IdleConnTimeout:        60 * time.Second, // below what proxies keep, as a rule
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
+
+// A Client talks to one Coolify with an ordinary token: read, write and deploy.
+// It is safe for concurrent use. Until [Client.Metered] gives it a meter it
+// refuses every request.
+//
+// Every method ends within [Config.Timeout], or SlowTimeout where it says that
+// it is slow. Its errors are *[Error].
+type Client struct {
+	conn  *conn
+	meter Meter
+}
+
+// New returns a Client that still needs a meter. It sends nothing.
+func New(cfg Config) (*Client, error) {
+	c, err := newConn(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{conn: c}, nil
+}
+
+// Metered returns a copy of the client whose requests are all admitted by m.
+// The copies share their connections.
+func (c *Client) Metered(m Meter) *Client { return &Client{c.conn, m} }
+
+func (c *Client) do(ctx context.Context, r request, out any) error {
+	return c.conn.do(ctx, c.meter, r, out)
+}
+
+// versionForm is what Coolify answers; a page of some proxy is none.
+var versionForm = regexp.MustCompile(`^v?[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,40}$`)
+
+// Version returns the version of Coolify, as "4.3.11".
+//
+//api:op GET /version
+func (c *Client) Version(ctx context.Context) (string, error) {
+	var v version
+	err := c.do(ctx, newRequest("GET", "/version"), &v)
+	return string(v), err
+}
+
+// A version is the one answer that is bare text, although it is asked for as
+// JSON and called HTML.
+type version string
+
+func (v *version) decode(body []byte) error {
+	s := strings.Trim(strings.TrimSpace(string(body)), `"`)
+	if !versionForm.MatchString(s) {
+		return errors.New("not a version")
+	}
+	*v = version(s)
+	return nil
+}

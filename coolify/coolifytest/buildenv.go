@@ -1,0 +1,70 @@
+package coolifytest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// envLines are the lines of build-time.env, in the order of Coolify's
+// dictionary: a key that comes again keeps its place and takes the later value.
+func envLines(a App, rows []Env) []string {
+	var keys []string
+	values := map[string]string{}
+	set := func(key, value string) {
+		if _, there := values[key]; !there {
+			keys = append(keys, key)
+		}
+		values[key] = value
+	}
+	if a.BuildPack == "nixpacks" {
+		for _, key := range slices.Sorted(maps.Keys(a.NixpacksVariables)) {
+			if !strings.HasPrefix(key, "COOLIFY_") && !strings.HasPrefix(key, "SERVICE_") {
+				set(key, singleQuoted(a.NixpacksVariables[key])) // the key as it is
+			}
+		}
+	}
+	set("COOLIFY_URL", singleQuoted(a.FQDN))
+	set("COOLIFY_BRANCH", singleQuoted(a.GitBranch))
+	set("COOLIFY_RESOURCE_UUID", singleQuoted(a.UUID))
+	for _, e := range rows {
+		if e.BuildTime && !e.Preview && !isBuildpackControl(e.Key) {
+			set(e.Key, buildValue(e))
+		}
+	}
+	lines := make([]string, len(keys))
+	for i, key := range keys {
+		lines[i] = key + "=" + values[key]
+	}
+	return lines
+}
+
+// buildValue writes a value for the file. Literal and multiline ones cannot be
+// expanded by bash; in the others, $NAME and ${…} can.
+func buildValue(e Env) string {
+	resolved := quoted(e, e.Value)
+	if e.Literal || e.Multiline {
+		return singleQuoted(strings.Trim(resolved, "'"))
+	}
+	return doubleQuoted(resolved)
+}
+
+func singleQuoted(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// doubleQuoted escapes what bash would read in double quotes, but for a $ that
+// begins a name, a number or a brace: Coolify keeps those.
+func doubleQuoted(s string) string {
+	var out strings.Builder
+	for i := range len(s) {
+		kept := i+1 < len(s) && strings.IndexByte(afterDollar, s[i+1]) >= 0
+		if strings.IndexByte("\\\"`", s[i]) >= 0 || s[i] == '$' && !kept {
+			out.WriteByte('\\')
+		}
+		out.WriteByte(s[i])
+	}
+	return `"` + out.String() + `"`
+}
+
+const afterDollar = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789{"

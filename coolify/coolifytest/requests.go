@@ -1,0 +1,125 @@
+package coolifytest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Request is one that reached the simulator, answered or not.
+type Request struct {
+	Operation string // "GET /applications/{uuid}"; "unknown" off the routing table
+	Method    string
+	Path      string
+	Query     string // raw
+	Body      string
+	Status    int      // 0 while unanswered, and for ever when the client went away
+	TokenID   int      // 0 = no or unknown token
+	Abilities []string // of that token
+	At        time.Time
+}
+
+// Requests returns every request, refused ones too, in the order they came.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Request, len(s.requests))
+	for i, r := range s.requests {
+		out[i] = *r
+	}
+	return out
+}
+
+// Reset forgets the recorded requests, and nothing else.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = nil
+}
+
+// Violations returns what no client for tenants may do, in the order it was
+// done: one line each, with the operation and no secret. They are never
+// forgotten.
+func (s *Server) Violations() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.violations)
+}
+
+func (s *Server) record(c *call) *Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rec := &Request{
+		Operation: c.operation(), Method: c.r.Method, Path: c.r.URL.Path, Query: c.r.URL.RawQuery,
+		Body: string(c.body), At: s.cfg.Now(),
+	}
+	bearer, _ := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
+	t := s.tokens[bearer]
+	if t != nil {
+		rec.TokenID, rec.Abilities = t.id, slices.Clone(t.Abilities)
+	}
+	s.requests = append(s.requests, rec)
+	for _, why := range c.violations(t) {
+		s.violations = append(s.violations, rec.Operation+": "+why)
+	}
+	return rec
+}
+
+// overriding are the input keys that can win over the path.
+var overriding = []string{
+	"uuid", "environment_name_or_uuid", "env_uuid", "deployment_uuid", "server_uuid", "project_uuid",
+	"task_uuid", "scheduled_backup_uuid", "execution_uuid",
+}
+
+// notForTenants are the fields that reach past an application's container or
+// take another tenant's domain.
+var notForTenants = []string{
+	"force_domain_override", "custom_docker_run_options", "custom_labels", "custom_network_aliases",
+	"custom_internal_name", "ports_mappings", "connect_to_docker_network", "host_path", "is_host_file",
+	"pre_deployment_command", "pre_deployment_command_container",
+	"post_deployment_command", "post_deployment_command_container",
+	"is_gpu_enabled", "gpu_driver", "gpu_count", "gpu_device_ids", "gpu_options",
+}
+
+// teamWide are the operations that answer or act for the whole team.
+var teamWide = []string{"GET /applications", "POST /deploy", "GET /deploy"}
+
+// sensitiveOperations are all that a token which sees secrets is for.
+var sensitiveOperations = []string{
+	"GET /applications/{uuid}/envs", "GET /deployments/{uuid}", "GET /deployments/applications/{uuid}",
+}
+
+func (c *call) violations(t *token) []string {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if !strings.Contains(c.r.Header.Get("Accept"), typeJSON) {
+		add("no Accept: %s", typeJSON)
+	}
+	if rest, ok := strings.CutPrefix(c.r.URL.Path, prefix+"/"); ok && slices.Contains(strings.Split(rest, "/"), "") {
+		add("an empty path segment")
+	}
+	if slices.Contains(teamWide, c.operation()) {
+		add("it is for the whole team")
+	}
+	if t != nil && t.can(sensitive) && !slices.Contains(sensitiveOperations, c.operation()) {
+		add("with a token that sees secrets")
+	}
+	if len(c.path) > 0 {
+		c.eachSent(overriding, func(key, where string) { add("%s in the %s beside the one in the path", key, where) })
+	}
+	c.eachSent(notForTenants, func(key, where string) { add("%s in the %s", key, where) })
+	return out
+}
+
+// eachSent calls f for each of the keys that the query or the body has.
+func (c *call) eachSent(keys []string, f func(key, where string)) {
+	for _, key := range keys {
+		if _, ok := c.query[key]; ok {
+			f(key, "query")
+		}
+		if _, ok := c.json[key]; ok {
+			f(key, "body")
+		}
+	}
+}

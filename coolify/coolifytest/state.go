@@ -1,0 +1,273 @@
+package coolifytest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// A Project is a tenant's, with its environments in the order of their ids.
+type Project struct {
+	ID           int
+	UUID         string
+	Name         string
+	Environments []Environment
+}
+
+// An Environment of a project.
+type Environment struct {
+	ID   int
+	UUID string
+	Name string
+}
+
+type project struct {
+	id, team         int
+	uuid, name       string
+	description      string
+	created, updated time.Time
+	environments     []*environment
+}
+
+type environment struct {
+	id               int
+	uuid, name       string
+	description      any // null until somebody sets one
+	project          *project
+	created, updated time.Time
+}
+
+// next gives the next id of a kind of row. Ids are never given twice.
+func (s *Server) next(kind string) int {
+	s.ids[kind]++
+	return s.ids[kind]
+}
+
+func find[T any](all []*T, match func(*T) bool) *T {
+	if i := slices.IndexFunc(all, match); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
+
+// must panics for an id that the program around the simulator got wrong.
+func must[T any](v *T, kind, uuid string) *T {
+	if v == nil {
+		panic(fmt.Sprintf("coolifytest: no %s %q", kind, uuid))
+	}
+	return v
+}
+
+// AddProject adds a project to team 0. As in Coolify, it comes with the
+// environment production, and its name need not be unique.
+func (s *Server) AddProject(name string) Project { return s.AddTeamProject(0, name) }
+
+// AddTeamProject is [Server.AddProject] for any team.
+func (s *Server) AddTeamProject(team int, name string) Project {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addProject(team, name, "").public()
+}
+
+// Projects returns the projects of every team.
+func (s *Server) Projects() []Project {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Project, len(s.projects))
+	for i, p := range s.projects {
+		out[i] = p.public()
+	}
+	return out
+}
+
+// AddEnvironment adds an environment. Its name is stored as Coolify stores it.
+// An unknown project panics.
+func (s *Server) AddEnvironment(projectUUID, name string) Environment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := must(find(s.projects, func(p *project) bool { return p.uuid == projectUUID }), "project", projectUUID)
+	return s.addEnvironment(p, name).public()
+}
+
+func (s *Server) addProject(team int, name, description string) *project {
+	now := s.cfg.Now()
+	p := &project{
+		id: s.next("project"), team: team, uuid: random(24), name: name, description: description,
+		created: now, updated: now,
+	}
+	s.projects = append(s.projects, p)
+	s.addEnvironment(p, "production")
+	return p
+}
+
+func (s *Server) addEnvironment(p *project, name string) *environment {
+	now := s.cfg.Now()
+	e := &environment{
+		id: s.next("environment"), uuid: random(24), name: environmentName(name), project: p, created: now, updated: now,
+	}
+	p.environments = append(p.environments, e)
+	return e
+}
+
+func (p *project) public() Project {
+	out := Project{ID: p.id, UUID: p.uuid, Name: p.name}
+	for _, e := range p.environments {
+		out.Environments = append(out.Environments, e.public())
+	}
+	return out
+}
+
+func (e *environment) public() Environment { return Environment{ID: e.id, UUID: e.uuid, Name: e.name} }
+
+func (s *Server) environment(uuid string) *environment {
+	for _, p := range s.projects {
+		if e := find(p.environments, func(e *environment) bool { return e.uuid == uuid }); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// An App is an application. Empty fields get what Coolify gives a new one.
+type App struct {
+	UUID, Name, Description string
+	FQDN                    string // comma list of URLs
+	BuildPack               string // dockerfile by default
+	GitRepository           string
+	GitBranch               string // main by default
+	GitCommitSHA            string // HEAD by default
+	BaseDirectory           string // / by default
+	PublishDirectory        string
+	DockerfileLocation      string
+	DockerComposeLocation   string // /docker-compose.yaml by default
+	PortsExposes            string // 3000 by default
+	CustomDockerRunOptions  string
+	Status                  string   // exited:unhealthy by default
+	Logs                    string   // what the container printed
+	Tags                    []string // lower case
+	HostUUID                string   // a server of the team by default
+
+	// Commit and CommitMessage are the head of the branch, which a deployment
+	// finds. A commit is made when empty.
+	Commit, CommitMessage string
+	// FailNext makes the next build fail. It is set back by that build.
+	FailNext bool
+
+	// Files is the checkout for the [Builder], by path. A file that begins with
+	// #! is executable.
+	Files map[string]string
+	// NixpacksVariables are what nixpacks plans, from the tenant's nixpacks.toml.
+	NixpacksVariables map[string]string
+}
+
+type app struct {
+	App
+	id               int
+	env              *environment
+	host             *host
+	rows             []*row
+	created, updated time.Time
+	deleted          *time.Time // when its deletion was asked for
+}
+
+func (a *App) fill() {
+	for field, value := range map[*string]string{
+		&a.UUID: random(24), &a.BuildPack: "dockerfile", &a.GitBranch: "main", &a.GitCommitSHA: "HEAD", &a.BaseDirectory: "/",
+		&a.DockerComposeLocation: "/docker-compose.yaml", &a.PortsExposes: "3000", &a.Status: "exited:unhealthy",
+	} {
+		if *field == "" {
+			*field = value
+		}
+	}
+}
+
+func (a *app) copy() App {
+	out := a.App
+	out.Tags = slices.Clone(a.Tags)
+	out.Files, out.NixpacksVariables = maps.Clone(a.Files), maps.Clone(a.NixpacksVariables)
+	return out
+}
+
+// AddApp adds an application. An unknown environment panics. As in Coolify, a
+// nixpacks application comes with a variable that nobody asked for.
+func (s *Server) AddApp(environmentUUID string, a App) App {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	env := must(s.environment(environmentUUID), "environment", environmentUUID)
+	now := s.cfg.Now()
+	added := &app{App: a, id: s.next("application"), env: env, created: now, updated: now}
+	added.fill()
+	added.host = s.hostFor(env.project.team, a.HostUUID)
+	added.HostUUID = added.host.UUID
+	s.apps = append(s.apps, added)
+	if added.BuildPack == "nixpacks" {
+		s.createRow(added, Env{Key: "NIXPACKS_NODE_VERSION", Value: "22", BuildTime: true})
+	}
+	return added.copy()
+}
+
+// hostFor returns the server named, or the team's first, made if need be.
+func (s *Server) hostFor(team int, uuid string) *host {
+	if uuid != "" {
+		return must(find(s.hosts, func(h *host) bool { return h.UUID == uuid }), "server", uuid)
+	}
+	if h := find(s.hosts, func(h *host) bool { return h.Team == team }); h != nil {
+		return h
+	}
+	return s.addHost(Host{Name: fmt.Sprintf("host-of-team-%d", team), Team: team})
+}
+
+// App returns an application; false when there is none, or no more.
+func (s *Server) App(uuid string) (App, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	a := s.app(uuid)
+	if a == nil {
+		return App{}, false
+	}
+	return a.copy(), true
+}
+
+// SetApp changes an application as an operator would. An unknown uuid panics.
+func (s *Server) SetApp(uuid string, change func(*App)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := must(s.app(uuid), "application", uuid)
+	change(&a.App)
+	a.fill()
+	a.updated = s.cfg.Now()
+}
+
+// MoveApp puts an application into another environment; it keeps its uuid. An
+// unknown one of either panics.
+func (s *Server) MoveApp(uuid, environmentUUID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	must(s.app(uuid), "application", uuid).env = must(s.environment(environmentUUID), "environment", environmentUUID)
+}
+
+// FinishDeletions removes the applications whose deletion is queued.
+func (s *Server) FinishDeletions() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removeApps(func(*app) bool { return true })
+}
+
+func (s *Server) removeApps(due func(*app) bool) {
+	s.apps = slices.DeleteFunc(s.apps, func(a *app) bool { return a.deleted != nil && due(a) })
+}
+
+func (s *Server) app(uuid string) *app {
+	return find(s.apps, func(a *app) bool { return a.UUID == uuid })
+}
+
+// teamApp is an application as far as the caller's team goes.
+func (s *Server) teamApp(c *call, uuid string) *app {
+	a := s.app(uuid)
+	if a == nil || a.env.project.team != c.token.Team {
+		return nil
+	}
+	return a
+}

@@ -1,0 +1,99 @@
+package coolify_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+// FuzzDecodeDeployments: no answer makes the client panic, and what it cannot
+// read is an error of its own, never half an answer.
+func FuzzDecodeDeployments(f *testing.F) {
+	for _, tc := range calls {
+		f.Add([]byte(tc.answer))
+	}
+	for _, name := range []string{"GET_deployments.rs", "GET_deployments_uuid.rs", "GET_deployments_applications_uuid.rs"} {
+		var c capture
+		raw, err := os.ReadFile(filepath.Join(shared, "captures", "coolify", name+".json"))
+		if err != nil {
+			continue // other seeds do
+		}
+		if err := json.Unmarshal(raw, &c); err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(c.Body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c := answering(t, string(body))
+		list, err := c.RunningDeployments(t.Context())
+		judgeDecoded(t, err, list == nil)
+		page, err := c.Deployments(t.Context(), app, 0, 10)
+		judgeDecoded(t, err, page.Deployments == nil)
+		one, err := c.Deployment(t.Context(), deployment)
+		judgeDecoded(t, err, one.UUID.IsZero())
+		logs, err := c.sensitive.DeploymentLogs(t.Context(), deployment)
+		judgeDecoded(t, err, err != nil && logs == nil)
+		for _, d := range append(append(list, page.Deployments...), one) {
+			for _, u := range []coolify.UUID{d.UUID, d.ApplicationUUID} {
+				if _, err := coolify.ParseUUID(u.String()); err != nil && !u.IsZero() {
+					t.Errorf("id %q in %s", u, body)
+				}
+			}
+		}
+	})
+}
+
+func judgeDecoded(t *testing.T, err error, empty bool) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if !errors.Is(err, coolify.ErrUnavailable) && !errors.Is(err, coolify.ErrForbidden) {
+		t.Errorf("error = %v, want %v", err, coolify.ErrUnavailable)
+	}
+	if !empty {
+		t.Errorf("half an answer with the error %v", err)
+	}
+}
+
+var deploymentURL = regexp.MustCompile(`^/project/[^/]*/environment/[^/]*/application/([A-Za-z0-9_-]{1,64})/deployment/` + deploymentID + `$`)
+
+// FuzzDeploymentURL: an application is read from a deployment's URL only where
+// Coolify writes it.
+func FuzzDeploymentURL(f *testing.F) {
+	for _, s := range []string{
+		"/project/P/environment/E/application/" + appID + "/deployment/" + deploymentID,
+		"/project/P/environment/E/application/" + appID + "/deployment/other",
+		"/project/P/environment/E/application//deployment/" + deploymentID,
+		"/project/P/environment/E/application/../deployment/" + deploymentID,
+		"/project/P/environment/application/x/application/" + appID + "/deployment/" + deploymentID,
+		"https://coolify.example.com/project/P/environment/E/application/" + appID + "/deployment/" + deploymentID,
+		"", "/", "////////",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		body, err := json.Marshal([]map[string]string{{"deployment_uuid": deploymentID, "deployment_url": s}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := connect(t, overWire(func(*http.Request) (*http.Response, error) { return reply(200, string(body)), nil }))
+		list, err := c.RunningDeployments(t.Context())
+		if err != nil || len(list) != 1 {
+			t.Fatalf("RunningDeployments() = %v, %v", list, err)
+		}
+		var want string
+		if m := deploymentURL.FindStringSubmatch(s); m != nil {
+			want = m[1]
+		}
+		if got := list[0].ApplicationUUID.String(); got != want {
+			t.Errorf("application of %q = %q, want %q", s, got, want)
+		}
+	})
+}

@@ -1,0 +1,184 @@
+package coolify
+
+import (
+	"context"
+	"strings"
+)
+
+// A Project holds environments, which hold applications. Names of projects are
+// not unique.
+type Project struct {
+	ID           int
+	UUID         UUID
+	Name         string
+	Description  string
+	Environments []Environment // nil in a list
+}
+
+// An Environment is a part of one project for ever: Coolify never moves it to
+// another, and never uses its ID again.
+type Environment struct {
+	ID   int // 0 if Coolify did not tell
+	UUID UUID
+	Name string
+}
+
+type wireProject struct {
+	ID           number                `json:"id"`
+	UUID         uid                   `json:"uuid"`
+	Name         text                  `json:"name"`
+	Description  text                  `json:"description"`
+	Environments list[wireEnvironment] `json:"environments"`
+}
+
+func (w *wireProject) check(asked []UUID) error { return same(w.UUID, asked[0]) }
+
+func (w *wireProject) project() Project {
+	return Project{int(w.ID), w.UUID.UUID, string(w.Name), string(w.Description), environments(w.Environments)}
+}
+
+// same refuses an answer about another thing than was asked for.
+func same(got uid, asked UUID) error {
+	if got.UUID != asked {
+		return errOther
+	}
+	return nil
+}
+
+type wireEnvironment struct {
+	ID           number                `json:"id"`
+	UUID         uid                   `json:"uuid"`
+	Name         text                  `json:"name"`
+	Applications list[wireApplication] `json:"applications"` // only where one is asked for
+}
+
+func environments(w list[wireEnvironment]) []Environment {
+	var all []Environment
+	for _, e := range w {
+		all = append(all, Environment{int(e.ID), e.UUID.UUID, string(e.Name)})
+	}
+	return all
+}
+
+// Projects lists the projects of the token's team, without environments.
+//
+//api:op GET /projects
+func (c *Client) Projects(ctx context.Context) ([]Project, error) {
+	var w list[wireProject]
+	if err := c.do(ctx, newRequest("GET", "/projects"), &w); err != nil {
+		return nil, err
+	}
+	all := make([]Project, 0, len(w))
+	for i := range w {
+		all = append(all, w[i].project())
+	}
+	return all, nil
+}
+
+// Project returns a project with its environments.
+//
+//api:op GET /projects/{uuid}
+func (c *Client) Project(ctx context.Context, project UUID) (Project, error) {
+	var w wireProject
+	if err := c.do(ctx, newRequest("GET", "/projects/{uuid}", project), &w); err != nil {
+		return Project{}, err
+	}
+	return w.project(), nil
+}
+
+// NewProject describes a project to be made.
+type NewProject struct {
+	Name        string `json:"name"` // 3 to 255 characters: letters, digits, spaces and -_.@/&()#,:+
+	Description string `json:"description,omitempty"`
+}
+
+// CreateProject makes a project with an environment "production". Asking twice
+// makes two.
+//
+//api:op POST /projects
+func (c *Client) CreateProject(ctx context.Context, p NewProject) (UUID, error) {
+	r := newRequest("POST", "/projects")
+	r.body = p
+	var w created
+	err := c.do(ctx, r, &w)
+	return w.UUID.UUID, err
+}
+
+// ProjectUpdate says what to change; nil leaves a field as it is.
+type ProjectUpdate struct {
+	Name        *string `json:"name,omitempty"`
+	Description *string `json:"description,omitempty"`
+}
+
+// UpdateProject changes a project's name or description.
+//
+//api:op PATCH /projects/{uuid}
+func (c *Client) UpdateProject(ctx context.Context, project UUID, u ProjectUpdate) error {
+	r := newRequest("PATCH", "/projects/{uuid}", project)
+	r.body = u
+	return c.do(ctx, r, &created{})
+}
+
+// DeleteProject deletes a project that holds nothing; [ErrInvalid] if it holds
+// anything, also what is still being deleted.
+//
+//api:op DELETE /projects/{uuid}
+func (c *Client) DeleteProject(ctx context.Context, project UUID) error {
+	return c.do(ctx, newRequest("DELETE", "/projects/{uuid}", project), &acknowledged{})
+}
+
+// Environments lists a project's environments.
+//
+//api:op GET /projects/{uuid}/environments
+func (c *Client) Environments(ctx context.Context, project UUID) ([]Environment, error) {
+	var w list[wireEnvironment]
+	if err := c.do(ctx, newRequest("GET", "/projects/{uuid}/environments", project), &w); err != nil {
+		return nil, err
+	}
+	return environments(w), nil
+}
+
+// CreateEnvironment makes an environment in a project; [ErrConflict] if it has
+// one of that name. Coolify stores names in lower case, with dashes for slashes,
+// but compares them as they came, so they are sent as they are stored.
+//
+//api:op POST /projects/{uuid}/environments
+func (c *Client) CreateEnvironment(ctx context.Context, project UUID, name string) (UUID, error) {
+	r := newRequest("POST", "/projects/{uuid}/environments", project)
+	r.body = struct {
+		Name string `json:"name"`
+	}{strings.ReplaceAll(strings.ToLower(strings.TrimSpace(name)), "/", "-")}
+	var w created
+	err := c.do(ctx, r, &w)
+	return w.UUID.UUID, err
+}
+
+// DeleteEnvironment deletes an environment that holds nothing; [ErrInvalid] if
+// it holds anything. Coolify takes the id for a name first.
+//
+//api:op DELETE /projects/{uuid}/environments/{environment_name_or_uuid}
+func (c *Client) DeleteEnvironment(ctx context.Context, project, environment UUID) error {
+	r := newRequest("DELETE", "/projects/{uuid}/environments/{environment_name_or_uuid}", project, environment)
+	return c.do(ctx, r, &acknowledged{})
+}
+
+// EnvironmentApplications lists the applications of an environment. Coolify
+// takes the id for a name first, so an answer about an environment that is only
+// called so is an error.
+//
+//api:op GET /projects/{uuid}/{environment_name_or_uuid}
+func (c *Client) EnvironmentApplications(ctx context.Context, project, environment UUID) ([]Application, error) {
+	var w wireEnvironment
+	if err := c.do(ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", project, environment), &w); err != nil {
+		return nil, err
+	}
+	all := make([]Application, 0, len(w.Applications))
+	for i := range w.Applications {
+		a := w.Applications[i].application()
+		a.EnvironmentName = string(w.Name)
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+func (w *wireEnvironment) check(asked []UUID) error { return same(w.UUID, asked[1]) }

@@ -1,0 +1,176 @@
+package coolify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// A Sensitive is a client whose token has read:sensitive. That token also reads
+// the SSH keys of every server, so this is a type of its own: it cannot stand
+// where a [Client] does, and it does two things only. It is safe for concurrent
+// use, and refuses every request until [Sensitive.Metered] gives it a meter.
+type Sensitive struct {
+	conn  *conn
+	meter Meter
+}
+
+// NewSensitive returns a Sensitive that still needs a meter. It sends nothing.
+// The token's user must be an admin of its team.
+func NewSensitive(cfg Config) (*Sensitive, error) {
+	c, err := newConn(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Sensitive{conn: c}, nil
+}
+
+// Metered returns a copy of the client whose requests are all admitted by m.
+func (s *Sensitive) Metered(m Meter) *Sensitive { return &Sensitive{s.conn, m} }
+
+// maxLogs bounds the answer that carries the log of one deployment.
+const maxLogs = 16 << 20
+
+// errNotSensitive: Coolify leaves out what a token may not read.
+var errNotSensitive = errors.New("the token lacks read:sensitive, or its user is no admin of the team")
+
+// A LogEntry is one piece of a deployment's log. What it holds is as Coolify
+// stored it: values of variables stand in it in the clear.
+type LogEntry struct {
+	Output    string
+	Stderr    bool
+	Timestamp time.Time // zero if it cannot be read
+	Hidden    bool      // Coolify shows it to nobody who has not asked for debugging
+	Order     int       // from 1; 0 = not told, as for the first entry
+}
+
+// DeploymentLogs returns the log of a deployment, oldest first, hidden entries
+// included; none if it has not begun. The commands that were run are never
+// read. [ErrForbidden] if the token may not read logs. At most 16 MiB.
+//
+//api:op GET /deployments/{uuid}
+func (s *Sensitive) DeploymentLogs(ctx context.Context, deployment UUID) ([]LogEntry, error) {
+	r := newRequest("GET", "/deployments/{uuid}", deployment)
+	r.max = maxLogs
+	var w wireLogs
+	if err := s.conn.do(ctx, s.meter, r, &w); err != nil {
+		return nil, err
+	}
+	return w.entries, nil
+}
+
+type wireLogs struct {
+	Deployment uid             `json:"deployment_uuid"`
+	Logs       json.RawMessage `json:"logs"` // nil = not for this token
+	entries    []LogEntry
+}
+
+// wireEntry leaves out "command": it holds what the platform ran.
+type wireEntry struct {
+	Output    text   `json:"output"`
+	Type      text   `json:"type"`
+	Timestamp moment `json:"timestamp"`
+	Hidden    *flag  `json:"hidden"`
+	Order     number `json:"order"`
+}
+
+func (w *wireLogs) check(asked []UUID) error {
+	if w.Deployment.UUID != asked[0] {
+		return errOther
+	}
+	if w.Logs == nil {
+		return errNotSensitive
+	}
+	// The log is JSON inside a JSON string.
+	var inner text
+	var entries list[wireEntry]
+	if err := json.Unmarshal(w.Logs, &inner); err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace([]byte(inner))) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(inner), &entries); err != nil {
+		return errors.New("the log is not the list it should be")
+	}
+	for _, e := range entries {
+		w.entries = append(w.entries, LogEntry{
+			Output: string(e.Output), Stderr: e.Type == "stderr", Timestamp: e.Timestamp.Time,
+			Hidden: e.Hidden.orTrue(), Order: int(e.Order),
+		})
+	}
+	return nil
+}
+
+// An EnvValue is the value of one environment variable of an application.
+type EnvValue struct {
+	UUID      UUID
+	Key       string
+	Preview   bool
+	ShownOnce bool        // locked: Coolify tells its value to nobody
+	Value     secret.Text // zero if locked
+	RealValue secret.Text // with shared variables resolved, then quoted or escaped; zero if locked
+}
+
+// EnvValues returns the values of an application's environment variables: those
+// of production, then those of previews. A key may be there more than once.
+// [ErrForbidden] if the token may not read values.
+//
+//api:op GET /applications/{uuid}/envs
+func (s *Sensitive) EnvValues(ctx context.Context, app UUID) ([]EnvValue, error) {
+	var w wireValues
+	if err := s.conn.do(ctx, s.meter, newRequest("GET", "/applications/{uuid}/envs", app), &w); err != nil {
+		return nil, err
+	}
+	values := make([]EnvValue, 0, len(w.list))
+	for _, e := range w.list {
+		values = append(values, EnvValue{
+			UUID: e.UUID.UUID, Key: string(e.Key), Preview: bool(e.Preview), ShownOnce: bool(e.ShownOnce),
+			Value: e.Value.secret(), RealValue: e.RealValue.secret(),
+		})
+	}
+	return values, nil
+}
+
+type wireValue struct {
+	UUID      uid     `json:"uuid"`
+	Key       text    `json:"key"`
+	Preview   flag    `json:"is_preview"`
+	ShownOnce flag    `json:"is_shown_once"`
+	Value     rawText `json:"value"`
+	RealValue rawText `json:"real_value"`
+}
+
+type wireValues struct{ list[wireValue] }
+
+// check refuses an answer in which values are missing, so that nobody takes it
+// for all the values there are.
+func (w *wireValues) check([]UUID) error {
+	for _, e := range w.list {
+		if e.Value == nil && !bool(e.ShownOnce) {
+			return errNotSensitive
+		}
+	}
+	return nil
+}
+
+// A rawText tells a value that is absent (nil) from one that is null.
+type rawText json.RawMessage
+
+// UnmarshalJSON keeps b.
+func (r *rawText) UnmarshalJSON(b []byte) error {
+	*r = bytes.Clone(b)
+	return nil
+}
+
+func (r rawText) secret() secret.Text {
+	var t text
+	if r != nil {
+		_ = json.Unmarshal(r, &t) // text takes any JSON
+	}
+	return secret.NewText(string(t))
+}
