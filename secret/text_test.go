@@ -19,7 +19,7 @@ const hidden = "hunter2-hunter2"
 func leaks(out string) bool {
 	for _, form := range []string{
 		hidden, fmt.Sprintf("%x", hidden), fmt.Sprintf("%X", hidden), fmt.Sprintf("% x", hidden),
-		strings.Trim(fmt.Sprint([]byte(hidden)), "[]"), "hunter2",
+		strings.Trim(fmt.Sprintf("%d", []byte(hidden)), "[]"), "hunter2",
 	} {
 		if strings.Contains(out, form) {
 			return true
@@ -29,7 +29,7 @@ func leaks(out string) bool {
 }
 
 func TestLeaks(t *testing.T) {
-	for _, out := range []string{"<" + hidden + ">", fmt.Sprintf("%x", hidden), fmt.Sprint([]byte(hidden))} {
+	for _, out := range []string{"<" + hidden + ">", fmt.Sprintf("%x", hidden), fmt.Sprintf("%d", []byte(hidden))} {
 		if !leaks(out) {
 			t.Errorf("leaks(%q) = false: the check below would pass whatever is printed", out)
 		}

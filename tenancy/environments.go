@@ -45,16 +45,11 @@ func (s *Scope) environment(ctx context.Context, id int) (coolify.Environment, b
 	if s.guard.now().Sub(known.asked) < missEvery {
 		return coolify.Environment{}, false, nil
 	}
-	list, err := s.environments(ctx)
-	if err != nil {
+	if _, err := s.environments(ctx); err != nil {
 		return coolify.Environment{}, false, err
 	}
-	for _, e := range list {
-		if e.ID == id {
-			return e, true, nil
-		}
-	}
-	return coolify.Environment{}, false, nil
+	e, ok := s.guard.envs.get(project).byID[id]
+	return e, ok, nil
 }
 
 // environments asks Coolify for the environments of the workspace's project and
@@ -81,7 +76,7 @@ func (e *environments) get(project coolify.UUID) projectEnvironments {
 func (e *environments) put(project coolify.UUID, list []coolify.Environment, now time.Time) {
 	byID := make(map[int]coolify.Environment, len(list))
 	for _, env := range list {
-		if env.ID != 0 {
+		if env.ID != 0 { // an id that is missing would match an app whose id is missing
 			byID[env.ID] = env
 		}
 	}

@@ -279,7 +279,7 @@ func (r envRows) refuseDuplicates(keys []string) error {
 // follows reports whether a preview row holds what production held: Coolify
 // made it as a copy and nobody has edited it, or we have kept it in step.
 func follows(twin coolify.Env) bool {
-	return twin.Comment == followMark || twin.CreatedAt.Equal(twin.UpdatedAt)
+	return twin.Comment == followMark || (!twin.CreatedAt.IsZero() && twin.CreatedAt.Equal(twin.UpdatedAt))
 }
 
 var envKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)

@@ -1,7 +1,10 @@
 package tenancy
 
 import (
+	"cmp"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -21,6 +24,11 @@ const (
 	Unavailable  Code = "unavailable"  // 503
 	Timeout      Code = "timeout"      // 504
 )
+
+// Codes lists the codes by their HTTP status.
+func Codes() []Code {
+	return slices.SortedFunc(maps.Keys(statuses), func(a, b Code) int { return cmp.Compare(statuses[a], statuses[b]) })
+}
 
 var statuses = map[Code]int{
 	Unauthorized: 401, Forbidden: 403, NotFound: 404, Conflict: 409, Invalid: 422,
@@ -74,6 +82,9 @@ func Public(err error) *Error {
 var (
 	ErrNotFound = errors.New("not found")
 	ErrConflict = errors.New("already exists")
+	// ErrProjectTaken is what [Store.CreateWorkspace] returns for a Coolify
+	// project that another living workspace has.
+	ErrProjectTaken = errors.New("another workspace has this Coolify project")
 )
 
 // IsNotFound reports whether an error is one of [NotFound].

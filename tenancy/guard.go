@@ -128,6 +128,7 @@ func (p keyPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 	}
 	now := g.now()
 	if key.RevokedAt != nil || ws.DeletedAt != nil || (key.ExpiresAt != nil && !now.Before(*key.ExpiresAt)) {
+		g.log.InfoContext(ctx, "key refused", "key_id", key.ID, "revoked", key.RevokedAt != nil, "workspace_deleted", ws.DeletedAt != nil)
 		return grant{}, errUnauthorized
 	}
 	g.touch(ctx, key, now)

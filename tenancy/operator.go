@@ -64,6 +64,11 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 	switch err := o.store.CreateWorkspace(ctx, w); {
 	case errors.Is(err, ErrConflict):
 		return Workspace{}, &Error{Code: Conflict, Msg: fmt.Sprintf("the slug %q is or was in use", n.Slug), Hint: "choose another; a slug is never used again"}
+	case errors.Is(err, ErrProjectTaken):
+		return Workspace{}, &Error{
+			Code: Conflict, Msg: "another workspace has this Coolify project",
+			Hint: "make a project of its own in Coolify: workspaces on one project would see each other's apps",
+		}
 	case err != nil:
 		return Workspace{}, storeError("create the workspace", err)
 	}

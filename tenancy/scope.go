@@ -69,7 +69,7 @@ func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
 	}
 	entry := AuditEntry{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: gr.workspace.ID, At: s.guard.now(), Principal: gr.who,
-		Client: s.text(c.Client).String(), Tool: c.Tool, Target: s.text(c.Target).String(), Args: string(c.Args), Outcome: "started",
+		Client: s.text(c.Client).String(), Tool: c.Tool, Target: s.text(c.Target).String(), Args: s.args(c.Args), Outcome: "started",
 	}
 	if err := s.guard.store.StartAudit(ctx, entry); err != nil {
 		return nil, storeError("start an audit entry", err)
@@ -141,6 +141,25 @@ func (s *Scope) text(raw string) untrusted.Text {
 		return untrusted.New("[withheld]")
 	}
 	return t
+}
+
+// ForLog is an error with its cause, as the operator's log may hold it: without
+// the platform's own secrets and whatever looks like a credential, on one line.
+func (s *Scope) ForLog(err error) string {
+	if s.guard == nil {
+		return Public(err).Msg
+	}
+	return s.text(err.Error()).String()
+}
+
+// args is what the audit trail keeps of the arguments: a caller may have typed a
+// credential where a name belongs.
+func (s *Scope) args(raw json.RawMessage) string {
+	clean, err := s.guard.shown.Scrub(string(raw))
+	if err != nil || !json.Valid([]byte(clean)) {
+		return "{}"
+	}
+	return clean
 }
 
 // prove reads again, now, that the principal may still do what this call does.

@@ -31,7 +31,8 @@ type Store interface {
 	TouchKey(ctx context.Context, workspaceID, keyID string, at time.Time) error
 
 	// CreateWorkspace stores a new workspace and, if OwnerUserID is set, its
-	// owner's membership. ErrConflict if the slug was ever used.
+	// owner's membership. ErrConflict if the slug was ever used,
+	// ErrProjectTaken if a living workspace has its Coolify project.
 	CreateWorkspace(ctx context.Context, w Workspace) error
 	// Workspace returns the living workspace with this slug.
 	Workspace(ctx context.Context, slug string) (Workspace, error)

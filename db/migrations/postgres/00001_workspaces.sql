@@ -34,3 +34,16 @@ ALTER TABLE vibn_workspaces
 -- where the platform declared the constraint. Foreign keys need the first.
 CREATE UNIQUE INDEX IF NOT EXISTS vibn_workspaces_pkey ON vibn_workspaces (id);
 CREATE UNIQUE INDEX IF NOT EXISTS vibn_workspaces_slug_key ON vibn_workspaces (slug);
+
+-- A Coolify project belongs to one living workspace: two on one project would
+-- see each other's apps. A platform's own rows may break this already. They are
+-- kept, without the index; new workspaces are refused by the query all the same.
+-- +goose StatementBegin
+DO $$
+BEGIN
+  CREATE UNIQUE INDEX IF NOT EXISTS vibn_workspaces_project_key ON vibn_workspaces (coolify_project_uuid)
+    WHERE deleted_at IS NULL AND cast(coolify_project_uuid AS text) <> '';
+EXCEPTION WHEN unique_violation THEN
+  RAISE WARNING 'vibn_workspaces has workspaces that share a Coolify project';
+END $$;
+-- +goose StatementEnd

@@ -26,3 +26,8 @@ CREATE TABLE vibn_workspaces (
   created_at TIMESTAMP NOT NULL,
   updated_at TIMESTAMP NOT NULL
 );
+
+-- A Coolify project belongs to one living workspace: two on one project would
+-- see each other's apps.
+CREATE UNIQUE INDEX vibn_workspaces_project_key ON vibn_workspaces (coolify_project_uuid)
+  WHERE deleted_at IS NULL AND coolify_project_uuid <> '';

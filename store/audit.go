@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// StartAudit implements [tenancy.Store]. It works in a deleted workspace too, so
+// that the deletion itself is on record. Outcome, Duration and UpstreamCalls of
+// e are not read. ErrNotFound if there is no such workspace.
+func (db *DB) StartAudit(ctx context.Context, e tenancy.AuditEntry) error {
+	_, err := db.sql.ExecContext(ctx, `insert into vibn_audit
+		(id, workspace_id, at, principal, client, tool, target, args, outcome)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, 'started')`,
+		e.ID, e.WorkspaceID, micros(e.At), e.Principal, e.Client, e.Tool, e.Target, e.Args)
+	return wrap(err, "start audit entry %q of workspace %q", e.ID, e.WorkspaceID)
+}
+
+// FinishAudit implements [tenancy.Store]. Durations are kept in milliseconds.
+func (db *DB) FinishAudit(ctx context.Context, workspaceID, id string, f tenancy.AuditFinish) error {
+	return wrap(change(ctx, db.sql, `update vibn_audit set outcome = $3, duration_ms = $4, upstream_calls = $5,
+		target = case when cast($6 as text) = '' then target else $6 end
+		where workspace_id = $1 and id = $2`,
+		workspaceID, id, f.Outcome, f.Duration.Milliseconds(), f.UpstreamCalls, f.Target),
+		"finish audit entry %q of workspace %q", id, workspaceID)
+}
+
+// Audit implements [tenancy.Store].
+func (db *DB) Audit(ctx context.Context, workspaceID string, q tenancy.AuditQuery) ([]tenancy.AuditEntry, error) {
+	if q.Limit < 1 {
+		return nil, fmt.Errorf("audit of workspace %q: limit is %d, must be positive", workspaceID, q.Limit)
+	}
+	query, args := auditQuery(workspaceID, q)
+	entries, err := list(ctx, db, scanAudit, query, args...)
+	return entries, wrap(err, "audit of workspace %q", workspaceID)
+}
+
+// auditQuery has only the conditions that are asked for: with a condition such
+// as "$2 = ” or tool = $2" no index would serve.
+func auditQuery(workspaceID string, q tenancy.AuditQuery) (query string, args []any) {
+	arg := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	query = `select id, workspace_id, at, principal, client, tool, target, args, outcome, duration_ms, upstream_calls
+		from vibn_audit where workspace_id = ` + arg(workspaceID)
+	if q.Tool != "" {
+		query += ` and tool = ` + arg(q.Tool)
+	}
+	if q.Target != "" {
+		query += ` and target = ` + arg(q.Target)
+	}
+	if q.BeforeID != "" || !q.BeforeAt.IsZero() {
+		query += ` and (at, id) < (` + arg(micros(q.BeforeAt)) + `, ` + arg(q.BeforeID) + `)`
+	}
+	return query + ` order by at desc, id desc limit ` + arg(q.Limit), args
+}
+
+func scanAudit(from row) (tenancy.AuditEntry, error) {
+	var e tenancy.AuditEntry
+	var ms int64
+	err := from.Scan(&e.ID, &e.WorkspaceID, &e.At, &e.Principal, &e.Client, &e.Tool, &e.Target, &e.Args, &e.Outcome,
+		&ms, &e.UpstreamCalls)
+	e.Duration = time.Duration(ms) * time.Millisecond
+	return e, err
+}

@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+const keyColumns = `k.id, k.workspace_id, k.name, k.prefix, k.last4, k.rights, k.created_by, coalesce(k.parent_id, ''),
+	k.expires_at, k.last_used_at, k.revoked_at, k.created_at`
+
+// A keyRow receives keyColumns.
+type keyRow struct {
+	tenancy.Key
+	rights string
+}
+
+func (r *keyRow) dest() []any {
+	return []any{
+		&r.ID, &r.WorkspaceID, &r.Name, &r.Prefix, &r.Last4, &r.rights, &r.CreatedBy, &r.ParentID,
+		&r.ExpiresAt, &r.LastUsedAt, &r.RevokedAt, &r.CreatedAt,
+	}
+}
+
+// key fails for a right that this release does not know: half of a key's rights
+// would be a guess.
+func (r *keyRow) key() (tenancy.Key, error) {
+	rights, err := tenancy.ParseRights(r.rights)
+	if err != nil {
+		return tenancy.Key{}, fmt.Errorf("key %s: %w", r.ID, err)
+	}
+	r.Rights = rights
+	return r.Key, nil
+}
+
+func scanKey(from row) (tenancy.Key, error) {
+	var r keyRow
+	if err := from.Scan(r.dest()...); err != nil {
+		return tenancy.Key{}, err
+	}
+	return r.key()
+}
+
+// KeyByDigest implements [tenancy.Store].
+func (db *DB) KeyByDigest(ctx context.Context, digest tenancy.Digest) (tenancy.Key, tenancy.Workspace, error) {
+	var k keyRow
+	var w workspaceRow
+	err := db.sql.QueryRowContext(ctx, `select `+keyColumns+`, `+workspaceColumns+`
+		from vibn_api_keys k join vibn_workspaces w on w.id = k.workspace_id where k.digest = $1`,
+		hex.EncodeToString(digest[:])).Scan(append(k.dest(), w.dest()...)...)
+	if err != nil {
+		return tenancy.Key{}, tenancy.Workspace{}, wrap(err, "key by digest")
+	}
+	key, err := k.key()
+	if err != nil {
+		return tenancy.Key{}, tenancy.Workspace{}, wrap(err, "key by digest")
+	}
+	return key, w.workspace(), nil
+}
+
+// CreateKey implements [tenancy.Store]. If ParentID is set, that key must be one
+// of the workspace and not revoked: ErrNotFound otherwise.
+//
+// It holds the workspace's row, as RevokeKey and DeleteWorkspace do: else a key
+// minted while its parent is being revoked would stay in force.
+func (db *DB) CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Digest) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, k.WorkspaceID); err != nil {
+			return err
+		}
+		if k.ParentID != "" {
+			err := exists(ctx, tx, `select 1 from vibn_api_keys
+				where workspace_id = $1 and id = $2 and revoked_at is null`, k.WorkspaceID, k.ParentID)
+			if err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `insert into vibn_api_keys (id, workspace_id, name, prefix, last4, digest, rights,
+			created_by, parent_id, expires_at, last_used_at, revoked_at, created_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			k.ID, k.WorkspaceID, k.Name, k.Prefix, k.Last4, hex.EncodeToString(digest[:]), k.Rights.String(),
+			k.CreatedBy, null(k.ParentID), microsOrNil(k.ExpiresAt), microsOrNil(k.LastUsedAt),
+			microsOrNil(k.RevokedAt), micros(k.CreatedAt))
+		return err
+	}), "create key %q in workspace %q", k.ID, k.WorkspaceID)
+}
+
+// Keys implements [tenancy.Store].
+func (db *DB) Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, error) {
+	keys, err := list(ctx, db, scanKey, `select `+keyColumns+` from vibn_api_keys k
+		where k.workspace_id = $1 order by k.created_at desc, k.id desc`, workspaceID)
+	return keys, wrap(err, "keys of workspace %q", workspaceID)
+}
+
+// RevokeKey implements [tenancy.Store]. The keys of a deleted workspace are
+// revoked already: there it is ErrNotFound.
+func (db *DB) RevokeKey(ctx context.Context, workspaceID, keyID string, at time.Time) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
+			return err
+		}
+		err := exists(ctx, tx, `select 1 from vibn_api_keys where workspace_id = $1 and id = $2`, workspaceID, keyID)
+		if err != nil {
+			return err
+		}
+		// UNION without ALL ends even if keys named each other as parents.
+		_, err = tx.ExecContext(ctx, `with recursive minted (id) as (
+				select id from vibn_api_keys where workspace_id = $1 and id = $2
+				union
+				select k.id from vibn_api_keys k join minted m on k.parent_id = m.id where k.workspace_id = $1
+			)
+			update vibn_api_keys set revoked_at = $3
+			where workspace_id = $1 and revoked_at is null and id in (select id from minted)`,
+			workspaceID, keyID, micros(at))
+		return err
+	}), "revoke key %q of workspace %q", keyID, workspaceID)
+}
+
+// TouchKey implements [tenancy.Store].
+func (db *DB) TouchKey(ctx context.Context, workspaceID, keyID string, at time.Time) error {
+	at = micros(at)
+	res, err := db.sql.ExecContext(ctx, `update vibn_api_keys set last_used_at = $3
+		where workspace_id = $1 and id = $2 and (last_used_at is null or last_used_at <= $4)`,
+		workspaceID, keyID, at, at.Add(-time.Minute))
+	if err == nil {
+		if n, _ := res.RowsAffected(); n == 0 { // both drivers know the number
+			err = exists(ctx, db.sql, `select 1 from vibn_api_keys where workspace_id = $1 and id = $2`, workspaceID, keyID)
+		}
+	}
+	return wrap(err, "use of key %q of workspace %q", keyID, workspaceID)
+}
+
+// A querier is a *sql.DB or a *sql.Tx.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// exists runs a query that selects 1 for the row asked for; sql.ErrNoRows if it
+// is not there.
+func exists(ctx context.Context, on querier, query string, args ...any) error {
+	var one int
+	return on.QueryRowContext(ctx, query, args...).Scan(&one)
+}

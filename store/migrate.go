@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/vibnai/vibn-mcp/db/migrations"
+)
+
+// versionTable is not goose's own: an adopted database may have that already.
+const versionTable = "vibn_migrations"
+
+func newProvider(conns *sql.DB, d dialect) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations.FS, d.dir)
+	if err != nil {
+		return nil, err
+	}
+	options := []goose.ProviderOption{goose.WithTableName(versionTable)}
+	if d.goose == goose.DialectPostgres {
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600)) // look each second for ten minutes
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	return goose.NewProvider(d.goose, conns, files, options...)
+}
+
+// Migrate brings the tables to the newest version and returns how many
+// migrations it applied. Several processes may do it at once: one works, the
+// others wait. On PostgreSQL it needs a session of its own, so not a pooler that
+// shares sessions between transactions.
+func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
+	done, err := db.goose.Up(ctx)
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+		done = partial.Applied
+	}
+	if err != nil {
+		return len(done), fmt.Errorf("migrate %s: %w", db.dialect.name, err)
+	}
+	return len(done), nil
+}
+
+// Behind reports whether [DB.Migrate] has something to do. It fails when the
+// database cannot be reached. It changes nothing and costs two short queries.
+func (db *DB) Behind(ctx context.Context) (bool, error) {
+	behind, err := db.behind(ctx)
+	if err != nil {
+		return false, fmt.Errorf("version of %s: %w", db.dialect.name, err)
+	}
+	return behind, nil
+}
+
+func (db *DB) behind(ctx context.Context) (bool, error) {
+	var there bool
+	if err := db.sql.QueryRowContext(ctx, db.dialect.hasVersions).Scan(&there); err != nil || !there {
+		return true, err
+	}
+	var at int64
+	err := db.sql.QueryRowContext(ctx,
+		`select version_id from `+versionTable+` order by version_id desc limit 1`).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return true, nil
+	}
+	sources := db.goose.ListSources() // in ascending order
+	return at < sources[len(sources)-1].Version, err
+}

@@ -1,0 +1,230 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/store"
+	"github.com/vibnai/vibn-mcp/store/storetest"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// eachEmpty runs test on a database of each kind without tables.
+func eachEmpty(t *testing.T, test func(t *testing.T, cfg store.Config)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, store.Config{Dir: t.TempDir()})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, store.Config{URL: secret.NewText(storetest.Postgres(t))})
+	})
+}
+
+func wantBehind(t *testing.T, db *store.DB, want bool) {
+	t.Helper()
+	if got, err := db.Behind(t.Context()); err != nil || got != want {
+		t.Errorf("Behind() = %v, %v, want %v", got, err, want)
+	}
+}
+
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	eachEmpty(t, func(t *testing.T, cfg store.Config) {
+		db := open(t, cfg)
+		versions := db.Versions()
+		wantBehind(t, db, true)
+		check(t, db.MigrateTo(t.Context(), versions[len(versions)-2]))
+		wantBehind(t, db, true)
+		wantSame(t, "applied", 1, must(db.Migrate(t.Context()))(t))
+		wantBehind(t, db, false)
+		wantSame(t, "applied again", 0, must(db.Migrate(t.Context()))(t))
+		newTenant(t, db, "alpha")
+
+		// A newer release was here: this one goes on working.
+		execSQL(t, db, `insert into vibn_migrations (version_id, is_applied) values (99999, true)`)
+		wantBehind(t, db, false)
+		wantSame(t, "applied to a newer database", 0, must(db.Migrate(t.Context()))(t))
+	})
+}
+
+func TestBehindChangesNothing(t *testing.T) {
+	t.Parallel()
+	eachEmpty(t, func(t *testing.T, cfg store.Config) {
+		db := open(t, cfg)
+		wantBehind(t, db, true)
+		query := `select name from sqlite_master`
+		if db.Dialect() == "PostgreSQL" {
+			query = `select tablename from pg_tables where schemaname = 'public'`
+		}
+		wantSame(t, "tables after Behind", []string(nil), dump(t, db, query))
+	})
+}
+
+func TestConcurrentMigrate(t *testing.T) {
+	t.Parallel()
+	eachEmpty(t, func(t *testing.T, cfg store.Config) {
+		const migrators = 4
+		dbs := []*store.DB{open(t, cfg)}
+		for len(dbs) < migrators {
+			db := dbs[0] // SQLite serves one process: four at once in it
+			if !cfg.URL.IsZero() {
+				db = open(t, cfg)
+			}
+			dbs = append(dbs, db)
+		}
+		var together errgroup.Group
+		applied := make([]int, migrators)
+		for i, db := range dbs {
+			together.Go(func() (err error) {
+				applied[i], err = db.Migrate(t.Context())
+				return err
+			})
+		}
+		check(t, together.Wait())
+		slices.Sort(applied)
+		wantSame(t, "applied", []int{0, 0, 0, len(dbs[0].Versions())}, applied)
+		newTenant(t, dbs[3], "alpha")
+	})
+}
+
+// A statement inserts a row as a release of a version would.
+type statement struct {
+	query string
+	args  []any
+}
+
+// rowsOfVersion says what each migration makes room for. A migration that adds
+// no table has a row that uses what it adds.
+var rowsOfVersion = map[int64]statement{
+	1: {
+		`insert into vibn_workspaces (id, slug, name, provision_status, created_at, updated_at) values ($1, $2, $3, $4, $5, $6)`,
+		[]any{"w1", "alpha", "Alpha", "ready", day, after(1)},
+	},
+	2: {
+		`insert into vibn_workspace_members (id, workspace_id, user_id, role, created_at) values ($1, $2, $3, $4, $5)`,
+		[]any{"m1", "w1", "u1", "owner", day},
+	},
+	3: {
+		`insert into vibn_users (id, issuer, subject, email, display_name) values ($1, $2, $3, $4, $5)`,
+		[]any{"u1", "https://id.example.com", "sub", "one@example.com", "One"},
+	},
+	4: {
+		`insert into vibn_api_keys (id, workspace_id, name, prefix, last4, digest, rights, created_by, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		[]any{"k1", "w1", "Key", "vibn_sk_abcd", "wxyz", strings.Repeat("0", 64), "read,deploy", "operator", day},
+	},
+	5: {
+		`insert into vibn_bot_tokens (id, workspace_id, key_id, gitea_token_id, last_eight, sealed, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7)`,
+		[]any{"b1", "w1", "k1", 7, "12345678", "v1.x.y", day},
+	},
+	6: {
+		`insert into vibn_projects (id, workspace_id, slug, name, gitea_repo_id, gitea_repo, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7)`,
+		[]any{"p1", "w1", "web", "Web", 9, "alpha/web", day},
+	},
+	7: {
+		`insert into vibn_audit (id, workspace_id, at, principal, client, tool, target, args, outcome)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		[]any{"a1", "w1", day, "key:k1", "client", "apps.deploy", "web", "{}", "ok"},
+	},
+}
+
+var tables = []string{
+	"vibn_workspaces", "vibn_workspace_members", "vibn_users", "vibn_api_keys", "vibn_bot_tokens", "vibn_projects", "vibn_audit",
+}
+
+// Rows written by the release of any version are there after migrating, and the
+// methods read them.
+func TestMigrateFromEachVersionWithRows(t *testing.T) {
+	t.Parallel()
+	eachEmpty(t, func(t *testing.T, first store.Config) {
+		db := open(t, first)
+		for _, version := range db.Versions() {
+			t.Run(fmt.Sprint(version), func(t *testing.T) {
+				t.Parallel()
+				cfg := store.Config{Dir: t.TempDir()}
+				if !first.URL.IsZero() {
+					cfg = store.Config{URL: secret.NewText(storetest.Postgres(t))}
+				}
+				migrateFrom(t, open(t, cfg), version)
+			})
+		}
+	})
+}
+
+func migrateFrom(t *testing.T, db *store.DB, version int64) {
+	check(t, db.MigrateTo(t.Context(), version))
+	for v := int64(1); v <= version; v++ {
+		rows, ok := rowsOfVersion[v]
+		if !ok {
+			t.Fatalf("rowsOfVersion has nothing for migration %d", v)
+		}
+		execSQL(t, db, rows.query, rows.args...)
+	}
+	before := make(map[string][]string)
+	for _, table := range tables[:min(int(version), len(tables))] {
+		columns := strings.Join(columnsOf(t, db, table), ", ")
+		query := `select ` + columns + ` from ` + table
+		before[query] = dump(t, db, query)
+		if len(before[query]) == 0 {
+			t.Fatalf("%s has no row to keep", table)
+		}
+	}
+	must(db.Migrate(t.Context()))(t)
+	for query, want := range before {
+		wantSame(t, query, want, dump(t, db, query))
+	}
+	readAsOf(t, db, version)
+}
+
+func columnsOf(t *testing.T, db *store.DB, table string) []string {
+	t.Helper()
+	rows, err := db.Conns().QueryContext(t.Context(), `select * from `+table)
+	check(t, err)
+	defer rows.Close()
+	columns := must(rows.Columns())(t)
+	check(t, rows.Err())
+	return columns
+}
+
+// readAsOf reads rowsOfVersion up to version through the methods.
+func readAsOf(t *testing.T, db *store.DB, version int64) {
+	t.Helper()
+	ctx := t.Context()
+	w := tenancy.Workspace{
+		ID: "w1", Slug: "alpha", Name: "Alpha", Placement: tenancy.Placement{Trust: tenancy.Shared},
+		Status: tenancy.Ready, CreatedAt: day, UpdatedAt: after(1),
+	}
+	wantSame(t, "Workspace", w, must(db.Workspace(ctx, "alpha"))(t))
+	member := tenancy.Member{WorkspaceID: "w1", UserID: "u1", Role: tenancy.RoleOwner, CreatedAt: day}
+	if version >= 3 {
+		member.Email, member.DisplayName = "one@example.com", "One"
+	}
+	if version >= 2 {
+		wantSame(t, "Members", []tenancy.Member{member}, must(db.Members(ctx, "w1"))(t))
+	}
+	if version >= 4 {
+		key, _, err := db.KeyByDigest(ctx, tenancy.Digest{})
+		check(t, err)
+		want := tenancy.Key{
+			ID: "k1", WorkspaceID: "w1", Name: "Key", Prefix: "vibn_sk_abcd", Last4: "wxyz",
+			Rights: tenancy.Read | tenancy.Deploy, CreatedBy: "operator", CreatedAt: day,
+		}
+		wantSame(t, "key of KeyByDigest", want, key)
+	}
+	if version >= 7 {
+		want := tenancy.AuditEntry{
+			ID: "a1", WorkspaceID: "w1", At: day, Principal: "key:k1", Client: "client", Tool: "apps.deploy",
+			Target: "web", Args: "{}", Outcome: "ok",
+		}
+		wantSame(t, "Audit", []tenancy.AuditEntry{want}, must(db.Audit(ctx, "w1", tenancy.AuditQuery{Limit: 9}))(t))
+	}
+}

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// Config says which database to open.
+type Config struct {
+	// URL is postgres://user:password@host:5432/name, with the parameters of
+	// libpq and pool_max_conns (default: the number of CPUs, at least 4). If
+	// empty, the database is SQLite.
+	URL secret.Text
+	// Dir is the directory of SQLite's file, vibn.db. It is made, for its owner
+	// only, if it is not there. PostgreSQL does not use it.
+	Dir string
+}
+
+// ErrLocked is returned by [Open] when another process, or this one, has the
+// SQLite database open.
+var ErrLocked = errors.New("in use: SQLite serves one process; stop the other one, or use PostgreSQL for several")
+
+// errURL replaces the driver's error, which may quote a part of the password.
+var errURL = errors.New("the database URL cannot be read: want postgres://user:password@host:5432/name")
+
+// A dialect is what differs between the databases besides their migrations.
+type dialect struct {
+	name        string // for people
+	dir         string // of its migrations
+	goose       goose.Dialect
+	hasVersions string // query: was it ever migrated?
+	hasPlatform string // query: is there a platform's user table that we may read?
+}
+
+var (
+	sqliteDialect = dialect{
+		name: "SQLite", dir: "sqlite", goose: goose.DialectSQLite3,
+		hasVersions: `select exists (select 1 from sqlite_master where type = 'table' and name = '` + versionTable + `')`,
+		hasPlatform: `select false`,
+	}
+	postgresDialect = dialect{
+		name: "PostgreSQL", dir: "postgres", goose: goose.DialectPostgres,
+		hasVersions: `select to_regclass('` + versionTable + `') is not null`,
+		hasPlatform: `select coalesce(has_table_privilege(to_regclass('fs_users'), 'select'), false)`,
+	}
+)
+
+// Open connects to the database. It makes and changes no table: see
+// [DB.Migrate].
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	open, name := openPostgres, "PostgreSQL"
+	if cfg.URL.IsZero() {
+		open, name = openSQLite, "SQLite"
+	}
+	db, err := open(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	return db, nil
+}
+
+func openPostgres(ctx context.Context, c Config) (*DB, error) {
+	scheme, _, _ := strings.Cut(c.URL.Reveal(), "://")
+	if scheme != "postgres" && scheme != "postgresql" {
+		return nil, errURL
+	}
+	cfg, err := pgxpool.ParseConfig(c.URL.Reveal())
+	if err != nil {
+		return nil, errURL
+	}
+	cfg.AfterConnect = scanUTC
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	conns := stdlib.OpenDBFromPool(pool)
+	conns.SetMaxOpenConns(int(cfg.MaxConns)) // wait here, in order, rather than in the pool
+	return newDB(ctx, conns, postgresDialect, func() error { pool.Close(); return nil })
+}
+
+// scanUTC makes times come back in UTC: they would be local.
+func scanUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
+}
+
+// sqliteConns is enough for reads beside the one writer that SQLite allows; the
+// rest wait in the pool, in order, instead of polling for SQLite's lock.
+const sqliteConns = 4
+
+func openSQLite(ctx context.Context, c Config) (*DB, error) {
+	if c.Dir == "" {
+		return nil, errors.New("no data directory")
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	file, err := filepath.Abs(filepath.Join(c.Dir, "vibn.db"))
+	if err != nil {
+		return nil, err
+	}
+	lock := flock.New(file+".lock", flock.SetPermissions(0o600))
+	if mine, err := lock.TryLock(); err != nil {
+		return nil, err
+	} else if !mine {
+		return nil, fmt.Errorf("%s is %w", file, ErrLocked)
+	}
+	if err := ownerOnly(file); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	conns, err := sql.Open("sqlite", sqliteDSN(file))
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	conns.SetMaxOpenConns(sqliteConns)
+	conns.SetMaxIdleConns(sqliteConns)
+	return newDB(ctx, conns, sqliteDialect, lock.Close)
+}
+
+// ownerOnly makes the file before SQLite would, which gives its mode to the
+// files that it puts beside it.
+func ownerOnly(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the directory
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
+}
+
+// sqliteDSN: times are integers, because as text they compare wrong across
+// zones; transactions take the write lock at once, because one that reads first
+// and then writes loses to another.
+func sqliteDSN(file string) string {
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(file), RawQuery: url.Values{
+		"_pragma":              {"journal_mode(WAL)", "foreign_keys(1)", "busy_timeout(5000)", "synchronous(NORMAL)"},
+		"_txlock":              {"immediate"},
+		"_time_integer_format": {"unix_micro"},
+		"_inttotime":           {"1"},
+	}.Encode()}
+	return u.String()
+}
+
+// newDB takes over conns and release: it closes them when it fails.
+func newDB(ctx context.Context, conns *sql.DB, d dialect, release func() error) (*DB, error) {
+	db := &DB{sql: conns, dialect: d, release: release}
+	if err := conns.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	provider, err := newProvider(conns, d)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("migrations: %w", err), db.Close())
+	}
+	db.goose = provider
+	return db, nil
+}

@@ -1,0 +1,169 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/store"
+	"github.com/vibnai/vibn-mcp/store/storetest"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// A recorder connects with a real driver and notes every statement.
+type recorder struct {
+	real driver.Driver
+	dsn  string
+
+	mu         sync.Mutex
+	statements []noted
+}
+
+type noted struct {
+	text string
+	args []driver.NamedValue
+}
+
+// Connect implements [driver.Connector].
+func (r *recorder) Connect(context.Context) (driver.Conn, error) {
+	conn, err := r.real.Open(r.dsn)
+	return recorded{conn, r}, err
+}
+
+// Driver implements [driver.Connector].
+func (r *recorder) Driver() driver.Driver { return r.real }
+
+func (r *recorder) note(text string, args []driver.NamedValue) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.statements = append(r.statements, noted{text, args})
+}
+
+// recorded passes on everything that database/sql may ask of a connection.
+type recorded struct {
+	driver.Conn
+	r *recorder
+}
+
+func (c recorded) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.r.note(query, args)
+	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+}
+
+func (c recorded) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.r.note(query, args)
+	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+}
+
+func (c recorded) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	c.r.note(query, nil)
+	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+}
+
+func (c recorded) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	c.r.note("begin", nil)
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
+}
+
+func (c recorded) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+// record returns db over connections of its own that note their statements.
+func record(t *testing.T, db *store.DB, dsn string) (*store.DB, *recorder) {
+	t.Helper()
+	r := &recorder{real: db.Conns().Driver(), dsn: dsn}
+	conns := sql.OpenDB(r)
+	t.Cleanup(func() { _ = conns.Close() })
+	return db.Over(conns), r
+}
+
+func recordSQLite(t *testing.T) (*store.DB, *recorder) {
+	t.Helper()
+	dir := t.TempDir()
+	db := open(t, store.Config{Dir: dir})
+	must(db.Migrate(t.Context()))(t)
+	return record(t, db, store.SQLiteDSN(filepath.Join(dir, "vibn.db")))
+}
+
+func recordPostgres(t *testing.T) (*store.DB, *recorder) {
+	t.Helper()
+	url := storetest.Migrated(t)
+	return record(t, open(t, store.Config{URL: secret.NewText(url)}), url)
+}
+
+// Every request of every principal with a key begins with this.
+func TestKeyByDigestIsOneQuery(t *testing.T) {
+	t.Parallel()
+	for name, connect := range map[string]func(*testing.T) (*store.DB, *recorder){
+		"sqlite": recordSQLite, "postgres": recordPostgres,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, r := connect(t)
+			a := newTenant(t, db, "alpha")
+			if len(r.statements) == 0 {
+				t.Fatal("nothing was recorded while rows were written")
+			}
+			for what, digest := range map[string]tenancy.Digest{"a key": a.digest, "no key": {1}} {
+				r.statements = nil
+				_, _, err := db.KeyByDigest(t.Context(), digest)
+				if what == "a key" {
+					check(t, err)
+				}
+				if len(r.statements) != 1 || !strings.HasPrefix(r.statements[0].text, "select ") {
+					t.Errorf("KeyByDigest of %s ran %d statements, want one SELECT:\n%v", what, len(r.statements), r.statements)
+				}
+			}
+		})
+	}
+}
+
+// Every query has an index to go by. Only the list of all workspaces reads a
+// table from end to end, in the order of an index.
+func TestQueriesUseIndexes(t *testing.T) {
+	t.Parallel()
+	db, r := recordSQLite(t)
+	for method, cases := range isolations {
+		for i, tc := range cases {
+			name := fmt.Sprint(method, i)
+			a, b := newTenant(t, db, "a-"+name), newTenant(t, db, "b-"+name)
+			_, err := tc.call(t.Context(), db, a, b)
+			wantErr(t, method, err, tc.want)
+		}
+	}
+	for _, s := range r.statements {
+		if s.text == "begin" {
+			continue
+		}
+		for _, step := range plan(t, db, s) {
+			if strings.Contains(step, "SCAN ") && !mayScan(s.text, step) {
+				t.Errorf("%s\nreads a whole table: %s", s.text, step)
+			}
+		}
+	}
+}
+
+func plan(t *testing.T, db *store.DB, s noted) []string {
+	t.Helper()
+	args := make([]any, len(s.args))
+	for i, a := range s.args {
+		args[i] = a.Value
+	}
+	return dump(t, db, `explain query plan `+s.text, args...)
+}
+
+func mayScan(text, step string) bool {
+	return strings.Contains(step, "SCAN CONSTANT ROW") ||
+		strings.Contains(step, "SCAN w USING INDEX") && strings.Contains(text, "where w.deleted_at is null order by w.slug") ||
+		strings.Contains(step, "SCAN m") && strings.Contains(text, "with recursive minted") // the keys found so far
+}

@@ -1,0 +1,167 @@
+// Package store keeps what vibn knows, in SQLite or PostgreSQL: it implements
+// [tenancy.Store] with one set of queries for both.
+//
+// Rules that hold for every query: the workspace is in the WHERE, columns are
+// named, and times are in UTC and exact to the microsecond, as PostgreSQL keeps
+// them. Times come from the caller, never from the database's clock.
+//
+// A type of id is not looked up. Ids are text, except that a platform's own
+// tables may have them as uuid: there PostgreSQL refuses what is no uuid, and
+// the store says [tenancy.ErrNotFound]. So every comparison is plain, uses its
+// index, and nothing that was read at the start can be out of date.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// DB is the database. It is safe for concurrent use. Its errors name the
+// operation and its subject, and are [tenancy.ErrNotFound] or
+// [tenancy.ErrConflict] where tenancy must tell; they hold no secret.
+type DB struct {
+	sql     *sql.DB
+	dialect dialect
+	goose   *goose.Provider
+	release func() error // what Close does once the connections are closed
+}
+
+var _ tenancy.Store = (*DB)(nil)
+
+// Dialect returns the name of the database for people: "SQLite" or "PostgreSQL".
+func (db *DB) Dialect() string { return db.dialect.name }
+
+// Close waits for running queries and closes the database. On SQLite it lets the
+// next process in.
+func (db *DB) Close() error {
+	return errors.Join(db.sql.Close(), db.release())
+}
+
+// inTx runs do in a transaction and commits unless do fails. On PostgreSQL a
+// failed statement ends the transaction: do returns its error, never goes on.
+func (db *DB) inTx(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := db.sql.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// An execer is a *sql.DB or a *sql.Tx.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// change runs a statement that must change a row.
+func change(ctx context.Context, on execer, query string, args ...any) error {
+	res, err := on.ExecContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		return tenancy.ErrNotFound
+	}
+	return err
+}
+
+// A row is a *sql.Row or a *sql.Rows.
+type row interface{ Scan(dest ...any) error }
+
+// list returns all rows of a query. A query about an id that PostgreSQL cannot
+// read as a uuid has none, as on SQLite.
+func list[T any](ctx context.Context, db *DB, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	out, err := collect(ctx, db, scan, query, args...)
+	if errors.Is(kind(err), tenancy.ErrNotFound) {
+		return nil, nil
+	}
+	return out, err
+}
+
+func collect[T any](ctx context.Context, db *DB, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := db.sql.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // Err below says what went wrong
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// wrap says what was done when err came, and gives tenancy's error to what is
+// one. It returns nil for nil.
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	what := fmt.Sprintf(format, args...)
+	if k := kind(err); k != nil && !errors.Is(err, k) {
+		return fmt.Errorf("%s: %w: %w", what, k, err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// kind returns the error of tenancy that err stands for; nil if none.
+func kind(err error) error {
+	if errors.Is(err, sql.ErrNoRows) || errors.Is(err, tenancy.ErrNotFound) {
+		return tenancy.ErrNotFound
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch e.Code {
+		case "23505": // unique_violation
+			return tenancy.ErrConflict
+		case "23503", // foreign_key_violation
+			"22P02", // invalid_text_representation: not a uuid
+			"22021": // character_not_in_repertoire: not UTF-8, or a NUL
+			return tenancy.ErrNotFound
+		}
+	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch e.Code() {
+		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+			return tenancy.ErrConflict
+		case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+			return tenancy.ErrNotFound
+		}
+	}
+	return nil
+}
+
+// micros is t as both databases keep it.
+func micros(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+func microsOrNil(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return new(micros(*t))
+}
+
+// null is NULL for the empty string: an adopted column of type uuid takes no
+// empty text.
+func null(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
+
+// newID returns a UUIDv7, which fits a column of type uuid too.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

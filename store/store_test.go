@@ -1,0 +1,215 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/store"
+	"github.com/vibnai/vibn-mcp/store/storetest"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(secondProcess); dir != "" {
+		os.Exit(openAsSecondProcess(dir))
+	}
+	storetest.Main(m)
+}
+
+// each runs test on SQLite, on PostgreSQL, and on PostgreSQL with a platform's
+// tables whose ids are uuid.
+func each(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Helper()
+	storetest.Each(t, test)
+	t.Run("adopted", func(t *testing.T) {
+		t.Parallel()
+		test(t, adopted(t, "uuid"))
+	})
+}
+
+// adopted is a database of a platform, testdata/adopt/NAME.sql, migrated.
+func adopted(t *testing.T, name string) *store.DB {
+	t.Helper()
+	db := platform(t, name)
+	if _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func platform(t *testing.T, name string) *store.DB {
+	t.Helper()
+	db := openURL(t, storetest.Postgres(t))
+	load(t, db, name)
+	return db
+}
+
+func load(t *testing.T, db *store.DB, name string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "adopt", name+".sql"))
+	check(t, err)
+	execSQL(t, db, string(text))
+}
+
+func openURL(t *testing.T, url string) *store.DB {
+	t.Helper()
+	return open(t, store.Config{URL: secret.NewText(url)})
+}
+
+func open(t *testing.T, cfg store.Config) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func execSQL(t *testing.T, db *store.DB, query string, args ...any) {
+	t.Helper()
+	if _, err := db.Conns().ExecContext(t.Context(), query, args...); err != nil {
+		t.Fatalf("%.80s: %v", query, err)
+	}
+}
+
+// dump returns the rows of a query, each as text.
+func dump(t *testing.T, db *store.DB, query string, args ...any) []string {
+	t.Helper()
+	rows, err := db.Conns().QueryContext(t.Context(), query, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for rows.Next() {
+		values, dest := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			dest[i] = &values[i]
+		}
+		if err := rows.Scan(dest...); err != nil {
+			t.Fatal(err)
+		}
+		var line strings.Builder
+		for i, c := range columns {
+			if b, ok := values[i].([]byte); ok {
+				values[i] = string(b)
+			}
+			fmt.Fprintf(&line, "%s=%v ", c, values[i])
+		}
+		out = append(out, line.String())
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// must returns v; it fails the test on an error.
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s = %v, want %v", what, err, want)
+	}
+}
+
+func wantSame(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// day is a time as both databases keep it; after(n) is n seconds later.
+var day = time.Date(2026, 3, 4, 5, 6, 7, 123456000, time.UTC)
+
+func after(seconds int) time.Time { return day.Add(time.Duration(seconds) * time.Second) }
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// A tenant is a workspace with one row of everything.
+type tenant struct {
+	ws     tenancy.Workspace
+	key    tenancy.Key
+	digest tenancy.Digest
+	user   string // owner; joined too, so a member
+	entry  tenancy.AuditEntry
+}
+
+func newTenant(t *testing.T, db *store.DB, slug string) tenant {
+	t.Helper()
+	a := tenant{user: newID()}
+	a.ws = tenancy.Workspace{
+		ID: newID(), Slug: slug, Name: "Name of " + slug, OwnerUserID: a.user, CoolifyProject: "project-" + slug,
+		Placement: tenancy.Placement{Server: "server-" + slug, Destination: "net-" + slug, Trust: tenancy.Dedicated},
+		Status:    tenancy.Ready, CreatedAt: day, UpdatedAt: after(1),
+	}
+	check(t, db.CreateWorkspace(t.Context(), a.ws))
+	a.key, a.digest = newKey(a.ws.ID, "key of "+slug)
+	check(t, db.CreateKey(t.Context(), a.key, a.digest))
+	a.entry = tenancy.AuditEntry{
+		ID: newID(), WorkspaceID: a.ws.ID, At: day, Principal: "key:" + a.key.ID, Client: "client of " + slug,
+		Tool: "apps.deploy", Target: "app of " + slug, Args: `{"app":"` + slug + `"}`, Outcome: "started",
+	}
+	check(t, db.StartAudit(t.Context(), a.entry))
+	return a
+}
+
+func newKey(workspaceID, name string) (tenancy.Key, tenancy.Digest) {
+	k := tenancy.Key{
+		ID: newID(), WorkspaceID: workspaceID, Name: name, Rights: tenancy.Read | tenancy.Deploy,
+		CreatedBy: "operator", CreatedAt: day,
+	}
+	_, digest := tenancy.NewKey(&k)
+	return k, digest
+}
+
+// child is a key that parent minted.
+func child(t *testing.T, db *store.DB, parent tenancy.Key) tenancy.Key {
+	t.Helper()
+	k, digest := newKey(parent.WorkspaceID, "child of "+parent.Name)
+	k.ParentID = parent.ID
+	check(t, db.CreateKey(t.Context(), k, digest))
+	return k
+}
+
+func keyNow(t *testing.T, db *store.DB, k tenancy.Key) tenancy.Key {
+	t.Helper()
+	for _, got := range must(db.Keys(t.Context(), k.WorkspaceID))(t) {
+		if got.ID == k.ID {
+			return got
+		}
+	}
+	t.Fatalf("key %s is not in its workspace", k.ID)
+	return tenancy.Key{}
+}

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// The casts and coalesces are for adopted tables: a platform may have its own
+// types there, and rows that lack a value.
+const workspaceColumns = `w.id, w.slug, coalesce(w.name, ''), coalesce(cast(w.owner_user_id as text), ''),
+	coalesce(w.coolify_project_uuid, ''), w.placement_server, w.placement_destination, w.placement_trust,
+	coalesce(cast(w.provision_status as text), 'pending'), coalesce(w.provision_error, ''),
+	w.suspended_at, w.deleted_at, w.created_at, w.updated_at`
+
+// A workspaceRow receives workspaceColumns.
+type workspaceRow struct {
+	tenancy.Workspace
+	created, updated sql.Null[time.Time]
+}
+
+func (r *workspaceRow) dest() []any {
+	return []any{
+		&r.ID, &r.Slug, &r.Name, &r.OwnerUserID, &r.CoolifyProject,
+		&r.Placement.Server, &r.Placement.Destination, &r.Placement.Trust,
+		&r.Status, &r.ProvisionError, &r.SuspendedAt, &r.DeletedAt, &r.created, &r.updated,
+	}
+}
+
+func (r *workspaceRow) workspace() tenancy.Workspace {
+	r.CreatedAt, r.UpdatedAt = r.created.V, r.updated.V
+	return r.Workspace
+}
+
+func scanWorkspace(from row) (tenancy.Workspace, error) {
+	var r workspaceRow
+	err := from.Scan(r.dest()...)
+	return r.workspace(), err
+}
+
+// CreateWorkspace implements [tenancy.Store].
+func (db *DB) CreateWorkspace(ctx context.Context, w tenancy.Workspace) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := projectFree(ctx, tx, w.CoolifyProject); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `insert into vibn_workspaces (id, slug, name, owner_user_id, coolify_project_uuid,
+			placement_server, placement_destination, placement_trust, provision_status, provision_error,
+			suspended_at, deleted_at, created_at, updated_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+			w.ID, w.Slug, w.Name, null(w.OwnerUserID), null(w.CoolifyProject),
+			w.Placement.Server, w.Placement.Destination, orShared(w.Placement.Trust),
+			cmp.Or(w.Status, tenancy.Pending), null(w.ProvisionError),
+			microsOrNil(w.SuspendedAt), microsOrNil(w.DeletedAt), micros(w.CreatedAt), micros(w.UpdatedAt))
+		if err != nil || w.OwnerUserID == "" {
+			return err
+		}
+		return setMember(ctx, tx, tenancy.Member{
+			WorkspaceID: w.ID, UserID: w.OwnerUserID, Role: tenancy.RoleOwner, CreatedAt: w.CreatedAt,
+		})
+	}), "create workspace %q", w.Slug)
+}
+
+// projectFree fails with ErrProjectTaken if a living workspace has the project.
+// An index keeps out what two transactions do at once.
+func projectFree(ctx context.Context, tx *sql.Tx, project string) error {
+	if project == "" {
+		return nil
+	}
+	err := exists(ctx, tx, `select 1 from vibn_workspaces
+		where coolify_project_uuid = $1 and coolify_project_uuid <> '' and deleted_at is null`, project)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		return tenancy.ErrProjectTaken
+	}
+	return err
+}
+
+func orShared(t tenancy.Trust) tenancy.Trust { return cmp.Or(t, tenancy.Shared) }
+
+// Workspace implements [tenancy.Store].
+func (db *DB) Workspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
+	w, err := scanWorkspace(db.sql.QueryRowContext(ctx,
+		`select `+workspaceColumns+` from vibn_workspaces w where w.slug = $1 and w.deleted_at is null`, slug))
+	return w, wrap(err, "workspace %q", slug)
+}
+
+// Workspaces implements [tenancy.Store].
+func (db *DB) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
+	all, err := list(ctx, db, scanWorkspace,
+		`select `+workspaceColumns+` from vibn_workspaces w where w.deleted_at is null order by w.slug`)
+	return all, wrap(err, "list workspaces")
+}
+
+// SetPlacement implements [tenancy.Store]. A deleted workspace is not found.
+func (db *DB) SetPlacement(ctx context.Context, workspaceID string, p tenancy.Placement, at time.Time) error {
+	return wrap(change(ctx, db.sql, `update vibn_workspaces
+		set placement_server = $2, placement_destination = $3, placement_trust = $4, updated_at = $5
+		where id = $1 and deleted_at is null`,
+		workspaceID, p.Server, p.Destination, orShared(p.Trust), micros(at)), "placement of workspace %q", workspaceID)
+}
+
+// DeleteWorkspace implements [tenancy.Store]. A deleted workspace is not found.
+func (db *DB) DeleteWorkspace(ctx context.Context, workspaceID string, at time.Time) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		// Not $2 twice: an adopted updated_at may have another type.
+		err := change(ctx, tx, `update vibn_workspaces set deleted_at = $2, updated_at = $3
+			where id = $1 and deleted_at is null`, workspaceID, micros(at), micros(at))
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `update vibn_api_keys set revoked_at = $2
+			where workspace_id = $1 and revoked_at is null`, workspaceID, micros(at))
+		return err
+	}), "delete workspace %q", workspaceID)
+}
+
+// lockWorkspace holds the row of a living workspace until tx ends. FOR UPDATE
+// would do, but SQLite has none; a write that changes nothing does it on both.
+func lockWorkspace(ctx context.Context, tx *sql.Tx, workspaceID string) error {
+	return change(ctx, tx, `update vibn_workspaces set name = name where id = $1 and deleted_at is null`, workspaceID)
+}
