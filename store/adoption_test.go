@@ -107,7 +107,9 @@ func writeAdopted(t *testing.T, db *store.DB) {
 	check(t, err)
 	wantSame(t, "role", tenancy.RoleAdmin, role)
 	check(t, db.RemoveMember(ctx, w.ID, personOne))
-	check(t, db.SetPlacement(ctx, w.ID, tenancy.Placement{Server: "s1", Trust: tenancy.Dedicated}, after(2)))
+	elsewhere := after(2).In(time.FixedZone("", -7*3600)) // updated_at may be without a zone
+	check(t, db.SetPlacement(ctx, w.ID, tenancy.Placement{Server: "s1", Trust: tenancy.Dedicated}, elsewhere))
+	wantSame(t, "UpdatedAt", after(2), must(db.Workspace(ctx, "first"))(t).UpdatedAt)
 	e := tenancy.AuditEntry{ID: newID(), WorkspaceID: w.ID, At: day, Tool: "apps.deploy", Outcome: "started"}
 	check(t, db.StartAudit(ctx, e))
 	check(t, db.FinishAudit(ctx, w.ID, e.ID, tenancy.AuditFinish{Outcome: "ok"}))

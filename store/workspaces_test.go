@@ -1,10 +1,12 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/store"
+	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -138,4 +140,13 @@ func TestTimes(t *testing.T) {
 		before := must(db.Audit(ctx, w.ID, tenancy.AuditQuery{BeforeAt: given, BeforeID: e.ID, Limit: 9}))(t)
 		wantSame(t, "entries before that time in another zone", []tenancy.AuditEntry(nil), before)
 	})
+}
+
+// The next release reads the files of this one: how times lie in them is fixed.
+func TestSQLiteKeepsTimesAsMicroseconds(t *testing.T) {
+	t.Parallel()
+	db := storetest.Open(t, "sqlite")
+	newTenant(t, db, "alpha")
+	got := dump(t, db, `select typeof(created_at) as type, created_at + 0 as value from vibn_workspaces`)
+	wantSame(t, "created_at", []string{fmt.Sprintf("type=integer value=%d ", day.UnixMicro())}, got)
 }
