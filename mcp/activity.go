@@ -61,12 +61,14 @@ func listActivity(ctx context.Context, s *tenancy.Scope, in activityIn) (activit
 	if err != nil {
 		return activityOut{}, err
 	}
-	out := activityOut{Entries: []activityEntry{}, Truncated: len(entries) > in.Limit}
+	shown := []activityEntry{}
 	for _, e := range entries[:min(len(entries), in.Limit)] {
-		out.Entries = append(out.Entries, showEntry(e))
+		shown = append(shown, showEntry(e))
 	}
+	shown = fit(shown, maxPage)
+	out := activityOut{Entries: shown, Truncated: len(entries) > len(shown)}
 	if out.Truncated {
-		last := entries[in.Limit-1]
+		last := entries[len(shown)-1]
 		out.Cursor, err = s.SealCursor("activity.list", after{last.At, last.ID})
 	}
 	return out, err
@@ -83,6 +85,5 @@ func showEntry(e tenancy.AuditEntry) activityEntry {
 	return shown
 }
 
-// maxShownArgs bounds the arguments of one entry, so that a page of entries
-// stays within an answer.
+// maxShownArgs bounds the arguments of one entry, so that a page has many.
 const maxShownArgs = 600

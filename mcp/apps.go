@@ -175,6 +175,7 @@ func listDeployments(ctx context.Context, s *tenancy.Scope, in deploymentsIn) (d
 	if err != nil {
 		return deploymentsOut{}, err
 	}
+	list = fit(list, maxPage)
 	out := deploymentsOut{Deployments: list, Count: count, Truncated: skip+len(list) < count && len(list) > 0}
 	if out.Truncated {
 		out.Cursor, err = s.SealCursor("apps.deployments", from{skip + len(list)})

@@ -47,7 +47,8 @@ func listEnvs(ctx context.Context, s *tenancy.Scope, in listEnvsIn) (envsOut, er
 	if err != nil {
 		return envsOut{}, err
 	}
-	return envsOut{envs[:min(len(envs), maxEnvs)], len(envs) > maxEnvs}, nil
+	shown := fit(envs[:min(len(envs), maxEnvs)], maxPage)
+	return envsOut{shown, len(shown) < len(envs)}, nil
 }
 
 type upsertEnvsIn struct {

@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -23,7 +26,11 @@ const MaxBody = 1 << 20
 // to whoever sends a bearer key. Every refusal is a JSON-RPC error. It does not
 // look at Host and Origin: the server around it does, for all its routes.
 func Handler(r *Registry, guard *tenancy.Guard, version string, log *slog.Logger) http.Handler {
-	srv := newServer(r, version, quiet(log))
+	return handler(newServer(r, version, quiet(log)), served, guard, log)
+}
+
+// handler serves these methods of an SDK's server.
+func handler(srv *sdk.Server, methods []string, guard *tenancy.Guard, log *slog.Logger) http.Handler {
 	serve := func(json bool) http.Handler {
 		return sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return srv }, &sdk.StreamableHTTPOptions{
 			Stateless: true, JSONResponse: json, MaxRequestBodyBytes: MaxBody, Logger: quiet(log),
@@ -32,19 +39,23 @@ func Handler(r *Registry, guard *tenancy.Guard, version string, log *slog.Logger
 	}
 	answer, stream := serve(true), serve(false)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
 		scope, err := OpenBearer(guard, req)
 		if err != nil {
 			Refuse(w, err)
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, MaxBody))
+		body, err := ReadBody(w, req)
 		if err != nil {
-			refuseBody(w, err)
+			Refuse(w, err)
+			return
+		}
+		if status, id, e := refusal(req, body, methods); e != nil {
+			sendError(w, status, id, e)
 			return
 		}
 		req = req.WithContext(withScope(req.Context(), scope))
 		req.Body = io.NopCloser(bytes.NewReader(body))
+		w = &plain{ResponseWriter: w, body: body}
 		if accept(req) && wantsProgress(body) {
 			w.Header().Set("X-Accel-Buffering", "no")
 			stream.ServeHTTP(w, req)
@@ -85,28 +96,111 @@ func Challenge(w http.ResponseWriter, err error) {
 // of the connection. The code is the HTTP status, outside of what JSON-RPC and
 // MCP keep for themselves.
 func Refuse(w http.ResponseWriter, err error) {
-	refuse(w, FailureOf(err).Code.HTTPStatus(), err)
-}
-
-func refuse(w http.ResponseWriter, status int, err error) {
-	f := FailureOf(err)
+	f, status := FailureOf(err), Status(err)
 	Challenge(w, err)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // the client is gone if this fails
-		"jsonrpc": "2.0", "id": nil, "error": map[string]any{"code": status, "message": f.Message, "data": f},
-	})
+	sendError(w, status, nil, &jsonrpc.Error{Code: int64(status), Message: f.Message, Data: f.JSON()})
 }
 
-func refuseBody(w http.ResponseWriter, err error) {
+// Status is the HTTP status of a refusal, in every door that speaks HTTP: the
+// one of its code, and 413 for a body that is too large.
+func Status(err error) int {
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		refuse(w, http.StatusRequestEntityTooLarge, &tenancy.Error{
-			Code: tenancy.Invalid, Msg: "the request is larger than " + strconv.Itoa(MaxBody) + " bytes",
-		})
+		return http.StatusRequestEntityTooLarge
+	}
+	return FailureOf(err).Code.HTTPStatus()
+}
+
+// ReadBody reads the body of a request, of at most MaxBody bytes.
+func ReadBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, MaxBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("the body is larger than %d bytes", MaxBody), Err: err}
+	}
+	if err != nil {
+		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the body could not be read", Err: err}
+	}
+	return body, nil
+}
+
+func sendError(w http.ResponseWriter, status int, id any, e *jsonrpc.Error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": id, "error": e}) // the client is gone if this fails
+}
+
+// refusal refuses what the SDK would take and should not, or would answer in a way
+// that clients do not expect.
+func refusal(req *http.Request, body []byte, methods []string) (status int, id any, e *jsonrpc.Error) {
+	if req.Method != http.MethodPost {
+		return 0, nil, nil // the SDK says so
+	}
+	if !json.Valid(body) { // the SDK takes the first of several messages
+		return http.StatusBadRequest, nil, &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "the body is not JSON"}
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) { // one request would be any number of calls
+		return http.StatusBadRequest, nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "batches are not served: send one message at a time"}
+	}
+	call, ok := requestIn(body)
+	if !ok || !call.IsCall() || slices.Contains(methods, call.Method) {
+		return 0, nil, nil
+	}
+	status = http.StatusOK
+	if req.Header.Get("MCP-Protocol-Version") >= "2026-07-28" {
+		status = http.StatusNotFound
+	}
+	return status, call.ID.Raw(), errNoMethod
+}
+
+// requestIn returns the JSON-RPC request in a body.
+func requestIn(body []byte) (*jsonrpc.Request, bool) {
+	msg, err := jsonrpc.DecodeMessage(body)
+	req, ok := msg.(*jsonrpc.Request)
+	return req, ok && err == nil
+}
+
+// plain turns what the SDK refuses in plain text into JSON-RPC errors.
+type plain struct {
+	http.ResponseWriter
+	body   []byte // of the request
+	wrote  bool
+	status int // of a refusal in plain text; 0 = none
+}
+
+// WriteHeader implements [http.ResponseWriter]. Of a refusal in plain text only
+// the status is kept, until its text is known.
+func (w *plain) WriteHeader(status int) {
+	w.wrote = true
+	if strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+		w.status = status
 		return
 	}
-	refuse(w, http.StatusBadRequest, &tenancy.Error{Code: tenancy.Invalid, Msg: "the request's body could not be read", Err: err})
+	w.Header().Set("Cache-Control", "no-store") // the SDK says no-cache
+	w.ResponseWriter.WriteHeader(status)
 }
+
+// Write implements [http.ResponseWriter].
+func (w *plain) Write(p []byte) (int, error) {
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.status == 0 {
+		return w.ResponseWriter.Write(p)
+	}
+	e := &jsonrpc.Error{Code: int64(w.status), Message: text(string(p))}
+	if w.status == http.StatusBadRequest {
+		e.Code = jsonrpc.CodeInvalidRequest
+	}
+	var id any
+	if req, ok := requestIn(w.body); ok {
+		id = req.ID.Raw()
+	}
+	sendError(w.ResponseWriter, w.status, id, e)
+	return len(p), nil
+}
+
+// Unwrap lets the SDK flush an event stream.
+func (w *plain) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // accept names both media types for a client that takes JSON: the SDK insists
 // on both, and people's curl names one or none. It reports whether the client
@@ -133,7 +227,11 @@ func wantsProgress(body []byte) bool {
 			} `json:"_meta"`
 		} `json:"params"`
 	}
-	return json.Unmarshal(body, &msg) == nil && len(msg.Params.Meta.ProgressToken) > 0
+	if err := json.Unmarshal(body, &msg); err != nil {
+		return false
+	}
+	token := string(msg.Params.Meta.ProgressToken)
+	return token != "" && token != "null"
 }
 
 // quiet drops what the SDK says of each request: three lines for every call.

@@ -7,6 +7,22 @@ type from struct {
 	Index int `json:"i"`
 }
 
+// maxPage bounds the items in an answer, in bytes, so that they fit into it with
+// all that is around them.
+const maxPage = MaxAnswer - 8_000
+
+// fit cuts a list to what fits into size bytes of JSON. One item stays in any
+// case, so that whoever turns the pages gets to the end.
+func fit[T any](items []T, size int) []T {
+	for i, item := range items {
+		raw, err := encode(item)
+		if size -= len(raw) + len(","); err != nil || size < 0 {
+			return items[:max(i, 1)]
+		}
+	}
+	return items
+}
+
 // pageOf cuts a page out of a list that is in a stable order. The cursor is
 // sealed to the tool and the principal.
 func pageOf[T any](s *tenancy.Scope, tool, cursor string, limit int, all []T) (page []T, next string, err error) {
@@ -15,9 +31,8 @@ func pageOf[T any](s *tenancy.Scope, tool, cursor string, limit int, all []T) (p
 		return nil, "", err
 	}
 	start = min(start, len(all))
-	end := min(start+limit, len(all))
-	page = append([]T{}, all[start:end]...)
-	if end < len(all) {
+	page = fit(append([]T{}, all[start:min(start+limit, len(all))]...), maxPage)
+	if end := start + len(page); end < len(all) {
 		next, err = s.SealCursor(tool, from{end})
 	}
 	return page, next, err

@@ -17,10 +17,22 @@ func addProjects(r *Registry) {
 	}, getProject)
 }
 
+type projectOut struct {
+	tenancy.ProjectInfo
+	Truncated bool `json:"truncated"` // it has more apps; apps_list shows them all
+}
+
+// showProject shows a project with as many of its apps as fit into size bytes.
+func showProject(p tenancy.ProjectInfo, size int) projectOut {
+	all := len(p.Apps)
+	p.Apps = fit(p.Apps, size)
+	return projectOut{p, len(p.Apps) < all}
+}
+
 type projectsOut struct {
-	Projects  []tenancy.ProjectInfo `json:"projects"`
-	Truncated bool                  `json:"truncated"`
-	Cursor    string                `json:"next_cursor,omitempty"`
+	Projects  []projectOut `json:"projects"`
+	Truncated bool         `json:"truncated"`
+	Cursor    string       `json:"next_cursor,omitempty"`
 }
 
 type listProjectsIn struct {
@@ -33,7 +45,11 @@ func listProjects(ctx context.Context, s *tenancy.Scope, in listProjectsIn) (pro
 	if err != nil {
 		return projectsOut{}, err
 	}
-	page, next, err := pageOf(s, "projects.list", in.Cursor, in.Limit, projects)
+	shown := make([]projectOut, 0, len(projects))
+	for _, p := range projects {
+		shown = append(shown, showProject(p, maxPage/4))
+	}
+	page, next, err := pageOf(s, "projects.list", in.Cursor, in.Limit, shown)
 	return projectsOut{page, next != "", next}, err
 }
 
@@ -41,6 +57,10 @@ type projectIn struct {
 	Project string `json:"project" jsonschema:"owner/name as projects_list shows it" required:"true" min:"1" max:"255"`
 }
 
-func getProject(ctx context.Context, s *tenancy.Scope, in projectIn) (tenancy.ProjectInfo, error) {
-	return s.Project(ctx, in.Project)
+func getProject(ctx context.Context, s *tenancy.Scope, in projectIn) (projectOut, error) {
+	p, err := s.Project(ctx, in.Project)
+	if err != nil {
+		return projectOut{}, err
+	}
+	return showProject(p, maxPage), nil
 }

@@ -19,11 +19,11 @@ func (r *Registry) FromQuery(tool string, query url.Values) map[string]any {
 		if s, ok := e.schema.Properties[name]; ok {
 			kind = s.Type
 		}
-		if kind == "array" {
+		if kind == "array" || len(values) != 1 { // what is there twice is a list, and judged as one
 			args[name] = values
 			continue
 		}
-		args[name] = fromText(kind, values[len(values)-1])
+		args[name] = fromText(kind, values[0])
 	}
 	return args
 }

@@ -56,6 +56,7 @@ type entry struct {
 	Tool
 	schema   *jsonschema.Schema
 	resolved *jsonschema.Resolved
+	output   *jsonschema.Schema // for the documents; clients are not sent it
 	run      func(ctx context.Context, s *tenancy.Scope, args json.RawMessage) (any, error)
 }
 
@@ -70,7 +71,7 @@ func Add[In, Out any](r *Registry, t Tool, fn Func[In, Out]) {
 	if _, twice := r.byName[t.WireName()]; twice || t.Title == "" || t.Description == "" || t.Route == "" || t.Needs == 0 {
 		panic(fmt.Sprintf("mcp: tool %s is there twice or lacks a part", t.Name))
 	}
-	e := &entry{Tool: t, schema: schema, resolved: resolved}
+	e := &entry{Tool: t, schema: schema, resolved: resolved, output: outputSchema(reflect.TypeFor[Out]())}
 	e.run = func(ctx context.Context, s *tenancy.Scope, args json.RawMessage) (any, error) {
 		var in In
 		if err := json.Unmarshal(args, &in); err != nil {
@@ -130,7 +131,7 @@ func (r *Registry) Call(ctx context.Context, s *tenancy.Scope, req Request) (jso
 	out, upstream, err := r.call(ctx, e, s, req)
 	r.logCall(ctx, e, s, req, time.Since(began), upstream, err)
 	if err != nil {
-		return nil, tenancy.Public(err)
+		return nil, s.Public(err)
 	}
 	return out, nil
 }
@@ -168,7 +169,7 @@ func (r *Registry) run(ctx context.Context, e *entry, s *tenancy.Scope, args jso
 	if err != nil {
 		return nil, err
 	}
-	raw, err := json.Marshal(v)
+	raw, err := encode(v)
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +177,16 @@ func (r *Registry) run(ctx context.Context, e *entry, s *tenancy.Scope, args jso
 		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the answer is too large", Hint: "ask for less: a smaller limit, fewer lines"}
 	}
 	return raw, nil
+}
+
+// encode writes JSON as it is: made fit for HTML, a log full of < and & would be
+// six times as long.
+func encode(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 func (r *Registry) logCall(ctx context.Context, e *entry, s *tenancy.Scope, req Request, took time.Duration, upstream int, err error) {
@@ -187,7 +198,7 @@ func (r *Registry) logCall(ctx context.Context, e *entry, s *tenancy.Scope, req 
 	if err != nil {
 		p := tenancy.Public(err)
 		outcome = string(p.Code)
-		attrs = append(attrs, slog.String("err", p.Error()))
+		attrs = append(attrs, slog.String("err", s.ForLog(p)))
 		if p.Code == tenancy.Internal {
 			level = slog.LevelError
 		}
@@ -222,22 +233,12 @@ func (e *entry) decode(raw json.RawMessage) (json.RawMessage, map[string]any, er
 	return args, values, err
 }
 
-// keep returns the arguments that the audit trail may hold. Of an object only
-// the names are kept, as its values may be secret.
+// keep returns the arguments that the audit trail may hold.
 func (e *entry) keep(values map[string]any) json.RawMessage {
 	kept := map[string]any{}
 	for _, name := range e.Keep {
-		switch v := values[name].(type) {
-		case nil:
-		case map[string]any:
-			names := make([]string, 0, len(v))
-			for k := range v {
-				names = append(names, text(k))
-			}
-			slices.Sort(names)
-			kept[name] = names
-		default:
-			kept[name] = v
+		if v, ok := values[name]; ok {
+			kept[name] = keepable(v)
 		}
 	}
 	raw, err := json.Marshal(kept)
@@ -245,6 +246,29 @@ func (e *entry) keep(values map[string]any) json.RawMessage {
 		return json.RawMessage("{}")
 	}
 	return raw
+}
+
+// keepable returns what the audit trail may hold of an argument: text is cleaned,
+// and of an object only the names are kept, as its values may be secret.
+func keepable(v any) any {
+	switch v := v.(type) {
+	case string:
+		return text(v)
+	case []any:
+		items := make([]any, 0, len(v))
+		for _, item := range v {
+			items = append(items, keepable(item))
+		}
+		return items
+	case map[string]any:
+		names := make([]string, 0, len(v))
+		for name := range v {
+			names = append(names, text(name))
+		}
+		slices.Sort(names)
+		return names
+	}
+	return v
 }
 
 func invalid(msg string) error {

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -94,7 +95,8 @@ func explain(s *jsonschema.Schema, values map[string]any) string {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		property, ok := s.Properties[name]
 		if !ok {
-			return fmt.Sprintf("there is no argument %q; the arguments are: %s", text(name), strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", "))
+			all := strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
+			return fmt.Sprintf("there is no argument %q; the arguments are: %s", text(name), cmp.Or(all, "none"))
 		}
 		if reason := explainValue(property, values[name]); reason != "" {
 			return name + " " + reason
@@ -118,33 +120,45 @@ func explainValue(s *jsonschema.Schema, v any) string {
 	}
 	switch v := v.(type) {
 	case float64:
-		return explainBounds(v, s.Minimum, s.Maximum, "")
+		return explainNumber(v, s.Minimum, s.Maximum)
 	case string:
-		return explainBounds(float64(len([]rune(v))), float(s.MinLength), float(s.MaxLength), " characters long")
+		return explainLength(len([]rune(v)), s.MinLength, s.MaxLength, "characters")
 	case []any:
 		for _, item := range v {
 			if reason := explainValue(s.Items, item); reason != "" {
 				return "has an item that " + reason
 			}
 		}
-		return explainBounds(float64(len(v)), float(s.MinItems), float(s.MaxItems), " items long")
+		return explainLength(len(v), s.MinItems, s.MaxItems, "items")
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(v)) {
 			if reason := explainValue(s.AdditionalProperties, v[k]); reason != "" {
 				return "has a value for " + text(k) + " that " + reason
 			}
 		}
-		return explainBounds(float64(len(v)), float(s.MinProperties), float(s.MaxProperties), " entries long")
+		return explainLength(len(v), s.MinProperties, s.MaxProperties, "entries")
 	}
 	return ""
 }
 
-func explainBounds(n float64, least, most *float64, unit string) string {
+func explainNumber(n float64, least, most *float64) string {
 	switch {
 	case least != nil && n < *least:
-		return fmt.Sprintf("must be at least %v%s", *least, unit)
+		return fmt.Sprintf("must be at least %v", *least)
 	case most != nil && n > *most:
-		return fmt.Sprintf("must be at most %v%s", *most, unit)
+		return fmt.Sprintf("must be at most %v", *most)
+	}
+	return ""
+}
+
+func explainLength(n int, least, most *int, unit string) string {
+	switch {
+	case least != nil && n < *least && n == 0:
+		return "must not be empty"
+	case least != nil && n < *least:
+		return fmt.Sprintf("must have at least %d %s", *least, unit)
+	case most != nil && n > *most:
+		return fmt.Sprintf("must have at most %d %s", *most, unit)
 	}
 	return ""
 }
@@ -165,15 +179,16 @@ func hasType(want string, v any) bool {
 	return false
 }
 
-func float(n *int) *float64 {
-	if n == nil {
-		return nil
-	}
-	return new(float64(*n))
-}
+// shapes knows no secret but what looks like one.
+var shapes = untrusted.NewScrubber()
 
-// text shows what a client sent as text, cleaned; "" for anything else.
+// text shows what a client sent as text: cleaned, and without what looks like a
+// credential, which may stand where a name belongs; "" for anything else.
 func text(v any) string {
 	s, _ := v.(string)
-	return untrusted.New(s).String()
+	t, err := shapes.Text(s)
+	if err != nil {
+		return "[withheld]"
+	}
+	return t.String()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -37,6 +38,8 @@ func scopeOf(ctx context.Context) *tenancy.Scope {
 var served = []string{
 	"initialize", "notifications/initialized", "notifications/cancelled", "server/discover", "ping", "tools/list", "tools/call",
 }
+
+var errNoMethod = &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
 
 // newServer makes the SDK's server for a registry.
 func newServer(r *Registry, version string, log *slog.Logger) *sdk.Server {
@@ -130,12 +133,10 @@ func recovered(log *slog.Logger) sdk.Middleware {
 // gate refuses methods that the server does not declare.
 func gate(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
-		for _, m := range served {
-			if m == method {
-				return next(ctx, method, req)
-			}
+		if !slices.Contains(served, method) {
+			return nil, errNoMethod
 		}
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
+		return next(ctx, method, req)
 	}
 }
 
@@ -167,11 +168,16 @@ func (r *Registry) byRights(lists map[tenancy.Rights]list) sdk.Middleware {
 	return func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
 			if p, ok := req.GetParams().(*sdk.CallToolParamsRaw); ok && p != nil {
-				if e, known := r.lookup(p.Name); known {
-					p.Name = e.WireName()
+				e, known := r.lookup(p.Name)
+				if !known {
+					return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "no such tool"}
 				}
+				p.Name = e.WireName()
 			}
 			res, err := next(ctx, method, req)
+			if err != nil {
+				return nil, err
+			}
 			mine := lists[scopeOf(ctx).Rights()]
 			switch res := res.(type) {
 			case *sdk.ListToolsResult:
@@ -181,7 +187,7 @@ func (r *Registry) byRights(lists map[tenancy.Rights]list) sdk.Middleware {
 			case *sdk.DiscoverResult:
 				res.Instructions = mine.instructions
 			}
-			return res, err
+			return res, nil
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,7 +29,7 @@ const lastAnswers = callTime + 5*time.Second
 // ended and everything in flight is answered, or when ctx is done.
 func ServeStdio(ctx context.Context, r *Registry, guard *tenancy.Guard, key secret.Text, version string, log *slog.Logger, in io.Reader, out io.Writer) error {
 	srv := newServer(r, version, quiet(log))
-	srv.AddReceivingMiddleware(withKey(guard, key))
+	srv.AddReceivingMiddleware(withKey(ctx, guard, key))
 	lines := newLineCounter(in, out)
 	err := srv.Run(ctx, &sdk.IOTransport{Reader: lines, Writer: lines.writer(), MaxLineLength: MaxBody})
 	if errors.Is(err, io.EOF) || ctx.Err() != nil {
@@ -38,10 +39,14 @@ func ServeStdio(ctx context.Context, r *Registry, guard *tenancy.Guard, key secr
 }
 
 // withKey opens the key's Scope for each request anew, so that a revoked key is
-// refused at the next one.
-func withKey(guard *tenancy.Guard, key secret.Text) sdk.Middleware {
+// refused at the next one. Requests end when serving does: the SDK lets them go
+// on, and waits for them.
+func withKey(serving context.Context, guard *tenancy.Guard, key secret.Text) sdk.Middleware {
 	return func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(serving, cancel)()
 			scope, err := guard.OpenKey(ctx, key.Reveal())
 			if err == nil {
 				err = scope.Admit()
@@ -55,32 +60,33 @@ func withKey(guard *tenancy.Guard, key secret.Text) sdk.Middleware {
 	}
 }
 
-// A lineCounter hands the SDK its input and holds back the end of it until every
-// request has its answer: the SDK ends the session at the end of input, and what
-// is in flight would never be answered.
+// A lineCounter hands the SDK its input, and holds two things back, at which the
+// SDK would end the session and leave unanswered what is in flight: the end of
+// the input, until every request has its answer, and whatever is no message.
 type lineCounter struct {
 	in   *bufio.Reader
-	out  io.Writer
 	rest []byte // of a line that was read and not handed on yet
 
+	writing sync.Mutex // a line of output at a time
+	out     io.Writer
+
 	mu   sync.Mutex
-	open map[string]int // requests without an answer, by id
-	idle chan struct{}  // holds a value when open has just become empty
+	open map[jsonrpc.ID]bool // requests without an answer
+	idle chan struct{}       // holds a value when open has just become empty
 }
 
 func newLineCounter(in io.Reader, out io.Writer) *lineCounter {
-	return &lineCounter{in: bufio.NewReader(in), out: out, open: map[string]int{}, idle: make(chan struct{}, 1)}
+	return &lineCounter{in: bufio.NewReader(in), out: out, open: map[jsonrpc.ID]bool{}, idle: make(chan struct{}, 1)}
 }
 
 // Read hands on the input, and its end only when nothing is in flight.
 func (c *lineCounter) Read(p []byte) (int, error) {
 	if len(c.rest) == 0 {
-		line, err := c.readLine()
-		if len(line) == 0 && err != nil {
+		line, err := c.next()
+		if err != nil {
 			c.drain()
 			return 0, err
 		}
-		c.count(line, 1)
 		c.rest = line
 	}
 	n := copy(p, c.rest)
@@ -88,20 +94,61 @@ func (c *lineCounter) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-var errLongLine = errors.New("mcp: a message is longer than the limit")
+// next returns the next line that is a message. Others are answered here.
+func (c *lineCounter) next() ([]byte, error) {
+	for {
+		line, err := c.readLine()
+		if len(line) == 0 && err != nil {
+			return nil, err
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		msg, refused := decodeLine(line)
+		if refused != nil {
+			c.refuse(nil, refused)
+			continue
+		}
+		id, refused := c.begin(msg)
+		if refused == nil {
+			return line, nil
+		}
+		c.refuse(id, refused)
+	}
+}
 
-// readLine reads one line of at most MaxBody bytes.
+// readLine reads one line. Of one that is longer than MaxBody, it keeps one byte
+// more than that.
 func (c *lineCounter) readLine() ([]byte, error) {
 	var line []byte
 	for {
 		part, err := c.in.ReadSlice('\n')
-		line = append(line, part...)
-		if len(line) > MaxBody {
-			return nil, errLongLine
-		}
+		line = append(line, part[:min(len(part), MaxBody+1-len(line))]...)
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return line, err
 		}
+	}
+}
+
+func decodeLine(line []byte) (jsonrpc.Message, *jsonrpc.Error) {
+	if len(line) > MaxBody {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("the message is larger than %d bytes", MaxBody)}
+	}
+	if !json.Valid(line) {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "the line is not JSON"}
+	}
+	msg, err := jsonrpc.DecodeMessage(line)
+	if err != nil {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "the line is not one JSON-RPC message"}
+	}
+	return msg, nil
+}
+
+// refuse answers a line here; id is nil where there is none that we could name.
+func (c *lineCounter) refuse(id any, e *jsonrpc.Error) {
+	raw, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": id, "error": e})
+	if err == nil {
+		_, _ = answers{c}.Write(append(raw, '\n')) // the client is gone if this fails
 	}
 }
 
@@ -124,21 +171,35 @@ func (c *lineCounter) drain() {
 	}
 }
 
-// count adds a request's id to what is open, or takes an answer's away.
-func (c *lineCounter) count(line []byte, by int) {
-	var m struct {
-		ID     any    `json:"id"`
-		Method string `json:"method"`
+// begin counts a request in, or refuses it under an id: the SDK would repeat the
+// name of a method that it does not know, and drop a request whose id is in use.
+func (c *lineCounter) begin(msg jsonrpc.Message) (id any, refused *jsonrpc.Error) {
+	req, ok := msg.(*jsonrpc.Request)
+	if !ok || !req.IsCall() {
+		return nil, nil
 	}
-	if json.Unmarshal(line, &m) != nil || m.ID == nil || (m.Method != "") != (by > 0) {
-		return
+	if !slices.Contains(served, req.Method) {
+		return req.ID.Raw(), errNoMethod
 	}
-	id := fmt.Sprintf("%T %v", m.ID, m.ID)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open[id] += by; c.open[id] <= 0 {
-		delete(c.open, id)
+	if c.open[req.ID] {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "a request with this id is not answered yet"}
 	}
+	c.open[req.ID] = true
+	return nil, nil
+}
+
+// end counts an answered request out.
+func (c *lineCounter) end(line []byte) {
+	msg, err := jsonrpc.DecodeMessage(line)
+	answer, ok := msg.(*jsonrpc.Response)
+	if err != nil || !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, answer.ID)
 	if len(c.open) == 0 {
 		select {
 		case c.idle <- struct{}{}:
@@ -155,10 +216,13 @@ func (c *lineCounter) writer() io.WriteCloser { return answers{c} }
 // answers is the output side of a lineCounter. The SDK writes a message at once.
 type answers struct{ *lineCounter }
 
+// Write counts first: whoever has read an answer may use its id again. The SDK
+// does not end before the answer is written.
 func (a answers) Write(p []byte) (int, error) {
-	n, err := a.out.Write(p)
 	for line := range bytes.Lines(p) {
-		a.count(line, -1)
+		a.end(line)
 	}
-	return n, err
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	return a.out.Write(p)
 }

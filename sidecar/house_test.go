@@ -114,11 +114,19 @@ func (s *server) overMCP(t testing.TB, tool mcp.Tool, key string, args map[strin
 	return answer
 }
 
-// overREST calls a tool's twin: arguments go into the path where it names them,
-// the rest into the query of a GET or the body.
+// overREST calls a tool's twin.
 func (s *server) overREST(t testing.TB, tool mcp.Tool, slug, key string, args map[string]any) string {
 	t.Helper()
-	method, path, _ := strings.Cut(tool.Route, " ")
+	method, path, body := twinOf(t, tool, slug, args)
+	_, answer := s.send(t, method, path, key, body)
+	return answer
+}
+
+// twinOf writes a call as a request to the tool's twin: arguments go into the
+// path where it names them, the rest into the query of a GET or the body.
+func twinOf(t testing.TB, tool mcp.Tool, slug string, args map[string]any) (method, path, body string) {
+	t.Helper()
+	method, path, _ = strings.Cut(tool.Route, " ")
 	rest := maps.Clone(args)
 	for name, v := range args {
 		if text, ok := v.(string); ok && strings.Contains(path, "{"+name+"}") {
@@ -128,8 +136,7 @@ func (s *server) overREST(t testing.TB, tool mcp.Tool, slug, key string, args ma
 	}
 	path = "/api/workspaces/" + slug + strings.TrimSuffix(path, "/")
 	if method != "GET" {
-		_, answer := s.send(t, method, path, key, encode(t, rest))
-		return answer
+		return method, path, encode(t, rest)
 	}
 	query := url.Values{}
 	for name, v := range rest {
@@ -139,8 +146,7 @@ func (s *server) overREST(t testing.TB, tool mcp.Tool, slug, key string, args ma
 			query.Set(name, encode(t, v))
 		}
 	}
-	_, answer := s.send(t, method, path+"?"+query.Encode(), key, "")
-	return answer
+	return method, path + "?" + query.Encode(), ""
 }
 
 func (s *server) asMember(t testing.TB, tool mcp.Tool, slug, user string, args map[string]any) string {

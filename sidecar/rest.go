@@ -2,10 +2,9 @@ package sidecar
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -23,6 +22,14 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 			return
 		}
 		answer(w, map[string][]tenancy.WorkspaceInfo{"workspaces": {scope.Info()}})
+	})
+	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		doc, err := cfg.Registry.OpenAPI(cfg.PublicURL.String(), cfg.Version)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		send(w, http.StatusOK, doc)
 	})
 	for _, t := range cfg.Registry.Tools() {
 		method, path, _ := strings.Cut(t.Route, " ")
@@ -93,17 +100,18 @@ func (t *twin) args(w http.ResponseWriter, r *http.Request) (json.RawMessage, er
 
 func (t *twin) input(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return t.cfg.Registry.FromQuery(t.tool, r.URL.Query()), nil
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			return nil, invalid("the query is not well-formed")
+		}
+		return t.cfg.Registry.FromQuery(t.tool, query), nil
 	}
 	if r.URL.RawQuery != "" {
 		return nil, invalid("this route takes its arguments in a JSON body, not in the query")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mcp.MaxBody))
+	body, err := mcp.ReadBody(w, r)
 	if err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return nil, invalid("the body is too large")
-		}
-		return nil, invalid("the body could not be read")
+		return nil, err
 	}
 	args := map[string]any{}
 	if len(body) == 0 {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"runtime/debug"
 	"strings"
 
@@ -39,16 +40,30 @@ func Handler(cfg Config) http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]string{"name": "vibn-mcp", "version": cfg.Version, "mcp_url": cfg.PublicURL.JoinPath("mcp").String()})
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, &tenancy.Error{Code: tenancy.NotFound, Msg: "there is no such route", Hint: "MCP is served at /mcp"})
-	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, errNoRoute) })
 
 	outer := http.NewServeMux()
 	outer.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]bool{"ok": true}) })
 	outer.HandleFunc("GET /readyz", ready(cfg))
 	outer.Handle("/", knownHost(cfg, sameOrigin(cfg, mux)))
-	return recovered(cfg.Log, outer)
+	return recovered(cfg.Log, guarded(outer))
 }
+
+// guarded makes every answer one that nobody keeps or takes for a page, and has
+// no path mean another one: the mux would redirect /apps/../x to /x.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if p := r.URL.EscapedPath(); p != path.Clean(p) && p != path.Clean(p)+"/" {
+			refuse(w, errNoRoute)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+var errNoRoute = &tenancy.Error{Code: tenancy.NotFound, Msg: "there is no such route", Hint: "MCP is served at /mcp"}
 
 // ready answers whether the server can serve: load balancers ask it.
 func ready(cfg Config) http.HandlerFunc {
@@ -78,11 +93,13 @@ func knownHost(cfg Config, next http.Handler) http.Handler {
 	})
 }
 
+// hostname returns a Host's name, without the dot that a name may end in.
 func hostname(hostport string) string {
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		return h
+	h, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		h = strings.Trim(hostport, "[]")
 	}
-	return strings.Trim(hostport, "[]")
+	return strings.TrimSuffix(h, ".")
 }
 
 // sameOrigin refuses what a page of another origin sends through a browser.
@@ -121,7 +138,7 @@ func forbid(w http.ResponseWriter, r *http.Request, msg, hint string) {
 	refuse(w, err)
 }
 
-// answer sends JSON that nobody may keep.
+// answer sends JSON.
 func answer(w http.ResponseWriter, v any) {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -133,15 +150,12 @@ func answer(w http.ResponseWriter, v any) {
 
 // refuse sends an error in the form that every tool's error has.
 func refuse(w http.ResponseWriter, err error) {
-	f := mcp.FailureOf(err)
 	mcp.Challenge(w, err)
-	send(w, f.Code.HTTPStatus(), f.JSON())
+	send(w, mcp.Status(err), mcp.FailureOf(err).JSON())
 }
 
 func send(w http.ResponseWriter, status int, raw []byte) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(raw, '\n')) // the client is gone if this fails
 }

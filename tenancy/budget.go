@@ -120,22 +120,43 @@ func (b *budget) share(workspaceID string) *share {
 // floods never gets to what all share.
 func (b *budget) admit(ctx context.Context, workspaceID string, op coolify.Operation) (done func(), waited bool, err error) {
 	s := b.share(workspaceID)
-	done = func() {}
+	leave := func() {}
 	if op.Slow {
 		if waited, err = b.enter(ctx, s.slow); err != nil {
 			return nil, false, err
 		}
-		done = sync.OnceFunc(func() { <-s.slow })
+		leave = func() { <-s.slow }
 	}
 	for _, l := range []*rate.Limiter{s.requests, b.tenants} {
 		w, err := b.take(ctx, l)
 		if err != nil {
-			done()
+			leave()
 			return nil, false, err
 		}
 		waited = waited || w
 	}
-	return done, waited, nil
+	if op.Slow {
+		leave = sync.OnceFunc(leaveSlow(ctx, leave))
+	}
+	return leave, waited, nil
+}
+
+// slowest is how long Coolify keeps a worker on a host that does not answer, by
+// measurement 67 s, whether or not somebody still waits for the answer.
+const slowest = 70 * time.Second
+
+// leaveSlow gives a slow request's slot back: at once when it was answered, and
+// else when Coolify must have ended it. A workspace that hangs up again and
+// again would have all of Coolify's workers otherwise.
+func leaveSlow(ctx context.Context, leave func()) func() {
+	began := time.Now()
+	return func() {
+		if ctx.Err() == nil {
+			leave()
+			return
+		}
+		time.AfterFunc(slowest-time.Since(began), leave)
+	}
 }
 
 // reserve admits a request that no tenant asked for.
@@ -184,25 +205,23 @@ func (b *budget) enter(ctx context.Context, slots chan struct{}) (waited bool, e
 	}
 }
 
+// take takes a token, and waits for it if it comes within MaxWait. What cannot
+// be had is not reserved either: of several tokens that are reserved and given
+// back at the same time a Limiter loses all but one.
 func (b *budget) take(ctx context.Context, l *rate.Limiter) (waited bool, err error) {
-	r := l.Reserve()
-	d := r.Delay()
-	if d == 0 {
+	if l.Allow() {
 		return false, nil
 	}
-	if d > b.cfg.MaxWait {
-		r.Cancel()
-		return false, tooBusy(d)
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
+	within, cancel := context.WithTimeout(ctx, b.cfg.MaxWait)
+	defer cancel()
+	if l.Wait(within) == nil {
 		return true, nil
-	case <-ctx.Done():
-		r.Cancel()
-		return false, ctx.Err()
 	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	missing := max(0, 1-l.Tokens())
+	return false, tooBusy(time.Duration(missing / float64(l.Limit()) * float64(time.Second)))
 }
 
 func tooBusy(d time.Duration) *Error {

@@ -3,6 +3,7 @@ package tenancy
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -34,13 +35,14 @@ func (s *Scope) Describe(ctx context.Context) (Description, error) {
 		Workspace: ws.Slug, Name: s.text(ws.Name), Status: string(ws.Status), Rights: s.grant.held.String(),
 		Environments: []string{}, Host: ws.Placement.info(),
 	}
-	envs, err := s.environments(ctx)
+	envs, err := s.recentEnvironments(ctx)
 	if err != nil {
 		return Description{}, err
 	}
 	for _, e := range envs {
 		d.Environments = append(d.Environments, s.text(e.Name).String())
 	}
+	slices.Sort(d.Environments)
 	return d, nil
 }
 

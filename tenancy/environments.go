@@ -2,6 +2,8 @@ package tenancy
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,6 +52,19 @@ func (s *Scope) environment(ctx context.Context, id int) (coolify.Environment, b
 	}
 	e, ok := s.guard.envs.get(project).byID[id]
 	return e, ok, nil
+}
+
+// recentEnvironments returns the environments of the workspace's project as they
+// were half a minute ago at the most, in no order.
+func (s *Scope) recentEnvironments(ctx context.Context) ([]coolify.Environment, error) {
+	project, err := s.project()
+	if err != nil {
+		return nil, err
+	}
+	if known := s.guard.envs.get(project); s.guard.now().Sub(known.asked) < missEvery {
+		return slices.Collect(maps.Values(known.byID)), nil
+	}
+	return s.environments(ctx)
 }
 
 // environments asks Coolify for the environments of the workspace's project and

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -53,8 +54,17 @@ type EnvSet struct {
 // Coolify copies each new production variable to a twin for previews, and never
 // touches the twin again: after an update or a delete it would hold the old
 // value. A twin that nobody has edited follows production; followMark in its
-// comment says so after the first time, when its dates no longer do.
-const followMark = "follows production"
+// comment says so after the first time, when its dates no longer do. ownMark
+// says that a value was written for previews, which dates in whole seconds
+// cannot tell from a copy.
+const (
+	followMark = "follows production"
+	ownMark    = "value for previews only"
+)
+
+// untouched is how long after a row is made Coolify may still change it itself:
+// it writes its version into each new row.
+const untouched = 2 * time.Second
 
 // Envs lists the app's variables of production, or of previews, by key.
 func (a *App) Envs(ctx context.Context, preview bool) ([]EnvInfo, error) {
@@ -116,20 +126,14 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 func (a *App) setEnv(ctx context.Context, key string, set EnvSet, rows envRows) (EnvChange, error) {
 	row := rows.one(key, set.Preview)
 	w := set.write(key, row)
-	if row == nil {
-		if _, err := a.scope.coolify.CreateEnv(ctx, a.id, coolify.NewEnv(w)); err != nil {
-			return EnvChange{}, upstream("create the variable", err)
-		}
-		return EnvChange{Key: key, Action: "created"}, nil
+	if set.Preview && (row == nil || follows(*row)) {
+		w.Comment = new(ownMark)
 	}
-	if set.Preview {
-		w.Comment = new("") // it is its own from now on
+	change, err := a.writeEnv(ctx, w, row == nil)
+	if err != nil {
+		return EnvChange{}, err
 	}
-	if err := a.scope.coolify.UpdateEnv(ctx, a.id, w); err != nil {
-		return EnvChange{}, upstream("update the variable", err)
-	}
-	change := EnvChange{Key: key, Action: "updated"}
-	twin := rows.one(key, true)
+	twin := rows.one(key, true) // also one that a deleted variable left behind
 	if set.Preview || twin == nil {
 		return change, nil
 	}
@@ -143,6 +147,20 @@ func (a *App) setEnv(ctx context.Context, key string, set EnvSet, rows envRows) 
 	}
 	change.Preview = "follows"
 	return change, nil
+}
+
+// writeEnv creates or replaces the one row that w names.
+func (a *App) writeEnv(ctx context.Context, w coolify.EnvUpdate, isNew bool) (EnvChange, error) {
+	if isNew {
+		if _, err := a.scope.coolify.CreateEnv(ctx, a.id, coolify.NewEnv(w)); err != nil {
+			return EnvChange{}, upstream("create the variable", err)
+		}
+		return EnvChange{Key: w.Key, Action: "created"}, nil
+	}
+	if err := a.scope.coolify.UpdateEnv(ctx, a.id, w); err != nil {
+		return EnvChange{}, upstream("update the variable", err)
+	}
+	return EnvChange{Key: w.Key, Action: "updated"}, nil
 }
 
 // write is the full set of flags for a key: Coolify takes an absent flag for
@@ -211,19 +229,23 @@ func (a *App) deleteEnv(ctx context.Context, key string, preview bool, rows envR
 	return change, nil
 }
 
-// each does one thing for each key, and says on a failure what is done already.
+// each does one thing for each key, and says on a failure where it was and what
+// is done already.
 func (a *App) each(done string, keys []string, do func(string) (EnvChange, error)) ([]EnvChange, error) {
 	changes := make([]EnvChange, 0, len(keys))
 	for i, k := range keys {
 		c, err := do(k)
 		if err == nil {
+			c.Key = a.scope.text(k).String()
 			changes = append(changes, c)
 			continue
 		}
 		e := *Public(err)
+		e.Msg += " (at " + k
 		if i > 0 {
-			e.Msg += fmt.Sprintf(" (%s before that: %s)", done, strings.Join(keys[:i], ", "))
+			e.Msg += "; " + done + " before that: " + strings.Join(keys[:i], ", ")
 		}
+		e.Msg += ")"
 		e.Hint = strings.TrimPrefix(e.Hint+"; calling again with all keys is safe", "; ")
 		return nil, &e
 	}
@@ -263,8 +285,11 @@ func (r envRows) one(key string, preview bool) *coolify.Env {
 func (r envRows) refuseDuplicates(keys []string) error {
 	var twice []string
 	for _, k := range keys {
-		if len(r.of(k, false)) > 1 || len(r.of(k, true)) > 1 {
+		if len(r.of(k, false)) > 1 {
 			twice = append(twice, k)
+		}
+		if len(r.of(k, true)) > 1 {
+			twice = append(twice, k+" (scope preview)")
 		}
 	}
 	if len(twice) == 0 {
@@ -272,14 +297,21 @@ func (r envRows) refuseDuplicates(keys []string) error {
 	}
 	return &Error{
 		Code: Conflict, Msg: "Coolify holds these keys more than once, so it is undefined which one counts: " + strings.Join(twice, ", "),
-		Hint: "delete them with envs_delete, which removes every copy, then set them again",
+		Hint: "delete them with envs_delete in that scope, which removes every copy, then set them again",
 	}
 }
 
 // follows reports whether a preview row holds what production held: Coolify
 // made it as a copy and nobody has edited it, or we have kept it in step.
 func follows(twin coolify.Env) bool {
-	return twin.Comment == followMark || (!twin.CreatedAt.IsZero() && twin.CreatedAt.Equal(twin.UpdatedAt))
+	switch {
+	case twin.Comment == followMark:
+		return true
+	case twin.Comment == ownMark, twin.CreatedAt.IsZero():
+		return false
+	}
+	age := twin.UpdatedAt.Sub(twin.CreatedAt)
+	return age >= 0 && age < untouched
 }
 
 var envKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)

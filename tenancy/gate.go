@@ -32,17 +32,29 @@ func (p Placement) refuseDeploy(app coolify.Application, envs []coolify.Env) err
 		return err
 	}
 	for _, e := range envs {
-		if !e.BuildTime {
-			continue
+		if err := refuseBuildRow(e); err != nil {
+			return err
 		}
-		if reason := refuseBuildKey(e.Key); reason != "" {
-			return sharedHost(fmt.Sprintf("the build-time variable %q %s", cleanKey(e.Key), reason),
-				"remove it with envs_delete, or set it again with build_time false")
-		}
-		if !e.Literal {
-			return sharedHost(fmt.Sprintf("the build-time variable %q is not literal, so the build's shell would evaluate its value", cleanKey(e.Key)),
-				"set it again with envs_upsert, which makes build-time variables literal, or with build_time false")
-		}
+	}
+	return nil
+}
+
+// refuseBuildRow judges a variable that is there already, whoever put it there.
+func refuseBuildRow(e coolify.Env) error {
+	if !e.BuildTime {
+		return nil
+	}
+	name, scope := fmt.Sprintf("%q", cleanKey(e.Key)), ""
+	if e.Preview {
+		name, scope = name+" of previews", " with scope preview"
+	}
+	if reason := refuseBuildKey(e.Key); reason != "" {
+		return sharedHost("the build-time variable "+name+" "+reason,
+			"remove it with envs_delete"+scope+", or set it again"+scope+" with build_time false")
+	}
+	if !e.Literal {
+		return sharedHost("the build-time variable "+name+" is not literal, so the build's shell would evaluate its value",
+			"set it again"+scope+" with envs_upsert, which makes build-time variables literal, or with build_time false")
 	}
 	return nil
 }
@@ -66,8 +78,13 @@ func refusePack(pack string) error {
 		"use one of: "+strings.Join(sharedBuildPacks, ", "))
 }
 
+// plainPart is one part of a path that no shell and no program reads as more
+// than a name.
+var plainPart = regexp.MustCompile(`^[A-Za-z0-9._+][A-Za-z0-9._+-]*$`)
+
 // refuseDirectories refuses a path that leaves the checkout: the build's root
-// would be that of the container that builds.
+// would be that of the container that builds. Coolify puts it into commands
+// without quotes.
 func refuseDirectories(app coolify.Application) error {
 	for _, d := range []struct{ name, path string }{
 		{"base_directory", app.BaseDirectory},
@@ -75,16 +92,12 @@ func refuseDirectories(app coolify.Application) error {
 		{"dockerfile_location", app.DockerfileLocation},
 	} {
 		for part := range strings.SplitSeq(d.path, "/") {
-			if part == ".." || strings.HasPrefix(part, "-") || strings.ContainsAny(part, "~@\\") || hasControl(part) {
+			if part != "" && (part == ".." || !plainPart.MatchString(part)) {
 				return sharedHost("the app's "+d.name+" leaves the repository or is no plain path", "ask the operator to correct it")
 			}
 		}
 	}
 	return nil
-}
-
-func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // cleanKey shows at most the characters that a key or a pack is made of.
@@ -108,11 +121,11 @@ var buildKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // rest.
 var reservedKeys = []string{
 	// loader and C library
-	"LD_*", "DYLD_*", "GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "LOCPATH", "NLSPATH", "MALLOC_*", "HOSTALIASES",
+	"LD_*", "DYLD_*", "GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "LOCPATH", "MUSL_*", "NLSPATH", "TEXTDOMAIN*", "MALLOC_*", "HOSTALIASES",
 	"LOCALDOMAIN", "RES_OPTIONS", "RESOLV_*", "TZDIR", "NSS_*", "OPENSSL_*", "SSL_*", "GODEBUG", "GOTRACEBACK", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOCOVERDIR",
 	// shell
 	"BASH*", "ENV", "IFS", "PS0", "PS1", "PS2", "PS3", "PS4", "PROMPT_*", "SHELL*", "SHLVL", "CDPATH", "GLOBIGNORE", "GLOBSORT", "FIGNORE",
-	"EXECIGNORE", "POSIXLY_CORRECT", "HIST*", "INPUTRC", "MAIL*", "OPT*", "PWD", "OLDPWD", "UID", "EUID", "PPID", "GROUPS", "DIRSTACK", "FUNCNAME",
+	"EXECIGNORE", "POSIXLY_CORRECT", "HIST*", "INPUTRC", "MAIL", "MAILCHECK", "MAILPATH", "OPT*", "PIPESTATUS", "PWD", "OLDPWD", "UID", "EUID", "PPID", "GROUPS", "DIRSTACK", "FUNCNAME",
 	"FUNCNEST", "RANDOM", "SRANDOM", "SECONDS", "EPOCH*", "LINENO", "TMOUT", "TIMEFORMAT", "COMP_*", "COMPREPLY", "COPROC*", "MAPFILE", "READLINE_*", "REPLY", "_",
 	"HOME", "USER", "LOGNAME", "HOSTNAME", "HOSTTYPE", "MACHTYPE", "OSTYPE", "TERM*", "XDG_*", "TMPDIR", "TEMP", "TMP", "CHILD_MAX", "INSIDE_EMACS", "IGNOREEOF",
 	// search paths and the programs that others start

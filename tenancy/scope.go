@@ -143,6 +143,16 @@ func (s *Scope) text(raw string) untrusted.Text {
 	return t
 }
 
+// Public is [Public] of an error, without credentials that the caller may have
+// typed where a name belongs.
+func (s *Scope) Public(err error) *Error {
+	e := *Public(err)
+	if s.guard != nil {
+		e.Msg, e.Hint = s.text(e.Msg).String(), s.text(e.Hint).String()
+	}
+	return &e
+}
+
 // ForLog is an error with its cause, as the operator's log may hold it: without
 // the platform's own secrets and whatever looks like a credential, on one line.
 func (s *Scope) ForLog(err error) string {

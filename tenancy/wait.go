@@ -2,7 +2,6 @@ package tenancy
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -74,7 +73,7 @@ func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (Dep
 		}
 		info := s.deploymentInfo(is, is.Application.UUID.String(), is.Application.Name)
 		if info.Done {
-			return info, s.prove(ctx)
+			return s.tell(ctx, info)
 		}
 		if s.call.look != nil {
 			s.call.look(info)
@@ -82,9 +81,9 @@ func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (Dep
 		select {
 		case <-looked:
 		case <-end.C:
-			return info, s.prove(ctx)
+			return s.tell(ctx, info)
 		case <-room.closing:
-			return info, s.prove(ctx)
+			return s.tell(ctx, info)
 		case <-ctx.Done():
 			return DeploymentInfo{}, upstream("wait for the deployment", ctx.Err())
 		}
@@ -92,6 +91,14 @@ func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (Dep
 			return DeploymentInfo{}, err
 		}
 	}
+}
+
+// tell answers a wait, if the principal may still know.
+func (s *Scope) tell(ctx context.Context, info DeploymentInfo) (DeploymentInfo, error) {
+	if err := s.prove(ctx); err != nil {
+		return DeploymentInfo{}, err
+	}
+	return info, nil
 }
 
 // look returns what is known of the deployment, and a channel that closes when
@@ -103,23 +110,40 @@ func (s *Scope) look(ctx context.Context, key watchKey) (coolify.Deployment, <-c
 	if fresh {
 		return is, looked, nil
 	}
+	mine := false
 	// The workspace is in the key: no answer is shared with another one.
-	v, err, _ := room.looking.Do(key.workspace+"/"+key.deployment.String(), func() (any, error) {
-		d, err := s.deployment(ctx, key.deployment)
-		if err != nil {
-			return nil, err
-		}
-		room.learn(key, d.is, s.guard.now())
-		return d.is, nil
+	v, _, _ := room.looking.Do(key.workspace+"/"+key.deployment.String(), func() (any, error) {
+		mine = true
+		return s.glance(ctx, key), nil
 	})
-	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, context.Canceled) {
-			return s.look(ctx, key) // it was another wait's call that ended, not ours
-		}
-		return coolify.Deployment{}, nil, err
+	g, _ := v.(glance)
+	if g.personal && !mine && ctx.Err() == nil {
+		return s.look(ctx, key)
 	}
-	is, _ = v.(coolify.Deployment)
-	return is, looked, nil
+	return g.is, looked, g.err
+}
+
+// A glance is what came of one look that several waits may share. An error is
+// personal if it is about who looked: it went away, or lost its right. The
+// others then look for themselves.
+type glance struct {
+	is       coolify.Deployment
+	err      error
+	personal bool
+}
+
+func (s *Scope) glance(ctx context.Context, key watchKey) glance {
+	room := s.guard.waits
+	if is, _, fresh := room.known(key, s.guard.now()); fresh {
+		return glance{is: is} // somebody else's look ended just before this one began
+	}
+	d, err := s.deployment(ctx, key.deployment)
+	if err != nil {
+		code := Public(err).Code
+		return glance{err: err, personal: ctx.Err() != nil || code == Unauthorized || code == Forbidden}
+	}
+	room.learn(key, d.is, s.guard.now())
+	return glance{is: d.is}
 }
 
 // known returns the state of a watch; fresh says that it needs no look.
@@ -208,7 +232,7 @@ func (r waitRoom) lookAtAll() {
 		if err == nil {
 			status, ok := running[key.deployment]
 			w.gone = !ok
-			if ok {
+			if ok && !w.is.Status.Terminal() { // the list may be older than a look that saw the end
 				w.is.Status = status
 			}
 		}

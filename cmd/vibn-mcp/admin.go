@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,21 +18,24 @@ import (
 var workspaceCommands = []command{
 	{
 		name: "workspace create", args: "SLUG", about: "create a workspace on a Coolify project that is there",
+		reads: slices.Concat(databaseVariables, placementVariables),
 		flags: func(fs *pflag.FlagSet) {
 			fs.String("name", "", "for people (default: the slug)")
 			fs.String("owner", "", "the platform's id of the person who owns it")
-			fs.String("coolify-project", "", "uuid of its Coolify project; nobody else's")
+			fs.String("coolify-project", "", "uuid of its Coolify project, required; nobody else's")
 		},
 		run: operator(createWorkspace),
 	},
-	{name: "workspace list", about: "list the workspaces", flags: jsonFlag, run: operator(listWorkspaces)},
-	{name: "workspace show", args: "SLUG", about: "show a workspace, its members and its keys", flags: jsonFlag, run: operator(showWorkspace)},
+	{name: "workspace list", about: "list the workspaces", reads: databaseVariables, flags: jsonFlag, run: operator(listWorkspaces)},
+	{name: "workspace show", args: "SLUG", about: "show a workspace, its members and its keys", reads: databaseVariables, flags: jsonFlag, run: operator(showWorkspace)},
 	{
-		name: "workspace place", args: "SLUG", about: "change where a workspace's apps run, by --coolify-server-uuid, --coolify-destination-uuid and --placement-trust",
-		run: operator(placeWorkspace),
+		name: "workspace place", args: "SLUG", about: "change where a workspace's apps run: --placement-trust, --coolify-server-uuid, --coolify-destination-uuid",
+		reads: slices.Concat(databaseVariables, placementVariables),
+		run:   operator(placeWorkspace),
 	},
 	{
 		name: "workspace delete", args: "SLUG", about: "end a workspace and its keys; its slug is never used again",
+		reads: databaseVariables,
 		flags: func(fs *pflag.FlagSet) { fs.String("confirm", "", "the slug once more") },
 		run:   operator(deleteWorkspace),
 	},
@@ -40,6 +44,7 @@ var workspaceCommands = []command{
 var keyCommands = []command{
 	{
 		name: "key create", args: "SLUG", about: "mint a key for a workspace and print it, once",
+		reads: databaseVariables,
 		flags: func(fs *pflag.FlagSet) {
 			fs.String("name", "agent", "what the key is for")
 			fs.String("preset", "builder", "its rights: "+presetNames())
@@ -47,8 +52,8 @@ var keyCommands = []command{
 		},
 		run: operator(createKey),
 	},
-	{name: "key list", args: "SLUG", about: "list a workspace's keys", flags: jsonFlag, run: operator(listKeys)},
-	{name: "key revoke", args: "SLUG KEY_ID", about: "revoke a key; it stops working at the next call", run: operator(revokeKey)},
+	{name: "key list", args: "SLUG", about: "list a workspace's keys", reads: databaseVariables, flags: jsonFlag, run: operator(listKeys)},
+	{name: "key revoke", args: "SLUG KEY_ID", about: "revoke a key; it stops working at the next call", reads: databaseVariables, run: operator(revokeKey)},
 }
 
 func jsonFlag(fs *pflag.FlagSet) { fs.Bool("json", false, "print JSON") }
@@ -79,6 +84,9 @@ func (p *program) text(flag string) string {
 }
 
 func createWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
+	if p.text("coolify-project") == "" { // nothing could give it one later, and its slug would be gone
+		return usageError{"workspace create needs --coolify-project", "Coolify shows the uuid in the project's address"}
+	}
 	w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{
 		Slug: p.args[0], Name: p.text("name"), OwnerUserID: p.text("owner"), CoolifyProject: p.text("coolify-project"), Placement: p.cfg.placement,
 	})
@@ -186,7 +194,7 @@ func placeWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error
 		}
 	}
 	if !changed {
-		return usagef("workspace place: say what to change: --placement-trust, --coolify-server-uuid or --coolify-destination-uuid")
+		return usageError{"nothing to change", "give --placement-trust, --coolify-server-uuid or --coolify-destination-uuid"}
 	}
 	if err := op.Place(ctx, w, place); err != nil {
 		return err
@@ -201,7 +209,7 @@ func deleteWorkspace(ctx context.Context, p *program, op *tenancy.Operator) erro
 		return err
 	}
 	if p.text("confirm") != w.Slug {
-		return usagef("this ends the workspace for ever; repeat it with --confirm %s", w.Slug)
+		return usageError{"this ends the workspace for ever", "repeat it with --confirm " + w.Slug}
 	}
 	if err := op.DeleteWorkspace(ctx, w); err != nil {
 		return err
@@ -217,11 +225,11 @@ func createKey(ctx context.Context, p *program, op *tenancy.Operator) error {
 	}
 	rights, err := tenancy.PresetRights(p.text("preset"))
 	if err != nil {
-		return usagef("key create: %v", err)
+		return usageError{err.Error(), "without --preset it is builder"}
 	}
 	days, err := p.flags.GetInt("days")
 	if err != nil || days < 0 || days > 36_500 {
-		return usagef("key create: --days is between 0 and 36500")
+		return usageError{"--days is between 0 and 36500", "0 is a key that never expires"}
 	}
 	k, key, err := op.CreateKey(ctx, w, p.text("name"), rights, time.Duration(days)*24*time.Hour)
 	if err != nil {

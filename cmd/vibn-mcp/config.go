@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -23,7 +24,7 @@ type config struct {
 	dataDir        string
 	secretsKey     secret.Text
 	oldSecretsKeys []secret.Text
-	publicURL      *url.URL
+	publicURL      *url.URL // nil = where it listens
 	listen         string
 	allowedHosts   []string
 	coolifyURL     *url.URL
@@ -31,6 +32,7 @@ type config struct {
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
 	apiKey         secret.Text
+	serverURL      *url.URL // of the server that stdio bridges to; nil = serve in this process
 }
 
 // A variable is one setting: an environment variable and, unless it is secret,
@@ -44,6 +46,12 @@ type variable struct {
 	set    func(*config, string) error
 }
 
+// What the commands look at that need no more than the database.
+var (
+	databaseVariables  = []string{"DATABASE_URL", "VIBN_DATA_DIR"}
+	placementVariables = []string{"COOLIFY_SERVER_UUID", "COOLIFY_DESTINATION_UUID", "VIBN_PLACEMENT_TRUST"}
+)
+
 func variables() []variable {
 	return []variable{
 		{
@@ -52,7 +60,7 @@ func variables() []variable {
 			set:  func(c *config, v string) error { c.databaseURL = secret.NewText(v); return nil },
 		},
 		{
-			name: "VIBN_DATA_DIR", def: "`$XDG_DATA_HOME/vibn-mcp`", about: "directory of the SQLite database",
+			name: "VIBN_DATA_DIR", def: "`$XDG_DATA_HOME/vibn-mcp`, else `~/.local/share/vibn-mcp`", about: "directory of the SQLite database",
 			hint: "give a directory that this user may write",
 			set:  func(c *config, v string) error { c.dataDir = v; return nil },
 		},
@@ -109,7 +117,12 @@ func variables() []variable {
 		{
 			name: "COOLIFY_URL", about: "root of the Coolify, without /api/v1",
 			hint: "give the address of Coolify's page, as https://coolify.example.com",
-			set:  func(c *config, v string) (err error) { c.coolifyURL, err = parseURL(v); return err },
+			set: func(c *config, v string) (err error) {
+				if c.coolifyURL, err = parseURL(v); err == nil && strings.Contains(c.coolifyURL.Path, "/api/") {
+					err = errors.New("names the API, not the root")
+				}
+				return err
+			},
 		},
 		{
 			name: "COOLIFY_API_TOKEN", secret: true, about: "Coolify token with read, write and deploy, of a user who is admin of the team and not root",
@@ -145,6 +158,11 @@ func variables() []variable {
 				return err
 			},
 		},
+		{
+			name: "VIBN_URL", about: "a vibn-mcp elsewhere, for `stdio`: https, or this machine",
+			hint: "give the address of the server, as https://vibn.example.com",
+			set:  func(c *config, v string) (err error) { c.serverURL, err = parseURL(v); return err },
+		},
 	}
 }
 
@@ -157,8 +175,14 @@ func (v variable) flag() string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(v.name, "VIBN_")), "_", "-")
 }
 
-func addConfigFlags(fs *pflag.FlagSet) {
-	for _, v := range variables() {
+// variables returns those that the command looks at. It takes no notice of the
+// others: whoever revokes a key in a hurry need not mend COOLIFY_URL first.
+func (c command) variables() []variable {
+	return slices.DeleteFunc(variables(), func(v variable) bool { return c.reads != nil && !slices.Contains(c.reads, v.name) })
+}
+
+func addConfigFlags(fs *pflag.FlagSet, cmd command) {
+	for _, v := range cmd.variables() {
 		if v.flag() != "" {
 			fs.String(v.flag(), "", "instead of "+v.name)
 		}
@@ -179,17 +203,17 @@ func (e configErrors) Error() string {
 	return strings.Join(s, "; ")
 }
 
-// readConfig reads the environment and the flags, which win. needs names what
-// must be there.
-func readConfig(env func(string) string, flags *pflag.FlagSet, needs []string) (config, error) {
+// readConfig reads the environment and the flags, which win, as far as the
+// command looks at them.
+func readConfig(env func(string) string, flags *pflag.FlagSet, cmd command) (config, error) {
 	c := config{listen: "127.0.0.1:8080", dataDir: dataDir(env), placement: tenancy.Placement{Trust: tenancy.Shared}}
 	var wrong configErrors
-	for _, v := range variables() {
+	for _, v := range cmd.variables() {
 		value, err := v.read(env, flags)
 		if err == nil && value != "" {
 			err = v.set(&c, value)
 		}
-		if err == nil && value == "" && slices.Contains(needs, v.name) {
+		if err == nil && value == "" && slices.Contains(cmd.needs, v.name) {
 			err = errors.New("is not set")
 		}
 		if err != nil {
@@ -198,9 +222,6 @@ func readConfig(env func(string) string, flags *pflag.FlagSet, needs []string) (
 	}
 	if len(wrong) > 0 {
 		return config{}, wrong
-	}
-	if c.publicURL == nil {
-		c.publicURL = listenURL(c.listen)
 	}
 	return c, nil
 }
@@ -221,6 +242,9 @@ func (v variable) read(env func(string) string, flags *pflag.FlagSet) (string, e
 		return "", fmt.Errorf("%s_FILE is set too", v.name)
 	}
 	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // not the path: who mistakes the variable puts the secret there
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s_FILE: %w", v.name, err)
 	}
@@ -230,18 +254,23 @@ func (v variable) read(env func(string) string, flags *pflag.FlagSet) (string, e
 	return value, nil
 }
 
+// dataDir returns where SQLite's file is by default; "" if the environment does
+// not say, as in a container without HOME. It is never in the current folder.
 func dataDir(env func(string) string) string {
-	base := env("XDG_DATA_HOME")
-	if base == "" || !filepath.IsAbs(base) {
-		base = filepath.Join(env("HOME"), ".local", "share")
+	if base := env("XDG_DATA_HOME"); filepath.IsAbs(base) {
+		return filepath.Join(base, "vibn-mcp")
 	}
-	return filepath.Join(base, "vibn-mcp")
+	if home := env("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".local", "share", "vibn-mcp")
+	}
+	return ""
 }
 
-// listenURL is where a client on this machine reaches a server that listens
-// there.
-func listenURL(listen string) *url.URL {
-	host, port, _ := net.SplitHostPort(listen)
+// listenURL is where a client on this machine reaches a server that was told to
+// listen there and does at ln: they differ if it was told port 0.
+func listenURL(listen string, ln net.Listener) *url.URL {
+	host, _, _ := net.SplitHostPort(listen)
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "127.0.0.1"
 	}

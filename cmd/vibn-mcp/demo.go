@@ -20,6 +20,7 @@ import (
 
 var demoCommand = command{
 	name: "demo", about: "try everything here and now: a simulated Coolify, two workspaces, nothing to set up",
+	reads: []string{"VIBN_LISTEN"},
 	flags: func(fs *pflag.FlagSet) {
 		fs.Bool("json", false, "print one line of JSON instead of words")
 	},
@@ -70,9 +71,9 @@ func demo(ctx context.Context, p *program) error {
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.cfg.listen)
 	if err != nil {
-		return hinted{err, "another address: vibn-mcp demo --listen 127.0.0.1:0"}
+		return hinted{err, "--listen 127.0.0.1:0, or VIBN_LISTEN=127.0.0.1:0, takes a free port"}
 	}
-	public := &url.URL{Scheme: "http", Host: ln.Addr().String()}
+	public := listenURL(p.cfg.listen, ln)
 	if err := p.announce(public, workspaces); err != nil {
 		return err
 	}
@@ -133,6 +134,7 @@ func (p *program) announce(public *url.URL, workspaces []demoWorkspace) error {
 		mcpURL, first.Key, first.Key, public, first.Slug, mcpURL)
 }
 
+// demoText has no comments between its lines: zsh takes none at its prompt.
 const demoText = `vibn-mcp is serving %s before a simulated Coolify. Stop it with Ctrl-C.
 
 workspace %s   key %s
@@ -149,14 +151,16 @@ For Cursor, put this into .cursor/mcp.json:
   }
 }
 
-Or paste these lines into a shell:
+Or paste these lines into another terminal. They list the apps, deploy one and
+wait some seconds for it, read its log, show what was done by whom, and list the
+tools over MCP:
 
 export VIBN_API_KEY=%s
-vibn() { printf 'header = "Authorization: Bearer %%s"' "$VIBN_API_KEY" | curl -fsS -K - -H 'Content-Type: application/json' "$@"; echo; }
+vibn() { printf 'header = "Authorization: Bearer %%s"' "$VIBN_API_KEY" | curl -sS -w '\n' -K - -H 'Content-Type: application/json' "$@"; }
 W=%s/api/workspaces/%s
-vibn $W/apps                                                       # list the apps
-vibn $W/apps/web/deploy -d '{"wait_seconds": 30}'                  # deploy, and wait
-vibn $W/apps/web/logs                                              # what the app prints
-vibn $W/activity                                                   # what was done, by whom
-vibn %s -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'    # the same over MCP
+vibn $W/apps
+vibn $W/apps/web/deploy -d '{"wait_seconds": 30}'
+vibn $W/apps/web/logs
+vibn $W/activity
+vibn %s -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 `

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"runtime/debug"
 	"strings"
 	"text/tabwriter"
@@ -12,46 +14,61 @@ import (
 const intro = `vibn-mcp gives each tenant of a Coolify platform a key that is safe to hand to
 an agent.
 
-Usage: vibn-mcp COMMAND [flags] [arguments]
+Usage: vibn-mcp COMMAND [arguments] [flags]
 
 `
 
-// help shows all commands, or one, or the configuration.
+// help shows all commands, those that begin with a word, one, or the
+// configuration.
 func (p *program) help(args []string) error {
 	if len(args) == 0 {
-		_ = p.printf("%s", intro)
-		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-		for _, c := range commands() {
-			_, _ = w.Write([]byte("  " + strings.TrimSpace(c.name+" "+c.args) + "\t" + c.about + "\n"))
-		}
-		_, _ = w.Write([]byte("  help configuration\tthe environment variables and flags\n  help COMMAND\tone command\n"))
-		return w.Flush()
+		return errors.Join(p.printf("%s", intro), p.listCommands(commands(), [][]string{
+			{"help configuration", "the environment variables and flags"}, {"help COMMAND", "one command"},
+		}))
 	}
 	if args[0] == "configuration" {
 		return p.printf("%s", configurationHelp())
 	}
-	cmd, _, ok := find(args)
-	if !ok {
-		return usagef("there is no command %q", strings.Join(args, " "))
+	if cmd, _, ok := find(args); ok {
+		return p.helpCommand(cmd)
 	}
-	p.helpCommand(cmd)
-	return nil
+	if list := within(args[0]); len(args) == 1 && len(list) > 0 {
+		return p.listCommands(list, nil)
+	}
+	return unknown(args)
 }
 
-// helpCommand shows one command and the flags of its own.
-func (p *program) helpCommand(c command) {
-	_ = p.printf("Usage: vibn-mcp %s\n\n%s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
+// listCommands shows a line for each command, and more lines.
+func (p *program) listCommands(list []command, more [][]string) error {
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, c := range list {
+		_, _ = fmt.Fprintf(w, "  %s\t%s\n", strings.TrimSpace(c.name+" "+c.args), c.about) // Flush tells
+	}
+	for _, line := range more {
+		_, _ = fmt.Fprintf(w, "  %s\n", strings.Join(line, "\t"))
+	}
+	return w.Flush()
+}
+
+// helpCommand shows one command, the flags of its own and what it reads.
+func (p *program) helpCommand(c command) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: vibn-mcp %s [flags]\n\n%s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
 	own := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
 	if c.flags != nil {
 		c.flags(own)
 	}
 	if own.HasFlags() {
-		_ = p.printf("\nFlags:\n%s", own.FlagUsages())
+		fmt.Fprintf(&b, "\nFlags:\n%s", own.FlagUsages())
 	}
 	if len(c.needs) > 0 {
-		_ = p.printf("\nNeeds: %s\n", strings.Join(c.needs, ", "))
+		fmt.Fprintf(&b, "\nNeeds: %s\n", strings.Join(c.needs, ", "))
 	}
-	_ = p.printf("\n\"vibn-mcp help configuration\" shows the variables and flags that every command takes.\n")
+	if len(c.reads) > 0 {
+		fmt.Fprintf(&b, "\nReads: %s\n", strings.Join(c.reads, ", "))
+	}
+	b.WriteString("\n\"vibn-mcp help configuration\" says what the variables mean and which are flags too.\n")
+	return p.printf("%s", b.String())
 }
 
 // configurationHelp is the table of variables as plain text.
@@ -65,11 +82,11 @@ func configurationHelp() string {
 		}
 		b.WriteString("\n    " + v.about)
 		if v.def != "" {
-			b.WriteString(" (default " + strings.ReplaceAll(v.def, "`", "") + ")")
+			b.WriteString(" (default " + v.def + ")")
 		}
 		b.WriteString("\n")
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), "`", "")
 }
 
 // configurationTable is the table of variables as the README has it.
@@ -90,7 +107,7 @@ func configurationTable() string {
 }
 
 var versionCommand = command{
-	name: "version", about: "print the version",
+	name: "version", about: "print the version", reads: []string{},
 	run: func(_ context.Context, p *program) error { return p.printf("vibn-mcp %s\n", version()) },
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,14 +17,24 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // so that a second signal ends the program at once
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	code := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
+
+// gcPercent lets the heap grow to nine times what lives. What lives is little,
+// some megabytes, and the protocol's SDK makes half a megabyte of garbage for each
+// call: with Go's default, collecting it is half of all work.
+const gcPercent = 800
 
 // A program is one run of one command.
 type program struct {
@@ -41,7 +52,8 @@ type command struct {
 	name  string // "serve", "key create"
 	args  string // "SLUG KEY_ID"
 	about string
-	needs []string // configuration that must be there, beside the database
+	reads []string // the only variables that it looks at; nil = all
+	needs []string // those that must be there
 	flags func(*pflag.FlagSet)
 	run   func(context.Context, *program) error
 }
@@ -49,28 +61,29 @@ type command struct {
 // commands lists the commands in the order in which help shows them.
 func commands() []command {
 	return slices.Concat(
-		[]command{serveCommand, stdioCommand, demoCommand, migrateCommand},
+		[]command{serveCommand, stdioCommand, callCommand, demoCommand, migrateCommand},
 		workspaceCommands, keyCommands,
 		[]command{versionCommand},
 	)
 }
 
-// errUsage marks a command line that cannot be understood: exit status 2.
-var errUsage = errors.New("usage")
+// A usageError is a command line that cannot be understood: exit status 2.
+type usageError struct{ reason, hint string }
+
+func (e usageError) Error() string { return e.reason }
 
 // run executes one command and returns the exit status: 0 for success, 1 for
 // failure, 2 for a command line that cannot be understood.
 func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{env: env, stdin: stdin, stdout: stdout, stderr: stderr}
 	err := p.run(ctx, args)
-	switch {
-	case err == nil, errors.Is(err, pflag.ErrHelp):
+	if err == nil || errors.Is(err, pflag.ErrHelp) {
 		return 0
-	case errors.Is(err, errUsage):
-		p.complain(err)
-		return 2
 	}
 	p.complain(err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		return 2
+	}
 	return 1
 }
 
@@ -79,34 +92,51 @@ func (p *program) run(ctx context.Context, args []string) error {
 		return p.help(args[min(len(args), 1):])
 	}
 	if args[0] == "--version" {
-		args[0] = "version"
+		args = append([]string{"version"}, args[1:]...)
 	}
 	cmd, rest, ok := find(args)
 	if !ok {
-		return usagef("there is no command %q", strings.Join(args[:min(len(args), 2)], " "))
+		return unknown(args)
 	}
-	p.flags = pflag.NewFlagSet(cmd.name, pflag.ContinueOnError)
-	p.flags.SetOutput(io.Discard)
-	addConfigFlags(p.flags)
-	if cmd.flags != nil {
-		cmd.flags(p.flags)
-	}
-	if err := p.flags.Parse(rest); errors.Is(err, pflag.ErrHelp) {
-		p.helpCommand(cmd)
+	if err := p.parse(cmd, rest); err != nil {
 		return err
-	} else if err != nil {
-		return usagef("%s: %v", cmd.name, err)
 	}
-	p.args = p.flags.Args()
-	if want := len(strings.Fields(cmd.args)); len(p.args) != want {
-		return usagef("%q takes %d arguments (%s), not %d", cmd.name, want, orNone(cmd.args), len(p.args))
+	switch {
+	case cmd.name == stdioCommand.name && p.isRemote():
+		cmd = bridgeCommand
+	case cmd.name == callCommand.name && p.isRemote():
+		cmd = remoteCallCommand
 	}
-	cfg, err := readConfig(p.env, p.flags, cmd.needs)
+	cfg, err := readConfig(p.env, p.flags, cmd)
 	if err != nil {
 		return err
 	}
 	p.cfg = cfg
 	return cmd.run(ctx, p)
+}
+
+// parse reads what follows the words of a command.
+func (p *program) parse(cmd command, rest []string) error {
+	p.flags = pflag.NewFlagSet(cmd.name, pflag.ContinueOnError)
+	p.flags.SetOutput(io.Discard)
+	addConfigFlags(p.flags, cmd)
+	if cmd.name == callCommand.name {
+		cmd.flags = func(fs *pflag.FlagSet) { addToolFlags(fs, rest) }
+	}
+	if cmd.flags != nil {
+		cmd.flags(p.flags)
+	}
+	hint := fmt.Sprintf("\"vibn-mcp help %s\" shows what it takes", cmd.name)
+	if err := p.flags.Parse(rest); errors.Is(err, pflag.ErrHelp) {
+		return errors.Join(p.helpCommand(cmd), err)
+	} else if err != nil {
+		return usageError{err.Error(), hint}
+	}
+	p.args = p.flags.Args()
+	if want := len(strings.Fields(cmd.args)); len(p.args) != want {
+		return usageError{fmt.Sprintf("arguments of %q: got %d, want %d", strings.TrimSpace(cmd.name+" "+cmd.args), len(p.args), want), hint}
+	}
+	return nil
 }
 
 // find returns the command that the first words name: two words, or one.
@@ -122,39 +152,46 @@ func find(args []string) (command, []string, bool) {
 	return command{}, nil, false
 }
 
-func usagef(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{errUsage}, args...)...)
+// within returns the commands whose first word is name.
+func within(name string) []command {
+	return slices.DeleteFunc(commands(), func(c command) bool { return !strings.HasPrefix(c.name, name+" ") })
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "none"
+// unknown says that args name no command.
+func unknown(args []string) error {
+	if len(within(args[0])) > 0 {
+		return usageError{
+			fmt.Sprintf("there is no command %q", strings.Join(args[:min(len(args), 2)], " ")),
+			fmt.Sprintf("\"vibn-mcp help %s\" shows the commands that begin so", args[0]),
+		}
 	}
-	return s
+	return usageError{fmt.Sprintf("there is no command %q", args[0]), "\"vibn-mcp help\" shows the commands"}
 }
 
 // complain tells people what went wrong and what to do about it.
 func (p *program) complain(err error) {
 	if many, ok := errors.AsType[configErrors](err); ok {
 		for _, e := range many {
-			p.sayf("error: %s: %s\nhint: %s\n", e.name, e.reason, e.hint)
+			p.sayError(e.name+": "+e.reason, e.hint)
 		}
 		return
 	}
+	hint := ""
 	if e, ok := errors.AsType[*tenancy.Error](err); ok {
-		p.sayf("error: %s\n", e.Error())
-		if e.Hint != "" {
-			p.sayf("hint: %s\n", e.Hint)
-		}
-		return
+		hint = e.Hint
+	} else if e, ok := errors.AsType[usageError](err); ok {
+		hint = e.hint
+	} else if e, ok := errors.AsType[hinted](err); ok {
+		hint = e.hint
 	}
-	if text, ok := strings.CutPrefix(err.Error(), errUsage.Error()+": "); ok {
-		p.sayf("error: %s\nhint: \"vibn-mcp help\" shows the commands and their flags\n", text)
-		return
-	}
-	p.sayf("error: %v\n", err)
-	if h, ok := errors.AsType[hinted](err); ok {
-		p.sayf("hint: %s\n", h.hint)
+	p.sayError(err.Error(), hint)
+}
+
+// sayError writes one line for an error and one for a hint, whatever they hold.
+func (p *program) sayError(reason, hint string) {
+	p.sayf("error: %s\n", untrusted.Clean(reason))
+	if hint != "" {
+		p.sayf("hint: %s\n", untrusted.Clean(hint))
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,30 +34,14 @@ var serveCommand = command{
 		if err != nil {
 			return hinted{err, "is another program there? VIBN_LISTEN names another address"}
 		}
-		log.InfoContext(ctx, "serving", "listen", ln.Addr().String(), "public_url", p.cfg.publicURL.String(), "database", h.db.Dialect(), "version", version())
-		return h.serve(ctx, ln, p.cfg.publicURL, p.cfg.allowedHosts)
-	},
-}
-
-var stdioCommand = command{
-	name: "stdio", about: "serve MCP to one client over standard input and output", needs: append([]string{"VIBN_API_KEY"}, serverNeeds...),
-	run: func(ctx context.Context, p *program) error {
-		log := slog.New(slog.NewTextHandler(p.stderr, nil))
-		h, err := p.house(ctx, log)
-		if err != nil {
-			return err
-		}
-		defer h.close()
-		if _, err := h.guard.OpenKey(ctx, p.cfg.apiKey.Reveal()); err != nil {
-			return err
-		}
-		log.InfoContext(ctx, "serving in this process over stdio", "database", h.db.Dialect())
-		return mcp.ServeStdio(ctx, h.registry, h.guard, p.cfg.apiKey, version(), log, p.stdin, p.stdout)
+		public := cmp.Or(p.cfg.publicURL, listenURL(p.cfg.listen, ln))
+		log.InfoContext(ctx, "serving", "listen", ln.Addr().String(), "public_url", public.String(), "database", h.db.Dialect(), "version", version())
+		return h.serve(ctx, ln, public, p.cfg.allowedHosts)
 	},
 }
 
 var migrateCommand = command{
-	name: "migrate", about: "bring the database up to date",
+	name: "migrate", about: "bring the database up to date", reads: databaseVariables,
 	run: func(ctx context.Context, p *program) error {
 		db, err := store.Open(ctx, store.Config{URL: p.cfg.databaseURL, Dir: p.cfg.dataDir})
 		if err != nil {
@@ -67,7 +52,7 @@ var migrateCommand = command{
 		if err != nil {
 			return err
 		}
-		p.sayf("%s is up to date; %d migrations applied\n", db.Dialect(), n)
+		p.sayf("%s is up to date; migrations applied: %d\n", db.Dialect(), n)
 		return nil
 	},
 }
@@ -149,7 +134,7 @@ func (p *program) openStore(ctx context.Context) (*store.DB, error) {
 
 func databaseError(err error) error {
 	if errors.Is(err, store.ErrLocked) {
-		return hinted{err, "SQLite serves one process at a time: stop the other one, or set DATABASE_URL to a PostgreSQL"}
+		return hinted{err, "is \"vibn-mcp serve\" running? DATABASE_URL names a PostgreSQL, which serves several processes"}
 	}
 	return hinted{err, "check DATABASE_URL, or VIBN_DATA_DIR for SQLite"}
 }
@@ -175,7 +160,7 @@ func (h *house) serve(ctx context.Context, ln net.Listener, public *url.URL, hos
 		return err
 	case <-ctx.Done():
 	}
-	h.log.Info("stopping")
+	h.log.InfoContext(ctx, "stopping")
 	h.guard.Stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()

@@ -1,0 +1,183 @@
+package mcp
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// An object is a JSON object of the OpenAPI document.
+type object = map[string]any
+
+// OpenAPI describes the REST twins of the tools as an OpenAPI 3.1 document.
+// server is where clients reach them.
+func (r *Registry) OpenAPI(server, version string) ([]byte, error) {
+	paths := map[string]object{"/api/workspaces": {"get": listWorkspacesOperation()}}
+	for _, e := range r.tools {
+		method, path := e.restRoute()
+		if paths[path] == nil {
+			paths[path] = object{}
+		}
+		paths[path][strings.ToLower(method)] = e.operation(method, path)
+	}
+	return json.MarshalIndent(object{
+		"openapi": "3.1.0",
+		"info": object{
+			"title": "vibn-mcp", "version": version, "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
+			"description": "One bearer key is one workspace. What is not yours and what does not exist are the same answer.",
+		},
+		"servers":  []object{{"url": strings.TrimSuffix(server, "/")}},
+		"security": []object{{"key": []string{}}},
+		"paths":    paths,
+		"components": object{
+			"securitySchemes": object{"key": object{"type": "http", "scheme": "bearer", "bearerFormat": tenancy.KeyPrefix + "..."}},
+			"schemas":         object{"Failure": outputSchema(reflect.TypeFor[Failure]())},
+		},
+	}, "", "  ")
+}
+
+// restRoute returns the method and the whole path of a tool's twin.
+func (t Tool) restRoute() (method, path string) {
+	method, path, _ = strings.Cut(t.Route, " ")
+	return method, strings.TrimSuffix("/api/workspaces/{slug}"+path, "/")
+}
+
+// operation describes one twin: what the path names is a parameter, the rest is
+// the query of a GET or the body of anything else.
+func (e *entry) operation(method, path string) object {
+	params := []object{{
+		"name": "slug", "in": "path", "required": true, "description": "the slug of the key's workspace",
+		"schema": object{"type": "string", "maxLength": tenancy.MaxSlug},
+	}}
+	body := e.schema.CloneSchemas()
+	for _, name := range slices.Sorted(maps.Keys(e.schema.Properties)) {
+		in := "query"
+		if strings.Contains(path, "{"+name+"}") {
+			in = "path"
+		} else if method != "GET" {
+			continue
+		}
+		schema := *e.schema.Properties[name]
+		about := schema.Description
+		schema.Description = ""
+		params = append(params, object{
+			"name": name, "in": in, "required": slices.Contains(e.schema.Required, name), "description": about, "schema": &schema,
+		})
+		delete(body.Properties, name)
+		body.Required = slices.DeleteFunc(slices.Clone(body.Required), func(n string) bool { return n == name })
+	}
+	op := object{
+		"operationId": e.WireName(), "summary": e.Title, "parameters": params, "responses": responses(e.output),
+		"description": e.Description + fmt.Sprintf(" Needs the right %q.", e.Needs),
+	}
+	if len(body.Properties) > 0 && method != "GET" {
+		op["requestBody"] = object{"required": len(body.Required) > 0, "content": jsonContent(body)}
+	}
+	return op
+}
+
+func listWorkspacesOperation() object {
+	type workspaces struct {
+		Workspaces []tenancy.WorkspaceInfo `json:"workspaces"`
+	}
+	return object{
+		"operationId": "workspaces_list", "summary": "List the key's workspaces", "responses": responses(outputSchema(reflect.TypeFor[workspaces]())),
+	}
+}
+
+func responses(ok *jsonschema.Schema) object {
+	all := object{"200": object{"description": "The answer.", "content": jsonContent(ok)}}
+	for _, code := range tenancy.Codes() {
+		failure := object{"description": string(code), "content": jsonContent(object{"$ref": "#/components/schemas/Failure"})}
+		switch code {
+		case tenancy.RateLimited, tenancy.Unavailable:
+			failure["headers"] = object{"Retry-After": object{"description": "seconds", "schema": object{"type": "integer"}}}
+		case tenancy.Unauthorized:
+			failure["headers"] = object{"WWW-Authenticate": object{"schema": object{"type": "string"}}}
+		}
+		all[strconv.Itoa(code.HTTPStatus())] = failure
+	}
+	return all
+}
+
+func jsonContent(schema any) object { return object{"application/json": object{"schema": schema}} }
+
+// outputSchema describes an answer. Text from outside is a string, and lists are
+// never null.
+func outputSchema(t reflect.Type) *jsonschema.Schema {
+	schema, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[untrusted.Text]():  {Type: "string"},
+		reflect.TypeFor[json.RawMessage](): {Type: "object"},
+	}})
+	if err != nil {
+		panic(fmt.Sprintf("mcp: %s: %v", t, err))
+	}
+	open(schema)
+	return schema
+}
+
+// open allows for fields of later releases, and takes null away.
+func open(s *jsonschema.Schema) {
+	if s == nil {
+		return
+	}
+	withoutNull(s)
+	if len(s.Properties) > 0 {
+		s.AdditionalProperties = nil
+	}
+	for _, p := range s.Properties {
+		open(p)
+	}
+	open(s.Items)
+}
+
+// Markdown is the reference of the tools, as docs/tools.md has it.
+func (r *Registry) Markdown() string {
+	var b strings.Builder
+	b.WriteString("# Tools\n\nMade from the registry; `go test ./cmd/vibn-mcp -update` writes it.\n")
+	for _, e := range r.tools {
+		method, path := e.restRoute()
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n- MCP: `%s` · REST: `%s %s` · right: `%s`\n", e.Name, e.Description, e.WireName(), method, path, e.Needs)
+		if len(e.schema.Properties) == 0 {
+			b.WriteString("- no arguments\n")
+			continue
+		}
+		b.WriteString("\n| argument | type | | meaning |\n|---|---|---|---|\n")
+		for _, name := range slices.Sorted(maps.Keys(e.schema.Properties)) {
+			p := e.schema.Properties[name]
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, p.Type, strings.Join(e.limits(name, p), ", "), p.Description)
+		}
+	}
+	return b.String()
+}
+
+// limits says in words what a property's schema says of its value.
+func (e *entry) limits(name string, p *jsonschema.Schema) []string {
+	var words []string
+	if slices.Contains(e.schema.Required, name) {
+		words = append(words, "required")
+	}
+	for _, v := range p.Enum {
+		words = append(words, fmt.Sprintf("`%v`", v))
+	}
+	if p.Minimum != nil && p.Maximum != nil {
+		words = append(words, fmt.Sprintf("%v to %v", *p.Minimum, *p.Maximum))
+	}
+	if most := cmp.Or(p.MaxItems, p.MaxProperties); most != nil {
+		words = append(words, fmt.Sprintf("at most %d", *most))
+	}
+	if p.Default != nil {
+		words = append(words, "default `"+string(p.Default)+"`")
+	}
+	return words
+}

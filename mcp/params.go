@@ -1,0 +1,36 @@
+package mcp
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// A Param is one argument of a tool, for a door that has to ask for it.
+type Param struct {
+	Name     string
+	Type     string // string, integer, boolean, array (of text) or object (of text by name)
+	About    string
+	Required bool
+	Enum     []any
+}
+
+// Params returns the arguments of a tool by name; false if there is no such tool.
+func (r *Registry) Params(tool string) ([]Param, bool) {
+	e, ok := r.lookup(tool)
+	if !ok {
+		return nil, false
+	}
+	var params []Param
+	for _, name := range slices.Sorted(maps.Keys(e.schema.Properties)) {
+		p := e.schema.Properties[name]
+		params = append(params, Param{name, p.Type, p.Description, slices.Contains(e.schema.Required, name), p.Enum})
+	}
+	return params, true
+}
+
+// Error turns a failure that came over the wire back into an error.
+func (f Failure) Error() *tenancy.Error {
+	return &tenancy.Error{Code: f.Code, Msg: f.Message, Hint: f.Hint, Retryable: f.Retryable}
+}

@@ -1,0 +1,246 @@
+package tenancy_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/store/storetest"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
+)
+
+// A world is what a house inside a synctest bubble is made of. There the clock
+// jumps on when everybody waits for it, so minutes cost nothing and every time
+// is exact.
+type world struct {
+	sim    coolifytest.Config
+	trust  tenancy.Trust
+	budget tenancy.Budget
+	wrap   func(tenancy.Store) tenancy.Store
+	now    func() time.Time
+}
+
+// inBubble runs a test in such a house. At the end all goroutines must have
+// ended within a few seconds: the bubble panics if not.
+func inBubble(t *testing.T, w world, test func(t *testing.T, h *tenancytest.House)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := &tenancytest.House{Sim: coolifytest.New(w.sim), DB: storetest.Open(t, "sqlite"), Log: &tenancytest.Log{}}
+		h.Logger = slog.New(slog.NewJSONHandler(h.Log, nil))
+		h.Operator = tenancy.NewOperator(h.DB)
+		h.Guard = newGuard(t, h, w)
+		h.A, h.B = h.AddTenant(t, "alpha", w.trust), h.AddTenant(t, "beta", w.trust)
+		test(t, h)
+		pass(5 * time.Second)
+	})
+}
+
+// pass lets time pass.
+func pass(d time.Duration) { <-time.After(d) }
+
+// newGuard makes one more process of ours on the house's database.
+func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
+	t.Helper()
+	cfg := coolify.Config{URL: &url.URL{Scheme: "https", Host: "coolify.example.com"}, Transport: wire{h.Sim}}
+	if h.Secrets == nil {
+		h.Secrets = []string{h.Sim.Token("read", "write", "deploy"), h.Sim.Token("read", "read:sensitive")}
+	}
+	cfg.Token = secret.NewText(h.Secrets[0])
+	ordinary, err1 := coolify.New(cfg)
+	cfg.Token = secret.NewText(h.Secrets[1])
+	sensitive, err2 := coolify.NewSensitive(cfg)
+	box, err3 := secret.NewBox(secret.NewText("sealing-key-of-the-house-0123456789"))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	gc := tenancy.Config{Store: h.DB, Coolify: ordinary, Sensitive: sensitive, Box: box, Log: h.Logger, Budget: w.budget, Now: w.now}
+	if w.wrap != nil {
+		gc.Store = w.wrap(h.DB)
+	}
+	g, err := tenancy.NewGuard(gc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// A wire carries requests to the simulator without a network: nobody can tell
+// whether a connection is idle, so with one the bubble's clock would stand still.
+type wire struct{ sim http.Handler }
+
+func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Host != "coolify.example.com" {
+		return nil, errors.New("a request left for " + req.URL.Host)
+	}
+	in := req.Clone(req.Context())
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	rec, ended := httptest.NewRecorder(), make(chan any, 1)
+	go func() {
+		defer func() { ended <- recover() }()
+		w.sim.ServeHTTP(rec, in)
+	}()
+	select {
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	case aborted := <-ended:
+		resp := rec.Result()
+		if aborted != nil {
+			resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(rec.Body.Bytes()), broken{}))
+		}
+		return resp, nil
+	}
+}
+
+// broken is the end of a connection that was cut.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// codeOf returns the code of an error; "" if there is none.
+func codeOf(err error) tenancy.Code {
+	if err == nil {
+		return ""
+	}
+	return tenancy.Public(err).Code
+}
+
+const nobody = "zzzzzzzzzzzzzzzzzzzzzzzz"
+
+// A step is one act of a tenant through a Scope of its own.
+type step struct {
+	needs tenancy.Rights
+	do    func(ctx context.Context, s *tenancy.Scope) error
+}
+
+func toGet(ref string) step {
+	return step{tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error { _, err := s.App(ctx, ref); return err }}
+}
+
+func toReadLogs(ref string) step {
+	return step{tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error {
+		a, err := s.App(ctx, ref)
+		if err != nil {
+			return err
+		}
+		_, err = a.Logs(ctx, 10, "")
+		return err
+	}}
+}
+
+func toDeploy(ref string) step {
+	return step{tenancy.Deploy, func(ctx context.Context, s *tenancy.Scope) error {
+		a, err := s.App(ctx, ref)
+		if err != nil {
+			return err
+		}
+		_, err = a.Deploy(ctx, true)
+		return err
+	}}
+}
+
+func toWait(ref string, d time.Duration) step {
+	return step{tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error { _, err := s.Wait(ctx, ref, d); return err }}
+}
+
+// try does a step with a key, as a door would.
+func (st step) try(ctx context.Context, g *tenancy.Guard, key string) error {
+	s, err := g.OpenKey(ctx, key)
+	if err != nil {
+		return err
+	}
+	if s, err = s.Begin(ctx, tenancy.Call{Tool: "test", Needs: st.needs}); err != nil {
+		return err
+	}
+	err = st.do(ctx, s)
+	s.End(ctx, err)
+	return err
+}
+
+// An outcome is how a wait ended.
+type outcome struct {
+	info tenancy.DeploymentInfo
+	err  error
+	took time.Duration
+	seen []string // status of each look that the wait was told of
+}
+
+// A waiter is a wait of a key for a deployment.
+type waiter struct {
+	guard *tenancy.Guard
+	key   string
+	ref   string
+	d     time.Duration
+}
+
+// start begins the wait; its outcome comes later.
+func (w waiter) start(ctx context.Context) <-chan outcome {
+	ended := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		began := time.Now()
+		s, err := w.guard.OpenKey(ctx, w.key)
+		if err == nil {
+			s, err = s.Begin(ctx, tenancy.Call{
+				Tool: "test", Needs: tenancy.Read, Look: func(d tenancy.DeploymentInfo) { o.seen = append(o.seen, d.Status) },
+			})
+		}
+		if err == nil {
+			o.info, err = s.Wait(ctx, w.ref, w.d)
+		}
+		o.err, o.took = err, time.Since(began)
+		ended <- o
+	}()
+	return ended
+}
+
+// A quickStore asks the database for each key once and keeps no audit trail: for
+// tests of something else that make thousands of calls.
+type quickStore struct {
+	tenancy.Store
+	keys *sync.Map // keyRow by digest
+}
+
+type keyRow struct {
+	key tenancy.Key
+	ws  tenancy.Workspace
+}
+
+// quickly returns what puts a quickStore before the database; those that it makes
+// share what they know.
+func quickly() func(tenancy.Store) tenancy.Store {
+	keys := &sync.Map{}
+	return func(s tenancy.Store) tenancy.Store { return quickStore{s, keys} }
+}
+
+func (s quickStore) KeyByDigest(ctx context.Context, digest tenancy.Digest) (tenancy.Key, tenancy.Workspace, error) {
+	if row, ok := s.keys.Load(digest); ok {
+		row, _ := row.(keyRow)
+		return row.key, row.ws, nil
+	}
+	key, ws, err := s.Store.KeyByDigest(ctx, digest)
+	if err == nil {
+		s.keys.Store(digest, keyRow{key, ws})
+	}
+	return key, ws, err
+}
+
+func (quickStore) TouchKey(context.Context, string, string, time.Time) error { return nil }
+
+func (quickStore) StartAudit(context.Context, tenancy.AuditEntry) error { return nil }
+
+func (quickStore) FinishAudit(context.Context, string, string, tenancy.AuditFinish) error { return nil }
