@@ -11,8 +11,8 @@ GOLANGCI = go tool -modfile=tools/golangci.mod golangci-lint
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: toolchain ## Run the program against simulated servers, with nothing to set up
-	go run ./cmd/vibn-mcp demo
+demo: build ## Run the program against simulated servers, with nothing to set up
+	bin/vibn-mcp demo
 
 build: toolchain ## Build the static binary bin/vibn-mcp
 	CGO_ENABLED=0 go build -trimpath -o bin/vibn-mcp ./cmd/vibn-mcp
@@ -20,6 +20,14 @@ build: toolchain ## Build the static binary bin/vibn-mcp
 test: toolchain ## Run every test with the race detector; installs what they need and is missing
 	@scripts/install-test-tools.sh
 	go test -race -count=1 -timeout=15m ./...
+
+conformance: toolchain ## Run the protocol's conformance suite; installs it with npm
+	@scripts/install-node-tools.sh
+	VIBN_CONFORMANCE='$(CURDIR)/tools/node' go test -race -count=1 -timeout=10m -run='^TestConformance$$' -v ./mcp
+
+interop: toolchain ## Let clients that are not ours use the program; installs them with npm
+	@scripts/install-node-tools.sh
+	VIBN_INTEROP='$(CURDIR)/tools/node' go test -race -count=1 -timeout=10m -run='^TestInterop$$' -v ./cmd/vibn-mcp
 
 lint: fmt-check vet staticcheck golangci ## Run every linter; PKGS=./tenancy/... for some packages
 
@@ -54,4 +62,4 @@ toolchain:
 	@command -v go >/dev/null || { echo "error: Go is not installed"; echo "hint: Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 	@go list -m >/dev/null || { echo "hint: this needs Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 
-.PHONY: help demo build test lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain
+.PHONY: help demo build test conformance interop lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain

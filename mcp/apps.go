@@ -114,6 +114,9 @@ func follow(ctx context.Context, s *tenancy.Scope, started tenancy.Started, wait
 			Hint: "wait for running deployments to end, then deploy again", Retryable: true, RetryAfter: time.Minute, Err: err,
 		}
 	}
+	if code := tenancy.Public(err).Code; err != nil && code != tenancy.Unauthorized && code != tenancy.Forbidden {
+		return out, nil //nolint:nilerr // it was queued; that nobody could wait for it is no failure of the deployment
+	}
 	if err != nil {
 		return deployOut{}, err
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // MaxBody is the largest body of a request, in bytes, through any door.
-const MaxBody = 1 << 20
+const MaxBody = 128 << 10
 
 // Handler serves the registry's tools over streamable HTTP, without sessions,
 // to whoever sends a bearer key. Every refusal is a JSON-RPC error. It does not
@@ -44,6 +44,12 @@ func handler(srv *sdk.Server, methods []string, guard *tenancy.Guard, log *slog.
 			Refuse(w, err)
 			return
 		}
+		leave, err := scope.Enter()
+		if err != nil {
+			Refuse(w, err)
+			return
+		}
+		defer leave()
 		body, err := ReadBody(w, req)
 		if err != nil {
 			Refuse(w, err)
@@ -126,7 +132,7 @@ func sendError(w http.ResponseWriter, status int, id any, e *jsonrpc.Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": id, "error": e}) // the client is gone if this fails
+	_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": id, "error": e}) //nolint:errchkjson // the client is gone if this fails
 }
 
 // refusal refuses what the SDK would take and should not, or would answer in a way

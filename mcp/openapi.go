@@ -99,10 +99,10 @@ func responses(ok *jsonschema.Schema) object {
 	all := object{"200": object{"description": "The answer.", "content": jsonContent(ok)}}
 	for _, code := range tenancy.Codes() {
 		failure := object{"description": string(code), "content": jsonContent(object{"$ref": "#/components/schemas/Failure"})}
-		switch code {
-		case tenancy.RateLimited, tenancy.Unavailable:
+		if code == tenancy.RateLimited || code == tenancy.Unavailable {
 			failure["headers"] = object{"Retry-After": object{"description": "seconds", "schema": object{"type": "integer"}}}
-		case tenancy.Unauthorized:
+		}
+		if code == tenancy.Unauthorized {
 			failure["headers"] = object{"WWW-Authenticate": object{"schema": object{"type": "string"}}}
 		}
 		all[strconv.Itoa(code.HTTPStatus())] = failure

@@ -193,7 +193,7 @@ func (r *Registry) logCall(ctx context.Context, e *entry, s *tenancy.Scope, req 
 	level, outcome := slog.LevelInfo, "ok"
 	attrs := []slog.Attr{
 		slog.String("tool", e.Name), slog.String("workspace", s.Slug()), slog.String("principal", s.Principal()),
-		slog.String("client", text(req.Client)), slog.Int64("dur_ms", took.Milliseconds()), slog.Int("upstream_calls", upstream),
+		slog.String("client", s.ForLog(errors.New(text(req.Client)))), slog.Int64("dur_ms", took.Milliseconds()), slog.Int("upstream_calls", upstream),
 	}
 	if err != nil {
 		p := tenancy.Public(err)
@@ -248,12 +248,16 @@ func (e *entry) keep(values map[string]any) json.RawMessage {
 	return raw
 }
 
+// maxKeptName bounds each text that the audit trail keeps of the arguments, in
+// bytes: entries are kept for long, and the caller chooses the names.
+const maxKeptName = 64
+
 // keepable returns what the audit trail may hold of an argument: text is cleaned,
 // and of an object only the names are kept, as its values may be secret.
 func keepable(v any) any {
 	switch v := v.(type) {
 	case string:
-		return text(v)
+		return text(v[:min(len(v), maxKeptName)])
 	case []any:
 		items := make([]any, 0, len(v))
 		for _, item := range v {
@@ -263,7 +267,7 @@ func keepable(v any) any {
 	case map[string]any:
 		names := make([]string, 0, len(v))
 		for name := range v {
-			names = append(names, text(name))
+			names = append(names, text(name[:min(len(name), maxKeptName)]))
 		}
 		slices.Sort(names)
 		return names

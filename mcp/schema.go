@@ -182,11 +182,15 @@ func hasType(want string, v any) bool {
 // shapes knows no secret but what looks like one.
 var shapes = untrusted.NewScrubber()
 
+// maxText is how much of a client's text is looked at, in bytes, before it is
+// cleaned and cut.
+const maxText = 4_096
+
 // text shows what a client sent as text: cleaned, and without what looks like a
 // credential, which may stand where a name belongs; "" for anything else.
 func text(v any) string {
 	s, _ := v.(string)
-	t, err := shapes.Text(s)
+	t, err := shapes.Text(s[:min(len(s), maxText)])
 	if err != nil {
 		return "[withheld]"
 	}

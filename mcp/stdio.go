@@ -32,10 +32,10 @@ func ServeStdio(ctx context.Context, r *Registry, guard *tenancy.Guard, key secr
 	srv.AddReceivingMiddleware(withKey(ctx, guard, key))
 	lines := newLineCounter(in, out)
 	err := srv.Run(ctx, &sdk.IOTransport{Reader: lines, Writer: lines.writer(), MaxLineLength: MaxBody})
-	if errors.Is(err, io.EOF) || ctx.Err() != nil {
-		return nil
+	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // withKey opens the key's Scope for each request anew, so that a revoked key is

@@ -26,6 +26,8 @@ step build
 step test
 step staticcheck
 step golangci
+step conformance
+step interop
 step fuzz
 
 heading durations

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need besides Go and is missing: a C compiler (for the
-# race detector), bash, git and the PostgreSQL server programs. Where it cannot
+# race detector), bash, curl, git and the PostgreSQL server programs. Where it cannot
 # install, it says what to install and succeeds: tests without their program
 # skip themselves, or fail when CI=true.
 set -eu
@@ -18,6 +18,7 @@ have_postgres() {
 packages=
 have "$(go env CC)" || packages="$packages gcc libc6-dev"
 have bash || packages="$packages bash"
+have curl || packages="$packages curl ca-certificates"
 have git || packages="$packages git"
 have_postgres || packages="$packages postgresql"
 [ -n "$packages" ] || exit 0

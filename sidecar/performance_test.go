@@ -39,15 +39,13 @@ func TestBenchServer(t *testing.T) {
 	if role == "" {
 		t.Skip("only TestPerformance starts this, in a process of its own")
 	}
-	url, key := "", "none"
 	if role == "bare" {
-		url = bareServer(t)
+		fmt.Printf("\nserving %s none\n", bareServer(t))
 	} else {
 		debug.SetGCPercent(800) // as main does
 		s := newServer(t, tenancytest.Config{Database: role})
-		url, key = s.url, s.A.Key
+		fmt.Printf("\nserving %s %s\n", s.url, s.A.Key)
 	}
-	fmt.Printf("\nserving %s %s\n", url, key)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 

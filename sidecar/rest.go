@@ -23,8 +23,8 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 		}
 		answer(w, map[string][]tenancy.WorkspaceInfo{"workspaces": {scope.Info()}})
 	})
+	doc, err := cfg.Registry.OpenAPI(cfg.PublicURL.String(), cfg.Version)
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		doc, err := cfg.Registry.OpenAPI(cfg.PublicURL.String(), cfg.Version)
 		if err != nil {
 			refuse(w, err)
 			return
@@ -75,6 +75,11 @@ func (t *twin) call(w http.ResponseWriter, r *http.Request) (json.RawMessage, er
 	if err := scope.CheckClaim(r.PathValue("slug")); err != nil {
 		return nil, err
 	}
+	leave, err := scope.Enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	args, err := t.args(w, r)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type Budget struct {
 	Slow                               int // slow requests of one workspace at the same time
 	Waits                              int // waits of one workspace at the same time
 	CallsPerMinute, CallsBurst         int // calls of one workspace to this server
+	InFlight                           int // the same at the same time, waits among them
 	MaxWait                            time.Duration
 }
 
@@ -30,7 +32,7 @@ func DefaultBudget() Budget {
 		TenantsPerMinute: 120, TenantsBurst: 40,
 		WorkspacePerMinute: 40, WorkspaceBurst: 30,
 		ReservePerMinute: 30, ReserveBurst: 10,
-		Slow: 2, Waits: 16, CallsPerMinute: 1200, CallsBurst: 200, MaxWait: 2 * time.Second,
+		Slow: 2, Waits: 16, CallsPerMinute: 600, CallsBurst: 100, InFlight: 24, MaxWait: 2 * time.Second,
 	}
 }
 
@@ -47,6 +49,7 @@ func (b Budget) withDefaults() Budget {
 		{&b.Waits, &d.Waits},
 		{&b.CallsPerMinute, &d.CallsPerMinute},
 		{&b.CallsBurst, &d.CallsBurst},
+		{&b.InFlight, &d.InFlight},
 	} {
 		if *f.is <= 0 {
 			*f.is = *f.def
@@ -58,8 +61,7 @@ func (b Budget) withDefaults() Budget {
 	return b
 }
 
-// maxIdle bounds the shares that are kept. A share with a full bucket and
-// nothing running says nothing that a new one would not.
+// maxIdle is how many shares are kept before the idle ones are dropped.
 const maxIdle = 1_000
 
 type budget struct {
@@ -75,6 +77,7 @@ type budget struct {
 type share struct {
 	requests *rate.Limiter // to Coolify
 	calls    *rate.Limiter // to us
+	inFlight chan struct{} // one element for each call in flight
 	slow     chan struct{} // one element for each slow request in flight
 	waits    chan struct{} // one element for each wait
 }
@@ -101,7 +104,7 @@ func (b *budget) share(workspaceID string) *share {
 	}
 	if len(b.shares) >= maxIdle {
 		for id, s := range b.shares {
-			if len(s.slow) == 0 && len(s.waits) == 0 && s.requests.Tokens() >= float64(b.cfg.WorkspaceBurst) {
+			if s.idle(b.cfg) {
 				delete(b.shares, id)
 			}
 		}
@@ -109,10 +112,17 @@ func (b *budget) share(workspaceID string) *share {
 	s := &share{
 		requests: perMinute(b.cfg.WorkspacePerMinute, b.cfg.WorkspaceBurst),
 		calls:    perMinute(b.cfg.CallsPerMinute, b.cfg.CallsBurst),
+		inFlight: make(chan struct{}, b.cfg.InFlight),
 		slow:     make(chan struct{}, b.cfg.Slow), waits: make(chan struct{}, b.cfg.Waits),
 	}
 	b.shares[workspaceID] = s
 	return s
+}
+
+// idle reports whether a share says nothing that a new one would not.
+func (s *share) idle(cfg Budget) bool {
+	return len(s.slow)+len(s.waits)+len(s.inFlight) == 0 &&
+		s.requests.Tokens() >= float64(cfg.WorkspaceBurst) && s.calls.Tokens() >= float64(cfg.CallsBurst)
 }
 
 // admit lets one request of a workspace pass, at once or within MaxWait, or
@@ -130,6 +140,9 @@ func (b *budget) admit(ctx context.Context, workspaceID string, op coolify.Opera
 	for _, l := range []*rate.Limiter{s.requests, b.tenants} {
 		w, err := b.take(ctx, l)
 		if err != nil {
+			if e, ok := errors.AsType[*Error](err); ok && l == b.tenants {
+				e.Msg = "Coolify has no room for more requests just now"
+			}
 			leave()
 			return nil, false, err
 		}
@@ -173,6 +186,21 @@ func (b *budget) admitCall(workspaceID string) error {
 	return &Error{
 		Code: RateLimited, Msg: "this workspace sends too many calls", Hint: "wait a little, then call again",
 		Retryable: true, RetryAfter: time.Second,
+	}
+}
+
+// enterCall takes one of a workspace's places for calls in flight: what a call
+// reads and decodes takes memory.
+func (b *budget) enterCall(workspaceID string) (leave func(), err error) {
+	s := b.share(workspaceID)
+	select {
+	case s.inFlight <- struct{}{}:
+		return func() { <-s.inFlight }, nil
+	default:
+		return nil, &Error{
+			Code: RateLimited, Msg: "this workspace has too many calls in flight", Hint: "let some end, then call again",
+			Retryable: true, RetryAfter: time.Second,
+		}
 	}
 }
 

@@ -106,7 +106,7 @@ func quick(t *testing.T, limit time.Duration, what string, call func() error) {
 	if err := call(); err != nil {
 		t.Errorf("%s: %v", what, err)
 	}
-	if took := time.Since(began); took > limit {
+	if took := since(began); took > limit {
 		t.Errorf("%s took %v, want at most %v", what, took, limit)
 	}
 }
@@ -191,8 +191,8 @@ func TestProbesCostAlike(t *testing.T) {
 	inBubble(t, world{budget: tenancy.DefaultBudget(), wrap: quickly()}, func(t *testing.T, h *tenancytest.House) {
 		admitted := map[string]int{}
 		for _, ref := range []string{nobody, h.B.Web.UUID, h.B.Done.UUID} {
-			pass(5 * time.Minute)                                              // every bucket is full again
-			for began := time.Now(); time.Since(began) == 0; admitted[ref]++ { // then calls have to wait
+			pass(5 * time.Minute)                                         // every bucket is full again
+			for began := time.Now(); since(began) == 0; admitted[ref]++ { // then calls have to wait
 				if code := codeOf(toGet(ref).try(t.Context(), h.Guard, h.A.Key)); code != tenancy.NotFound {
 					t.Fatalf("looked %s up: %q, want %q", ref, code, tenancy.NotFound)
 				}

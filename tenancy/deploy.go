@@ -60,7 +60,7 @@ func (a *App) mayBuild(ctx context.Context) error {
 		return err
 	}
 	placement := a.scope.grant.workspace.Placement
-	if !placement.shared() {
+	if !placement.shares(a.is) {
 		return nil
 	}
 	if err := placement.refuseDeploy(a.is, nil); err != nil {

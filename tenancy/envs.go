@@ -75,14 +75,19 @@ func (a *App) Envs(ctx context.Context, preview bool) ([]EnvInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	infos := []EnvInfo{}
+	infos, copies := []EnvInfo{}, map[string]int{}
+	for _, e := range rows.all {
+		if e.Preview == preview {
+			copies[e.Key]++
+		}
+	}
 	for _, e := range rows.all {
 		if e.Preview != preview {
 			continue
 		}
 		info := EnvInfo{
 			Key: a.scope.text(e.Key).String(), BuildTime: e.BuildTime, Runtime: e.Runtime, Literal: e.Literal,
-			Multiline: e.Multiline, Locked: e.ShownOnce, Duplicate: len(rows.of(e.Key, preview)) > 1,
+			Multiline: e.Multiline, Locked: e.ShownOnce, Duplicate: copies[e.Key] > 1,
 		}
 		if !e.UpdatedAt.IsZero() {
 			info.UpdatedAt = e.UpdatedAt.UTC().Format(timeFormat)
@@ -113,7 +118,7 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 		return nil, err
 	}
 	for _, k := range keys {
-		if err := a.scope.grant.workspace.Placement.refuseEnvWrite(k, set.write(k, rows.one(k, set.Preview))); err != nil {
+		if err := a.scope.grant.workspace.Placement.refuseEnvWrite(a.is, k, set.write(k, rows.one(k, set.Preview))); err != nil {
 			return nil, err
 		}
 	}
@@ -345,8 +350,8 @@ func (p Placement) refuseEnvSet(set EnvSet) error {
 }
 
 // refuseEnvWrite judges one write against what a shared host may build with.
-func (p Placement) refuseEnvWrite(key string, w coolify.EnvUpdate) error {
-	if !p.shared() || !w.BuildTime {
+func (p Placement) refuseEnvWrite(app coolify.Application, key string, w coolify.EnvUpdate) error {
+	if !p.shares(app) || !w.BuildTime {
 		return nil
 	}
 	if reason := refuseBuildKey(key); reason != "" {

@@ -76,17 +76,23 @@ func TestSecretsOfOthersAreRefused(t *testing.T) {
 		if !leaksPlanted(realValues(t, h, there)) {
 			t.Errorf("%+q does not resolve in the simulator, so refusing it proves nothing", value)
 		}
-		for _, set := range []tenancy.EnvSet{{}, {Preview: true}, flags(true)} {
-			h.Sim.Reset()
-			set.Values = texts("GOOD", "v", "KEY", value)
-			err := setEnvs(t, h, uuid, set)
-			if e := tenancy.Public(err); e.Code != tenancy.Invalid || !strings.Contains(e.Msg, "KEY") || strings.Contains(e.Msg+e.Hint, "team") {
-				t.Errorf("%+q: %v, want invalid, without the value", value, err)
-			}
-			if got := changes(h); len(got) > 0 {
-				t.Errorf("%+q: Coolify was asked to %q", value, got)
-			}
-		}
+		wantValueRefused(t, h, uuid, value, tenancy.EnvSet{})
+	}
+	for _, set := range []tenancy.EnvSet{{Preview: true}, flags(true), flags(false)} {
+		wantValueRefused(t, h, uuid, "{{team.X}}", set)
+	}
+}
+
+func wantValueRefused(t *testing.T, h *tenancytest.House, uuid, value string, set tenancy.EnvSet) {
+	t.Helper()
+	h.Sim.Reset()
+	set.Values = texts("GOOD", "v", "KEY", value)
+	err := setEnvs(t, h, uuid, set)
+	if e := tenancy.Public(err); e.Code != tenancy.Invalid || !strings.Contains(e.Msg, "KEY") || strings.Contains(e.Msg+e.Hint, "team") {
+		t.Errorf("%+q: %v, want invalid, without the value", value, err)
+	}
+	if got := changes(h); len(got) > 0 {
+		t.Errorf("%+q: Coolify was asked to %q", value, got)
 	}
 }
 

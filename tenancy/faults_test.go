@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -74,13 +75,17 @@ type trial struct {
 	tool    string
 	args    func(x *tenancytest.Tenant, n int) map[string]any
 	prepare func(h *tenancytest.House, x *tenancytest.Tenant, n int) map[string]any // may add arguments
-	// except lists what is told instead, by trouble and operation; "" = the tool
-	// succeeds.
-	except map[string]tenancy.Code
+	except  map[string]verdict                                                      // what is told instead, by trouble (* = any) and operation
+}
+
+// A verdict is what is told of a trouble; the zero verdict is a success.
+type verdict struct {
+	code      tenancy.Code
+	retryable bool
 }
 
 func appArgs(more ...any) func(*tenancytest.Tenant, int) map[string]any {
-	return func(x *tenancytest.Tenant, n int) map[string]any {
+	return func(x *tenancytest.Tenant, _ int) map[string]any {
 		args := map[string]any{"app": x.Web.UUID}
 		for i := 0; i < len(more); i += 2 {
 			name, _ := more[i].(string)
@@ -123,6 +128,12 @@ var trials = []trial{
 	{tool: "apps.get", args: appArgs()},
 	{tool: "apps.get", args: func(x *tenancytest.Tenant, _ int) map[string]any { return map[string]any{"app": x.Web.Name} }},
 	{tool: "apps.deploy", args: appArgs(), prepare: finishAll},
+	{
+		tool: "apps.deploy", args: appArgs("wait_seconds", 1), prepare: finishAll,
+		except: map[string]verdict{ // it was queued, whatever becomes of the wait, unless there is no such deployment
+			"* " + lookOp: {}, "404 thing " + lookOp: {tenancy.Conflict, true},
+		},
+	},
 	{tool: "apps.control", args: appArgs("action", "start"), prepare: finishAll},
 	{tool: "apps.control", args: appArgs("action", "stop")},
 	{tool: "apps.control", args: appArgs("action", "restart"), prepare: finishAll},
@@ -146,7 +157,7 @@ var trials = []trial{
 		prepare: func(h *tenancytest.House, x *tenancytest.Tenant, _ int) map[string]any {
 			return map[string]any{"app": appWithEnv(h, x), "keys": []string{"OLD"}}
 		},
-		except: map[string]tenancy.Code{"404 thing DELETE /applications/{uuid}/envs/{env_uuid}": ""}, // it is gone, as it should be
+		except: map[string]verdict{"404 thing DELETE /applications/{uuid}/envs/{env_uuid}": {}}, // it is gone, as it should be
 	},
 }
 
@@ -216,9 +227,7 @@ func (f *faults) call(ctx context.Context, g *tenancy.Guard, of *tenancytest.Ten
 	f.n++
 	args := f.args(of, f.n)
 	if f.prepare != nil {
-		for k, v := range f.prepare(f.House, of, f.n) {
-			args[k] = v
-		}
+		maps.Copy(args, f.prepare(f.House, of, f.n))
 	}
 	raw, err := json.Marshal(args)
 	if err != nil {
@@ -261,7 +270,7 @@ func (f *faults) theirs(t *testing.T, op string) {
 		if err == nil {
 			t.Errorf("%s %s: reached what is B's", x.name, op)
 		}
-		f.checkTold(t, op, x, err, x.read)
+		f.checkTold(t, op, x, err, x.verdict(op))
 		f.Sim.Clear(op)
 	}
 	if err := f.call(t.Context(), g, f.B); codeOf(err) != tenancy.NotFound {
@@ -273,23 +282,31 @@ func (f *faults) theirs(t *testing.T, op string) {
 	}
 }
 
-func (f *faults) want(op string, x trouble) tenancy.Code {
-	if code, ok := f.except[x.name+" "+op]; ok {
-		return code
+// want returns what is to be told of a trouble.
+func (f *faults) want(op string, x trouble) verdict {
+	for _, name := range []string{x.name, "*"} {
+		if v, ok := f.except[name+" "+op]; ok {
+			return v
+		}
 	}
+	return x.verdict(op)
+}
+
+func (x trouble) verdict(op string) verdict {
+	code := x.write
 	if strings.HasPrefix(op, "GET ") {
-		return x.read
+		code = x.read
 	}
-	return x.write
+	return verdict{code, code == tenancy.RateLimited || code == tenancy.Unavailable && !x.lasting || code == tenancy.Timeout && strings.HasPrefix(op, "GET ")}
 }
 
 // checkTold looks at what a tenant is told.
-func (f *faults) checkTold(t *testing.T, op string, x trouble, err error, want tenancy.Code) {
+func (f *faults) checkTold(t *testing.T, op string, x trouble, err error, want verdict) {
 	t.Helper()
-	if codeOf(err) != want || err == nil {
-		if codeOf(err) != want {
-			t.Errorf("%s %s: %v, want %q", x.name, op, err, want)
-		}
+	if codeOf(err) != want.code {
+		t.Errorf("%s %s: %v, want %q", x.name, op, err, want.code)
+	}
+	if err == nil {
 		return
 	}
 	told := mcp.FailureOf(err)
@@ -299,13 +316,11 @@ func (f *faults) checkTold(t *testing.T, op string, x trouble, err error, want t
 			t.Errorf("%s %s: the tenant is told %s", x.name, op, text)
 		}
 	}
-	unknown := want == tenancy.Timeout && !strings.HasPrefix(op, "GET ")
-	if told.Message == "" || strings.Contains(told.Message, "may have been carried out") != unknown {
+	if unknown := want.code == tenancy.Timeout && !want.retryable; told.Message == "" || strings.Contains(told.Message, "may have been carried out") != unknown {
 		t.Errorf("%s %s: %q, want a message that says whether it may have been carried out (%v)", x.name, op, told.Message, unknown)
 	}
-	retryable := want == tenancy.RateLimited || want == tenancy.Timeout && !unknown || want == tenancy.Unavailable && !x.lasting
-	if told.Retryable != retryable || x.after > 0 && told.RetryAfter != int(x.after.Seconds()) {
-		t.Errorf("%s %s: %+v, want retryable %v, after %v", x.name, op, told, retryable, x.after)
+	if told.Retryable != want.retryable || x.after > 0 && told.RetryAfter != int(x.after.Seconds()) {
+		t.Errorf("%s %s: %+v, want retryable %v, after %v", x.name, op, told, want.retryable, x.after)
 	}
 }
 

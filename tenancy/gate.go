@@ -22,7 +22,7 @@ var sharedBuildPacks = []string{"static", "dockerfile"}
 // refuseDeploy says why this app may not be built where the workspace is
 // placed, from what Coolify says of it now; nil if it may.
 func (p Placement) refuseDeploy(app coolify.Application, envs []coolify.Env) error {
-	if !p.shared() {
+	if !p.shares(app) {
 		return nil
 	}
 	if err := refusePack(app.BuildPack); err != nil {
@@ -62,6 +62,16 @@ func refuseBuildRow(e coolify.Env) error {
 // shared holds for every trust but the two that lift the rules, an unknown one
 // included.
 func (p Placement) shared() bool { return p.Trust != Dedicated && p.Trust != Trusted }
+
+// shares reports whether an app is built beside those of other workspaces. The
+// host of a workspace's own is the one that its placement names: an app that
+// Coolify has elsewhere shares, whatever the workspace is called.
+func (p Placement) shares(app coolify.Application) bool {
+	if p.Trust == Dedicated {
+		return p.Server == "" || app.ServerUUID.String() != p.Server
+	}
+	return p.shared()
+}
 
 func sharedHost(what, hint string) error {
 	return &Error{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
@@ -40,6 +41,7 @@ type Guard struct {
 	budget *budget
 	envs   environments
 	waits  waitRoom
+	stop   func()
 }
 
 // NewGuard returns a Guard that is ready to open Scopes.
@@ -55,7 +57,8 @@ func NewGuard(cfg Config) (*Guard, error) {
 		g.now = time.Now
 	}
 	g.shown = g.scrubber()
-	g.waits = newWaitRoom(g.coolify.Metered(g.budget.reserve), cfg.PollEvery, cfg.Log)
+	g.waits = newWaitRoom(g.coolify.Metered(g.budget.reserve), cfg.PollEvery, cfg.Log, g.shown)
+	g.stop = sync.OnceFunc(func() { close(g.waits.closing) })
 	return g, nil
 }
 
@@ -79,8 +82,8 @@ func (g *Guard) OpenMember(ctx context.Context, userID, slug string) (*Scope, er
 }
 
 // Stop makes every wait answer at once with what it knows, so that a server can
-// stop without keeping its clients waiting. It is called once.
-func (g *Guard) Stop() { close(g.waits.closing) }
+// stop without keeping its clients waiting.
+func (g *Guard) Stop() { g.stop() }
 
 // open is the one place where a Scope is made.
 func (g *Guard) open(ctx context.Context, p principal) (*Scope, error) {

@@ -2,6 +2,7 @@ package tenancy_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -43,10 +44,10 @@ func deployNow(t testing.TB, h *tenancytest.House, uuid string) error {
 	})
 }
 
-// place puts A's workspace on another kind of host.
+// place puts A's workspace on another kind of host: the one that all apps are on.
 func place(t testing.TB, h *tenancytest.House, trust tenancy.Trust) {
 	t.Helper()
-	if err := h.Operator.Place(t.Context(), h.A.Workspace, tenancy.Placement{Trust: trust}); err != nil {
+	if err := h.Operator.Place(t.Context(), h.A.Workspace, tenancy.Placement{Trust: trust, Server: h.Sim.Hosts()[0].UUID}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -141,6 +142,39 @@ func TestPacksAndPlacements(t *testing.T) {
 		}
 	}
 	h.Fine(t)
+}
+
+// TestDedicatedIsOneServer: the host of a workspace's own is the one that its
+// placement names. An app that Coolify has elsewhere builds beside others.
+func TestDedicatedIsOneServer(t *testing.T) {
+	onVersions(t, func(t *testing.T, cfg coolifytest.Config) {
+		h := tenancytest.New(t, tenancytest.Config{Simulator: cfg})
+		own := h.Sim.AddHost(coolifytest.Host{Name: "own"})
+		here := newApp(h, coolifytest.App{HostUUID: own.UUID, BuildPack: "nixpacks"})
+		elsewhere := newApp(h, coolifytest.App{BuildPack: "nixpacks"})
+		if err := h.Operator.Place(t.Context(), h.A.Workspace, tenancy.Placement{Trust: tenancy.Dedicated}); tenancy.Public(err).Code != tenancy.Invalid {
+			t.Errorf("a dedicated placement without a server: %v, want invalid", err)
+		}
+		if err := h.Operator.Place(t.Context(), h.A.Workspace, tenancy.Placement{Trust: tenancy.Dedicated, Server: own.UUID}); err != nil {
+			t.Fatal(err)
+		}
+		build := tenancy.EnvSet{Values: texts("PATH", "."), BuildTime: new(true)}
+		if err := errors.Join(deployNow(t, h, here), setEnvs(t, h, here, build)); err != nil {
+			t.Errorf("on the workspace's own host: %v, want it done", err)
+		}
+		h.Sim.Reset()
+		wantRefused(t, h, "deploy elsewhere", deployNow(t, h, elsewhere), "nixpacks")
+		wantRefused(t, h, "set elsewhere", setEnvs(t, h, elsewhere, build), "PATH")
+		for name, change := range map[string]func(map[string]any){
+			"no destination": func(app map[string]any) { delete(app, "destination") },
+			"no server":      func(app map[string]any) { delete(app["destination"].(map[string]any), "server") },
+			"no server uuid": func(app map[string]any) { app["destination"].(map[string]any)["server"].(map[string]any)["uuid"] = nil },
+		} {
+			tell(t, h, here, change)
+			h.Sim.Reset()
+			wantRefused(t, h, name, deployNow(t, h, here), "nixpacks")
+		}
+	})
 }
 
 // A pack that Coolify does not tell is no pack that is allowed.

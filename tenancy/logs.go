@@ -57,12 +57,12 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	if err != nil {
 		return Logs{}, upstream("read the app's log", err)
 	}
-	lines, err := scrubber.Lines(raw)
+	lines, cut, err := scrubbed(scrubber, raw)
 	if err != nil {
 		return Logs{}, withheld(err)
 	}
 	logs := page(lines, len(lines), n, contains)
-	logs.Note = note
+	logs.Note = strings.TrimSpace(note + cut)
 	return logs, nil
 }
 
@@ -94,7 +94,7 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 			raw.WriteByte('\n')
 		}
 	}
-	lines, err := scrubber.Lines(strings.TrimSuffix(raw.String(), "\n"))
+	lines, cut, err := scrubbed(scrubber, strings.TrimSuffix(raw.String(), "\n"))
 	if err != nil {
 		return Logs{}, withheld(err)
 	}
@@ -102,8 +102,28 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 		before = len(lines)
 	}
 	logs := page(lines, before, n, contains)
-	logs.Note = note
+	logs.Note = strings.TrimSpace(note + cut)
 	return logs, nil
+}
+
+// noteCut says that a log was too long to be searched for secrets as a whole.
+const noteCut = " this log is very long; only its end can be read"
+
+// scrubbed cleans a log and removes secrets. Of one that is too long only the end
+// is searched, and of that the beginning is left out: a secret that the cut went
+// through is not recognised.
+func scrubbed(s *untrusted.Scrubber, raw string) (lines []string, note string, err error) {
+	if len(raw) <= untrusted.MaxScrubBytes {
+		lines, err = s.Lines(raw)
+		return lines, "", err
+	}
+	lines, err = s.Lines(raw[len(raw)-untrusted.MaxScrubBytes:])
+	margin := 0
+	for len(lines) > 0 && margin < untrusted.MaxValueBytes {
+		margin += len(lines[0]) + 1
+		lines = lines[1:]
+	}
+	return lines, noteCut, err
 }
 
 func withheld(err error) error {

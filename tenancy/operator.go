@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -45,10 +46,14 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 	if n.Placement.Trust == "" {
 		n.Placement.Trust = Shared
 	}
-	for what, id := range map[string]string{"Coolify project": n.CoolifyProject, "server": n.Placement.Server, "destination": n.Placement.Destination} {
-		if _, err := coolify.ParseUUID(id); id != "" && err != nil {
-			return Workspace{}, invalid(fmt.Errorf("the %s's uuid: %w", what, err))
-		}
+	if err := n.Placement.check(); err != nil {
+		return Workspace{}, err
+	}
+	if !utf8.ValidString(n.Name) || !utf8.ValidString(n.OwnerUserID) {
+		return Workspace{}, invalid(errors.New("the name or the owner is not valid UTF-8"))
+	}
+	if _, err := coolify.ParseUUID(n.CoolifyProject); n.CoolifyProject != "" && err != nil {
+		return Workspace{}, invalid(fmt.Errorf("the Coolify project's uuid: %w", err))
 	}
 	now := o.now()
 	w := Workspace{
@@ -107,10 +112,8 @@ func (o *Operator) Members(ctx context.Context, w Workspace) ([]Member, error) {
 
 // Place changes where a workspace's apps run and what its host may be asked to.
 func (o *Operator) Place(ctx context.Context, w Workspace, p Placement) error {
-	for what, id := range map[string]string{"server": p.Server, "destination": p.Destination} {
-		if _, err := coolify.ParseUUID(id); id != "" && err != nil {
-			return invalid(fmt.Errorf("the %s's uuid: %w", what, err))
-		}
+	if err := p.check(); err != nil {
+		return err
 	}
 	if err := o.store.SetPlacement(ctx, w.ID, p, o.now()); err != nil {
 		return storeError("place the workspace", err)
@@ -162,6 +165,22 @@ func (o *Operator) RevokeKey(ctx context.Context, w Workspace, keyID string) err
 	}
 	if err != nil {
 		return storeError("revoke the key", err)
+	}
+	return nil
+}
+
+// check judges a placement that an operator typed.
+func (p Placement) check() error {
+	for what, id := range map[string]string{"server": p.Server, "destination": p.Destination} {
+		if _, err := coolify.ParseUUID(id); id != "" && err != nil {
+			return invalid(fmt.Errorf("the %s's uuid: %w", what, err))
+		}
+	}
+	if p.Trust == Dedicated && p.Server == "" {
+		return &Error{
+			Code: Invalid, Msg: "a dedicated placement names the server that is the workspace's own",
+			Hint: "give --coolify-server-uuid; apps on any other server are treated as on a shared one",
+		}
 	}
 	return nil
 }

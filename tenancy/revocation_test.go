@@ -183,8 +183,8 @@ func waitInFlight(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy
 	end(tenancy.Read)
 	h.Sim.Finish(id, coolifytest.Finished)
 	o := <-ended
-	if o.info != (tenancy.DeploymentInfo{}) || looks != 1 || time.Since(began) != tick {
-		t.Errorf("told %+v and %d looks, after %v; want nothing after the first look, at the next poll", o.info, looks, time.Since(began))
+	if o.info != (tenancy.DeploymentInfo{}) || looks != 1 || since(began) != tick {
+		t.Errorf("told %+v and %d looks, after %v; want nothing after the first look, at the next poll", o.info, looks, since(began))
 	}
 	if n := countOps(h.Requests())[lookOp]; n != 1 {
 		t.Errorf("%d looks at the deployment, want the first alone", n)

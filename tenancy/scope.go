@@ -122,6 +122,15 @@ func (s *Scope) Admit() error {
 	return s.guard.budget.admitCall(s.grant.workspace.ID)
 }
 
+// Enter takes a place among the calls that the workspace may have in flight;
+// leave gives it back.
+func (s *Scope) Enter() (leave func(), err error) {
+	if s.guard == nil {
+		return nil, errUnauthorized
+	}
+	return s.guard.budget.enterCall(s.grant.workspace.ID)
+}
+
 // need refuses what the Scope has no right to.
 func (s *Scope) need(r Rights) error {
 	if s.grant.rights.Has(r) && r != 0 {
@@ -133,10 +142,14 @@ func (s *Scope) need(r Rights) error {
 	}
 }
 
+// maxShown is how much of a name or a message is looked at, in bytes, before it
+// is cleaned and cut: whoever wrote it chose its length.
+const maxShown = 8_192
+
 // text is the way out for what others wrote, without the platform's own secrets
 // and whatever looks like a credential.
 func (s *Scope) text(raw string) untrusted.Text {
-	t, err := s.guard.shown.Text(raw)
+	t, err := s.guard.shown.Text(raw[:min(len(raw), maxShown)])
 	if err != nil {
 		return untrusted.New("[withheld]")
 	}
@@ -159,7 +172,16 @@ func (s *Scope) ForLog(err error) string {
 	if s.guard == nil {
 		return Public(err).Msg
 	}
-	return s.text(err.Error()).String()
+	return forLog(s.guard.shown, err)
+}
+
+func forLog(shown *untrusted.Scrubber, err error) string {
+	raw := err.Error()
+	t, err := shown.Text(raw[:min(len(raw), maxShown)])
+	if err != nil {
+		return "[withheld]"
+	}
+	return t.String()
 }
 
 // args is what the audit trail keeps of the arguments: a caller may have typed a

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 const (
@@ -26,6 +27,7 @@ type waitRoom struct {
 	coolify *coolify.Client // on the reserve, as no tenant alone causes the look
 	every   time.Duration
 	log     *slog.Logger
+	shown   *untrusted.Scrubber // for what goes to the log
 	looking *singleflight.Group
 	closing chan struct{} // closed when the process stops: waits answer with what they know
 
@@ -52,17 +54,17 @@ type watch struct {
 	looked  chan struct{} // closed, and replaced, after each look
 }
 
-func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger) waitRoom {
+func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown *untrusted.Scrubber) waitRoom {
 	if every <= 0 {
 		every = defaultPollEvery
 	}
-	return waitRoom{coolify: c, every: every, log: log, looking: &singleflight.Group{}, closing: make(chan struct{}), state: &waitState{watches: map[watchKey]*watch{}}}
+	return waitRoom{coolify: c, every: every, log: log, shown: shown, looking: &singleflight.Group{}, closing: make(chan struct{}), state: &waitState{watches: map[watchKey]*watch{}}}
 }
 
 // wait is [Scope.Wait] for an id that is well-formed.
 func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (DeploymentInfo, error) {
 	room, key := s.guard.waits, watchKey{s.grant.workspace.ID, id}
-	room.enter(key)
+	room.enter(key) //nolint:contextcheck // the look at running deployments serves all waits and outlives this one
 	defer room.leave(key)
 	end := time.NewTimer(d)
 	defer end.Stop()
@@ -175,7 +177,7 @@ func (r waitRoom) enter(key watchKey) {
 	w.waiting++
 	if !r.state.polling {
 		r.state.polling = true
-		go r.poll() //nolint:contextcheck // it serves all waits and outlives the one that began it
+		go r.poll()
 	}
 }
 
@@ -220,7 +222,7 @@ func (r waitRoom) lookAtAll() {
 	}()
 	list, err := r.coolify.RunningDeployments(ctx)
 	if err != nil {
-		r.log.WarnContext(ctx, "look at running deployments", "err", err)
+		r.log.WarnContext(ctx, "look at running deployments", "err", forLog(r.shown, err))
 	}
 	running := make(map[coolify.UUID]coolify.DeploymentStatus, len(list))
 	for _, d := range list {

@@ -220,9 +220,9 @@ func TestWaitPollFails(t *testing.T) {
 			inBubble(t, world{budget: tenancy.DefaultBudget()}, func(t *testing.T, h *tenancytest.House) {
 				id := addRunning(h, h.A.Web)
 				h.Sim.Fail(pollOp, fault)
-				short := waiter{h.Guard, h.A.Key, id, 12 * time.Second}.start(t.Context())
+				short := waiter{h.Guard, h.A.Key, id, 14 * time.Second}.start(t.Context())
 				long := waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
-				if o := <-short; o.err != nil || o.info.Done || o.took != 12*time.Second {
+				if o := <-short; o.err != nil || o.info.Done || o.took != 14*time.Second {
 					t.Errorf("a wait during the trouble: %+v, want not done after its time", o)
 				}
 				if n := countOps(h.Requests())[lookOp]; n != 1 {

@@ -249,8 +249,11 @@ func cell(v any) string {
 		}
 		return strings.Join(parts, ", ")
 	case map[string]any:
-		raw, _ := json.Marshal(v) // it came from JSON
-		return untrusted.Clean(string(raw))
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, name+" "+cell(v[name]))
+		}
+		return strings.Join(parts, ", ")
 	}
 	return fmt.Sprint(v)
 }

@@ -64,7 +64,7 @@ func Unlimited() tenancy.Budget {
 	const n = 1_000_000
 	return tenancy.Budget{
 		TenantsPerMinute: n, TenantsBurst: n, WorkspacePerMinute: n, WorkspaceBurst: n, ReservePerMinute: n, ReserveBurst: n,
-		Slow: 100, Waits: 1000, CallsPerMinute: n, CallsBurst: n,
+		Slow: 100, Waits: 1000, CallsPerMinute: n, CallsBurst: n, InFlight: 1000,
 	}
 }
 
@@ -144,7 +144,8 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 	x := &Tenant{Canary: "canary-" + slug}
 	x.Project = h.Sim.AddProject("vibn-ws-" + slug)
 	w, err := h.Operator.CreateWorkspace(t.Context(), tenancy.NewWorkspace{
-		Slug: slug, Name: "Workspace " + x.Canary, CoolifyProject: x.Project.UUID, OwnerUserID: "user-" + slug, Placement: tenancy.Placement{Trust: trust},
+		Slug: slug, Name: "Workspace " + x.Canary, CoolifyProject: x.Project.UUID, OwnerUserID: "user-" + slug,
+		Placement: tenancy.Placement{Trust: trust, Server: h.Sim.Hosts()[0].UUID},
 	})
 	if err != nil {
 		t.Fatal(err)
