@@ -1,0 +1,328 @@
+package sidecar_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
+)
+
+// traps are what a terminal obeys or an eye does not see.
+const traps = "\x1b[31m\x1b]0;title\x07\u202e\u200b\u2066\ufeff\u009b2J\x00\x08\u061c"
+
+// envValues are values of an app's variables.
+var envValues = []string{
+	"canary-of-a-value-0123456789", `it's a "quoted" $VALUE of \n sorts`, "postgres://web:canary%2Fpassword@db.example.com:5432/web",
+	"first line of a value\nsecond line of a value\n", "ключ-канарейки-0123",
+}
+
+// A canary is a house in which secrets stand wherever somebody can put them.
+type canary struct {
+	*server
+	typed   []string // what callers and upstreams write: tokens and keys
+	shaped  string   // one that nobody knows: only its shape betrays it, where it is as it is
+	secrets []string // what may be seen nowhere
+	answers map[string]string
+}
+
+func newCanary(t *testing.T, database string) *canary {
+	t.Helper()
+	c := &canary{server: newServer(t, tenancytest.Config{Database: database}), answers: map[string]string{}}
+	key, _ := tenancy.NewKey(&tenancy.Key{})
+	c.shaped = "987|" + strings.Repeat("aB3dE", 8)
+	c.typed = append(slices.Clone(c.Secrets), key.Reveal(), c.shaped, c.A.Key, c.B.Key)
+	c.secrets = append(slices.Clone(c.typed), envValues...)
+	c.plant()
+	return c
+}
+
+// forms writes a secret as programs do.
+func forms(s string) []string {
+	broken := s[:len(s)/2] + "\n" + s[len(s)/2:]
+	return []string{
+		s, fmt.Sprintf("%q", s), "'" + s + "'", base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte("x" + s)),
+		url.QueryEscape(s), url.PathEscape(s), hex.EncodeToString([]byte(s)), strings.ToUpper(hex.EncodeToString([]byte(s))), broken, traps + s + traps,
+	}
+}
+
+// plant puts the secrets into all that tenants and upstreams write.
+func (c *canary) plant() {
+	var log []string
+	for _, s := range c.secrets {
+		if s == c.shaped {
+			log = append(log, s, "token="+s+";", traps+s+traps)
+			continue
+		}
+		log = append(log, forms(s)...)
+	}
+	for i, v := range envValues {
+		c.Sim.AddEnv(c.A.Web.UUID, coolifytest.Env{Key: fmt.Sprintf("SECRET_%d", i), Value: v, Runtime: true, Multiline: strings.Contains(v, "\n")})
+	}
+	words := traps + strings.Join(c.typed, " ")
+	c.Sim.SetApp(c.A.Web.UUID, func(a *coolifytest.App) {
+		a.Description, a.GitBranch, a.CommitMessage = words, "main/"+c.typed[0], words
+		a.Logs = strings.Join(log, "\n")
+	})
+	for i, s := range c.typed {
+		c.Sim.AddApp(c.A.Project.Environments[0].UUID, coolifytest.App{
+			Name: traps + s, FQDN: "https://user:" + url.PathEscape(s) + "@" + fmt.Sprint(i) + ".example.com", BuildPack: s, Status: traps + s,
+			GitRepository: "https://bot:" + url.PathEscape(s) + "@git.example.com/alpha/web" + fmt.Sprint(i) + ".git", PortsExposes: s, BaseDirectory: "/" + s,
+		})
+	}
+	var lines []coolifytest.LogLine
+	for _, line := range log {
+		lines = append(lines, coolifytest.LogLine{Output: line, Command: line}, coolifytest.LogLine{Output: line, Hidden: true})
+	}
+	for _, status := range []string{coolifytest.Finished, coolifytest.Failed} {
+		c.Sim.AddDeployment(c.A.Web.UUID, coolifytest.Deployment{Status: status, Message: words, Logs: lines, Commit: c.typed[0]})
+	}
+	c.Sim.AddEnvironment(c.A.Project.UUID, c.typed[3])
+}
+
+// good are calls that find what they look for, to let all that is planted out.
+func (c *canary) good() map[string][]map[string]any {
+	calls := map[string][]map[string]any{}
+	for name, p := range probesOf(c.A) {
+		calls[name] = []map[string]any{or(p.args)}
+	}
+	for _, d := range c.Sim.Deployments(c.A.Web.UUID) {
+		if d.FinishedAt == nil && d.Status == coolifytest.Queued {
+			continue // a call of ours made it, and nobody ends it
+		}
+		for _, tool := range []string{"deployments.get", "deployments.wait", "deployments.logs"} {
+			calls[tool] = append(calls[tool], map[string]any{"deployment": d.UUID})
+		}
+		calls["deployments.logs"] = append(calls["deployments.logs"], map[string]any{"deployment": d.UUID, "lines": 500})
+	}
+	calls["apps.logs"] = append(calls["apps.logs"], map[string]any{"app": c.A.Web.UUID, "lines": 500})
+	calls["apps.list"] = append(calls["apps.list"], map[string]any{"limit": 50})
+	calls["projects.list"] = append(calls["projects.list"], map[string]any{"limit": 25})
+	calls["apps.deploy"] = append(calls["apps.deploy"], map[string]any{"app": c.A.API.UUID, "force": true})
+	calls["activity.list"] = append(calls["activity.list"], map[string]any{"limit": 50})
+	return calls
+}
+
+// bad are calls in which somebody types a secret where a name or a value belongs.
+func (c *canary) bad(t *testing.T) map[string][]map[string]any {
+	t.Helper()
+	calls := map[string][]map[string]any{}
+	for name, p := range probesOf(c.A) {
+		params, ok := c.registry.Params(name)
+		if !ok {
+			t.Fatalf("no tool %s", name)
+		}
+		for i, s := range c.typed {
+			if i == 0 {
+				s = traps + s
+			}
+			calls[name] = append(calls[name], with(or(p.args), s, "x"))
+			for _, param := range params {
+				calls[name] = append(calls[name], with(or(p.args), param.Name, s))
+			}
+			switch name {
+			case "envs.upsert":
+				calls[name] = append(calls[name], with(p.args, "set", map[string]string{s: "x"}), with(p.args, "set", map[string]string{"A": s + "{{team.X}}"}), with(p.args, "set", map[string]any{s: 1}))
+			case "envs.delete":
+				calls[name] = append(calls[name], with(p.args, "keys", []string{s}), with(p.args, "keys", []any{s, 1}))
+			}
+		}
+	}
+	return calls
+}
+
+// ways are the doors, each with a client that calls itself by a secret.
+func (c *canary) ways() map[string]func(t *testing.T, tool mcp.Tool, args map[string]any, client string) string {
+	show := func(r reply) string {
+		r.header.Del("Date")
+		var head bytes.Buffer
+		_ = r.header.Write(&head) // a bytes.Buffer takes everything
+		return head.String() + r.body
+	}
+	return map[string]func(t *testing.T, tool mcp.Tool, args map[string]any, client string) string{
+		"mcp": func(t *testing.T, tool mcp.Tool, args map[string]any, client string) string {
+			return show(c.ask(t, question{method: "POST", path: "/mcp", key: c.A.Key, body: callOf(tool.Name, encode(t, args)), header: map[string]string{"User-Agent": client}}))
+		},
+		"modern": func(t *testing.T, tool mcp.Tool, args map[string]any, client string) string {
+			info := encode(t, map[string]string{"name": traps + client, "version": client})
+			extra := strings.Replace(meta, `{"name":"modern-client","version":"1"}`, info, 1)
+			extra = strings.Replace(extra, `"_meta":{`, `"_meta":{"progressToken":`+encode(t, client)+`,`, 1)
+			q := modernly(c.A.Key, "tools/call", fmt.Sprintf(`{"name":%q,"arguments":%s,%s}`, tool.WireName(), encode(t, args), extra), tool.WireName())
+			q.header["Accept"] = "application/json, text/event-stream"
+			answer := show(c.ask(t, q))
+			return strings.ReplaceAll(answer, `"progressToken":`+encode(t, client), "") // the protocol wants it back
+		},
+		"rest": func(t *testing.T, tool mcp.Tool, args map[string]any, client string) string {
+			method, path, body := twinOf(t, tool, c.A.Slug, args)
+			return show(c.ask(t, question{method: method, path: path, body: body, key: c.A.Key, header: map[string]string{"User-Agent": client}}))
+		},
+	}
+}
+
+// callAll makes the calls through the doors, every call through that many of
+// them in turn, and keeps the answers.
+func (c *canary) callAll(t *testing.T, what string, calls map[string][]map[string]any, doors int) {
+	t.Helper()
+	ways, n := c.ways(), 0
+	names := slices.Sorted(maps.Keys(ways))
+	for _, tool := range c.registry.Tools() {
+		for _, args := range calls[tool.Name] {
+			for range doors {
+				n++
+				way := names[n%len(names)]
+				c.answers[fmt.Sprintf("%s: %s %s %.300q", what, way, tool.Name, encode(t, args))] = ways[way](t, tool, args, c.typed[n%len(c.typed)])
+			}
+		}
+	}
+}
+
+// fail makes each operation that the calls need go wrong in turn, with words of
+// Coolify's that hold secrets.
+func (c *canary) fail(t *testing.T) {
+	t.Helper()
+	ops := slices.Compact(slices.Sorted(slices.Values(c.Requests())))
+	words := strings.Join(c.secrets, " ")
+	said := encode(t, map[string]any{"message": words, "errors": map[string]any{"name": []string{words}}, "docs": words})
+	statuses := []int{400, 401, 403, 404, 409, 422, 429, 500, 503}
+	for i, op := range ops {
+		for _, f := range []coolifytest.Fault{
+			{Status: statuses[i%len(statuses)], Body: said, Header: http.Header{"X-Debug": {c.typed[0]}}},
+			{Status: 500, Body: "<html>" + words, Header: http.Header{"Content-Type": {"text/html"}}},
+			{Status: 200, Body: words},
+		} {
+			c.Sim.Fail(op, f)
+			for n, tool := range c.registry.Tools() {
+				ways := c.ways()
+				way := slices.Sorted(maps.Keys(ways))[(i+n+f.Status)%len(ways)]
+				c.answers[fmt.Sprintf("%s answers %d: %s %s", op, f.Status, way, tool.Name)] = ways[way](t, tool, or(probesOf(c.A)[tool.Name].args), c.typed[n%len(c.typed)])
+			}
+		}
+		c.Sim.Clear(op)
+	}
+}
+
+// overStdio makes the calls over standard input and output.
+func (c *canary) overStdio(t *testing.T, calls map[string][]map[string]any) {
+	t.Helper()
+	info := encode(t, map[string]string{"name": traps + c.typed[0], "version": c.typed[1]})
+	in := []string{method("initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":`+info+`}`), c.typed[0], `{"jsonrpc":"2.0","method":"` + c.typed[2] + `","id":2}`}
+	id := 2
+	for _, tool := range c.registry.Tools() {
+		for _, args := range calls[tool.Name] {
+			id++
+			in = append(in, strings.Replace(callOf(tool.Name, encode(t, args)), `"id":1`, fmt.Sprintf(`"id":%d`, id), 1))
+		}
+	}
+	var out bytes.Buffer
+	err := mcp.ServeStdio(t.Context(), c.registry, c.Guard, secret.NewText(c.A.Key), "test", c.Logger, strings.NewReader(strings.Join(in, "\n")), &out)
+	if err != nil || strings.Count(out.String(), "\n") != id+1 {
+		t.Errorf("ServeStdio: %v after %d answers, want %d", err, strings.Count(out.String(), "\n"), id+1)
+	}
+	c.answers["stdio"] = out.String()
+}
+
+// TestCanary: no secret is in any answer, log or row, whoever planted it where.
+func TestCanary(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) {
+		c := newCanary(t, "sqlite")
+		c.callAll(t, "good", c.good(), 3)
+		c.overStdio(t, c.good())
+		c.fail(t)
+		c.callAll(t, "bad", c.bad(t), 1)
+		c.odd(t)
+		c.check(t, 1000, sqliteRows)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		c := newCanary(t, "postgres")
+		c.callAll(t, "good", c.good(), 1)
+		c.callAll(t, "bad", c.bad(t), 1)
+		c.check(t, 300, postgresRows)
+	})
+}
+
+// check looks for the secrets everywhere.
+func (c *canary) check(t *testing.T, least int, rowsOf func(t *testing.T, c *canary) string) {
+	t.Helper()
+	all := strings.Join(slices.Collect(maps.Values(c.answers)), "")
+	if len(c.answers) < least || !strings.Contains(all, "[redacted]") || !strings.Contains(all, c.A.Canary) {
+		t.Errorf("%d answers, or nothing let through, or nothing redacted", len(c.answers))
+	}
+	checked := map[string]bool{}
+	for what, answer := range c.answers {
+		if !checked[answer] {
+			c.checkText(t, what, answer)
+			checkVisible(t, what, answer)
+		}
+		checked[answer] = true
+	}
+	c.checkText(t, "the log", c.Log.String())
+	rows := rowsOf(t, c)
+	c.checkText(t, "the database", rows)
+	checkVisible(t, "the database", rows)
+	for _, want := range []string{c.A.Slug, c.A.KeyID, "envs.upsert", "[redacted]"} {
+		if !strings.Contains(rows, want) {
+			t.Errorf("the rows lack %q: were all read?", want)
+		}
+	}
+	c.Fine(t)
+}
+
+// odd sends secrets to where no tool is.
+func (c *canary) odd(t *testing.T) {
+	t.Helper()
+	for _, s := range c.typed {
+		escaped := url.PathEscape(s)
+		for _, q := range []question{
+			{path: "/" + escaped}, {path: "/api/workspaces/" + escaped, key: c.A.Key}, {path: "/api/workspaces/" + escaped, key: s + "x"},
+			{path: "/api/workspaces/alpha/apps?" + url.QueryEscape(s) + "=1", key: c.A.Key}, {path: "/api/workspaces/alpha/apps?limit=" + url.QueryEscape(s), key: c.A.Key},
+			{path: "/healthz", host: "example.org", header: map[string]string{"Origin": "https://example.org/" + escaped}},
+			{method: "POST", path: "/mcp", key: c.A.Key, body: method(s, "{}")}, {method: "POST", path: "/mcp", key: c.A.Key, body: callOf(s, "{}")},
+			{method: "POST", path: "/mcp", key: c.A.Key, body: s}, {method: "POST", path: "/mcp", key: c.A.Key, body: method("tools/list", `{"cursor":`+encode(t, s)+`}`)},
+			{method: "POST", path: "/mcp", key: c.A.Key, body: listTools, header: map[string]string{"MCP-Protocol-Version": s}},
+			{method: "POST", path: "/mcp", key: c.A.Key, body: listTools, header: map[string]string{"Content-Type": s, "Accept": s}},
+			{method: "POST", path: "/mcp", key: c.A.Key, body: `{"jsonrpc":"2.0","id":1,"method":"notifications/` + s + `"}`},
+		} {
+			r := c.ask(t, q)
+			c.answers[fmt.Sprintf("odd: %s %s %s", q.method, q.path, q.body)] = fmt.Sprint(r.header) + r.body
+		}
+	}
+}
+
+// TestCanaryStream: what is told of a wait, and of an upstream that breaks while
+// it goes on, holds no secret.
+func TestCanaryStream(t *testing.T) {
+	c := newCanary(t, "sqlite")
+	dep := c.Sim.AddDeployment(c.A.Web.UUID, coolifytest.Deployment{Status: coolifytest.InProgress, Message: strings.Join(c.typed, traps)})
+	gate := make(chan struct{})
+	c.Sim.Fail("GET /deployments", coolifytest.Fault{Status: 500, Body: encode(t, map[string]string{"message": strings.Join(c.secrets, " ")}), Gate: gate})
+	go func() {
+		for range 3 { // the look and its repetitions
+			gate <- struct{}{}
+		}
+		c.Sim.Clear("GET /deployments")
+		c.Sim.Finish(dep.UUID, coolifytest.Failed)
+		close(gate)
+	}()
+	body := method("tools/call", `{"name":"deployments_wait","arguments":{"deployment":"`+dep.UUID+`"},"_meta":{"progressToken":1}}`)
+	r := c.ask(t, question{method: "POST", path: "/mcp", key: c.A.Key, body: body, header: map[string]string{"Accept": "application/json, text/event-stream"}})
+	if !strings.Contains(r.body, "notifications/progress") || !strings.Contains(r.body, `"status":"failed"`) {
+		t.Errorf("the wait came to %d %s", r.status, r.body)
+	}
+	c.checkText(t, "the stream", r.body)
+	checkVisible(t, "the stream", r.body)
+	c.checkText(t, "the log", c.Log.String())
+	if !strings.Contains(c.Log.String(), "look at running deployments") {
+		t.Error("the log does not say that the look at running deployments failed")
+	}
+}
