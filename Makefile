@@ -29,6 +29,9 @@ interop: toolchain ## Let clients that are not ours use the program; installs th
 	@scripts/install-node-tools.sh
 	VIBN_INTEROP='$(CURDIR)/tools/node' go test -race -count=1 -timeout=10m -run='^TestInterop$$' -v ./cmd/vibn-mcp
 
+bench: toolchain ## Measure the server beside a bare one of its SDK; writes docs/performance.md
+	VIBN_BENCH=1 go test -count=1 -timeout=20m -run '^TestPerformance$$' -v ./sidecar
+
 lint: fmt-check vet staticcheck golangci ## Run every linter; PKGS=./tenancy/... for some packages
 
 fmt: toolchain ## Format the code
@@ -62,4 +65,4 @@ toolchain:
 	@command -v go >/dev/null || { echo "error: Go is not installed"; echo "hint: Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 	@go list -m >/dev/null || { echo "hint: this needs Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 
-.PHONY: help demo build test conformance interop lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain
+.PHONY: help demo build test bench conformance interop lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -23,6 +24,7 @@ var demoCommand = command{
 	reads: []string{"VIBN_LISTEN"},
 	flags: func(fs *pflag.FlagSet) {
 		fs.Bool("json", false, "print one line of JSON instead of words")
+		fs.Bool("script", false, "play an agent's round as a client, print it, and stop")
 	},
 	run: demo,
 }
@@ -74,6 +76,14 @@ func demo(ctx context.Context, p *program) error {
 		return hinted{err, "--listen 127.0.0.1:0, or VIBN_LISTEN=127.0.0.1:0, takes a free port"}
 	}
 	public := listenURL(p.cfg.listen, ln)
+	if scripted, _ := p.flags.GetBool("script"); scripted { // the command itself defines the flag
+		serving, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- h.serve(serving, ln, public, nil) }()
+		err := p.perform(ctx, public, workspaces)
+		stop()
+		return errors.Join(err, <-ended)
+	}
 	if err := p.announce(public, workspaces); err != nil {
 		return err
 	}

@@ -44,6 +44,29 @@ func TestReadmeTables(t *testing.T) {
 	}
 }
 
+// TestDocs compares the documents that are made from the program with it.
+func TestDocs(t *testing.T) {
+	for name, want := range map[string]string{
+		"tools.md": toolRegistry().Markdown(),
+		"configuration.md": "# Configuration\n\nMade from the parser's table; `go test ./cmd/vibn-mcp -update` writes it. " +
+			"`vibn-mcp help configuration` prints it.\n\n" + configurationTable(),
+	} {
+		file := filepath.Join(root, "docs", name)
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("docs/%s is behind the program; go test ./cmd/vibn-mcp -update writes it (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // fill replaces what stands between the markers <!-- name: … --> and <!-- /name -->.
 func fill(t *testing.T, text, name, with string) string {
 	t.Helper()

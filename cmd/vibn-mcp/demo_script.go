@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/url"
+
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// A scene is one call of the demo's script.
+type scene struct {
+	says string // why it is made
+	tool string
+	args map[string]any
+}
+
+// script is the round that an agent goes, and one step beyond the wall.
+func script(other demoWorkspace) []scene {
+	web := map[string]any{"app": "web"}
+	return []scene{
+		{"Where am I, and what may I do?", "workspace.describe", nil},
+		{"What runs here?", "apps.list", nil},
+		{"It needs a variable.", "envs.upsert", map[string]any{"app": "web", "set": map[string]string{"GREETING": "hello from the agent"}}},
+		{"Its value is never shown again, only its name.", "envs.list", web},
+		{"Deploy, and wait for the end.", "apps.deploy", map[string]any{"app": "web", "wait_seconds": 30}},
+		{"What does it print?", "apps.logs", web},
+		{"Who did what here?", "activity.list", nil},
+		{"Another tenant's app: it is not there.", "apps.get", map[string]any{"app": other.Apps[0].UUID}},
+	}
+}
+
+// perform plays the script as a client over HTTP, and prints it as it goes.
+func (p *program) perform(ctx context.Context, public *url.URL, workspaces []demoWorkspace) error {
+	b, err := mcp.NewBridge(public, secret.NewText(workspaces[0].Key), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	if err := p.printf("An agent with the key of workspace %s, over MCP at %s\n", workspaces[0].Slug, public.JoinPath("mcp")); err != nil {
+		return err
+	}
+	for _, s := range script(workspaces[1]) {
+		if err := p.play(ctx, b, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *program) play(ctx context.Context, b *mcp.Bridge, s scene) error {
+	if s.args == nil {
+		s.args = map[string]any{}
+	}
+	args, err := json.Marshal(s.args)
+	if err != nil {
+		return err
+	}
+	if err := p.printf("\n# %s\n> %s %s\n", s.says, s.tool, args); err != nil {
+		return err
+	}
+	out, err := b.Call(ctx, s.tool, args, "demo script", version())
+	if tenancy.IsNotFound(err) {
+		e := tenancy.Public(err)
+		return p.printf("error: %s\nhint: %s\n", e.Msg, e.Hint)
+	}
+	if err != nil {
+		return err
+	}
+	return p.showAnswer(out)
+}
