@@ -115,7 +115,7 @@ func follow(ctx context.Context, s *tenancy.Scope, started tenancy.Started, wait
 		}
 	}
 	if code := tenancy.Public(err).Code; err != nil && code != tenancy.Unauthorized && code != tenancy.Forbidden {
-		return out, nil //nolint:nilerr // it was queued; that nobody could wait for it is no failure of the deployment
+		return out, nil // it was queued; that nobody could wait for it is no failure of the deployment
 	}
 	if err != nil {
 		return deployOut{}, err

@@ -135,14 +135,14 @@ func postgresRows(t *testing.T, c *canary) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range texts(t, ctx, cfg, cfg.Database, `select datname from pg_database where not datistemplate and datname like 'vibn_test_%'`) {
-		tables := texts(t, ctx, cfg, name, `select tablename from pg_tables where schemaname = 'public'`)
-		if len(tables) == 0 || len(texts(t, ctx, cfg, name, `select id::text from vibn_workspaces where id::text = '`+c.A.ID+`'`)) == 0 {
+	for _, name := range texts(ctx, t, cfg, cfg.Database, `select datname from pg_database where not datistemplate and datname like 'vibn_test_%'`) {
+		tables := texts(ctx, t, cfg, name, `select tablename from pg_tables where schemaname = 'public'`)
+		if len(tables) == 0 || len(texts(ctx, t, cfg, name, `select id::text from vibn_workspaces where id::text = '`+c.A.ID+`'`)) == 0 {
 			continue
 		}
 		var out strings.Builder
 		for _, table := range tables {
-			for _, row := range texts(t, ctx, cfg, name, `select row_to_json(t)::text from `+pgx.Identifier{table}.Sanitize()+` t`) {
+			for _, row := range texts(ctx, t, cfg, name, `select row_to_json(t)::text from `+pgx.Identifier{table}.Sanitize()+` t`) {
 				fmt.Fprintf(&out, "%s: %s\n", table, row)
 			}
 		}
@@ -153,7 +153,7 @@ func postgresRows(t *testing.T, c *canary) string {
 }
 
 // texts returns the one column of a query in a database of the cluster.
-func texts(t *testing.T, ctx context.Context, cfg *pgx.ConnConfig, database, query string) []string {
+func texts(ctx context.Context, t *testing.T, cfg *pgx.ConnConfig, database, query string) []string {
 	t.Helper()
 	cfg = cfg.Copy()
 	cfg.Database = database

@@ -235,6 +235,7 @@ func (c *canary) overStdio(t *testing.T, calls map[string][]map[string]any) {
 // TestCanary: no secret is in any answer, log or row, whoever planted it where.
 func TestCanary(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
 		c := newCanary(t, "sqlite")
 		c.callAll(t, "good", c.good(), 3)
 		c.overStdio(t, c.good())
@@ -244,6 +245,7 @@ func TestCanary(t *testing.T) {
 		c.check(t, 1000, sqliteRows)
 	})
 	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
 		c := newCanary(t, "postgres")
 		c.callAll(t, "good", c.good(), 1)
 		c.callAll(t, "bad", c.bad(t), 1)
@@ -284,11 +286,16 @@ func (c *canary) odd(t *testing.T) {
 	for _, s := range c.typed {
 		escaped := url.PathEscape(s)
 		for _, q := range []question{
-			{path: "/" + escaped}, {path: "/api/workspaces/" + escaped, key: c.A.Key}, {path: "/api/workspaces/" + escaped, key: s + "x"},
-			{path: "/api/workspaces/alpha/apps?" + url.QueryEscape(s) + "=1", key: c.A.Key}, {path: "/api/workspaces/alpha/apps?limit=" + url.QueryEscape(s), key: c.A.Key},
+			{path: "/" + escaped},
+			{path: "/api/workspaces/" + escaped, key: c.A.Key},
+			{path: "/api/workspaces/" + escaped, key: s + "x"},
+			{path: "/api/workspaces/alpha/apps?" + url.QueryEscape(s) + "=1", key: c.A.Key},
+			{path: "/api/workspaces/alpha/apps?limit=" + url.QueryEscape(s), key: c.A.Key},
 			{path: "/healthz", host: "example.org", header: map[string]string{"Origin": "https://example.org/" + escaped}},
-			{method: "POST", path: "/mcp", key: c.A.Key, body: method(s, "{}")}, {method: "POST", path: "/mcp", key: c.A.Key, body: callOf(s, "{}")},
-			{method: "POST", path: "/mcp", key: c.A.Key, body: s}, {method: "POST", path: "/mcp", key: c.A.Key, body: method("tools/list", `{"cursor":`+encode(t, s)+`}`)},
+			{method: "POST", path: "/mcp", key: c.A.Key, body: method(s, "{}")},
+			{method: "POST", path: "/mcp", key: c.A.Key, body: callOf(s, "{}")},
+			{method: "POST", path: "/mcp", key: c.A.Key, body: s},
+			{method: "POST", path: "/mcp", key: c.A.Key, body: method("tools/list", `{"cursor":`+encode(t, s)+`}`)},
 			{method: "POST", path: "/mcp", key: c.A.Key, body: listTools, header: map[string]string{"MCP-Protocol-Version": s}},
 			{method: "POST", path: "/mcp", key: c.A.Key, body: listTools, header: map[string]string{"Content-Type": s, "Accept": s}},
 			{method: "POST", path: "/mcp", key: c.A.Key, body: `{"jsonrpc":"2.0","id":1,"method":"notifications/` + s + `"}`},

@@ -94,15 +94,22 @@ func TestForeignOrigin(t *testing.T) {
 		}
 		q.key = s.A.Key
 		for _, header := range []map[string]string{
-			{"Origin": "https://example.org"}, {"Origin": "null"}, {"Origin": "http://vibn.example.com"}, {"Origin": "https://vibn.example.com:8443"},
-			{"Origin": "https://vibn.example.com.example.org"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
+			{"Origin": "https://example.org"},
+			{"Origin": "null"},
+			{"Origin": "http://vibn.example.com"},
+			{"Origin": "https://vibn.example.com:8443"},
+			{"Origin": "https://vibn.example.com.example.org"},
+			{"Sec-Fetch-Site": "cross-site"},
+			{"Sec-Fetch-Site": "same-site"},
 			{"Origin": "https://example.org", "Sec-Fetch-Site": "cross-site"},
 		} {
 			q.header = header
 			checkForbidden(t, q, s.ask(t, q))
 		}
 		for _, header := range []map[string]string{
-			{"Origin": "https://vibn.example.com"}, {"Origin": "https://vibn.example.com", "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"},
+			{"Origin": "https://vibn.example.com"},
+			{"Origin": "https://vibn.example.com", "Sec-Fetch-Site": "same-origin"},
+			{"Sec-Fetch-Site": "none"},
 			{"Origin": s.url},
 		} {
 			q.header = header

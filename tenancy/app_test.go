@@ -149,7 +149,7 @@ func TestProof(t *testing.T) {
 		"no environment":    {false, func(_ *tenancytest.House, app map[string]any) { delete(app, "environment") }, true},
 		"environment null":  {false, func(_ *tenancytest.House, app map[string]any) { app["environment"] = nil }, true},
 		"no project":        {false, func(_ *tenancytest.House, app map[string]any) { delete(app["environment"].(map[string]any), "project") }, true},
-		"id as text":        {false, func(h *tenancytest.House, app map[string]any) { app["environment_id"] = "1" }, true},
+		"id as text":        {false, func(_ *tenancytest.House, app map[string]any) { app["environment_id"] = "1" }, true},
 		"another's project": {false, func(h *tenancytest.House, app map[string]any) { projectOf(app)["uuid"] = h.B.Project.UUID }, false},
 		"nobody's project":  {false, func(_ *tenancytest.House, app map[string]any) { projectOf(app)["uuid"] = "x" }, false},
 		"project a list":    {false, func(_ *tenancytest.House, app map[string]any) { projectOf(app)["uuid"] = []string{"x"} }, false},

@@ -29,7 +29,8 @@ type world struct {
 	sim    coolifytest.Config
 	trust  tenancy.Trust
 	budget tenancy.Budget
-	wrap   func(tenancy.Store) tenancy.Store
+	store  tenancy.Store                     // nil = SQLite
+	wrap   func(tenancy.Store) tenancy.Store // between Guard and store; may be nil
 	now    func() time.Time
 }
 
@@ -38,9 +39,13 @@ type world struct {
 func inBubble(t *testing.T, w world, test func(t *testing.T, h *tenancytest.House)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &tenancytest.House{Sim: coolifytest.New(w.sim), DB: storetest.Open(t, "sqlite"), Log: &tenancytest.Log{}}
+		h := &tenancytest.House{Sim: coolifytest.New(w.sim), Log: &tenancytest.Log{}}
 		h.Logger = slog.New(slog.NewJSONHandler(h.Log, nil))
-		h.Operator = tenancy.NewOperator(h.DB)
+		if w.store == nil {
+			h.DB = storetest.Open(t, "sqlite")
+			w.store = h.DB
+		}
+		h.Operator = tenancy.NewOperator(w.store)
 		h.Guard = newGuard(t, h, w)
 		h.A, h.B = h.AddTenant(t, "alpha", w.trust), h.AddTenant(t, "beta", w.trust)
 		test(t, h)
@@ -54,7 +59,7 @@ func pass(d time.Duration) { <-time.After(d) }
 // since is the time since then, without the moments that SQLite waits for a lock.
 func since(then time.Time) time.Duration { return time.Since(then).Round(100 * time.Millisecond) }
 
-// newGuard makes one more process of ours on the house's database.
+// newGuard makes one more process of ours on the world's store.
 func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
 	t.Helper()
 	cfg := coolify.Config{URL: &url.URL{Scheme: "https", Host: "coolify.example.com"}, Transport: wire{h.Sim}}
@@ -69,9 +74,9 @@ func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}
-	gc := tenancy.Config{Store: h.DB, Coolify: ordinary, Sensitive: sensitive, Box: box, Log: h.Logger, Budget: w.budget, Now: w.now}
+	gc := tenancy.Config{Store: w.store, Coolify: ordinary, Sensitive: sensitive, Box: box, Log: h.Logger, Budget: w.budget, Now: w.now}
 	if w.wrap != nil {
-		gc.Store = w.wrap(h.DB)
+		gc.Store = w.wrap(w.store)
 	}
 	g, err := tenancy.NewGuard(gc)
 	if err != nil {
@@ -211,39 +216,46 @@ func (w waiter) start(ctx context.Context) <-chan outcome {
 	return ended
 }
 
-// A quickStore asks the database for each key once and keeps no audit trail: for
-// tests of something else that make thousands of calls.
-type quickStore struct {
-	tenancy.Store
-	keys *sync.Map // keyRow by digest
+// A memory is as much of a store as a call needs that changes no key: for tests of
+// something else, which make many houses and thousands of calls. It keeps no audit
+// trail.
+type memory struct {
+	tenancy.Store // nil
+	mu            sync.Mutex
+	workspaces    map[string]tenancy.Workspace
+	keys          map[tenancy.Digest]tenancy.Key
 }
 
-type keyRow struct {
-	key tenancy.Key
-	ws  tenancy.Workspace
+func newMemory() *memory {
+	return &memory{workspaces: map[string]tenancy.Workspace{}, keys: map[tenancy.Digest]tenancy.Key{}}
 }
 
-// quickly returns what puts a quickStore before the database; those that it makes
-// share what they know.
-func quickly() func(tenancy.Store) tenancy.Store {
-	keys := &sync.Map{}
-	return func(s tenancy.Store) tenancy.Store { return quickStore{s, keys} }
+func (m *memory) CreateWorkspace(_ context.Context, w tenancy.Workspace) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.workspaces[w.ID] = w
+	return nil
 }
 
-func (s quickStore) KeyByDigest(ctx context.Context, digest tenancy.Digest) (tenancy.Key, tenancy.Workspace, error) {
-	if row, ok := s.keys.Load(digest); ok {
-		row, _ := row.(keyRow)
-		return row.key, row.ws, nil
+func (m *memory) CreateKey(_ context.Context, k tenancy.Key, d tenancy.Digest) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keys[d] = k
+	return nil
+}
+
+func (m *memory) KeyByDigest(_ context.Context, d tenancy.Digest) (tenancy.Key, tenancy.Workspace, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k, ok := m.keys[d]
+	if !ok {
+		return k, tenancy.Workspace{}, tenancy.ErrNotFound
 	}
-	key, ws, err := s.Store.KeyByDigest(ctx, digest)
-	if err == nil {
-		s.keys.Store(digest, keyRow{key, ws})
-	}
-	return key, ws, err
+	return k, m.workspaces[k.WorkspaceID], nil
 }
 
-func (quickStore) TouchKey(context.Context, string, string, time.Time) error { return nil }
+func (*memory) TouchKey(context.Context, string, string, time.Time) error { return nil }
 
-func (quickStore) StartAudit(context.Context, tenancy.AuditEntry) error { return nil }
+func (*memory) StartAudit(context.Context, tenancy.AuditEntry) error { return nil }
 
-func (quickStore) FinishAudit(context.Context, string, string, tenancy.AuditFinish) error { return nil }
+func (*memory) FinishAudit(context.Context, string, string, tenancy.AuditFinish) error { return nil }

@@ -73,7 +73,7 @@ func TestFlood(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, world{budget: tenancy.DefaultBudget(), wrap: quickly()}, func(t *testing.T, h *tenancytest.House) {
+			inBubble(t, world{budget: tenancy.DefaultBudget(), store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 				h.Sim.SlowSSH(make(chan struct{}))
 				running := h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{Status: "in_progress"})
 				f := startFlood(t, h.Guard, h.A.Key, tc.each, tc.of(h.A, h.B, running.UUID)...)
@@ -159,7 +159,7 @@ func TestRefusalsCostNothing(t *testing.T) {
 	t.Parallel()
 	budget := tenancy.DefaultBudget()
 	budget.WorkspaceBurst, budget.WorkspacePerMinute, budget.MaxWait = 5, 60, time.Second
-	inBubble(t, world{budget: budget}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory(), budget: budget}, func(t *testing.T, h *tenancytest.House) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		var longest time.Duration
@@ -188,7 +188,7 @@ func TestRefusalsCostNothing(t *testing.T) {
 // same, so what is left of the budget tells nothing.
 func TestProbesCostAlike(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{budget: tenancy.DefaultBudget(), wrap: quickly()}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{budget: tenancy.DefaultBudget(), store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		admitted := map[string]int{}
 		for _, ref := range []string{nobody, h.B.Web.UUID, h.B.Done.UUID} {
 			pass(5 * time.Minute)                                         // every bucket is full again
@@ -208,7 +208,7 @@ func TestProbesCostAlike(t *testing.T) {
 // as Coolify keeps its worker; one that was answered gives it back at once.
 func TestHangingUp(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{budget: tenancy.DefaultBudget()}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory(), budget: tenancy.DefaultBudget()}, func(t *testing.T, h *tenancytest.House) {
 		logs := func(ctx context.Context) error { return toReadLogs(h.A.Web.UUID).try(ctx, h.Guard, h.A.Key) }
 		for range 3 {
 			quick(t, 0, "a log of a host that answers", func() error { return logs(t.Context()) })
@@ -237,7 +237,7 @@ func TestAdmit(t *testing.T) {
 	t.Parallel()
 	budget := tenancy.DefaultBudget()
 	budget.CallsBurst, budget.CallsPerMinute = 3, 60
-	inBubble(t, world{budget: budget}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory(), budget: budget}, func(t *testing.T, h *tenancytest.House) {
 		a, b := h.Open(t, h.A.Key, tenancy.Read), h.Open(t, h.B.Key, tenancy.Read)
 		for i, want := range []tenancy.Code{"", "", "", tenancy.RateLimited, tenancy.RateLimited} {
 			err := a.Admit()

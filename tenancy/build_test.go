@@ -2,6 +2,7 @@ package tenancy_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ func setEnvs(t testing.TB, h *tenancytest.House, uuid string, set tenancy.EnvSet
 	})
 }
 
-// texts makes values of key, value, key, value …
+// texts makes values of pairs: a key, its value, the next key and so on.
 func texts(pairs ...string) map[string]secret.Text {
 	m := map[string]secret.Text{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -84,7 +85,7 @@ func attacks() []attack {
 		{name: "an index", rows: []coolifytest.Env{there("A", "x["+code+"]", true), there("B", "${a[A]}", false)}},
 		{name: "a home", rows: []coolifytest.Env{there("HOME", ".", true)}},
 	}
-	for _, key := range strings.Fields(`LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT BASH_ENV PS4 GLIBC_TUNABLES GCONV_PATH LOCPATH NLSPATH HOSTALIASES
+	for _, key := range strings.FieldsSeq(`LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT BASH_ENV PS4 GLIBC_TUNABLES GCONV_PATH LOCPATH NLSPATH HOSTALIASES
 		DOCKER_HOST DOCKER_CONFIG DOCKER_CONTEXT DOCKER_CERT_PATH DOCKER_BUILDKIT BUILDX_BUILDER BUILDX_CONFIG BUILDKIT_HOST BUILDKIT_PROGRESS
 		COMPOSE_FILE GIT_SSH_COMMAND GIT_CONFIG_COUNT GIT_EXEC_PATH GIT_EXTERNAL_DIFF XDG_CONFIG_HOME SSH_AUTH_SOCK SSH_ASKPASS SSL_CERT_FILE GODEBUG
 		EXPERIMENTAL_BUILDKIT_SOURCE_POLICY HTTP_PROXY https_proxy All_Proxy no_proxy DYLD_INSERT_LIBRARIES RES_OPTIONS`) {
@@ -100,9 +101,7 @@ func there(key, value string, literal bool) coolifytest.Env {
 // put plants the files and the rows of others in a new app.
 func (x attack) put(h *tenancytest.House) string {
 	files := map[string]string{"Dockerfile": "FROM scratch\n"}
-	for path, content := range x.files {
-		files[path] = content
-	}
+	maps.Copy(files, x.files)
 	uuid := newApp(h, coolifytest.App{Files: files})
 	for _, e := range x.rows {
 		h.Sim.AddEnv(uuid, e)

@@ -289,8 +289,10 @@ func TestEnvsList(t *testing.T) {
 		}
 		at := v.clock.Now().UTC().Format(time.RFC3339)
 		production := []tenancy.EnvInfo{
-			{Key: "A", Runtime: true, UpdatedAt: at}, {Key: "B", BuildTime: true, Literal: true, Multiline: true, Duplicate: true, UpdatedAt: at},
-			{Key: "B", Duplicate: true, UpdatedAt: at}, {Key: "Z", Runtime: true, Locked: true, UpdatedAt: at},
+			{Key: "A", Runtime: true, UpdatedAt: at},
+			{Key: "B", BuildTime: true, Literal: true, Multiline: true, Duplicate: true, UpdatedAt: at},
+			{Key: "B", Duplicate: true, UpdatedAt: at},
+			{Key: "Z", Runtime: true, Locked: true, UpdatedAt: at},
 		}
 		if diff := cmp.Diff(production, list(false)); diff != "" {
 			t.Errorf("production (-want +got)\n%s", diff)

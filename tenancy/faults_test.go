@@ -168,7 +168,7 @@ func TestFaults(t *testing.T) {
 	for i, tr := range trials {
 		t.Run(fmt.Sprint(i, " ", tr.tool), func(t *testing.T) {
 			t.Parallel()
-			w := world{sim: coolifytest.Config{RateLimit: -1}, budget: tenancytest.Unlimited(), wrap: quickly()}
+			w := world{sim: coolifytest.Config{RateLimit: -1}, budget: tenancytest.Unlimited(), store: newMemory()}
 			inBubble(t, w, func(t *testing.T, h *tenancytest.House) {
 				f := &faults{House: h, world: w, trial: tr, registry: mcp.New(h.Logger)}
 				proof := f.operations(t, f.B, tenancy.NotFound)

@@ -262,7 +262,7 @@ func TestRevocationElsewhere(t *testing.T) {
 	inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
 		id := addRunning(h, h.A.Web)
 		var waits []<-chan outcome
-		for _, g := range []*tenancy.Guard{h.Guard, newGuard(t, h, world{})} {
+		for _, g := range []*tenancy.Guard{h.Guard, newGuard(t, h, world{store: h.DB})} {
 			waits = append(waits, waiter{g, h.A.Key, id, tenancy.MaxWait}.start(t.Context()))
 		}
 		pass(time.Second)
@@ -276,7 +276,7 @@ func TestRevocationElsewhere(t *testing.T) {
 }
 
 func testReplicas(t *testing.T, h *tenancytest.House) {
-	one, other := h.Guard, newGuard(t, h, world{budget: tenancytest.Unlimited()})
+	one, other := h.Guard, newGuard(t, h, world{store: h.DB, budget: tenancytest.Unlimited()})
 	for _, ending := range []struct {
 		name string
 		do   func(db *store.DB, x *tenancytest.Tenant) error

@@ -42,7 +42,7 @@ func countOps(ops []string) map[string]int {
 func TestWaitsShare(t *testing.T) {
 	t.Parallel()
 	requests := func(t *testing.T, waits int) (ops []string) {
-		inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+		inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 			id := addRunning(h, h.A.Web)
 			second, _ := h.AddKey(t, h.A, "viewer", 0)
 			time.AfterFunc(10*time.Second, func() { h.Sim.Finish(id, coolifytest.Finished) })
@@ -73,7 +73,7 @@ func TestWaitsShare(t *testing.T) {
 // proved opens nothing to the other, which pays for its own look.
 func TestWaitsApart(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		ofA, ofB := addRunning(h, h.A.Web), addRunning(h, h.B.Web)
 		a := waiter{h.Guard, h.A.Key, ofA, 10 * time.Second}.start(t.Context())
 		b := waiter{h.Guard, h.B.Key, ofB, 10 * time.Second}.start(t.Context())
@@ -104,7 +104,7 @@ func TestWaitsApart(t *testing.T) {
 // Both looks go out, and A's shows nothing.
 func TestWaitsApartAtOnce(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		ofB, gate := addRunning(h, h.B.Web), make(chan struct{})
 		h.Sim.Fail(lookOp, coolifytest.Fault{Gate: gate})
 		b := waiter{h.Guard, h.B.Key, ofB, time.Second}.start(t.Context())
@@ -146,7 +146,7 @@ func TestWaitEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+			inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 				id := addRunning(h, h.A.Web)
 				time.AfterFunc(4*time.Second, func() { tc.change(h, id) })
 				o := <-waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
@@ -167,7 +167,7 @@ func TestWaitEnds(t *testing.T) {
 // TestWaitPhantom waits for what Coolify named although its queue was full.
 func TestWaitPhantom(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		h.Sim.QueueLimit(0)
 		app, err := h.Open(t, h.A.Key, tenancy.Deploy).App(t.Context(), h.A.Web.UUID)
 		if err != nil {
@@ -188,7 +188,7 @@ func TestWaitPhantom(t *testing.T) {
 // on the first one's proof.
 func TestWaitProvesAgain(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		id := addRunning(h, h.A.Web)
 		first := waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
 		pass(40 * time.Second)
@@ -217,7 +217,7 @@ func TestWaitPollFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, world{budget: tenancy.DefaultBudget()}, func(t *testing.T, h *tenancytest.House) {
+			inBubble(t, world{store: newMemory(), budget: tenancy.DefaultBudget()}, func(t *testing.T, h *tenancytest.House) {
 				id := addRunning(h, h.A.Web)
 				h.Sim.Fail(pollOp, fault)
 				short := waiter{h.Guard, h.A.Key, id, 14 * time.Second}.start(t.Context())
@@ -243,7 +243,7 @@ func TestWaitPollFails(t *testing.T) {
 // deployment itself is asked for at the beginning and at the end only.
 func TestWaitLook(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		addRunning(h, h.B.Web)
 		addRunning(h, h.A.API)
 		id := h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{}).UUID
@@ -266,7 +266,7 @@ func TestWaitLook(t *testing.T) {
 // away. The other looks for itself.
 func TestWaitGivenUp(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		id := addRunning(h, h.A.Web)
 		gate := make(chan struct{})
 		h.Sim.Fail(lookOp, coolifytest.Fault{Gate: gate})
@@ -293,7 +293,7 @@ func TestWaitGivenUp(t *testing.T) {
 // TestWaitStop: a process that stops keeps nobody waiting.
 func TestWaitStop(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		ofA, ofB := addRunning(h, h.A.Web), addRunning(h, h.B.Web)
 		waits := []<-chan outcome{
 			waiter{h.Guard, h.A.Key, ofA, tenancy.MaxWait}.start(t.Context()),
@@ -317,7 +317,7 @@ func TestWaitStop(t *testing.T) {
 // TestPollEnds: nobody waits, so nobody polls; the next wait begins anew.
 func TestPollEnds(t *testing.T) {
 	t.Parallel()
-	inBubble(t, world{}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		id := addRunning(h, h.A.Web)
 		for range 2 {
 			h.Sim.Reset()
@@ -336,7 +336,7 @@ func TestWaitBounds(t *testing.T) {
 	t.Parallel()
 	budget := tenancy.DefaultBudget()
 	budget.Waits = 3
-	inBubble(t, world{budget: budget}, func(t *testing.T, h *tenancytest.House) {
+	inBubble(t, world{store: newMemory(), budget: budget}, func(t *testing.T, h *tenancytest.House) {
 		id := addRunning(h, h.A.Web)
 		var waits []<-chan outcome
 		for range budget.Waits {
