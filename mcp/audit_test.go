@@ -28,6 +28,8 @@ func TestAuditArgs(t *testing.T) {
 		{"envs.delete", `{"app":"` + app + `","keys":["B","A"]}`, `{"keys":["B","A"],"scope":"production"}`},
 		{"envs.delete", `{"app":"` + app + `","keys":["a\u202eb\u0007"]}`, `{"keys":["ab"],"scope":"production"}`},
 		{"envs.upsert", `{"app":"` + app + `","set":{"\u001b[31ma\u200bb":"value-never-kept"}}`, `{"scope":"production","set":["ab"]}`},
+		{"envs.delete", `{"app":"` + app + `","keys":["` + strings.Repeat("x", 30) + ` 987|` + strings.Repeat("aB3dE", 8) + `"]}`, `{"keys":["` + strings.Repeat("x", 30) + ` [redacted]"],"scope":"production"}`},
+		{"envs.delete", `{"app":"` + app + `","keys":["` + strings.Repeat("\u00e9", 200) + `"]}`, `{"keys":["` + strings.Repeat("\u00e9", 32) + `"],"scope":"production"}`},
 		{"deployments.cancel", `{"deployment":"` + h.A.Done.UUID + `"}`, `{}`},
 	} {
 		if _, err := h.call(t, tc.tool, tc.args); err != nil {

@@ -257,7 +257,7 @@ const maxKeptName = 64
 func keepable(v any) any {
 	switch v := v.(type) {
 	case string:
-		return text(v[:min(len(v), maxKeptName)])
+		return keptName(v)
 	case []any:
 		items := make([]any, 0, len(v))
 		for _, item := range v {
@@ -267,12 +267,19 @@ func keepable(v any) any {
 	case map[string]any:
 		names := make([]string, 0, len(v))
 		for name := range v {
-			names = append(names, text(name[:min(len(name), maxKeptName)]))
+			names = append(names, keptName(name))
 		}
 		slices.Sort(names)
 		return names
 	}
 	return v
+}
+
+// keptName cuts a text that is clean already: half a credential does not look like
+// one.
+func keptName(s string) string {
+	s = text(s)
+	return strings.ToValidUTF8(s[:min(len(s), maxKeptName)], "")
 }
 
 func invalid(msg string) error {

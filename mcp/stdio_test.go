@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -282,8 +283,13 @@ func TestStdioStop(t *testing.T) {
 	busy.read(t)
 	busy.stop()
 	go func() { _, _ = io.Copy(io.Discard, busy.out) }()
-	if err := <-busy.ended; err != nil {
-		t.Errorf("ServeStdio, busy = %v", err)
+	select {
+	case err := <-busy.ended:
+		if err != nil {
+			t.Errorf("ServeStdio, busy = %v", err)
+		}
+	case <-time.After(20 * time.Second): // the wait itself goes on for 45
+		t.Error("the server waits for what is in flight")
 	}
 }
 

@@ -145,7 +145,8 @@ type moment func(t *testing.T, h *tenancytest.House, b bearer, end func(needs te
 func TestRevocation(t *testing.T) {
 	t.Parallel()
 	for name, at := range map[string]moment{
-		"wait in flight": waitInFlight, "queued for a slow slot": queuedForSlot, "queued for a token": queuedForToken, "next call": nextCall,
+		"wait in flight": waitInFlight, "last look of a wait": lastLook, "time of a wait over": timeIsOver, "wait at a stop": atStop,
+		"queued for a slow slot": queuedForSlot, "queued for a token": queuedForToken, "next call": nextCall,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -165,31 +166,80 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// waitInFlight is a wait that has told of its first look. The next poll ends it,
-// with nothing more told.
-func waitInFlight(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
-	id, looks, began := addRunning(h, h.A.Web), 0, time.Now()
+// wait begins a wait.
+func (b bearer) wait(t *testing.T, id string, d time.Duration) <-chan outcome {
 	ended := make(chan outcome, 1)
 	go func() {
 		var o outcome
 		var s *tenancy.Scope
-		s, o.err = b.begin(t.Context(), tenancy.Call{Tool: "test", Needs: tenancy.Read, Look: func(tenancy.DeploymentInfo) { looks++ }})
+		s, o.err = b.begin(t.Context(), tenancy.Call{
+			Tool: "test", Needs: tenancy.Read, Look: func(d tenancy.DeploymentInfo) { o.seen = append(o.seen, d.Status) },
+		})
+		began := time.Now()
 		if o.err == nil {
-			o.info, o.err = s.Wait(t.Context(), id, tenancy.MaxWait)
+			o.info, o.err = s.Wait(t.Context(), id, d)
 		}
+		o.took = since(began)
 		ended <- o
 	}()
+	return ended
+}
+
+// checkSilent holds what a wait may tell that has told of its first look before
+// the end: nothing more.
+func (o outcome) checkSilent(t *testing.T, took time.Duration) error {
+	t.Helper()
+	if o.info != (tenancy.DeploymentInfo{}) || len(o.seen) != 1 || o.took != took {
+		t.Errorf("told %+v and %v, after %v; want nothing after the first look, after %v", o.info, o.seen, o.took, took)
+	}
+	return o.err
+}
+
+// waitInFlight is a wait between two polls. The next one ends it without a look.
+func waitInFlight(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
+	id := addRunning(h, h.A.Web)
+	ended := b.wait(t, id, tenancy.MaxWait)
 	pass(time.Second)
 	end(tenancy.Read)
 	h.Sim.Finish(id, coolifytest.Finished)
-	o := <-ended
-	if o.info != (tenancy.DeploymentInfo{}) || looks != 1 || since(began) != tick {
-		t.Errorf("told %+v and %d looks, after %v; want nothing after the first look, at the next poll", o.info, looks, since(began))
-	}
+	err := (<-ended).checkSilent(t, tick)
 	if n := countOps(h.Requests())[lookOp]; n != 1 {
 		t.Errorf("%d looks at the deployment, want the first alone", n)
 	}
-	return o.err
+	return err
+}
+
+// lastLook is a wait whose look at how the deployment ended is on its way.
+func lastLook(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
+	id, gate := addRunning(h, h.A.Web), make(chan struct{})
+	ended := b.wait(t, id, tenancy.MaxWait)
+	pass(time.Second)
+	h.Sim.Finish(id, coolifytest.Finished)
+	h.Sim.Fail(lookOp, coolifytest.Fault{Gate: gate})
+	pass(tick)
+	if n := countOps(h.Requests())[lookOp]; n != 2 {
+		t.Fatalf("%d looks at the deployment, want the last one under way", n)
+	}
+	end(tenancy.Read)
+	close(gate)
+	return (<-ended).checkSilent(t, time.Second+tick)
+}
+
+// timeIsOver is a wait that would answer, before the next poll, with what it knows.
+func timeIsOver(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
+	ended := b.wait(t, addRunning(h, h.A.Web), 2*time.Second)
+	pass(time.Second)
+	end(tenancy.Read)
+	return (<-ended).checkSilent(t, 2*time.Second)
+}
+
+// atStop is a wait that would answer as the process stops.
+func atStop(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
+	ended := b.wait(t, addRunning(h, h.A.Web), tenancy.MaxWait)
+	pass(time.Second)
+	end(tenancy.Read)
+	h.Guard.Stop()
+	return (<-ended).checkSilent(t, time.Second)
 }
 
 // queuedForSlot is a log that waits for one of two others to end.
