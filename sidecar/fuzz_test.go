@@ -48,7 +48,7 @@ func newTarget(f *testing.F) *target {
 }
 
 // do makes a request, and checks what holds for every answer.
-func (x *target) do(t *testing.T, method string, u *url.URL, header http.Header, body string) reply {
+func (x *target) do(t testing.TB, method string, u *url.URL, header http.Header, body string) reply {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "/", strings.NewReader(body))
 	r.URL, r.Host, r.Header = u, "localhost", header

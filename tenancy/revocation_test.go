@@ -2,6 +2,7 @@ package tenancy_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,13 @@ type levers struct {
 
 func newLevers() levers {
 	return levers{suspended: &atomic.Pointer[string]{}, lowered: &atomic.Pointer[tenancy.Rights]{}, ahead: &atomic.Int64{}}
+}
+
+// reset puts the levers back.
+func (l levers) reset() {
+	l.suspended.Store(nil)
+	l.lowered.Store(nil)
+	l.ahead.Store(0)
 }
 
 func (l levers) wrap(s tenancy.Store) tenancy.Store { l.Store = s; return l }
@@ -150,18 +158,25 @@ func TestRevocation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, e := range endings {
-				l := newLevers()
-				w := world{sim: coolifytest.Config{RateLimit: -1}, budget: tenancy.DefaultBudget(), wrap: l.wrap, now: l.now}
-				inBubble(t, w, func(t *testing.T, h *tenancytest.House) {
-					h.A.Key, h.A.KeyID = h.AddKey(t, h.A, "builder", keyLife)
-					must(t, h.DB.SetMember(t.Context(), tenancy.Member{WorkspaceID: h.A.ID, UserID: person, Role: tenancy.RoleMember}))
-					err := at(t, h, bearer{h.A, h.Guard, e.member}, func(needs tenancy.Rights) { e.end(t, h, l, h.A, needs) })
+			l := newLevers()
+			w := world{sim: coolifytest.Config{RateLimit: -1}, budget: tenancy.DefaultBudget(), wrap: l.wrap, now: l.now}
+			inBubble(t, w, func(t *testing.T, h *tenancytest.House) {
+				w.store = h.DB
+				for i, e := range endings {
+					x := h.AddTenant(t, fmt.Sprint("tenant", i), "")
+					x.Key, x.KeyID = h.AddKey(t, x, "builder", keyLife)
+					must(t, h.DB.SetMember(t.Context(), tenancy.Member{WorkspaceID: x.ID, UserID: person, Role: tenancy.RoleMember}))
+					h.Sim.Reset()
+					err := at(t, h, bearer{x, newGuard(t, h, w), e.member}, func(needs tenancy.Rights) { e.end(t, h, l, x, needs) })
 					if codeOf(err) != e.want {
 						t.Errorf("%s: %v, want %q", e.name, err, e.want)
 					}
-				})
-			}
+					l.reset()
+					h.Sim.Clear(lookOp)
+					h.Sim.SlowSSH(nil)
+					pass(5 * time.Second)
+				}
+			})
 		})
 	}
 }
@@ -197,7 +212,7 @@ func (o outcome) checkSilent(t *testing.T, took time.Duration) error {
 
 // waitInFlight is a wait between two polls. The next one ends it without a look.
 func waitInFlight(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
-	id := addRunning(h, h.A.Web)
+	id := addRunning(h, b.Web)
 	ended := b.wait(t, id, tenancy.MaxWait)
 	pass(time.Second)
 	end(tenancy.Read)
@@ -211,7 +226,7 @@ func waitInFlight(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy
 
 // lastLook is a wait whose look at how the deployment ended is on its way.
 func lastLook(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
-	id, gate := addRunning(h, h.A.Web), make(chan struct{})
+	id, gate := addRunning(h, b.Web), make(chan struct{})
 	ended := b.wait(t, id, tenancy.MaxWait)
 	pass(time.Second)
 	h.Sim.Finish(id, coolifytest.Finished)
@@ -227,7 +242,7 @@ func lastLook(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rig
 
 // timeIsOver is a wait that would answer, before the next poll, with what it knows.
 func timeIsOver(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
-	ended := b.wait(t, addRunning(h, h.A.Web), 2*time.Second)
+	ended := b.wait(t, addRunning(h, b.Web), 2*time.Second)
 	pass(time.Second)
 	end(tenancy.Read)
 	return (<-ended).checkSilent(t, 2*time.Second)
@@ -235,10 +250,10 @@ func timeIsOver(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.R
 
 // atStop is a wait that would answer as the process stops.
 func atStop(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
-	ended := b.wait(t, addRunning(h, h.A.Web), tenancy.MaxWait)
+	ended := b.wait(t, addRunning(h, b.Web), tenancy.MaxWait)
 	pass(time.Second)
 	end(tenancy.Read)
-	h.Guard.Stop()
+	b.guard.Stop()
 	return (<-ended).checkSilent(t, time.Second)
 }
 
@@ -247,9 +262,9 @@ func queuedForSlot(t *testing.T, h *tenancytest.House, b bearer, end func(tenanc
 	const logs = "GET /applications/{uuid}/logs"
 	gate := make(chan struct{})
 	h.Sim.SlowSSH(gate)
-	first, second := b.run(t.Context(), toReadLogs(h.A.Web.UUID)), b.run(t.Context(), toReadLogs(h.A.Web.UUID))
+	first, second := b.run(t.Context(), toReadLogs(b.Web.UUID)), b.run(t.Context(), toReadLogs(b.Web.UUID))
 	synctest.Wait()
-	third := b.run(t.Context(), toReadLogs(h.A.Web.UUID))
+	third := b.run(t.Context(), toReadLogs(b.Web.UUID))
 	pass(time.Second)
 	end(tenancy.Read)
 	close(gate)
@@ -274,7 +289,7 @@ func queuedForToken(t *testing.T, h *tenancytest.House, b bearer, end func(tenan
 		}
 	}
 	h.Sim.Reset()
-	deploy := b.run(t.Context(), toDeploy(h.A.Web.UUID))
+	deploy := b.run(t.Context(), toDeploy(b.Web.UUID))
 	synctest.Wait()
 	if diff := cmp.Diff([]string{"GET /applications/{uuid}", "GET /applications/{uuid}/envs"}, h.Requests()); diff != "" {
 		t.Fatalf("requests before the turn (-want +got)\n%s", diff)
@@ -289,10 +304,10 @@ func queuedForToken(t *testing.T, h *tenancytest.House, b bearer, end func(tenan
 
 // nextCall is a call after others that went well, so that all is warm.
 func nextCall(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
-	must(t, <-b.run(t.Context(), toDeploy(h.A.Web.UUID)))
+	must(t, <-b.run(t.Context(), toDeploy(b.Web.UUID)))
 	h.Sim.Reset()
 	end(tenancy.Deploy)
-	err := <-b.run(t.Context(), toDeploy(h.A.Web.UUID))
+	err := <-b.run(t.Context(), toDeploy(b.Web.UUID))
 	if ops := h.Requests(); len(ops) > 0 {
 		t.Errorf("requests: %v, want none", ops)
 	}
