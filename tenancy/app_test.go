@@ -183,6 +183,43 @@ func TestProof(t *testing.T) {
 	}
 }
 
+// TestEnvironmentsWithoutIDs: an id that is missing is not equal to another that
+// is missing.
+func TestEnvironmentsWithoutIDs(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	env := h.A.Project.Environments[0]
+	h.Sim.Fail("GET /projects/{uuid}/environments", coolifytest.Fault{Status: 200, Body: `[{"uuid":"` + env.UUID + `","name":"production"}]`})
+	for _, x := range []*tenancytest.Tenant{h.A, h.B} {
+		tell(t, h, x.Web.UUID, func(app map[string]any) {
+			delete(app, "environment_id")
+			delete(app, "environment")
+		})
+		wantNoApp(t, h, x.Web.UUID)
+	}
+}
+
+// TestListThatHoldsOthers: what is listed is judged one by one.
+func TestListThatHoldsOthers(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	at := func(x *tenancytest.Tenant) string {
+		return "/projects/" + x.Project.UUID + "/" + x.Project.Environments[0].UUID
+	}
+	var ours, theirs map[string]any
+	ask(t, h, at(h.A), &ours, "read")
+	ask(t, h, at(h.B), &theirs, "read")
+	ours["applications"] = slices.Concat(theirs["applications"].([]any), ours["applications"].([]any))
+	body, err := json.Marshal(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Sim.Fail("GET /projects/{uuid}/{environment_name_or_uuid}", coolifytest.Fault{Status: 200, Body: string(body)})
+	infos, err := h.Open(t, h.A.Key, tenancy.Read).Apps(t.Context(), "")
+	if err != nil || len(infos) != 2 || infos[0].UUID != h.A.API.UUID || infos[1].UUID != h.A.Web.UUID {
+		t.Errorf("Apps = %v, %v; want A's two", infos, err)
+	}
+	wantNoApp(t, h, h.B.Web.Name, "web.beta.example.com")
+}
+
 func projectOf(app map[string]any) map[string]any {
 	return app["environment"].(map[string]any)["project"].(map[string]any)
 }
