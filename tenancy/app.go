@@ -231,8 +231,14 @@ const timeFormat = "2006-01-02T15:04:05Z"
 // withoutUser drops the user part of a URL: a clone URL may carry a token. What
 // has one but does not parse is not shown at all.
 func withoutUser(raw string) string {
-	if !strings.Contains(raw, "://") || !strings.Contains(raw, "@") {
+	user, rest, found := strings.Cut(raw, "@")
+	switch {
+	case !found:
 		return raw
+	case !strings.Contains(raw, "://") && strings.Contains(user, ":"):
+		return rest // user:token@host:path
+	case !strings.Contains(raw, "://"):
+		return raw // git@host:path
 	}
 	u, err := url.Parse(raw)
 	if err != nil {

@@ -361,6 +361,7 @@ func TestRepositoryWithoutCredentials(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	for url, want := range map[string]string{
 		"git@git.example.com:alpha/web.git":                     "git@git.example.com:alpha/web.git",
+		"user:token-a@git.example.com:alpha/web.git":            "git.example.com:alpha/web.git",
 		"https://git.example.com/alpha/web.git":                 "https://git.example.com/alpha/web.git",
 		"https://user:token-a@git.example.com/alpha/web.git":    "https://git.example.com/alpha/web.git",
 		"https://token-a@git.example.com/alpha/web.git":         "https://git.example.com/alpha/web.git",

@@ -56,8 +56,12 @@ func inBubble(t *testing.T, w world, test func(t *testing.T, h *tenancytest.Hous
 // pass lets time pass.
 func pass(d time.Duration) { <-time.After(d) }
 
-// since is the time since then, without the moments that SQLite waits for a lock.
-func since(then time.Time) time.Duration { return time.Since(then).Round(100 * time.Millisecond) }
+// settled is more than SQLite sleeps when it waits for a lock. After it everybody
+// is where it means to be; synctest.Wait may find somebody asleep.
+const settled = 100 * time.Millisecond
+
+// since is the time since then, without such sleep.
+func since(then time.Time) time.Duration { return time.Since(then).Round(2 * settled) }
 
 // newGuard makes one more process of ours on the world's store.
 func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -263,7 +262,7 @@ func queuedForSlot(t *testing.T, h *tenancytest.House, b bearer, end func(tenanc
 	gate := make(chan struct{})
 	h.Sim.SlowSSH(gate)
 	first, second := b.run(t.Context(), toReadLogs(b.Web.UUID)), b.run(t.Context(), toReadLogs(b.Web.UUID))
-	synctest.Wait()
+	pass(settled)
 	third := b.run(t.Context(), toReadLogs(b.Web.UUID))
 	pass(time.Second)
 	end(tenancy.Read)
@@ -290,7 +289,7 @@ func queuedForToken(t *testing.T, h *tenancytest.House, b bearer, end func(tenan
 	}
 	h.Sim.Reset()
 	deploy := b.run(t.Context(), toDeploy(b.Web.UUID))
-	synctest.Wait()
+	pass(settled)
 	if diff := cmp.Diff([]string{"GET /applications/{uuid}", "GET /applications/{uuid}/envs"}, h.Requests()); diff != "" {
 		t.Fatalf("requests before the turn (-want +got)\n%s", diff)
 	}
@@ -379,9 +378,9 @@ func TestRevocationIsPersonal(t *testing.T) {
 			t.Fatal(err)
 		}
 		revoked := waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
-		synctest.Wait()
+		pass(settled)
 		other := waiter{h.Guard, second, id, tenancy.MaxWait}.start(t.Context())
-		synctest.Wait()
+		pass(settled)
 		must(t, h.Operator.RevokeKey(t.Context(), h.A.Workspace, h.A.KeyID))
 		if o := <-revoked; codeOf(o.err) != tenancy.Unauthorized {
 			t.Errorf("the revoked key's wait: %v, want %q", o.err, tenancy.Unauthorized)
