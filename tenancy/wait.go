@@ -217,7 +217,7 @@ func (r waitRoom) lookAtAll() {
 	defer cancel()
 	defer func() { // a panic here would end the process
 		if p := recover(); p != nil {
-			r.log.ErrorContext(ctx, "look at running deployments", "panic", p)
+			r.log.ErrorContext(ctx, "look at running deployments panicked", "type", fmt.Sprintf("%T", p))
 		}
 	}()
 	list, err := r.coolify.RunningDeployments(ctx)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func newBuilder(t *testing.T) *Builder {
@@ -249,7 +250,7 @@ func TestBuildEnvironmentFile(t *testing.T) {
 func FuzzLiteralPlainKeysAreSafe(f *testing.F) {
 	f.Add("KEY", "value")
 	f.Add("A", "$(touch x) '; touch x #")
-	f.Add("B_1", "a\nb\x00\x01`x`")
+	f.Add("B_1", "a\nb\x01`x`")
 	b := &Builder{Dir: f.TempDir()}
 	if err := b.Check(); err != nil {
 		f.Skip(err)
@@ -257,6 +258,9 @@ func FuzzLiteralPlainKeysAreSafe(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, value string) {
 		if !name.MatchString("VIBN_" + key) {
 			t.Skip("not a name")
+		}
+		if !utf8.ValidString(value) || strings.Contains(value, "\x00") {
+			t.Skip("neither JSON nor Coolify's database carries it")
 		}
 		b.Reset()
 		_, _ = b.Run(plain(), []Env{literal("VIBN_"+key, value)})
