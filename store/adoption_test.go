@@ -87,9 +87,9 @@ func writeAdopted(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	w := must(db.Workspace(ctx, "first"))(t)
 	again := tenancy.Workspace{ID: newID(), Slug: "second", CreatedAt: day, UpdatedAt: day, OwnerUserID: personOne}
-	wantErr(t, "CreateWorkspace with an adopted slug", db.CreateWorkspace(ctx, again), tenancy.ErrConflict)
+	wantErr(t, "CreateWorkspace with an adopted slug", db.CreateWorkspace(ctx, again, 0), tenancy.ErrConflict)
 	again.Slug = "third"
-	check(t, db.CreateWorkspace(ctx, again))
+	check(t, db.CreateWorkspace(ctx, again, 0))
 	wantSame(t, "MemberWorkspaces", []string{"first", "third"}, slugs(must(db.MemberWorkspaces(ctx, personOne))(t)))
 
 	k, digest := newKey(w.ID, "key")
@@ -117,7 +117,7 @@ func writeAdopted(t *testing.T, db *store.DB) {
 	check(t, db.DeleteWorkspace(ctx, w.ID, after(3)))
 	wantSame(t, "Workspaces", []string{"second", "third"}, slugs(must(db.Workspaces(ctx))(t)))
 	again.ID, again.Slug = newID(), "first"
-	wantErr(t, "CreateWorkspace with a deleted slug", db.CreateWorkspace(ctx, again), tenancy.ErrConflict)
+	wantErr(t, "CreateWorkspace with a deleted slug", db.CreateWorkspace(ctx, again, 0), tenancy.ErrConflict)
 }
 
 // A platform goes on inserting rows as it did before it was adopted.

@@ -10,7 +10,12 @@ func (db *DB) Conns() *sql.DB { return db.sql }
 
 // Over is db with other connections to the same database.
 func (db *DB) Over(conns *sql.DB) *DB {
-	return &DB{sql: conns, dialect: db.dialect, goose: db.goose, release: func() error { return nil }}
+	over := &DB{sql: conns, dialect: db.dialect, goose: db.goose, release: func() error { return nil }}
+	var err error
+	if over.jobs, err = inserter(conns, db.dialect); err != nil {
+		panic(err)
+	}
+	return over
 }
 
 // Versions lists the migrations, in ascending order.

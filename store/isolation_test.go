@@ -62,17 +62,17 @@ var isolations = map[string][]isolation{
 		{name: "slug of b", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			w := a.ws
 			w.ID, w.Slug, w.CoolifyProject = newID(), b.ws.Slug, ""
-			return only(db.CreateWorkspace(ctx, w))
+			return only(db.CreateWorkspace(ctx, w, 0))
 		}},
 		{name: "id of b", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			w := a.ws
 			w.ID, w.Slug, w.CoolifyProject = b.ws.ID, "gamma", ""
-			return only(db.CreateWorkspace(ctx, w))
+			return only(db.CreateWorkspace(ctx, w, 0))
 		}},
 		{name: "project of b", want: tenancy.ErrProjectTaken, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			w := a.ws
 			w.ID, w.Slug, w.CoolifyProject = newID(), "gamma", b.ws.CoolifyProject
-			return only(db.CreateWorkspace(ctx, w))
+			return only(db.CreateWorkspace(ctx, w, 0))
 		}},
 	},
 	"Workspace": {{name: "own slug", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {

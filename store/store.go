@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -34,6 +35,7 @@ type DB struct {
 	sql     *sql.DB
 	dialect dialect
 	goose   *goose.Provider
+	jobs    *river.Client[*sql.Tx] // inserts only
 	release func() error // what Close does once the connections are closed
 }
 

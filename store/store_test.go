@@ -174,7 +174,7 @@ func newTenant(t *testing.T, db *store.DB, slug string) tenant {
 		Placement: tenancy.Placement{Server: "server-" + slug, Destination: "net-" + slug, Trust: tenancy.Dedicated},
 		Status:    tenancy.Ready, CreatedAt: day, UpdatedAt: after(1),
 	}
-	check(t, db.CreateWorkspace(t.Context(), a.ws))
+	check(t, db.CreateWorkspace(t.Context(), a.ws, 0))
 	a.key, a.digest = newKey(a.ws.ID, "key of "+slug)
 	check(t, db.CreateKey(t.Context(), a.key, a.digest))
 	a.entry = tenancy.AuditEntry{

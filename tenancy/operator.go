@@ -33,6 +33,7 @@ type NewWorkspace struct {
 	Slug           string
 	Name           string // empty = the slug
 	OwnerUserID    string // may be empty
+	OwnerGiteaID   int64  // the owner's account on Gitea; 0 = not known
 	CoolifyProject string // uuid; may be empty, then the workspace reaches nothing yet
 	Placement      Placement
 }
@@ -66,7 +67,7 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 	if w.CoolifyProject != "" {
 		w.Status = Partial // it has a Coolify project, and no Gitea organisation yet
 	}
-	switch err := o.store.CreateWorkspace(ctx, w); {
+	switch err := o.store.CreateWorkspace(ctx, w, n.OwnerGiteaID); {
 	case errors.Is(err, ErrConflict):
 		return Workspace{}, &Error{Code: Conflict, Msg: fmt.Sprintf("the slug %q is or was in use", n.Slug), Hint: "choose another; a slug is never used again"}
 	case errors.Is(err, ErrProjectTaken):
