@@ -34,7 +34,7 @@ var homes = map[string]string{
 	"github.com/modelcontextprotocol/go-sdk": "mcp",
 	"github.com/jackc/pgx":                   "store store/storetest",
 	"github.com/pressly/goose":               "store store/storetest",
-	"github.com/riverqueue/river":              "store",
+	"github.com/riverqueue/river":            "store",
 	"modernc.org/sqlite":                     "store store/storetest",
 	"testing":                                "store/storetest tenancy/tenancytest",
 }

@@ -36,7 +36,7 @@ type DB struct {
 	dialect dialect
 	goose   *goose.Provider
 	jobs    *river.Client[*sql.Tx] // inserts only
-	release func() error // what Close does once the connections are closed
+	release func() error           // what Close does once the connections are closed
 }
 
 var _ tenancy.Store = (*DB)(nil)

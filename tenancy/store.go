@@ -163,8 +163,8 @@ type Parts struct {
 type Provision struct {
 	Workspace
 	Parts
-	Nonce        string // 32 hexadecimal digits; empty until something is to be made
-	Wanted, Done int64  // counts: Done < Wanted means that something is to be done
+	Nonce        string  // 32 hexadecimal digits; empty until something is to be made
+	Wanted, Done int64   // counts: Done < Wanted means that something is to be done
 	People       []int64 // Gitea ids of its members, as far as they are known
 }
 
