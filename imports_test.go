@@ -23,6 +23,7 @@ var mayImport = map[string]string{
 	"store/storetest":     "secret store",
 	"coolify":             "secret upstream",
 	"coolify/coolifytest": "",
+	"gitea":               "secret upstream",
 	"upstream":            "secret",
 	"untrusted":           "secret",
 	"secret":              "",
