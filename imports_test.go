@@ -21,8 +21,10 @@ var mayImport = map[string]string{
 	"tenancy/tenancytest": "coolify coolify/coolifytest secret store store/storetest tenancy",
 	"store":               "db/migrations secret tenancy",
 	"store/storetest":     "secret store",
-	"coolify":             "secret",
+	"coolify":             "secret upstream",
 	"coolify/coolifytest": "",
+	"gitea":               "secret upstream",
+	"upstream":            "secret",
 	"untrusted":           "secret",
 	"secret":              "",
 	"db/migrations":       "",
@@ -32,6 +34,7 @@ var mayImport = map[string]string{
 // what lies below it) outside their tests.
 var homes = map[string]string{
 	"github.com/modelcontextprotocol/go-sdk": "mcp",
+	"github.com/hashicorp/go-retryablehttp":  "upstream",
 	"github.com/jackc/pgx":                   "store store/storetest",
 	"github.com/pressly/goose":               "store store/storetest",
 	"github.com/riverqueue/river":            "store",
