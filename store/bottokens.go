@@ -47,6 +47,12 @@ func (db *DB) TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name s
 	return wrap(err, "token %q of workspace %q", was.ID, was.WorkspaceID)
 }
 
+// EndBotToken implements [tenancy.Store].
+func (db *DB) EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error {
+	return wrap(change(ctx, db.sql, `update vibn_bot_tokens set revoked_at = $3, sealed = ''
+		where workspace_id = $1 and id = $2 and revoked_at is null`, workspaceID, id, micros(at)), "token %q of workspace %q", id, workspaceID)
+}
+
 // BotTokens implements [tenancy.Store].
 func (db *DB) BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotToken, error) {
 	tokens, err := list(ctx, db, scanBotToken, `select id, workspace_id, coalesce(key_id, ''), name, gitea_token_id, last_eight, sealed, created_at
