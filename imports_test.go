@@ -18,7 +18,7 @@ var mayImport = map[string]string{
 	"mcp":                 "secret tenancy untrusted",
 	"sidecar":             "mcp secret tenancy untrusted",
 	"tenancy":             "coolify gitea secret untrusted",
-	"tenancy/tenancytest": "coolify coolify/coolifytest secret store store/storetest tenancy",
+	"tenancy/tenancytest": "coolify coolify/coolifytest gitea secret store store/storetest tenancy",
 	"store":               "db/migrations secret tenancy",
 	"store/storetest":     "secret store",
 	"coolify":             "secret upstream",

@@ -38,8 +38,8 @@ func mark(nonce, kind string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// marked is the text that stands in a description.
-func marked(nonce, kind string) string { return "vibn:" + mark(nonce, kind) }
+// marked is the text that stands in a description. Coolify takes no colon there.
+func marked(nonce, kind string) string { return "vibn-" + mark(nonce, kind) }
 
 // mailOf is the bot's address: nobody's, and known to Gitea's administrators only.
 func mailOf(nonce string) string { return "bot+" + mark(nonce, "bot") + "@vibn.invalid" }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -33,6 +34,8 @@ type Config struct {
 	Timeout     time.Duration // of a request to Coolify; slow ones too
 	Now         func() time.Time
 	Wrap        func(tenancy.Store) tenancy.Store // between Guard and database
+	Gitea       *gitea.Admin                      // nil = a platform without Gitea
+	GiteaURL    string                            // its root
 }
 
 // A House is a program with everything around it.
@@ -119,7 +122,8 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 		t.Fatal(err)
 	}
 	gc := tenancy.Config{
-		Store: h.DB, Coolify: c, Sensitive: s, Box: box, Log: h.Logger, Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now,
+		Store: h.DB, Coolify: c, Sensitive: s, Gitea: cfg.Gitea, GiteaURL: cfg.GiteaURL, Box: box, Log: h.Logger,
+		Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now,
 	}
 	for _, k := range h.Secrets {
 		gc.Known = append(gc.Known, secret.NewText(k))
