@@ -23,6 +23,14 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 		}
 		answer(w, map[string][]tenancy.WorkspaceInfo{"workspaces": {scope.Info()}})
 	})
+	mux.HandleFunc("POST /api/workspaces/{slug}/provision", func(w http.ResponseWriter, r *http.Request) {
+		status, err := provision(cfg, r)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		answer(w, map[string]string{"status": string(status)})
+	})
 	doc, err := cfg.Registry.OpenAPI(cfg.PublicURL.String(), cfg.Version)
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		if err != nil {
@@ -36,6 +44,23 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 		path = strings.TrimSuffix("/api/workspaces/{slug}"+path, "/")
 		mux.Handle(method+" "+path, &twin{cfg: cfg, tool: t.Name, params: pathParams(path)})
 	}
+}
+
+// provision wants the parts of the caller's workspace looked at again.
+func provision(cfg Config, r *http.Request) (status tenancy.ProvisionStatus, err error) {
+	scope, err := mcp.OpenBearer(cfg.Guard, r)
+	if err != nil {
+		return "", err
+	}
+	if err := scope.CheckClaim(r.PathValue("slug")); err != nil {
+		return "", err
+	}
+	act, err := scope.Begin(r.Context(), tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: r.UserAgent()})
+	if err != nil {
+		return "", err
+	}
+	defer func() { act.End(r.Context(), err) }()
+	return act.Provision(r.Context())
 }
 
 var pathParam = regexp.MustCompile(`\{(\w+)\}`)

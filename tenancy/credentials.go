@@ -19,7 +19,13 @@ type GitCredentials struct {
 	Token    secret.Text // zero unless it was to be revealed
 }
 
-// CloneURL is the address of a repository of the organisation, without
+// Helper is the line that makes git ask vibn-mcp for credentials, for this server
+// only.
+func (c GitCredentials) Helper() string {
+	return "git config --global credential." + c.Server + ".helper '!vibn-mcp git-credential'"
+}
+
+// cloneURL is the address of a repository of the organisation, without
 // credentials.
 func (w Workspace) cloneURL(root, repository string) string {
 	return strings.TrimRight(root, "/") + "/" + w.GiteaOrg + "/" + repository + ".git"

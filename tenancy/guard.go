@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type Config struct {
 	Log       *slog.Logger       // required
 	Budget    Budget             // zero fields take the defaults of [DefaultBudget]
 	PollEvery time.Duration      // between looks at running deployments; 0 = 3 s
+	Admin     secret.Text        // proves an operator who comes over the network; zero = none may
 	Known     []secret.Text      // the platform's own secrets, removed from every log
 	Now       func() time.Time   // nil = time.Now
 }
@@ -37,6 +39,7 @@ type Guard struct {
 	sensitive *coolify.Sensitive
 	gitea     *gitea.Admin
 	giteaURL  string
+	admin     secret.Text
 	box       *secret.Box
 	log       *slog.Logger
 	known     []secret.Text
@@ -56,7 +59,7 @@ func NewGuard(cfg Config) (*Guard, error) {
 	}
 	g := &Guard{
 		store: cfg.Store, coolify: cfg.Coolify, sensitive: cfg.Sensitive, box: cfg.Box, log: cfg.Log,
-		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea, giteaURL: cfg.GiteaURL,
+		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea, giteaURL: strings.TrimRight(cfg.GiteaURL, "/"), admin: cfg.Admin,
 	}
 	if g.now == nil {
 		g.now = time.Now
@@ -89,6 +92,20 @@ func (g *Guard) OpenMember(ctx context.Context, userID, slug string) (*Scope, er
 // Stop makes every wait answer at once with what it knows, so that a server can
 // stop without keeping its clients waiting.
 func (g *Guard) Stop() { g.stop() }
+
+// OpenOperator returns the operator whose token this is. Any other is the same
+// [Unauthorized]; so is every one where no token is configured.
+func (g *Guard) OpenOperator(token string) (*Operator, error) {
+	if g.admin.IsZero() || !g.admin.Equal(token) {
+		return nil, &Error{
+			Code: Unauthorized, Msg: "this is not the operator's token", Hint: "send VIBN_ADMIN_TOKEN as \"Authorization: Bearer …\"",
+		}
+	}
+	return NewOperator(g.store), nil
+}
+
+// HasOperator reports whether an operator may come over the network at all.
+func (g *Guard) HasOperator() bool { return !g.admin.IsZero() }
 
 // Provisioner returns what makes and mends the parts of workspaces. It acts on the
 // operator's part of the budget.

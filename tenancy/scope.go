@@ -180,6 +180,9 @@ func (s *Scope) ForLog(err error) string {
 	return forLog(s.guard.shown, err)
 }
 
+// ForLog is [Scope.ForLog] for what no Scope has to do with.
+func (g *Guard) ForLog(err error) string { return forLog(g.shown, err) }
+
 func forLog(shown *untrusted.Scrubber, err error) string {
 	raw := err.Error()
 	t, err := shown.Text(raw[:min(len(raw), maxShown)])
