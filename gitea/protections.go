@@ -10,7 +10,7 @@ type BranchProtection struct {
 	Rule              string // name of a branch, or a glob
 	EnablePush        bool   // somebody may push
 	EnablePushList    bool   // of those only who is named may push
-	PushUsers         []string
+	PushUsers         []string // Gitea does not tell those who have access by a team only
 	PushTeams         []string
 	PushDeployKeys    bool
 	EnableForcePush   bool
