@@ -47,7 +47,7 @@ func (w wireToken) plain() Token {
 //
 //   - The user's password is set to a fresh random one, which then proves who
 //     asks. The password is kept in memory only.
-//   - Where basic authentication is off: the admin's token in the place of a
+//   - Where basic authentication is off, or the user suspended: the admin's token in the place of a
 //     password. It needs the scope write:user and, since 1.27, each scope that it
 //     gives.
 //   - Where that is not taken either: the route that Forgejo has for it.
@@ -56,9 +56,10 @@ func (w wireToken) plain() Token {
 // several processes, may manage the tokens of one user at once.
 type Tokens struct {
 	client
-	user     string
-	password secret.Text // zero = none is known to work
-	way      way
+	user      string
+	password  secret.Text // zero = none is known to work
+	suspended bool        // the user cannot sign in, whatever the password
+	way       way
 }
 
 // TokensOf returns the access tokens of a user. It sends nothing.
@@ -161,8 +162,13 @@ func (t *Tokens) enter(ctx context.Context, call func(door) error) error {
 	return &Error{Server: e.Server, Op: e.Op, Path: e.Path, Status: e.Status, Kind: ErrForbidden, Detail: e.Detail, Err: ErrAuthMethod}
 }
 
+var errSuspended = errors.New("the user is suspended")
+
 // closed reports whether a door is closed, and another may be open.
 func closed(err error) bool {
+	if errors.Is(err, errSuspended) {
+		return true
+	}
 	if e, ok := errors.AsType[*Error](err); !ok || e.Status == 0 {
 		return false
 	}
@@ -200,6 +206,9 @@ func (t *Tokens) tryPassword(ctx context.Context, call func(door) error) error {
 		if err := t.reset(ctx); err != nil {
 			return err
 		}
+		if t.suspended {
+			return errSuspended
+		}
 		user := upstream.Basic(t.user, t.password)
 		err := call(door{prefix: "/users", credential: &user})
 		if !errors.Is(err, ErrUnauthorized) {
@@ -231,12 +240,12 @@ func (t *Tokens) reset(ctx context.Context) error {
 	}
 	// Upper and lower case, digits and a dash, whatever the server demands.
 	password := secret.NewText("vA7-" + rand.Text() + "-" + strings.ToLower(rand.Text()))
-	_, err := t.updateUser(ctx, t.user, UserUpdate{Password: &password})
+	user, err := t.updateUser(ctx, t.user, UserUpdate{Password: &password})
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Err = &resetError{e.Err}
 		return e
 	}
-	t.password = password
+	t.password, t.suspended = password, user.ProhibitLogin || !user.Active
 	return nil
 }
 
