@@ -23,6 +23,7 @@ var mayImport = map[string]string{
 	"store/storetest":     "secret store",
 	"coolify":             "secret",
 	"coolify/coolifytest": "",
+	"gitea/giteatest":     "",
 	"untrusted":           "secret",
 	"secret":              "",
 	"db/migrations":       "",
