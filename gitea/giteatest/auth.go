@@ -41,7 +41,7 @@ func (c *call) authenticate() (refusal string, ok bool) {
 	if secret, there := c.presented(); there {
 		t := c.s.tokenOf(secret)
 		if t == nil {
-			return noUser(""), false
+			return c.s.noUser(""), false
 		}
 		c.credential = credential{doer: t.user, token: t}
 		return "", true
@@ -85,7 +85,7 @@ func (c *call) signIn(name, password string) (refusal string, ok bool) {
 	})
 	switch {
 	case a == nil:
-		return noUser(name), false
+		return c.s.noUser(name), false
 	case a.Password != password:
 		return "user's password is invalid " + strings.TrimSuffix(uid(a.ID), "]") + ", name: " + a.Login + "]", false
 	case a.TwoFactor:

@@ -40,7 +40,7 @@ func user(c *call) (answer, bool) {
 // individual hides private users. Organisations pass.
 func individual(c *call) (answer, bool) {
 	u := c.user
-	if !u.org && (u.Visibility == "private" && c.doer != u && !c.isAdmin() || u.Visibility == "limited" && c.doer == nil) {
+	if c.s.since(V126) && !u.org && (u.Visibility == "private" && c.doer != u && !c.isAdmin() || u.Visibility == "limited" && c.doer == nil) {
 		return c.missing("Visit Project", nil), false
 	}
 	return pass()
@@ -178,7 +178,8 @@ func repoOwner(c *call) (answer, bool) {
 // moved sends the client to a new name. A client that follows takes its body
 // and its credential along.
 func (c *call) moved(status int, from, to string) answer {
-	path := strings.Replace(c.r.URL.EscapedPath(), url.PathEscape(from), url.PathEscape(to), 1)
+	escape := func(name string) string { return strings.ReplaceAll(url.PathEscape(name), "%2F", "/") }
+	path := strings.Replace(c.r.URL.EscapedPath(), escape(from), escape(to), 1)
 	if c.r.URL.RawQuery != "" {
 		path += "?" + c.r.URL.RawQuery
 	}

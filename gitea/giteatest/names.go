@@ -134,7 +134,12 @@ func (s *Server) takeName(name string) check {
 	return ""
 }
 
-func noUser(name string) string { return "user does not exist [uid: 0, name: " + name + "]" }
+func (s *Server) noUser(name string) string {
+	if !s.since(V126) {
+		name += ", keyid: 0"
+	}
+	return "user does not exist [uid: 0, name: " + name + "]"
+}
 
 func noRedirect(name string) string { return "user redirect does not exist [name: " + name + "]" }
 

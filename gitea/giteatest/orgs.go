@@ -223,7 +223,7 @@ func (s *Server) listMembers(c *call) answer {
 func (s *Server) isMember(c *call) answer {
 	a := s.account(c.path["username"])
 	if a == nil {
-		return c.missing("GetUserByName", []string{noUser(c.path["username"])})
+		return c.missing("GetUserByName", []string{s.noUser(c.path["username"])})
 	}
 	if (c.doer.Admin || c.doer.memberOf(c.org)) && a.memberOf(c.org) {
 		return noContent()
@@ -234,7 +234,7 @@ func (s *Server) isMember(c *call) answer {
 func (s *Server) removeMember(c *call) answer {
 	a := s.account(c.path["username"])
 	if a == nil {
-		return c.missing("GetUserByName", []string{noUser(c.path["username"])})
+		return c.missing("GetUserByName", []string{s.noUser(c.path["username"])})
 	}
 	if c.org.lastOwner(a) {
 		return c.broken("user is the last member of owner team " + uid(a.ID))
@@ -256,7 +256,7 @@ func (o *account) lastOwner(a *account) bool {
 func (s *Server) orgPermissions(c *call) answer {
 	o := s.account(c.path["org"])
 	if o == nil {
-		return c.missing("GetUserByName", []string{noUser(c.path["org"])})
+		return c.missing("GetUserByName", []string{s.noUser(c.path["org"])})
 	}
 	if !s.visible(o, c.user) {
 		return c.missing("HasOrgOrUserVisible", nil)

@@ -58,7 +58,7 @@ func (s *Server) fill(c *call, p *rule) (answer, bool) {
 		listed, _ := form[field].([]any)
 		for _, login := range listed {
 			if name, ok := login.(string); !ok || s.account(name) == nil {
-				return c.unprocessable(noUser(name)), false
+				return c.unprocessable(s.noUser(name)), false
 			}
 		}
 	}
@@ -80,6 +80,10 @@ func (s *Server) createRule(c *call) answer {
 		return refusal
 	}
 	p := &rule{name: form.RuleName, fields: shape("branch_protection"), created: s.cfg.Now()}
+	if !s.since(V126) {
+		drop(p.fields, "priority", "enable_force_push", "enable_force_push_allowlist", "force_push_allowlist_usernames",
+			"force_push_allowlist_teams", "force_push_allowlist_deploy_keys", "ignore_stale_approvals", "block_admin_merge_override")
+	}
 	if p.name == "" {
 		p.name = form.BranchName
 	}
@@ -96,7 +100,9 @@ func (s *Server) createRule(c *call) answer {
 		p.fields["enable_push_whitelist"] = false
 	}
 	c.repo.rules = append(c.repo.rules, p)
-	p.fields["priority"] = len(c.repo.rules)
+	if s.since(V126) {
+		p.fields["priority"] = len(c.repo.rules)
+	}
 	return reply(http.StatusCreated, p.json())
 }
 

@@ -53,8 +53,7 @@ func (s *Server) userObject(a *account, signed, authed bool) object {
 		o["active"], o["prohibit_login"] = !a.Inactive, a.ProhibitLogin
 	}
 	if !s.since(V126) {
-		delete(o, "source_id")
-		delete(o, "html_url")
+		drop(o, "source_id", "html_url")
 	}
 	return o
 }
@@ -139,12 +138,17 @@ func (s *Server) plainRepoJSON(r *repo, may access) object {
 		"internal": !r.Private && r.owner.Visibility == "private",
 	})
 	if !s.since(V126) {
-		delete(o, "licenses")
-		delete(o, "has_code")
-		delete(o, "projects_mode")
-		delete(o, "topics")
+		drop(o, "allow_fast_forward_only_merge", "allow_manual_merge", "autodetect_manual_merge", "has_code", "licenses",
+			"object_format_name", "projects_mode", "topics")
+		o["parent"], o["repo_transfer"] = nil, nil
 	}
 	return o
+}
+
+func drop(o object, keys ...string) {
+	for _, key := range keys {
+		delete(o, key)
+	}
 }
 
 func (s *Server) sshURL(r *repo) string {

@@ -100,7 +100,7 @@ func (s *Server) deleteMirror(c *call) answer {
 func (s *Server) collaborator(c *call) (*account, answer) {
 	a := s.account(c.path["collaborator"])
 	if a == nil {
-		return nil, c.unprocessable(noUser(c.path["collaborator"]))
+		return nil, c.unprocessable(s.noUser(c.path["collaborator"]))
 	}
 	return a, answer{}
 }
@@ -160,7 +160,7 @@ func (s *Server) collaboratorPermission(c *call) answer {
 	}
 	a := s.account(name)
 	if a == nil {
-		return c.refuse(http.StatusNotFound, noUser(name))
+		return c.refuse(http.StatusNotFound, s.noUser(name))
 	}
 	mode := modeNames[s.access(c.repo, a).mode]
 	return reply(http.StatusOK, object{"permission": mode, "role_name": mode, "user": s.userJSON(a, c.doer)})

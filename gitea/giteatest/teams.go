@@ -154,7 +154,7 @@ func (s *Server) listTeamMembers(c *call) answer {
 func (s *Server) teamUser(c *call) (*account, answer) {
 	a := s.account(c.path["username"])
 	if a == nil {
-		return nil, c.missing("GetUserByName", []string{noUser(c.path["username"])})
+		return nil, c.missing("GetUserByName", []string{s.noUser(c.path["username"])})
 	}
 	return a, answer{}
 }

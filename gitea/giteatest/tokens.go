@@ -82,8 +82,7 @@ func (s *Server) tokenJSON(t *token, secret, created, used string) object {
 		"created_at": created, "last_used_at": used,
 	}
 	if !s.since(V126) {
-		delete(o, "created_at")
-		delete(o, "last_used_at")
+		drop(o, "created_at", "last_used_at")
 	}
 	return o
 }

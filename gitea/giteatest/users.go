@@ -2,14 +2,13 @@ package giteatest
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
 
 func (s *Server) getUser(c *call) answer {
 	if !s.visible(c.user, c.doer) {
-		return c.missing("GetUserByName", []string{noUser(c.path["username"])})
+		return c.missing("GetUserByName", []string{s.noUser(c.path["username"])})
 	}
 	return reply(http.StatusOK, s.userJSON(c.user, c.doer))
 }
@@ -110,10 +109,14 @@ func (s *Server) takeMail(email string) check {
 	if strings.HasPrefix(email, "-") {
 		return "e-mail invalid [email: " + email + "]"
 	}
-	if slices.ContainsFunc(s.accounts, func(a *account) bool { return !a.org && strings.EqualFold(a.Email, email) }) {
-		return "e-mail already in use [email: " + email + "]"
+	taken := find(s.accounts, func(a *account) bool { return !a.org && strings.EqualFold(a.Email, email) })
+	switch {
+	case taken == nil:
+		return ""
+	case !s.since(V126):
+		email = taken.Email
 	}
-	return ""
+	return "e-mail already in use [email: " + email + "]"
 }
 
 // updateUser takes organisations too.
