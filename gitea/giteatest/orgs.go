@@ -105,7 +105,7 @@ func (s *Server) accountsWhere(match func(*account) bool) []*account {
 }
 
 func (s *Server) listUserOrgs(c *call) answer {
-	return list(c, s.orgsWhere(func(a *account) bool { return c.user.memberOf(a) && s.visible(a, c.doer) }), paging{},
+	return list(c, s.orgsWhere(func(a *account) bool { return c.user.memberOf(a) && s.visible(a, c.doer) }), paging{pageless: true},
 		func(a *account) any { return orgJSON(s, a) })
 }
 

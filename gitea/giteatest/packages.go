@@ -58,7 +58,7 @@ func (s *Server) packageAccess(of, doer *account) int {
 		return owner
 	}
 	mode := none
-	if s.visible(of, doer) && of.Visibility != "private" {
+	if s.visible(of, doer) { // members of a private organisation, too
 		mode = read
 	}
 	for _, t := range of.teams {
