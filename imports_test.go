@@ -14,17 +14,18 @@ const module = "github.com/vibnai/vibn-mcp/"
 // the packages that face an agent reach Coolify, Gitea and the database only
 // through tenancy, where ownership is proved.
 var mayImport = map[string]string{
-	"cmd/vibn-mcp":        "coolify coolify/coolifytest db/migrations gitea mcp secret sidecar store tenancy untrusted",
+	"cmd/vibn-mcp":        "coolify coolify/coolifytest db/migrations gitea gitea/giteatest mcp secret sidecar store tenancy untrusted",
 	"mcp":                 "secret tenancy untrusted",
 	"sidecar":             "mcp secret tenancy untrusted",
 	"tenancy":             "coolify gitea secret untrusted",
-	"tenancy/tenancytest": "coolify coolify/coolifytest gitea secret store store/storetest tenancy",
+	"tenancy/tenancytest": "coolify coolify/coolifytest gitea gitea/giteatest secret store store/storetest tenancy",
 	"store":               "db/migrations secret tenancy",
 	"store/storetest":     "secret store",
 	"coolify":             "secret upstream",
 	"coolify/coolifytest": "",
 	"gitea":               "secret upstream",
 	"upstream":            "secret",
+	"gitea/giteatest":     "",
 	"untrusted":           "secret",
 	"secret":              "",
 	"db/migrations":       "",
