@@ -101,7 +101,7 @@ func (t *Tokens) Create(ctx context.Context, name string, scopes []string) (Toke
 		r := t.request(d, "POST", "/{username}/tokens").with(struct {
 			Name   string   `json:"name"`
 			Scopes []string `json:"scopes"`
-		}{name, scopes})
+		}{name, append([]string{}, scopes...)})
 		token, err = one(ctx, t.client, r, func(w wireToken) bool { return string(w.Name) == name && w.Secret != "" })
 		return err
 	})
@@ -141,7 +141,8 @@ func (t *Tokens) Delete(ctx context.Context, token int64) error {
 func (t *Tokens) knock(ctx context.Context, d door) error {
 	r := t.request(d, "GET", "/{username}/tokens")
 	r.query = url.Values{"page": {"1"}, "limit": {"1"}}
-	return t.do(ctx, r)
+	_, err := t.send(ctx, r)
+	return err
 }
 
 // enter makes a call by the first way that is open.
