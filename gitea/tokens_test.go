@@ -91,11 +91,13 @@ func TestWays(t *testing.T) {
 		{"basic off, private user", &tokenServer{byPassword: notFound}, []string{patch, "POST" + byPw, "POST" + byTok}, nil},
 		{
 			"Forgejo with basic off", &tokenServer{byPassword: anonymous403, byAdminToken: unauthorized},
-			[]string{patch, "POST" + byPw, "POST" + byTok, "POST" + byAdm}, nil,
+			[]string{patch, "POST" + byPw, "POST" + byTok, "POST" + byAdm},
+			nil,
 		},
 		{
 			"no way", &tokenServer{byPassword: notFound, byAdminToken: unauthorized, byAdminRoute: page404},
-			[]string{patch, "POST" + byPw, "POST" + byTok, "POST" + byAdm}, gitea.ErrAuthMethod,
+			[]string{patch, "POST" + byPw, "POST" + byTok, "POST" + byAdm},
+			gitea.ErrAuthMethod,
 		},
 		{"a ceiling", &tokenServer{byPassword: anonymous403, byAdminToken: ceiling}, []string{patch, "POST" + byPw, "POST" + byTok}, gitea.ErrScope},
 		{"no such user", &tokenServer{patch: notFound}, []string{patch}, gitea.ErrNotFound},
