@@ -23,14 +23,14 @@ var (
 func TestNames(t *testing.T) {
 	for name, tc := range map[string]struct {
 		check    func(string) error
-		yes, no_ []string
+		good, bad []string
 	}{"CheckLogin": {gitea.CheckLogin, logins, notLogins}, "CheckRepository": {gitea.CheckRepository, repositories, notRepositories}} {
-		for _, s := range tc.yes {
+		for _, s := range tc.good {
 			if err := tc.check(s); err != nil {
 				t.Errorf("%s(%q) = %v", name, s, err)
 			}
 		}
-		for _, s := range tc.no_ {
+		for _, s := range tc.bad {
 			if err := tc.check(s); err == nil {
 				t.Errorf("%s(%q): no error", name, s)
 			}

@@ -166,6 +166,24 @@ func TestDeleteFindsItsWay(t *testing.T) {
 	}
 }
 
+// TestSuspendedSince: tokens can be deleted of a user that was suspended after
+// others were made.
+func TestSuspendedSince(t *testing.T) {
+	s := &tokenServer{}
+	tokens := connect(t, serve(t, s.ServeHTTP)).TokensOf("bob")
+	if _, err := tokens.Create(t.Context(), "vibn-1", []string{"write:issue"}); err != nil {
+		t.Fatal(err)
+	}
+	s.patch, s.byPassword = answer(200, strings.Replace(bobJSON, `"active":true`, `"active":false`, 1)), unauthorized
+	if err := tokens.Delete(t.Context(), 43); err != nil {
+		t.Errorf("Delete() = %v", err)
+	}
+	s.byAdminToken = notFound
+	if err := tokens.Delete(t.Context(), 43); !errors.Is(err, gitea.ErrNotFound) {
+		t.Errorf("Delete() again = %v, want %v", err, gitea.ErrNotFound)
+	}
+}
+
 // A contested server has one password, which each of several clients sets.
 type contested struct {
 	mu       sync.Mutex
