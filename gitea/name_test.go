@@ -22,7 +22,7 @@ var (
 
 func TestNames(t *testing.T) {
 	for name, tc := range map[string]struct {
-		check    func(string) error
+		check     func(string) error
 		good, bad []string
 	}{"CheckLogin": {gitea.CheckLogin, logins, notLogins}, "CheckRepository": {gitea.CheckRepository, repositories, notRepositories}} {
 		for _, s := range tc.good {
