@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -16,6 +18,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/vibnai/vibn-mcp/db/migrations"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // Jobs are what runs in the background. Their errors are kept in the database
@@ -32,6 +35,7 @@ type Jobs struct {
 const (
 	jobWorkers = 4
 	jobTime    = 5 * time.Minute
+	jobLost    = jobTime + time.Minute // its process is gone: another may run it
 	sweepEvery = time.Minute
 	jobPoll    = 500 * time.Millisecond
 )
@@ -114,13 +118,17 @@ func (db *DB) Queue(ctx context.Context, workspaceID string) error {
 func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[provisionJob]) error {
-		return jobs.Provision(ctx, j.Args.WorkspaceID)
+		err := recovered(ctx, log, func() error { return jobs.Provision(ctx, j.Args.WorkspaceID) })
+		if err != nil {
+			return err
+		}
+		return db.complete(ctx, j)
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[sweepJob]) error {
-		return jobs.Sweep(ctx)
+		return recovered(ctx, log, func() error { return jobs.Sweep(ctx) })
 	}))
 	client, err := river.NewClient(riverDriver(db.sql, db.dialect), &river.Config{
-		Logger: log, Workers: workers, JobTimeout: jobTime, FetchPollInterval: jobPoll,
+		Logger: log, Workers: workers, JobTimeout: jobTime, RescueStuckJobsAfter: jobLost, FetchPollInterval: jobPoll,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}},
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
 			func() (river.JobArgs, *river.InsertOpts) { return sweepJob{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
@@ -140,4 +148,41 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 	stopping, cancel = context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return client.StopAndCancel(stopping)
+}
+
+// complete ends the job of a workspace, unless more was wanted meanwhile: then it
+// runs again soon. Both are told apart while the workspace's row is held, as Want
+// holds it: else a wish could find the job still running, and wait for a sweep.
+func (db *DB) complete(ctx context.Context, j *river.Job[provisionJob]) error {
+	more := false
+	err := db.inTx(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `update vibn_workspaces set provision_done = provision_done
+			where id = $1 returning provision_done < provision_wanted`, j.Args.WorkspaceID).Scan(&more)
+		if err != nil || more {
+			return err
+		}
+		_, err = river.JobCompleteTx[riverdriver.Driver[*sql.Tx]](ctx, tx, j)
+		return err
+	})
+	switch {
+	case errors.Is(kind(err), tenancy.ErrNotFound): // there is nothing left to do
+		return nil
+	case err != nil:
+		return fmt.Errorf("complete the job: %w", err)
+	case more:
+		return river.JobSnooze(time.Second)
+	}
+	return nil
+}
+
+// recovered makes an error of a panic, without its value: River would log that
+// and keep it in the database, and it may hold what must not be seen.
+func recovered(ctx context.Context, log *slog.Logger, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.ErrorContext(ctx, "job panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %T", p)
+		}
+	}()
+	return do()
 }
