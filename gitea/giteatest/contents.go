@@ -215,9 +215,6 @@ func (r *repo) at(ref string) string {
 	if sha := r.heads[strings.TrimPrefix(ref, "refs/heads/")]; sha != "" {
 		return sha
 	}
-	if r.dir == "" {
-		return ""
-	}
 	if _, err := r.dir.commit(ref); err != nil {
 		return ""
 	}
@@ -365,11 +362,10 @@ func (s *Server) getContents(c *call) answer {
 }
 
 type fileForm struct {
-	Content   string `json:"content"`
-	Message   string `json:"message"`
-	Branch    string `json:"branch"`
-	NewBranch string `json:"new_branch"`
-	SHA       string `json:"sha"`
+	Content string `json:"content"`
+	Message string `json:"message"`
+	Branch  string `json:"branch"`
+	SHA     string `json:"sha"`
 }
 
 // writeContents creates (POST), changes (PUT) or deletes a file.
@@ -385,6 +381,9 @@ func (s *Server) writeContents(c *call) answer {
 	r, name := c.repo, c.path["filepath"]
 	if form.Branch == "" {
 		form.Branch = r.DefaultBranch
+	}
+	if why := first(refName("BranchName", form.Branch), filePath(name)); why != "" {
+		return c.unprocessable(why)
 	}
 	if c.may.unit(codeUnit) < write || !r.mayPush(form.Branch, c.doer) {
 		return c.refuse(http.StatusForbidden, "user cannot commit to repo [user: "+c.doer.Login+"]")

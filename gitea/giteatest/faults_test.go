@@ -19,7 +19,7 @@ const (
 )
 
 // try sends a request that may be broken off.
-func (s *sim) try(ctx context.Context, method, path, body string) (status int, text string, err error) {
+func (s *sim) try(ctx context.Context, method, path, body string) (text string, err error) {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, s.url+prefix+path, strings.NewReader(body))
 	if err != nil {
@@ -28,11 +28,11 @@ func (s *sim) try(ctx context.Context, method, path, body string) (status int, t
 	req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {s.auth}}
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req) // which would try again by itself
 	if err != nil {
-		return 0, "", err
+		return "", err
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(raw), err
+	return string(raw), err
 }
 
 func (s *sim) orgs() int { return len(s.Snapshot().Orgs) }
@@ -73,7 +73,7 @@ func TestLostReplies(t *testing.T) {
 	} {
 		s := newSim(t, Config{})
 		s.Fail(createOrgOp, tc.fault)
-		if _, text, err := s.try(t.Context(), "POST", "/orgs", newOrg); err == nil {
+		if text, err := s.try(t.Context(), "POST", "/orgs", newOrg); err == nil {
 			t.Errorf("%+v: answered %q, want a broken connection", tc.fault, text)
 		}
 		if made := s.orgs() == 3; made != tc.made {
@@ -88,7 +88,7 @@ func TestHangAndGate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		_, _, err := s.try(ctx, "POST", "/orgs", newOrg)
+		_, err := s.try(ctx, "POST", "/orgs", newOrg)
 		ended <- err
 	}()
 	for s.orgs() != 3 { // the change comes before the silence
@@ -105,7 +105,7 @@ func TestHangAndGate(t *testing.T) {
 	gate := make(chan struct{})
 	s.Fail("GET /version", Fault{Gate: gate})
 	go func() {
-		_, _, err := s.try(t.Context(), "GET", "/version", "")
+		_, err := s.try(t.Context(), "GET", "/version", "")
 		ended <- err
 	}()
 	select {
@@ -127,10 +127,10 @@ func TestCrashPoints(t *testing.T) {
 			s.CrashAt(n, after)
 			died := 0
 			for i := 1; i <= 3; i++ {
-				if _, _, err := s.try(t.Context(), "GET", "/version", ""); err != nil && died == 0 {
+				if _, err := s.try(t.Context(), "GET", "/version", ""); err != nil && died == 0 {
 					t.Errorf("a read before crash point %d fails", n)
 				}
-				if _, _, err := s.try(t.Context(), "POST", "/orgs", fmt.Sprintf(`{"username":"o%d"}`, i)); err != nil && died == 0 {
+				if _, err := s.try(t.Context(), "POST", "/orgs", fmt.Sprintf(`{"username":"o%d"}`, i)); err != nil && died == 0 {
 					died = i
 				}
 			}
@@ -168,7 +168,7 @@ func TestOnRequest(t *testing.T) {
 		return nil
 	})
 	s.do("POST", "/orgs", newOrg).ok(201)
-	if _, _, err := s.try(t.Context(), "POST", "/orgs", `{"username":"lost"}`); err == nil {
+	if _, err := s.try(t.Context(), "POST", "/orgs", `{"username":"lost"}`); err == nil {
 		t.Error("an error of the callback must break the connection")
 	}
 	s.OnRequest(nil)

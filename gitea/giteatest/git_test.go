@@ -280,6 +280,26 @@ func TestContentsAndCommits(t *testing.T) {
 	}
 }
 
+// TestPathsStayInside: branches and files have names that a tenant gives.
+func TestPathsStayInside(t *testing.T) {
+	root := t.TempDir()
+	s := newSim(t, Config{GitRoot: filepath.Join(root, "git")})
+	bot := s.bot("acme", "write:repository")
+	for _, tc := range []struct{ file, branch string }{
+		{"f", "../../../out"}, {"f", "/out"}, {"..%2F..%2Fout", "main"}, {".git/config", "main"}, {"a/../../b", "main"}, {"f", "a/../../b"},
+	} {
+		got := bot.do("POST", "/repos/vibn-acme/app/contents/"+tc.file, `{"content":"eA==","message":"m","branch":"`+tc.branch+`"}`)
+		if got.status != 422 {
+			t.Errorf("%s on %s = %d %s, want 422", tc.file, tc.branch, got.status, got.text)
+		}
+	}
+	s.do("PATCH", "/repos/vibn-acme/app", `{"default_branch":"../x"}`).ok(200).field("default_branch", "main")
+	entries, err := os.ReadDir(root)
+	if err != nil || len(entries) > 1 {
+		t.Errorf("beside the repositories there is %v (%v)", entries, err)
+	}
+}
+
 func TestStatuses(t *testing.T) {
 	s := newSim(t, Config{})
 	sha, err := s.Push("vibn-acme/app", "main", "m\n", map[string]string{"a": "b"})
@@ -333,4 +353,3 @@ func TestGitRootIsRemoved(t *testing.T) {
 		t.Errorf("closing twice: %v", err)
 	}
 }
-

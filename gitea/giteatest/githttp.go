@@ -5,7 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/cgi"
+	"net/http/cgi" //nolint:gosec // Go 1.6.3 was long ago
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -174,7 +174,7 @@ func (s *Server) runGit(ctx context.Context, c *call, sess session) answer {
 	if err != nil {
 		return text(http.StatusNotFound, "git is not installed here\n")
 	}
-	root, name := filepath.Split(string(sess.dir))
+	root, name := filepath.Split(sess.dir.Name())
 	r := c.r.Clone(ctx)
 	rest := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 3)[2]
 	r.URL.Path = "/" + name + "/" + rest
@@ -188,7 +188,7 @@ func (s *Server) runGit(ctx context.Context, c *call, sess session) answer {
 	}
 	var log bytes.Buffer
 	w := &recorder{header: http.Header{}}
-	(&cgi.Handler{Path: git, Args: []string{"http-backend"}, Dir: string(sess.dir), Env: env, Stderr: &log}).ServeHTTP(w, r)
+	(&cgi.Handler{Path: git, Args: []string{"http-backend"}, Dir: sess.dir.Name(), Env: env, Stderr: &log}).ServeHTTP(w, r)
 	if w.status >= http.StatusInternalServerError {
 		return text(w.status, fmt.Sprintf("git http-backend: %s", log.String()))
 	}

@@ -115,6 +115,11 @@ func (s *Server) Close() error {
 	s.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, r := range s.repos {
+		if r.dir.Root != nil {
+			_ = r.dir.Close()
+		}
+	}
 	if !s.ownGitRoot {
 		return nil
 	}

@@ -234,3 +234,7 @@ func newClock() *clock { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UT
 func (c *clock) now() time.Time { return c.at }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+func replaceAll(text string, oldnew ...string) string {
+	return strings.NewReplacer(oldnew...).Replace(text)
+}
