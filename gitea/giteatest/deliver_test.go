@@ -109,6 +109,7 @@ func TestDeliveryOfOrgHooksAndOfPushesByGit(t *testing.T) {
 	to := newReceiver(t)
 	s := newSim(t, Config{LoopbackHooks: true})
 	s.do("POST", "/orgs/vibn-acme/hooks", `{"type":"gitea","active":true,"config":{"url":"`+to.url+`","content_type":"form","secret":"x"}}`).ok(201)
+	s.AddOrgHook("vibn-other", Hook{URL: to.url})
 	s.AddHook("vibn-acme/app", Hook{URL: to.url, Inactive: true})
 	s.AddHook("vibn-acme/app", Hook{URL: to.url, Events: []string{"release"}})
 	w.must("clone", "-q", s.address("x:"+s.bot("acme", "all").secret()+"@", "vibn-acme/app.git"), ".")

@@ -469,6 +469,9 @@ func TestRenameRedirects(t *testing.T) {
 	if got := s.do("GET", "/repos/vibn-new/app", "").ok(301).header.Get("Location"); got != prefix+"/repos/vibn-new/site" {
 		t.Errorf("the old repository leads to %q", got)
 	}
+	s.do("POST", "/admin/users/vibn-new/rename", `{"new_username":"x"}`).says(422, "is an organization")
+	s.do("POST", "/admin/users/vibn-bot-other/rename", `{"new_username":"vibn-bot-acme"}`).says(422, "already exists")
+	s.do("POST", "/admin/users/vibn-bot-other/rename", `{"new_username":"VIBN-bot-other"}`).ok(204) // only its case
 	s.RenameUser("vibn-bot-acme", "vibn-bot-new")
 	s.do("GET", "/users/vibn-bot-acme", "").ok(307)
 	if diff := cmp.Diff([]string{"vibn-bot-acme", fmt.Sprintf("%d/app", ownerID(s, "vibn-new"))}, s.Snapshot().Moved); diff != "" {

@@ -203,7 +203,7 @@ func TestRequests(t *testing.T) {
 		},
 		{Operation: "unknown", Method: "GET", Path: prefix + "/nowhere/at/all", Status: 404},
 		{
-			Operation: "GET //{owner}/{repo}/info/refs", Method: "GET", Path: "/vibn-acme/app.git/info/refs",
+			Operation: "GET /{owner}/{repo}/info/refs", Method: "GET", Path: "/vibn-acme/app.git/info/refs",
 			Query: "service=git-upload-pack", Status: 401,
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -209,6 +210,56 @@ func TestGitTokenInAHeader(t *testing.T) {
 			good := "http.extraHeader=Authorization: " + scheme + s.bot("acme", "read:repository").secret()
 			w.must("-c", good, "ls-remote", s.url+"/vibn-acme/app.git")
 		}
+	}
+}
+
+// TestGitPushesAtOnce: agents push at the same time, to branches of their own.
+func TestGitPushesAtOnce(t *testing.T) {
+	needGit(t)
+	to := newReceiver(t)
+	s := newSim(t, Config{LoopbackHooks: true})
+	if _, err := s.Push("vibn-acme/app", "main", "m\n", map[string]string{"a": "b"}); err != nil {
+		t.Fatal(err)
+	}
+	s.AddHook("vibn-acme/app", Hook{URL: to.url})
+	address := s.address("x:"+s.bot("acme", "write:repository").secret()+"@", "vibn-acme/app.git")
+	var wg sync.WaitGroup
+	for i := range 3 {
+		w := worktree{t, t.TempDir()}
+		w.must("clone", "-q", address, ".")
+		w.must("commit", "-q", "--allow-empty", "-m", itoa(i))
+		wg.Go(func() {
+			if out, err := w.git("push", "-q", "origin", "HEAD:agent-"+itoa(i)); err != nil {
+				t.Errorf("push %d: %v\n%s", i, err, out)
+			}
+		})
+	}
+	wg.Wait()
+	if err := s.WaitDeliveries(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if s.Head("vibn-acme/app", "agent-"+itoa(i)) == "" {
+			t.Errorf("agent-%d is not there", i)
+		}
+	}
+	if got := len(s.Deliveries()); got != 3 {
+		t.Errorf("%d deliveries, want one for each branch", got)
+	}
+}
+
+func TestGitFaults(t *testing.T) {
+	w := needGit(t)
+	s := newSim(t, Config{})
+	address := s.address("x:"+s.bot("acme", "write:repository").secret()+"@", "vibn-acme/app.git")
+	w.must("clone", "-q", address, ".")
+	w.must("commit", "-q", "--allow-empty", "-m", "m")
+	s.Fail("POST /{owner}/{repo}/git-receive-pack", Fault{Drop: true, After: true, Times: 1})
+	if out, err := w.git("push", "-q", "origin", "HEAD:main"); err == nil {
+		t.Errorf("a push whose answer is lost succeeds: %s", out)
+	}
+	if got, want := s.Head("vibn-acme/app", "main"), w.must("rev-parse", "HEAD"); got != want {
+		t.Errorf("head = %q, want %s: the answer is lost, the push is not", got, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/cgi" //nolint:gosec // Go 1.6.3 was long ago
 	"os/exec"
@@ -12,9 +13,9 @@ import (
 )
 
 var gitRoutes = []route{
-	{method: "GET", pattern: "//{owner}/{repo}/info/refs", git: true},
-	{method: "POST", pattern: "//{owner}/{repo}/git-upload-pack", git: true},
-	{method: "POST", pattern: "//{owner}/{repo}/git-receive-pack", git: true},
+	{method: "GET", pattern: "/{owner}/{repo}/info/refs", root: true, git: true},
+	{method: "POST", pattern: "/{owner}/{repo}/git-upload-pack", root: true, git: true},
+	{method: "POST", pattern: "/{owner}/{repo}/git-receive-pack", root: true, git: true},
 }
 
 // A session is one request of git's that is let in.
@@ -178,7 +179,7 @@ func (s *Server) runGit(ctx context.Context, c *call, sess session) answer {
 	r := c.r.Clone(ctx)
 	rest := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 3)[2]
 	r.URL.Path = "/" + name + "/" + rest
-	r.Body, r.ContentLength, r.TransferEncoding = nopCloser{bytes.NewReader(c.body)}, int64(len(c.body)), nil
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body)), nil
 	env := []string{
 		"GIT_PROJECT_ROOT=" + filepath.Clean(root), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 		"HOME=" + filepath.Clean(root), "DENIED_REFS=" + sess.denied,
@@ -194,10 +195,6 @@ func (s *Server) runGit(ctx context.Context, c *call, sess session) answer {
 	}
 	return answer{status: w.status, header: w.header, body: w.body.Bytes()}
 }
-
-type nopCloser struct{ *bytes.Reader }
-
-func (nopCloser) Close() error { return nil }
 
 // A recorder keeps what git answers.
 type recorder struct {

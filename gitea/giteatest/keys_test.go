@@ -68,3 +68,26 @@ func TestDeployKeys(t *testing.T) {
 	s.do("DELETE", path+"/"+itoa(id), "").ok(204)
 	s.do("GET", path+"/"+itoa(id), "").ok(404)
 }
+
+// TestWhatOutlivesATokenCanBeTakenAway: keys and applications of a bot.
+func TestWhatOutlivesATokenCanBeTakenAway(t *testing.T) {
+	s := newSim(t, Config{})
+	bot := s.bot("acme", "write:user")
+	first := bot.do("POST", "/user/keys", `{"title":"a","key":"`+keyA+`"}`).ok(201).id()
+	second := s.do("POST", "/admin/users/vibn-bot-acme/keys", `{"title":"b","key":"`+keyB+`"}`).ok(201).id()
+	app := bot.do("POST", "/user/applications/oauth2", `{"name":"evil"}`).ok(201).id()
+	bot.do("POST", "/user/applications/oauth2", `{}`).ok(422)
+	s.do("DELETE", "/admin/users/vibn-bot-acme/keys/"+itoa(first), "").ok(204)
+	s.do("DELETE", "/admin/users/vibn-bot-acme/keys/"+itoa(first), "").ok(404)
+	bot.do("DELETE", "/user/keys/"+itoa(second), "").ok(204)
+	if got := s.do("GET", "/user/applications/oauth2?page=1", "", "Sudo", "vibn-bot-acme").names("name"); len(got) != 1 || got[0] != "evil" {
+		t.Errorf("applications = %v, want the one", got)
+	}
+	s.do("DELETE", "/user/applications/oauth2/"+itoa(app), "", "Sudo", "vibn-bot-acme").ok(204)
+	s.do("DELETE", "/user/applications/oauth2/"+itoa(app), "", "Sudo", "vibn-bot-acme").ok(404)
+	for _, u := range s.Snapshot().Users {
+		if len(u.Keys)+len(u.OAuthApps) > 0 {
+			t.Errorf("%s still has keys or applications: %+v", u.Login, u)
+		}
+	}
+}

@@ -10,11 +10,12 @@ import (
 // sign-in, sudo and scopes.
 type route struct {
 	method  string
-	pattern string // as in the published document, from the root for what it lacks
+	pattern string // as in the published document
 	scopes  []string
 	guards  []guard
 	do      func(*Server, *call) answer
 	from    Behaviour // that brought it; "" = all
+	root    bool      // the pattern begins at the root, not at the API
 	open    bool      // no sign-in, whatever the settings
 	git     bool      // git's protocol
 }
@@ -58,8 +59,8 @@ func concat(tables ...[]route) []route {
 var miscRoutes = []route{
 	{method: "GET", pattern: "/version", do: (*Server).version},
 	{method: "GET", pattern: "/settings/api", do: (*Server).apiSettings},
-	{method: "GET", pattern: "//api/healthz", do: (*Server).health, open: true},
-	{method: "GET", pattern: "//user/sign_up", do: (*Server).signUp, open: true},
+	{method: "GET", pattern: "/api/healthz", do: (*Server).health, root: true, open: true},
+	{method: "GET", pattern: "/user/sign_up", do: (*Server).signUp, root: true, open: true},
 	{method: "GET", pattern: "/token", guards: in{itself}, do: (*Server).getOwnToken, from: V127},
 	{method: "DELETE", pattern: "/token", guards: in{itself}, do: (*Server).deleteOwnToken, from: V127},
 	{method: "GET", pattern: "/packages/{owner}", scopes: needs{scopePackage}, guards: packs, do: (*Server).listPackages},
@@ -190,10 +191,9 @@ var adminRoutes = []route{
 	},
 }
 
-// A pattern that begins with two slashes begins at the root.
 func (rt *route) full() string {
-	if rest, atRoot := strings.CutPrefix(rt.pattern, "/"); atRoot && strings.HasPrefix(rest, "/") {
-		return rest
+	if rt.root {
+		return rt.pattern
 	}
 	return prefix + rt.pattern
 }
