@@ -176,7 +176,7 @@ func TestGitDoors(t *testing.T) {
 		{"push to create", "x:" + all + "@", "vibn-acme/created.git", "Push to create is not enabled for organizations."},
 		{"all", "x:" + all + "@", "vibn-acme/app.git", ""},
 	} {
-		out, err := w.git("push", "-q", s.address(tc.userinfo, tc.repo), "HEAD:main")
+		out, err := w.git("push", "-q", "--force", s.address(tc.userinfo, tc.repo), "HEAD:main")
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(out, tc.want)) {
 			t.Errorf("push: %s: %v\n%s\nwant %q", tc.name, err, out, tc.want)
 		}

@@ -52,16 +52,16 @@ while read -r old new ref; do
 done
 `
 
-// newGitDir makes an empty repository.
-func newGitDir(dir, branch string) (gitDir, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil { //nolint:gosec // a number, below what the configuration says
+// newGitDir makes an empty repository below root.
+func newGitDir(root *os.Root, name, branch string) (gitDir, error) {
+	if err := root.MkdirAll(name, 0o750); err != nil {
 		return gitDir{}, err
 	}
-	root, err := os.OpenRoot(dir)
+	dir, err := root.OpenRoot(name)
 	if err != nil {
 		return gitDir{}, err
 	}
-	d := gitDir{root}
+	d := gitDir{dir}
 	return d, d.fill(branch)
 }
 

@@ -95,19 +95,34 @@ func (s *Server) git(r *repo) (gitDir, error) {
 	if r.dir.Root != nil {
 		return r.dir, nil
 	}
-	if s.gitRoot == "" {
-		root, err := os.MkdirTemp("", "giteatest-")
-		if err != nil {
-			return gitDir{}, err
-		}
-		s.gitRoot, s.ownGitRoot = root, true
+	if err := s.openGitRoot(); err != nil {
+		return gitDir{}, err
 	}
-	dir, err := newGitDir(filepath.Join(s.gitRoot, strconv.Itoa(r.ID)+".git"), r.DefaultBranch)
+	dir, err := newGitDir(s.gitRoot, r.dirName(), r.DefaultBranch)
 	if err != nil {
 		return gitDir{}, err
 	}
 	r.dir = dir
 	return dir, nil
+}
+
+func (r *repo) dirName() string { return strconv.Itoa(r.ID) + ".git" }
+
+func (s *Server) openGitRoot() (err error) {
+	if s.gitRoot != nil {
+		return nil
+	}
+	dir := s.cfg.GitRoot
+	if dir == "" {
+		dir, err = os.MkdirTemp("", "giteatest-")
+	} else if dir, err = filepath.Abs(dir); err == nil { // git runs elsewhere
+		err = os.MkdirAll(dir, 0o750)
+	}
+	if err != nil {
+		return err
+	}
+	s.gitRoot, err = os.OpenRoot(dir)
+	return err
 }
 
 // GitDir returns the bare repository on disk, for tests that look at it. An
@@ -165,13 +180,12 @@ func (s *Server) AddCollaborator(repo, login, mode string) {
 }
 
 type repoForm struct {
-	Name          string  `json:"name"`
-	Description   string  `json:"description"`
-	Private       bool    `json:"private"`
-	AutoInit      bool    `json:"auto_init"`
-	DefaultBranch string  `json:"default_branch"`
-	Gitignores    string  `json:"gitignores"`
-	Readme        *string `json:"readme"`
+	Name          string `json:"name"`
+	Description   string `json:"description"`
+	Private       bool   `json:"private"`
+	AutoInit      bool   `json:"auto_init"`
+	DefaultBranch string `json:"default_branch"`
+	Gitignores    string `json:"gitignores"`
 }
 
 func (s *Server) createOrgRepo(c *call) answer {
@@ -197,7 +211,7 @@ func (s *Server) createMyRepo(c *call) answer {
 	})
 }
 
-func (s *Server) createRepo(c *call, of *account, allowed guard0) answer {
+func (s *Server) createRepo(c *call, of *account, allowed func() (answer, bool)) answer {
 	form, refusal, ok := decode[repoForm](c)
 	if !ok {
 		return refusal
@@ -230,9 +244,6 @@ func (s *Server) createRepo(c *call, of *account, allowed guard0) answer {
 	}
 	return reply(http.StatusCreated, s.repoJSON(r, access{mode: owner}))
 }
-
-// guard0 is a guard that knows its call.
-type guard0 = func() (answer, bool)
 
 func (s *Server) takeRepoName(c *call, of *account, name string) (answer, bool) {
 	if strings.Contains(name, "..") && s.since(V126) {
@@ -336,9 +347,9 @@ func (s *Server) removeRepo(r *repo) {
 	for _, fork := range s.forksOf(r) {
 		fork.parent = nil
 	}
-	if r.dir.Root != nil { // what is left is in nobody's way: ids are never given twice
+	if r.dir.Root != nil && s.gitRoot != nil { // what is left is in nobody's way: ids are never given twice
 		_ = r.dir.Close()
-		_ = os.RemoveAll(r.dir.Name())
+		_ = s.gitRoot.RemoveAll(r.dirName())
 	}
 }
 
