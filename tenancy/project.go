@@ -197,7 +197,7 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 			Hint: "as in my-site; the description may say more",
 		}
 	}
-	description = untrusted.Clean(description)
+	description = s.text(description).String() // it is kept, here and in Gitea
 	if len(description) > maxDescription {
 		return ProjectInfo{}, false, &Error{Code: Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", maxDescription)}
 	}
