@@ -12,10 +12,10 @@ import (
 type Description struct {
 	Workspace    string         `json:"workspace"` // slug
 	Name         untrusted.Text `json:"name,omitzero"`
-	Status       string         `json:"status"` // of provisioning: pending, partial, ready or error
+	Status       string         `json:"status"`            // of provisioning: pending, partial, ready or error
 	Missing      []string       `json:"missing,omitempty"` // parts that are not as they should be; the operator sees why
 	Git          string         `json:"git,omitempty"`     // where its repositories are
-	Rights       string         `json:"rights"` // of the caller: "read,deploy"
+	Rights       string         `json:"rights"`            // of the caller: "read,deploy"
 	Environments []string       `json:"environments"`
 	Host         HostInfo       `json:"host"`
 }

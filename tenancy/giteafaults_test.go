@@ -100,7 +100,9 @@ func newKey(t *testing.T, h *tenancytest.House, _ int) (string, map[string]any) 
 var giteaTrials = []giteaTrial{
 	{
 		name: "where", tool: "gitea.credentials",
-		prepare: func(_ *testing.T, h *tenancytest.House, _ int) (string, map[string]any) { return h.A.Key, map[string]any{} },
+		prepare: func(_ *testing.T, h *tenancytest.House, _ int) (string, map[string]any) {
+			return h.A.Key, map[string]any{}
+		},
 	},
 	{
 		name: "first token", tool: "gitea.credentials", prepare: newKey, ops: []string{opOwner, opTokens, opPassword, opMint},

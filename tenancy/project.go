@@ -197,6 +197,9 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 			Hint: "as in my-site; the description may say more",
 		}
 	}
+	if s.text(name).String() != name {
+		return ProjectInfo{}, false, &Error{Code: Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
+	}
 	description = s.text(description).String() // it is kept, here and in Gitea
 	if len(description) > maxDescription {
 		return ProjectInfo{}, false, &Error{Code: Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", maxDescription)}
