@@ -21,7 +21,7 @@ type Host struct {
 	Unusable        bool // reached, but Docker does not work
 	BuildServer     bool
 	Domains         []string // of services, which have host names beside those of applications
-	QueueLimit      int  // queued deployments; 0 = 25
+	QueueLimit      int      // queued deployments; 0 = 25
 }
 
 type host struct {
