@@ -131,7 +131,7 @@ var faults = []fault{
 // want returns the kind of error that a call makes of the fault; nil for what
 // Coolify only says after it has looked at the token's abilities.
 func (f fault) want(c call) error {
-	if c.asks() && (f.kind == coolify.ErrNotFound || f.kind == coolify.ErrInvalid && f.status != http.StatusRequestEntityTooLarge) {
+	if c.asks() && (errors.Is(f.kind, coolify.ErrNotFound) || errors.Is(f.kind, coolify.ErrInvalid) && f.status != http.StatusRequestEntityTooLarge) {
 		return nil
 	}
 	if f.status == http.StatusBadRequest && c.method == "Client.CancelDeployment" {
@@ -336,7 +336,7 @@ func TestCauses(t *testing.T) {
 		c := connect(t, serve(t, answer(403, `{"message":"`+message+`"}`)))
 		err := c.MayWrite(t.Context())
 		for _, cause := range []error{coolify.ErrAbility, coolify.ErrRole, coolify.ErrAPIOff, coolify.ErrNotAllowed} {
-			if errors.Is(err, cause) != (cause == want) {
+			if errors.Is(err, cause) != errors.Is(want, cause) {
 				t.Errorf("%q is %v, want %v", message, err, want)
 			}
 		}

@@ -236,5 +236,5 @@ func (x *examination) secretsKey(ctx context.Context) Check {
 	case len(values) == 0:
 		return ok("nothing is sealed yet")
 	}
-	return ok("%d sealed values open", len(values))
+	return ok("%d of %d sealed values open", len(values), len(values))
 }

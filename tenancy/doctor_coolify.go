@@ -102,7 +102,7 @@ func (x *examination) coolifyUser(ctx context.Context) Check {
 	if err != nil {
 		return failed("tell how many requests are left", err)
 	}
-	const fix = "give COOLIFY_API_TOKEN as a token of a user of its own, who is admin of a team that has the tenants' servers and nothing else"
+	const fix = "give as COOLIFY_API_TOKEN one of a user of its own, who is admin of a team that has the tenants' servers and nothing else"
 	switch {
 	case root:
 		return warn("the token's user is root, so whoever sends requests from this address uses up what is allowed", fix)

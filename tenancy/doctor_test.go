@@ -73,7 +73,8 @@ func newPremises(t *testing.T, cfg giteatest.Config) *premises {
 	p.seals = "sealing-key-of-the-premises-0123"
 	p.told = tenancy.Premises{
 		OwnURLs: []tenancy.OwnURL{
-			{Variable: "VIBN_PUBLIC_URL", URL: parsed(t, "https://vibn.platform.example")}, {Variable: "COOLIFY_URL", URL: p.coolifyURL},
+			{Variable: "VIBN_PUBLIC_URL", URL: parsed(t, "https://vibn.platform.example")},
+			{Variable: "COOLIFY_URL", URL: p.coolifyURL},
 			{Variable: "GITEA_PUBLIC_URL", URL: parsed(t, "https://git.platform.example")},
 		},
 		AppDomain: "apps.example.net",
