@@ -44,9 +44,13 @@ func (a *Admin) MayWritePackage(ctx context.Context) error {
 	return a.ask(ctx, newRequest("DELETE", "/packages/{owner}/{type}/{name}/{version}", nobody, segment{text: "generic"}, nobody, nobody))
 }
 
-// ask returns nil for what Gitea only says of a request that it has let in.
+// ask returns nil for what Gitea only says of a request that it has let in. A
+// success is none: there is nothing to be changed.
 func (c client) ask(ctx context.Context, r request) error {
-	err := c.do(ctx, r)
+	answer, err := c.send(ctx, r)
+	if err == nil {
+		return answer.Unusable(errAnswer)
+	}
 	e, ok := errors.AsType[*Error](err)
 	if ok && errors.Is(err, ErrNotFound) || ok && e.Status == http.StatusUnprocessableEntity && errors.Is(err, ErrInvalid) {
 		return nil

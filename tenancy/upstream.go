@@ -28,7 +28,7 @@ func upstream(doing string, err error) error {
 		e.Hint = "look again what there is"
 	case errors.Is(err, coolify.ErrUnauthorized), errors.Is(err, coolify.ErrForbidden), errors.Is(err, coolify.ErrRouteMissing), errors.Is(err, gitea.ErrRenamed):
 		e.Code, e.Msg = Unavailable, server+" does not let this server "+doing
-		e.Hint = "only the platform's operator can mend this: the server's token for "+server+", or its address, is wrong"
+		e.Hint = "only the platform's operator can mend this: the server's token for " + server + ", or its address, is wrong"
 	case errors.Is(err, coolify.ErrConflict):
 		e.Code, e.Msg = Conflict, server+" would not "+doing+" as it conflicts with something there already"
 	case errors.Is(err, coolify.ErrInvalid):

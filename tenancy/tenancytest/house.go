@@ -141,7 +141,7 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 	}
 	ordinary, sensitive := h.Sim.Token("read", "write", "deploy"), h.Sim.Token("read", "read:sensitive")
 	sealing := "sealing-key-of-the-house-0123456789"
-	h.Secrets = append(h.Secrets, ordinary, sensitive, sealing)
+	h.Secrets = append([]string{ordinary, sensitive, sealing}, h.Secrets...)
 	if cfg.Admin != "" {
 		h.Secrets = append(h.Secrets, cfg.Admin)
 	}
