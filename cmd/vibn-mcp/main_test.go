@@ -84,6 +84,8 @@ func scriptCoolify(ts *testscript.TestScript, _ bool, _ []string) {
 	alpha, beta := sim.AddProject("alpha"), sim.AddProject("beta")
 	sim.AddApp(alpha.Environments[0].UUID, coolifytest.App{Name: "web"})
 	env["ALPHA"], env["BETA"] = alpha.UUID, beta.UUID
+	host := sim.Hosts()[0]
+	env["HOST"], env["DESTINATION"] = host.UUID, host.DestinationUUID
 	for name, value := range env {
 		ts.Setenv(name, value)
 	}
