@@ -47,7 +47,7 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 }
 
 // provision wants the parts of the caller's workspace looked at again.
-func provision(cfg Config, r *http.Request) (status tenancy.ProvisionStatus, err error) {
+func provision(cfg Config, r *http.Request) (tenancy.ProvisionStatus, error) {
 	scope, err := mcp.OpenBearer(cfg.Guard, r)
 	if err != nil {
 		return "", err
@@ -59,8 +59,9 @@ func provision(cfg Config, r *http.Request) (status tenancy.ProvisionStatus, err
 	if err != nil {
 		return "", err
 	}
-	defer func() { act.End(r.Context(), err) }()
-	return act.Provision(r.Context())
+	status, err := act.Provision(r.Context())
+	act.End(r.Context(), err)
+	return status, err
 }
 
 var pathParam = regexp.MustCompile(`\{(\w+)\}`)

@@ -197,7 +197,7 @@ func (h *house) jobs() store.Jobs {
 // flight end.
 func (h *house) serve(ctx context.Context, ln net.Listener, public *url.URL, hosts []string) error {
 	srv := &http.Server{
-		Handler: sidecar.Handler(sidecar.Config{
+		Handler: sidecar.Handler(sidecar.Config{ //nolint:contextcheck // each request brings its own
 			Guard: h.guard, Registry: h.registry, PublicURL: public, AllowedHosts: hosts, Ready: h.ready, Version: version(), Log: h.log,
 			Placement: h.placement, Migrate: h.db.Migrate,
 		}),
