@@ -19,16 +19,32 @@ import (
 // An object is a JSON object of the OpenAPI document.
 type object = map[string]any
 
-// OpenAPI describes the REST twins of the tools as an OpenAPI 3.1 document.
-// server is where clients reach them.
-func (r *Registry) OpenAPI(server, version string) ([]byte, error) {
-	paths := map[string]object{"/api/workspaces": {"get": listWorkspacesOperation()}}
-	for _, e := range r.tools {
-		method, path := e.restRoute()
+// An Operation is a route that is no tool's, for the OpenAPI document.
+type Operation struct {
+	Route   string       // "GET /readyz"
+	ID      string       // its operationId
+	Summary string       // for people, a few words
+	Open    bool         // needs no key
+	Output  reflect.Type // of its answer
+}
+
+// OpenAPI describes the REST twins of the tools, and more operations, as an
+// OpenAPI 3.1 document. server is where clients reach them.
+func (r *Registry) OpenAPI(server, version string, more ...Operation) ([]byte, error) {
+	paths := map[string]object{}
+	add := func(method, path string, op object) {
 		if paths[path] == nil {
 			paths[path] = object{}
 		}
-		paths[path][strings.ToLower(method)] = e.operation(method, path)
+		paths[path][strings.ToLower(method)] = op
+	}
+	for _, o := range more {
+		method, path, _ := strings.Cut(o.Route, " ")
+		add(method, path, o.describe())
+	}
+	for _, e := range r.tools {
+		method, path := e.restRoute()
+		add(method, path, e.operation(method, path))
 	}
 	return json.MarshalIndent(object{
 		"openapi": "3.1.0",
@@ -77,37 +93,52 @@ func (e *entry) operation(method, path string) object {
 		body.Required = slices.DeleteFunc(slices.Clone(body.Required), func(n string) bool { return n == name })
 	}
 	op := object{
-		"operationId": e.WireName(), "summary": e.Title, "parameters": params, "responses": responses(e.output),
+		"operationId": e.WireName(), "summary": e.Title, "parameters": params, "responses": responses(e.output, tenancy.Codes()...),
 		"description": e.Description + fmt.Sprintf(" Needs the right %q.", e.Needs),
 	}
 	if len(body.Properties) > 0 && method != "GET" {
 		op["requestBody"] = object{"required": len(body.Required) > 0, "content": jsonContent(body)}
 	}
+	if method != "GET" {
+		op["responses"].(object)["413"] = failure(fmt.Sprintf("the body is larger than %d bytes", MaxBody))
+	}
 	return op
 }
 
-func listWorkspacesOperation() object {
-	type workspaces struct {
-		Workspaces []tenancy.WorkspaceInfo `json:"workspaces"`
+func (o Operation) describe() object {
+	op := object{"operationId": o.ID, "summary": o.Summary}
+	if o.Open {
+		op["security"] = []object{}
+		op["responses"] = responses(outputSchema(o.Output), tenancy.Forbidden, tenancy.Internal, tenancy.Unavailable)
+		return op
 	}
-	return object{
-		"operationId": "workspaces_list", "summary": "List the key's workspaces", "responses": responses(outputSchema(reflect.TypeFor[workspaces]())),
-	}
+	op["responses"] = responses(outputSchema(o.Output), tenancy.Codes()...)
+	return op
 }
 
-func responses(ok *jsonschema.Schema) object {
-	all := object{"200": object{"description": "The answer.", "content": jsonContent(ok)}}
-	for _, code := range tenancy.Codes() {
-		failure := object{"description": string(code), "content": jsonContent(object{"$ref": "#/components/schemas/Failure"})}
-		if code == tenancy.RateLimited || code == tenancy.Unavailable {
-			failure["headers"] = object{"Retry-After": object{"description": "seconds", "schema": object{"type": "integer"}}}
-		}
+func responses(ok *jsonschema.Schema, codes ...tenancy.Code) object {
+	all := object{"200": object{"description": "The answer.", "content": jsonContent(ok), "headers": object{"Cache-Control": noStore}}}
+	for _, code := range codes {
+		f := failure(string(code))
 		if code == tenancy.Unauthorized {
-			failure["headers"] = object{"WWW-Authenticate": object{"schema": object{"type": "string"}}}
+			f["headers"].(object)["WWW-Authenticate"] = object{"required": true, "schema": object{"type": "string"}}
 		}
-		all[strconv.Itoa(code.HTTPStatus())] = failure
+		all[strconv.Itoa(code.HTTPStatus())] = f
 	}
 	return all
+}
+
+// noStore is a header of every answer: any of them may hold what is one tenant's.
+var noStore = object{"required": true, "schema": object{"type": "string", "enum": []string{"no-store"}}}
+
+func failure(about string) object {
+	return object{"description": about, "content": jsonContent(object{"$ref": "#/components/schemas/Failure"}), "headers": object{
+		"Cache-Control": noStore,
+		"Retry-After": object{
+			"description": "how many seconds to wait before the same call is worth repeating, where that is known",
+			"schema":      object{"type": "integer", "minimum": 1},
+		},
+	}}
 }
 
 func jsonContent(schema any) object { return object{"application/json": object{"schema": schema}} }
