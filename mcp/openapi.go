@@ -198,8 +198,12 @@ func (e *entry) limits(name string, p *jsonschema.Schema) []string {
 	if slices.Contains(e.schema.Required, name) {
 		words = append(words, "required")
 	}
-	for _, v := range p.Enum {
-		words = append(words, fmt.Sprintf("`%v`", v))
+	for i, v := range p.Enum {
+		if i > 0 && i == len(p.Enum)-1 { // start, stop or restart
+			words[len(words)-1] += " or " + fmt.Sprint(v)
+			continue
+		}
+		words = append(words, fmt.Sprint(v))
 	}
 	if p.Minimum != nil && p.Maximum != nil {
 		words = append(words, fmt.Sprintf("%v to %v", *p.Minimum, *p.Maximum))
@@ -208,7 +212,7 @@ func (e *entry) limits(name string, p *jsonschema.Schema) []string {
 		words = append(words, fmt.Sprintf("at most %d", *most))
 	}
 	if p.Default != nil {
-		words = append(words, "default `"+string(p.Default)+"`")
+		words = append(words, "default "+string(p.Default))
 	}
 	return words
 }

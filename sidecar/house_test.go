@@ -164,3 +164,11 @@ func with(args map[string]any, name string, v any) map[string]any {
 func writes(ops []string) []string {
 	return slices.DeleteFunc(slices.Clone(ops), func(op string) bool { return strings.HasPrefix(op, "GET ") })
 }
+
+// or is no arguments for a tool that needs none.
+func or(args map[string]any) map[string]any {
+	if args == nil {
+		return map[string]any{}
+	}
+	return args
+}

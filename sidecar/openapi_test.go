@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -180,6 +181,19 @@ func (r reply) checkPublished(t testing.TB, q question) {
 	}
 }
 
+// checkRequest fails the test if the document does not take a request. It has no
+// null, which the server takes for what is left out.
+func checkRequest(t *testing.T, q question) {
+	t.Helper()
+	c, err := published()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.judgeRequest(q); err != nil && !strings.Contains(q.body, "null") {
+		t.Errorf("%s %s %s is not as published: %v", q.method, q.path, q.body, err)
+	}
+}
+
 // TestPublishedJudges proves that the judge of all answers can say no.
 func TestPublishedJudges(t *testing.T) {
 	c, err := published()
@@ -216,9 +230,7 @@ func TestPublishedJudges(t *testing.T) {
 		{"another method", "PUT", app, "", 200, "{}", nil, false},
 	} {
 		header := http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}
-		for k, v := range tc.header {
-			header[k] = v
-		}
+		maps.Copy(header, tc.header)
 		err := c.judge(question{method: tc.method, path: tc.path, body: tc.body}, reply{tc.status, header, tc.answer})
 		if (err == nil) != tc.ok {
 			t.Errorf("%s: %v, want ok = %v", tc.what, err, tc.ok)

@@ -309,7 +309,7 @@ func revokeKey(ctx context.Context, p *program, op *tenancy.Operator) error {
 
 // show prints a value as JSON, or as a table for people.
 func (p *program) show(v any, head []string, rows [][]string) error {
-	if asJSON, _ := p.flags.GetBool("json"); asJSON { // the command itself defines the flag
+	if p.wantsJSON() {
 		enc := json.NewEncoder(p.stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(v)

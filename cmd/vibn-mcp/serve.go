@@ -82,13 +82,21 @@ func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
 }
 
 func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, error) {
-	box, err := secret.NewBox(c.secretsKey, c.oldSecretsKeys...)
+	cfg, err := c.guardConfig(db, log)
 	if err != nil {
 		return nil, err
 	}
+	return tenancy.NewGuard(cfg)
+}
+
+func (c config) guardConfig(db *store.DB, log *slog.Logger) (tenancy.Config, error) {
+	box, err := secret.NewBox(c.secretsKey, c.oldSecretsKeys...)
+	if err != nil {
+		return tenancy.Config{}, err
+	}
 	ordinary, err := coolify.New(coolify.Config{URL: c.coolifyURL, Token: c.coolifyToken, UserAgent: "vibn-mcp/" + version()})
 	if err != nil {
-		return nil, err
+		return tenancy.Config{}, err
 	}
 	cfg := tenancy.Config{
 		Store: db, Coolify: ordinary, Box: box, Log: log,
@@ -96,10 +104,10 @@ func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, error) {
 	}
 	if !c.sensitiveToken.IsZero() {
 		if cfg.Sensitive, err = coolify.NewSensitive(coolify.Config{URL: c.coolifyURL, Token: c.sensitiveToken, UserAgent: "vibn-mcp/" + version()}); err != nil {
-			return nil, err
+			return tenancy.Config{}, err
 		}
 	}
-	return tenancy.NewGuard(cfg)
+	return cfg, nil
 }
 
 // greetCoolify says in the log whether Coolify can be reached. The server starts
