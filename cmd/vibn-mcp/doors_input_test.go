@@ -195,11 +195,11 @@ func allTrials(t *testing.T) []trial {
 	for _, tool := range toolRegistry().Tools() {
 		op := ops[tool.WireName()]
 		good := op.good()
-		inputs := []map[string]any{good, with(good, "nonsense", "1")}
+		inputs := []map[string]any{good, with[any](good, "nonsense", "1")}
 		for _, args := range inputs {
 			trials = append(trials, trial{op, args, "viewer"})
 		}
-		inputs = append(inputs, with(good, "\u202enonsense", "1"))
+		inputs = append(inputs, with[any](good, "\u202enonsense", "1"))
 		for _, p := range op.params {
 			for _, v := range p.values() {
 				inputs = append(inputs, with(good, p.Name, v))
@@ -217,9 +217,9 @@ func allTrials(t *testing.T) []trial {
 	return trials
 }
 
-// with returns a copy of args with one of them replaced.
-func with(args map[string]any, name string, v any) map[string]any {
-	c := maps.Clone(args)
+// with returns a copy of a map with one value replaced.
+func with[V any](m map[string]V, name string, v V) map[string]V {
+	c := maps.Clone(m)
 	c[name] = v
 	return c
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -42,13 +43,20 @@ type world struct {
 	url  string            // of its server, if it has one
 }
 
-func newWorld(t *testing.T) *world {
+// quickCoolify builds in no time.
+func quickCoolify() *coolifytest.Server {
+	return coolifytest.New(coolifytest.Config{BuildTime: time.Millisecond, RateLimit: -1})
+}
+
+func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 	t.Helper()
-	sim := coolifytest.New(coolifytest.Config{BuildTime: time.Millisecond, RateLimit: -1})
 	env, stop := serveCoolify(sim, sim)
 	t.Cleanup(stop)
 	w := &world{sim: sim, env: env, keys: map[string]string{}}
 	env["VIBN_DATA_DIR"] = t.TempDir()
+	if database == "postgres" {
+		env["DATABASE_URL"] = storetest.Postgres(t)
+	}
 	project := sim.AddProject(worldSlug)
 	sim.AddApp(project.Environments[0].UUID, coolifytest.App{
 		UUID: worldApp, Name: "web", FQDN: "https://web.example.com", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
@@ -73,7 +81,7 @@ func (w *world) settle() {
 
 // serve puts the program together as serve does, on a budget that a thousand calls
 // do not reach.
-func (w *world) serve(t *testing.T) {
+func (w *world) serve(t *testing.T, log *slog.Logger) {
 	t.Helper()
 	p := &program{stderr: t.Output(), flags: pflag.NewFlagSet("serve", pflag.ContinueOnError)}
 	cfg, err := readConfig(func(name string) string { return w.env[name] }, p.flags, serveCommand)
@@ -85,7 +93,6 @@ func (w *world) serve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.DiscardHandler)
 	gc, err := cfg.guardConfig(db, log)
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +106,7 @@ func (w *world) serve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{db: db, guard: guard, registry: mcp.New(log), log: log}
+	h := &house{db: db, guard: guard, registry: mcp.New(log), log: log, farewell: func() {}}
 	public := &url.URL{Scheme: "http", Host: ln.Addr().String()}
 	w.url = public.String()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -264,9 +271,9 @@ func TestDoorsAgree(t *testing.T) {
 		for name, door := range doors {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
+				w := newWorld(t, "sqlite", quickCoolify())
 				if name != "call" { // SQLite serves one process
-					w.serve(t)
+					w.serve(t, slog.New(slog.DiscardHandler))
 				}
 				for i, x := range trials {
 					w.settle()
@@ -299,12 +306,12 @@ func TestDoorsAgree(t *testing.T) {
 
 // TestDoorsRefuse: who is not known hears the same at every door.
 func TestDoorsRefuse(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, "sqlite", quickCoolify())
 	unknown, _ := tenancy.NewKey(&tenancy.Key{})
 	w.keys["unknown"] = unknown.Reveal()
 	x := trial{operations(t)["workspace_describe"], map[string]any{}, "unknown"}
 	want := byCommand(t, w, x)
-	w.serve(t)
+	w.serve(t, slog.New(slog.DiscardHandler))
 	for name, door := range map[string]door{"call to a server": byCommand, "MCP": overMCP, "REST": overREST} {
 		if diff := cmp.Diff(want, door(t, w, x)); diff != "" || want.Code != tenancy.Unauthorized {
 			t.Errorf("%s differs from call in process (-want +got)\n%s", name, diff)
