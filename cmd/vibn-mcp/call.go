@@ -39,22 +39,25 @@ func addCallFlags(fs *pflag.FlagSet) {
 // toolRegistry describes the tools; calls of it never reach anything.
 func toolRegistry() *mcp.Registry { return mcp.New(slog.New(slog.DiscardHandler)) }
 
-// forTool is call as it is for the tool that args name, if they do: it has a flag
-// for each argument, and help is about the tool.
+// forTool is call as it is for the tool that the first of args names, if one does:
+// it has a flag for each argument, and help is about the tool.
 func forTool(call command, args []string) command {
 	registry := toolRegistry()
-	for _, tool := range registry.Tools() {
-		if !slices.Contains(args, tool.Name) && !slices.Contains(args, tool.WireName()) {
+	tools := registry.Tools()
+	for _, name := range args {
+		at := slices.IndexFunc(tools, func(t mcp.Tool) bool { return name == t.Name || name == t.WireName() })
+		if at < 0 {
 			continue
 		}
-		params, _ := registry.Params(tool.Name)
-		call.args, call.about = tool.Name, tool.Description
+		params, _ := registry.Params(name)
+		call.args, call.about = tools[at].Name, tools[at].Description
 		call.flags = func(fs *pflag.FlagSet) {
 			addCallFlags(fs)
 			for _, p := range params {
 				addArgument(fs, p)
 			}
 		}
+		return call
 	}
 	return call
 }

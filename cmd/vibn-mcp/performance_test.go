@@ -54,6 +54,9 @@ Written by ` + "`make bench`" + ` in one run. A bare server of the same SDK, wit
 stands beside this one with ` + "`workspace_describe`" + ` behind a real key: the program as ` + "`serve`" + ` puts it together, with its log,
 on a budget of calls that the run does not reach. Medians of %d rounds in turns.
 
+What the SDK makes of one call is half a megabyte of garbage, so ` + "`main`" + ` lets the heap grow further than Go's default before
+it is collected; ` + "`GOGC`" + ` or ` + "`GOMEMLIMIT`" + ` in the environment decide otherwise. That is most of the difference.
+
 The machine had %d cores for the clients, the servers and PostgreSQL together, and other work beside them
 (%s, %s/%s). So the ratios are what counts; the absolute figures are higher elsewhere.
 
