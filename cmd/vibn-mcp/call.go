@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -37,7 +38,7 @@ func addCallFlags(fs *pflag.FlagSet) {
 }
 
 // toolRegistry describes the tools; calls of it never reach anything.
-func toolRegistry() *mcp.Registry { return mcp.New(slog.New(slog.DiscardHandler)) }
+var toolRegistry = sync.OnceValue(func() *mcp.Registry { return mcp.New(slog.New(slog.DiscardHandler)) })
 
 // forTool is call as it is for the tool that the first of args names, if one does:
 // it has a flag for each argument, and help is about the tool.
