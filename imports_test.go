@@ -14,15 +14,18 @@ const module = "github.com/vibnai/vibn-mcp/"
 // the packages that face an agent reach Coolify, Gitea and the database only
 // through tenancy, where ownership is proved.
 var mayImport = map[string]string{
-	"cmd/vibn-mcp":        "coolify coolify/coolifytest db/migrations gitea mcp secret sidecar store tenancy untrusted",
+	"cmd/vibn-mcp":        "coolify coolify/coolifytest db/migrations gitea gitea/giteatest mcp secret sidecar store tenancy untrusted",
 	"mcp":                 "secret tenancy untrusted",
 	"sidecar":             "mcp secret tenancy untrusted",
 	"tenancy":             "coolify gitea secret untrusted",
-	"tenancy/tenancytest": "coolify coolify/coolifytest secret store store/storetest tenancy",
+	"tenancy/tenancytest": "coolify coolify/coolifytest gitea gitea/giteatest secret store store/storetest tenancy",
 	"store":               "db/migrations secret tenancy",
 	"store/storetest":     "secret store",
-	"coolify":             "secret",
+	"coolify":             "secret upstream",
 	"coolify/coolifytest": "",
+	"gitea":               "secret upstream",
+	"upstream":            "secret",
+	"gitea/giteatest":     "",
 	"untrusted":           "secret",
 	"secret":              "",
 	"db/migrations":       "",
@@ -32,8 +35,10 @@ var mayImport = map[string]string{
 // what lies below it) outside their tests.
 var homes = map[string]string{
 	"github.com/modelcontextprotocol/go-sdk": "mcp",
+	"github.com/hashicorp/go-retryablehttp":  "upstream",
 	"github.com/jackc/pgx":                   "store store/storetest",
 	"github.com/pressly/goose":               "store store/storetest",
+	"github.com/riverqueue/river":            "store",
 	"modernc.org/sqlite":                     "store store/storetest",
 	"testing":                                "store/storetest tenancy/tenancytest",
 }

@@ -94,13 +94,13 @@ func (w *wireApplication) check(asked []UUID) error { return same(w.UUID, asked[
 func (w *wireApplication) application() Application {
 	return Application{
 		UUID: w.UUID.UUID, Name: string(w.Name), Description: string(w.Description), FQDN: string(w.FQDN), Status: string(w.Status),
-		EnvironmentID: int(w.EnvironmentID), EnvironmentName: string(w.Environment.v.Name), ProjectUUID: string(w.Environment.v.Project.v.UUID),
+		EnvironmentID: int(w.EnvironmentID), EnvironmentName: string(w.Environment.Value.Name), ProjectUUID: string(w.Environment.Value.Project.Value.UUID),
 		BuildPack: string(w.BuildPack), GitRepository: string(w.GitRepository), GitBranch: string(w.GitBranch), GitCommitSHA: string(w.GitCommitSHA),
 		PortsExposes: string(w.PortsExposes), BaseDirectory: string(w.BaseDirectory), PublishDirectory: string(w.PublishDirectory),
 		DockerfileLocation: string(w.DockerfileLocation), DockerComposeLocation: string(w.DockerComposeLocation),
 		CustomDockerRunOptions: string(w.CustomDockerRunOptions),
 		PreDeploymentCommand:   string(w.PreDeploymentCommand), PostDeploymentCommand: string(w.PostDeploymentCommand),
-		DestinationUUID: w.Destination.v.UUID.UUID, ServerUUID: w.Destination.v.Server.v.UUID.UUID, AutoDeploy: (*bool)(w.Settings.v.AutoDeploy),
+		DestinationUUID: w.Destination.Value.UUID.UUID, ServerUUID: w.Destination.Value.Server.Value.UUID.UUID, AutoDeploy: (*bool)(w.Settings.Value.AutoDeploy),
 		CreatedAt: w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, LastOnlineAt: w.LastOnlineAt.Time,
 	}
 }

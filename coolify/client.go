@@ -1,11 +1,9 @@
 package coolify
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/upstream"
 )
 
 // Config says which Coolify to talk to, and how.
@@ -26,62 +25,33 @@ type Config struct {
 	UserAgent   string            // empty = "vibn-mcp"
 }
 
-// A token is a number, a bar, and letters and digits; other software between
-// may have its own, so anything that a header can carry will do.
-var tokenForm = regexp.MustCompile(`^[!-~]+$`)
-
 func (cfg Config) check() error {
-	u := cfg.URL
-	switch {
-	case u == nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
-		return errors.New("the URL must begin with http:// or https:// and have a host")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("the URL must have no user, query or fragment")
-	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/api/v1"):
-		return errors.New("the URL is that of the root, without /api/v1")
-	case !tokenForm.MatchString(cfg.Token.Reveal()):
-		return errors.New("the token is empty or has characters that no token has")
+	if err := upstream.CheckRoot(cfg.URL); err != nil {
+		return err
 	}
-	return nil
+	return upstream.CheckToken(cfg.Token)
 }
 
 // A conn is one Coolify and one token. Clients hold it by pointer, so that
 // printing a client prints an address.
 type conn struct {
-	base        *url.URL // up to and with /api/v1
-	token       secret.Text
-	transport   http.RoundTripper
-	timeout     time.Duration
-	slowTimeout time.Duration
-	retryWait   time.Duration
-	userAgent   string
+	server *upstream.Server
+	token  upstream.Credential
 }
 
 func newConn(cfg Config) (*conn, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("coolify: %w", err)
 	}
-	c := &conn{
-		base: cfg.URL.JoinPath("api", "v1"), token: cfg.Token, transport: cfg.Transport,
-		timeout: cmp.Or(cfg.Timeout, 10*time.Second), slowTimeout: cmp.Or(cfg.SlowTimeout, 20*time.Second),
-		retryWait: cmp.Or(cfg.RetryWait, 200*time.Millisecond), userAgent: cmp.Or(cfg.UserAgent, "vibn-mcp"),
+	server := upstream.New(upstream.Config{
+		Name: "coolify", Base: cfg.URL.JoinPath("api", "v1"), Transport: cfg.Transport, Timeout: cfg.Timeout, SlowTimeout: cfg.SlowTimeout,
+		RetryWait: cfg.RetryWait, UserAgent: cfg.UserAgent, Refusal: refusal,
+	})
+	hidden := cfg.Token
+	if _, part, _ := strings.Cut(cfg.Token.Reveal(), "|"); part != "" {
+		hidden = secret.NewText(part) // the number before the bar is no secret
 	}
-	if c.transport == nil {
-		c.transport = newTransport()
-	}
-	return c, nil
-}
-
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:    5 * time.Second,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    16,
-		IdleConnTimeout:        60 * time.Second, // below what proxies keep, as a rule
-		MaxResponseHeaderBytes: 64 << 10,
-	}
+	return &conn{server, upstream.Token("Bearer", cfg.Token, hidden)}, nil
 }
 
 // A Client talks to one Coolify with an ordinary token: read, write and deploy.

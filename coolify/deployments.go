@@ -76,10 +76,10 @@ func (w *wireDeployment) deployment() Deployment {
 		ForceRebuild: bool(w.ForceRebuild), RestartOnly: bool(w.RestartOnly), Rollback: bool(w.Rollback), PullRequestID: int(w.PullRequestID),
 		IsAPI: bool(w.IsAPI), IsWebhook: bool(w.IsWebhook), ApplicationName: string(w.ApplicationName),
 		ApplicationUUID: applicationInURL(string(w.URL), w.UUID.UUID),
-		CreatedAt:       w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, FinishedAt: w.FinishedAt.orNil(),
+		CreatedAt:       w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, FinishedAt: w.FinishedAt.OrNil(),
 	}
-	if w.Application.given {
-		a := w.Application.v.application()
+	if w.Application.Given {
+		a := w.Application.Value.application()
 		d.Application = &a
 		d.ApplicationUUID = a.UUID
 	}

@@ -49,7 +49,7 @@ type wireEnv struct {
 func (w *wireEnv) env() Env {
 	return Env{
 		UUID: w.UUID.UUID, Key: string(w.Key), Preview: bool(w.Preview), Literal: bool(w.Literal), Multiline: bool(w.Multiline),
-		ShownOnce: bool(w.ShownOnce), BuildTime: w.BuildTime.orTrue(), Runtime: w.Runtime.orTrue(), Comment: string(w.Comment),
+		ShownOnce: bool(w.ShownOnce), BuildTime: w.BuildTime.OrTrue(), Runtime: w.Runtime.OrTrue(), Comment: string(w.Comment),
 		BuildpackControl: bool(w.BuildpackControl), Coolify: bool(w.Coolify),
 		CreatedAt: w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time,
 	}
@@ -110,7 +110,7 @@ var errUTF8 = errors.New("the value is not UTF-8, and JSON can carry nothing els
 func (c *Client) writeEnv(ctx context.Context, method string, app UUID, e NewEnv) (UUID, error) {
 	r := newRequest(method, "/applications/{uuid}/envs", app)
 	if !utf8.ValidString(e.Value.Reveal()) {
-		return UUID{}, &Error{Op: r.op, Path: r.op.Path, Kind: ErrInvalid, Err: errUTF8}
+		return UUID{}, c.conn.server.Refuse(r.op, r.op.Path, ErrInvalid, errUTF8)
 	}
 	r.secret = true
 	r.body = wireNewEnv{

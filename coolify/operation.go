@@ -1,25 +1,11 @@
 package coolify
 
-import "context"
+import "github.com/vibnai/vibn-mcp/upstream"
 
 // An Operation is one kind of request, by the names of Coolify's published
-// document.
-type Operation struct {
-	Method string // GET, POST, PATCH or DELETE
-	Path   string // below /api/v1, as "/applications/{uuid}"
-	// Slow operations keep one of Coolify's workers busy on SSH, for over a
-	// minute when the host does not answer: logs and cancel.
-	Slow bool
-}
+// document. Logs and cancel are slow: they keep one of Coolify's workers busy on
+// SSH, for over a minute when the host does not answer.
+type Operation = upstream.Operation
 
-// String returns the operation as "GET /applications/{uuid}".
-func (o Operation) String() string { return o.Method + " " + o.Path }
-
-// repeatable reports whether the operation may be sent again although it may
-// have been carried out. One that keeps a worker busy is not sent again either.
-func (o Operation) repeatable() bool { return o.Method == "GET" && !o.Slow }
-
-// A Meter is asked before every request that goes out, repeats included. It may
-// wait. An error from it stops the call, which returns it wrapped in an
-// *[Error]. done is called once, when the answer has been read.
-type Meter func(ctx context.Context, op Operation) (done func(), err error)
+// A Meter is asked before every request that goes out, repeats included.
+type Meter = upstream.Meter

@@ -2,14 +2,12 @@ package coolify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"strings"
-)
 
-// maxBody bounds an answer, in bytes. A longer one is an error, never cut.
-const maxBody = 8 << 20
+	"github.com/vibnai/vibn-mcp/upstream"
+)
 
 // A request is one call to be made. Paths are filled with UUIDs only, and
 // queries and bodies are built by the methods from named fields, so nothing that
@@ -24,7 +22,7 @@ type request struct {
 }
 
 func newRequest(method, path string, ids ...UUID) request {
-	return request{op: Operation{Method: method, Path: path}, ids: ids, max: maxBody}
+	return request{op: Operation{Method: method, Path: path}, ids: ids, max: upstream.MaxBody}
 }
 
 var errZeroUUID = errors.New("an id is missing")
@@ -51,29 +49,40 @@ type decoder interface{ decode(body []byte) error }
 type checker interface{ check(asked []UUID) error }
 
 var (
-	errOther  = errors.New("the answer is about something else than was asked for")
-	errAnswer = errors.New("the answer is not what the API promises")
+	errOther  = upstream.ErrOther
+	errAnswer = upstream.ErrAnswer
 )
 
 // do makes a call and reads the answer into out.
 func (c *conn) do(ctx context.Context, meter Meter, r request, out any) error {
-	x, err := c.send(ctx, meter, r)
+	path, err := r.path()
+	if err != nil {
+		return c.server.Refuse(r.op, path, ErrInvalid, err)
+	}
+	answer, err := c.server.Send(ctx, meter, upstream.Request{
+		Op: r.op, Path: path, Query: r.query, Body: r.body, Credential: c.token, Secret: r.secret, Max: r.max,
+	})
 	if err != nil {
 		return err
 	}
-	if err := r.read(x.body, out); err != nil {
-		return x.unusable(err)
+	err = r.read(answer, out)
+	switch {
+	case errors.Is(err, errNotSensitive):
+		e := answer.Unusable(err)
+		e.Kind = ErrForbidden
+		return e
+	case err != nil:
+		return answer.Unusable(err)
 	}
 	return nil
 }
 
-func (r request) read(body []byte, out any) error {
+func (r request) read(answer *upstream.Answer, out any) error {
 	if d, ok := out.(decoder); ok {
-		return d.decode(body)
+		return d.decode(answer.Body)
 	}
-	// What encoding/json says may quote the answer.
-	if err := json.Unmarshal(body, out); err != nil {
-		return errAnswer
+	if err := answer.Decode(out); err != nil {
+		return err
 	}
 	if c, ok := out.(checker); ok {
 		return c.check(r.ids)

@@ -100,7 +100,7 @@ func (w *wireLogs) check(asked []UUID) error {
 	for _, e := range entries {
 		w.entries = append(w.entries, LogEntry{
 			Output: string(e.Output), Stderr: e.Type == "stderr", Timestamp: e.Timestamp.Time,
-			Hidden: e.Hidden.orTrue(), Order: int(e.Order),
+			Hidden: e.Hidden.OrTrue(), Order: int(e.Order),
 		})
 	}
 	return nil

@@ -32,8 +32,8 @@ func (w *wireServer) check(asked []UUID) error { return same(w.UUID, asked[0]) }
 func (w *wireServer) server() Server {
 	return Server{
 		UUID: w.UUID.UUID, Name: string(w.Name), Description: string(w.Description), IP: string(w.IP),
-		CoolifyHost: w.CoolifyHost.orTrue(),
-		Reachable:   bool(w.Settings.v.Reachable), Usable: bool(w.Settings.v.Usable), BuildServer: bool(w.Settings.v.BuildServer),
+		CoolifyHost: w.CoolifyHost.OrTrue(),
+		Reachable:   bool(w.Settings.Value.Reachable), Usable: bool(w.Settings.Value.Usable), BuildServer: bool(w.Settings.Value.BuildServer),
 	}
 }
 

@@ -39,11 +39,8 @@ type Bridge struct {
 // NewBridge returns a bridge to the server whose root is at base. The key is sent
 // over https, or to this machine; anything else is refused.
 func NewBridge(base *url.URL, key secret.Text, log *slog.Logger) (*Bridge, error) {
-	if base.Scheme != "https" && (base.Scheme != "http" || !isLoopback(base.Hostname())) {
-		return nil, errors.New("the key would cross the network in the clear: the URL must be https, or of this machine")
-	}
-	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return nil, errors.New("the URL must have no user, query or fragment")
+	if err := CheckServer(base); err != nil {
+		return nil, err
 	}
 	endpoint := base
 	if !strings.HasSuffix(strings.TrimRight(base.Path, "/"), "/mcp") {
@@ -51,16 +48,32 @@ func NewBridge(base *url.URL, key secret.Text, log *slog.Logger) (*Bridge, error
 	}
 	return &Bridge{
 		endpoint: endpoint.String(), key: key, log: log, flying: map[string]context.CancelFunc{},
-		client: &http.Client{
-			Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
-				DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute,
-			},
-			// The key goes to the server that was named, and nowhere else.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Timeout:       lastAnswers,
-		},
+		client: KeyClient(lastAnswers),
 	}, nil
+}
+
+// CheckServer refuses a server that a key must not be sent to.
+func CheckServer(base *url.URL) error {
+	if base.Scheme != "https" && (base.Scheme != "http" || !isLoopback(base.Hostname())) {
+		return errors.New("the key would cross the network in the clear: the URL must be https, or of this machine")
+	}
+	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return errors.New("the URL must have no user, query or fragment")
+	}
+	return nil
+}
+
+// KeyClient returns a client for requests that carry a key: the key goes to the
+// server that was named, and nowhere else.
+func KeyClient(timeout time.Duration) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
+			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       timeout,
+	}
 }
 
 func isLoopback(host string) bool {

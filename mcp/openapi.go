@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,11 +22,13 @@ type object = map[string]any
 
 // An Operation is a route that is no tool's, for the OpenAPI document.
 type Operation struct {
-	Route   string       // "GET /readyz"
-	ID      string       // its operationId
-	Summary string       // for people, a few words
-	Open    bool         // needs no key
-	Output  reflect.Type // of its answer
+	Route    string       // "POST /api/admin/workspaces/{slug}/keys"
+	ID       string       // its operationId
+	Summary  string       // for people, a few words
+	Open     bool         // needs no key
+	Operator bool         // needs the operator's token, not a key
+	Input    reflect.Type // of its body, a struct whose fields may all be left out; nil = none
+	Output   reflect.Type // of its answer
 }
 
 // OpenAPI describes the REST twins of the tools, and more operations, as an
@@ -56,8 +59,11 @@ func (r *Registry) OpenAPI(server, version string, more ...Operation) ([]byte, e
 		"security": []object{{"key": []string{}}},
 		"paths":    paths,
 		"components": object{
-			"securitySchemes": object{"key": object{"type": "http", "scheme": "bearer", "bearerFormat": tenancy.KeyPrefix + "..."}},
-			"schemas":         object{"Failure": outputSchema(reflect.TypeFor[Failure]())},
+			"securitySchemes": object{
+				"key":      object{"type": "http", "scheme": "bearer", "bearerFormat": tenancy.KeyPrefix + "..."},
+				"operator": object{"type": "http", "scheme": "bearer", "description": "VIBN_ADMIN_TOKEN of the server; the routes are there only if it is set"},
+			},
+			"schemas": object{"Failure": outputSchema(reflect.TypeFor[Failure]())},
 		},
 	}, "", "  ")
 }
@@ -100,21 +106,38 @@ func (e *entry) operation(method, path string) object {
 		op["requestBody"] = object{"required": len(body.Required) > 0, "content": jsonContent(body)}
 	}
 	if method != "GET" {
-		op["responses"].(object)["413"] = failure(fmt.Sprintf("the body is larger than %d bytes", MaxBody))
+		op["responses"].(object)["413"] = tooLarge()
 	}
 	return op
 }
 
 func (o Operation) describe() object {
-	op := object{"operationId": o.ID, "summary": o.Summary}
-	if o.Open {
+	op := object{"operationId": o.ID, "summary": o.Summary, "responses": responses(outputSchema(o.Output), tenancy.Codes()...)}
+	switch {
+	case o.Open:
 		op["security"] = []object{}
 		op["responses"] = responses(outputSchema(o.Output), tenancy.Forbidden, tenancy.Internal, tenancy.Unavailable)
-		return op
+	case o.Operator:
+		op["security"] = []object{{"operator": []string{}}}
 	}
-	op["responses"] = responses(outputSchema(o.Output), tenancy.Codes()...)
+	params := []object{}
+	for _, m := range pathParam.FindAllStringSubmatch(o.Route, -1) {
+		params = append(params, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}})
+	}
+	if len(params) > 0 {
+		op["parameters"] = params
+	}
+	if o.Input != nil {
+		schema := schemaOf(o.Input)
+		op["requestBody"] = object{"content": jsonContent(schema)}
+		op["responses"].(object)["413"] = tooLarge()
+	}
 	return op
 }
+
+var pathParam = regexp.MustCompile(`\{(\w+)\}`)
+
+func tooLarge() object { return failure(fmt.Sprintf("the body is larger than %d bytes", MaxBody)) }
 
 func responses(ok *jsonschema.Schema, codes ...tenancy.Code) object {
 	all := object{"200": object{"description": "The answer.", "content": jsonContent(ok), "headers": object{"Cache-Control": noStore}}}

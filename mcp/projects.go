@@ -13,13 +13,23 @@ func addProjects(r *Registry) {
 	}, listProjects)
 	Add(r, Tool{
 		Name: "projects.get", Route: "GET /projects/{project}", Needs: tenancy.Read, Title: "Show a project", Target: "project",
-		Description: "One project with its apps.",
+		Description: "One project: its repository with clone address, default branch and last commit, and its apps.",
 	}, getProject)
+	Add(r, Tool{
+		Name: "projects.create", Route: "POST /projects", Needs: tenancy.Write, Title: "Create a project", Idempotent: true, Target: "name",
+		Description: "Create a project: a private git repository with a first commit on main. gitea_credentials says how to clone and push. One of that name that is there already is returned with created false.",
+		Keep:        []string{"name"},
+	}, createProject)
 }
 
 type projectOut struct {
 	tenancy.ProjectInfo
 	Truncated bool `json:"truncated"` // it has more apps; apps_list shows them all
+}
+
+type projectDetailOut struct {
+	projectOut
+	Git *tenancy.RepositoryInfo `json:"git,omitempty"` // of a project that was created here
 }
 
 // showProject shows a project with as many of its apps as fit into size bytes.
@@ -57,10 +67,33 @@ type projectIn struct {
 	Project string `json:"project" jsonschema:"owner/name as projects_list shows it" required:"true" min:"1" max:"255"`
 }
 
-func getProject(ctx context.Context, s *tenancy.Scope, in projectIn) (projectOut, error) {
+func getProject(ctx context.Context, s *tenancy.Scope, in projectIn) (projectDetailOut, error) {
 	p, err := s.Project(ctx, in.Project)
 	if err != nil {
-		return projectOut{}, err
+		return projectDetailOut{}, err
 	}
-	return showProject(p, maxPage), nil
+	git, err := s.Repository(ctx, p.Project.String())
+	return projectDetailOut{showProject(p, maxPage), git}, err
+}
+
+type createProjectIn struct {
+	Name        string `json:"name" jsonschema:"lower-case letters, digits and single hyphens; becomes the repository's name" required:"true" min:"1" max:"40"`
+	Description string `json:"description,omitempty" jsonschema:"one sentence for people" max:"255"`
+}
+
+type createProjectOut struct {
+	Project  string `json:"project"`
+	CloneURL string `json:"clone_url"`
+	Created  bool   `json:"created"`
+	Next     string `json:"next"`
+}
+
+func createProject(ctx context.Context, s *tenancy.Scope, in createProjectIn) (createProjectOut, error) {
+	p, created, err := s.CreateProject(ctx, in.Name, in.Description)
+	if err != nil {
+		return createProjectOut{}, err
+	}
+	return createProjectOut{
+		Project: p.Project.String(), CloneURL: p.Repository.String(), Created: created, Next: "gitea_credentials tells how to clone and push",
+	}, nil
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/sidecar"
+	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
@@ -36,7 +37,7 @@ type contract struct {
 var published = sync.OnceValues(func() (*contract, error) {
 	w := httptest.NewRecorder()
 	sidecar.Handler(sidecar.Config{
-		Registry: mcp.New(slog.New(slog.DiscardHandler)), PublicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"}, Version: "test",
+		Guard: &tenancy.Guard{}, Registry: mcp.New(slog.New(slog.DiscardHandler)), PublicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"}, Version: "test",
 		Log: slog.New(slog.DiscardHandler), Ready: func(context.Context) error { return nil },
 	}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://vibn.example.com/api/openapi.json", nil))
 	doc, err := openapi3.NewLoader().LoadFromData(w.Body.Bytes())
@@ -249,7 +250,7 @@ func TestPublishedIsServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(t, tenancytest.Config{})
+	s := newServer(t, tenancytest.Config{Admin: "token-of-the-operator-0123456789"})
 	n := 0
 	for path, item := range c.doc.Paths.Map() {
 		path = strings.NewReplacer("{slug}", s.A.Slug, "{", "", "}", "").Replace(path)

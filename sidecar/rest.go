@@ -18,6 +18,9 @@ type (
 	workspaces struct {
 		Workspaces []tenancy.WorkspaceInfo `json:"workspaces"`
 	}
+	provisioning struct {
+		Status tenancy.ProvisionStatus `json:"status"`
+	}
 	health struct {
 		OK bool `json:"ok"`
 	}
@@ -30,13 +33,17 @@ type (
 
 // operations describes the routes that are no tool's.
 func operations() []mcp.Operation {
-	return []mcp.Operation{
+	return append(adminOperations(), []mcp.Operation{
 		{Route: "GET /", ID: "about", Summary: "What is served here", Open: true, Output: reflect.TypeFor[about]()},
 		{Route: "GET /healthz", ID: "health", Summary: "Whether the server runs", Open: true, Output: reflect.TypeFor[health]()},
 		{Route: "GET /readyz", ID: "ready", Summary: "Whether the server can serve", Open: true, Output: reflect.TypeFor[health]()},
 		{Route: "GET /api/openapi.json", ID: "openapi", Summary: "This document", Open: true, Output: reflect.TypeFor[json.RawMessage]()},
 		{Route: "GET /api/workspaces", ID: "workspaces_list", Summary: "List the key's workspaces", Output: reflect.TypeFor[workspaces]()},
-	}
+		{
+			Route: "POST /api/workspaces/{slug}/provision", ID: "workspace_provision", Summary: "Look at the workspace's parts again",
+			Output: reflect.TypeFor[provisioning](),
+		},
+	}...)
 }
 
 // mountTools serves each tool at its Route, and the list of the caller's
@@ -49,6 +56,14 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 			return
 		}
 		answer(w, workspaces{[]tenancy.WorkspaceInfo{scope.Info()}})
+	})
+	mux.HandleFunc("POST /api/workspaces/{slug}/provision", func(w http.ResponseWriter, r *http.Request) {
+		status, err := provision(cfg, r)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		answer(w, provisioning{status})
 	})
 	doc, err := cfg.Registry.OpenAPI(cfg.PublicURL.String(), cfg.Version, operations()...)
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
@@ -63,6 +78,23 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 		path = strings.TrimSuffix("/api/workspaces/{slug}"+path, "/")
 		mux.Handle(method+" "+path, &twin{cfg: cfg, tool: t.Name, params: pathParams(path)})
 	}
+}
+
+// provision wants the parts of the caller's workspace looked at again.
+func provision(cfg Config, r *http.Request) (status tenancy.ProvisionStatus, err error) {
+	scope, err := mcp.OpenBearer(cfg.Guard, r)
+	if err != nil {
+		return "", err
+	}
+	if err := scope.CheckClaim(r.PathValue("slug")); err != nil {
+		return "", err
+	}
+	act, err := scope.Begin(r.Context(), tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: r.UserAgent()})
+	if err != nil {
+		return "", err
+	}
+	defer func() { act.End(r.Context(), err) }()
+	return act.Provision(r.Context())
 }
 
 var pathParam = regexp.MustCompile(`\{(\w+)\}`)

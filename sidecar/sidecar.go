@@ -19,7 +19,8 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Config is what the server is made of. All fields but AllowedHosts are required.
+// Config is what the server is made of. All fields are required but AllowedHosts,
+// and Placement and Migrate where the Guard knows no operator.
 type Config struct {
 	Guard        *tenancy.Guard
 	Registry     *mcp.Registry
@@ -28,6 +29,8 @@ type Config struct {
 	Ready        func(context.Context) error // why the server cannot serve now; nil = it can
 	Version      string
 	Log          *slog.Logger
+	Placement    tenancy.Placement                  // of workspaces that the operator's API creates
+	Migrate      func(context.Context) (int, error) // brings the database up to date; for the operator's API
 }
 
 // Handler returns the whole server.
@@ -37,6 +40,7 @@ func Handler(cfg Config) http.Handler {
 	mux.Handle("/mcp", protocol)
 	mux.Handle("/api/mcp", protocol)
 	mountTools(mux, cfg)
+	mountAdmin(mux, cfg)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, about{"vibn-mcp", cfg.Version, cfg.PublicURL.JoinPath("mcp").String()})
 	})

@@ -49,7 +49,7 @@ func TestAuditPages(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx := t.Context()
 		w := tenancy.Workspace{ID: newID(), Slug: "alpha", CreatedAt: day, UpdatedAt: day}
-		check(t, db.CreateWorkspace(ctx, w))
+		check(t, db.CreateWorkspace(ctx, w, 0))
 		var all []tenancy.AuditEntry
 		for i := range 24 {
 			e := tenancy.AuditEntry{

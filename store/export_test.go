@@ -10,7 +10,12 @@ func (db *DB) Conns() *sql.DB { return db.sql }
 
 // Over is db with other connections to the same database.
 func (db *DB) Over(conns *sql.DB) *DB {
-	return &DB{sql: conns, dialect: db.dialect, goose: db.goose, release: func() error { return nil }}
+	over := &DB{sql: conns, dialect: db.dialect, goose: db.goose, release: func() error { return nil }}
+	var err error
+	if over.jobs, err = inserter(conns, db.dialect); err != nil {
+		panic(err)
+	}
+	return over
 }
 
 // Versions lists the migrations, in ascending order.
@@ -30,3 +35,8 @@ func (db *DB) MigrateTo(ctx context.Context, version int64) error {
 
 // SQLiteDSN is how Open connects to a file.
 func SQLiteDSN(file string) string { return sqliteDSN(file) }
+
+// WantIn is Want as a part of tx.
+func (db *DB) WantIn(ctx context.Context, tx *sql.Tx, workspaceID string) error {
+	return db.want(ctx, tx, workspaceID)
+}

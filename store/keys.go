@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -116,8 +117,24 @@ func (db *DB) RevokeKey(ctx context.Context, workspaceID, keyID string, at time.
 			update vibn_api_keys set revoked_at = $3
 			where workspace_id = $1 and revoked_at is null and id in (select id from minted)`,
 			workspaceID, keyID, micros(at))
-		return err
+		if err != nil {
+			return err
+		}
+		return db.wantForTokens(ctx, tx, workspaceID)
 	}), "revoke key %q of workspace %q", keyID, workspaceID)
+}
+
+// wantForTokens wants the tokens of revoked keys ended, if there are any.
+func (db *DB) wantForTokens(ctx context.Context, tx *sql.Tx, workspaceID string) error {
+	err := exists(ctx, tx, `select 1 from vibn_bot_tokens t join vibn_api_keys k on k.workspace_id = t.workspace_id and k.id = t.key_id
+		where t.workspace_id = $1 and t.revoked_at is null and k.revoked_at is not null limit 1`, workspaceID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return db.want(ctx, tx, workspaceID)
 }
 
 // TouchKey implements [tenancy.Store].

@@ -35,10 +35,11 @@ func (db *DB) SetMember(ctx context.Context, m tenancy.Member) error {
 // setMember looks at the workspace itself: an adopted table may have no foreign
 // key.
 func setMember(ctx context.Context, on execer, m tenancy.Member) error {
-	return change(ctx, on, `insert into vibn_workspace_members (id, workspace_id, user_id, role, created_at)
-		select $1, w.id, $3, $4, $5 from vibn_workspaces w where w.id = $2 and w.deleted_at is null
-		on conflict (workspace_id, user_id) do update set role = excluded.role`,
-		newID(), m.WorkspaceID, m.UserID, m.Role, micros(m.CreatedAt))
+	return change(ctx, on, `insert into vibn_workspace_members (id, workspace_id, user_id, role, gitea_user_id, created_at)
+		select $1, w.id, $3, $4, $6, $5 from vibn_workspaces w where w.id = $2 and w.deleted_at is null
+		on conflict (workspace_id, user_id) do update set role = excluded.role,
+			gitea_user_id = coalesce(excluded.gitea_user_id, vibn_workspace_members.gitea_user_id)`,
+		newID(), m.WorkspaceID, m.UserID, m.Role, micros(m.CreatedAt), nullInt(m.GiteaUserID))
 }
 
 // RemoveMember implements [tenancy.Store].
@@ -67,13 +68,13 @@ func (db *DB) members(ctx context.Context, workspaceID string) ([]tenancy.Member
 func scanMember(from row) (tenancy.Member, error) {
 	var m tenancy.Member
 	var created sql.Null[time.Time]
-	err := from.Scan(&m.WorkspaceID, &m.UserID, &m.Role, &m.Email, &m.DisplayName, &created)
+	err := from.Scan(&m.WorkspaceID, &m.UserID, &m.GiteaUserID, &m.Role, &m.Email, &m.DisplayName, &created)
 	m.CreatedAt = created.V
 	return m, err
 }
 
 const (
-	ourMembers = `select m.workspace_id, cast(m.user_id as text), coalesce(cast(m.role as text), ''),
+	ourMembers = `select m.workspace_id, cast(m.user_id as text), coalesce(m.gitea_user_id, 0), coalesce(cast(m.role as text), ''),
 		coalesce(u.email, ''), coalesce(u.display_name, ''), m.created_at
 		from vibn_workspace_members m left join vibn_users u on u.id = cast(m.user_id as text)
 		where m.workspace_id = $1 order by m.created_at, m.id`
@@ -81,7 +82,7 @@ const (
 	// fs_users.id may be text or uuid, whatever user_id is: compared as text it
 	// is right always, at the price of reading that table. People ask for this
 	// list, requests do not.
-	platformMembers = `select m.workspace_id, cast(m.user_id as text), coalesce(cast(m.role as text), ''),
+	platformMembers = `select m.workspace_id, cast(m.user_id as text), coalesce(m.gitea_user_id, 0), coalesce(cast(m.role as text), ''),
 		coalesce(nullif(u.email, ''), f.data->>'email', ''),
 		coalesce(nullif(u.display_name, ''), f.data->>'displayName', f.data->>'name', ''), m.created_at
 		from vibn_workspace_members m left join vibn_users u on u.id = cast(m.user_id as text)

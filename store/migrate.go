@@ -21,7 +21,7 @@ func newProvider(conns *sql.DB, d dialect) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := []goose.ProviderOption{goose.WithTableName(versionTable)}
+	options := []goose.ProviderOption{goose.WithTableName(versionTable), goose.WithGoMigrations(riverMigration(conns, d))}
 	if d.goose == goose.DialectPostgres {
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600)) // look each second for ten minutes
 		if err != nil {

@@ -169,5 +169,8 @@ func newDB(ctx context.Context, conns *sql.DB, d dialect, release func() error) 
 		return nil, errors.Join(fmt.Errorf("migrations: %w", err), db.Close())
 	}
 	db.goose = provider
+	if db.jobs, err = inserter(conns, d); err != nil {
+		return nil, errors.Join(fmt.Errorf("jobs: %w", err), db.Close())
+	}
 	return db, nil
 }

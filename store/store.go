@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -34,7 +35,8 @@ type DB struct {
 	sql     *sql.DB
 	dialect dialect
 	goose   *goose.Provider
-	release func() error // what Close does once the connections are closed
+	jobs    *river.Client[*sql.Tx] // inserts only
+	release func() error           // what Close does once the connections are closed
 }
 
 var _ tenancy.Store = (*DB)(nil)
@@ -78,6 +80,18 @@ func change(ctx context.Context, on execer, query string, args ...any) error {
 		return tenancy.ErrNotFound
 	}
 	return err
+}
+
+// failedCondition turns the ErrNotFound of a change that had a condition into
+// ErrConflict if the row is there: a query selects 1 for it.
+func failedCondition(ctx context.Context, on querier, err error, query string, args ...any) error {
+	if !errors.Is(err, tenancy.ErrNotFound) {
+		return err
+	}
+	if err := exists(ctx, on, query, args...); err != nil {
+		return err
+	}
+	return tenancy.ErrConflict
 }
 
 // A row is a *sql.Row or a *sql.Rows.

@@ -13,7 +13,7 @@ import (
 // The casts and coalesces are for adopted tables: a platform may have its own
 // types there, and rows that lack a value.
 const workspaceColumns = `w.id, w.slug, coalesce(w.name, ''), coalesce(cast(w.owner_user_id as text), ''),
-	coalesce(w.coolify_project_uuid, ''), w.placement_server, w.placement_destination, w.placement_trust,
+	coalesce(w.coolify_project_uuid, ''), coalesce(w.gitea_org, ''), coalesce(w.gitea_org_id, 0), coalesce(w.gitea_bot_username, ''), w.placement_server, w.placement_destination, w.placement_trust,
 	coalesce(cast(w.provision_status as text), 'pending'), coalesce(w.provision_error, ''),
 	w.suspended_at, w.deleted_at, w.created_at, w.updated_at`
 
@@ -25,7 +25,7 @@ type workspaceRow struct {
 
 func (r *workspaceRow) dest() []any {
 	return []any{
-		&r.ID, &r.Slug, &r.Name, &r.OwnerUserID, &r.CoolifyProject,
+		&r.ID, &r.Slug, &r.Name, &r.OwnerUserID, &r.CoolifyProject, &r.GiteaOrg, &r.GiteaOrgID, &r.GiteaBot,
 		&r.Placement.Server, &r.Placement.Destination, &r.Placement.Trust,
 		&r.Status, &r.ProvisionError, &r.SuspendedAt, &r.DeletedAt, &r.created, &r.updated,
 	}
@@ -43,36 +43,49 @@ func scanWorkspace(from row) (tenancy.Workspace, error) {
 }
 
 // CreateWorkspace implements [tenancy.Store].
-func (db *DB) CreateWorkspace(ctx context.Context, w tenancy.Workspace) error {
+func (db *DB) CreateWorkspace(ctx context.Context, w tenancy.Workspace, ownerGiteaID int64) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		if err := projectFree(ctx, tx, w.CoolifyProject); err != nil {
+		if err := projectFree(ctx, tx, w.CoolifyProject, w.ID); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `insert into vibn_workspaces (id, slug, name, owner_user_id, coolify_project_uuid,
-			placement_server, placement_destination, placement_trust, provision_status, provision_error,
-			suspended_at, deleted_at, created_at, updated_at)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-			w.ID, w.Slug, w.Name, null(w.OwnerUserID), null(w.CoolifyProject),
-			w.Placement.Server, w.Placement.Destination, orShared(w.Placement.Trust),
-			cmp.Or(w.Status, tenancy.Pending), null(w.ProvisionError),
-			microsOrNil(w.SuspendedAt), microsOrNil(w.DeletedAt), micros(w.CreatedAt), micros(w.UpdatedAt))
-		if err != nil || w.OwnerUserID == "" {
+		if err := insertWorkspace(ctx, tx, w); errors.Is(err, tenancy.ErrNotFound) {
+			return tenancy.ErrConflict
+		} else if err != nil {
 			return err
 		}
-		return setMember(ctx, tx, tenancy.Member{
-			WorkspaceID: w.ID, UserID: w.OwnerUserID, Role: tenancy.RoleOwner, CreatedAt: w.CreatedAt,
-		})
+		if w.OwnerUserID != "" {
+			err := setMember(ctx, tx, tenancy.Member{
+				WorkspaceID: w.ID, UserID: w.OwnerUserID, GiteaUserID: ownerGiteaID, Role: tenancy.RoleOwner, CreatedAt: w.CreatedAt,
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return db.want(ctx, tx, w.ID)
 	}), "create workspace %q", w.Slug)
 }
 
-// projectFree fails with ErrProjectTaken if a living workspace has the project.
-// An index keeps out what two transactions do at once.
-func projectFree(ctx context.Context, tx *sql.Tx, project string) error {
+// insertWorkspace is ErrNotFound for a slug that is taken.
+func insertWorkspace(ctx context.Context, tx *sql.Tx, w tenancy.Workspace) error {
+	return change(ctx, tx, `insert into vibn_workspaces (id, slug, name, owner_user_id, coolify_project_uuid,
+		placement_server, placement_destination, placement_trust, provision_status, provision_error,
+		suspended_at, deleted_at, created_at, updated_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		on conflict (slug) do nothing`,
+		w.ID, w.Slug, w.Name, null(w.OwnerUserID), null(w.CoolifyProject),
+		w.Placement.Server, w.Placement.Destination, orShared(w.Placement.Trust),
+		cmp.Or(w.Status, tenancy.Pending), null(w.ProvisionError),
+		microsOrNil(w.SuspendedAt), microsOrNil(w.DeletedAt), micros(w.CreatedAt), micros(w.UpdatedAt))
+}
+
+// projectFree fails with ErrProjectTaken if a living workspace other than this
+// one has the project. An index keeps out what two transactions do at once.
+func projectFree(ctx context.Context, tx *sql.Tx, project, workspaceID string) error {
 	if project == "" {
 		return nil
 	}
 	err := exists(ctx, tx, `select 1 from vibn_workspaces
-		where coolify_project_uuid = $1 and coolify_project_uuid <> '' and deleted_at is null`, project)
+		where coolify_project_uuid = $1 and coolify_project_uuid <> '' and deleted_at is null and id <> $2`, project, workspaceID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -117,7 +130,10 @@ func (db *DB) DeleteWorkspace(ctx context.Context, workspaceID string, at time.T
 		}
 		_, err = tx.ExecContext(ctx, `update vibn_api_keys set revoked_at = $2
 			where workspace_id = $1 and revoked_at is null`, workspaceID, micros(at))
-		return err
+		if err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
 	}), "delete workspace %q", workspaceID)
 }
 

@@ -30,9 +30,9 @@ func TestWorkspaces(t *testing.T) {
 		_, err := db.Workspace(ctx, "gamma")
 		wantErr(t, "Workspace(gamma)", err, tenancy.ErrNotFound)
 		again := tenancy.Workspace{ID: newID(), Slug: "alpha", CreatedAt: day, UpdatedAt: day}
-		wantErr(t, "CreateWorkspace with a slug that is taken", db.CreateWorkspace(ctx, again), tenancy.ErrConflict)
+		wantErr(t, "CreateWorkspace with a slug that is taken", db.CreateWorkspace(ctx, again, 0), tenancy.ErrConflict)
 		again = tenancy.Workspace{ID: b.ws.ID, Slug: "gamma", CreatedAt: day, UpdatedAt: day}
-		wantErr(t, "CreateWorkspace with an id that is taken", db.CreateWorkspace(ctx, again), tenancy.ErrConflict)
+		wantErr(t, "CreateWorkspace with an id that is taken", db.CreateWorkspace(ctx, again, 0), tenancy.ErrConflict)
 	})
 }
 
@@ -40,7 +40,7 @@ func TestWorkspaceWithTheLeast(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db *store.DB) {
 		w := tenancy.Workspace{ID: newID(), Slug: "alpha", CreatedAt: day, UpdatedAt: day}
-		check(t, db.CreateWorkspace(t.Context(), w))
+		check(t, db.CreateWorkspace(t.Context(), w, 0))
 		w.Placement.Trust, w.Status = tenancy.Shared, tenancy.Pending
 		wantSame(t, "Workspace(alpha)", w, must(db.Workspace(t.Context(), "alpha"))(t))
 		wantSame(t, "Members", []tenancy.Member(nil), must(db.Members(t.Context(), w.ID))(t))
@@ -94,7 +94,7 @@ func TestDeleteWorkspace(t *testing.T) {
 		check(t, db.FinishAudit(ctx, a.ws.ID, a.entry.ID, tenancy.AuditFinish{Outcome: "ok"}))
 
 		again := tenancy.Workspace{ID: newID(), Slug: "alpha", CreatedAt: after(7), UpdatedAt: after(7)}
-		wantErr(t, "CreateWorkspace with the slug of a deleted one", db.CreateWorkspace(ctx, again), tenancy.ErrConflict)
+		wantErr(t, "CreateWorkspace with the slug of a deleted one", db.CreateWorkspace(ctx, again, 0), tenancy.ErrConflict)
 		wantSame(t, "the other workspace", b.ws, must(db.Workspace(ctx, "beta"))(t))
 		wantSame(t, "the other workspace's key", b.key, keyNow(t, db, b.key))
 	})
@@ -115,15 +115,21 @@ func TestTimes(t *testing.T) {
 			}
 		}
 		user := newID()
-		w := tenancy.Workspace{ID: newID(), Slug: "alpha", OwnerUserID: user, SuspendedAt: &given, CreatedAt: given, UpdatedAt: given}
-		check(t, db.CreateWorkspace(ctx, w))
+		w := tenancy.Workspace{ID: newID(), Slug: "alpha", OwnerUserID: user, CreatedAt: given, UpdatedAt: given}
+		check(t, db.CreateWorkspace(ctx, w, 0))
 		k, digest := newKey(w.ID, "key")
 		k.CreatedAt, k.ExpiresAt = given, &given
 		check(t, db.CreateKey(ctx, k, digest))
 		check(t, db.TouchKey(ctx, w.ID, k.ID, given))
+		token, project := newToken(k), newProject(w.ID, "web")
+		token.CreatedAt, project.CreatedAt = given.Add(-time.Second), given // before the key expires
+		check(t, db.AddBotToken(ctx, token))
+		check(t, db.TakeOverBotToken(ctx, token, "second", given))
+		check(t, db.CreateProject(ctx, project))
 		check(t, db.RevokeKey(ctx, w.ID, k.ID, given))
 		e := tenancy.AuditEntry{ID: newID(), WorkspaceID: w.ID, At: given}
 		check(t, db.StartAudit(ctx, e))
+		check(t, db.SetSuspended(ctx, w.ID, &given, given))
 
 		k, w, err := db.KeyByDigest(ctx, digest)
 		check(t, err)
@@ -134,6 +140,8 @@ func TestTimes(t *testing.T) {
 		same("Key.ExpiresAt", *k.ExpiresAt)
 		same("Key.LastUsedAt", *k.LastUsedAt)
 		same("Key.RevokedAt", *k.RevokedAt)
+		same("BotToken.CreatedAt", must(db.BotTokens(ctx, w.ID))(t)[0].CreatedAt)
+		same("Project.CreatedAt", must(db.Projects(ctx, w.ID))(t)[0].CreatedAt)
 		same("Member.CreatedAt", must(db.Members(ctx, w.ID))(t)[0].CreatedAt)
 		entries := must(db.Audit(ctx, w.ID, tenancy.AuditQuery{Limit: 9}))(t)
 		same("AuditEntry.At", entries[0].At)

@@ -234,7 +234,7 @@ func newMemory() *memory {
 	return &memory{workspaces: map[string]tenancy.Workspace{}, keys: map[tenancy.Digest]tenancy.Key{}}
 }
 
-func (m *memory) CreateWorkspace(_ context.Context, w tenancy.Workspace) error {
+func (m *memory) CreateWorkspace(_ context.Context, w tenancy.Workspace, _ int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.workspaces[w.ID] = w

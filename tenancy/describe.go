@@ -12,8 +12,10 @@ import (
 type Description struct {
 	Workspace    string         `json:"workspace"` // slug
 	Name         untrusted.Text `json:"name,omitzero"`
-	Status       string         `json:"status"` // of provisioning: pending, partial, ready or error
-	Rights       string         `json:"rights"` // of the caller: "read,deploy"
+	Status       string         `json:"status"`            // of provisioning: pending, partial, ready or error
+	Missing      []string       `json:"missing,omitempty"` // parts that are not as they should be; the operator sees why
+	Git          string         `json:"git,omitempty"`     // where its repositories are
+	Rights       string         `json:"rights"`            // of the caller: "read,deploy"
 	Environments []string       `json:"environments"`
 	Host         HostInfo       `json:"host"`
 }
@@ -34,6 +36,12 @@ func (s *Scope) Describe(ctx context.Context) (Description, error) {
 	d := Description{
 		Workspace: ws.Slug, Name: s.text(ws.Name), Status: string(ws.Status), Rights: s.grant.held.String(),
 		Environments: []string{}, Host: ws.Placement.info(),
+	}
+	for _, e := range ParsePartErrors(ws.ProvisionError) {
+		d.Missing = append(d.Missing, e.Part)
+	}
+	if s.giteaReady() == nil {
+		d.Git = s.guard.giteaURL + "/" + ws.GiteaOrg
 	}
 	envs, err := s.recentEnvironments(ctx)
 	if err != nil {
@@ -70,16 +78,41 @@ func (s *Scope) Activity(ctx context.Context, q AuditQuery) ([]AuditEntry, error
 
 // WorkspaceInfo is a line in the list of a principal's workspaces.
 type WorkspaceInfo struct {
-	Slug   string         `json:"slug"`
-	Name   untrusted.Text `json:"name,omitzero"`
-	Status string         `json:"status"`
-	Rights string         `json:"rights"`
+	Slug      string         `json:"slug"`
+	Name      untrusted.Text `json:"name,omitzero"`
+	Status    string         `json:"status"`
+	Rights    string         `json:"rights"`
+	GitServer string         `json:"git_server,omitempty"` // root of the Gitea that its repositories are on
 }
 
 // Info returns the Scope's workspace as a line in a list.
 func (s *Scope) Info() WorkspaceInfo {
 	ws := s.grant.workspace
-	return WorkspaceInfo{ws.Slug, s.text(ws.Name), string(ws.Status), s.grant.rights.String()}
+	info := WorkspaceInfo{Slug: ws.Slug, Name: s.text(ws.Name), Status: string(ws.Status), Rights: s.grant.rights.String()}
+	if s.giteaReady() == nil {
+		info.GitServer = s.guard.giteaURL
+	}
+	return info
+}
+
+// Provision wants the workspace's parts looked at, and made or mended where they
+// are not as they should be; it returns the state until then. What is wanted
+// already is not wanted twice.
+func (s *Scope) Provision(ctx context.Context) (ProvisionStatus, error) {
+	if err := s.need(Write); err != nil {
+		return "", err
+	}
+	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return "", storeError("read the workspace's parts", err)
+	}
+	if p.Done < p.Wanted {
+		return p.Status, nil
+	}
+	if err := s.guard.store.Want(ctx, p.ID); err != nil {
+		return "", storeError("queue the job", err)
+	}
+	return p.Status, nil
 }
 
 // CheckClaim refuses a slug that is not the Scope's: the slug in a URL is a

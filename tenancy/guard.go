@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -18,10 +20,13 @@ type Config struct {
 	Store     Store              // required
 	Coolify   *coolify.Client    // required; token with read, write, deploy
 	Sensitive *coolify.Sensitive // nil = deployment logs are refused
-	Box       *secret.Box        // required; seals cursors
+	Gitea     *gitea.Admin       // nil = workspaces have no repositories
+	GiteaURL  string             // root of Gitea as clients reach it; required with Gitea
+	Box       *secret.Box        // required; seals cursors and tokens
 	Log       *slog.Logger       // required
 	Budget    Budget             // zero fields take the defaults of [DefaultBudget]
 	PollEvery time.Duration      // between looks at running deployments; 0 = 3 s
+	Admin     secret.Text        // proves an operator who comes over the network; zero = none may
 	Known     []secret.Text      // the platform's own secrets, removed from every log
 	Now       func() time.Time   // nil = time.Now
 }
@@ -32,6 +37,9 @@ type Guard struct {
 	store     Store
 	coolify   *coolify.Client
 	sensitive *coolify.Sensitive
+	gitea     *gitea.Admin
+	giteaURL  string
+	admin     secret.Text
 	box       *secret.Box
 	log       *slog.Logger
 	known     []secret.Text
@@ -51,7 +59,7 @@ func NewGuard(cfg Config) (*Guard, error) {
 	}
 	g := &Guard{
 		store: cfg.Store, coolify: cfg.Coolify, sensitive: cfg.Sensitive, box: cfg.Box, log: cfg.Log,
-		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget),
+		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea, giteaURL: strings.TrimRight(cfg.GiteaURL, "/"), admin: cfg.Admin,
 	}
 	if g.now == nil {
 		g.now = time.Now
@@ -84,6 +92,33 @@ func (g *Guard) OpenMember(ctx context.Context, userID, slug string) (*Scope, er
 // Stop makes every wait answer at once with what it knows, so that a server can
 // stop without keeping its clients waiting.
 func (g *Guard) Stop() { g.stop() }
+
+// OpenOperator returns the operator whose token this is. Any other is the same
+// [Unauthorized]; so is every one where no token is configured.
+func (g *Guard) OpenOperator(token string) (*Operator, error) {
+	if g.admin.IsZero() || !g.admin.Equal(token) {
+		return nil, &Error{
+			Code: Unauthorized, Msg: "this is not the operator's token", Hint: "send VIBN_ADMIN_TOKEN as \"Authorization: Bearer …\"",
+		}
+	}
+	return NewOperator(g.store), nil
+}
+
+// HasOperator reports whether an operator may come over the network at all.
+func (g *Guard) HasOperator() bool { return !g.admin.IsZero() }
+
+// Provisioner returns what makes and mends the parts of workspaces. It acts on the
+// operator's part of the budget.
+func (g *Guard) Provisioner() *Provisioner {
+	p := &Provisioner{guard: g, store: g.store, coolify: g.coolify.Metered(g.budget.reserve), box: g.box, log: g.log, now: g.now}
+	if g.gitea != nil {
+		p.gitea = g.gitea.Metered(unmetered)
+	}
+	return p
+}
+
+// unmetered admits every request: Gitea has no limit that tenants share.
+func unmetered(context.Context, gitea.Operation) (func(), error) { return func() {}, nil }
 
 // open is the one place where a Scope is made.
 func (g *Guard) open(ctx context.Context, p principal) (*Scope, error) {

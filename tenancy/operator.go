@@ -1,9 +1,11 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -33,6 +35,7 @@ type NewWorkspace struct {
 	Slug           string
 	Name           string // empty = the slug
 	OwnerUserID    string // may be empty
+	OwnerGiteaID   int64  // the owner's account on Gitea; 0 = not known
 	CoolifyProject string // uuid; may be empty, then the workspace reaches nothing yet
 	Placement      Placement
 }
@@ -63,10 +66,7 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 	if w.Name == "" {
 		w.Name = w.Slug
 	}
-	if w.CoolifyProject != "" {
-		w.Status = Partial // it has a Coolify project, and no Gitea organisation yet
-	}
-	switch err := o.store.CreateWorkspace(ctx, w); {
+	switch err := o.store.CreateWorkspace(ctx, w, n.OwnerGiteaID); {
 	case errors.Is(err, ErrConflict):
 		return Workspace{}, &Error{Code: Conflict, Msg: fmt.Sprintf("the slug %q is or was in use", n.Slug), Hint: "choose another; a slug is never used again"}
 	case errors.Is(err, ErrProjectTaken):
@@ -78,6 +78,184 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 		return Workspace{}, storeError("create the workspace", err)
 	}
 	return w, nil
+}
+
+// EnsureWorkspace returns the workspace that a person owns, or creates it; created
+// says which. The slug is made from the e-mail's local part, or the name: it is a
+// first proposal for people, and proves nothing. Its parts are made by a job.
+func (o *Operator) EnsureWorkspace(ctx context.Context, p Person, place Placement) (w Workspace, created bool, err error) {
+	if p.UserID == "" || len(p.UserID) > 255 || !utf8.ValidString(p.UserID) || p.GiteaUserID < 0 {
+		return Workspace{}, false, invalid(errors.New("a person needs the platform's id of at most 255 bytes, and a Gitea id that is not negative"))
+	}
+	p.Email, p.DisplayName = keptText(p.Email), keptText(p.DisplayName)
+	if place.Trust == "" {
+		place.Trust = Shared
+	}
+	if err := place.check(); err != nil {
+		return Workspace{}, false, err
+	}
+	slugs, now := slugsFor(p), o.now()
+	w = Workspace{
+		ID: uuid.Must(uuid.NewV7()).String(), Name: cmp.Or(p.DisplayName, slugs[0]), OwnerUserID: p.UserID, Placement: place,
+		Status: Pending, CreatedAt: now, UpdatedAt: now,
+	}
+	w, created, err = o.store.EnsureWorkspace(ctx, p, w, slugs)
+	if err != nil {
+		return Workspace{}, false, storeError("create the workspace", err)
+	}
+	return w, created, nil
+}
+
+// slugsFor proposes slugs: one that people know, the same with a number, and at
+// last some that are surely free.
+func slugsFor(p Person) []string {
+	local, _, _ := strings.Cut(p.Email, "@")
+	base := ""
+	for _, s := range []string{local, p.DisplayName, "workspace"} {
+		if base = slugOf(s); CheckSlug(base) == nil {
+			break
+		}
+	}
+	slugs := []string{base}
+	for n := 2; n < 10; n++ {
+		slugs = append(slugs, fmt.Sprintf("%.*s-%d", MaxSlug-2, base, n))
+	}
+	for range 8 {
+		slugs = append(slugs, fmt.Sprintf("%.*s-%s", MaxSlug-9, base, randomHex()[:8]))
+	}
+	return slices.DeleteFunc(slugs, func(s string) bool { return CheckSlug(s) != nil })
+}
+
+// slugOf makes a slug of a text: what is no letter or digit becomes a hyphen.
+func slugOf(s string) string {
+	parts := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	slug := strings.TrimLeft(strings.Join(parts, "-"), "0123456789-")
+	return strings.TrimRight(slug[:min(len(slug), MaxSlug)], "-")
+}
+
+// Provision wants a workspace's parts looked at, and made or mended where they are
+// not as they should be. A job does it.
+func (o *Operator) Provision(ctx context.Context, w Workspace) error {
+	if err := o.store.Want(ctx, w.ID); err != nil {
+		return storeError("queue the job", err)
+	}
+	return nil
+}
+
+// Suspend refuses every key and member of a workspace from the next look on, and
+// has a job shut its bot out of Gitea.
+func (o *Operator) Suspend(ctx context.Context, w Workspace) error {
+	return o.audited(ctx, w, "workspace.suspend", func() error {
+		now := o.now()
+		return o.store.SetSuspended(ctx, w.ID, &now, now)
+	})
+}
+
+// Resume lifts a suspension.
+func (o *Operator) Resume(ctx context.Context, w Workspace) error {
+	return o.audited(ctx, w, "workspace.resume", func() error { return o.store.SetSuspended(ctx, w.ID, nil, o.now()) })
+}
+
+// Rotate forgets every token of the workspace's bot. A job makes a new one for the
+// workspace and ends all others; keys get theirs anew at their next use.
+func (o *Operator) Rotate(ctx context.Context, w Workspace) error {
+	return o.audited(ctx, w, "workspace.rotate", func() error { return o.store.ForgetTokens(ctx, w.ID, o.now()) })
+}
+
+// audited writes an act of the operator's to the workspace's audit trail, before
+// and after.
+func (o *Operator) audited(ctx context.Context, w Workspace, tool string, act func() error) error {
+	entry := AuditEntry{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: w.ID, At: o.now(), Principal: "operator", Tool: tool, Target: w.Slug, Args: "{}",
+	}
+	if err := o.store.StartAudit(ctx, entry); err != nil {
+		return storeError("start an audit entry", err)
+	}
+	err := act()
+	if errors.Is(err, ErrNotFound) {
+		err = &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", w.Slug), Hint: "it was deleted"}
+	} else if err != nil {
+		err = storeError(tool, err)
+	}
+	finish := AuditFinish{Outcome: "ok", Duration: o.now().Sub(entry.At)}
+	if err != nil {
+		finish.Outcome = string(Public(err).Code)
+	}
+	if failed := o.store.FinishAudit(ctx, w.ID, entry.ID, finish); failed != nil && err == nil {
+		err = storeError("finish an audit entry", failed)
+	}
+	return err
+}
+
+// AnyWorkspace returns the workspace that has or had this slug, deleted or not.
+func (o *Operator) AnyWorkspace(ctx context.Context, slug string) (Workspace, error) {
+	w, err := o.store.AnyWorkspace(ctx, slug)
+	if errors.Is(err, ErrNotFound) {
+		return w, &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
+	}
+	if err != nil {
+		return w, storeError("look up the workspace", err)
+	}
+	return w, nil
+}
+
+// Parts returns what is recorded of a workspace's parts.
+func (o *Operator) Parts(ctx context.Context, w Workspace) (Provision, error) {
+	p, err := o.store.Provision(ctx, w.ID)
+	if err != nil {
+		return p, storeError("read the workspace's parts", err)
+	}
+	return p, nil
+}
+
+// Settled waits until what was wanted of a workspace has been done, or failed, and
+// returns what is recorded then. It looks every every.
+func (o *Operator) Settled(ctx context.Context, w Workspace, every time.Duration) (Provision, error) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		p, err := o.Parts(ctx, w)
+		if err != nil || p.Done >= p.Wanted {
+			return p, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return p, nil // what is known so far
+		}
+	}
+}
+
+// ResealSecrets seals every secret of the database with the box's present key, and
+// returns how many it sealed anew. What does not open is counted apart and left as
+// it is. It may run while the server does.
+func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed, shut int, err error) {
+	values, err := o.store.SealedValues(ctx)
+	if err != nil {
+		return 0, 0, storeError("list the sealed values", err)
+	}
+	for _, v := range values {
+		if !box.NeedsReseal(v.Value) {
+			continue
+		}
+		plain, err := box.Open(v.Value, v.Place)
+		if err != nil {
+			shut++
+			continue
+		}
+		sealed, err := box.Seal(plain, v.Place)
+		if err != nil {
+			return resealed, shut, err
+		}
+		switch err := o.store.Reseal(ctx, v, sealed); {
+		case errors.Is(err, ErrNotFound): // it was replaced meanwhile, with the present key
+		case err != nil:
+			return resealed, shut, storeError("reseal", err)
+		default:
+			resealed++
+		}
+	}
+	return resealed, shut, nil
 }
 
 // Workspaces lists the living workspaces by slug.
@@ -121,13 +299,15 @@ func (o *Operator) Place(ctx context.Context, w Workspace, p Placement) error {
 	return nil
 }
 
-// DeleteWorkspace ends a workspace and all its keys. What it has on Coolify and
-// Gitea stays there; its slug is never used again.
+// DeleteWorkspace ends a workspace and all its keys, and has a job take away what
+// vibn-mcp made for it: its repositories and bot, and its Coolify project if that
+// is empty. Its slug is never used again. For one that is deleted already the job
+// is queued again.
 func (o *Operator) DeleteWorkspace(ctx context.Context, w Workspace) error {
-	if err := o.store.DeleteWorkspace(ctx, w.ID, o.now()); err != nil {
-		return storeError("delete the workspace", err)
+	if w.DeletedAt != nil {
+		return o.Provision(ctx, w)
 	}
-	return nil
+	return o.audited(ctx, w, "workspace.delete", func() error { return o.store.DeleteWorkspace(ctx, w.ID, o.now()) })
 }
 
 // CreateKey mints a key for a workspace. life 0 means that it never expires.

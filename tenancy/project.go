@@ -3,18 +3,27 @@ package tenancy
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 // ProjectInfo is one code base: a git repository and the apps that are built
 // from it.
 type ProjectInfo struct {
-	Project    untrusted.Text `json:"project"`             // owner/name of the repository; names the project
-	Repository untrusted.Text `json:"repository,omitzero"` // clone address without credentials
-	Apps       []ProjectApp   `json:"apps"`
+	Project     untrusted.Text `json:"project"` // owner/name of the repository; names the project
+	Name        untrusted.Text `json:"name,omitzero"`
+	Description untrusted.Text `json:"description,omitzero"`
+	Repository  untrusted.Text `json:"repository,omitzero"` // clone address without credentials
+	Pending     bool           `json:"pending,omitempty"`   // its repository is still to be made
+	Apps        []ProjectApp   `json:"apps"`
 }
 
 // ProjectApp is an app as its project shows it.
@@ -26,23 +35,55 @@ type ProjectApp struct {
 	Status      untrusted.Text `json:"status"`
 }
 
-// Projects lists the workspace's projects by name. An app without a repository
-// is a project of its own, by the app's name.
+// RepositoryInfo is what a tenant may know of a project's repository.
+type RepositoryInfo struct {
+	CloneURL      string         `json:"clone_url"` // without credentials
+	DefaultBranch untrusted.Text `json:"default_branch,omitzero"`
+	Empty         bool           `json:"empty"`
+	LastCommit    *CommitInfo    `json:"last_commit,omitempty"` // of the default branch; absent if it has none
+}
+
+// CommitInfo is a commit as its author wrote it.
+type CommitInfo struct {
+	SHA     untrusted.Text `json:"sha"`
+	Message untrusted.Text `json:"message"`
+	Author  untrusted.Text `json:"author,omitzero"`
+	At      string         `json:"at,omitempty"` // RFC 3339, UTC
+}
+
+// Limits of projects.
+const (
+	MaxProjects    = 100 // in a workspace
+	maxProjectName = 40  // so that names made from it fit a DNS label
+	maxDescription = 255
+)
+
+// Projects lists the workspace's projects by name: those that were created here,
+// and the repositories of its other apps. An app without a repository is a project
+// of its own, by the app's name.
 func (s *Scope) Projects(ctx context.Context) ([]ProjectInfo, error) {
 	if err := s.need(Read); err != nil {
 		return nil, err
+	}
+	recorded, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return nil, storeError("list the projects", err)
 	}
 	apps, err := s.list(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	byName := map[string]*ProjectInfo{}
+	for _, p := range recorded {
+		info := s.projectInfo(p)
+		byName[strings.ToLower(info.Project.String())] = &info
+	}
 	for _, a := range apps {
 		name := cmp.Or(repositoryName(a.is.GitRepository), a.is.Name)
-		p, ok := byName[name]
+		p, ok := byName[strings.ToLower(name)]
 		if !ok {
 			p = &ProjectInfo{Project: s.text(name), Repository: s.text(withoutUser(a.is.GitRepository)), Apps: []ProjectApp{}}
-			byName[name] = p
+			byName[strings.ToLower(name)] = p
 		}
 		i := a.Info()
 		p.Apps = append(p.Apps, ProjectApp{i.UUID, i.Name, i.Branch, i.Environment, i.Status})
@@ -55,18 +96,164 @@ func (s *Scope) Projects(ctx context.Context) ([]ProjectInfo, error) {
 	return projects, nil
 }
 
-// Project returns one project by its name.
+// projectInfo is a recorded project without its apps.
+func (s *Scope) projectInfo(p Project) ProjectInfo {
+	return ProjectInfo{
+		Project: s.text(cmp.Or(p.Repository, s.grant.workspace.GiteaOrg+"/"+p.Slug)), Name: s.text(p.Name), Description: s.text(p.Description),
+		Repository: s.text(s.CloneURL(p.Slug)), Pending: p.RepositoryID == 0, Apps: []ProjectApp{},
+	}
+}
+
+var errNoProject = &Error{Code: NotFound, Msg: "no such project in this workspace", Hint: "projects_list shows the projects"}
+
+// Project returns one project by its name, owner/name or, of the workspace's own
+// organisation, the name alone.
 func (s *Scope) Project(ctx context.Context, name string) (ProjectInfo, error) {
 	projects, err := s.Projects(ctx)
 	if err != nil {
 		return ProjectInfo{}, err
 	}
-	for _, p := range projects {
-		if p.Project.String() == name {
+	for _, full := range []string{name, s.grant.workspace.GiteaOrg + "/" + name} {
+		for _, p := range projects {
+			if p.Project.String() == full {
+				return p, nil
+			}
+		}
+	}
+	return ProjectInfo{}, errNoProject
+}
+
+// Repository asks Gitea, as the workspace's bot, for the repository of a project
+// that was created here. It is nil for any other: what is not recorded is not the
+// workspace's to look into.
+func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo, error) {
+	if err := s.need(Read); err != nil {
+		return nil, err
+	}
+	p, err := s.recordedProject(ctx, project)
+	if err != nil || p.RepositoryID == 0 || s.giteaReady() != nil {
+		return nil, err
+	}
+	token, err := s.workspaceToken(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bot := s.gitea.Bot(token).Metered(s.giteaMeter)
+	repo, err := bot.Repository(ctx, s.grant.workspace.GiteaOrg, p.Slug)
+	if err != nil {
+		return nil, upstream("read the repository", err)
+	}
+	if repo.ID != p.RepositoryID || repo.OwnerID != s.grant.workspace.GiteaOrgID {
+		return nil, &Error{Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this"}
+	}
+	info := &RepositoryInfo{CloneURL: s.CloneURL(p.Slug), DefaultBranch: s.text(repo.DefaultBranch), Empty: repo.Empty}
+	if repo.Empty {
+		return info, nil
+	}
+	branch, err := bot.Branch(ctx, s.grant.workspace.GiteaOrg, p.Slug, repo.DefaultBranch)
+	if errors.Is(err, gitea.ErrNotFound) {
+		return info, nil
+	}
+	if err != nil {
+		return nil, upstream("read the repository's branch", err)
+	}
+	c := branch.Commit
+	info.LastCommit = &CommitInfo{SHA: s.text(c.SHA), Message: s.text(c.Message), Author: s.text(c.Author)}
+	if !c.At.IsZero() {
+		info.LastCommit.At = c.At.UTC().Format(timeFormat)
+	}
+	return info, nil
+}
+
+// recordedProject returns the project that was created here under this name or
+// owner/name; a zero Project if there is none.
+func (s *Scope) recordedProject(ctx context.Context, name string) (Project, error) {
+	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return Project{}, storeError("list the projects", err)
+	}
+	for _, p := range list {
+		if p.Slug == name || p.Repository == name || s.grant.workspace.GiteaOrg+"/"+p.Slug == name {
 			return p, nil
 		}
 	}
-	return ProjectInfo{}, &Error{Code: NotFound, Msg: "no such project in this workspace", Hint: "projects_list shows the projects"}
+	return Project{}, nil
+}
+
+// projectSlug is what a repository is called: it becomes part of addresses.
+var projectSlug = regexp.MustCompile(`^[a-z](?:[a-z0-9]|-[a-z0-9])*$`)
+
+// CreateProject creates a project with a repository in the workspace's
+// organisation, private and with a first commit. One of that name that is there
+// already is returned as it is; created says which. Called again after a failure
+// it goes on where that was.
+func (s *Scope) CreateProject(ctx context.Context, name, description string) (p ProjectInfo, created bool, err error) {
+	if err := s.need(Write); err != nil {
+		return ProjectInfo{}, false, err
+	}
+	if !projectSlug.MatchString(name) || len(name) > maxProjectName {
+		return ProjectInfo{}, false, &Error{
+			Code: Invalid, Msg: fmt.Sprintf("a project's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", maxProjectName),
+			Hint: "as in my-site; the description may say more",
+		}
+	}
+	description = untrusted.Clean(description)
+	if len(description) > maxDescription {
+		return ProjectInfo{}, false, &Error{Code: Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", maxDescription)}
+	}
+	if err := s.giteaReady(); err != nil {
+		return ProjectInfo{}, false, err
+	}
+	record, err := s.keepProject(ctx, name, description)
+	if err != nil {
+		return ProjectInfo{}, false, err
+	}
+	if record.RepositoryID != 0 {
+		return s.projectInfo(record), false, nil
+	}
+	repo, err := ensureRepository(ctx, s.gitea, s.guard.store, s.grant.workspace, record)
+	if errors.Is(err, errForeignRepository) {
+		return ProjectInfo{}, false, &Error{
+			Code: Conflict, Msg: "the organisation has a repository of that name already, which was not made here",
+			Hint: "choose another name; the platform's operator can see who made that one", Err: err,
+		}
+	}
+	if own, ok := errors.AsType[*storeTrouble](err); ok {
+		return ProjectInfo{}, false, storeError("record the repository", own.err)
+	}
+	if err != nil {
+		return ProjectInfo{}, false, upstream("make the repository", err)
+	}
+	record.RepositoryID, record.Repository = repo.ID, repo.FullName
+	s.aim(record.Repository)
+	return s.projectInfo(record), true, nil
+}
+
+// keepProject writes a project down before its repository is made, or returns the
+// one that is written down.
+func (s *Scope) keepProject(ctx context.Context, name, description string) (Project, error) {
+	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return Project{}, storeError("list the projects", err)
+	}
+	if i := slices.IndexFunc(list, func(p Project) bool { return p.Slug == name }); i >= 0 {
+		return list[i], nil
+	}
+	if len(list) >= MaxProjects {
+		return Project{}, &Error{Code: Forbidden, Msg: fmt.Sprintf("this workspace has %d projects, and may have no more", MaxProjects), Hint: "use one that is there"}
+	}
+	p := Project{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, Slug: name, Name: name, Description: description,
+		Nonce: randomHex(), CreatedAt: s.guard.now(),
+	}
+	err = s.guard.store.CreateProject(ctx, p)
+	if errors.Is(err, ErrConflict) { // somebody was quicker
+		return s.recordedProject(ctx, name)
+	}
+	if err != nil {
+		return Project{}, storeError("write down the project", err)
+	}
+	return p, nil
 }
 
 // repositoryName returns owner/name of a clone address in any of git's forms;

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
@@ -20,6 +21,7 @@ type Scope struct {
 	grant     grant
 	coolify   *coolify.Client    // every request of it is on this workspace's budget
 	sensitive *coolify.Sensitive // nil = not configured
+	gitea     *gitea.Admin       // nil = not configured
 	call      *call
 }
 
@@ -29,7 +31,7 @@ type call struct {
 	audit    string               // id of the audit entry; empty = none
 	look     func(DeploymentInfo) // told of each look at a deployment; may be nil
 	began    time.Time
-	upstream atomic.Int64           // requests sent to Coolify
+	upstream atomic.Int64           // requests sent to Coolify and Gitea
 	target   atomic.Pointer[string] // what the call turned out to act on
 }
 
@@ -38,6 +40,9 @@ func newScope(g *Guard, p principal, gr grant) *Scope {
 	s.coolify = g.coolify.Metered(s.meter)
 	if g.sensitive != nil {
 		s.sensitive = g.sensitive.Metered(s.meter)
+	}
+	if g.gitea != nil {
+		s.gitea = g.gitea.Metered(s.giteaMeter)
 	}
 	return s
 }
@@ -107,7 +112,7 @@ func (s *Scope) Rights() Rights { return s.grant.rights }
 // Principal returns who acts, as it is written to the audit trail.
 func (s *Scope) Principal() string { return s.grant.who }
 
-// UpstreamCalls returns how many requests this call has sent to Coolify.
+// UpstreamCalls returns how many requests this call has sent to Coolify and Gitea.
 func (s *Scope) UpstreamCalls() int { return int(s.call.upstream.Load()) }
 
 // May refuses, with [Forbidden], what the Scope has no right to.
@@ -175,6 +180,9 @@ func (s *Scope) ForLog(err error) string {
 	return forLog(s.guard.shown, err)
 }
 
+// ForLog is [Scope.ForLog] for what no Scope has to do with.
+func (g *Guard) ForLog(err error) string { return forLog(g.shown, err) }
+
 func forLog(shown *untrusted.Scrubber, err error) string {
 	raw := err.Error()
 	t, err := shown.Text(raw[:min(len(raw), maxShown)])
@@ -223,6 +231,12 @@ func (s *Scope) meter(ctx context.Context, op coolify.Operation) (func(), error)
 	return done, nil
 }
 
+// giteaMeter counts one request to Gitea, which has no limit to share out.
+func (s *Scope) giteaMeter(context.Context, gitea.Operation) (func(), error) {
+	s.call.upstream.Add(1)
+	return func() {}, nil
+}
+
 // aim records what the call acts on, by its uuid: the first thing that it finds.
 func (s *Scope) aim(target string) { s.call.target.CompareAndSwap(nil, &target) }
 
@@ -232,7 +246,7 @@ func (s *Scope) project() (coolify.UUID, error) {
 	if err != nil {
 		return coolify.UUID{}, &Error{
 			Code: Unavailable, Msg: "this workspace has no Coolify project yet",
-			Hint: "the operator gives it one with \"vibn-mcp workspace create --coolify-project UUID\"", Err: err,
+			Hint: "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"", Retryable: true, RetryAfter: 15 * time.Second, Err: err,
 		}
 	}
 	return id, nil

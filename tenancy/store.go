@@ -3,6 +3,8 @@ package tenancy
 import (
 	"context"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/secret"
 )
 
 // Store is what tenancy needs from the database; package store implements it on
@@ -23,25 +25,26 @@ type Store interface {
 	CreateKey(ctx context.Context, k Key, digest Digest) error
 	// Keys lists a workspace's keys, revoked ones too, newest first.
 	Keys(ctx context.Context, workspaceID string) ([]Key, error)
-	// RevokeKey revokes a key and every key minted with it, to any depth. A key
-	// already revoked keeps its first time.
+	// RevokeKey revokes a key and every key minted with it, to any depth, and wants
+	// their tokens ended. A key already revoked keeps its first time.
 	RevokeKey(ctx context.Context, workspaceID, keyID string, at time.Time) error
 	// TouchKey records that a key was used, unless its last use is less than a
 	// minute before at.
 	TouchKey(ctx context.Context, workspaceID, keyID string, at time.Time) error
 
 	// CreateWorkspace stores a new workspace and, if OwnerUserID is set, its
-	// owner's membership. ErrConflict if the slug was ever used,
-	// ErrProjectTaken if a living workspace has its Coolify project.
-	CreateWorkspace(ctx context.Context, w Workspace) error
+	// owner's membership, and wants its parts made (see Want). ownerGiteaID is the
+	// owner's account on Gitea; 0 = not known. ErrConflict if the slug was ever
+	// used, ErrProjectTaken if a living workspace has its Coolify project.
+	CreateWorkspace(ctx context.Context, w Workspace, ownerGiteaID int64) error
 	// Workspace returns the living workspace with this slug.
 	Workspace(ctx context.Context, slug string) (Workspace, error)
 	// Workspaces lists the living workspaces by slug.
 	Workspaces(ctx context.Context) ([]Workspace, error)
 	// SetPlacement replaces a workspace's placement.
 	SetPlacement(ctx context.Context, workspaceID string, p Placement, at time.Time) error
-	// DeleteWorkspace marks the workspace deleted and revokes its keys, in one
-	// transaction. Its slug stays taken for ever.
+	// DeleteWorkspace marks the workspace deleted, revokes its keys and wants its
+	// parts taken away, in one transaction. Its slug stays taken for ever.
 	DeleteWorkspace(ctx context.Context, workspaceID string, at time.Time) error
 
 	// Membership returns the workspace with this slug and the role of this user
@@ -57,12 +60,170 @@ type Store interface {
 	// RemoveMember ends a membership.
 	RemoveMember(ctx context.Context, workspaceID, userID string) error
 
+	// EnsureWorkspace returns the oldest living workspace that the person owns, or
+	// stores w for them, with the first of the slugs that was never used; created
+	// says which. Several calls for one person at once make one workspace. What is
+	// known of the person (e-mail, name, Gitea id) is kept, and nothing already
+	// known is lost for an empty field. ErrConflict if no slug is free.
+	EnsureWorkspace(ctx context.Context, p Person, w Workspace, slugs []string) (ws Workspace, created bool, err error)
+	// AnyWorkspace returns the workspace that has or had this slug, deleted or not.
+	AnyWorkspace(ctx context.Context, slug string) (Workspace, error)
+	// SetSuspended suspends a living workspace, or lifts it with nil, and wants
+	// that carried out (see Want).
+	SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error
+
+	// Provision returns what is recorded of a workspace's parts, of a deleted one
+	// too.
+	Provision(ctx context.Context, workspaceID string) (Provision, error)
+	// Want counts one more thing that is wanted of a workspace's parts and queues
+	// the job that sees to it, in one transaction. It works on a deleted one too.
+	Want(ctx context.Context, workspaceID string) error
+	// Hold lets one run at a time work on a workspace's parts: it takes hold, or
+	// holds on, until a time. ErrConflict if another run holds it.
+	Hold(ctx context.Context, workspaceID, holder string, now, until time.Time) error
+	// LetGo ends what Hold began.
+	LetGo(ctx context.Context, workspaceID, holder string) error
+	// KeepNonce stores the nonce if the workspace has none, and returns the one
+	// that it has.
+	KeepNonce(ctx context.Context, workspaceID, nonce string) (string, error)
+	// SetParts replaces what is recorded. ErrConflict if what is recorded is not
+	// was any more.
+	SetParts(ctx context.Context, workspaceID string, was, is Parts) error
+	// FinishProvision records the outcome of a run that began when wanted was this
+	// count; more says that something has been wanted since.
+	FinishProvision(ctx context.Context, workspaceID string, wanted int64, o Outcome, at time.Time) (more bool, err error)
+	// Due lists workspaces that have something to be done: wanted and not done, a
+	// key that ended and still has a token, or not reconciled since a time.
+	Due(ctx context.Context, now, reconciledBefore time.Time, limit int) ([]string, error)
+	// ForgetTokens marks every token of the bot as revoked, and wants them replaced.
+	ForgetTokens(ctx context.Context, workspaceID string, at time.Time) error
+
+	// AddBotToken writes down a token that is about to be made. ErrConflict if the
+	// key has a live one; ErrNotFound if the key is not in force.
+	AddBotToken(ctx context.Context, t BotToken) error
+	// FillBotToken completes the live row with this ID and Name. ErrNotFound if it
+	// was revoked or taken over meanwhile.
+	FillBotToken(ctx context.Context, t BotToken) error
+	// TakeOverBotToken gives a row that was never filled another name and time.
+	// ErrConflict if it is not as was any more.
+	TakeOverBotToken(ctx context.Context, was BotToken, name string, at time.Time) error
+	// EndBotToken revokes one live token. ErrNotFound if there is none.
+	EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error
+	// BotTokens lists a workspace's live tokens.
+	BotTokens(ctx context.Context, workspaceID string) ([]BotToken, error)
+	// RevokeEndedTokens revokes the tokens of keys that are revoked or expired, all
+	// of them if the workspace is suspended or deleted, and those that were begun
+	// before a time and never filled.
+	RevokeEndedTokens(ctx context.Context, workspaceID string, at, begunBefore time.Time) error
+
+	// CreateProject stores a project without a repository. ErrConflict if the
+	// workspace has one of that slug.
+	CreateProject(ctx context.Context, p Project) error
+	// Projects lists a workspace's projects by slug.
+	Projects(ctx context.Context, workspaceID string) ([]Project, error)
+	// RecordRepository records the repository of a project that has none.
+	// ErrConflict if it has one, or the repository is another project's.
+	RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error
+	// RepositoryAccess lists what the platform put on a workspace's repositories.
+	RepositoryAccess(ctx context.Context, workspaceID string) ([]RepositoryAccess, error)
+
+	// SealedValues lists every sealed value of the database, with its place.
+	SealedValues(ctx context.Context) ([]SealedValue, error)
+	// Reseal replaces a sealed value. ErrNotFound if it has changed meanwhile.
+	Reseal(ctx context.Context, was SealedValue, sealed string) error
+
 	// StartAudit writes an entry with outcome "started", before a change.
 	StartAudit(ctx context.Context, e AuditEntry) error
 	// FinishAudit completes an entry. Target replaces the entry's if not empty.
 	FinishAudit(ctx context.Context, workspaceID, id string, f AuditFinish) error
 	// Audit returns entries, newest first (by At, then ID, both descending).
 	Audit(ctx context.Context, workspaceID string, q AuditQuery) ([]AuditEntry, error)
+}
+
+// A Person is somebody who may own a workspace.
+type Person struct {
+	UserID      string // the platform's id
+	Email       string // for display and for a first slug; never a join key
+	DisplayName string
+	GiteaUserID int64 // their account on Gitea; 0 = not known
+}
+
+// Parts are the things that a workspace has on Coolify and Gitea, as they are
+// recorded. Zero fields are things that it has not.
+type Parts struct {
+	CoolifyProject string // uuid
+	Org            string
+	OrgID          int64
+	TeamID         int64 // of the team Writers
+	Bot            string
+	BotID          int64
+	TokenID        int64  // of the workspace's own token
+	TokenSealed    string // at [TokenPlace]
+}
+
+// A Provision is a workspace with what is recorded of its parts.
+type Provision struct {
+	Workspace
+	Parts
+	Nonce        string  // 32 hexadecimal digits; empty until something is to be made
+	Wanted, Done int64   // counts: Done < Wanted means that something is to be done
+	People       []int64 // Gitea ids of its members, as far as they are known
+}
+
+// An Outcome is how a run on a workspace's parts ended.
+type Outcome struct {
+	Status     ProvisionStatus
+	Error      string // see [PartErrors]; empty = none
+	Reconciled bool   // the repositories were looked at
+}
+
+// A BotToken is a token of a workspace's bot that belongs to a key.
+type BotToken struct {
+	ID          string
+	WorkspaceID string
+	KeyID       string
+	Name        string // on Gitea; never used again
+	GiteaID     int64  // 0 until Gitea has made it
+	LastEight   string
+	Sealed      string // at [BotTokenPlace]
+	CreatedAt   time.Time
+}
+
+// A Project is a code base of a workspace: a repository in its organisation.
+type Project struct {
+	ID           string
+	WorkspaceID  string
+	Slug         string // name of the repository
+	Name         string // for people
+	Description  string
+	RepositoryID int64  // on Gitea; 0 until it is made
+	Repository   string // owner/name, as it was made
+	Nonce        string // proves that a repository is this one until its id is recorded
+	CreatedAt    time.Time
+}
+
+// RepositoryAccess is one thing that the platform put on a repository.
+type RepositoryAccess struct {
+	RepositoryID int64
+	Kind         AccessKind
+	Ref          string // id, or name of a collaborator or push mirror
+}
+
+// AccessKind is a way into a repository besides the workspace's team.
+type AccessKind string
+
+// The ways into a repository.
+const (
+	DeployKey    AccessKind = "deploy_key"
+	Hook         AccessKind = "hook"
+	Collaborator AccessKind = "collaborator"
+	PushMirror   AccessKind = "push_mirror"
+)
+
+// A SealedValue is a secret as the database holds it.
+type SealedValue struct {
+	Place secret.Place
+	Value string
 }
 
 // An AuditEntry is one change or reveal that a principal tried.

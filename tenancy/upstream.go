@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
 )
 
-// upstream turns a failure of Coolify into what a tenant may read. doing says
-// what was tried, as in "list the apps". What Coolify itself said goes to the
+// upstream turns a failure of Coolify or Gitea into what a tenant may read. doing says
+// what was tried, as in "list the apps". What the server itself said goes to the
 // log as the cause: it names other tenants' things.
 func upstream(doing string, err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
@@ -17,34 +18,35 @@ func upstream(doing string, err error) error {
 	}
 	e := &Error{Err: err}
 	detail, _ := errors.AsType[*coolify.Error](err)
+	server := serverName(detail)
 	switch {
 	case detail != nil && detail.Unknown:
-		e.Code, e.Msg = Timeout, "Coolify did not confirm the request to "+doing+"; it may have been carried out"
+		e.Code, e.Msg = Timeout, server+" did not confirm the request to "+doing+"; it may have been carried out"
 		e.Hint = "look at the present state before you try again"
 	case errors.Is(err, coolify.ErrNotFound):
-		e.Code, e.Msg = NotFound, "Coolify no longer has what was needed to "+doing
-		e.Hint = "list the apps again"
-	case errors.Is(err, coolify.ErrUnauthorized), errors.Is(err, coolify.ErrForbidden), errors.Is(err, coolify.ErrRouteMissing):
-		e.Code, e.Msg = Unavailable, "Coolify does not let this server "+doing
-		e.Hint = "only the platform's operator can mend this: the server's Coolify token or address is wrong"
+		e.Code, e.Msg = NotFound, server+" no longer has what was needed to "+doing
+		e.Hint = "look again what there is"
+	case errors.Is(err, coolify.ErrUnauthorized), errors.Is(err, coolify.ErrForbidden), errors.Is(err, coolify.ErrRouteMissing), errors.Is(err, gitea.ErrRenamed):
+		e.Code, e.Msg = Unavailable, server+" does not let this server "+doing
+		e.Hint = "only the platform's operator can mend this: the server's token for " + server + ", or its address, is wrong"
 	case errors.Is(err, coolify.ErrConflict):
-		e.Code, e.Msg = Conflict, "Coolify would not "+doing+" as it conflicts with something there already"
+		e.Code, e.Msg = Conflict, server+" would not "+doing+" as it conflicts with something there already"
 	case errors.Is(err, coolify.ErrInvalid):
-		e.Code, e.Msg = Invalid, "Coolify did not accept the request to "+doing
+		e.Code, e.Msg = Invalid, server+" did not accept the request to "+doing
 		e.Hint = "check the values that you gave"
 	case errors.Is(err, coolify.ErrRateLimited):
-		e.Code, e.Msg, e.Retryable = RateLimited, "Coolify takes no more requests for the moment", true
+		e.Code, e.Msg, e.Retryable = RateLimited, server+" takes no more requests for the moment", true
 		e.RetryAfter = 30 * time.Second
 		if detail != nil && detail.RetryAfter > 0 {
 			e.RetryAfter = detail.RetryAfter
 		}
 	case errors.Is(err, coolify.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		e.Code, e.Msg, e.Retryable = Timeout, "Coolify took too long to "+doing, true
+		e.Code, e.Msg, e.Retryable = Timeout, server+" took too long to "+doing, true
 		e.Hint = "try again; if it goes on, the host may be unreachable"
 	case errors.Is(err, context.Canceled):
-		e.Code, e.Msg, e.Retryable = Timeout, "the call was given up before Coolify answered", true
+		e.Code, e.Msg, e.Retryable = Timeout, "the call was given up before "+server+" answered", true
 	default:
-		e.Code, e.Msg, e.Retryable = Unavailable, "Coolify could not "+doing+" just now", true
+		e.Code, e.Msg, e.Retryable = Unavailable, server+" could not "+doing+" just now", true
 		e.Hint, e.RetryAfter = "try again in a moment", 5*time.Second
 	}
 	return e

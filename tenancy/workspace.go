@@ -7,17 +7,20 @@ import (
 	"time"
 )
 
-// A Workspace is one customer: a Coolify project, and later a Gitea
-// organisation, that its keys and members may reach.
+// A Workspace is one customer: a Coolify project and a Gitea organisation that
+// its keys and members may reach.
 type Workspace struct {
 	ID             string // opaque; a UUID in rows of ours
 	Slug           string // unique, never used again; see [CheckSlug]
 	Name           string // for people
 	OwnerUserID    string // the platform's id of the owner; may be empty
 	CoolifyProject string // uuid of its Coolify project; empty until it has one
+	GiteaOrg       string // its organisation on Gitea; empty until it has one
+	GiteaOrgID     int64
+	GiteaBot       string // login of its bot; empty until it has one
 	Placement      Placement
 	Status         ProvisionStatus
-	ProvisionError string // which part failed and what to do; empty when ready
+	ProvisionError string // JSON, see [PartErrors]; empty when ready
 	SuspendedAt    *time.Time
 	DeletedAt      *time.Time // set once; the row stays, so that the slug is never used again
 	CreatedAt      time.Time
@@ -102,6 +105,7 @@ const (
 type Member struct {
 	WorkspaceID string
 	UserID      string // the platform's id
+	GiteaUserID int64  // their account on Gitea; 0 = not known
 	Role        Role
 	Email       string // for display; never a join key; may be empty
 	DisplayName string // may be empty

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -11,31 +13,37 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 var workspaceCommands = []command{
 	{
-		name: "workspace create", args: "SLUG", about: "create a workspace on a Coolify project that is there",
-		reads: slices.Concat(databaseVariables, placementVariables),
+		name: "workspace create", args: "SLUG", about: "create a workspace; a job makes its Coolify project and Gitea organisation",
+		reads: slices.Concat(databaseVariables, placementVariables), waits: true,
 		flags: func(fs *pflag.FlagSet) {
 			fs.String("name", "", "for people (default: the slug)")
 			fs.String("owner", "", "the platform's id of the person who owns it")
-			fs.String("coolify-project", "", "uuid of its Coolify project, required; nobody else's")
+			fs.Int64("owner-gitea-id", 0, "id of the owner's account on Gitea, who may then push with it")
+			fs.String("coolify-project", "", "uuid of a Coolify project to use instead of making one; nobody else's")
 		},
 		run: operator(createWorkspace),
 	},
 	{name: "workspace list", about: "list the workspaces", reads: databaseVariables, flags: jsonFlag, run: operator(listWorkspaces)},
-	{name: "workspace show", args: "SLUG", about: "show a workspace, its members and its keys", reads: databaseVariables, flags: jsonFlag, run: operator(showWorkspace)},
+	{name: "workspace show", args: "SLUG", about: "show a workspace, its parts and what is wrong with them, its members and keys", reads: databaseVariables, flags: jsonFlag, run: operator(showWorkspace)},
 	{
 		name: "workspace place", args: "SLUG", about: "change where a workspace's apps run: --placement-trust, --coolify-server-uuid, --coolify-destination-uuid",
 		reads: slices.Concat(databaseVariables, placementVariables),
 		run:   operator(placeWorkspace),
 	},
+	{name: "workspace provision", args: "SLUG", about: "look at a workspace's parts, and make or mend what is not as it should be", reads: databaseVariables, waits: true, run: operator(act("provisioned", (*tenancy.Operator).Provision))},
+	{name: "workspace suspend", args: "SLUG", about: "refuse a workspace's keys and members, and shut its bot out of Gitea", reads: databaseVariables, waits: true, run: operator(act("suspended", (*tenancy.Operator).Suspend))},
+	{name: "workspace resume", args: "SLUG", about: "lift a suspension", reads: databaseVariables, waits: true, run: operator(act("resumed", (*tenancy.Operator).Resume))},
+	{name: "workspace rotate", args: "SLUG", about: "replace every Gitea token of a workspace", reads: databaseVariables, waits: true, run: operator(act("rotated", (*tenancy.Operator).Rotate))},
 	{
-		name: "workspace delete", args: "SLUG", about: "end a workspace and its keys; its slug is never used again",
-		reads: databaseVariables,
+		name: "workspace delete", args: "SLUG", about: "end a workspace, its keys, repositories and bot; its slug is never used again",
+		reads: databaseVariables, waits: true,
 		flags: func(fs *pflag.FlagSet) { fs.String("confirm", "", "the slug once more") },
 		run:   operator(deleteWorkspace),
 	},
@@ -74,6 +82,7 @@ func operator(run func(context.Context, *program, *tenancy.Operator) error) func
 			return err
 		}
 		defer closeStore(db)
+		p.db = db
 		return run(ctx, p, tenancy.NewOperator(db))
 	}
 }
@@ -84,17 +93,89 @@ func (p *program) text(flag string) string {
 }
 
 func createWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
-	if p.text("coolify-project") == "" { // nothing could give it one later, and its slug would be gone
-		return usageError{"workspace create needs --coolify-project", "Coolify shows the uuid in the project's address"}
+	giteaID, err := p.flags.GetInt64("owner-gitea-id")
+	if err != nil || giteaID < 0 || (giteaID > 0 && p.text("owner") == "") {
+		return usageError{"--owner-gitea-id is the id of an account on Gitea, and goes with --owner", "Gitea's administration shows the ids of accounts"}
 	}
 	w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{
-		Slug: p.args[0], Name: p.text("name"), OwnerUserID: p.text("owner"), CoolifyProject: p.text("coolify-project"), Placement: p.cfg.placement,
+		Slug: p.args[0], Name: p.text("name"), OwnerUserID: p.text("owner"), OwnerGiteaID: giteaID,
+		CoolifyProject: p.text("coolify-project"), Placement: p.cfg.placement,
 	})
 	if err != nil {
 		return err
 	}
 	p.sayf("created workspace %s (%s host); mint a key with: vibn-mcp key create %s\n", w.Slug, w.Placement.Trust, w.Slug)
-	return p.printf("%s\n", w.ID)
+	return errors.Join(p.printf("%s\n", w.ID), p.settle(ctx, op, w))
+}
+
+// act is a command that wants something of a workspace.
+func act(done string, do func(*tenancy.Operator, context.Context, tenancy.Workspace) error) func(context.Context, *program, *tenancy.Operator) error {
+	return func(ctx context.Context, p *program, op *tenancy.Operator) error {
+		w, err := op.Workspace(ctx, p.args[0])
+		if err != nil {
+			return err
+		}
+		if err := do(op, ctx, w); err != nil {
+			return err
+		}
+		p.sayf("workspace %s is to be %s\n", w.Slug, done)
+		return p.settle(ctx, op, w)
+	}
+}
+
+// waitTime bounds --wait.
+const waitTime = 5 * time.Minute
+
+// settle sees to a workspace's parts in this process if --wait says so, or leaves
+// them to a job of "serve".
+func (p *program) settle(ctx context.Context, op *tenancy.Operator, w tenancy.Workspace) error {
+	if wait, _ := p.flags.GetBool("wait"); !wait { // the command itself defines the flag
+		p.sayf("a job of \"vibn-mcp serve\" does it; --wait does it here and now\n")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, waitTime)
+	defer cancel()
+	guard, err := p.cfg.guard(p.db, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return err
+	}
+	err = guard.Provisioner().Provision(ctx, w.ID)
+	if errors.Is(err, tenancy.ErrBusy) { // a server is at it already
+		_, err = op.Settled(ctx, w, 500*time.Millisecond)
+	}
+	if _, parts := errors.AsType[*tenancy.PartsError](err); err != nil && !parts {
+		return err
+	}
+	state, err := op.Parts(ctx, w)
+	if err != nil {
+		return err
+	}
+	return p.judge(state)
+}
+
+// judge says how a workspace's parts stand, and fails if one is not as it should
+// be.
+func (p *program) judge(state tenancy.Provision) error {
+	wrong := tenancy.ParsePartErrors(state.ProvisionError)
+	if len(wrong) == 0 {
+		p.sayf("workspace %s is %s\n", state.Slug, standing(state))
+		return nil
+	}
+	for _, e := range wrong {
+		p.sayFailure(mcp.Failure{Code: tenancy.Unavailable, Message: e.Part + ": " + e.Why, Hint: e.Fix})
+	}
+	return hinted{fmt.Errorf("workspace %s is %s", state.Slug, state.Status), "\"vibn-mcp workspace provision " + state.Slug + " --wait\" tries again"}
+}
+
+// standing is the state of a workspace in a word.
+func standing(s tenancy.Provision) string {
+	switch {
+	case s.DeletedAt != nil:
+		return "deleted"
+	case s.SuspendedAt != nil:
+		return "suspended"
+	}
+	return string(s.Status)
 }
 
 // A workspaceLine is a workspace as commands print it.
@@ -107,6 +188,8 @@ type workspaceLine struct {
 	Server         string `json:"server,omitempty"`
 	Destination    string `json:"destination,omitempty"`
 	CoolifyProject string `json:"coolify_project,omitempty"`
+	GiteaOrg       string `json:"gitea_org,omitempty"`
+	GiteaBot       string `json:"gitea_bot,omitempty"`
 	Owner          string `json:"owner,omitempty"`
 	Suspended      bool   `json:"suspended"`
 	CreatedAt      string `json:"created_at"`
@@ -115,7 +198,7 @@ type workspaceLine struct {
 func lineOf(w tenancy.Workspace) workspaceLine {
 	return workspaceLine{
 		w.Slug, w.ID, untrusted.Clean(w.Name), string(w.Status), string(w.Placement.Trust), w.Placement.Server, w.Placement.Destination,
-		w.CoolifyProject, untrusted.Clean(w.OwnerUserID), w.SuspendedAt != nil, w.CreatedAt.UTC().Format(time.RFC3339),
+		w.CoolifyProject, w.GiteaOrg, w.GiteaBot, untrusted.Clean(w.OwnerUserID), w.SuspendedAt != nil, w.CreatedAt.UTC().Format(time.RFC3339),
 	}
 }
 
@@ -153,9 +236,10 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 	}
 	all := struct {
 		workspaceLine
-		Members []memberLine `json:"members"`
-		Keys    []keyLine    `json:"keys"`
-	}{lineOf(w), []memberLine{}, keyLines(keys)}
+		Wrong   []tenancy.PartError `json:"provision_errors"`
+		Members []memberLine        `json:"members"`
+		Keys    []keyLine           `json:"keys"`
+	}{lineOf(w), cleanErrors(w.ProvisionError), []memberLine{}, keyLines(keys)}
 	rows := [][]string{
 		{"name", all.Name},
 		{"id", all.ID},
@@ -164,7 +248,12 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 		{"server", all.Server},
 		{"destination", all.Destination},
 		{"coolify project", all.CoolifyProject},
+		{"gitea organisation", all.GiteaOrg},
+		{"gitea bot", all.GiteaBot},
 		{"created", all.CreatedAt},
+	}
+	for _, e := range all.Wrong {
+		rows = append(rows, []string{"wrong", e.Part + ": " + e.Why}, []string{"", e.Fix})
 	}
 	for _, m := range members {
 		l := memberLine{untrusted.Clean(m.UserID), string(m.Role), untrusted.Clean(m.Email)}
@@ -175,6 +264,16 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 		rows = append(rows, []string{"key", fmt.Sprintf("%s %s %s %s (%s)", k.ID, k.Name, k.Key, k.State, k.Rights)})
 	}
 	return p.show(all, []string{"SLUG", all.Slug}, rows)
+}
+
+// cleanErrors are a workspace's troubles as a terminal may show them.
+func cleanErrors(raw string) []tenancy.PartError {
+	list := []tenancy.PartError{}
+	for _, e := range tenancy.ParsePartErrors(raw) {
+		e.Part, e.Why, e.Fix = untrusted.Clean(e.Part), untrusted.Clean(e.Why), untrusted.Clean(e.Fix)
+		list = append(list, e)
+	}
+	return list
 }
 
 func placeWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
@@ -204,18 +303,18 @@ func placeWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error
 }
 
 func deleteWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
-	w, err := op.Workspace(ctx, p.args[0])
+	w, err := op.AnyWorkspace(ctx, p.args[0]) // one that is deleted may have parts left
 	if err != nil {
 		return err
 	}
 	if p.text("confirm") != w.Slug {
-		return usageError{"this ends the workspace for ever", "repeat it with --confirm " + w.Slug}
+		return usageError{"this ends the workspace for ever, with its repositories", "repeat it with --confirm " + w.Slug}
 	}
 	if err := op.DeleteWorkspace(ctx, w); err != nil {
 		return err
 	}
-	p.sayf("deleted workspace %s and its keys; what it has on Coolify is still there\n", w.Slug)
-	return nil
+	p.sayf("deleted workspace %s and its keys; what was made for it on Gitea and Coolify is taken away\n", w.Slug)
+	return p.settle(ctx, op, w)
 }
 
 func createKey(ctx context.Context, p *program, op *tenancy.Operator) error {

@@ -31,6 +31,10 @@ type config struct {
 	coolifyToken   secret.Text
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
+	giteaURL       *url.URL          // nil = no Gitea
+	giteaToken     secret.Text
+	giteaPublicURL *url.URL    // nil = giteaURL
+	adminToken     secret.Text // empty = no operator API
 	apiKey         secret.Text
 	serverURL      *url.URL // of the server that stdio bridges to; nil = serve in this process
 }
@@ -150,6 +154,37 @@ func variables() []variable {
 			set:  func(c *config, v string) (err error) { c.placement.Trust, err = tenancy.ParseTrust(v); return err },
 		},
 		{
+			name: "GITEA_API_URL", about: "root of the Gitea, without /api/v1; without it workspaces have no repositories",
+			hint: "give the address of Gitea's page, as https://git.example.com",
+			set: func(c *config, v string) (err error) {
+				if c.giteaURL, err = parseURL(v); err == nil && strings.Contains(c.giteaURL.Path, "/api/") {
+					err = errors.New("names the API, not the root")
+				}
+				return err
+			},
+		},
+		{
+			name: "GITEA_API_TOKEN", secret: true, about: "Gitea token of a site administrator with write:admin, write:organization, write:repository, write:package, read:user",
+			hint: "make one in Gitea under Settings, Applications, as a site administrator",
+			set:  func(c *config, v string) error { c.giteaToken = secret.NewText(v); return nil },
+		},
+		{
+			name: "GITEA_PUBLIC_URL", def: "`GITEA_API_URL`", about: "root of the Gitea as git and people reach it",
+			hint: "give the address that is in clone addresses, as https://git.example.com",
+			set:  func(c *config, v string) (err error) { c.giteaPublicURL, err = parseURL(v); return err },
+		},
+		{
+			name: "VIBN_ADMIN_TOKEN", secret: true, about: "opens the operator's API at /api/admin; without it that does not exist. At least 32 characters",
+			hint: "make one with: openssl rand -base64 32",
+			set: func(c *config, v string) error {
+				if len(v) < minAdminToken {
+					return fmt.Errorf("has %d characters, needs at least %d", len(v), minAdminToken)
+				}
+				c.adminToken = secret.NewText(v)
+				return nil
+			},
+		},
+		{
 			name: "VIBN_API_KEY", secret: true, about: "the workspace's key, for `stdio`",
 			hint: "mint one with: vibn-mcp key create SLUG --name agent",
 			set: func(c *config, v string) error {
@@ -220,11 +255,17 @@ func readConfig(env func(string) string, flags *pflag.FlagSet, cmd command) (con
 			wrong = append(wrong, configError{v.name, err.Error(), v.hint})
 		}
 	}
+	if c.giteaURL != nil && c.giteaToken.IsZero() && len(wrong) == 0 {
+		wrong = append(wrong, configError{"GITEA_API_TOKEN", "is not set, though GITEA_API_URL is", "give both, or neither"})
+	}
 	if len(wrong) > 0 {
 		return config{}, wrong
 	}
 	return c, nil
 }
+
+// minAdminToken keeps out tokens that could be guessed.
+const minAdminToken = 32
 
 // read returns a variable's value: from its flag, its file or the environment.
 func (v variable) read(env func(string) string, flags *pflag.FlagSet) (string, error) {

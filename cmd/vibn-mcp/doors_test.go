@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -34,7 +36,7 @@ const (
 	worldNobody  = "zzzzzzzzzzzzzzzzzzzzzzzz"
 )
 
-// A world is a Coolify, a database and two keys. Each door has one of its own, so
+// A world is a Coolify, a Gitea, a database and two keys. Each door has one of its own, so
 // that a call finds what it would find had it come first through this door.
 type world struct {
 	sim  *coolifytest.Server
@@ -53,6 +55,15 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 	env, stop := serveCoolify(sim, sim)
 	t.Cleanup(stop)
 	w := &world{sim: sim, env: env, keys: map[string]string{}}
+	git := giteatest.New(giteatest.Config{RequireSignIn: true})
+	gitServer := httptest.NewServer(git)
+	t.Cleanup(func() {
+		gitServer.Close()
+		if err := git.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	env["GITEA_API_URL"], env["GITEA_API_TOKEN"] = gitServer.URL, git.AdminToken("all")
 	env["VIBN_DATA_DIR"] = t.TempDir()
 	if database == "postgres" {
 		env["DATABASE_URL"] = storetest.Postgres(t)
@@ -62,7 +73,7 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 		UUID: worldApp, Name: "web", FQDN: "https://web.example.com", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
 	})
 	sim.AddDeployment(worldApp, coolifytest.Deployment{UUID: worldDone, Status: coolifytest.Finished, Logs: []coolifytest.LogLine{{Output: "built"}}})
-	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID)
+	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID, "--wait")
 	for _, preset := range []string{"owner", "viewer"} {
 		w.keys[preset] = must(t, env, "key", "create", worldSlug, "--preset", preset)
 	}

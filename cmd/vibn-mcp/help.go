@@ -61,6 +61,9 @@ func (p *program) helpCommand(c command) error {
 	if c.flags != nil {
 		c.flags(own)
 	}
+	if c.waits {
+		own.Bool("wait", false, waitAbout)
+	}
 	if own.HasFlags() {
 		fmt.Fprintf(&b, "\nFlags:\n%s", own.FlagUsages())
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -46,6 +47,7 @@ type program struct {
 	flags  *pflag.FlagSet
 	args   []string // after the command and its flags
 	cfg    config
+	db     *store.DB // of commands of the operator's
 }
 
 // A command is what the first words of the command line name.
@@ -55,6 +57,7 @@ type command struct {
 	about string
 	reads []string // the only variables that it looks at; nil = all
 	needs []string // those that must be there
+	waits bool     // --wait does its work here and now, with all that a server needs
 	flags func(*pflag.FlagSet)
 	run   func(context.Context, *program) error
 }
@@ -62,9 +65,9 @@ type command struct {
 // commands lists the commands in the order in which help shows them.
 func commands() []command {
 	return slices.Concat(
-		[]command{serveCommand, stdioCommand, callCommand, demoCommand, migrateCommand},
+		[]command{serveCommand, stdioCommand, callCommand, gitCredentialCommand, demoCommand, migrateCommand},
 		workspaceCommands, keyCommands,
-		[]command{versionCommand},
+		[]command{rotateSecretsCommand, versionCommand},
 	)
 }
 
@@ -108,6 +111,9 @@ func (p *program) run(ctx context.Context, args []string) error {
 	case cmd.name == callCommand.name && p.isRemote():
 		cmd = remoteCallCommand
 	}
+	if wait, _ := p.flags.GetBool("wait"); wait && cmd.waits { // no such flag is no wait
+		cmd.reads, cmd.needs = nil, serverNeeds
+	}
 	cfg, err := readConfig(p.env, p.flags, cmd)
 	if err != nil {
 		return err
@@ -127,6 +133,9 @@ func (p *program) parse(cmd command, rest []string) error {
 	if cmd.flags != nil {
 		cmd.flags(p.flags)
 	}
+	if cmd.waits {
+		p.flags.Bool("wait", false, waitAbout)
+	}
 	hint := fmt.Sprintf("\"vibn-mcp help %s\" shows what it takes", cmd.name)
 	if err := p.flags.Parse(rest); errors.Is(err, pflag.ErrHelp) {
 		return errors.Join(p.helpCommand(cmd), err)
@@ -139,6 +148,8 @@ func (p *program) parse(cmd command, rest []string) error {
 	}
 	return nil
 }
+
+const waitAbout = "do it here and now, with the configuration of serve, and say how it ended"
 
 // find returns the command that the first words name: two words, or one.
 func find(args []string) (command, []string, bool) {

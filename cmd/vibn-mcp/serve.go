@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
@@ -61,11 +62,12 @@ var migrateCommand = command{
 
 // A house is the program put together.
 type house struct {
-	db       *store.DB
-	guard    *tenancy.Guard
-	registry *mcp.Registry
-	log      *slog.Logger
-	farewell func() // ends what greetCoolify began
+	db        *store.DB
+	guard     *tenancy.Guard
+	registry  *mcp.Registry
+	placement tenancy.Placement // of new workspaces
+	log       *slog.Logger
+	farewell  func() // ends what greetCoolify began
 }
 
 // house opens the database, migrates it and puts the program together.
@@ -79,7 +81,7 @@ func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
 		closeStore(db)
 		return nil, err
 	}
-	return &house{db: db, guard: guard, registry: mcp.New(log), log: log, farewell: func() {}}, nil
+	return &house{db: db, guard: guard, registry: mcp.New(log), placement: p.cfg.placement, log: log, farewell: func() {}}, nil
 }
 
 func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, error) {
@@ -101,7 +103,16 @@ func (c config) guardConfig(db *store.DB, log *slog.Logger) (tenancy.Config, err
 	}
 	cfg := tenancy.Config{
 		Store: db, Coolify: ordinary, Box: box, Log: log,
-		Known: append([]secret.Text{c.coolifyToken, c.sensitiveToken, c.secretsKey, c.databaseURL, c.apiKey}, c.oldSecretsKeys...),
+		Known: append([]secret.Text{
+			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.secretsKey, c.databaseURL, c.apiKey,
+		}, c.oldSecretsKeys...),
+		Admin: c.adminToken,
+	}
+	if c.giteaURL != nil {
+		if cfg.Gitea, err = gitea.New(gitea.Config{URL: c.giteaURL, Token: c.giteaToken, UserAgent: "vibn-mcp/" + version()}); err != nil {
+			return tenancy.Config{}, err
+		}
+		cfg.GiteaURL = cmp.Or(c.giteaPublicURL, c.giteaURL).String()
 	}
 	if !c.sensitiveToken.IsZero() {
 		if cfg.Sensitive, err = coolify.NewSensitive(coolify.Config{URL: c.coolifyURL, Token: c.sensitiveToken, UserAgent: "vibn-mcp/" + version()}); err != nil {
@@ -162,21 +173,48 @@ func databaseError(err error) error {
 // stopTime is how long what is in flight may take after a stop was asked for.
 const stopTime = 25 * time.Second
 
-// serve serves HTTP until ctx is done, then lets what is in flight end.
+// jobs are what runs in the background of a server.
+func (h *house) jobs() store.Jobs {
+	p := h.guard.Provisioner()
+	return store.Jobs{
+		Provision: func(ctx context.Context, workspaceID string) error {
+			err := p.Provision(ctx, workspaceID)
+			if errors.Is(err, tenancy.ErrBusy) {
+				return nil // the run that is at it sees to what is wanted; a sweep finds what it leaves
+			}
+			return err
+		},
+		Sweep: func(ctx context.Context) error { return p.Sweep(ctx, h.db.Queue) },
+	}
+}
+
+// serve serves HTTP and works on jobs until ctx is done, then lets what is in
+// flight end.
 func (h *house) serve(ctx context.Context, ln net.Listener, public *url.URL, hosts []string) error {
 	srv := &http.Server{
 		Handler: sidecar.Handler(sidecar.Config{
 			Guard: h.guard, Registry: h.registry, PublicURL: public, AllowedHosts: hosts, Ready: h.ready, Version: version(), Log: h.log,
+			Placement: h.placement, Migrate: h.db.Migrate,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 2 * time.Minute, // longer than any call
 		IdleTimeout:  2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}
-	failed := make(chan error, 1)
+	failed, worked := make(chan error, 2), make(chan error, 1)
+	working, stopWork := context.WithCancel(ctx)
+	defer stopWork()
 	go func() { failed <- srv.Serve(ln) }()
+	go func() {
+		err := h.db.Work(working, h.jobs(), h.log)
+		if err != nil && working.Err() == nil {
+			failed <- err
+		}
+		worked <- err
+	}()
 	select {
 	case err := <-failed:
+		_ = srv.Close()
 		return err
 	case <-ctx.Done():
 	}
@@ -186,6 +224,9 @@ func (h *house) serve(ctx context.Context, ln net.Listener, public *url.URL, hos
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {
 		return fmt.Errorf("stop: %w", err)
+	}
+	if err := <-worked; err != nil {
+		h.log.WarnContext(ctx, "jobs were cut short; they are run again", "err", err)
 	}
 	return nil
 }

@@ -20,3 +20,7 @@ import "embed"
 //
 //go:embed sqlite postgres
 var FS embed.FS
+
+// River is the number of the one migration that is no file: it makes the tables
+// of the job queue with River's own code (see package store).
+const River = 8

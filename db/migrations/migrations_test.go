@@ -30,9 +30,13 @@ func TestBothDatabasesHaveTheSameFiles(t *testing.T) {
 	if diff := cmp.Diff(sqlite, names(t, "postgres")); diff != "" {
 		t.Errorf("files of sqlite and postgres differ (-sqlite +postgres):\n%s", diff)
 	}
-	for i, name := range sqlite {
-		if want := fmt.Sprintf("%05d_", i+1); !strings.HasPrefix(name, want) {
-			t.Errorf("file %d is %s, want its name to begin with %s", i+1, name, want)
+	number := 0
+	for _, name := range sqlite {
+		if number++; number == migrations.River {
+			number++
+		}
+		if want := fmt.Sprintf("%05d_", number); !strings.HasPrefix(name, want) {
+			t.Errorf("file %s, want its name to begin with %s", name, want)
 		}
 	}
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -33,11 +35,18 @@ type Config struct {
 	Timeout     time.Duration // of a request to Coolify; slow ones too
 	Now         func() time.Time
 	Wrap        func(tenancy.Store) tenancy.Store // between Guard and database
+	GiteaServer giteatest.Config                  // what kind of Gitea to simulate
+	NoGitea     bool                              // a platform without Gitea
+	Gitea       *gitea.Admin                      // a real one instead; with GiteaURL, its root
+	GiteaURL    string
+	Admin       string // the operator's token; empty = no operator over the network
 }
 
 // A House is a program with everything around it.
 type House struct {
 	Sim      *coolifytest.Server
+	Git      *giteatest.Server // nil where there is no simulated Gitea
+	GitURL   string            // root of it
 	DB       *store.DB
 	Guard    *tenancy.Guard
 	Operator *tenancy.Operator
@@ -86,9 +95,37 @@ func New(t testing.TB, cfg Config) *House {
 	h := &House{Sim: coolifytest.New(cfg.Simulator), DB: storetest.Open(t, cfg.Database), Log: &Log{}}
 	h.Logger = slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.Operator = tenancy.NewOperator(h.DB)
+	if cfg.Gitea == nil && !cfg.NoGitea {
+		cfg.Gitea, cfg.GiteaURL = h.gitea(t, cfg)
+	}
 	h.Guard = h.guard(t, cfg)
 	h.A, h.B = h.AddTenant(t, "alpha", cfg.Trust), h.AddTenant(t, "beta", cfg.Trust)
 	return h
+}
+
+// gitea serves a simulated Gitea below a path.
+func (h *House) gitea(t testing.TB, cfg Config) (*gitea.Admin, string) {
+	t.Helper()
+	h.Git = giteatest.New(cfg.GiteaServer)
+	srv := httptest.NewServer(http.StripPrefix("/gitea", h.Git))
+	t.Cleanup(func() {
+		srv.Close()
+		if err := h.Git.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	root, err := url.Parse(srv.URL + "/gitea")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.GitURL = root.String()
+	token := h.Git.AdminToken("all")
+	h.Secrets = append(h.Secrets, token)
+	admin, err := gitea.New(gitea.Config{URL: root, Token: secret.NewText(token), Timeout: cfg.Timeout, RetryWait: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return admin, h.GitURL
 }
 
 // guard puts the Guard before a simulator that is mounted below a path, so that
@@ -103,7 +140,10 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 	}
 	ordinary, sensitive := h.Sim.Token("read", "write", "deploy"), h.Sim.Token("read", "read:sensitive")
 	sealing := "sealing-key-of-the-house-0123456789"
-	h.Secrets = []string{ordinary, sensitive, sealing}
+	h.Secrets = append([]string{ordinary, sensitive, sealing}, h.Secrets...)
+	if cfg.Admin != "" {
+		h.Secrets = append(h.Secrets, cfg.Admin)
+	}
 	client := coolify.Config{URL: root, Token: secret.NewText(ordinary), Timeout: cfg.Timeout, SlowTimeout: cfg.Timeout, RetryWait: time.Millisecond}
 	c, err := coolify.New(client)
 	if err != nil {
@@ -119,7 +159,8 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 		t.Fatal(err)
 	}
 	gc := tenancy.Config{
-		Store: h.DB, Coolify: c, Sensitive: s, Box: box, Log: h.Logger, Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now,
+		Store: h.DB, Coolify: c, Sensitive: s, Gitea: cfg.Gitea, GiteaURL: cfg.GiteaURL, Box: box, Log: h.Logger,
+		Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now, Admin: secret.NewText(cfg.Admin),
 	}
 	for _, k := range h.Secrets {
 		gc.Known = append(gc.Known, secret.NewText(k))
@@ -151,6 +192,9 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 		t.Fatal(err)
 	}
 	x.Workspace = w
+	if h.Git != nil {
+		h.Provision(t, x)
+	}
 	x.Key, x.KeyID = h.AddKey(t, x, "builder", 0)
 	env := x.Project.Environments[0].UUID
 	app := func(name string) coolifytest.App {
@@ -167,6 +211,30 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 		Status: "finished", Message: "change by " + x.Canary, Logs: []coolifytest.LogLine{{Output: "built " + x.Canary}},
 	})
 	return x
+}
+
+// Provision sees to a tenant's parts, which must come out as they should be, and
+// reads the workspace anew.
+func (h *House) Provision(t testing.TB, x *Tenant) tenancy.Provision {
+	t.Helper()
+	err := h.Guard.Provisioner().Provision(t.Context(), x.ID)
+	state, stateErr := h.Operator.Parts(t.Context(), x.Workspace)
+	if err != nil || stateErr != nil {
+		t.Fatalf("provision %s: %v %v\n%s", x.Slug, err, stateErr, state.ProvisionError)
+	}
+	x.Workspace = state.Workspace
+	h.Sim.Reset()
+	h.Git.Reset()
+	return state
+}
+
+// AddRepository creates a project with a repository in a tenant's workspace.
+func (h *House) AddRepository(t testing.TB, x *Tenant, name string) {
+	t.Helper()
+	if _, _, err := h.Open(t, x.Key, tenancy.Write).CreateProject(t.Context(), name, "of "+x.Canary); err != nil {
+		t.Fatal(err)
+	}
+	h.Git.Reset()
 }
 
 // AddKey mints a key with the rights of a preset; life 0 never expires.

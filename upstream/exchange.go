@@ -1,10 +1,11 @@
-package coolify
+package upstream
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,10 +24,9 @@ var errTooLong = errors.New("the answer is too long")
 // An exchange is one call with all its attempts. It is the transport that makes
 // an attempt, and the policy that decides on another.
 type exchange struct {
-	conn    *conn
+	server  *Server
 	meter   Meter
-	request request
-	path    string
+	request Request
 
 	attempts int
 	wait     time.Duration // before the next attempt
@@ -35,22 +35,7 @@ type exchange struct {
 	body     []byte        // of the last attempt
 }
 
-// send makes a call. The exchange that it returns holds a success.
-func (c *conn) send(ctx context.Context, meter Meter, r request) (*exchange, error) {
-	x := &exchange{conn: c, meter: meter, request: r}
-	var err error
-	if x.path, err = r.path(); err != nil {
-		return nil, x.failure(ErrInvalid, err)
-	}
-	if meter == nil {
-		return nil, x.failure(ErrUnmetered, nil)
-	}
-	timeout := c.timeout
-	if r.op.Slow {
-		timeout = c.slowTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+func (x *exchange) run(ctx context.Context) (*Answer, error) {
 	req, err := x.newRequest(ctx)
 	if err != nil {
 		return nil, x.failure(ErrInvalid, err)
@@ -64,34 +49,39 @@ func (c *conn) send(ctx context.Context, meter Meter, r request) (*exchange, err
 		return nil, x.failure(nil, x.refused)
 	case err != nil:
 		return nil, x.unanswered(ctx, err)
-	case resp.StatusCode/100 != 2:
-		return nil, x.rejected(resp)
 	}
-	return x, nil
+	answer := &Answer{resp.StatusCode, resp.Header, x.body, x}
+	if resp.StatusCode/100 != 2 {
+		return nil, x.rejected(answer)
+	}
+	return answer, nil
 }
 
 func (x *exchange) newRequest(ctx context.Context) (*retryablehttp.Request, error) {
-	u := x.conn.base.JoinPath(x.path)
-	u.RawQuery = x.request.query.Encode()
+	u := x.server.cfg.Base.JoinPath(x.request.Path)
+	u.RawQuery = x.request.Query.Encode()
 	var body any // nil, not an empty slice: no body at all
-	if x.request.body != nil {
-		b, err := json.Marshal(x.request.body)
+	if x.request.Body != nil {
+		b, err := json.Marshal(x.request.Body)
 		if err != nil {
 			return nil, errors.New("the request cannot be written as JSON")
 		}
 		body = b
 	}
-	req, err := retryablehttp.NewRequestWithContext(ctx, x.request.op.Method, u.String(), body)
+	req, err := retryablehttp.NewRequestWithContext(ctx, x.request.Op.Method, u.String(), body)
 	if err != nil {
 		return nil, x.cause(err)
 	}
 	// Without this Accept, Coolify answers errors with pages and redirects.
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Authorization", "Bearer "+x.conn.token.Reveal())
-	req.Header.Set("User-Agent", x.conn.userAgent)
+	req.Header.Set("User-Agent", x.server.cfg.UserAgent)
+	if h := x.request.Credential.header; !h.IsZero() {
+		req.Header.Set("Authorization", h.Reveal())
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	maps.Copy(req.Header, x.request.Header)
 	return req, nil
 }
 
@@ -120,7 +110,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		defer done()
 	}
 	x.attempts++
-	resp, err := x.conn.transport.RoundTrip(req)
+	resp, err := x.server.cfg.Transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +126,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 // admit asks the meter, unless it is too late anyway.
 func (x *exchange) admit(req *http.Request) (done func(), err error) {
 	if err = req.Context().Err(); err == nil {
-		done, err = x.meter(req.Context(), x.request.op)
+		done, err = x.meter(req.Context(), x.request.Op)
 		x.refused = err
 	}
 	if err != nil && req.Body != nil {
@@ -151,11 +141,11 @@ func (x *exchange) readBody(resp *http.Response) ([]byte, error) {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 		return b, nil
 	}
-	if resp.ContentLength > x.request.max {
+	if resp.ContentLength > x.request.Max {
 		return nil, errTooLong
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, x.request.max+1))
-	if err == nil && int64(len(b)) > x.request.max {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, x.request.Max+1))
+	if err == nil && int64(len(b)) > x.request.Max {
 		err = errTooLong
 	}
 	return b, err
@@ -169,10 +159,11 @@ func (x *exchange) again(ctx context.Context, resp *http.Response, err error) (b
 	limited := resp != nil && resp.StatusCode == http.StatusTooManyRequests
 	switch {
 	case x.refused != nil, errors.Is(err, errTooLong),
-		limited && !told, !limited && !x.request.op.repeatable():
+		limited && !told, !limited && !x.request.Op.repeatable():
 		return false, nil //nolint:nilerr // err is what is judged; the answer is no
 	}
-	x.wait = max(after, retryablehttp.LinearJitterBackoff(x.conn.retryWait, 2*x.conn.retryWait, x.attempts-1, nil))
+	first := x.server.cfg.RetryWait
+	x.wait = max(after, retryablehttp.LinearJitterBackoff(first, 2*first, x.attempts-1, nil))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= x.wait {
 		return false, nil
 	}
@@ -185,7 +176,11 @@ func retryAfter(resp *http.Response) (after time.Duration, told bool) {
 	if resp == nil {
 		return 0, false
 	}
-	h := resp.Header.Get("Retry-After")
+	return readRetryAfter(resp.Header)
+}
+
+func readRetryAfter(header http.Header) (after time.Duration, told bool) {
+	h := header.Get("Retry-After")
 	if n, err := strconv.ParseUint(h, 10, 32); err == nil {
 		return min(time.Duration(n)*time.Second, maxRetryAfter), true
 	}

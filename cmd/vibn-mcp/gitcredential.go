@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/vibnai/vibn-mcp/mcp"
+)
+
+// gitCredentialCommand is a credential helper of git: git asks it for a password
+// by its own protocol (gitcredentials(7)), so that the token stands neither in a
+// repository's configuration nor in an agent's context.
+var gitCredentialCommand = command{
+	name: "git-credential", args: "ACTION", about: "give git the workspace's token, as a credential helper: get, store or erase",
+	reads: []string{"VIBN_URL", "VIBN_API_KEY"}, needs: []string{"VIBN_URL", "VIBN_API_KEY"},
+	run: gitCredential,
+}
+
+const (
+	// helperTime bounds each question to the server: the first use of a key makes
+	// its token.
+	helperTime = 30 * time.Second
+	// maxAsked bounds what is read of git's question.
+	maxAsked = 64 << 10
+)
+
+// gitCredential answers git's "get" if it is about the workspace's own Gitea, and
+// otherwise says nothing, so that git asks its next helper. There is nothing to
+// store or to erase.
+func gitCredential(ctx context.Context, p *program) error {
+	switch p.args[0] {
+	case "get":
+	case "store", "erase":
+		return nil
+	default:
+		return usageError{fmt.Sprintf("git asks a helper to get, store or erase, not to %q", p.args[0]), "this command is for git, not for people"}
+	}
+	asked, err := readAttributes(p.stdin)
+	if err != nil {
+		return err
+	}
+	if err := mcp.CheckServer(p.cfg.serverURL); err != nil {
+		return badServerURL(err)
+	}
+	return p.giveCredential(ctx, asked)
+}
+
+func (p *program) giveCredential(ctx context.Context, asked map[string]string) error {
+	var list struct {
+		Workspaces []struct {
+			Slug      string `json:"slug"`
+			GitServer string `json:"git_server"`
+		} `json:"workspaces"`
+	}
+	if err := p.fetch(ctx, "/api/workspaces", &list); err != nil {
+		return err
+	}
+	for _, w := range list.Workspaces {
+		if !sameServer(w.GitServer, asked) {
+			continue
+		}
+		var c struct{ Username, Token string }
+		if err := p.fetch(ctx, "/api/workspaces/"+url.PathEscape(w.Slug)+"/gitea-credentials?reveal=true", &c); err != nil {
+			return err
+		}
+		if asked["username"] != "" && asked["username"] != c.Username {
+			return nil
+		}
+		if !plainValue(c.Username) || !plainValue(c.Token) {
+			return errors.New("the server's answer is not a name and a token")
+		}
+		return p.printf("username=%s\npassword=%s\n", c.Username, c.Token)
+	}
+	return nil
+}
+
+// sameServer reports whether git asks about this server: the protocol, the host
+// and the port are the same, and the path, if git tells it, is below the server's.
+func sameServer(server string, asked map[string]string) bool {
+	u, err := url.Parse(server)
+	if server == "" || err != nil || u.Host == "" {
+		return false
+	}
+	if asked["protocol"] != u.Scheme || !strings.EqualFold(asked["host"], u.Host) {
+		return false
+	}
+	below := strings.Trim(u.Path, "/")
+	path, told := asked["path"]
+	return !told || below == "" || strings.HasPrefix(path, below+"/")
+}
+
+// readAttributes reads git's question: lines of NAME=VALUE up to an empty one. A
+// control character is refused, as a carriage return has fooled helpers into
+// answering about another host.
+func readAttributes(r io.Reader) (map[string]string, error) {
+	asked := map[string]string{}
+	lines := bufio.NewScanner(io.LimitReader(r, maxAsked))
+	for lines.Scan() {
+		line := lines.Text()
+		if line == "" {
+			break
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok || !plainValue(line) {
+			return nil, errors.New("what git asks is not understood")
+		}
+		if _, twice := asked[name]; twice && !strings.HasSuffix(name, "[]") {
+			return nil, fmt.Errorf("git tells %q twice", name)
+		}
+		asked[name] = value
+	}
+	return asked, lines.Err()
+}
+
+// plainValue reports whether a text can stand in git's protocol, one line of it.
+func plainValue(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar })
+}
+
+// fetch asks the server of VIBN_URL for JSON.
+func (p *program) fetch(ctx context.Context, path string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, helperTime)
+	defer cancel()
+	root := strings.TrimSuffix(strings.TrimRight(p.cfg.serverURL.String(), "/"), "/mcp")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, root+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+p.cfg.apiKey.Reveal())
+	req.Header.Set("User-Agent", "vibn-mcp git-credential")
+	resp, err := mcp.KeyClient(helperTime).Do(req)
+	if err != nil {
+		return hinted{errors.New("the vibn-mcp server at VIBN_URL does not answer"), "is VIBN_URL right, and the server up?"}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, mcp.MaxAnswer))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		var f mcp.Failure
+		if json.Unmarshal(body, &f) == nil && f.Message != "" {
+			return hinted{errors.New(f.Message), f.Hint}
+		}
+		return fmt.Errorf("the server at VIBN_URL answers %d", resp.StatusCode)
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return errors.New("the server at VIBN_URL does not answer as a vibn-mcp does")
+	}
+	return nil
+}

@@ -1,0 +1,458 @@
+package giteatest
+
+import (
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+)
+
+var repoRoutes = []route{
+	{method: "GET", pattern: "/repos/search", scopes: needs{scopeRepo}, do: (*Server).searchRepos},
+	{method: "GET", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: in{repository}, do: (*Server).getRepo},
+	{method: "PATCH", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).updateRepo},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: in{repository, signedIn, repoOwner},
+		do: (*Server).deleteRepo,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/keys", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listDeployKeys},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/keys", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createDeployKey},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/keys/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getDeployKey},
+	{method: "DELETE", pattern: "/repos/{owner}/{repo}/keys/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).deleteDeployKey},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listRepoHooks},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createRepoHook},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getRepoHook},
+	{method: "PATCH", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).updateRepoHook},
+	{method: "DELETE", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).deleteRepoHook},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks/{id}/tests", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).testHook},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators", scopes: needs{scopeRepo}, guards: in{repository, signedIn},
+		do: (*Server).listCollaborators,
+	},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}", scopes: needs{scopeRepo},
+		guards: in{repository, signedIn}, do: (*Server).isCollaborator,
+	},
+	{
+		method: "PUT", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).addCollaborator,
+	},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).deleteCollaborator,
+	},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}/permission", scopes: needs{scopeRepo},
+		guards: in{repository, signedIn}, do: (*Server).collaboratorPermission,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/push_mirrors", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listMirrors},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/push_mirrors", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createMirror},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/push_mirrors/{name}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getMirror},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}/push_mirrors/{name}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).deleteMirror,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/forks", scopes: needs{scopeRepo}, guards: in{repository}, do: (*Server).listForks},
+	{
+		method: "POST", pattern: "/repos/{owner}/{repo}/forks", scopes: needs{scopeRepo}, guards: in{repository, signedIn, repoReader},
+		do: (*Server).createFork,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/branch_protections", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listRules},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/branch_protections", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createRule},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/branch_protections/{name}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).getRule,
+	},
+	{
+		method: "PATCH", pattern: "/repos/{owner}/{repo}/branch_protections/{name}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).updateRule,
+	},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}/branch_protections/{name}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).deleteRule,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/statuses/{sha}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).listStatuses},
+	{
+		method: "POST", pattern: "/repos/{owner}/{repo}/statuses/{sha}", scopes: needs{scopeRepo},
+		guards: in{repository, repoReader, signedIn, repoWriter}, do: (*Server).createStatus,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/commits", scopes: needs{scopeRepo}, guards: reading, do: (*Server).listCommits},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/commits/{ref}/status", scopes: needs{scopeRepo}, guards: reading,
+		do: (*Server).combinedStatus,
+	},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/commits/{ref}/statuses", scopes: needs{scopeRepo}, guards: reading,
+		do: (*Server).listStatusesByRef,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/git/commits/{sha}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).getCommit},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/branches", scopes: needs{scopeRepo}, guards: reading, do: (*Server).listBranches},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/branches/{branch}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).getBranch},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).getContents},
+	{
+		method: "POST", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo}, guards: in{repository, repoReader, signedIn},
+		do: (*Server).writeContents,
+	},
+	{
+		method: "PUT", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo}, guards: in{repository, repoReader, signedIn},
+		do: (*Server).writeContents,
+	},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo},
+		guards: in{repository, repoReader, signedIn}, do: (*Server).writeContents,
+	},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/actions/runners", scopes: needs{scopeRepo}, guards: in{repository, signedIn, repoOwner},
+		do: (*Server).listRepoRunners, from: V126,
+	},
+}
+
+// firstCommit is what auto_init makes: README.md on the default branch.
+func (s *Server) firstCommit(r *repo, by *account) error {
+	readme := "# " + r.Name + "\n\n" + r.Description
+	_, err := s.commitFiles(r, r.DefaultBranch, by, "Initial commit\n", map[string]string{"README.md": strings.TrimSpace(readme) + "\n"})
+	if err != nil {
+		return err
+	}
+	r.heads, err = r.dir.heads() // no hook hears of it
+	return err
+}
+
+// commitFiles puts files on a branch, "" to delete one, and returns the commit.
+// A caller holds s.mu.
+func (s *Server) commitFiles(r *repo, branch string, by *account, message string, files map[string]string) (string, error) {
+	dir, err := s.git(r)
+	if err != nil {
+		return "", err
+	}
+	parent := r.heads[branch]
+	tree, err := dir.files(parent)
+	if err != nil {
+		return "", err
+	}
+	for name, content := range files {
+		if content == "" {
+			delete(tree, name)
+			continue
+		}
+		blob, err := dir.write("blob", []byte(content))
+		if err != nil {
+			return "", err
+		}
+		tree[name] = file{"100644", blob}
+	}
+	root, err := dir.writeTree(tree)
+	if err != nil {
+		return "", err
+	}
+	who := person{by.displayName(), by.Email, s.cfg.Now()}
+	c := commit{tree: root, author: who, committer: who, message: message}
+	if parent != "" {
+		c.parents = []string{parent}
+	}
+	sha, err := dir.writeCommit(c)
+	if err != nil {
+		return "", err
+	}
+	return sha, dir.setHead(branch, sha)
+}
+
+func (a *account) displayName() string {
+	if a.FullName != "" {
+		return a.FullName
+	}
+	return a.Login
+}
+
+// Push commits files, by path and with "" to delete one, to a branch as the
+// site admin, and tells the webhooks. It returns the commit. An unknown
+// "owner/name" panics.
+func (s *Server) Push(repo, branch, message string, files map[string]string) (sha string, err error) {
+	return s.PushAs(adminLogin, repo, branch, message, files)
+}
+
+// PushAs is [Server.Push] by another user.
+func (s *Server) PushAs(login, repo, branch, message string, files map[string]string) (sha string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, by := must(s.repoNamed(repo), "repository", repo), must(s.account(login), "user", login)
+	if sha, err = s.commitFiles(r, branch, by, message, files); err != nil {
+		return "", err
+	}
+	return sha, s.pushed(r, by)
+}
+
+// Head returns the commit of a branch, "" when there is none. An unknown
+// "owner/name" panics.
+func (s *Server) Head(repo, branch string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return must(s.repoNamed(repo), "repository", repo).heads[branch]
+}
+
+// File returns what stands in a file of a branch; false when it is not there.
+// An unknown "owner/name" panics.
+func (s *Server) File(repo, branch, name string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := must(s.repoNamed(repo), "repository", repo)
+	files, err := r.dir.files(r.heads[branch])
+	if err != nil {
+		return "", false
+	}
+	content, err := r.dir.read("blob", files[name].sha)
+	return string(content), err == nil
+}
+
+// at is the commit that a ref names: a branch, or a commit itself. "" is the
+// default branch.
+func (r *repo) at(ref string) string {
+	if ref == "" {
+		ref = r.DefaultBranch
+	}
+	if sha := r.heads[strings.TrimPrefix(ref, "refs/heads/")]; sha != "" {
+		return sha
+	}
+	if r.dir == "" {
+		return ""
+	}
+	if _, err := r.dir.commit(ref); err != nil {
+		return ""
+	}
+	return ref
+}
+
+func (s *Server) branchJSON(c *call, name string) any {
+	r := c.repo
+	head, err := r.dir.commit(r.heads[name])
+	if err != nil {
+		return nil
+	}
+	p := r.ruleFor(name)
+	o := object{
+		"name": name, "commit": s.payloadCommit(r, head, false), "protected": p != nil, "required_approvals": 0,
+		"enable_status_check": false, "status_check_contexts": []string{}, "user_can_push": false, "user_can_merge": false,
+		"effective_branch_protection_name": "",
+	}
+	if c.doer != nil {
+		may := c.may.unit(codeUnit) >= write
+		o["user_can_push"], o["user_can_merge"] = may && r.mayPush(name, c.doer), may
+	}
+	if p != nil && c.may.mode >= admin {
+		o["effective_branch_protection_name"] = p.name
+	}
+	return o
+}
+
+func (s *Server) listBranches(c *call) answer {
+	names := slices.Sorted(maps.Keys(c.repo.heads))
+	return list(c, names, paging{links: true}, func(name string) any { return s.branchJSON(c, name) })
+}
+
+func (s *Server) getBranch(c *call) answer {
+	o := s.branchJSON(c, c.path["branch"])
+	if o == nil {
+		return c.missing("branch does not exist [repo_id: 0 name: "+c.path["branch"]+"]", nil)
+	}
+	return reply(http.StatusOK, o)
+}
+
+func (s *Server) commitJSON(r *repo, c commit) object {
+	api := s.root() + prefix + "/repos/" + r.fullName() + "/git/"
+	parents := []object{}
+	for _, p := range c.parents {
+		parents = append(parents, object{"url": api + "commits/" + p, "sha": p, "created": never})
+	}
+	who := func(p person) object { return object{"name": p.name, "email": p.email, "date": stamp(p.at)} }
+	return object{
+		"url": api + "commits/" + c.sha, "sha": c.sha, "created": stamp(c.committer.at),
+		"html_url": s.root() + "/" + r.fullName() + "/commit/" + c.sha,
+		"commit": object{
+			"url": api + "commits/" + c.sha, "author": who(c.author), "committer": who(c.committer), "message": c.message,
+			"tree":         object{"url": api + "trees/" + c.tree, "sha": c.tree, "created": stamp(c.committer.at)},
+			"verification": unsigned(),
+		},
+		"author": s.byMail(c.author), "committer": s.byMail(c.committer), "parents": parents, "files": []object{},
+		"stats": object{"total": 0, "additions": 0, "deletions": 0},
+	}
+}
+
+// byMail is the user with an address, or null.
+func (s *Server) byMail(p person) any {
+	a := find(s.accounts, func(a *account) bool { return !a.org && strings.EqualFold(a.Email, p.email) })
+	if a == nil {
+		return nil
+	}
+	return s.userJSON(a, nil)
+}
+
+func (s *Server) listCommits(c *call) answer {
+	if c.repo.empty() {
+		return reply(http.StatusConflict, object{"message": "Git Repository is empty.", "url": s.root() + "/api/swagger"})
+	}
+	from := c.repo.at(c.query.Get("sha"))
+	if from == "" {
+		return c.notFound()
+	}
+	return list(c, c.repo.dir.log(from, ""), paging{links: true}, func(one commit) any { return s.commitJSON(c.repo, one) })
+}
+
+func (s *Server) getCommit(c *call) answer {
+	sha := c.repo.at(c.path["sha"])
+	if sha == "" {
+		return c.missing(c.path["sha"], nil)
+	}
+	one, err := c.repo.dir.commit(sha)
+	if err != nil {
+		return c.broken(err.Error())
+	}
+	return reply(http.StatusOK, s.commitJSON(c.repo, one))
+}
+
+func (s *Server) contentJSON(r *repo, name, ref, sha string, withContent bool) object {
+	content, _ := r.dir.read("blob", sha) // what cannot be read is empty
+	api := s.root() + prefix + "/repos/" + r.fullName()
+	links := map[string]string{
+		"self": api + "/contents/" + name + "?ref=" + ref, "git": api + "/git/blobs/" + sha,
+		"html": s.root() + "/" + r.fullName() + "/src/branch/" + ref + "/" + name,
+	}
+	o := object{
+		"name": path.Base(name), "path": name, "sha": sha, "type": "file", "size": len(content),
+		"encoding": nil, "content": nil, "target": nil, "submodule_git_url": nil,
+		"url": links["self"], "html_url": links["html"], "git_url": links["git"],
+		"download_url": s.root() + "/" + r.fullName() + "/raw/branch/" + ref + "/" + name, "_links": links,
+	}
+	if commit, err := r.dir.commit(r.at(ref)); err == nil {
+		o["last_commit_sha"], o["last_commit_message"] = commit.sha, commit.message
+		o["last_author_date"], o["last_committer_date"] = stamp(commit.author.at), stamp(commit.committer.at)
+	}
+	if withContent {
+		o["encoding"], o["content"] = "base64", base64.StdEncoding.EncodeToString(content)
+	}
+	return o
+}
+
+// getContents is a file, or the list of the files right below a directory.
+func (s *Server) getContents(c *call) answer {
+	r, ref := c.repo, c.query.Get("ref")
+	if ref == "" {
+		ref = r.DefaultBranch
+	}
+	sha := r.at(ref)
+	if sha == "" {
+		return c.notFound()
+	}
+	files, err := r.dir.files(sha)
+	if err != nil {
+		return c.broken(err.Error())
+	}
+	name := strings.TrimSuffix(c.path["filepath"], "/")
+	if f, ok := files[name]; ok {
+		return reply(http.StatusOK, s.contentJSON(r, name, ref, f.sha, true))
+	}
+	below := []object{}
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		if path.Dir(p) == name {
+			below = append(below, s.contentJSON(r, p, ref, files[p].sha, false))
+		}
+	}
+	if len(below) == 0 {
+		return c.notFound()
+	}
+	return reply(http.StatusOK, below)
+}
+
+type fileForm struct {
+	Content   string `json:"content"`
+	Message   string `json:"message"`
+	Branch    string `json:"branch"`
+	NewBranch string `json:"new_branch"`
+	SHA       string `json:"sha"`
+}
+
+// writeContents creates (POST), changes (PUT) or deletes a file.
+func (s *Server) writeContents(c *call) answer {
+	form, refusal, ok := decode[fileForm](c)
+	if !ok {
+		return refusal
+	}
+	content, err := base64.StdEncoding.DecodeString(form.Content)
+	if err != nil {
+		return c.unprocessable(err.Error())
+	}
+	r, name := c.repo, c.path["filepath"]
+	if form.Branch == "" {
+		form.Branch = r.DefaultBranch
+	}
+	if c.may.unit(codeUnit) < write || !r.mayPush(form.Branch, c.doer) {
+		return c.refuse(http.StatusForbidden, "user cannot commit to repo [user: "+c.doer.Login+"]")
+	}
+	if r.Archived {
+		return c.refuse(http.StatusLocked, r.fullName()+" is archived")
+	}
+	if refusal, ok := s.checkFile(c, form, name); !ok {
+		return refusal
+	}
+	sha, err := s.commitFiles(r, form.Branch, c.doer, form.Message+"\n", map[string]string{name: string(content)})
+	if err == nil {
+		err = s.pushed(r, c.doer)
+	}
+	if err != nil {
+		return c.broken(err.Error())
+	}
+	return s.fileAnswer(c, form.Branch, name, sha)
+}
+
+// checkFile compares what is there with what the form takes to be there.
+func (s *Server) checkFile(c *call, form fileForm, name string) (answer, bool) {
+	files := map[string]file{}
+	if head := c.repo.heads[form.Branch]; head != "" {
+		files, _ = c.repo.dir.files(head) // unreadable counts as empty
+	} else if !c.repo.empty() {
+		return c.missing("branch does not exist [name: "+form.Branch+"]", nil), false
+	}
+	old, there := files[name]
+	switch {
+	case c.r.Method == http.MethodPost && there:
+		return c.unprocessable("repository file already exists [path: " + name + "]"), false
+	case c.r.Method == http.MethodPost:
+		return pass()
+	case form.SHA == "":
+		return c.unprocessable(required("SHA", "")), false
+	case !there:
+		return c.missing("repository file does not exist [path: "+name+"]", nil), false
+	case old.sha != form.SHA:
+		return c.unprocessable("sha does not match [given: " + form.SHA + ", expected: " + old.sha + "]"), false
+	}
+	return pass()
+}
+
+func (s *Server) fileAnswer(c *call, branch, name, sha string) answer {
+	one, err := c.repo.dir.commit(sha)
+	if err != nil {
+		return c.broken(err.Error())
+	}
+	whole := s.commitJSON(c.repo, one)
+	inside, _ := whole["commit"].(object)
+	o := object{
+		"content": nil, "verification": unsigned(),
+		"commit": object{
+			"url": whole["url"], "sha": sha, "created": never, "html_url": whole["html_url"], "author": inside["author"],
+			"committer": inside["committer"], "parents": whole["parents"], "message": one.message, "tree": inside["tree"],
+		},
+	}
+	status := http.StatusOK
+	if c.r.Method != http.MethodDelete {
+		files, err := c.repo.dir.files(sha)
+		if err != nil {
+			return c.broken(err.Error())
+		}
+		o["content"] = s.contentJSON(c.repo, name, branch, files[name].sha, true)
+	}
+	if c.r.Method == http.MethodPost {
+		status = http.StatusCreated
+	}
+	return reply(status, o)
+}

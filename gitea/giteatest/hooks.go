@@ -1,0 +1,250 @@
+package giteatest
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// A Hook is a webhook of a repository or an organisation.
+type Hook struct {
+	ID            int
+	URL           string
+	ContentType   string // json by default, or form
+	Secret        string
+	Authorization string   // header that deliveries carry
+	BranchFilter  string   // glob; "" = all
+	Events        []string // push by default
+	Inactive      bool
+}
+
+type hook struct {
+	Hook
+	kind             string
+	created, updated time.Time
+}
+
+// AddHook adds a webhook to a repository. An unknown "owner/name" panics.
+func (s *Server) AddHook(repo string, h Hook) Hook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := must(s.repoNamed(repo), "repository", repo)
+	added := s.newHook(h)
+	r.hooks = append(r.hooks, added)
+	return added.public()
+}
+
+// AddOrgHook adds a webhook to an organisation. An unknown name panics.
+func (s *Server) AddOrgHook(org string, h Hook) Hook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := must(s.orgNamed(org), "organisation", org)
+	added := s.newHook(h)
+	o.hooks = append(o.hooks, added)
+	return added.public()
+}
+
+func (s *Server) newHook(h Hook) *hook {
+	now := s.cfg.Now()
+	h.ID = s.next("hook")
+	if h.ContentType == "" {
+		h.ContentType = "json"
+	}
+	if h.Events == nil {
+		h.Events = []string{"push"}
+	}
+	return &hook{Hook: h, kind: "gitea", created: now, updated: now}
+}
+
+func (h *hook) public() Hook {
+	out := h.Hook
+	out.Events = slices.Clone(h.Events)
+	return out
+}
+
+// singleEvents are those that stand for themselves.
+var singleEvents = []string{
+	"create", "delete", "fork", "push", "repository", "wiki", "release", "package", "status", "workflow_run", "workflow_job",
+}
+
+// groups are what an event of a form stands for, in the order of an answer.
+var groups = map[string][]string{
+	"issues": {"issue_assign", "issue_label", "issue_milestone", "issue_comment", "issues"},
+	"pull_request": {
+		"pull_request_assign", "pull_request_milestone", "pull_request_review", "pull_request_review_request", "pull_request_label",
+		"pull_request_comment", "pull_request", "pull_request_sync",
+	},
+	"issues_only":       {"issues"},
+	"pull_request_only": {"pull_request"},
+}
+
+// expand turns the events of a form into those of an answer. What Gitea does
+// not know is dropped without a word.
+func expand(events []string) []string {
+	if len(events) == 0 {
+		events = []string{"push"}
+	}
+	out := []string{}
+	for _, group := range slices.Sorted(maps.Keys(groups)) {
+		if slices.Contains(events, group) {
+			out = append(out, groups[group]...)
+		}
+	}
+	for _, parts := range groups {
+		for _, event := range parts {
+			if slices.Contains(events, event) && groups[event] == nil {
+				out = append(out, event)
+			}
+		}
+	}
+	for _, event := range singleEvents {
+		if slices.Contains(events, event) {
+			out = append(out, event)
+		}
+	}
+	return slices.Compact(out)
+}
+
+func (s *Server) hookJSON(h *hook) object {
+	o := object{
+		"id": h.ID, "type": h.kind, "branch_filter": h.BranchFilter, "config": object{"content_type": h.ContentType, "url": h.URL},
+		"events": h.Events, "authorization_header": h.Authorization, "active": !h.Inactive,
+		"updated_at": stamp(h.updated), "created_at": stamp(h.created),
+	}
+	if s.since(V127) {
+		o["name"] = ""
+	}
+	return o
+}
+
+type hookForm struct {
+	Type                string            `json:"type"`
+	Config              map[string]string `json:"config"`
+	Events              []string          `json:"events"`
+	BranchFilter        string            `json:"branch_filter"`
+	Active              *bool             `json:"active"`
+	AuthorizationHeader string            `json:"authorization_header"`
+}
+
+var hookTypes = []string{
+	"gitea", "gogs", "slack", "discord", "dingtalk", "telegram", "msteams", "feishu", "matrix", "wechatwork", "packagist",
+}
+
+func (s *Server) checkHook(form hookForm) check {
+	if why := required("Type", form.Type); why != "" {
+		return why
+	}
+	if !slices.Contains(hookTypes, form.Type) {
+		return "Invalid hook type: " + form.Type
+	}
+	for _, name := range []string{"url", "content_type"} {
+		if _, ok := form.Config[name]; !ok {
+			return "Missing config option: " + name
+		}
+	}
+	return s.checkHookConfig(form.Config)
+}
+
+func (s *Server) checkHookConfig(config map[string]string) check {
+	if kind, ok := config["content_type"]; ok && kind != "json" && kind != "form" {
+		return "Invalid content type"
+	}
+	if url, ok := config["url"]; ok && !isURL(url) && s.since(V126) {
+		return "Invalid url"
+	}
+	return ""
+}
+
+// createHook makes hooks that are not active, unless it is told to.
+func (s *Server) createHook(c *call, hooks *[]*hook) answer {
+	form, refusal, ok := decode[hookForm](c)
+	if !ok {
+		return refusal
+	}
+	if why := s.checkHook(form); why != "" {
+		return c.unprocessable(why)
+	}
+	h := s.newHook(Hook{
+		URL: form.Config["url"], ContentType: form.Config["content_type"], Secret: form.Config["secret"],
+		Authorization: form.AuthorizationHeader, BranchFilter: form.BranchFilter, Events: expand(form.Events), Inactive: !is(form.Active),
+	})
+	h.kind = form.Type
+	*hooks = append(*hooks, h)
+	return reply(http.StatusCreated, s.hookJSON(h))
+}
+
+// updateHook merges the config, and forgets a branch filter, events and a header
+// that it is not told again.
+func (s *Server) updateHook(c *call, hooks []*hook) answer {
+	h := findHook(c, hooks)
+	if h == nil {
+		return c.notFound()
+	}
+	form, refusal, ok := decode[hookForm](c)
+	if !ok {
+		return refusal
+	}
+	if why := s.checkHookConfig(form.Config); why != "" {
+		return c.unprocessable(why)
+	}
+	for field, to := range map[string]*string{"url": &h.URL, "content_type": &h.ContentType, "secret": &h.Secret} {
+		if v, ok := form.Config[field]; ok {
+			*to = v
+		}
+	}
+	h.BranchFilter, h.Authorization, h.Events = form.BranchFilter, form.AuthorizationHeader, expand(form.Events)
+	unset(&h.Inactive, form.Active)
+	h.updated = s.cfg.Now()
+	return reply(http.StatusOK, s.hookJSON(h))
+}
+
+func findHook(c *call, hooks []*hook) *hook {
+	return find(hooks, func(h *hook) bool { return h.ID == number(c.path["id"]) })
+}
+
+func (s *Server) listHooks(c *call, hooks []*hook) answer {
+	return list(c, hooks, paging{}, func(h *hook) any { return s.hookJSON(h) })
+}
+
+func (s *Server) getHook(c *call, hooks []*hook) answer {
+	h := findHook(c, hooks)
+	if h == nil {
+		return c.notFound()
+	}
+	return reply(http.StatusOK, s.hookJSON(h))
+}
+
+func (s *Server) deleteHook(c *call, hooks *[]*hook) answer {
+	h := findHook(c, *hooks)
+	if h == nil {
+		return c.notFound()
+	}
+	*hooks = without(*hooks, h)
+	return noContent()
+}
+
+func (s *Server) listRepoHooks(c *call) answer  { return s.listHooks(c, c.repo.hooks) }
+func (s *Server) createRepoHook(c *call) answer { return s.createHook(c, &c.repo.hooks) }
+func (s *Server) getRepoHook(c *call) answer    { return s.getHook(c, c.repo.hooks) }
+func (s *Server) updateRepoHook(c *call) answer { return s.updateHook(c, c.repo.hooks) }
+func (s *Server) deleteRepoHook(c *call) answer { return s.deleteHook(c, &c.repo.hooks) }
+func (s *Server) listOrgHooks(c *call) answer   { return s.listHooks(c, c.org.hooks) }
+func (s *Server) createOrgHook(c *call) answer  { return s.createHook(c, &c.org.hooks) }
+func (s *Server) getOrgHook(c *call) answer     { return s.getHook(c, c.org.hooks) }
+func (s *Server) updateOrgHook(c *call) answer  { return s.updateHook(c, c.org.hooks) }
+func (s *Server) deleteOrgHook(c *call) answer  { return s.deleteHook(c, &c.org.hooks) }
+
+// testHook delivers the head of the default branch.
+func (s *Server) testHook(c *call) answer {
+	h := findHook(c, c.repo.hooks)
+	if h == nil {
+		return c.notFound()
+	}
+	head := c.repo.heads[c.repo.DefaultBranch]
+	if head == "" && !s.since(V127) {
+		return c.missing("repository is empty", nil)
+	}
+	s.send(c.repo, h, "repository", s.pushJSON(push{c.repo, c.repo.DefaultBranch, head, head, c.doer}))
+	return noContent()
+}

@@ -1,0 +1,243 @@
+package giteatest
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// A route is one row of Gitea's routing table. Its guards run in order, after
+// sign-in, sudo and scopes.
+type route struct {
+	method  string
+	pattern string // as in the published document, from the root for what it lacks
+	scopes  []string
+	guards  []guard
+	do      func(*Server, *call) answer
+	from    Behaviour // that brought it; "" = all
+	open    bool      // no sign-in, whatever the settings
+	git     bool      // git's protocol
+}
+
+const prefix = "/api/v1"
+
+type (
+	in    = []guard
+	needs = []string
+)
+
+var (
+	ofAdmin = in{signedIn, siteAdmin}
+	onUser  = in{signedIn, siteAdmin, user}
+	ofOrg   = in{org, signedIn, orgOwner}
+	inOrg   = in{org, signedIn, orgMember}
+	inTeam  = in{teamByID, signedIn, teamMember}
+	ofTeam  = in{teamByID, signedIn, teamMember, teamOwner}
+	tokens  = in{user, individual, selfOrAdmin, basicAuth}
+	reading = in{repository, repoReader}
+	ruling  = in{repository, signedIn, repoAdmin}
+	packs   = in{signedIn, packageOwner}
+)
+
+// routes are served in this order. Patterns of one segment more than others
+// never meet, so only {filepath} and {branch}, which span slashes, must wait.
+var routes []route
+
+func init() { //nolint:gochecknoinits // the table names functions that name the table
+	routes = concat(miscRoutes, userRoutes, orgRoutes, adminRoutes, repoRoutes, gitRoutes)
+}
+
+func concat(tables ...[]route) []route {
+	var out []route
+	for _, t := range tables {
+		out = append(out, t...)
+	}
+	return out
+}
+
+var miscRoutes = []route{
+	{method: "GET", pattern: "/version", do: (*Server).version},
+	{method: "GET", pattern: "/settings/api", do: (*Server).apiSettings},
+	{method: "GET", pattern: "//api/healthz", do: (*Server).health, open: true},
+	{method: "GET", pattern: "//user/sign_up", do: (*Server).signUp, open: true},
+	{method: "GET", pattern: "/token", guards: in{itself}, do: (*Server).getOwnToken, from: V127},
+	{method: "DELETE", pattern: "/token", guards: in{itself}, do: (*Server).deleteOwnToken, from: V127},
+	{method: "GET", pattern: "/packages/{owner}", scopes: needs{scopePackage}, guards: packs, do: (*Server).listPackages},
+	{
+		method: "GET", pattern: "/packages/{owner}/{type}/{name}/{version}", scopes: needs{scopePackage}, guards: packs,
+		do: (*Server).getPackage,
+	},
+	{
+		method: "DELETE", pattern: "/packages/{owner}/{type}/{name}/{version}", scopes: needs{scopePackage}, guards: packs,
+		do: (*Server).deletePackage,
+	},
+}
+
+var userRoutes = []route{
+	{method: "GET", pattern: "/user", scopes: needs{scopeUser}, guards: in{signedIn}, do: (*Server).getMe},
+	{method: "GET", pattern: "/user/keys", scopes: needs{scopeUser}, guards: in{signedIn}, do: (*Server).listMyKeys},
+	{method: "POST", pattern: "/user/keys", scopes: needs{scopeUser}, guards: in{signedIn}, do: (*Server).createMyKey},
+	{method: "DELETE", pattern: "/user/keys/{id}", scopes: needs{scopeUser}, guards: in{signedIn}, do: (*Server).deleteMyKey},
+	{method: "GET", pattern: "/user/orgs", scopes: needs{scopeUser, scopeOrg}, guards: in{signedIn}, do: (*Server).listMyOrgs},
+	{method: "GET", pattern: "/user/teams", scopes: needs{scopeUser}, guards: in{signedIn}, do: (*Server).listMyTeams},
+	{method: "GET", pattern: "/user/repos", scopes: needs{scopeUser, scopeRepo}, guards: in{signedIn}, do: (*Server).listMyRepos},
+	{method: "POST", pattern: "/user/repos", scopes: needs{scopeUser, scopeRepo}, guards: in{signedIn}, do: (*Server).createMyRepo},
+	{method: "GET", pattern: "/user/applications/oauth2", scopes: needs{scopeUser}, guards: in{signedIn}, do: (*Server).listApps},
+	{method: "POST", pattern: "/user/applications/oauth2", scopes: needs{scopeUser}, guards: in{signedIn}, do: (*Server).createApp},
+	{
+		method: "DELETE", pattern: "/user/applications/oauth2/{id}", scopes: needs{scopeUser}, guards: in{signedIn},
+		do: (*Server).deleteApp,
+	},
+	{method: "GET", pattern: "/users/search", scopes: needs{scopeUser}, guards: in{usersPage}, do: (*Server).searchUsers},
+	{method: "GET", pattern: "/users/{username}", scopes: needs{scopeUser}, guards: in{user, individual}, do: (*Server).getUser},
+	{
+		method: "GET", pattern: "/users/{username}/keys", scopes: needs{scopeUser}, guards: in{signedIn, user},
+		do: (*Server).listUserKeys,
+	},
+	{
+		method: "GET", pattern: "/users/{username}/repos", scopes: needs{scopeUser, scopeRepo}, guards: in{user, individual},
+		do: (*Server).listUserRepos,
+	},
+	{
+		method: "GET", pattern: "/users/{username}/orgs", scopes: needs{scopeUser, scopeOrg}, guards: in{user, signedIn},
+		do: (*Server).listUserOrgs,
+	},
+	{
+		method: "GET", pattern: "/users/{username}/orgs/{org}/permissions", scopes: needs{scopeUser, scopeOrg}, guards: in{user, signedIn},
+		do: (*Server).orgPermissions,
+	},
+	{method: "GET", pattern: "/users/{username}/tokens", scopes: needs{scopeUser}, guards: tokens, do: (*Server).listTokens},
+	{method: "POST", pattern: "/users/{username}/tokens", scopes: needs{scopeUser}, guards: tokens, do: (*Server).createToken},
+	{method: "DELETE", pattern: "/users/{username}/tokens/{token}", scopes: needs{scopeUser}, guards: tokens, do: (*Server).deleteToken},
+}
+
+var orgRoutes = []route{
+	{method: "GET", pattern: "/orgs", do: (*Server).listOrgs},
+	{method: "POST", pattern: "/orgs", scopes: needs{scopeOrg}, guards: in{signedIn}, do: (*Server).createOrg},
+	{method: "GET", pattern: "/orgs/{org}", scopes: needs{scopeOrg}, guards: in{org}, do: (*Server).getOrg},
+	{method: "PATCH", pattern: "/orgs/{org}", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).updateOrg},
+	{method: "DELETE", pattern: "/orgs/{org}", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).deleteOrg},
+	{method: "POST", pattern: "/orgs/{org}/rename", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).renameOrg, from: V126},
+	{method: "GET", pattern: "/orgs/{org}/repos", scopes: needs{scopeOrg}, guards: in{org}, do: (*Server).listOrgRepos},
+	{
+		method: "POST", pattern: "/orgs/{org}/repos", scopes: needs{scopeOrg, scopeRepo}, guards: in{org, signedIn},
+		do: (*Server).createOrgRepo, from: V127,
+	},
+	{method: "POST", pattern: "/orgs/{org}/repos", scopes: needs{scopeOrg}, guards: in{org, signedIn}, do: (*Server).createOrgRepo},
+	{method: "GET", pattern: "/orgs/{org}/members", scopes: needs{scopeOrg}, guards: in{org, signedIn}, do: (*Server).listMembers},
+	{
+		method: "GET", pattern: "/orgs/{org}/members/{username}", scopes: needs{scopeOrg}, guards: in{org, signedIn},
+		do: (*Server).isMember,
+	},
+	{method: "DELETE", pattern: "/orgs/{org}/members/{username}", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).removeMember},
+	{method: "GET", pattern: "/orgs/{org}/teams", scopes: needs{scopeOrg}, guards: inOrg, do: (*Server).listTeams},
+	{
+		method: "POST", pattern: "/orgs/{org}/teams", scopes: needs{scopeOrg}, guards: in{org, signedIn, orgMember, orgOwner},
+		do: (*Server).createTeam,
+	},
+	{method: "GET", pattern: "/orgs/{org}/teams/search", scopes: needs{scopeOrg}, guards: inOrg, do: (*Server).searchTeams},
+	{method: "GET", pattern: "/orgs/{org}/hooks", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).listOrgHooks},
+	{method: "POST", pattern: "/orgs/{org}/hooks", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).createOrgHook},
+	{method: "GET", pattern: "/orgs/{org}/hooks/{id}", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).getOrgHook},
+	{method: "PATCH", pattern: "/orgs/{org}/hooks/{id}", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).updateOrgHook},
+	{method: "DELETE", pattern: "/orgs/{org}/hooks/{id}", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).deleteOrgHook},
+	{
+		method: "GET", pattern: "/orgs/{org}/actions/runners", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).listOrgRunners,
+		from: V126,
+	},
+
+	{method: "GET", pattern: "/teams/{id}", scopes: needs{scopeOrg}, guards: inTeam, do: (*Server).getTeam},
+	{method: "PATCH", pattern: "/teams/{id}", scopes: needs{scopeOrg}, guards: ofTeam, do: (*Server).updateTeam},
+	{method: "DELETE", pattern: "/teams/{id}", scopes: needs{scopeOrg}, guards: ofTeam, do: (*Server).deleteTeam},
+	{method: "GET", pattern: "/teams/{id}/members", scopes: needs{scopeOrg}, guards: inTeam, do: (*Server).listTeamMembers},
+	{method: "GET", pattern: "/teams/{id}/members/{username}", scopes: needs{scopeOrg}, guards: inTeam, do: (*Server).getTeamMember},
+	{method: "PUT", pattern: "/teams/{id}/members/{username}", scopes: needs{scopeOrg}, guards: ofTeam, do: (*Server).addTeamMember},
+	{method: "DELETE", pattern: "/teams/{id}/members/{username}", scopes: needs{scopeOrg}, guards: ofTeam, do: (*Server).removeTeamMember},
+	{method: "GET", pattern: "/teams/{id}/repos", scopes: needs{scopeOrg}, guards: inTeam, do: (*Server).listTeamRepos},
+	{method: "PUT", pattern: "/teams/{id}/repos/{org}/{repo}", scopes: needs{scopeOrg}, guards: inTeam, do: (*Server).addTeamRepo},
+	{method: "DELETE", pattern: "/teams/{id}/repos/{org}/{repo}", scopes: needs{scopeOrg}, guards: inTeam, do: (*Server).removeTeamRepo},
+}
+
+var adminRoutes = []route{
+	{method: "GET", pattern: "/admin/orgs", scopes: needs{scopeAdmin}, guards: ofAdmin, do: (*Server).adminListOrgs},
+	{method: "GET", pattern: "/admin/users", scopes: needs{scopeAdmin}, guards: ofAdmin, do: (*Server).adminListUsers},
+	{method: "POST", pattern: "/admin/users", scopes: needs{scopeAdmin}, guards: ofAdmin, do: (*Server).createUser},
+	{method: "PATCH", pattern: "/admin/users/{username}", scopes: needs{scopeAdmin}, guards: onUser, do: (*Server).updateUser},
+	{method: "DELETE", pattern: "/admin/users/{username}", scopes: needs{scopeAdmin}, guards: onUser, do: (*Server).deleteUser},
+	{method: "POST", pattern: "/admin/users/{username}/rename", scopes: needs{scopeAdmin}, guards: onUser, do: (*Server).renameUser},
+	{method: "POST", pattern: "/admin/users/{username}/orgs", scopes: needs{scopeAdmin}, guards: onUser, do: (*Server).createUserOrg},
+	{method: "POST", pattern: "/admin/users/{username}/repos", scopes: needs{scopeAdmin}, guards: onUser, do: (*Server).createUserRepo},
+	{method: "POST", pattern: "/admin/users/{username}/keys", scopes: needs{scopeAdmin}, guards: onUser, do: (*Server).createUserKey},
+	{
+		method: "DELETE", pattern: "/admin/users/{username}/keys/{id}", scopes: needs{scopeAdmin}, guards: onUser,
+		do: (*Server).deleteUserKey,
+	},
+	{
+		method: "GET", pattern: "/admin/users/{username}/tokens", scopes: needs{scopeAdmin},
+		guards: in{forgejo, signedIn, siteAdmin, user}, do: (*Server).listTokens,
+	},
+	{
+		method: "POST", pattern: "/admin/users/{username}/tokens", scopes: needs{scopeAdmin},
+		guards: in{forgejo, signedIn, siteAdmin, user}, do: (*Server).createToken,
+	},
+	{
+		method: "DELETE", pattern: "/admin/users/{username}/tokens/{token}", scopes: needs{scopeAdmin},
+		guards: in{forgejo, signedIn, siteAdmin, user}, do: (*Server).deleteToken,
+	},
+	{
+		method: "GET", pattern: "/admin/actions/runners", scopes: needs{scopeAdmin}, guards: ofAdmin, do: (*Server).listRunners,
+		from: V126,
+	},
+}
+
+// A pattern that begins with two slashes begins at the root.
+func (rt *route) full() string {
+	if rest, atRoot := strings.CutPrefix(rt.pattern, "/"); atRoot && strings.HasPrefix(rest, "/") {
+		return rest
+	}
+	return prefix + rt.pattern
+}
+
+// routeOf returns the route of a request and its parameters; a nil route leads
+// to the router's own 404.
+func (s *Server) routeOf(r *http.Request) (*route, map[string]string) {
+	segments := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+	for i := range segments {
+		if plain, err := url.PathUnescape(segments[i]); err == nil {
+			segments[i] = plain
+		}
+	}
+	for i := range routes {
+		rt := &routes[i]
+		if rt.method != r.Method || !s.since(rt.from) {
+			continue
+		}
+		if params, ok := match(strings.Split(rt.full()[1:], "/"), segments); ok {
+			return rt, params
+		}
+	}
+	return nil, nil
+}
+
+// match fills in the parameters of a pattern. {filepath} and {branch} take the
+// rest of the path.
+func match(want, segments []string) (map[string]string, bool) {
+	params := map[string]string{}
+	for i, w := range want {
+		if i >= len(segments) {
+			return nil, false
+		}
+		name, isParam := strings.CutPrefix(w, "{")
+		name = strings.TrimSuffix(name, "}")
+		switch {
+		case name == "filepath" || name == "branch":
+			params[name] = strings.Join(segments[i:], "/")
+			return params, params[name] != ""
+		case isParam && segments[i] != "":
+			params[name] = segments[i]
+		case w != segments[i]:
+			return nil, false
+		}
+	}
+	return params, len(want) == len(segments)
+}

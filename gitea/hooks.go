@@ -1,0 +1,147 @@
+package gitea
+
+import (
+	"context"
+
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// A Hook is a webhook of a repository or an organisation. Gitea never tells its
+// secret.
+type Hook struct {
+	ID            int64
+	Type          string // gitea, or one of other services
+	URL           string
+	ContentType   string   // json or form
+	BranchFilter  string   // glob; empty = every branch
+	Events        []string // as Gitea names them: it splits some of those that were asked for
+	Active        bool     // true also if Gitea did not tell
+	Authorization bool     // it sends a header of its own, which is not read
+}
+
+type wireHook struct {
+	ID            number `json:"id"`
+	Type          text   `json:"type"`
+	BranchFilter  text   `json:"branch_filter"`
+	Events        []text `json:"events"`
+	Active        *flag  `json:"active"`
+	Authorization text   `json:"authorization_header"`
+	Config        part[struct {
+		URL         text `json:"url"`
+		ContentType text `json:"content_type"`
+	}] `json:"config"`
+}
+
+func (w wireHook) whole() bool { return w.ID > 0 }
+
+func (w wireHook) plain() Hook {
+	return Hook{
+		ID: int64(w.ID), Type: string(w.Type), URL: string(w.Config.Value.URL), ContentType: string(w.Config.Value.ContentType),
+		BranchFilter: string(w.BranchFilter), Events: plainTexts(w.Events), Active: w.Active.OrTrue(), Authorization: w.Authorization != "",
+	}
+}
+
+// A HookSpec says what a webhook is to be. It posts JSON, signed with Secret.
+type HookSpec struct {
+	URL          string
+	Secret       secret.Text // zero in a change = as it is
+	Events       []string    // as "push"; empty = push only; Gitea drops what it does not know
+	BranchFilter string      // glob; empty = every branch
+	Active       bool
+}
+
+type wireHookConfig struct {
+	URL         string `json:"url"`
+	ContentType string `json:"content_type"`
+	Secret      string `json:"secret,omitempty"`
+}
+
+// wireHookSpec sends every field: Gitea clears branch_filter when it is absent
+// from a change, and makes hooks inactive.
+type wireHookSpec struct {
+	Type         string         `json:"type,omitempty"` // of a new one only
+	Active       bool           `json:"active"`
+	Events       []string       `json:"events"`
+	BranchFilter string         `json:"branch_filter"`
+	Config       wireHookConfig `json:"config"`
+}
+
+func (s HookSpec) wire() wireHookSpec {
+	events := s.Events
+	if len(events) == 0 {
+		events = []string{"push"}
+	}
+	return wireHookSpec{Active: s.Active, Events: events, BranchFilter: s.BranchFilter, Config: wireHookConfig{s.URL, "json", s.Secret.Reveal()}}
+}
+
+func (a *Admin) createHook(ctx context.Context, r request, s HookSpec) (Hook, error) {
+	body := s.wire()
+	body.Type = "gitea"
+	r = r.with(body)
+	r.secret = !s.Secret.IsZero()
+	return one(ctx, a.client, r, func(w wireHook) bool { return string(w.Config.Value.URL) == s.URL })
+}
+
+func (a *Admin) updateHook(ctx context.Context, r request, hook int64, s HookSpec) (Hook, error) {
+	r = r.with(s.wire())
+	r.secret = !s.Secret.IsZero()
+	return one(ctx, a.client, r, func(w wireHook) bool { return int64(w.ID) == hook && string(w.Config.Value.URL) == s.URL })
+}
+
+// Hooks lists the webhooks of a repository.
+//
+//api:op GET /repos/{owner}/{repo}/hooks
+func (a *Admin) Hooks(ctx context.Context, owner, repo string) ([]Hook, error) {
+	return all[wireHook](ctx, a.client, newRequest("GET", "/repos/{owner}/{repo}/hooks", login(owner), repository(repo)), nil)
+}
+
+// CreateHook makes a webhook. Asking twice makes two. Where the server does not
+// allow the host of the URL, deliveries fail without a word.
+//
+//api:op POST /repos/{owner}/{repo}/hooks
+func (a *Admin) CreateHook(ctx context.Context, owner, repo string, s HookSpec) (Hook, error) {
+	return a.createHook(ctx, newRequest("POST", "/repos/{owner}/{repo}/hooks", login(owner), repository(repo)), s)
+}
+
+// UpdateHook makes a webhook what s says.
+//
+//api:op PATCH /repos/{owner}/{repo}/hooks/{id}
+func (a *Admin) UpdateHook(ctx context.Context, owner, repo string, hook int64, s HookSpec) (Hook, error) {
+	return a.updateHook(ctx, newRequest("PATCH", "/repos/{owner}/{repo}/hooks/{id}", login(owner), repository(repo), id(hook)), hook, s)
+}
+
+// DeleteHook deletes a webhook.
+//
+//api:op DELETE /repos/{owner}/{repo}/hooks/{id}
+func (a *Admin) DeleteHook(ctx context.Context, owner, repo string, hook int64) error {
+	return a.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/hooks/{id}", login(owner), repository(repo), id(hook)))
+}
+
+// OrgHooks lists the webhooks of an organisation, which fire for each of its
+// repositories.
+//
+//api:op GET /orgs/{org}/hooks
+func (a *Admin) OrgHooks(ctx context.Context, org string) ([]Hook, error) {
+	return all[wireHook](ctx, a.client, newRequest("GET", "/orgs/{org}/hooks", login(org)), nil)
+}
+
+// CreateOrgHook makes a webhook of an organisation. Asking twice makes two.
+//
+//api:op POST /orgs/{org}/hooks
+func (a *Admin) CreateOrgHook(ctx context.Context, org string, s HookSpec) (Hook, error) {
+	return a.createHook(ctx, newRequest("POST", "/orgs/{org}/hooks", login(org)), s)
+}
+
+// UpdateOrgHook makes a webhook of an organisation what s says.
+//
+//api:op PATCH /orgs/{org}/hooks/{id}
+func (a *Admin) UpdateOrgHook(ctx context.Context, org string, hook int64, s HookSpec) (Hook, error) {
+	return a.updateHook(ctx, newRequest("PATCH", "/orgs/{org}/hooks/{id}", login(org), id(hook)), hook, s)
+}
+
+// DeleteOrgHook deletes a webhook of an organisation.
+//
+//api:op DELETE /orgs/{org}/hooks/{id}
+func (a *Admin) DeleteOrgHook(ctx context.Context, org string, hook int64) error {
+	return a.do(ctx, newRequest("DELETE", "/orgs/{org}/hooks/{id}", login(org), id(hook)))
+}

@@ -1,0 +1,102 @@
+package gitea
+
+import (
+	"cmp"
+	"context"
+)
+
+// An Org is an organisation.
+type Org struct {
+	ID          int64
+	Name        string // as it was first written; compared without case
+	FullName    string
+	Description string
+	Website     string
+	Location    string
+	Visibility  string // public, limited or private
+}
+
+type wireOrg struct {
+	ID          number `json:"id"`
+	Name        text   `json:"name"`
+	Username    text   `json:"username"`
+	FullName    text   `json:"full_name"`
+	Description text   `json:"description"`
+	Website     text   `json:"website"`
+	Location    text   `json:"location"`
+	Visibility  text   `json:"visibility"`
+}
+
+func (w wireOrg) name() text  { return cmp.Or(w.Name, w.Username) }
+func (w wireOrg) whole() bool { return w.ID > 0 && w.name() != "" }
+
+func (w wireOrg) plain() Org {
+	return Org{
+		ID: int64(w.ID), Name: string(w.name()), FullName: string(w.FullName), Description: string(w.Description),
+		Website: string(w.Website), Location: string(w.Location), Visibility: string(w.Visibility),
+	}
+}
+
+func orgNamed(name string) func(wireOrg) bool {
+	return func(w wireOrg) bool { return named(w.name(), name) }
+}
+
+// Org returns an organisation; [ErrNotFound] also if the name is that of a user.
+//
+//api:op GET /orgs/{org}
+func (a *Admin) Org(ctx context.Context, name string) (Org, error) {
+	return one(ctx, a.client, newRequest("GET", "/orgs/{org}", login(name)), orgNamed(name))
+}
+
+// NewOrg describes an organisation to be made.
+type NewOrg struct{ Name, FullName, Description string }
+
+type wireNewOrg struct {
+	Name        string `json:"username"`
+	FullName    string `json:"full_name"`
+	Description string `json:"description"`
+	Visibility  string `json:"visibility"`
+	TeamAccess  bool   `json:"repo_admin_change_team_access"`
+}
+
+// CreateOrg makes a private organisation, whose only owner is the token's user.
+// [ErrInvalid] if the name is taken, by a user too. Of two at once, one may be
+// told [ErrUnavailable]: only a look tells.
+//
+//api:op POST /orgs
+func (a *Admin) CreateOrg(ctx context.Context, o NewOrg) (Org, error) {
+	r := newRequest("POST", "/orgs").with(wireNewOrg{Name: o.Name, FullName: o.FullName, Description: o.Description, Visibility: "private"})
+	return one(ctx, a.client, r, orgNamed(o.Name))
+}
+
+// An OrgUpdate says what an organisation is to be. It is all sent: Gitea blanks
+// what is left out.
+type OrgUpdate struct {
+	FullName    string `json:"full_name"`
+	Description string `json:"description"`
+	Website     string `json:"website"` // a URL, or empty
+	Location    string `json:"location"`
+	Visibility  string `json:"visibility,omitempty"` // public, limited or private; empty = as it is
+}
+
+// UpdateOrg changes an organisation.
+//
+//api:op PATCH /orgs/{org}
+func (a *Admin) UpdateOrg(ctx context.Context, name string, u OrgUpdate) (Org, error) {
+	return one(ctx, a.client, newRequest("PATCH", "/orgs/{org}", login(name)).with(u), orgNamed(name))
+}
+
+// DeleteOrg deletes an organisation; [ErrUnavailable] (500) if it has
+// repositories or packages.
+//
+//api:op DELETE /orgs/{org}
+func (a *Admin) DeleteOrg(ctx context.Context, name string) error {
+	return a.do(ctx, newRequest("DELETE", "/orgs/{org}", login(name)))
+}
+
+// OrgMembers lists the members of all teams.
+//
+//api:op GET /orgs/{org}/members
+func (a *Admin) OrgMembers(ctx context.Context, org string) ([]User, error) {
+	return all[wireUser](ctx, a.client, newRequest("GET", "/orgs/{org}/members", login(org)), nil)
+}

@@ -1,0 +1,129 @@
+package gitea
+
+import (
+	"context"
+	"slices"
+)
+
+// A BranchProtection is a rule about the branches whose names it matches.
+type BranchProtection struct {
+	Rule              string   // name of a branch, or a glob
+	EnablePush        bool     // somebody may push
+	EnablePushList    bool     // of those only who is named may push
+	PushUsers         []string // Gitea does not tell those who have access by a team only
+	PushTeams         []string
+	PushDeployKeys    bool
+	EnableForcePush   bool
+	RequiredApprovals int64
+}
+
+type wireBranchProtection struct {
+	Rule              text   `json:"rule_name"`
+	EnablePush        flag   `json:"enable_push"`
+	EnablePushList    flag   `json:"enable_push_whitelist"`
+	PushUsers         []text `json:"push_whitelist_usernames"`
+	PushTeams         []text `json:"push_whitelist_teams"`
+	PushDeployKeys    flag   `json:"push_whitelist_deploy_keys"`
+	EnableForcePush   flag   `json:"enable_force_push"`
+	RequiredApprovals number `json:"required_approvals"`
+}
+
+func (w wireBranchProtection) whole() bool { return w.Rule != "" }
+
+func (w wireBranchProtection) plain() BranchProtection {
+	return BranchProtection{
+		Rule: string(w.Rule), EnablePush: bool(w.EnablePush), EnablePushList: bool(w.EnablePushList),
+		PushUsers: plainTexts(w.PushUsers), PushTeams: plainTexts(w.PushTeams), PushDeployKeys: bool(w.PushDeployKeys),
+		EnableForcePush: bool(w.EnableForcePush), RequiredApprovals: int64(w.RequiredApprovals),
+	}
+}
+
+func ruleNamed(rule string) func(wireBranchProtection) bool {
+	return func(w wireBranchProtection) bool { return string(w.Rule) == rule }
+}
+
+// A BranchProtectionSpec says what a rule is to be.
+type BranchProtectionSpec struct {
+	EnablePush        bool
+	EnablePushList    bool
+	PushUsers         []string
+	PushTeams         []string
+	PushDeployKeys    bool
+	EnableForcePush   bool
+	RequiredApprovals int64
+}
+
+type wireBranchProtectionSpec struct {
+	Rule              string   `json:"rule_name,omitempty"` // of a new one only
+	EnablePush        bool     `json:"enable_push"`
+	EnablePushList    bool     `json:"enable_push_whitelist"`
+	PushUsers         []string `json:"push_whitelist_usernames"`
+	PushTeams         []string `json:"push_whitelist_teams"`
+	PushDeployKeys    bool     `json:"push_whitelist_deploy_keys"`
+	EnableForcePush   bool     `json:"enable_force_push"`
+	RequiredApprovals int64    `json:"required_approvals"`
+}
+
+func (s BranchProtectionSpec) wire(rule string) wireBranchProtectionSpec {
+	return wireBranchProtectionSpec{
+		rule, s.EnablePush, s.EnablePushList, append([]string{}, s.PushUsers...), append([]string{}, s.PushTeams...),
+		s.PushDeployKeys, s.EnableForcePush, s.RequiredApprovals,
+	}
+}
+
+// BranchProtections lists the rules of a repository.
+//
+//api:op GET /repos/{owner}/{repo}/branch_protections
+func (a *Admin) BranchProtections(ctx context.Context, owner, repo string) ([]BranchProtection, error) {
+	r := newRequest("GET", "/repos/{owner}/{repo}/branch_protections", login(owner), repository(repo))
+	return one[wireBranchProtections](ctx, a.client, r, nil)
+}
+
+// wireBranchProtections is a list that has no pages.
+type wireBranchProtections []wireBranchProtection
+
+func (w wireBranchProtections) whole() bool {
+	return w != nil && !slices.ContainsFunc(w, func(p wireBranchProtection) bool { return !p.whole() })
+}
+
+func (w wireBranchProtections) plain() []BranchProtection {
+	rules := make([]BranchProtection, 0, len(w))
+	for _, p := range w {
+		rules = append(rules, p.plain())
+	}
+	return rules
+}
+
+// BranchProtection returns the rule of that name.
+//
+//api:op GET /repos/{owner}/{repo}/branch_protections/{name}
+func (a *Admin) BranchProtection(ctx context.Context, owner, repo, rule string) (BranchProtection, error) {
+	return one(ctx, a.client, protection("GET", owner, repo, rule), ruleNamed(rule))
+}
+
+// CreateBranchProtection makes a rule. [ErrForbidden] also if there is one of
+// that name; [ErrInvalid] if a user does not exist.
+//
+//api:op POST /repos/{owner}/{repo}/branch_protections
+func (a *Admin) CreateBranchProtection(ctx context.Context, owner, repo, rule string, s BranchProtectionSpec) (BranchProtection, error) {
+	r := newRequest("POST", "/repos/{owner}/{repo}/branch_protections", login(owner), repository(repo)).with(s.wire(rule))
+	return one(ctx, a.client, r, ruleNamed(rule))
+}
+
+// UpdateBranchProtection makes a rule what s says.
+//
+//api:op PATCH /repos/{owner}/{repo}/branch_protections/{name}
+func (a *Admin) UpdateBranchProtection(ctx context.Context, owner, repo, rule string, s BranchProtectionSpec) (BranchProtection, error) {
+	return one(ctx, a.client, protection("PATCH", owner, repo, rule).with(s.wire("")), ruleNamed(rule))
+}
+
+// DeleteBranchProtection deletes a rule.
+//
+//api:op DELETE /repos/{owner}/{repo}/branch_protections/{name}
+func (a *Admin) DeleteBranchProtection(ctx context.Context, owner, repo, rule string) error {
+	return a.do(ctx, protection("DELETE", owner, repo, rule))
+}
+
+func protection(method, owner, repo, rule string) request {
+	return newRequest(method, "/repos/{owner}/{repo}/branch_protections/{name}", login(owner), repository(repo), anyName(rule))
+}

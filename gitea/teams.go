@@ -1,0 +1,111 @@
+package gitea
+
+import (
+	"context"
+	"maps"
+)
+
+// A Team is a team of an organisation. Nothing keeps two from having one name.
+type Team struct {
+	ID                  int64
+	Name                string
+	Permission          string            // owner or admin; anything else varies with the version: what counts is Units
+	Units               map[string]string // as "repo.code": "write"
+	AllRepositories     bool
+	CreatesRepositories bool
+}
+
+type wireTeam struct {
+	ID                  number          `json:"id"`
+	Name                text            `json:"name"`
+	Permission          text            `json:"permission"`
+	Units               map[string]text `json:"units_map"`
+	AllRepositories     flag            `json:"includes_all_repositories"`
+	CreatesRepositories flag            `json:"can_create_org_repo"`
+}
+
+func (w wireTeam) whole() bool { return w.ID > 0 && w.Name != "" }
+
+func (w wireTeam) plain() Team {
+	t := Team{
+		ID: int64(w.ID), Name: string(w.Name), Permission: string(w.Permission), Units: map[string]string{},
+		AllRepositories: bool(w.AllRepositories), CreatesRepositories: bool(w.CreatesRepositories),
+	}
+	for unit, permission := range w.Units {
+		t.Units[unit] = string(permission)
+	}
+	return t
+}
+
+// Teams lists the teams of an organisation, Owners first.
+//
+//api:op GET /orgs/{org}/teams
+func (a *Admin) Teams(ctx context.Context, org string) ([]Team, error) {
+	return all[wireTeam](ctx, a.client, newRequest("GET", "/orgs/{org}/teams", login(org)), nil)
+}
+
+// A TeamSpec says what a team is to be.
+type TeamSpec struct {
+	Name string // letters, digits, dashes and dots
+	// Units has what the team may do, as "repo.code": "write"; at least one. Gitea
+	// accepts names that mean nothing.
+	Units               map[string]string
+	AllRepositories     bool
+	CreatesRepositories bool
+}
+
+// wireTeamSpec sends a permission always: without it, a change does not apply
+// includes_all_repositories.
+type wireTeamSpec struct {
+	Name                string            `json:"name"`
+	Permission          string            `json:"permission"`
+	Units               map[string]string `json:"units_map"`
+	AllRepositories     bool              `json:"includes_all_repositories"`
+	CreatesRepositories bool              `json:"can_create_org_repo"`
+}
+
+func (s TeamSpec) wire() wireTeamSpec {
+	units := map[string]string{} // never null
+	maps.Copy(units, s.Units)
+	return wireTeamSpec{s.Name, "write", units, s.AllRepositories, s.CreatesRepositories}
+}
+
+// CreateTeam makes a team; [ErrInvalid] if there is one of that name.
+//
+//api:op POST /orgs/{org}/teams
+func (a *Admin) CreateTeam(ctx context.Context, org string, s TeamSpec) (Team, error) {
+	return one(ctx, a.client, newRequest("POST", "/orgs/{org}/teams", login(org)).with(s.wire()), func(w wireTeam) bool {
+		return named(w.Name, s.Name)
+	})
+}
+
+// UpdateTeam makes a team what s says.
+//
+//api:op PATCH /teams/{id}
+func (a *Admin) UpdateTeam(ctx context.Context, team int64, s TeamSpec) (Team, error) {
+	return one(ctx, a.client, newRequest("PATCH", "/teams/{id}", id(team)).with(s.wire()), func(w wireTeam) bool {
+		return int64(w.ID) == team && named(w.Name, s.Name)
+	})
+}
+
+// TeamMembers lists the members of a team. One may be an organisation.
+//
+//api:op GET /teams/{id}/members
+func (a *Admin) TeamMembers(ctx context.Context, team int64) ([]User, error) {
+	return all[wireUser](ctx, a.client, newRequest("GET", "/teams/{id}/members", id(team)), nil)
+}
+
+// AddTeamMember adds a user to a team; nothing happens if it is a member.
+//
+//api:op PUT /teams/{id}/members/{username}
+func (a *Admin) AddTeamMember(ctx context.Context, team int64, user string) error {
+	return a.do(ctx, newRequest("PUT", "/teams/{id}/members/{username}", id(team), login(user)))
+}
+
+// RemoveTeamMember takes a user out of a team; nothing happens if it is no
+// member. [ErrUnavailable] (500) for the last owner.
+//
+//api:op DELETE /teams/{id}/members/{username}
+func (a *Admin) RemoveTeamMember(ctx context.Context, team int64, user string) error {
+	return a.do(ctx, newRequest("DELETE", "/teams/{id}/members/{username}", id(team), login(user)))
+}

@@ -1,0 +1,37 @@
+package mcp
+
+import (
+	"context"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+func addGitea(r *Registry) {
+	Add(r, Tool{
+		Name: "gitea.credentials", Route: "GET /gitea-credentials", Needs: tenancy.Git, Title: "Get git credentials",
+		Description: "How git reaches the workspace's repositories. Run the helper line once, then clone and push as usual: git asks vibn-mcp by itself and no token is seen. Only where no helper can be used, reveal gives the token.",
+		Keep:        []string{"reveal"},
+	}, gitCredentials)
+}
+
+type gitCredentialsIn struct {
+	Reveal bool `json:"reveal,omitempty" jsonschema:"also return the token; it is written to the audit trail" default:"false"`
+}
+
+type gitCredentialsOut struct {
+	Server   string `json:"server"`
+	Username string `json:"username"`
+	CloneURL string `json:"clone_url"` // template: {repository} stands for the name
+	Helper   string `json:"helper"`    // a line for a shell; it needs vibn-mcp and its key in the environment
+	Token    string `json:"token,omitempty"`
+}
+
+func gitCredentials(ctx context.Context, s *tenancy.Scope, in gitCredentialsIn) (gitCredentialsOut, error) {
+	c, err := s.GitCredentials(ctx, in.Reveal)
+	if err != nil {
+		return gitCredentialsOut{}, err
+	}
+	return gitCredentialsOut{
+		Server: c.Server, Username: c.Username, CloneURL: s.CloneURL("{repository}"), Helper: c.Helper(), Token: c.Token.Reveal(),
+	}, nil
+}

@@ -1,0 +1,363 @@
+package sidecar
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// The operator's API, below /api/admin, is there only if VIBN_ADMIN_TOKEN is set.
+// A platform's own front end calls it, so it speaks of users and slugs.
+
+// maxAdminWait is the longest that an answer waits for a workspace's parts.
+const maxAdminWait = 45 * time.Second
+
+// settleLook is how often a waiting answer looks.
+const settleLook = 200 * time.Millisecond
+
+// mountAdmin serves the operator's API.
+func mountAdmin(mux *http.ServeMux, cfg Config) {
+	if !cfg.Guard.HasOperator() {
+		return
+	}
+	for route, do := range map[string]adminFunc{
+		"POST /api/admin/workspaces":                     adminEnsure,
+		"GET /api/admin/workspaces":                      adminList,
+		"GET /api/admin/workspaces/{slug}":               adminShow,
+		"DELETE /api/admin/workspaces/{slug}":            adminDelete,
+		"POST /api/admin/workspaces/{slug}/provision":    adminAct((*tenancy.Operator).Provision),
+		"POST /api/admin/workspaces/{slug}/suspend":      adminAct((*tenancy.Operator).Suspend),
+		"POST /api/admin/workspaces/{slug}/resume":       adminAct((*tenancy.Operator).Resume),
+		"POST /api/admin/workspaces/{slug}/rotate":       adminAct((*tenancy.Operator).Rotate),
+		"GET /api/admin/workspaces/{slug}/keys":          adminKeys,
+		"POST /api/admin/workspaces/{slug}/keys":         adminMint,
+		"DELETE /api/admin/workspaces/{slug}/keys/{key}": adminRevoke,
+		"POST /api/admin/migrate":                        adminMigrate,
+	} {
+		mux.Handle(route, admin{cfg, do})
+	}
+}
+
+// The operator's answers that are no workspace or key alone.
+type (
+	adminWorkspaces struct {
+		Workspaces []adminWorkspace `json:"workspaces"`
+	}
+	adminKeyList struct {
+		Keys []adminKey `json:"keys"`
+	}
+	adminApplied struct {
+		Applied int `json:"applied"` // migrations
+	}
+)
+
+// adminOperations describes the operator's routes.
+func adminOperations() []mcp.Operation {
+	const root, one = "/api/admin/workspaces", "/api/admin/workspaces/{slug}"
+	workspace, list, in := reflect.TypeFor[adminWorkspace](), reflect.TypeFor[adminWorkspaces](), reflect.TypeFor[adminInput]()
+	all := []mcp.Operation{
+		{Route: "POST " + root, ID: "admin_ensure", Summary: "Get or create a person's workspace", Input: in, Output: reflect.TypeFor[ensured]()},
+		{Route: "GET " + root, ID: "admin_list", Summary: "List the workspaces", Output: list},
+		{Route: "GET " + one, ID: "admin_show", Summary: "Show a workspace", Output: workspace},
+		{Route: "DELETE " + one, ID: "admin_delete", Summary: "End a workspace for ever; confirm is its slug", Input: in, Output: workspace},
+		{Route: "POST " + one + "/provision", ID: "admin_provision", Summary: "Look at a workspace's parts again", Input: in, Output: workspace},
+		{Route: "POST " + one + "/suspend", ID: "admin_suspend", Summary: "Suspend a workspace", Input: in, Output: workspace},
+		{Route: "POST " + one + "/resume", ID: "admin_resume", Summary: "Resume a workspace", Input: in, Output: workspace},
+		{Route: "POST " + one + "/rotate", ID: "admin_rotate", Summary: "Replace a workspace's tokens", Input: in, Output: workspace},
+		{Route: "GET " + one + "/keys", ID: "admin_keys", Summary: "List a workspace's keys", Output: reflect.TypeFor[adminKeyList]()},
+		{Route: "POST " + one + "/keys", ID: "admin_key_mint", Summary: "Mint a key; it is shown once", Input: in, Output: reflect.TypeFor[adminKey]()},
+		{Route: "DELETE " + one + "/keys/{key}", ID: "admin_key_revoke", Summary: "Revoke a key", Input: in, Output: reflect.TypeFor[health]()},
+		{Route: "POST /api/admin/migrate", ID: "admin_migrate", Summary: "Bring the database up to date", Input: in, Output: reflect.TypeFor[adminApplied]()},
+	}
+	for i := range all {
+		all[i].Operator = true
+	}
+	return all
+}
+
+// An adminFunc answers one route; in decodes the body, which may be empty.
+type adminFunc func(a *adminCall) (any, error)
+
+type admin struct {
+	cfg Config
+	do  adminFunc
+}
+
+// An adminCall is one request of a proved operator.
+type adminCall struct {
+	*http.Request
+	cfg Config
+	op  *tenancy.Operator
+	in  adminInput
+}
+
+// adminInput is every field that a route of the operator's takes.
+type adminInput struct {
+	UserID      string `json:"user_id"`
+	Email       string `json:"email"`
+	DisplayName string `json:"display_name"`
+	GiteaUserID int64  `json:"gitea_user_id"`
+	Confirm     string `json:"confirm"`
+	Name        string `json:"name"`
+	Preset      string `json:"preset"`
+	Days        *int   `json:"days"`
+	WaitSeconds int    `json:"wait_seconds"`
+}
+
+func (a admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out, err := a.answer(w, r)
+	if err != nil {
+		logRefusal(a.cfg, r, err)
+		refuse(w, err)
+		return
+	}
+	answer(w, out)
+}
+
+// logRefusal gives the cause of a failure to the operator's log.
+func logRefusal(cfg Config, r *http.Request, err error) {
+	if p := tenancy.Public(err); p.Err != nil {
+		cfg.Log.WarnContext(r.Context(), "operator's call failed", "path", r.URL.Path, "err", cfg.Guard.ForLog(err))
+	}
+}
+
+func (a admin) answer(w http.ResponseWriter, r *http.Request) (any, error) {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	op, err := a.cfg.Guard.OpenOperator(token)
+	if err != nil {
+		return nil, err
+	}
+	c := &adminCall{Request: r, cfg: a.cfg, op: op}
+	body, err := mcp.ReadBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > 0 {
+		if err := decodeStrict(body, &c.in); err != nil {
+			return nil, err
+		}
+	}
+	if c.in.WaitSeconds < 0 || c.in.WaitSeconds > int(maxAdminWait/time.Second) {
+		return nil, invalid("wait_seconds must be between 0 and 45")
+	}
+	return a.do(c)
+}
+
+// decodeStrict refuses what it does not know: a mistyped field would be a wish
+// that nobody hears.
+func decodeStrict(body []byte, v any) error {
+	dec := json.NewDecoder(strings.NewReader(string(body)))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil && !dec.More() {
+		return nil
+	}
+	e := &tenancy.Error{Code: tenancy.Invalid, Msg: "the body is not a JSON object with the fields of this route", Err: err}
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && t.Field != "" {
+		e.Msg = "the field " + t.Field + " has another type"
+	} else if err != nil {
+		if _, field, ok := strings.Cut(err.Error(), "unknown field "); ok {
+			e.Msg = "there is no field " + field[:min(len(field), 64)]
+		}
+	}
+	return e
+}
+
+// adminWorkspace is a workspace as the operator sees it.
+type adminWorkspace struct {
+	ID             string              `json:"id"`
+	Slug           string              `json:"slug"`
+	Name           string              `json:"name"`
+	OwnerUserID    string              `json:"owner_user_id,omitempty"`
+	Status         string              `json:"provision_status"` // pending, partial, ready or error
+	Settled        bool                `json:"settled"`          // nothing is waiting to be done
+	Errors         []tenancy.PartError `json:"provision_errors"`
+	CoolifyProject string              `json:"coolify_project_uuid,omitempty"`
+	GiteaOrg       string              `json:"gitea_org,omitempty"`
+	GiteaBot       string              `json:"gitea_bot_username,omitempty"`
+	Trust          string              `json:"placement_trust"`
+	Suspended      bool                `json:"suspended"`
+	Deleted        bool                `json:"deleted"`
+	CreatedAt      string              `json:"created_at"`
+}
+
+func (c *adminCall) show(p tenancy.Provision) adminWorkspace {
+	errs := tenancy.ParsePartErrors(p.ProvisionError)
+	if errs == nil {
+		errs = tenancy.PartErrors{}
+	}
+	return adminWorkspace{
+		ID: p.ID, Slug: p.Slug, Name: p.Name, OwnerUserID: p.OwnerUserID, Status: string(p.Status), Settled: p.Done >= p.Wanted, Errors: errs,
+		CoolifyProject: p.Parts.CoolifyProject, GiteaOrg: p.GiteaOrg, GiteaBot: p.GiteaBot, Trust: string(p.Placement.Trust),
+		Suspended: p.SuspendedAt != nil, Deleted: p.DeletedAt != nil, CreatedAt: p.CreatedAt.UTC().Format(time.RFC3339),
+	}
+}
+
+// settled shows a workspace, after the time that the caller is willing to wait for
+// its parts.
+func (c *adminCall) settled(w tenancy.Workspace) (adminWorkspace, error) {
+	ctx, cancel := context.WithTimeout(c.Context(), time.Duration(c.in.WaitSeconds)*time.Second)
+	defer cancel()
+	if c.in.WaitSeconds == 0 {
+		p, err := c.op.Parts(c.Context(), w)
+		return c.show(p), err
+	}
+	p, err := c.op.Settled(ctx, w, settleLook)
+	return c.show(p), err
+}
+
+func (c *adminCall) workspace() (tenancy.Workspace, error) {
+	return c.op.Workspace(c.Context(), c.PathValue("slug"))
+}
+
+type ensured struct {
+	Workspace adminWorkspace `json:"workspace"`
+	Created   bool           `json:"created"`
+}
+
+func adminEnsure(c *adminCall) (any, error) {
+	w, created, err := c.op.EnsureWorkspace(c.Context(), tenancy.Person{
+		UserID: c.in.UserID, Email: c.in.Email, DisplayName: c.in.DisplayName, GiteaUserID: c.in.GiteaUserID,
+	}, c.cfg.Placement)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := c.settled(w)
+	return ensured{shown, created}, err
+}
+
+func adminList(c *adminCall) (any, error) {
+	list, err := c.op.Workspaces(c.Context())
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]adminWorkspace, 0, len(list))
+	for _, w := range list {
+		shown = append(shown, c.show(tenancy.Provision{Workspace: w, Parts: tenancy.Parts{CoolifyProject: w.CoolifyProject}}))
+	}
+	return adminWorkspaces{shown}, nil
+}
+
+func adminShow(c *adminCall) (any, error) {
+	w, err := c.op.AnyWorkspace(c.Context(), c.PathValue("slug"))
+	if err != nil {
+		return nil, err
+	}
+	return c.settled(w)
+}
+
+func adminDelete(c *adminCall) (any, error) {
+	w, err := c.op.AnyWorkspace(c.Context(), c.PathValue("slug"))
+	if err != nil {
+		return nil, err
+	}
+	if c.in.Confirm != w.Slug {
+		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "this ends the workspace for ever, with its repositories", Hint: `send {"confirm": "` + w.Slug + `"}`}
+	}
+	if err := c.op.DeleteWorkspace(c.Context(), w); err != nil {
+		return nil, err
+	}
+	return c.settled(w)
+}
+
+// adminAct is a route that wants something of a workspace.
+func adminAct(act func(*tenancy.Operator, context.Context, tenancy.Workspace) error) adminFunc {
+	return func(c *adminCall) (any, error) {
+		w, err := c.workspace()
+		if err != nil {
+			return nil, err
+		}
+		if err := act(c.op, c.Context(), w); err != nil {
+			return nil, err
+		}
+		return c.settled(w)
+	}
+}
+
+type adminKey struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`
+	Prefix     string `json:"prefix"`
+	Last4      string `json:"last4"`
+	Rights     string `json:"rights"`
+	CreatedBy  string `json:"created_by"`
+	ExpiresAt  string `json:"expires_at,omitempty"`
+	LastUsedAt string `json:"last_used_at,omitempty"`
+	RevokedAt  string `json:"revoked_at,omitempty"`
+	Key        string `json:"key,omitempty"` // itself; only in the answer that minted it
+}
+
+func showKey(k tenancy.Key) adminKey {
+	return adminKey{
+		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Last4: k.Last4, Rights: k.Rights.String(), CreatedBy: k.CreatedBy,
+		ExpiresAt: moment(k.ExpiresAt), LastUsedAt: moment(k.LastUsedAt), RevokedAt: moment(k.RevokedAt),
+	}
+}
+
+func moment(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func adminKeys(c *adminCall) (any, error) {
+	w, err := c.workspace()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.op.Keys(c.Context(), w)
+	shown := make([]adminKey, 0, len(keys))
+	for _, k := range keys {
+		shown = append(shown, showKey(k))
+	}
+	return adminKeyList{shown}, err
+}
+
+func adminMint(c *adminCall) (any, error) {
+	w, err := c.workspace()
+	if err != nil {
+		return nil, err
+	}
+	if c.in.Preset == "" {
+		c.in.Preset = "builder"
+	}
+	rights, err := tenancy.PresetRights(c.in.Preset)
+	if err != nil {
+		return nil, invalid(err.Error())
+	}
+	life := tenancy.DefaultKeyLife
+	if c.in.Days != nil {
+		if *c.in.Days < 0 || *c.in.Days > 36_500 {
+			return nil, invalid("days must be between 0 and 36500; 0 never expires")
+		}
+		life = time.Duration(*c.in.Days) * 24 * time.Hour
+	}
+	k, key, err := c.op.CreateKey(c.Context(), w, c.in.Name, rights, life)
+	shown := showKey(k)
+	shown.Key = key.Reveal()
+	return shown, err
+}
+
+func adminRevoke(c *adminCall) (any, error) {
+	w, err := c.workspace()
+	if err != nil {
+		return nil, err
+	}
+	return health{true}, c.op.RevokeKey(c.Context(), w, c.PathValue("key"))
+}
+
+func adminMigrate(c *adminCall) (any, error) {
+	n, err := c.cfg.Migrate(c.Context())
+	if err != nil {
+		return nil, &tenancy.Error{Code: tenancy.Unavailable, Msg: "the database could not be brought up to date", Hint: "the log has the cause", Err: err}
+	}
+	return adminApplied{n}, nil
+}

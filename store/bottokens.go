@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// AddBotToken implements [tenancy.Store]. It holds the workspace's row, as
+// RevokeKey does: else a key that is being revoked could get a token.
+func (db *DB) AddBotToken(ctx context.Context, t tenancy.BotToken) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, t.WorkspaceID); err != nil {
+			return err
+		}
+		err := exists(ctx, tx, `select 1 from vibn_api_keys k join vibn_workspaces w on w.id = k.workspace_id
+			where k.workspace_id = $1 and k.id = $2 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $3)
+				and w.suspended_at is null`, t.WorkspaceID, t.KeyID, micros(t.CreatedAt))
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `insert into vibn_bot_tokens (id, workspace_id, key_id, name, gitea_token_id, last_eight, sealed, created_at)
+			values ($1, $2, $3, $4, 0, '', '', $5)`, t.ID, t.WorkspaceID, t.KeyID, t.Name, micros(t.CreatedAt))
+		return err
+	}), "token for key %q of workspace %q", t.KeyID, t.WorkspaceID)
+}
+
+// FillBotToken implements [tenancy.Store].
+func (db *DB) FillBotToken(ctx context.Context, t tenancy.BotToken) error {
+	return wrap(change(ctx, db.sql, `update vibn_bot_tokens set gitea_token_id = $4, last_eight = $5, sealed = $6
+		where workspace_id = $1 and id = $2 and name = $3 and revoked_at is null and gitea_token_id = 0`,
+		t.WorkspaceID, t.ID, t.Name, t.GiteaID, t.LastEight, t.Sealed), "token %q of workspace %q", t.ID, t.WorkspaceID)
+}
+
+// TakeOverBotToken implements [tenancy.Store].
+func (db *DB) TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name string, at time.Time) error {
+	err := change(ctx, db.sql, `update vibn_bot_tokens set name = $4, created_at = $5
+		where workspace_id = $1 and id = $2 and name = $3 and revoked_at is null and gitea_token_id = 0`,
+		was.WorkspaceID, was.ID, was.Name, name, micros(at))
+	err = failedCondition(ctx, db.sql, err, `select 1 from vibn_bot_tokens where workspace_id = $1 and id = $2`, was.WorkspaceID, was.ID)
+	return wrap(err, "token %q of workspace %q", was.ID, was.WorkspaceID)
+}
+
+// EndBotToken implements [tenancy.Store].
+func (db *DB) EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error {
+	return wrap(change(ctx, db.sql, `update vibn_bot_tokens set revoked_at = $3, sealed = ''
+		where workspace_id = $1 and id = $2 and revoked_at is null`, workspaceID, id, micros(at)), "token %q of workspace %q", id, workspaceID)
+}
+
+// BotTokens implements [tenancy.Store].
+func (db *DB) BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotToken, error) {
+	tokens, err := list(ctx, db, scanBotToken, `select id, workspace_id, coalesce(key_id, ''), name, gitea_token_id, last_eight, sealed, created_at
+		from vibn_bot_tokens where workspace_id = $1 and revoked_at is null order by id`, workspaceID)
+	return tokens, wrap(err, "tokens of workspace %q", workspaceID)
+}
+
+func scanBotToken(from row) (tenancy.BotToken, error) {
+	var t tenancy.BotToken
+	err := from.Scan(&t.ID, &t.WorkspaceID, &t.KeyID, &t.Name, &t.GiteaID, &t.LastEight, &t.Sealed, &t.CreatedAt)
+	return t, err
+}
+
+// RevokeEndedTokens implements [tenancy.Store]. What was sealed goes at once: a
+// token that is dead to us need not be kept.
+func (db *DB) RevokeEndedTokens(ctx context.Context, workspaceID string, at, begunBefore time.Time) error {
+	_, err := db.sql.ExecContext(ctx, `update vibn_bot_tokens set revoked_at = $2, sealed = ''
+		where workspace_id = $1 and revoked_at is null and (
+			(gitea_token_id = 0 and created_at < $3)
+			or exists (select 1 from vibn_workspaces w where w.id = vibn_bot_tokens.workspace_id
+				and (w.suspended_at is not null or w.deleted_at is not null))
+			or exists (select 1 from vibn_api_keys k where k.workspace_id = vibn_bot_tokens.workspace_id and k.id = vibn_bot_tokens.key_id
+				and (k.revoked_at is not null or k.expires_at <= $4)))`,
+		workspaceID, micros(at), micros(begunBefore), micros(at))
+	if errors.Is(kind(err), tenancy.ErrNotFound) { // an id that is no uuid: it has no tokens
+		return nil
+	}
+	return wrap(err, "ended tokens of workspace %q", workspaceID)
+}
+
+// The places of sealed values, with the queries that list and replace them.
+var sealedPlaces = []struct{ table, column, list, replace string }{
+	{
+		"vibn_workspaces", "gitea_bot_token_encrypted",
+		`select cast(id as text), gitea_bot_token_encrypted from vibn_workspaces where coalesce(gitea_bot_token_encrypted, '') <> '' and gitea_bot_token_id is not null order by 1`,
+		`update vibn_workspaces set gitea_bot_token_encrypted = $3 where id = $1 and gitea_bot_token_encrypted = $2`,
+	},
+	{
+		"vibn_bot_tokens", "sealed",
+		`select id, sealed from vibn_bot_tokens where sealed <> '' order by 1`,
+		`update vibn_bot_tokens set sealed = $3 where id = $1 and sealed = $2`,
+	},
+}
+
+// SealedValues implements [tenancy.Store]. It leaves out what a platform sealed
+// itself before it was adopted.
+func (db *DB) SealedValues(ctx context.Context) ([]tenancy.SealedValue, error) {
+	var all []tenancy.SealedValue
+	for _, p := range sealedPlaces {
+		values, err := list(ctx, db, func(from row) (tenancy.SealedValue, error) {
+			v := tenancy.SealedValue{Place: secret.Place{Table: p.table, Column: p.column}}
+			err := from.Scan(&v.Place.Row, &v.Value)
+			return v, err
+		}, p.list)
+		if err != nil {
+			return nil, wrap(err, "sealed values of %s", p.table)
+		}
+		all = append(all, values...)
+	}
+	return all, nil
+}
+
+// Reseal implements [tenancy.Store].
+func (db *DB) Reseal(ctx context.Context, was tenancy.SealedValue, sealed string) error {
+	for _, p := range sealedPlaces {
+		if p.table == was.Place.Table && p.column == was.Place.Column {
+			return wrap(change(ctx, db.sql, p.replace, was.Place.Row, was.Value, sealed), "reseal %s %q", p.table, was.Place.Row)
+		}
+	}
+	return wrap(tenancy.ErrNotFound, "reseal %s", was.Place.Table)
+}

@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// CreateProject implements [tenancy.Store]. A deleted workspace is not found.
+func (db *DB) CreateProject(ctx context.Context, p tenancy.Project) error {
+	return wrap(change(ctx, db.sql, `insert into vibn_projects (id, workspace_id, slug, name, description, provision_nonce, created_at)
+		select $1, w.id, $3, $4, $5, $6, $7 from vibn_workspaces w where w.id = $2 and w.deleted_at is null`,
+		p.ID, p.WorkspaceID, p.Slug, p.Name, p.Description, p.Nonce, micros(p.CreatedAt)), "create project %q in workspace %q", p.Slug, p.WorkspaceID)
+}
+
+// Projects implements [tenancy.Store].
+func (db *DB) Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error) {
+	projects, err := list(ctx, db, scanProject, `select id, workspace_id, slug, name, description, coalesce(gitea_repo_id, 0),
+		coalesce(gitea_repo, ''), provision_nonce, created_at from vibn_projects where workspace_id = $1 order by slug`, workspaceID)
+	return projects, wrap(err, "projects of workspace %q", workspaceID)
+}
+
+func scanProject(from row) (tenancy.Project, error) {
+	var p tenancy.Project
+	err := from.Scan(&p.ID, &p.WorkspaceID, &p.Slug, &p.Name, &p.Description, &p.RepositoryID, &p.Repository, &p.Nonce, &p.CreatedAt)
+	return p, err
+}
+
+// RecordRepository implements [tenancy.Store].
+func (db *DB) RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error {
+	err := change(ctx, db.sql, `update vibn_projects set gitea_repo_id = $3, gitea_repo = $4
+		where workspace_id = $1 and id = $2 and (gitea_repo_id is null or gitea_repo_id = $3)`,
+		workspaceID, projectID, repositoryID, name)
+	err = failedCondition(ctx, db.sql, err, `select 1 from vibn_projects where workspace_id = $1 and id = $2`, workspaceID, projectID)
+	return wrap(err, "repository of project %q of workspace %q", projectID, workspaceID)
+}
+
+// RepositoryAccess implements [tenancy.Store].
+func (db *DB) RepositoryAccess(ctx context.Context, workspaceID string) ([]tenancy.RepositoryAccess, error) {
+	all, err := list(ctx, db, func(from row) (tenancy.RepositoryAccess, error) {
+		var a tenancy.RepositoryAccess
+		err := from.Scan(&a.RepositoryID, &a.Kind, &a.Ref)
+		return a, err
+	}, `select gitea_repo_id, kind, ref from vibn_repository_access where workspace_id = $1 order by gitea_repo_id, kind, ref`, workspaceID)
+	return all, wrap(err, "access to repositories of workspace %q", workspaceID)
+}

@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// EnsureWorkspace implements [tenancy.Store]. The person's row is held first, so
+// that calls for one person take turns.
+func (db *DB) EnsureWorkspace(ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string) (tenancy.Workspace, bool, error) {
+	var have tenancy.Workspace
+	created := false
+	err := db.inTx(ctx, func(tx *sql.Tx) (err error) {
+		if err := keepPerson(ctx, tx, p); err != nil {
+			return err
+		}
+		have, err = ownedBy(ctx, tx, p.UserID)
+		if err == nil {
+			return keepGiteaUser(ctx, tx, have.ID, p)
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		created = true
+		if err := db.insertWithSlug(ctx, tx, w, p, slugs); err != nil {
+			return err
+		}
+		have, err = ownedBy(ctx, tx, p.UserID) // as it was stored
+		return err
+	})
+	if err != nil {
+		return tenancy.Workspace{}, false, wrap(err, "workspace of %q", p.UserID)
+	}
+	return have, created, nil
+}
+
+// keepPerson stores what is known of a person and holds their row until tx ends.
+func keepPerson(ctx context.Context, tx *sql.Tx, p tenancy.Person) error {
+	_, err := tx.ExecContext(ctx, `insert into vibn_users (id, email, display_name) values ($1, $2, $3)
+		on conflict (id) do update set
+			email = case when excluded.email = '' then vibn_users.email else excluded.email end,
+			display_name = case when excluded.display_name = '' then vibn_users.display_name else excluded.display_name end`,
+		p.UserID, p.Email, p.DisplayName)
+	return err
+}
+
+// ownedBy returns the oldest living workspace that a person owns.
+func ownedBy(ctx context.Context, tx *sql.Tx, userID string) (tenancy.Workspace, error) {
+	return scanWorkspace(tx.QueryRowContext(ctx, `select `+workspaceColumns+`
+		from vibn_workspaces w join vibn_workspace_members m on m.workspace_id = w.id
+		where m.user_id = $1 and m.role = 'owner' and w.deleted_at is null order by w.created_at, w.id limit 1`, userID))
+}
+
+func keepGiteaUser(ctx context.Context, tx *sql.Tx, workspaceID string, p tenancy.Person) error {
+	if p.GiteaUserID == 0 {
+		return nil
+	}
+	return change(ctx, tx, `update vibn_workspace_members set gitea_user_id = $3 where workspace_id = $1 and user_id = $2`,
+		workspaceID, p.UserID, p.GiteaUserID)
+}
+
+// insertWithSlug tries the slugs in turn. A taken one is told by the count of
+// rows, as PostgreSQL would end the transaction at an error.
+func (db *DB) insertWithSlug(ctx context.Context, tx *sql.Tx, w tenancy.Workspace, p tenancy.Person, slugs []string) error {
+	w.OwnerUserID = p.UserID
+	for _, slug := range slugs {
+		w.Slug = slug
+		switch err := insertWorkspace(ctx, tx, w); {
+		case errors.Is(err, tenancy.ErrNotFound):
+			continue
+		case err != nil:
+			return err
+		}
+		m := tenancy.Member{WorkspaceID: w.ID, UserID: p.UserID, GiteaUserID: p.GiteaUserID, Role: tenancy.RoleOwner, CreatedAt: w.CreatedAt}
+		if err := setMember(ctx, tx, m); err != nil {
+			return err
+		}
+		return db.want(ctx, tx, w.ID)
+	}
+	return tenancy.ErrConflict
+}
+
+// AnyWorkspace implements [tenancy.Store].
+func (db *DB) AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
+	w, err := scanWorkspace(db.sql.QueryRowContext(ctx, `select `+workspaceColumns+` from vibn_workspaces w where w.slug = $1`, slug))
+	return w, wrap(err, "workspace %q", slug)
+}
+
+// SetSuspended implements [tenancy.Store]. A workspace that is suspended already
+// keeps its first time.
+func (db *DB) SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		query := `update vibn_workspaces set suspended_at = null, updated_at = $2 where id = $1 and deleted_at is null`
+		args := []any{workspaceID, micros(at)}
+		if since != nil {
+			query = `update vibn_workspaces set suspended_at = coalesce(suspended_at, $3), updated_at = $2 where id = $1 and deleted_at is null`
+			args = append(args, micros(*since))
+		}
+		if err := change(ctx, tx, query, args...); err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
+	}), "suspension of workspace %q", workspaceID)
+}
+
+// botID is the id of the bot as a number: an adopted column may hold text.
+const botID = `coalesce(cast(nullif(cast(gitea_bot_user_id as text), '') as bigint), 0)`
+
+const provisionColumns = workspaceColumns + `, coalesce(w.gitea_team_id, 0), ` + botID + `,
+	coalesce(w.gitea_bot_token_id, 0), coalesce(w.gitea_bot_token_encrypted, ''), coalesce(w.provision_nonce, ''),
+	w.provision_wanted, w.provision_done`
+
+// Provision implements [tenancy.Store].
+func (db *DB) Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error) {
+	var r workspaceRow
+	var p tenancy.Provision
+	err := db.sql.QueryRowContext(ctx, `select `+provisionColumns+` from vibn_workspaces w where w.id = $1`, workspaceID).Scan(
+		append(r.dest(), &p.TeamID, &p.BotID, &p.TokenID, &p.TokenSealed, &p.Nonce, &p.Wanted, &p.Done)...)
+	if err != nil {
+		return tenancy.Provision{}, wrap(err, "provision of workspace %q", workspaceID)
+	}
+	p.Workspace = r.workspace()
+	p.Parts.CoolifyProject, p.Org, p.OrgID, p.Bot = p.Workspace.CoolifyProject, p.GiteaOrg, p.GiteaOrgID, p.GiteaBot
+	p.People, err = list(ctx, db, scanInt, `select gitea_user_id from vibn_workspace_members
+		where workspace_id = $1 and gitea_user_id is not null order by gitea_user_id`, workspaceID)
+	return p, wrap(err, "people of workspace %q", workspaceID)
+}
+
+func scanInt(from row) (n int64, err error) {
+	err = from.Scan(&n)
+	return n, err
+}
+
+func scanText(from row) (s string, err error) {
+	err = from.Scan(&s)
+	return s, err
+}
+
+// Want implements [tenancy.Store].
+func (db *DB) Want(ctx context.Context, workspaceID string) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error { return db.want(ctx, tx, workspaceID) }),
+		"wish for workspace %q", workspaceID)
+}
+
+func (db *DB) want(ctx context.Context, tx *sql.Tx, workspaceID string) error {
+	err := change(ctx, tx, `update vibn_workspaces set provision_wanted = provision_wanted + 1 where id = $1`, workspaceID)
+	if err != nil {
+		return err
+	}
+	return db.queue(ctx, tx, workspaceID)
+}
+
+// Hold implements [tenancy.Store].
+func (db *DB) Hold(ctx context.Context, workspaceID, holder string, now, until time.Time) error {
+	err := change(ctx, db.sql, `update vibn_workspaces set provision_holder = $2, provision_until = $3
+		where id = $1 and (provision_holder in ('', $2) or provision_until is null or provision_until < $4)`,
+		workspaceID, holder, micros(until), micros(now))
+	err = failedCondition(ctx, db.sql, err, thisWorkspace, workspaceID)
+	return wrap(err, "hold workspace %q", workspaceID)
+}
+
+const thisWorkspace = `select 1 from vibn_workspaces where id = $1`
+
+// LetGo implements [tenancy.Store]. It does nothing if another holds it.
+func (db *DB) LetGo(ctx context.Context, workspaceID, holder string) error {
+	err := change(ctx, db.sql, `update vibn_workspaces set provision_holder = '', provision_until = null
+		where id = $1 and provision_holder = $2`, workspaceID, holder)
+	err = failedCondition(ctx, db.sql, err, thisWorkspace, workspaceID)
+	if errors.Is(err, tenancy.ErrConflict) {
+		return nil
+	}
+	return wrap(err, "let go of workspace %q", workspaceID)
+}
+
+// KeepNonce implements [tenancy.Store].
+func (db *DB) KeepNonce(ctx context.Context, workspaceID, nonce string) (string, error) {
+	var kept string
+	err := db.inTx(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `update vibn_workspaces set provision_nonce =
+				case when coalesce(provision_nonce, '') = '' then $2 else provision_nonce end
+			where id = $1 returning provision_nonce`, workspaceID, nonce).Scan(&kept)
+	})
+	return kept, wrap(err, "nonce of workspace %q", workspaceID)
+}
+
+// SetParts implements [tenancy.Store]. A project that another living workspace
+// has is ErrProjectTaken. What is sealed is compared too: else a run that read it
+// before it was sealed anew would put the old one back.
+func (db *DB) SetParts(ctx context.Context, workspaceID string, was, is tenancy.Parts) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := exists(ctx, tx, thisWorkspace, workspaceID); err != nil {
+			return err
+		}
+		if is.CoolifyProject != was.CoolifyProject {
+			if err := projectFree(ctx, tx, is.CoolifyProject, workspaceID); err != nil {
+				return err
+			}
+		}
+		err := change(ctx, tx, `update vibn_workspaces set coolify_project_uuid = $2, gitea_org = $3, gitea_org_id = $4,
+				gitea_team_id = $5, gitea_bot_username = $6, gitea_bot_user_id = $7, gitea_bot_token_id = $8, gitea_bot_token_encrypted = $9
+			where id = $1 and coalesce(coolify_project_uuid, '') = $10 and coalesce(gitea_org, '') = $11 and coalesce(gitea_org_id, 0) = $12
+				and coalesce(gitea_team_id, 0) = $13 and coalesce(gitea_bot_username, '') = $14 and `+botID+` = $15
+				and coalesce(gitea_bot_token_id, 0) = $16 and coalesce(gitea_bot_token_encrypted, '') = $17`,
+			workspaceID, null(is.CoolifyProject), null(is.Org), nullInt(is.OrgID), nullInt(is.TeamID), null(is.Bot), nullDigits(is.BotID),
+			nullInt(is.TokenID), null(is.TokenSealed),
+			was.CoolifyProject, was.Org, was.OrgID, was.TeamID, was.Bot, was.BotID, was.TokenID, was.TokenSealed)
+		if errors.Is(err, tenancy.ErrNotFound) {
+			return tenancy.ErrConflict
+		}
+		return err
+	}), "parts of workspace %q", workspaceID)
+}
+
+// FinishProvision implements [tenancy.Store].
+func (db *DB) FinishProvision(ctx context.Context, workspaceID string, wanted int64, o tenancy.Outcome, at time.Time) (more bool, err error) {
+	var now int64
+	err = db.inTx(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `update vibn_workspaces set provision_status = $2, provision_error = $3,
+				provision_done = case when $4 > provision_done then $4 else provision_done end
+			where id = $1 returning provision_wanted`, workspaceID, o.Status, null(o.Error), wanted).Scan(&now)
+		if err != nil || !o.Reconciled {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `update vibn_workspaces set reconciled_at = $2 where id = $1`, workspaceID, micros(at))
+		return err
+	})
+	return now > wanted, wrap(err, "outcome for workspace %q", workspaceID)
+}
+
+// Due implements [tenancy.Store]. A deleted workspace is due while what was wanted
+// is not done, never for time alone. The order is random, so that workspaces that
+// stay due do not keep out the rest. Each part of the query has an index of its
+// own.
+func (db *DB) Due(ctx context.Context, now, reconciledBefore time.Time, limit int) ([]string, error) {
+	ids, err := list(ctx, db, scanText, `select id from (
+			select cast(id as text) as id from vibn_workspaces where provision_done < provision_wanted
+			union
+			select cast(t.workspace_id as text) from vibn_bot_tokens t join vibn_api_keys k on k.workspace_id = t.workspace_id and k.id = t.key_id
+				where t.revoked_at is null and (k.revoked_at is not null or k.expires_at <= $1)
+			union
+			select cast(id as text) from vibn_workspaces
+				where deleted_at is null and gitea_org_id is not null and reconciled_at is null
+			union
+			select cast(id as text) from vibn_workspaces
+				where deleted_at is null and gitea_org_id is not null and reconciled_at < $2
+		) due order by random() limit $3`, micros(now), micros(reconciledBefore), limit)
+	return ids, wrap(err, "what is due")
+}
+
+// ForgetTokens implements [tenancy.Store].
+func (db *DB) ForgetTokens(ctx context.Context, workspaceID string, at time.Time) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		err := change(ctx, tx, `update vibn_workspaces set gitea_bot_token_id = null, gitea_bot_token_encrypted = null
+			where id = $1 and deleted_at is null`, workspaceID)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `update vibn_bot_tokens set revoked_at = $2, sealed = '' where workspace_id = $1 and revoked_at is null`,
+			workspaceID, micros(at))
+		if err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
+	}), "tokens of workspace %q", workspaceID)
+}
+
+func nullInt(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: n != 0} }
+
+// nullDigits is n as text, which a column of numbers takes too.
+func nullDigits(n int64) sql.NullString {
+	return sql.NullString{String: strconv.FormatInt(n, 10), Valid: n != 0}
+}

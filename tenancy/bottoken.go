@@ -1,0 +1,116 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// tokenName is the name of a token to be made: never used before, so that of
+// several attempts each can be told from the others.
+func tokenName() string { return "vibn-" + randomHex()[:16] }
+
+// mint makes a token of a bot and proves that it is the bot's before anybody
+// stores it: older servers gave out tokens of whoever asked.
+func mint(ctx context.Context, admin *gitea.Admin, bot, name string) (gitea.Token, error) {
+	tokens := admin.TokensOf(bot)
+	made, err := tokens.Create(ctx, name, botScopes)
+	if err != nil {
+		return gitea.Token{}, err
+	}
+	list, err := tokens.List(ctx)
+	if err != nil {
+		return gitea.Token{}, err
+	}
+	if !slices.ContainsFunc(list, func(t gitea.Token) bool {
+		return t.ID == made.ID && t.Name == name && t.LastEight == lastEight(made.Secret)
+	}) {
+		return gitea.Token{}, fmt.Errorf("the token that Gitea made is not the bot's")
+	}
+	made.LastEight = lastEight(made.Secret)
+	owner, err := admin.Bot(made.Secret).Metered(unmetered).Owner(ctx)
+	switch {
+	case err == nil && !strings.EqualFold(owner, bot):
+		return gitea.Token{}, fmt.Errorf("the token that Gitea made is another user's")
+	case err != nil && !errors.Is(err, gitea.ErrNotFound) && !errors.Is(err, gitea.ErrRouteMissing):
+		return gitea.Token{}, err
+	}
+	return made, nil
+}
+
+func lastEight(t secret.Text) string {
+	s := t.Reveal()
+	return s[max(0, len(s)-8):]
+}
+
+// token sees to the workspace's own token: the recorded one if it is alive, else
+// a new one.
+func (r *run) token(ctx context.Context) error {
+	alive, err := r.tokenAlive(ctx)
+	if err != nil || alive {
+		return err
+	}
+	made, err := mint(ctx, r.gitea, r.is.Bot, tokenName())
+	if err != nil {
+		return err
+	}
+	sealed, err := r.box.Seal(made.Secret, TokenPlace(r.is.ID))
+	if err != nil {
+		return err
+	}
+	return r.record(ctx, func(p *Parts) { p.TokenID, p.TokenSealed = made.ID, sealed })
+}
+
+func (r *run) tokenAlive(ctx context.Context) (bool, error) {
+	if r.is.TokenID == 0 {
+		return false, nil
+	}
+	plain, err := r.box.Open(r.is.TokenSealed, TokenPlace(r.is.ID))
+	if err != nil { // another process may have a key that this one has not: a new token would end the one in use
+		return false, &PartError{
+			Part: PartToken, Why: "the bot's token does not open with VIBN_SECRETS_KEY",
+			Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes new tokens",
+		}
+	}
+	return r.gitea.Bot(plain).Metered(unmetered).Alive(ctx)
+}
+
+// endTokens leaves the bot the tokens that are recorded, and no other: those of
+// keys that ended, those that were forgotten, and those that nobody can read as an
+// answer was lost. A token is written down before it is made, so what is in the
+// list and not in the store afterwards is nobody's.
+func (r *run) endTokens(ctx context.Context) error {
+	now := r.now()
+	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, now, now.Add(-begunLong)); err != nil {
+		return ownTrouble(err)
+	}
+	if r.is.BotID == 0 {
+		return nil
+	}
+	tokens := r.gitea.TokensOf(r.is.Bot)
+	list, err := tokens.List(ctx)
+	if r.is.SuspendedAt != nil && (errors.Is(err, gitea.ErrForbidden) || errors.Is(err, gitea.ErrUnauthorized)) {
+		return nil // a bot that is shut out has no tokens that work; they end before it is let in again
+	}
+	if err != nil {
+		return err
+	}
+	kept, err := r.store.BotTokens(ctx, r.is.ID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	for _, t := range list {
+		if t.ID == r.is.TokenID || slices.ContainsFunc(kept, func(k BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name }) {
+			continue
+		}
+		if err := tokens.Delete(ctx, t.ID); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,249 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// GitCredentials say how git reaches the workspace's repositories.
+type GitCredentials struct {
+	Server   string      // root of Gitea, as clients reach it
+	Username string      // login of the workspace's bot
+	Token    secret.Text // zero unless it was to be revealed
+}
+
+// Helper is the line that makes git ask vibn-mcp for credentials, for this server
+// only.
+func (c GitCredentials) Helper() string {
+	return "git config --global credential." + c.Server + ".helper '!vibn-mcp git-credential'"
+}
+
+// cloneURL is the address of a repository of the organisation, without
+// credentials.
+func (w Workspace) cloneURL(root, repository string) string {
+	return strings.TrimRight(root, "/") + "/" + w.GiteaOrg + "/" + repository + ".git"
+}
+
+var (
+	errNoGitea = &Error{
+		Code: Unavailable, Msg: "this server has no Gitea, so workspaces have no repositories",
+		Hint: "the operator can give it one with GITEA_API_URL and GITEA_API_TOKEN",
+	}
+	errNoOrg = &Error{
+		Code: Unavailable, Msg: "this workspace has no repositories yet: its Gitea organisation is still to be made",
+		Hint: "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"", Retryable: true, RetryAfter: 15 * time.Second,
+	}
+)
+
+// giteaReady refuses what needs the workspace's half on Gitea before it is there.
+func (s *Scope) giteaReady() error {
+	switch {
+	case s.gitea == nil:
+		return errNoGitea
+	case s.grant.workspace.GiteaOrgID == 0 || s.grant.workspace.GiteaBot == "":
+		return errNoOrg
+	}
+	return nil
+}
+
+// GitCredentials returns how git reaches the workspace's repositories; with
+// reveal also the token: a key's own, made on first use and ended with the key, or
+// for people the workspace's.
+func (s *Scope) GitCredentials(ctx context.Context, reveal bool) (GitCredentials, error) {
+	if err := s.need(Git); err != nil {
+		return GitCredentials{}, err
+	}
+	if err := s.giteaReady(); err != nil {
+		return GitCredentials{}, err
+	}
+	c := GitCredentials{Server: s.guard.giteaURL, Username: s.grant.workspace.GiteaBot}
+	if !reveal {
+		return c, nil
+	}
+	var err error
+	if _, ok := s.principal.(keyPrincipal); ok {
+		c.Token, err = s.keyToken(ctx)
+	} else {
+		c.Token, err = s.workspaceToken(ctx)
+	}
+	if err != nil {
+		return GitCredentials{}, err
+	}
+	if err := s.prove(ctx); err != nil { // it took a while, and a token outlives the call
+		return GitCredentials{}, err
+	}
+	return c, nil
+}
+
+// CloneURL is the address of a repository by its name, without credentials.
+func (s *Scope) CloneURL(repository string) string {
+	return s.grant.workspace.cloneURL(s.guard.giteaURL, repository)
+}
+
+// workspaceToken returns the workspace's own token.
+func (s *Scope) workspaceToken(ctx context.Context) (secret.Text, error) {
+	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return secret.Text{}, storeError("read the workspace's token", err)
+	}
+	if p.TokenID == 0 {
+		return secret.Text{}, errNoOrg
+	}
+	t, err := s.guard.box.Open(p.TokenSealed, TokenPlace(p.ID))
+	if err != nil {
+		return secret.Text{}, notOpen(err)
+	}
+	return t, nil
+}
+
+const (
+	// mintTime is how long the making of a token may take before another call takes
+	// it over.
+	mintTime = time.Minute
+	// mintWait is how long a call waits for another one that makes the same token,
+	// and mintLook how often it looks.
+	mintWait = 5 * time.Second
+	mintLook = 200 * time.Millisecond
+)
+
+var errMinting = &Error{
+	Code: Conflict, Msg: "another call is just making this key's token", Hint: "try again in a moment",
+	Retryable: true, RetryAfter: 5 * time.Second,
+}
+
+// keyToken returns the token of the key that asks, and makes it on first use. It
+// is written down by its name before it is made: one that gets lost on the way is
+// known as nobody's, and ended.
+func (s *Scope) keyToken(ctx context.Context) (secret.Text, error) {
+	keyID := strings.TrimPrefix(s.grant.who, "key:")
+	giveUp := time.NewTimer(mintWait)
+	defer giveUp.Stop()
+	for {
+		t, err := s.keyTokenNow(ctx, keyID)
+		if err != errMinting { //nolint:errorlint // this very value says so
+			return t, err
+		}
+		look := time.NewTimer(mintLook)
+		select {
+		case <-look.C:
+		case <-giveUp.C:
+			look.Stop()
+			return secret.Text{}, errMinting
+		case <-ctx.Done():
+			look.Stop()
+			return secret.Text{}, upstream("make a token", ctx.Err())
+		}
+	}
+}
+
+func (s *Scope) keyTokenNow(ctx context.Context, keyID string) (secret.Text, error) {
+	row, err := s.botToken(ctx, keyID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return s.firstToken(ctx, keyID)
+	case err != nil:
+		return secret.Text{}, err
+	case row.GiteaID == 0 && s.guard.now().Sub(row.CreatedAt) < mintTime:
+		return secret.Text{}, errMinting
+	case row.GiteaID == 0:
+		return s.lostToken(ctx, row)
+	}
+	t, err := s.guard.box.Open(row.Sealed, BotTokenPlace(row.ID))
+	if err != nil {
+		return secret.Text{}, notOpen(err)
+	}
+	alive, err := s.gitea.Bot(t).Metered(s.giteaMeter).Alive(ctx)
+	if err != nil {
+		return secret.Text{}, upstream("look at the key's token", err)
+	}
+	if alive {
+		return t, nil
+	}
+	// Somebody deleted it in Gitea.
+	if err := s.guard.store.EndBotToken(ctx, row.WorkspaceID, row.ID, s.guard.now()); err != nil && !errors.Is(err, ErrNotFound) {
+		return secret.Text{}, storeError("end a token", err)
+	}
+	return s.firstToken(ctx, keyID)
+}
+
+// notOpen says that a stored token was sealed with a key that this process has not.
+func notOpen(err error) *Error {
+	return &Error{
+		Code: Unavailable, Msg: "the stored token cannot be opened",
+		Hint: "only the platform's operator can mend this: with the key that sealed it in VIBN_SECRETS_KEY_OLD, or \"vibn-mcp workspace rotate\"", Err: err,
+	}
+}
+
+// botToken returns the live token of a key; [ErrNotFound] if it has none.
+func (s *Scope) botToken(ctx context.Context, keyID string) (BotToken, error) {
+	rows, err := s.guard.store.BotTokens(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return BotToken{}, storeError("read the key's token", err)
+	}
+	for _, row := range rows {
+		if row.KeyID == keyID {
+			return row, nil
+		}
+	}
+	return BotToken{}, ErrNotFound
+}
+
+func (s *Scope) firstToken(ctx context.Context, keyID string) (secret.Text, error) {
+	row := BotToken{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, KeyID: keyID, Name: tokenName(), CreatedAt: s.guard.now(),
+	}
+	switch err := s.guard.store.AddBotToken(ctx, row); {
+	case errors.Is(err, ErrConflict):
+		return secret.Text{}, errMinting
+	case errors.Is(err, ErrNotFound):
+		return secret.Text{}, errUnauthorized
+	case err != nil:
+		return secret.Text{}, storeError("write down a token", err)
+	}
+	return s.fill(ctx, row)
+}
+
+// lostToken makes a token anew that a call began and did not finish.
+func (s *Scope) lostToken(ctx context.Context, row BotToken) (secret.Text, error) {
+	name, now := tokenName(), s.guard.now()
+	err := s.guard.store.TakeOverBotToken(ctx, row, name, now)
+	if errors.Is(err, ErrConflict) {
+		return secret.Text{}, errMinting
+	}
+	if err != nil {
+		return secret.Text{}, storeError("take over a token", err)
+	}
+	row.Name, row.CreatedAt = name, now
+	return s.fill(ctx, row)
+}
+
+// fill makes the token that a row stands for. If the key ended meanwhile, so does
+// the token.
+func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
+	made, err := mint(ctx, s.gitea, s.grant.workspace.GiteaBot, row.Name)
+	if err != nil {
+		return secret.Text{}, upstream("make a token", err)
+	}
+	row.GiteaID, row.LastEight = made.ID, made.LastEight
+	if row.Sealed, err = s.guard.box.Seal(made.Secret, BotTokenPlace(row.ID)); err != nil {
+		return secret.Text{}, err
+	}
+	err = s.guard.store.FillBotToken(ctx, row)
+	if errors.Is(err, ErrNotFound) {
+		if err := s.gitea.TokensOf(s.grant.workspace.GiteaBot).Delete(ctx, made.ID); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+			s.guard.log.WarnContext(ctx, "token of a key that ended is not deleted yet", "workspace", s.grant.workspace.Slug, "err", forLog(s.guard.shown, err))
+		}
+		return secret.Text{}, errUnauthorized
+	}
+	if err != nil {
+		return secret.Text{}, storeError("store a token", err)
+	}
+	return made.Secret, nil
+}

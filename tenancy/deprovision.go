@@ -1,0 +1,142 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+)
+
+// maxRounds bounds how often a list is read again until it is empty.
+const maxRounds = 100
+
+// removeAll takes away what a deleted workspace has upstream: the ways in first,
+// then what holds something. Ids are proved before each delete, as Gitea gives a
+// free name to anybody. What is gone already is no error.
+func (r *run) removeAll(ctx context.Context) error {
+	steps := []struct {
+		part, doing string
+		do          func(context.Context) error
+	}{
+		{PartBot, "shut the bot out", r.shutOut},
+		{PartOrg, "delete the organisation", r.removeOrg},
+		{PartBot, "delete the bot", r.removeBot},
+		{PartProject, "delete the project", r.removeProject},
+	}
+	if r.gitea == nil {
+		steps = steps[3:]
+	}
+	for _, s := range steps {
+		before := len(r.wrong)
+		if err := r.do(ctx, s.part, s.doing, s.do); err != nil {
+			return err
+		}
+		if len(r.wrong) > before && s.part == PartOrg {
+			break // its owners are not known, so the bot stays
+		}
+	}
+	return nil
+}
+
+func (r *run) removeOrg(ctx context.Context) error {
+	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, r.now(), r.now()); err != nil {
+		return ownTrouble(err)
+	}
+	o, err := r.findOrg(ctx)
+	if errors.Is(err, gitea.ErrNotFound) {
+		return r.record(ctx, func(p *Parts) { p.OrgID, p.TeamID = 0, 0 })
+	}
+	if _, alien := errors.AsType[*PartError](err); alien && r.is.OrgID == 0 {
+		return nil // somebody else's, and we have made none
+	}
+	if err != nil {
+		return err
+	}
+	if r.is.BotID != 0 {
+		if err := r.outOfOwners(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.emptyOrg(ctx, o); err != nil {
+		return err
+	}
+	if err := r.gitea.DeleteOrg(ctx, o.Name); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+		return err
+	}
+	return r.record(ctx, func(p *Parts) { p.OrgID, p.TeamID = 0, 0 })
+}
+
+// emptyOrg deletes the repositories and packages: Gitea deletes no organisation
+// that has any.
+func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
+	for range maxRounds {
+		repos, err := r.gitea.OrgRepositories(ctx, o.Name)
+		if err != nil {
+			return err
+		}
+		packages, err := r.gitea.Packages(ctx, o.Name)
+		if err != nil && !errors.Is(err, gitea.ErrNotFound) && !errors.Is(err, gitea.ErrRouteMissing) {
+			return err
+		}
+		if len(repos)+len(packages) == 0 {
+			return nil
+		}
+		for _, repo := range repos {
+			if repo.OwnerID != o.ID {
+				return fmt.Errorf("the list of the organisation's repositories has one of another owner")
+			}
+			if err := r.gitea.DeleteRepository(ctx, repo.Owner, repo.Name); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+				return err
+			}
+		}
+		for _, p := range packages {
+			if err := r.gitea.DeletePackage(ctx, o.Name, p); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+				return err
+			}
+		}
+	}
+	return errors.New("the organisation does not become empty")
+}
+
+// removeBot deletes the bot with all that is its own. It owns no organisation by
+// now: purging the last owner of one would delete that too.
+func (r *run) removeBot(ctx context.Context) error {
+	u, err := r.findBot(ctx)
+	if _, alien := errors.AsType[*PartError](err); alien && r.is.BotID == 0 {
+		return nil
+	}
+	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
+		return err
+	}
+	if err == nil {
+		if err := r.gitea.DeleteUser(ctx, u.Login, true); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+			return err
+		}
+	}
+	return r.record(ctx, func(p *Parts) { p.BotID, p.TokenID, p.TokenSealed = 0, 0, "" })
+}
+
+// removeProject deletes the Coolify projects that vibn-mcp made, if they are
+// empty. One that the operator brought stays.
+func (r *run) removeProject(ctx context.Context) error {
+	list, err := r.coolify.Projects(ctx)
+	if err != nil {
+		return err
+	}
+	_, ours := r.projectsOfOurs(list)
+	for _, p := range ours {
+		err := r.coolify.DeleteProject(ctx, p.UUID)
+		if errors.Is(err, coolify.ErrInvalid) {
+			return &PartError{
+				Part: PartProject, Why: fmt.Sprintf("the Coolify project %s still holds something", p.UUID),
+				Fix: "delete its resources in Coolify, as their data goes with them; then run the delete again",
+			}
+		}
+		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			return err
+		}
+	}
+	return r.record(ctx, func(p *Parts) { p.CoolifyProject = "" })
+}

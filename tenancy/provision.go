@@ -1,0 +1,319 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// A Provisioner makes, mends and ends what workspaces have on Coolify and Gitea.
+// It acts for the platform, on the operator's part of the budget.
+//
+// It does not carry out orders: it looks at what a workspace's row says and
+// brings the parts to that. So whatever happened before, a crash or another
+// process, the next run goes on from there; each step looks before it makes, and
+// an id is recorded before the next step begins.
+type Provisioner struct {
+	guard   *Guard
+	store   Store
+	coolify *coolify.Client // on the reserve
+	gitea   *gitea.Admin    // nil = this platform has no Gitea
+	box     *secret.Box
+	log     *slog.Logger
+	now     func() time.Time
+	dangers dangers
+}
+
+const (
+	// holdTime is how long a run may be silent before another one takes over. It is
+	// longer than any step, and a run holds on before each.
+	holdTime = 2 * time.Minute
+	// begunLong is how old a token that was begun and never filled is when it
+	// counts as lost.
+	begunLong = 10 * time.Minute
+	// reconcileEvery is how often a workspace's parts are looked at unasked.
+	reconcileEvery = time.Hour
+	// dueAtOnce bounds how many workspaces one sweep finds.
+	dueAtOnce = 200
+)
+
+// ErrBusy is returned by [Provisioner.Provision] when another run is at the
+// workspace. That run sees to what is wanted before it ends.
+var ErrBusy = errors.New("another run is at this workspace")
+
+// A PartsError says that a run left parts that are not as they should be. Its
+// text names the parts only.
+type PartsError struct{ Errors PartErrors }
+
+// Error names the parts.
+func (e *PartsError) Error() string { return "not as they should be: " + e.Errors.parts() }
+
+// Provision brings a workspace's parts to what its row says: there, suspended, or
+// gone. It may be called at any time, by several processes. The error is
+// [ErrBusy], a [*PartsError], or one of the database.
+func (p *Provisioner) Provision(ctx context.Context, workspaceID string) error {
+	for {
+		more, err := p.once(ctx, workspaceID)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, err error) {
+	r := &run{Provisioner: p, holder: randomHex()}
+	if err := p.store.Hold(ctx, workspaceID, r.holder, p.now(), p.now().Add(holdTime)); errors.Is(err, ErrConflict) {
+		return false, ErrBusy
+	} else if err != nil {
+		return false, err
+	}
+	defer r.letGo(ctx, workspaceID)
+	if r.is, err = p.store.Provision(ctx, workspaceID); err != nil {
+		return false, err
+	}
+	if r.is.Nonce, err = p.store.KeepNonce(ctx, workspaceID, cmp.Or(r.is.Nonce, randomHex())); err != nil {
+		return false, err
+	}
+	if err := r.all(ctx); err != nil {
+		return false, err
+	}
+	more, err = p.store.FinishProvision(ctx, workspaceID, r.is.Wanted, r.outcome(), p.now())
+	if err == nil && !more && len(r.wrong) > 0 {
+		err = &PartsError{r.wrong}
+	}
+	return more, err
+}
+
+// Sweep queues the jobs of workspaces that have something due: queue is called
+// for each.
+func (p *Provisioner) Sweep(ctx context.Context, queue func(context.Context, string) error) error {
+	now := p.now()
+	ids, err := p.store.Due(ctx, now, now.Add(-reconcileEvery), dueAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := queue(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// randomHex is 128 random bits.
+func randomHex() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails; see crypto/rand
+	return hex.EncodeToString(b[:])
+}
+
+// A run is one look at one workspace.
+type run struct {
+	*Provisioner
+	holder     string
+	is         Provision
+	wrong      PartErrors
+	reconciled bool
+}
+
+func (r *run) letGo(ctx context.Context, workspaceID string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := r.store.LetGo(ctx, workspaceID, r.holder); err != nil {
+		r.log.WarnContext(ctx, "workspace not let go; the next run waits", "workspace", r.is.Slug, "err", err)
+	}
+}
+
+// all sees to every part. An error is one of the database: then nothing more can
+// be recorded, so nothing more is made.
+func (r *run) all(ctx context.Context) error {
+	switch {
+	case r.is.DeletedAt != nil:
+		return r.removeAll(ctx)
+	case r.is.SuspendedAt != nil:
+		return r.suspend(ctx)
+	}
+	if err := r.refuseDangers(ctx); err != nil {
+		return r.note(ctx, err)
+	}
+	if err := r.do(ctx, PartProject, "make the project", r.project); err != nil || r.gitea == nil {
+		return err
+	}
+	return r.giteaParts(ctx)
+}
+
+// giteaParts goes in the order in which each part needs the one before. The bot
+// joins its team last, when no token of its own is alive that should not be.
+func (r *run) giteaParts(ctx context.Context) error {
+	for _, step := range []struct {
+		part, doing string
+		do          func(context.Context) error
+	}{
+		{PartOrg, "make the organisation", r.org},
+		{PartBot, "make the bot", r.bot},
+		{PartToken, "make the bot's token", r.token},
+		{PartToken, "end the bot's other tokens", r.endTokens},
+		{PartTeam, "make the team", r.team},
+		{PartPeople, "put the people into the team", r.people},
+		{PartRepositories, "reconcile the repositories", r.reconcile},
+	} {
+		before := len(r.wrong)
+		if err := r.do(ctx, step.part, step.doing, step.do); err != nil {
+			return err
+		}
+		if len(r.wrong) > before && step.part != PartPeople {
+			return nil // what follows needs this part
+		}
+	}
+	return nil
+}
+
+// do holds on to the workspace and does one step.
+func (r *run) do(ctx context.Context, part, doing string, step func(context.Context) error) error {
+	if err := r.store.Hold(ctx, r.is.ID, r.holder, r.now(), r.now().Add(holdTime)); err != nil {
+		return err
+	}
+	err := step(ctx)
+	if err == nil {
+		return nil
+	}
+	if _, ours := errors.AsType[*storeTrouble](err); ours || ctx.Err() != nil {
+		return err
+	}
+	return r.note(ctx, trouble(part, doing, err))
+}
+
+// note adds what is wrong, with the cause for the log.
+func (r *run) note(ctx context.Context, err error) error {
+	e, ok := errors.AsType[*PartError](err)
+	if !ok {
+		return err
+	}
+	cause := "none"
+	if e.err != nil {
+		cause = forLog(r.guard.shown, e.err)
+	}
+	r.log.WarnContext(ctx, "part of a workspace is not as it should be", "workspace", r.is.Slug, "part", e.Part, "why", e.Why, "err", cause)
+	r.wrong = append(r.wrong, *e)
+	return nil
+}
+
+// storeTrouble is an error of our own database in the middle of a step.
+type storeTrouble struct{ err error }
+
+func (e *storeTrouble) Error() string { return e.err.Error() }
+func (e *storeTrouble) Unwrap() error { return e.err }
+
+func ownTrouble(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &storeTrouble{err}
+}
+
+// record replaces the recorded parts. If they are not as this run knows them,
+// another run has taken over, and this one ends.
+func (r *run) record(ctx context.Context, change func(*Parts)) error {
+	next := r.is.Parts
+	change(&next)
+	if err := r.store.SetParts(ctx, r.is.ID, r.is.Parts, next); err != nil {
+		return ownTrouble(fmt.Errorf("record the parts: %w", err))
+	}
+	r.is.Parts = next
+	return nil
+}
+
+// outcome is the state that the parts are in.
+func (r *run) outcome() Outcome {
+	o := Outcome{Status: Ready, Error: r.wrong.String(), Reconciled: r.reconciled}
+	has := r.is.Parts.CoolifyProject != "" || r.is.OrgID != 0
+	switch {
+	case len(r.wrong) > 0 && has:
+		o.Status = Partial
+	case len(r.wrong) > 0:
+		o.Status = Failed
+	case r.is.DeletedAt != nil:
+		o.Status = Pending // nothing is left
+	}
+	return o
+}
+
+// project sees to the project on Coolify. Names are not unique there, and asking
+// twice makes two: the list comes first, and what bears our mark is ours.
+func (r *run) project(ctx context.Context) error {
+	list, err := r.coolify.Projects(ctx)
+	if err != nil {
+		return err
+	}
+	recorded, ours := r.projectsOfOurs(list)
+	switch {
+	case recorded != nil:
+		return r.dropTwins(ctx, ours)
+	case r.is.Parts.CoolifyProject != "":
+		return &PartError{
+			Part: PartProject, Why: "the workspace's Coolify project is gone, or is another team's",
+			Fix: "restore it, or delete the workspace; a project of an operator's own is not made anew",
+		}
+	case len(ours) == 0:
+		if _, err := r.coolify.CreateProject(ctx, coolify.NewProject{
+			Name: projectName(r.is.Slug), Description: "Workspace " + r.is.Slug + " " + marked(r.is.Nonce, "project"),
+		}); err != nil {
+			return err
+		}
+		if list, err = r.coolify.Projects(ctx); err != nil {
+			return err
+		}
+		if _, ours = r.projectsOfOurs(list); len(ours) == 0 {
+			return errors.New("the project that was made is not in the list")
+		}
+	}
+	if err := r.record(ctx, func(p *Parts) { p.CoolifyProject = ours[0].UUID.String() }); err != nil {
+		return err
+	}
+	return r.dropTwins(ctx, ours)
+}
+
+// projectsOfOurs returns the recorded project, and those with our mark, the
+// oldest first.
+func (r *run) projectsOfOurs(list []coolify.Project) (recorded *coolify.Project, ours []coolify.Project) {
+	for i, p := range list {
+		if p.UUID.String() == r.is.Parts.CoolifyProject {
+			recorded = &list[i]
+		}
+		if containsMark(p.Description, marked(r.is.Nonce, "project")) {
+			ours = append(ours, p)
+		}
+	}
+	sortProjects(ours)
+	return recorded, ours
+}
+
+// dropTwins deletes projects that bear our mark and are not the recorded one: a
+// create whose answer was lost made them. They are empty, or Coolify refuses.
+func (r *run) dropTwins(ctx context.Context, ours []coolify.Project) error {
+	for _, p := range ours {
+		if p.UUID.String() == r.is.Parts.CoolifyProject {
+			continue
+		}
+		err := r.coolify.DeleteProject(ctx, p.UUID)
+		if errors.Is(err, coolify.ErrInvalid) {
+			return &PartError{
+				Part: PartProject, Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds something", r.is.Parts.CoolifyProject, p.UUID),
+				Fix: "move what is in the second into the first, or delete it; then have it provisioned again",
+			}
+		}
+		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,373 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// containsMark reports whether a text has the mark as a word of its own.
+func containsMark(text, mark string) bool { return slices.Contains(strings.Fields(text), mark) }
+
+func sortProjects(list []coolify.Project) {
+	slices.SortFunc(list, func(a, b coolify.Project) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.UUID.String(), b.UUID.String()))
+	})
+}
+
+// foreign says that something of the platform's name is there that the platform
+// did not make.
+func foreign(part, what, name string) *PartError {
+	return &PartError{
+		Part: part, Why: fmt.Sprintf("%s %q is on Gitea already, and vibn-mcp did not make it", what, name),
+		Fix: "rename or delete it, after a look at who made it; it is never taken over",
+	}
+}
+
+// org sees to the organisation.
+func (r *run) org(ctx context.Context) error {
+	o, err := r.findOrg(ctx)
+	if errors.Is(err, gitea.ErrNotFound) {
+		o, err = r.createOrg(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if o.Visibility != "private" {
+		_, err = r.gitea.UpdateOrg(ctx, o.Name, gitea.OrgUpdate{
+			FullName: o.FullName, Description: o.Description, Website: o.Website, Location: o.Location, Visibility: "private",
+		})
+	}
+	return err
+}
+
+// findOrg returns the organisation if it is the workspace's: by its recorded id,
+// or else by our mark. One that was found by its mark is recorded. Not there is
+// [gitea.ErrNotFound].
+func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
+	name := cmp.Or(r.is.Org, orgName(r.is.Slug))
+	o, err := r.gitea.Org(ctx, name)
+	if errors.Is(err, gitea.ErrNotFound) && r.is.OrgID != 0 && r.is.DeletedAt == nil {
+		return o, &PartError{
+			Part: PartOrg, Why: fmt.Sprintf("the organisation %q is gone from Gitea, with all its repositories", name),
+			Fix: "restore it from Gitea's backup, or delete the workspace",
+		}
+	}
+	if err != nil {
+		return o, err
+	}
+	switch {
+	case r.is.OrgID == o.ID:
+		return o, nil
+	case r.is.OrgID != 0 || !containsMark(o.Description, marked(r.is.Nonce, "org")):
+		return o, foreign(PartOrg, "an organisation", name)
+	}
+	if err := r.onlyOwner(ctx, o.Name); err != nil {
+		return o, err
+	}
+	return o, r.record(ctx, func(p *Parts) { p.Org, p.OrgID = o.Name, o.ID })
+}
+
+// createOrg makes the organisation. Whatever Gitea answers, a look tells what is
+// there now.
+func (r *run) createOrg(ctx context.Context) (gitea.Org, error) {
+	name := orgName(r.is.Slug)
+	_, failed := r.gitea.CreateOrg(ctx, gitea.NewOrg{Name: name, FullName: r.is.Name, Description: marked(r.is.Nonce, "org")})
+	o, err := r.findOrg(ctx)
+	if !errors.Is(err, gitea.ErrNotFound) {
+		return o, err
+	}
+	if _, err := r.gitea.User(ctx, name); err == nil {
+		return o, foreign(PartOrg, "a user", name)
+	}
+	return o, cmp.Or(failed, err)
+}
+
+// onlyOwner proves that nobody but the platform owns an organisation that is
+// about to be taken for ours.
+func (r *run) onlyOwner(ctx context.Context, org string) error {
+	owners, err := r.owners(ctx, org)
+	if err != nil {
+		return err
+	}
+	self, err := r.gitea.Self(ctx)
+	if err != nil {
+		return err
+	}
+	members, err := r.gitea.TeamMembers(ctx, owners.ID)
+	if err != nil {
+		return err
+	}
+	if len(members) != 1 || members[0].ID != self.ID {
+		return foreign(PartOrg, "an organisation with other owners", org)
+	}
+	return nil
+}
+
+func (r *run) owners(ctx context.Context, org string) (gitea.Team, error) {
+	teams, err := r.gitea.Teams(ctx, org)
+	if err != nil {
+		return gitea.Team{}, err
+	}
+	for _, t := range teams {
+		if t.Permission == "owner" {
+			return t, nil
+		}
+	}
+	return gitea.Team{}, errors.New("the organisation has no team of owners")
+}
+
+// bot sees to the bot and to all that it must not be able to do. Gitea does not
+// tell some of these settings, so they are set each time.
+func (r *run) bot(ctx context.Context) error {
+	u, err := r.findBot(ctx)
+	if errors.Is(err, gitea.ErrNotFound) {
+		u, err = r.createBot(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if u.ProhibitLogin { // it was suspended: no way in until its tokens are seen to
+		if err := r.leaveTeam(ctx, u.Login); err != nil {
+			return err
+		}
+	}
+	return r.harden(ctx, u.Login, false)
+}
+
+func (r *run) harden(ctx context.Context, login string, prohibit bool) error {
+	_, err := r.gitea.UpdateUser(ctx, login, gitea.UserUpdate{
+		ProhibitLogin: &prohibit, Active: new(true), Admin: new(false), Restricted: new(true), Visibility: new("private"),
+		MaxRepoCreation: new(0), AllowCreateOrganization: new(false), AllowGitHook: new(false), AllowImportLocal: new(false),
+	})
+	return err
+}
+
+// findBot returns the bot if it is the workspace's. The API takes the name of an
+// organisation for that of a user, so a bot is looked for among both.
+func (r *run) findBot(ctx context.Context) (gitea.User, error) {
+	name := cmp.Or(r.is.Bot, botName(r.is.Slug))
+	u, err := r.gitea.User(ctx, name)
+	if errors.Is(err, gitea.ErrNotFound) && r.is.BotID != 0 && r.is.DeletedAt == nil {
+		return u, &PartError{
+			Part: PartBot, Why: fmt.Sprintf("the bot %q is gone from Gitea", name),
+			Fix: "restore it from Gitea's backup, or delete the workspace",
+		}
+	}
+	if err != nil {
+		return u, err
+	}
+	if _, err := r.gitea.Org(ctx, name); err == nil {
+		return u, foreign(PartBot, "an organisation", name)
+	} else if !errors.Is(err, gitea.ErrNotFound) {
+		return u, err
+	}
+	switch {
+	case u.IsAdmin:
+		return u, &PartError{Part: PartBot, Why: fmt.Sprintf("the user %q is a site administrator", name), Fix: "find out who made it one; a bot must not be"}
+	case r.is.BotID == u.ID:
+		return u, nil
+	case r.is.BotID != 0 || !strings.EqualFold(u.Email, mailOf(r.is.Nonce)):
+		return u, foreign(PartBot, "a user", name)
+	}
+	keys, err := r.gitea.UserKeys(ctx, u.Login)
+	if err != nil {
+		return u, err
+	}
+	if len(keys) > 0 {
+		return u, foreign(PartBot, "a user with SSH keys", name)
+	}
+	return u, r.record(ctx, func(p *Parts) { p.Bot, p.BotID = u.Login, u.ID })
+}
+
+func (r *run) createBot(ctx context.Context) (gitea.User, error) {
+	_, failed := r.gitea.CreateUser(ctx, gitea.NewUser{
+		Login: botName(r.is.Slug), Email: mailOf(r.is.Nonce), FullName: r.is.Name, Password: newPassword(),
+	})
+	u, err := r.findBot(ctx)
+	if errors.Is(err, gitea.ErrNotFound) {
+		return u, cmp.Or(failed, err)
+	}
+	return u, err
+}
+
+// newPassword is a password that nobody keeps, with what rules of complexity ask
+// for.
+func newPassword() secret.Text { return secret.NewText("aA0-" + rand.Text() + rand.Text()) }
+
+// team sees to the team Writers and lets the bot in.
+func (r *run) team(ctx context.Context) error {
+	t, err := r.findTeam(ctx)
+	if err != nil {
+		return err
+	}
+	if t.ID == 0 {
+		_, failed := r.gitea.CreateTeam(ctx, r.is.Org, writers)
+		if t, err = r.findTeam(ctx); err != nil || t.ID == 0 {
+			return cmp.Or(err, failed, errors.New("the team that was made is not there"))
+		}
+	}
+	if !maps.Equal(t.Units, writers.Units) || !t.AllRepositories || t.CreatesRepositories {
+		if _, err := r.gitea.UpdateTeam(ctx, t.ID, writers); err != nil {
+			return err
+		}
+	}
+	if t.ID != r.is.TeamID {
+		if err := r.record(ctx, func(p *Parts) { p.TeamID = t.ID }); err != nil {
+			return err
+		}
+	}
+	if err := r.outOfOwners(ctx); err != nil {
+		return err
+	}
+	return r.gitea.AddTeamMember(ctx, t.ID, r.is.Bot)
+}
+
+// findTeam returns the team; a zero Team if there is none. Gitea lets two have one
+// name: the one that was made first counts.
+func (r *run) findTeam(ctx context.Context) (gitea.Team, error) {
+	teams, err := r.gitea.Teams(ctx, r.is.Org)
+	if err != nil {
+		return gitea.Team{}, err
+	}
+	var found gitea.Team
+	for _, t := range teams {
+		if strings.EqualFold(t.Name, writers.Name) && (found.ID == 0 || t.ID < found.ID) {
+			found = t
+		}
+	}
+	return found, nil
+}
+
+// outOfOwners takes the bot out of the owners. Deleting a bot that is the last
+// owner would delete the organisation.
+func (r *run) outOfOwners(ctx context.Context) error {
+	owners, err := r.owners(ctx, r.is.Org)
+	if err != nil {
+		return err
+	}
+	members, err := r.gitea.TeamMembers(ctx, owners.ID)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(members, func(u gitea.User) bool { return u.ID == r.is.BotID }) {
+		return nil
+	}
+	return r.gitea.RemoveTeamMember(ctx, owners.ID, r.is.Bot)
+}
+
+// leaveTeam takes a user out of the team, if there is one.
+func (r *run) leaveTeam(ctx context.Context, login string) error {
+	if r.is.OrgID == 0 {
+		return nil
+	}
+	t, err := r.findTeam(ctx)
+	if err != nil || t.ID == 0 {
+		return err
+	}
+	return r.gitea.RemoveTeamMember(ctx, t.ID, login)
+}
+
+// people brings the team to the bot and the workspace's people: those whose
+// account on Gitea the operator or a sign-in gave by its id. Others are taken out.
+func (r *run) people(ctx context.Context) error {
+	members, err := r.gitea.TeamMembers(ctx, r.is.TeamID)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if m.ID != r.is.BotID && !slices.Contains(r.is.People, m.ID) {
+			if err := r.gitea.RemoveTeamMember(ctx, r.is.TeamID, m.Login); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range r.is.People {
+		if slices.ContainsFunc(members, func(m gitea.User) bool { return m.ID == id }) {
+			continue
+		}
+		if err := r.person(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) person(ctx context.Context, id int64) error {
+	u, err := r.gitea.UserByID(ctx, id)
+	if errors.Is(err, gitea.ErrNotFound) {
+		return &PartError{
+			Part: PartPeople, Why: fmt.Sprintf("Gitea has no user with the id %d, which a member is said to have", id),
+			Fix: "correct the member's Gitea id, or remove the member",
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return r.gitea.AddTeamMember(ctx, r.is.TeamID, u.Login)
+}
+
+// suspend shuts every way in: the bot may not sign in, so none of its tokens does
+// anything; it and the people leave the team, and the keys' tokens end.
+func (r *run) suspend(ctx context.Context) error {
+	if r.gitea == nil {
+		return nil
+	}
+	steps := []struct {
+		part, doing string
+		do          func(context.Context) error
+	}{
+		{PartBot, "shut the bot out", r.shutOut},
+		{PartPeople, "take everybody out of the team", r.emptyTeam},
+		{PartToken, "end the bot's tokens", r.endTokens},
+		{PartRepositories, "reconcile the repositories", r.reconcile},
+	}
+	for _, s := range steps {
+		if err := r.do(ctx, s.part, s.doing, s.do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) shutOut(ctx context.Context) error {
+	u, err := r.findBot(ctx)
+	if errors.Is(err, gitea.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.harden(ctx, u.Login, true)
+}
+
+func (r *run) emptyTeam(ctx context.Context) error {
+	if _, err := r.findOrg(ctx); errors.Is(err, gitea.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	t, err := r.findTeam(ctx)
+	if err != nil || t.ID == 0 {
+		return err
+	}
+	members, err := r.gitea.TeamMembers(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if err := r.gitea.RemoveTeamMember(ctx, t.ID, m.Login); err != nil {
+			return err
+		}
+	}
+	return nil
+}

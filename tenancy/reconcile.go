@@ -1,0 +1,214 @@
+package tenancy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// reconcile brings each repository of the organisation back to what is recorded,
+// and leaves the bot none of its own. A bot is administrator of what it forks,
+// and then can add keys, hooks and people that outlive its tokens.
+//
+// Each thing that is taken away is written to the audit trail first.
+func (r *run) reconcile(ctx context.Context) error {
+	if r.is.OrgID == 0 || r.is.BotID == 0 {
+		return nil
+	}
+	projects, err := r.store.Projects(ctx, r.is.ID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	access, err := r.store.RepositoryAccess(ctx, r.is.ID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	own, err := r.gitea.UserRepositories(ctx, r.is.Bot)
+	if err != nil {
+		return err
+	}
+	for _, repo := range own {
+		if repo.OwnerID != r.is.BotID {
+			continue // one that it may see only
+		}
+		if err := r.dropRepository(ctx, repo, "repository of the bot's own"); err != nil {
+			return err
+		}
+	}
+	if err := r.pendingProjects(ctx, projects); err != nil {
+		return err
+	}
+	repos, err := r.gitea.OrgRepositories(ctx, r.is.Org)
+	if err != nil {
+		return err
+	}
+	for _, repo := range repos {
+		if repo.OwnerID != r.is.OrgID {
+			continue
+		}
+		if err := r.repository(ctx, repo, projects, access); err != nil {
+			return err
+		}
+	}
+	r.reconciled = true
+	return nil
+}
+
+// pendingProjects makes the repositories that a crash left unmade or unfinished. A
+// suspended workspace gets none.
+func (r *run) pendingProjects(ctx context.Context, projects []Project) error {
+	if r.is.SuspendedAt != nil {
+		return nil
+	}
+	w := r.is.Workspace
+	w.GiteaOrg, w.GiteaOrgID = r.is.Org, r.is.OrgID
+	for i, p := range projects {
+		if p.RepositoryID != 0 {
+			continue
+		}
+		repo, err := ensureRepository(ctx, r.gitea, r.store, w, p)
+		if errors.Is(err, errForeignRepository) {
+			return foreign(PartRepositories, "a repository", p.Slug)
+		}
+		if err != nil {
+			return err
+		}
+		projects[i].RepositoryID, projects[i].Repository = repo.ID, repo.FullName
+	}
+	return nil
+}
+
+// repository reconciles one repository of the organisation.
+func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []Project, access []RepositoryAccess) error {
+	i := slices.IndexFunc(projects, func(p Project) bool { return p.RepositoryID == repo.ID })
+	if i < 0 && repo.Fork {
+		return r.dropRepository(ctx, repo, "fork")
+	}
+	if i >= 0 && projects[i].Repository != repo.FullName {
+		if err := r.store.RecordRepository(ctx, r.is.ID, projects[i].ID, repo.ID, repo.FullName); err != nil {
+			return ownTrouble(err)
+		}
+	}
+	if i >= 0 && containsMark(repo.Description, marked(projects[i].Nonce, "repository")) {
+		if _, err := r.gitea.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{Description: &projects[i].Description}); err != nil {
+			return err
+		}
+	}
+	if !repo.Private || repo.HasActions {
+		err := r.takeAway(ctx, repo, "public visibility or Actions", "", func() error {
+			_, err := r.gitea.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{Private: new(true), HasActions: new(false)})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	extra, err := r.extra(ctx, repo)
+	if err != nil {
+		return err
+	}
+	for _, e := range extra {
+		if slices.Contains(access, RepositoryAccess{RepositoryID: repo.ID, Kind: e.kind, Ref: e.ref}) {
+			continue
+		}
+		if err := r.takeAway(ctx, repo, string(e.kind), e.name, e.drop); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// An extraAccess is a way into a repository besides the team.
+type extraAccess struct {
+	kind AccessKind
+	ref  string
+	name string // for people; others wrote it
+	drop func() error
+}
+
+// extra lists the ways into a repository besides the team.
+func (r *run) extra(ctx context.Context, repo gitea.Repository) ([]extraAccess, error) {
+	g, owner, name := r.gitea, repo.Owner, repo.Name
+	var all []extraAccess
+	keys, err := g.DeployKeys(ctx, owner, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		all = append(all, extraAccess{DeployKey, strconv.FormatInt(k.ID, 10), k.Title, func() error { return g.DeleteDeployKey(ctx, owner, name, k.ID) }})
+	}
+	hooks, err := g.Hooks(ctx, owner, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hooks {
+		all = append(all, extraAccess{Hook, strconv.FormatInt(h.ID, 10), h.URL, func() error { return g.DeleteHook(ctx, owner, name, h.ID) }})
+	}
+	people, err := g.Collaborators(ctx, owner, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range people {
+		all = append(all, extraAccess{Collaborator, u.Login, u.Login, func() error { return g.RemoveCollaborator(ctx, owner, name, u.Login) }})
+	}
+	mirrors, err := g.PushMirrors(ctx, owner, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range mirrors {
+		all = append(all, extraAccess{PushMirror, m.Name, m.Name, func() error { return g.DeletePushMirror(ctx, owner, name, m.Name) }})
+	}
+	return all, nil
+}
+
+func (r *run) dropRepository(ctx context.Context, repo gitea.Repository, what string) error {
+	return r.takeAway(ctx, repo, what, "", func() error {
+		return r.gitea.DeleteRepository(ctx, repo.Owner, repo.Name)
+	})
+}
+
+// takeAway writes down what is about to be taken away, and then does it.
+func (r *run) takeAway(ctx context.Context, repo gitea.Repository, kind, name string, drop func() error) error {
+	args, err := json.Marshal(map[string]string{"removed": kind, "name": keptText(name)})
+	if err != nil {
+		return err
+	}
+	began := r.now()
+	entry := AuditEntry{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: r.is.ID, At: began, Principal: PlatformPrincipal,
+		Tool: "platform.reconcile", Target: keptText(repo.FullName), Args: string(args),
+	}
+	if err := r.store.StartAudit(ctx, entry); err != nil {
+		return ownTrouble(fmt.Errorf("start an audit entry: %w", err))
+	}
+	err = drop()
+	if errors.Is(err, gitea.ErrNotFound) {
+		err = nil
+	}
+	finish := AuditFinish{Outcome: "ok", Duration: r.now().Sub(began), UpstreamCalls: 1}
+	if err != nil {
+		finish.Outcome = string(Unavailable)
+	}
+	if err := r.store.FinishAudit(ctx, r.is.ID, entry.ID, finish); err != nil {
+		return ownTrouble(fmt.Errorf("finish an audit entry: %w", err))
+	}
+	r.log.InfoContext(ctx, "reconcile took something away", "workspace", r.is.Slug, "repository_id", repo.ID, "what", kind, "outcome", finish.Outcome)
+	return err
+}
+
+// PlatformPrincipal stands in the audit trail for what vibn-mcp does by itself.
+const PlatformPrincipal = "platform"
+
+// keptText is what the audit trail keeps of a name that others chose.
+func keptText(s string) string {
+	s = untrusted.Clean(s[:min(len(s), maxShown)])
+	return s[:min(len(s), 120)]
+}

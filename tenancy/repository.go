@@ -1,0 +1,45 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vibnai/vibn-mcp/gitea"
+)
+
+// errForeignRepository says that a repository of that name is there which is not
+// the project's.
+var errForeignRepository = errors.New("a repository of that name is there already")
+
+// ensureRepository makes the repository of a project that has none, private and
+// with a first commit. The project's nonce stands in the description until the
+// id is recorded: whoever made a repository of this name, only with it is it taken
+// for ours. Then the description that people wrote replaces it.
+func ensureRepository(ctx context.Context, admin *gitea.Admin, store Store, w Workspace, p Project) (gitea.Repository, error) {
+	repo, err := admin.Repository(ctx, w.GiteaOrg, p.Slug)
+	if errors.Is(err, gitea.ErrNotFound) && p.RepositoryID == 0 {
+		_, failed := admin.CreateRepository(ctx, w.GiteaOrg, gitea.NewRepository{
+			Name: p.Slug, Description: marked(p.Nonce, "repository"), DefaultBranch: "main",
+		})
+		repo, err = admin.Repository(ctx, w.GiteaOrg, p.Slug)
+		if errors.Is(err, gitea.ErrNotFound) && failed != nil {
+			err = failed
+		}
+	}
+	if err != nil {
+		return gitea.Repository{}, err
+	}
+	if repo.OwnerID != w.GiteaOrgID {
+		return gitea.Repository{}, fmt.Errorf("the repository is not the organisation's")
+	}
+	if repo.ID != p.RepositoryID && (p.RepositoryID != 0 || !containsMark(repo.Description, marked(p.Nonce, "repository"))) {
+		return gitea.Repository{}, errForeignRepository
+	}
+	if err := store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName); err != nil {
+		return gitea.Repository{}, ownTrouble(err)
+	}
+	return admin.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{
+		Description: &p.Description, Private: new(true), HasActions: new(false),
+	})
+}

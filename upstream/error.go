@@ -1,0 +1,194 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The kinds of failure, for [errors.Is].
+var (
+	ErrNotFound     = errors.New("not found")                           // 404 of a thing, also of another's
+	ErrRouteMissing = errors.New("no such route: wrong URL or version") // 404 or 405 of a path
+	ErrUnauthorized = errors.New("the token is not accepted")           // 401
+	ErrForbidden    = errors.New("the token may not do this")           // 403; also API off, address not allowed
+	ErrConflict     = errors.New("conflict")                            // 409
+	ErrInvalid      = errors.New("invalid request")                     // 400, 413, 422, or refused before it was sent
+	ErrRateLimited  = errors.New("too many requests")                   // 429
+	ErrUnavailable  = errors.New("unavailable")                         // no answer, or none of the server's
+	ErrTimeout      = errors.New("timeout")                             // no answer in time
+	ErrUnmetered    = errors.New("the client has no meter")             // a programming error; nothing was sent
+)
+
+// An Error is a call that failed. It holds no credential and nothing secret
+// that was sent. It is for the operator: what a server says may name other
+// tenants' things.
+type Error struct {
+	Server     string // "coolify"
+	Op         Operation
+	Path       string        // below /api/v1, with the ids
+	Status     int           // of the answer; 0 = there was none
+	RetryAfter time.Duration // how long to wait, if the server told; 0 = not told
+	Unknown    bool          // a change was asked for, and may have been carried out
+	Kind       error         // one of the kinds of the server's package; nil if the meter refused or the caller gave up
+	Detail     string        // the server's own words in printable ASCII, cut; empty if they could repeat a secret
+	Err        error         // cause: no answer or no sensible one, or what is known beyond the kind; may be nil
+}
+
+// Error returns all that is known, on one line.
+func (e *Error) Error() string {
+	parts := []string{e.Server, e.Op.Method + " " + e.Path}
+	if e.Status != 0 {
+		parts = append(parts, strconv.Itoa(e.Status))
+	}
+	for _, err := range []error{e.Kind, e.Err} {
+		if err != nil {
+			parts = append(parts, err.Error())
+		}
+	}
+	if e.Detail != "" {
+		parts = append(parts, strconv.Quote(e.Detail))
+	}
+	if e.Unknown {
+		parts = append(parts, "may have been carried out")
+	}
+	return strings.Join(parts, ": ")
+}
+
+// Unwrap returns the kind and the cause.
+func (e *Error) Unwrap() []error {
+	return slices.DeleteFunc([]error{e.Kind, e.Err}, func(err error) bool { return err == nil })
+}
+
+// KindOf returns the kind of an answer with that status. Some statuses count from
+// anybody; others only if it is the server itself that speaks, and not a proxy
+// in front of it.
+func KindOf(status int, speaks bool) error {
+	switch status {
+	case http.StatusUnauthorized:
+		return ErrUnauthorized
+	case http.StatusForbidden:
+		return ErrForbidden
+	case http.StatusTooManyRequests:
+		return ErrRateLimited
+	case http.StatusRequestEntityTooLarge:
+		return ErrInvalid
+	}
+	if !speaks {
+		return ErrUnavailable
+	}
+	switch status {
+	case http.StatusNotFound:
+		return ErrNotFound
+	case http.StatusMethodNotAllowed:
+		return ErrRouteMissing
+	case http.StatusConflict:
+		return ErrConflict
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return ErrInvalid
+	}
+	return ErrUnavailable
+}
+
+// failure is the error of a call that ended before an attempt or between two.
+func (x *exchange) failure(kind, err error) *Error {
+	return x.server.Refuse(x.request.Op, x.request.Path, kind, err)
+}
+
+// unanswered is the error of a call that got no answer, or one cut short.
+func (x *exchange) unanswered(ctx context.Context, err error) *Error {
+	e := x.failure(ErrUnavailable, x.cause(err))
+	e.Status = x.status
+	e.Unknown = e.Op.changes() && x.attempts > 0 && !neverSent(err) && (x.status == 0 || x.status/100 == 2)
+	timeout, _ := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		e.Kind, e.Err = nil, ctx.Err()
+	case ctx.Err() != nil:
+		e.Kind, e.Err = ErrTimeout, ctx.Err()
+	case timeout != nil && timeout.Timeout():
+		e.Kind = ErrTimeout
+	}
+	return e
+}
+
+// rejected is the error of a call that was answered, but not with a success.
+func (x *exchange) rejected(answer *Answer) *Error {
+	refusal := x.server.cfg.Refusal(answer)
+	e := x.failure(refusal.Kind, refusal.Cause)
+	e.Status = answer.Status
+	e.RetryAfter, _ = readRetryAfter(answer.Header)
+	e.Unknown = e.Op.changes() && answer.Status >= 500
+	e.Detail = x.words(refusal.Said)
+	return e
+}
+
+// neverSent reports whether there was no connection to send anything on.
+func neverSent(err error) bool {
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return true
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// withoutURL returns what lies below a *url.Error, which repeats the whole URL.
+func withoutURL(err error) error {
+	for {
+		u, ok := errors.AsType[*url.Error](err)
+		if !ok {
+			return err
+		}
+		err = u.Err
+	}
+}
+
+// A cause is an error of the network. Its text may quote what came over the
+// wire, so it is kept beside it, cleaned.
+type cause struct {
+	text string
+	err  error
+}
+
+func (c *cause) Error() string { return c.text }
+func (c *cause) Unwrap() error { return c.err }
+
+func (x *exchange) cause(err error) error {
+	err = withoutURL(err)
+	text := x.words(err.Error())
+	if text == "" {
+		text = "connection trouble"
+	}
+	return &cause{text, err}
+}
+
+const maxWords = 300
+
+// words makes text from outside fit for a log: no credential, printable ASCII
+// only, cut. It returns "" if the request held a secret that the text could
+// repeat.
+func (x *exchange) words(s string) string {
+	if x.request.Secret {
+		return ""
+	}
+	for _, hidden := range x.request.Credential.hidden {
+		if hidden.IsZero() {
+			continue
+		}
+		s = strings.ReplaceAll(s, hidden.Reveal(), "[redacted]")
+	}
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+	return s[:min(len(s), maxWords)]
+}
