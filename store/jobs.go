@@ -33,11 +33,13 @@ type Jobs struct {
 
 // Limits of the jobs of one process.
 const (
-	jobWorkers = 4
-	jobTime    = 5 * time.Minute
-	jobLost    = jobTime + time.Minute // its process is gone: another may run it
-	sweepEvery = time.Minute
-	jobPoll    = 500 * time.Millisecond
+	jobWorkers  = 4
+	jobTime     = 5 * time.Minute
+	jobLost     = jobTime + time.Minute // its process is gone: another may run it
+	jobWait     = 10 * time.Minute      // the longest between two attempts
+	jobAttempts = 10_000                // over two months of them
+	sweepEvery  = time.Minute
+	jobPoll     = 500 * time.Millisecond
 )
 
 // A provisionJob holds an id only: rows of the queue are read by many eyes.
@@ -50,7 +52,7 @@ func (provisionJob) Kind() string { return "vibn_provision" }
 // InsertOpts keeps at most one job for a workspace. What is wanted while it runs
 // is counted in the workspace's row, where the job looks before it ends.
 func (provisionJob) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
+	return river.InsertOpts{MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
 }
 
 type sweepJob struct{}
@@ -65,6 +67,20 @@ func (sweepJob) InsertOpts() river.InsertOpts {
 var unfinished = []rivertype.JobState{
 	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
 	rivertype.JobStateRunning, rivertype.JobStateScheduled,
+}
+
+// patience repeats a job that failed for as long as it takes, as what it waits for
+// may be an operator or a Gitea that is down: soon at first, and at least every ten
+// minutes.
+type patience struct{ river.DefaultClientRetryPolicy }
+
+// NextRetry implements [river.ClientRetryPolicy].
+func (p patience) NextRetry(job *rivertype.JobRow) time.Time {
+	latest := time.Now().Add(jobWait)
+	if next := p.DefaultClientRetryPolicy.NextRetry(job); next.Before(latest) {
+		return next
+	}
+	return latest
 }
 
 func riverDriver(conns *sql.DB, d dialect) riverdriver.Driver[*sql.Tx] {
@@ -128,7 +144,7 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 		return recovered(ctx, log, func() error { return jobs.Sweep(ctx) })
 	}))
 	client, err := river.NewClient(riverDriver(db.sql, db.dialect), &river.Config{
-		Logger: log, Workers: workers, JobTimeout: jobTime, RescueStuckJobsAfter: jobLost, FetchPollInterval: jobPoll,
+		Logger: log, Workers: workers, RetryPolicy: patience{}, JobTimeout: jobTime, RescueStuckJobsAfter: jobLost, FetchPollInterval: jobPoll,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}},
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
 			func() (river.JobArgs, *river.InsertOpts) { return sweepJob{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},

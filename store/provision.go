@@ -19,6 +19,9 @@ func (db *DB) EnsureWorkspace(ctx context.Context, p tenancy.Person, w tenancy.W
 		if err := keepPerson(ctx, tx, p); err != nil {
 			return err
 		}
+		if err := joinOwned(ctx, tx, p.UserID, w.CreatedAt); err != nil {
+			return err
+		}
 		have, err = ownedBy(ctx, tx, p.UserID)
 		if err == nil {
 			return keepGiteaUser(ctx, tx, have.ID, p)
@@ -47,6 +50,29 @@ func keepPerson(ctx context.Context, tx *sql.Tx, p tenancy.Person) error {
 			display_name = case when excluded.display_name = '' then vibn_users.display_name else excluded.display_name end`,
 		p.UserID, p.Email, p.DisplayName)
 	return err
+}
+
+// joinOwned makes a person a member of the workspaces that a platform's own rows
+// call theirs without a membership. The ids may be of different types there, so
+// they are compared as text, which reads the table: people sign up seldom.
+func joinOwned(ctx context.Context, tx *sql.Tx, userID string, at time.Time) error {
+	rows, err := tx.QueryContext(ctx, `select cast(w.id as text) from vibn_workspaces w
+		where cast(w.owner_user_id as text) = cast($1 as text) and w.deleted_at is null and not exists
+			(select 1 from vibn_workspace_members m where m.workspace_id = w.id and cast(m.user_id as text) = cast($1 as text))`, userID)
+	if err != nil {
+		return err
+	}
+	ids, err := scanAll(rows, scanText)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		m := tenancy.Member{WorkspaceID: id, UserID: userID, Role: tenancy.RoleOwner, CreatedAt: at}
+		if err := setMember(ctx, tx, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ownedBy returns the oldest living workspace that a person owns.

@@ -239,10 +239,10 @@ func TestProvision(t *testing.T) {
 		for _, gitea := range []int64{9, 3, 0} {
 			check(t, db.SetMember(ctx, tenancy.Member{WorkspaceID: a.ws.ID, UserID: newID(), GiteaUserID: gitea, Role: tenancy.RoleMember, CreatedAt: day}))
 		}
-		want := tenancy.Provision{Workspace: a.ws, Parts: a.parts, Nonce: "nonce-alpha", Wanted: 1, People: []int64{3, 9}}
+		want := tenancy.Provision{Workspace: a.ws, Parts: a.parts, Nonce: "nonce-alpha", Wanted: 4, People: []int64{3, 9}}
 		wantSame(t, "Provision", want, must(db.Provision(ctx, a.ws.ID))(t))
 		check(t, db.DeleteWorkspace(ctx, a.ws.ID, after(5)))
-		want.DeletedAt, want.UpdatedAt, want.Wanted = new(after(5)), after(5), 2
+		want.DeletedAt, want.UpdatedAt, want.Wanted = new(after(5)), after(5), 5
 		wantSame(t, "Provision of a deleted one", want, must(db.Provision(ctx, a.ws.ID))(t))
 		_, err := db.Provision(ctx, newID())
 		wantErr(t, "Provision of none", err, tenancy.ErrNotFound)

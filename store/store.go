@@ -112,6 +112,10 @@ func collect[T any](ctx context.Context, db *DB, scan func(row) (T, error), quer
 	if err != nil {
 		return nil, err
 	}
+	return scanAll(rows, scan)
+}
+
+func scanAll[T any](rows *sql.Rows, scan func(row) (T, error)) ([]T, error) {
 	defer func() { _ = rows.Close() }() // Err below says what went wrong
 	var out []T
 	for rows.Next() {

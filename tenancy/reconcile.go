@@ -21,6 +21,7 @@ import (
 // Each thing that is taken away is written to the audit trail first.
 func (r *run) reconcile(ctx context.Context) error {
 	if r.is.OrgID == 0 || r.is.BotID == 0 {
+		r.reconciled = true // there is nothing to look at
 		return nil
 	}
 	projects, err := r.store.Projects(ctx, r.is.ID)
@@ -53,6 +54,9 @@ func (r *run) reconcile(ctx context.Context) error {
 	for _, repo := range repos {
 		if repo.OwnerID != r.is.OrgID {
 			continue
+		}
+		if err := r.holdOn(ctx); err != nil {
+			return err
 		}
 		if err := r.repository(ctx, repo, projects, access); err != nil {
 			return err
