@@ -32,6 +32,7 @@ type Jobs struct {
 const (
 	jobWorkers = 4
 	jobTime    = 5 * time.Minute
+	rescueTime = jobTime + time.Minute // then a job whose process died is another's; by itself River waits an hour more
 	sweepEvery = time.Minute
 	jobPoll    = 500 * time.Millisecond
 )
@@ -120,7 +121,7 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 		return jobs.Sweep(ctx)
 	}))
 	client, err := river.NewClient(riverDriver(db.sql, db.dialect), &river.Config{
-		Logger: log, Workers: workers, JobTimeout: jobTime, FetchPollInterval: jobPoll,
+		Logger: log, Workers: workers, JobTimeout: jobTime, RescueStuckJobsAfter: rescueTime, FetchPollInterval: jobPoll,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}},
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
 			func() (river.JobArgs, *river.InsertOpts) { return sweepJob{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},

@@ -71,7 +71,7 @@ func (r *run) pendingProjects(ctx context.Context, projects []Project) error {
 	w := r.is.Workspace
 	w.GiteaOrg, w.GiteaOrgID = r.is.Org, r.is.OrgID
 	for i, p := range projects {
-		if p.RepositoryID != 0 {
+		if p.made() {
 			continue
 		}
 		repo, err := ensureRepository(ctx, r.gitea, r.store, w, p)
