@@ -79,7 +79,8 @@ func (a *Admin) Collaborators(ctx context.Context, owner, repo string) ([]User, 
 	return all[wireUser](ctx, a.client, newRequest("GET", "/repos/{owner}/{repo}/collaborators", login(owner), repository(repo)), nil)
 }
 
-// RemoveCollaborator takes a user's own rights in a repository away.
+// RemoveCollaborator takes a user's own rights in a repository away; nothing
+// happens if there are none.
 //
 //api:op DELETE /repos/{owner}/{repo}/collaborators/{collaborator}
 func (a *Admin) RemoveCollaborator(ctx context.Context, owner, repo, user string) error {
@@ -108,7 +109,8 @@ func (a *Admin) PushMirrors(ctx context.Context, owner, repo string) ([]PushMirr
 	return all[wirePushMirror](ctx, a.client, newRequest("GET", "/repos/{owner}/{repo}/push_mirrors", login(owner), repository(repo)), nil)
 }
 
-// DeletePushMirror deletes a push mirror.
+// DeletePushMirror deletes a push mirror; nothing happens if there is none of
+// that name.
 //
 //api:op DELETE /repos/{owner}/{repo}/push_mirrors/{name}
 func (a *Admin) DeletePushMirror(ctx context.Context, owner, repo, mirror string) error {

@@ -37,11 +37,6 @@ type call struct {
 
 func (c call) writes() bool { return !strings.HasPrefix(c.steps[len(c.steps)-1].sends, "GET ") }
 
-// lists reports whether the answer of the call is an array.
-func (c call) lists() bool {
-	return strings.Contains(c.steps[0].sends, "page=1&") && strings.HasPrefix(c.steps[0].answer, "[")
-}
-
 // only turns a method that returns an error only into one that returns nothing.
 func only(err error) (any, error) { return nil, err }
 
@@ -143,7 +138,8 @@ var calls = []call{
 	{"Admin.DeleteOrg", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteOrg(ctx, "vibn-acme")) }, remove("/orgs/vibn-acme"), nil},
 	{
 		"Admin.OrgMembers", func(ctx context.Context, c clients) (any, error) { return c.OrgMembers(ctx, "vibn-acme") },
-		list("/orgs/vibn-acme/members", bobJSON), []gitea.User{bob},
+		list("/orgs/vibn-acme/members", bobJSON),
+		[]gitea.User{bob},
 	},
 	{"Admin.Teams", func(ctx context.Context, c clients) (any, error) { return c.Teams(ctx, "vibn-acme") }, list("/orgs/vibn-acme/teams", teamJSON), []gitea.Team{team}},
 	{
@@ -202,21 +198,25 @@ var calls = []call{
 	{"Admin.DeleteUser", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteUser(ctx, "bob", true)) }, remove("/admin/users/bob?purge=true"), nil},
 	{
 		"Admin.UserKeys", func(ctx context.Context, c clients) (any, error) { return c.UserKeys(ctx, "bob") },
-		list("/users/bob/keys", keyJSON), []gitea.Key{{ID: 3, Title: "coolify", Key: "ssh-ed25519 AAAA", Fingerprint: "SHA256:x"}},
+		list("/users/bob/keys", keyJSON),
+		[]gitea.Key{{ID: 3, Title: "coolify", Key: "ssh-ed25519 AAAA", Fingerprint: "SHA256:x"}},
 	},
 	{
 		"Admin.UserGPGKeys", func(ctx context.Context, c clients) (any, error) { return c.UserGPGKeys(ctx, "bob") },
-		list("/users/bob/gpg_keys", `{"id":6,"key_id":"38EA3BCED732982C","public_key":"k"}`), []gitea.Key{{ID: 6, Key: "k", Fingerprint: "38EA3BCED732982C"}},
+		list("/users/bob/gpg_keys", `{"id":6,"key_id":"38EA3BCED732982C","public_key":"k"}`),
+		[]gitea.Key{{ID: 6, Key: "k", Fingerprint: "38EA3BCED732982C"}},
 	},
 	{
 		"Admin.UserOAuth2Apps", func(ctx context.Context, c clients) (any, error) { return c.UserOAuth2Apps(ctx, "bob") },
-		list("/user/applications/oauth2", `{"id":4,"name":"evil","client_id":"e6"}`), []gitea.OAuth2App{{ID: 4, Name: "evil", ClientID: "e6"}},
+		list("/user/applications/oauth2", `{"id":4,"name":"evil","client_id":"e6"}`),
+		[]gitea.OAuth2App{{ID: 4, Name: "evil", ClientID: "e6"}},
 	},
 	{
 		"Tokens.Create", func(ctx context.Context, c clients) (any, error) {
 			return c.TokensOf("bob").Create(ctx, "vibn-1", []string{"write:issue"})
 		},
-		[]step{reset, {sends: "POST " + tokensPath, body: tokenRequest, as: user, status: 201, answer: tokenJSON}}, made,
+		[]step{reset, {sends: "POST " + tokensPath, body: tokenRequest, as: user, status: 201, answer: tokenJSON}},
+		made,
 	},
 	{
 		"Tokens.List", func(ctx context.Context, c clients) (any, error) { return c.TokensOf("bob").List(ctx) },
@@ -234,11 +234,13 @@ var calls = []call{
 	},
 	{
 		"Admin.OrgRepositories", func(ctx context.Context, c clients) (any, error) { return c.OrgRepositories(ctx, "vibn-acme") },
-		list("/orgs/vibn-acme/repos", siteJSON), []gitea.Repository{site},
+		list("/orgs/vibn-acme/repos", siteJSON),
+		[]gitea.Repository{site},
 	},
 	{
 		"Admin.UserRepositories", func(ctx context.Context, c clients) (any, error) { return c.UserRepositories(ctx, "vibn-acme") },
-		list("/users/vibn-acme/repos", siteJSON), []gitea.Repository{site},
+		list("/users/vibn-acme/repos", siteJSON),
+		[]gitea.Repository{site},
 	},
 	{
 		"Admin.Repository", func(ctx context.Context, c clients) (any, error) { return c.Repository(ctx, "vibn-acme", "site") },
@@ -275,7 +277,8 @@ var calls = []call{
 	},
 	{
 		"Admin.DeployKeys", func(ctx context.Context, c clients) (any, error) { return c.DeployKeys(ctx, "vibn-acme", "site") },
-		list("/repos/vibn-acme/site/keys", keyJSON), []gitea.DeployKey{key},
+		list("/repos/vibn-acme/site/keys", keyJSON),
+		[]gitea.DeployKey{key},
 	},
 	{
 		"Admin.AddDeployKey", func(ctx context.Context, c clients) (any, error) {
@@ -291,7 +294,8 @@ var calls = []call{
 	},
 	{
 		"Admin.Collaborators", func(ctx context.Context, c clients) (any, error) { return c.Collaborators(ctx, "vibn-acme", "site") },
-		list("/repos/vibn-acme/site/collaborators", bobJSON), []gitea.User{bob},
+		list("/repos/vibn-acme/site/collaborators", bobJSON),
+		[]gitea.User{bob},
 	},
 	{
 		"Admin.RemoveCollaborator", func(ctx context.Context, c clients) (any, error) {
@@ -312,7 +316,8 @@ var calls = []call{
 	},
 	{
 		"Admin.Hooks", func(ctx context.Context, c clients) (any, error) { return c.Hooks(ctx, "vibn-acme", "site") },
-		list("/repos/vibn-acme/site/hooks", hookJSON), []gitea.Hook{hook},
+		list("/repos/vibn-acme/site/hooks", hookJSON),
+		[]gitea.Hook{hook},
 	},
 	{
 		"Admin.CreateHook", func(ctx context.Context, c clients) (any, error) {
@@ -354,7 +359,8 @@ var calls = []call{
 		"Admin.BranchProtections", func(ctx context.Context, c clients) (any, error) {
 			return c.BranchProtections(ctx, "vibn-acme", "site")
 		},
-		get("/repos/vibn-acme/site/branch_protections", "["+ruleJSON+"]"), []gitea.BranchProtection{rule},
+		get("/repos/vibn-acme/site/branch_protections", "["+ruleJSON+"]"),
+		[]gitea.BranchProtection{rule},
 	},
 	{
 		"Admin.BranchProtection", func(ctx context.Context, c clients) (any, error) {
@@ -382,7 +388,8 @@ var calls = []call{
 	},
 	{
 		"Admin.Packages", func(ctx context.Context, c clients) (any, error) { return c.Packages(ctx, "vibn-acme") },
-		list("/packages/vibn-acme", `{"id":1,"type":"container","name":"a/b","version":"1.0"}`), []gitea.Package{{ID: 1, Type: "container", Name: "a/b", Version: "1.0"}},
+		list("/packages/vibn-acme", `{"id":1,"type":"container","name":"a/b","version":"1.0"}`),
+		[]gitea.Package{{ID: 1, Type: "container", Name: "a/b", Version: "1.0"}},
 	},
 	{
 		"Admin.DeletePackage", func(ctx context.Context, c clients) (any, error) {
@@ -398,12 +405,38 @@ var calls = []call{
 	{"Admin.Version", func(ctx context.Context, c clients) (any, error) { return c.Version(ctx) }, get("/version", `{"version":"1.26.0+dev-1"}`), "1.26.0+dev-1"},
 	{
 		"Admin.APISettings", func(ctx context.Context, c clients) (any, error) { return c.APISettings(ctx) },
-		get("/settings/api", `{"max_response_items":50,"default_paging_num":30}`), gitea.APISettings{MaxResponseItems: 50, DefaultPagingNum: 30},
+		get("/settings/api", `{"max_response_items":50,"default_paging_num":30}`),
+		gitea.APISettings{MaxResponseItems: 50, DefaultPagingNum: 30},
 	},
 	{"Admin.Health", func(ctx context.Context, c clients) (any, error) { return only(c.Health(ctx)) }, as(nobody, get("../../api/healthz", `{"status":"pass"}`)), nil},
 	{
 		"Admin.TokenScopes", func(ctx context.Context, c clients) (any, error) { return c.TokenScopes(ctx) },
-		get("/token", `{"id":1,"scopes":["all"],"user":{"id":1,"login":"siteadmin"}}`), []string{"all"},
+		get("/token", `{"id":1,"scopes":["all"],"user":{"id":1,"login":"siteadmin"}}`),
+		[]string{"all"},
+	},
+	{
+		"Admin.MayWriteAdmin", func(ctx context.Context, c clients) (any, error) { return only(c.MayWriteAdmin(ctx)) },
+		write("PATCH /admin/users/-nobody", `{"login_name":"-nobody","source_id":0,"must_change_password":false}`, 404, `{"message":"not found"}`), nil,
+	},
+	{
+		"Admin.MayWriteOrganization", func(ctx context.Context, c clients) (any, error) { return only(c.MayWriteOrganization(ctx)) },
+		write("DELETE /orgs/-nobody/members/-nobody", "", 404, `{"message":"GetOrgByName"}`), nil,
+	},
+	{
+		"Admin.MayWriteRepository", func(ctx context.Context, c clients) (any, error) { return only(c.MayWriteRepository(ctx)) },
+		write("PATCH /repos/-nobody/-nobody", `{}`, 422, `{"message":"no"}`), nil,
+	},
+	{
+		"Admin.MayWritePackage", func(ctx context.Context, c clients) (any, error) { return only(c.MayWritePackage(ctx)) },
+		write("DELETE /packages/-nobody/generic/-nobody/-nobody", "", 404, `{"message":"not found"}`), nil,
+	},
+	{
+		"Admin.UsersListed", func(ctx context.Context, c clients) (any, error) { return c.UsersListed(ctx) },
+		get("/users/search"+first, `{"ok":true,"data":[`+bobJSON+`]}`), true,
+	},
+	{
+		"Admin.UsersListed", func(ctx context.Context, c clients) (any, error) { return c.UsersListed(ctx) },
+		write("GET /users/search"+first, "", 404, `{"message":"not found"}`), false,
 	},
 	{"Admin.AnonymousAccess", func(ctx context.Context, c clients) (any, error) { return c.AnonymousAccess(ctx) }, as(nobody, get("/version", `{"version":"1.26.0"}`)), true},
 	{"Admin.TrustsProxyHeader", func(ctx context.Context, c clients) (any, error) { return c.TrustsProxyHeader(ctx, "bob") }, as(nobody, get("/user", bobJSON)), true},

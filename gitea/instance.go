@@ -199,8 +199,6 @@ var (
 	signUpField = regexp.MustCompile(`<input[^>]*\bname="user_name"`)
 )
 
-type signUpPage struct{ open bool }
-
 // SignUpOpen reports whether anybody may register with a user name: Gitea's page
 // for that has the field, and not a sentence that it is disabled. It sends no
 // token.

@@ -85,10 +85,16 @@ func (c client) send(ctx context.Context, r request) (*upstream.Answer, error) {
 	return answer, err
 }
 
-// do makes a call whose answer says nothing.
+// do makes a call whose answer says nothing: a page is not Gitea's.
 func (c client) do(ctx context.Context, r request) error {
-	_, err := c.send(ctx, r)
-	return err
+	answer, err := c.send(ctx, r)
+	if err != nil {
+		return err
+	}
+	if len(answer.Body) > 0 {
+		return answer.Unusable(errAnswer)
+	}
+	return nil
 }
 
 // A wire is a thing as Gitea sends it.

@@ -65,7 +65,9 @@ type wireTeamSpec struct {
 }
 
 func (s TeamSpec) wire() wireTeamSpec {
-	return wireTeamSpec{s.Name, "write", maps.Clone(s.Units), s.AllRepositories, s.CreatesRepositories}
+	units := map[string]string{} // never null
+	maps.Copy(units, s.Units)
+	return wireTeamSpec{s.Name, "write", units, s.AllRepositories, s.CreatesRepositories}
 }
 
 // CreateTeam makes a team; [ErrInvalid] if there is one of that name.

@@ -101,7 +101,7 @@ func (t *Tokens) Create(ctx context.Context, name string, scopes []string) (Toke
 		r := t.request(d, "POST", "/{username}/tokens").with(struct {
 			Name   string   `json:"name"`
 			Scopes []string `json:"scopes"`
-		}{name, scopes})
+		}{name, append([]string{}, scopes...)})
 		token, err = one(ctx, t.client, r, func(w wireToken) bool { return string(w.Name) == name && w.Secret != "" })
 		return err
 	})
@@ -128,7 +128,7 @@ func (t *Tokens) Delete(ctx context.Context, token int64) error {
 	// Where basic authentication is off, Gitea says of a private user what it says
 	// of a token that does not exist. So the way is found first.
 	if t.way == notKnown {
-		if err := t.enter(ctx, func(d door) error { return t.knock(ctx, d) }); err != nil {
+		if err := t.findWay(ctx); err != nil {
 			return err
 		}
 	}
@@ -137,17 +137,20 @@ func (t *Tokens) Delete(ctx context.Context, token int64) error {
 	})
 }
 
-// knock finds out whether a door is open.
-func (t *Tokens) knock(ctx context.Context, d door) error {
-	r := t.request(d, "GET", "/{username}/tokens")
-	r.query = url.Values{"page": {"1"}, "limit": {"1"}}
-	return t.do(ctx, r)
+// findWay finds out which way is open.
+func (t *Tokens) findWay(ctx context.Context) error {
+	return t.enter(ctx, func(d door) error {
+		r := t.request(d, "GET", "/{username}/tokens")
+		r.query = url.Values{"page": {"1"}, "limit": {"1"}}
+		_, err := t.send(ctx, r)
+		return err
+	})
 }
 
 // enter makes a call by the first way that is open.
 func (t *Tokens) enter(ctx context.Context, call func(door) error) error {
 	if t.way != notKnown {
-		return t.try(ctx, t.way, call)
+		return t.enterAgain(ctx, call)
 	}
 	var err error
 	for _, w := range []way{byPassword, byAdminToken, byAdminRoute} {
@@ -160,6 +163,20 @@ func (t *Tokens) enter(ctx context.Context, call func(door) error) error {
 	}
 	e, _ := errors.AsType[*Error](err)
 	return &Error{Server: e.Server, Op: e.Op, Path: e.Path, Status: e.Status, Kind: ErrForbidden, Detail: e.Detail, Err: ErrAuthMethod}
+}
+
+// enterAgain makes a call by the way that is known. If the user was suspended
+// since, another is looked for.
+func (t *Tokens) enterAgain(ctx context.Context, call func(door) error) error {
+	err := t.try(ctx, t.way, call)
+	if !errors.Is(err, errSuspended) {
+		return err
+	}
+	t.way = notKnown
+	if err := t.findWay(ctx); err != nil {
+		return err
+	}
+	return t.try(ctx, t.way, call)
 }
 
 var errSuspended = errors.New("the user is suspended")
@@ -233,9 +250,9 @@ func (e *resetError) Error() string {
 
 func (e *resetError) Unwrap() error { return e.cause }
 
-// reset gives the user a password, if none is known.
+// reset gives the user a password, if none is known to work.
 func (t *Tokens) reset(ctx context.Context) error {
-	if !t.password.IsZero() {
+	if !t.password.IsZero() && !t.suspended {
 		return nil
 	}
 	// Upper and lower case, digits and a dash, whatever the server demands.

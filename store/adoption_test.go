@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +17,8 @@ const personOne = "00000000-0000-4000-8000-0000000000a1" // the first person in 
 
 // The columns that a platform's tables have before they are adopted.
 var platformQueries = []string{
-	`select id, slug, name, owner_user_id, coolify_project_uuid, coolify_team_id, provision_status, provision_error,
-		created_at, updated_at from vibn_workspaces order by id`,
+	`select id, slug, name, owner_user_id, coolify_project_uuid, coolify_team_id, gitea_org, gitea_bot_username, gitea_bot_user_id,
+		gitea_bot_token_encrypted, provision_status, provision_error, created_at, updated_at from vibn_workspaces order by id`,
 	`select id, workspace_id, user_id, role, created_at from vibn_workspace_members order by user_id`,
 	`select id, data from fs_users order by id`,
 }
@@ -53,7 +54,7 @@ func readAdopted(t *testing.T, db *store.DB) {
 	first := must(db.Workspace(ctx, "first"))(t)
 	want := tenancy.Workspace{
 		ID: first.ID, Slug: "first", Name: "First", OwnerUserID: personOne, CoolifyProject: "p0c4",
-		Placement: tenancy.Placement{Trust: tenancy.Shared}, Status: tenancy.Ready,
+		GiteaOrg: "acme", GiteaBot: "acme-bot", Placement: tenancy.Placement{Trust: tenancy.Shared}, Status: tenancy.Ready,
 		CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 123456000, time.UTC), UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	wantSame(t, "Workspace(first)", want, first)
@@ -62,6 +63,11 @@ func readAdopted(t *testing.T, db *store.DB) {
 	}
 	second := must(db.Workspace(ctx, "second"))(t)
 	wantSame(t, "trust of a workspace that was adopted", tenancy.Shared, second.Placement.Trust)
+	parts := tenancy.Parts{CoolifyProject: "p0c4", Org: "acme", Bot: "acme-bot", BotID: 77, TokenSealed: "sealed by the platform"}
+	wantSame(t, "Provision(first)", tenancy.Provision{Workspace: first, Parts: parts}, must(db.Provision(ctx, first.ID))(t))
+	wantSame(t, "Provision(second)", tenancy.Provision{Workspace: second}, must(db.Provision(ctx, second.ID))(t))
+	wantSame(t, "SealedValues", []tenancy.SealedValue(nil), must(db.SealedValues(ctx))(t))
+	wantSame(t, "Due", []string(nil), must(db.Due(ctx, day, day, 9))(t))
 
 	members := must(db.Members(ctx, first.ID))(t)
 	if len(members) != 2 {
@@ -92,9 +98,13 @@ func writeAdopted(t *testing.T, db *store.DB) {
 	check(t, db.CreateWorkspace(ctx, again, 0))
 	wantSame(t, "MemberWorkspaces", []string{"first", "third"}, slugs(must(db.MemberWorkspaces(ctx, personOne))(t)))
 
+	provisionAdopted(t, db, w.ID)
+	w = must(db.Workspace(ctx, "first"))(t)
+
 	k, digest := newKey(w.ID, "key")
 	check(t, db.CreateKey(ctx, k, digest))
 	minted := child(t, db, k)
+	tokensAdopted(t, db, minted)
 	check(t, db.TouchKey(ctx, w.ID, k.ID, day))
 	check(t, db.RevokeKey(ctx, w.ID, k.ID, after(1)))
 	wantSame(t, "RevokedAt of the child", new(after(1)), keyNow(t, db, minted).RevokedAt)
@@ -114,10 +124,82 @@ func writeAdopted(t *testing.T, db *store.DB) {
 	check(t, db.StartAudit(ctx, e))
 	check(t, db.FinishAudit(ctx, w.ID, e.ID, tenancy.AuditFinish{Outcome: "ok"}))
 	wantSame(t, "outcome", "ok", must(db.Audit(ctx, w.ID, tenancy.AuditQuery{Limit: 1}))(t)[0].Outcome)
+	check(t, db.SetSuspended(ctx, w.ID, new(elsewhere), elsewhere))
+	wantSame(t, "SuspendedAt", new(after(2)), must(db.Workspace(ctx, "first"))(t).SuspendedAt)
+	check(t, db.SetSuspended(ctx, w.ID, nil, elsewhere))
 	check(t, db.DeleteWorkspace(ctx, w.ID, after(3)))
+	wantSame(t, "AnyWorkspace(first)", new(after(3)), must(db.AnyWorkspace(ctx, "first"))(t).DeletedAt)
+	parts := must(db.Provision(ctx, w.ID))(t).Parts
+	check(t, db.SetParts(ctx, w.ID, parts, tenancy.Parts{}))
 	wantSame(t, "Workspaces", []string{"second", "third"}, slugs(must(db.Workspaces(ctx))(t)))
 	again.ID, again.Slug = newID(), "first"
 	wantErr(t, "CreateWorkspace with a deleted slug", db.CreateWorkspace(ctx, again, 0), tenancy.ErrConflict)
+}
+
+// provisionAdopted makes the parts of a workspace that a platform had made in its
+// own way.
+func provisionAdopted(t *testing.T, db *store.DB, id string) {
+	t.Helper()
+	ctx := t.Context()
+	person := tenancy.Person{UserID: personOne, Email: "new@example.com", GiteaUserID: 5}
+	w, created, err := db.EnsureWorkspace(ctx, person, tenancy.Workspace{ID: newID(), CreatedAt: day, UpdatedAt: day}, []string{"fourth"})
+	check(t, err)
+	if created || w.ID != id {
+		t.Errorf("EnsureWorkspace = %s, %v, want the oldest, which is there", w.Slug, created)
+	}
+
+	check(t, db.Want(ctx, id))
+	wantSame(t, "jobs", []string{"state=available "}, jobsOf(t, db, id))
+	check(t, db.Hold(ctx, id, "run", day, after(9)))
+	wantErr(t, "Hold by another", db.Hold(ctx, id, "other run", day, after(9)), tenancy.ErrConflict)
+	wantSame(t, "KeepNonce", "nonce", must(db.KeepNonce(ctx, id, "nonce"))(t))
+	was := must(db.Provision(ctx, id))(t)
+	wantSame(t, "People", []int64{5}, was.People)
+	is := tenancy.Parts{
+		CoolifyProject: "p0c5", Org: "vibn-first", OrgID: number(), TeamID: number(), Bot: "vibn-bot-first", BotID: number(),
+		TokenID: number(), TokenSealed: "v1.x.first",
+	}
+	wantErr(t, "SetParts of what was not", db.SetParts(ctx, id, is, tenancy.Parts{}), tenancy.ErrConflict)
+	check(t, db.SetParts(ctx, id, was.Parts, is))
+	wantSame(t, "Parts", is, must(db.Provision(ctx, id))(t).Parts)
+	wantSame(t, "Due before it is done", true, slices.Contains(must(db.Due(ctx, day, day, 9))(t), id))
+	o := tenancy.Outcome{Status: tenancy.Partial, Error: "[]", Reconciled: true}
+	wantSame(t, "more", false, must(db.FinishProvision(ctx, id, was.Wanted, o, after(1)))(t))
+	check(t, db.LetGo(ctx, id, "run"))
+	wantSame(t, "Due when it is done", false, slices.Contains(must(db.Due(ctx, day, after(1), 9))(t), id))
+	wantSame(t, "Due when it is to be reconciled", true, slices.Contains(must(db.Due(ctx, day, after(2), 9))(t), id))
+
+	p := newProject(id, "web")
+	check(t, db.CreateProject(ctx, p))
+	check(t, db.RecordRepository(ctx, id, p.ID, number(), "vibn-first/web"))
+	wantSame(t, "Repository", "vibn-first/web", must(db.Projects(ctx, id))(t)[0].Repository)
+	access := tenancy.RepositoryAccess{RepositoryID: number(), Kind: tenancy.Hook, Ref: "1"}
+	addAccess(t, db, id, access)
+	wantSame(t, "RepositoryAccess", []tenancy.RepositoryAccess{access}, must(db.RepositoryAccess(ctx, id))(t))
+}
+
+// tokensAdopted gives a key of a workspace that was adopted a token, and ends it.
+func tokensAdopted(t *testing.T, db *store.DB, k tenancy.Key) {
+	t.Helper()
+	ctx := t.Context()
+	token := newToken(k)
+	check(t, db.AddBotToken(ctx, token))
+	check(t, db.TakeOverBotToken(ctx, token, "second name", after(1)))
+	token.Name, token.CreatedAt = "second name", after(1)
+	token = filled(token)
+	check(t, db.FillBotToken(ctx, token))
+	wantSame(t, "BotTokens", []tenancy.BotToken{token}, must(db.BotTokens(ctx, k.WorkspaceID))(t))
+
+	sealed := []tenancy.SealedValue{{Place: tokenPlace(k.WorkspaceID), Value: "v1.x.first"}, {Place: botTokenPlace(token.ID), Value: token.Sealed}}
+	wantSame(t, "SealedValues", sealed, must(db.SealedValues(ctx))(t))
+	for _, v := range sealed {
+		check(t, db.Reseal(ctx, v, "v1.y."+v.Place.Row))
+	}
+	wantSame(t, "TokenSealed", "v1.y."+k.WorkspaceID, must(db.Provision(ctx, k.WorkspaceID))(t).TokenSealed)
+	check(t, db.RevokeEndedTokens(ctx, k.WorkspaceID, after(2), after(2)))
+	wantSame(t, "live tokens", 1, len(must(db.BotTokens(ctx, k.WorkspaceID))(t)))
+	check(t, db.ForgetTokens(ctx, k.WorkspaceID, after(2)))
+	wantSame(t, "SealedValues when all is forgotten", []tenancy.SealedValue(nil), must(db.SealedValues(ctx))(t))
 }
 
 // A platform goes on inserting rows as it did before it was adopted.

@@ -41,16 +41,23 @@ func (db *DB) TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name s
 	err := change(ctx, db.sql, `update vibn_bot_tokens set name = $4, created_at = $5
 		where workspace_id = $1 and id = $2 and name = $3 and revoked_at is null and gitea_token_id = 0`,
 		was.WorkspaceID, was.ID, was.Name, name, micros(at))
-	if errors.Is(err, tenancy.ErrNotFound) {
-		err = tenancy.ErrConflict
-	}
+	err = failedCondition(ctx, db.sql, err, `select 1 from vibn_bot_tokens where workspace_id = $1 and id = $2`, was.WorkspaceID, was.ID)
 	return wrap(err, "token %q of workspace %q", was.ID, was.WorkspaceID)
 }
 
 // EndBotToken implements [tenancy.Store].
 func (db *DB) EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error {
-	return wrap(change(ctx, db.sql, `update vibn_bot_tokens set revoked_at = $3, sealed = ''
-		where workspace_id = $1 and id = $2 and revoked_at is null`, workspaceID, id, micros(at)), "token %q of workspace %q", id, workspaceID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
+			return err
+		}
+		err := change(ctx, tx, `update vibn_bot_tokens set revoked_at = $3, sealed = ''
+			where workspace_id = $1 and id = $2 and revoked_at is null`, workspaceID, id, micros(at))
+		if err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
+	}), "token %q of workspace %q", id, workspaceID)
 }
 
 // BotTokens implements [tenancy.Store].

@@ -35,3 +35,8 @@ func (db *DB) MigrateTo(ctx context.Context, version int64) error {
 
 // SQLiteDSN is how Open connects to a file.
 func SQLiteDSN(file string) string { return sqliteDSN(file) }
+
+// WantIn is Want as a part of tx.
+func (db *DB) WantIn(ctx context.Context, tx *sql.Tx, workspaceID string) error {
+	return db.want(ctx, tx, workspaceID)
+}

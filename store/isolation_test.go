@@ -113,6 +113,162 @@ var isolations = map[string][]isolation{
 	"RemoveMember": {{name: "person of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 		return only(db.RemoveMember(ctx, a.ws.ID, b.user))
 	}}},
+	"EnsureWorkspace": {
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			p := tenancy.Person{UserID: a.user, Email: "a@example.com", GiteaUserID: number()}
+			w, _, err := db.EnsureWorkspace(ctx, p, tenancy.Workspace{}, nil)
+			return w, err
+		}},
+		{name: "slug of b", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			w := tenancy.Workspace{ID: newID(), CreatedAt: day, UpdatedAt: day}
+			w, _, err := db.EnsureWorkspace(ctx, tenancy.Person{UserID: newID()}, w, []string{a.ws.Slug, b.ws.Slug})
+			return w, err
+		}},
+		{name: "id of b", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, _, b tenant) (any, error) {
+			w := tenancy.Workspace{ID: b.ws.ID, CreatedAt: day, UpdatedAt: day}
+			w, _, err := db.EnsureWorkspace(ctx, tenancy.Person{UserID: newID()}, w, []string{"gamma"})
+			return w, err
+		}},
+	},
+	"AnyWorkspace": {{name: "own slug", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.AnyWorkspace(ctx, a.ws.Slug)
+	}}},
+	"SetSuspended": {
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.SetSuspended(ctx, a.ws.ID, new(after(1)), after(1)))
+		}},
+		{name: "own, lifted", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.SetSuspended(ctx, a.ws.ID, nil, after(1)))
+		}},
+	},
+	"Provision": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.Provision(ctx, a.ws.ID)
+	}}},
+	"Want": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.Want(ctx, a.ws.ID))
+	}}},
+	"Hold": {
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.Hold(ctx, a.ws.ID, "run", after(1), after(2)))
+		}},
+		{name: "own, held", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			if err := db.Hold(ctx, a.ws.ID, "run", after(1), after(9)); err != nil {
+				return nil, err
+			}
+			return only(db.Hold(ctx, a.ws.ID, "other run", after(2), after(9)))
+		}},
+	},
+	"LetGo": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.LetGo(ctx, a.ws.ID, "run"))
+	}}},
+	"KeepNonce": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.KeepNonce(ctx, a.ws.ID, "other")
+	}}},
+	"SetParts": {
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			is := a.parts
+			is.TeamID = number()
+			return only(db.SetParts(ctx, a.ws.ID, a.parts, is))
+		}},
+		{name: "as b's were", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.SetParts(ctx, a.ws.ID, b.parts, tenancy.Parts{}))
+		}},
+		{name: "project of b", want: tenancy.ErrProjectTaken, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			is := a.parts
+			is.CoolifyProject = b.ws.CoolifyProject
+			return only(db.SetParts(ctx, a.ws.ID, a.parts, is))
+		}},
+	},
+	"FinishProvision": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.FinishProvision(ctx, a.ws.ID, 1, tenancy.Outcome{Status: tenancy.Partial, Error: "[]", Reconciled: true}, after(1))
+	}}},
+	"Due": {{name: "list", all: true, call: func(ctx context.Context, db *store.DB, _, _ tenant) (any, error) {
+		return db.Due(ctx, after(1), after(1), 10_000)
+	}}},
+	"ForgetTokens": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.ForgetTokens(ctx, a.ws.ID, after(1)))
+	}}},
+	"AddBotToken": {
+		{name: "key of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			token := newToken(b.key)
+			token.WorkspaceID = a.ws.ID
+			return only(db.AddBotToken(ctx, token))
+		}},
+		{name: "id of b's token", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			if err := db.ForgetTokens(ctx, a.ws.ID, after(1)); err != nil {
+				return nil, err
+			}
+			token := newToken(a.key)
+			token.ID = b.token.ID
+			return only(db.AddBotToken(ctx, token))
+		}},
+	},
+	"FillBotToken": {{name: "token of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		token := filled(b.begun)
+		token.WorkspaceID = a.ws.ID
+		return only(db.FillBotToken(ctx, token))
+	}}},
+	"TakeOverBotToken": {{name: "token of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		token := b.begun
+		token.WorkspaceID = a.ws.ID
+		return only(db.TakeOverBotToken(ctx, token, "other", after(1)))
+	}}},
+	"EndBotToken": {
+		{name: "token of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.EndBotToken(ctx, a.ws.ID, b.token.ID, after(1)))
+		}},
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.EndBotToken(ctx, a.ws.ID, a.token.ID, after(1)))
+		}},
+	},
+	"BotTokens": {{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.BotTokens(ctx, a.ws.ID)
+	}}},
+	"RevokeEndedTokens": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		if err := db.SetSuspended(ctx, a.ws.ID, new(after(1)), after(1)); err != nil {
+			return nil, err
+		}
+		return only(db.RevokeEndedTokens(ctx, a.ws.ID, after(2), after(2)))
+	}}},
+	"CreateProject": {
+		{name: "slug of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.CreateProject(ctx, newProject(a.ws.ID, b.project.Slug)))
+		}},
+		{name: "id of b's project", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			p := newProject(a.ws.ID, "other")
+			p.ID = b.project.ID
+			return only(db.CreateProject(ctx, p))
+		}},
+	},
+	"Projects": {{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.Projects(ctx, a.ws.ID)
+	}}},
+	"RecordRepository": {
+		{name: "project of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.RecordRepository(ctx, a.ws.ID, b.project.ID, b.project.RepositoryID, "other/name"))
+		}},
+		{name: "repository of b", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			p := newProject(a.ws.ID, "other")
+			if err := db.CreateProject(ctx, p); err != nil {
+				return nil, err
+			}
+			return only(db.RecordRepository(ctx, a.ws.ID, p.ID, b.project.RepositoryID, b.project.Repository))
+		}},
+	},
+	"RepositoryAccess": {{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.RepositoryAccess(ctx, a.ws.ID)
+	}}},
+	"SealedValues": {{name: "list", all: true, call: func(ctx context.Context, db *store.DB, _, _ tenant) (any, error) {
+		return db.SealedValues(ctx)
+	}}},
+	"Reseal": {
+		{name: "own place, value of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.Reseal(ctx, tenancy.SealedValue{Place: tokenPlace(a.ws.ID), Value: b.parts.TokenSealed}, "new"))
+		}},
+		{name: "token of b, own value", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.Reseal(ctx, tenancy.SealedValue{Place: botTokenPlace(b.token.ID), Value: a.token.Sealed}, "new"))
+		}},
+	},
 	"StartAudit": {{name: "id of b's entry", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 		e := a.entry
 		e.ID = b.entry.ID
@@ -154,7 +310,8 @@ func TestIsolation(t *testing.T) {
 			for _, tc := range cases {
 				n++
 				a, b := newTenant(t, db, fmt.Sprint("alpha-", n)), newTenant(t, db, fmt.Sprint("beta-", n))
-				child(t, db, b.key)
+				b.begun = newToken(child(t, db, b.key))
+				check(t, db.AddBotToken(t.Context(), b.begun))
 				t.Run(method+"/"+tc.name, func(t *testing.T) { tc.run(t, db, a, b) })
 			}
 		}
@@ -167,7 +324,11 @@ func (tc isolation) run(t *testing.T, db *store.DB, a, b tenant) {
 	wantErr(t, "error", err, tc.want)
 	if !tc.all {
 		text := fmt.Sprintf("%+v", answer)
-		for _, theirs := range []string{b.ws.ID, b.ws.Slug, b.key.ID, b.key.Last4, b.user, b.entry.ID} {
+		for _, theirs := range []string{
+			b.ws.ID, b.ws.Slug, b.key.ID, b.key.Last4, b.user, b.entry.ID, b.token.ID, b.begun.ID, b.project.ID, b.access.Ref,
+			fmt.Sprint(b.parts.OrgID), fmt.Sprint(b.parts.TeamID), fmt.Sprint(b.parts.BotID), fmt.Sprint(b.parts.TokenID),
+			fmt.Sprint(b.token.GiteaID), fmt.Sprint(b.project.RepositoryID),
+		} {
 			if strings.Contains(text, theirs) {
 				t.Errorf("the answer holds %q of b: %s", theirs, text)
 			}
@@ -180,14 +341,16 @@ func (tc isolation) run(t *testing.T, db *store.DB, a, b tenant) {
 func rowsOf(t *testing.T, db *store.DB, of tenant) []string {
 	t.Helper()
 	rows := dump(t, db, `select * from vibn_workspaces where id = $1`, of.ws.ID)
-	for _, table := range []string{"vibn_workspace_members", "vibn_api_keys", "vibn_audit"} {
+	for _, table := range []string{
+		"vibn_workspace_members", "vibn_api_keys", "vibn_audit", "vibn_bot_tokens", "vibn_projects", "vibn_repository_access",
+	} {
 		found := dump(t, db, `select * from `+table+` where workspace_id = $1 order by id`, of.ws.ID)
 		if len(found) == 0 {
 			t.Fatalf("%s has no row of %s to compare", table, of.ws.Slug)
 		}
 		rows = append(rows, found...)
 	}
-	return rows
+	return append(rows, jobsOf(t, db, of.ws.ID)...)
 }
 
 // Ids that are none are like ids of nothing, whatever the type of the column.
@@ -214,6 +377,9 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 	for what, list := range map[string]func() (any, error){
 		"Keys":             func() (any, error) { return db.Keys(ctx, id) },
 		"Members":          func() (any, error) { return db.Members(ctx, id) },
+		"BotTokens":        func() (any, error) { return db.BotTokens(ctx, id) },
+		"Projects":         func() (any, error) { return db.Projects(ctx, id) },
+		"RepositoryAccess": func() (any, error) { return db.RepositoryAccess(ctx, id) },
 		"MemberWorkspaces": func() (any, error) { return db.MemberWorkspaces(ctx, id) },
 		"Audit":            func() (any, error) { return db.Audit(ctx, id, tenancy.AuditQuery{Limit: 1}) },
 		"Audit after": func() (any, error) {
@@ -229,6 +395,13 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 	_, _, noMember := db.Membership(ctx, a.ws.Slug, id)
 	_, _, noWorkspace := db.Membership(ctx, id, a.user)
 	k, digest := newKey(id, "new")
+	_, noAny := db.AnyWorkspace(ctx, id)
+	_, noProvision := db.Provision(ctx, id)
+	_, noNonce := db.KeepNonce(ctx, id, "nonce")
+	_, noOutcome := db.FinishProvision(ctx, id, 1, tenancy.Outcome{Status: tenancy.Ready, Reconciled: true}, day)
+	check(t, db.RevokeEndedTokens(ctx, id, day, day)) // there are none
+	inWorkspace, ofKey, withID := a.token, newToken(a.key), a.token
+	inWorkspace.WorkspaceID, ofKey.KeyID, withID.ID = id, id, id
 	return map[string]error{
 		"Workspace":                   noSlug,
 		"Membership of user":          noMember,
@@ -246,5 +419,30 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"StartAudit in workspace":     db.StartAudit(ctx, tenancy.AuditEntry{ID: newID(), WorkspaceID: id, At: day}),
 		"FinishAudit in workspace":    db.FinishAudit(ctx, id, a.entry.ID, tenancy.AuditFinish{}),
 		"FinishAudit":                 db.FinishAudit(ctx, a.ws.ID, id, tenancy.AuditFinish{}),
+
+		"AnyWorkspace":                  noAny,
+		"SetSuspended":                  db.SetSuspended(ctx, id, &day, day),
+		"SetSuspended to nil":           db.SetSuspended(ctx, id, nil, day),
+		"Provision":                     noProvision,
+		"Want":                          db.Want(ctx, id),
+		"Hold":                          db.Hold(ctx, id, "run", day, after(1)),
+		"LetGo":                         db.LetGo(ctx, id, "run"),
+		"KeepNonce":                     noNonce,
+		"SetParts":                      db.SetParts(ctx, id, tenancy.Parts{}, a.parts),
+		"FinishProvision":               noOutcome,
+		"ForgetTokens":                  db.ForgetTokens(ctx, id, day),
+		"AddBotToken in workspace":      db.AddBotToken(ctx, inWorkspace),
+		"AddBotToken":                   db.AddBotToken(ctx, ofKey),
+		"FillBotToken in workspace":     db.FillBotToken(ctx, inWorkspace),
+		"FillBotToken":                  db.FillBotToken(ctx, withID),
+		"TakeOverBotToken in workspace": db.TakeOverBotToken(ctx, inWorkspace, "name", day),
+		"TakeOverBotToken":              db.TakeOverBotToken(ctx, withID, "name", day),
+		"EndBotToken in workspace":      db.EndBotToken(ctx, id, a.token.ID, day),
+		"EndBotToken":                   db.EndBotToken(ctx, a.ws.ID, id, day),
+		"CreateProject in workspace":    db.CreateProject(ctx, newProject(id, "other")),
+		"RecordRepository in workspace": db.RecordRepository(ctx, id, a.project.ID, 1, "x/y"),
+		"RecordRepository":              db.RecordRepository(ctx, a.ws.ID, id, 1, "x/y"),
+		"Reseal a workspace":            db.Reseal(ctx, tenancy.SealedValue{Place: tokenPlace(id), Value: a.parts.TokenSealed}, "new"),
+		"Reseal a token":                db.Reseal(ctx, tenancy.SealedValue{Place: botTokenPlace(id), Value: a.token.Sealed}, "new"),
 	}
 }

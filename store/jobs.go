@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -16,6 +18,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/vibnai/vibn-mcp/db/migrations"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // Jobs are what runs in the background. Their errors are kept in the database
@@ -30,11 +33,13 @@ type Jobs struct {
 
 // Limits of the jobs of one process.
 const (
-	jobWorkers = 4
-	jobTime    = 5 * time.Minute
-	rescueTime = jobTime + time.Minute // then a job whose process died is another's; by itself River waits an hour more
-	sweepEvery = time.Minute
-	jobPoll    = 500 * time.Millisecond
+	jobWorkers  = 4
+	jobTime     = 5 * time.Minute
+	jobLost     = jobTime + time.Minute // its process is gone: another may run it
+	jobWait     = 10 * time.Minute      // the longest between two attempts
+	jobAttempts = 10_000                // over two months of them
+	sweepEvery  = time.Minute
+	jobPoll     = 500 * time.Millisecond
 )
 
 // A provisionJob holds an id only: rows of the queue are read by many eyes.
@@ -47,7 +52,7 @@ func (provisionJob) Kind() string { return "vibn_provision" }
 // InsertOpts keeps at most one job for a workspace. What is wanted while it runs
 // is counted in the workspace's row, where the job looks before it ends.
 func (provisionJob) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
+	return river.InsertOpts{MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
 }
 
 type sweepJob struct{}
@@ -62,6 +67,20 @@ func (sweepJob) InsertOpts() river.InsertOpts {
 var unfinished = []rivertype.JobState{
 	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
 	rivertype.JobStateRunning, rivertype.JobStateScheduled,
+}
+
+// patience repeats a job that failed for as long as it takes, as what it waits for
+// may be an operator or a Gitea that is down: soon at first, and at least every ten
+// minutes.
+type patience struct{ river.DefaultClientRetryPolicy }
+
+// NextRetry implements [river.ClientRetryPolicy].
+func (p patience) NextRetry(job *rivertype.JobRow) time.Time {
+	latest := time.Now().Add(jobWait)
+	if next := p.DefaultClientRetryPolicy.NextRetry(job); next.Before(latest) {
+		return next
+	}
+	return latest
 }
 
 func riverDriver(conns *sql.DB, d dialect) riverdriver.Driver[*sql.Tx] {
@@ -115,13 +134,17 @@ func (db *DB) Queue(ctx context.Context, workspaceID string) error {
 func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[provisionJob]) error {
-		return jobs.Provision(ctx, j.Args.WorkspaceID)
+		err := recovered(ctx, log, func() error { return jobs.Provision(ctx, j.Args.WorkspaceID) })
+		if err != nil {
+			return err
+		}
+		return db.complete(ctx, j)
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[sweepJob]) error {
-		return jobs.Sweep(ctx)
+		return recovered(ctx, log, func() error { return jobs.Sweep(ctx) })
 	}))
 	client, err := river.NewClient(riverDriver(db.sql, db.dialect), &river.Config{
-		Logger: log, Workers: workers, JobTimeout: jobTime, RescueStuckJobsAfter: rescueTime, FetchPollInterval: jobPoll,
+		Logger: log, Workers: workers, RetryPolicy: patience{}, JobTimeout: jobTime, RescueStuckJobsAfter: jobLost, FetchPollInterval: jobPoll,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}},
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
 			func() (river.JobArgs, *river.InsertOpts) { return sweepJob{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
@@ -141,4 +164,41 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 	stopping, cancel = context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return client.StopAndCancel(stopping)
+}
+
+// complete ends the job of a workspace, unless more was wanted meanwhile: then it
+// runs again soon. Both are told apart while the workspace's row is held, as Want
+// holds it: else a wish could find the job still running, and wait for a sweep.
+func (db *DB) complete(ctx context.Context, j *river.Job[provisionJob]) error {
+	more := false
+	err := db.inTx(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `update vibn_workspaces set provision_done = provision_done
+			where id = $1 returning provision_done < provision_wanted`, j.Args.WorkspaceID).Scan(&more)
+		if err != nil || more {
+			return err
+		}
+		_, err = river.JobCompleteTx[riverdriver.Driver[*sql.Tx]](ctx, tx, j)
+		return err
+	})
+	switch {
+	case errors.Is(kind(err), tenancy.ErrNotFound): // there is nothing left to do
+		return nil
+	case err != nil:
+		return fmt.Errorf("complete the job: %w", err)
+	case more:
+		return river.JobSnooze(time.Second)
+	}
+	return nil
+}
+
+// recovered makes an error of a panic, without its value: River would log that
+// and keep it in the database, and it may hold what must not be seen.
+func recovered(ctx context.Context, log *slog.Logger, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.ErrorContext(ctx, "job panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %T", p)
+		}
+	}()
+	return do()
 }

@@ -29,7 +29,12 @@ func (db *DB) MemberWorkspaces(ctx context.Context, userID string) ([]tenancy.Wo
 // SetMember implements [tenancy.Store]. A deleted workspace is not found. The
 // e-mail and the name are not stored: they belong to the user.
 func (db *DB) SetMember(ctx context.Context, m tenancy.Member) error {
-	return wrap(setMember(ctx, db.sql, m), "member %q of workspace %q", m.UserID, m.WorkspaceID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := setMember(ctx, tx, m); err != nil {
+			return err
+		}
+		return db.want(ctx, tx, m.WorkspaceID)
+	}), "member %q of workspace %q", m.UserID, m.WorkspaceID)
 }
 
 // setMember looks at the workspace itself: an adopted table may have no foreign
@@ -44,8 +49,13 @@ func setMember(ctx context.Context, on execer, m tenancy.Member) error {
 
 // RemoveMember implements [tenancy.Store].
 func (db *DB) RemoveMember(ctx context.Context, workspaceID, userID string) error {
-	return wrap(change(ctx, db.sql, `delete from vibn_workspace_members where workspace_id = $1 and user_id = $2`,
-		workspaceID, userID), "member %q of workspace %q", userID, workspaceID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		err := change(ctx, tx, `delete from vibn_workspace_members where workspace_id = $1 and user_id = $2`, workspaceID, userID)
+		if err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
+	}), "member %q of workspace %q", userID, workspaceID)
 }
 
 // Members implements [tenancy.Store].

@@ -28,11 +28,15 @@ func TestMembers(t *testing.T) {
 		wantSame(t, "workspace of Membership", a.ws, ws)
 		wantSame(t, "role of Membership", tenancy.RoleAdmin, role)
 		second.WorkspaceID = b.ws.ID
+		settle(t, db, b.ws.ID)
 		check(t, db.SetMember(ctx, second))
+		wantQueued(t, "SetMember", db, b.ws.ID, 1)
 		wantSame(t, "MemberWorkspaces", []tenancy.Workspace{a.ws, b.ws},
 			must(db.MemberWorkspaces(ctx, second.UserID))(t))
 
+		settle(t, db, a.ws.ID)
 		check(t, db.RemoveMember(ctx, a.ws.ID, second.UserID))
+		wantQueued(t, "RemoveMember", db, a.ws.ID, 1)
 		wantErr(t, "RemoveMember again", db.RemoveMember(ctx, a.ws.ID, second.UserID), tenancy.ErrNotFound)
 		_, _, err = db.Membership(ctx, "alpha", second.UserID)
 		wantErr(t, "Membership of one who left", err, tenancy.ErrNotFound)
@@ -40,5 +44,24 @@ func TestMembers(t *testing.T) {
 			must(db.MemberWorkspaces(ctx, second.UserID))(t))
 		second.WorkspaceID = newID()
 		wantErr(t, "SetMember in no workspace", db.SetMember(ctx, second), tenancy.ErrNotFound)
+	})
+}
+
+// A platform may name the owner in the workspace's row alone.
+func TestOwnerWithoutMembership(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx, a := t.Context(), newTenant(t, db, "alpha")
+		newTenant(t, db, "beta")
+		execSQL(t, db, `delete from vibn_workspace_members where workspace_id = $1`, a.ws.ID)
+		person := tenancy.Person{UserID: a.user, GiteaUserID: 7}
+		for range 2 {
+			ws, created, err := db.EnsureWorkspace(ctx, person, tenancy.Workspace{ID: newID(), CreatedAt: after(3), UpdatedAt: after(3)}, []string{"gamma"})
+			check(t, err)
+			wantSame(t, "workspace of its owner", a.ws.ID, ws.ID)
+			wantSame(t, "created", false, created)
+		}
+		owner := tenancy.Member{WorkspaceID: a.ws.ID, UserID: a.user, GiteaUserID: 7, Role: tenancy.RoleOwner, CreatedAt: after(3)}
+		wantSame(t, "Members", []tenancy.Member{owner}, must(db.Members(ctx, a.ws.ID))(t))
 	})
 }

@@ -135,10 +135,35 @@ var rowsOfVersion = map[int64]statement{
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		[]any{"a1", "w1", day, "key:k1", "client", "apps.deploy", "web", "{}", "ok"},
 	},
+	8: {
+		`insert into river_job (kind, args, max_attempts) values ($1, $2, $3)`,
+		[]any{"vibn_provision", `{"workspace_id": "w1"}`, 25},
+	},
+	9: {
+		`insert into vibn_workspaces (id, slug, name, provision_status, gitea_org, gitea_org_id, gitea_team_id, gitea_bot_username,
+			gitea_bot_user_id, gitea_bot_token_id, gitea_bot_token_encrypted, provision_nonce, provision_wanted, provision_done,
+			provision_holder, provision_until, reconciled_at, created_at, updated_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		[]any{
+			"w2", "beta", "Beta", "partial", "vibn-beta", 11, 12, "vibn-bot-beta", 13, 14, "v1.x.w2", "nonce", 6, 5,
+			"run", after(2), after(3), day, after(1),
+		},
+	},
+	10: {
+		`insert into vibn_bot_tokens (id, workspace_id, key_id, name, gitea_token_id, last_eight, sealed, created_at, revoked_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		[]any{"b2", "w1", "k1", "vibn-b2", 8, "12345678", "", day, after(1)},
+	},
+	11: {
+		`insert into vibn_repository_access (id, workspace_id, gitea_repo_id, kind, ref, created_at) values ($1, $2, $3, $4, $5, $6)`,
+		[]any{"r1", "w1", 9, "deploy_key", "21", day},
+	},
 }
 
+// tables has each table at the version that makes it, and is empty where none is.
 var tables = []string{
-	"vibn_workspaces", "vibn_workspace_members", "vibn_users", "vibn_api_keys", "vibn_bot_tokens", "vibn_projects", "vibn_audit",
+	1: "vibn_workspaces", 2: "vibn_workspace_members", 3: "vibn_users", 4: "vibn_api_keys", 5: "vibn_bot_tokens",
+	6: "vibn_projects", 7: "vibn_audit", 8: "river_job", 11: "vibn_repository_access",
 }
 
 // Rows written by the release of any version are there after migrating, and the
@@ -170,7 +195,10 @@ func migrateFrom(t *testing.T, db *store.DB, version int64) {
 		execSQL(t, db, rows.query, rows.args...)
 	}
 	before := make(map[string][]string)
-	for _, table := range tables[:min(int(version), len(tables))] {
+	for _, table := range tables[:min(int(version)+1, len(tables))] {
+		if table == "" {
+			continue
+		}
 		columns := strings.Join(columnsOf(t, db, table), ", ")
 		query := `select ` + columns + ` from ` + table
 		before[query] = dump(t, db, query)
@@ -220,6 +248,22 @@ func readAsOf(t *testing.T, db *store.DB, version int64) {
 		}
 		wantSame(t, "key of KeyByDigest", want, key)
 	}
+	if version >= 5 {
+		want := tenancy.BotToken{ID: "b1", WorkspaceID: "w1", KeyID: "k1", GiteaID: 7, LastEight: "12345678", Sealed: "v1.x.y", CreatedAt: day}
+		wantSame(t, "BotTokens", []tenancy.BotToken{want}, must(db.BotTokens(ctx, "w1"))(t))
+	}
+	if version >= 6 {
+		want := tenancy.Project{ID: "p1", WorkspaceID: "w1", Slug: "web", Name: "Web", RepositoryID: 9, Repository: "alpha/web", CreatedAt: day}
+		wantSame(t, "Projects", []tenancy.Project{want}, must(db.Projects(ctx, "w1"))(t))
+	}
+	wantSame(t, "Provision", tenancy.Provision{Workspace: w}, must(db.Provision(ctx, "w1"))(t))
+	if version >= 9 {
+		readProvisioned(t, db)
+	}
+	if version >= 11 {
+		want := tenancy.RepositoryAccess{RepositoryID: 9, Kind: tenancy.DeployKey, Ref: "21"}
+		wantSame(t, "RepositoryAccess", []tenancy.RepositoryAccess{want}, must(db.RepositoryAccess(ctx, "w1"))(t))
+	}
 	if version >= 7 {
 		want := tenancy.AuditEntry{
 			ID: "a1", WorkspaceID: "w1", At: day, Principal: "key:k1", Client: "client", Tool: "apps.deploy",
@@ -227,4 +271,20 @@ func readAsOf(t *testing.T, db *store.DB, version int64) {
 		}
 		wantSame(t, "Audit", []tenancy.AuditEntry{want}, must(db.Audit(ctx, "w1", tenancy.AuditQuery{Limit: 9}))(t))
 	}
+}
+
+// readProvisioned reads the workspace of migration 9 in rowsOfVersion.
+func readProvisioned(t *testing.T, db *store.DB) {
+	t.Helper()
+	ctx := t.Context()
+	w := tenancy.Workspace{
+		ID: "w2", Slug: "beta", Name: "Beta", GiteaOrg: "vibn-beta", GiteaOrgID: 11, GiteaBot: "vibn-bot-beta",
+		Placement: tenancy.Placement{Trust: tenancy.Shared}, Status: tenancy.Partial, CreatedAt: day, UpdatedAt: after(1),
+	}
+	parts := tenancy.Parts{Org: "vibn-beta", OrgID: 11, TeamID: 12, Bot: "vibn-bot-beta", BotID: 13, TokenID: 14, TokenSealed: "v1.x.w2"}
+	want := tenancy.Provision{Workspace: w, Parts: parts, Nonce: "nonce", Wanted: 6, Done: 5}
+	wantSame(t, "Provision(w2)", want, must(db.Provision(ctx, "w2"))(t))
+	wantSame(t, "Due", []string{"w2"}, must(db.Due(ctx, day, day, 9))(t))
+	wantErr(t, "Hold for another run", db.Hold(ctx, "w2", "other", after(1), after(9)), tenancy.ErrConflict)
+	check(t, db.Hold(ctx, "w2", "run", after(1), after(9)))
 }

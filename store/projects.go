@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -32,9 +31,7 @@ func (db *DB) RecordRepository(ctx context.Context, workspaceID, projectID strin
 	err := change(ctx, db.sql, `update vibn_projects set gitea_repo_id = $3, gitea_repo = $4
 		where workspace_id = $1 and id = $2 and (gitea_repo_id is null or gitea_repo_id = $3)`,
 		workspaceID, projectID, repositoryID, name)
-	if errors.Is(err, tenancy.ErrNotFound) {
-		err = tenancy.ErrConflict
-	}
+	err = failedCondition(ctx, db.sql, err, `select 1 from vibn_projects where workspace_id = $1 and id = $2`, workspaceID, projectID)
 	return wrap(err, "repository of project %q of workspace %q", projectID, workspaceID)
 }
 

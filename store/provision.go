@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -12,23 +13,33 @@ import (
 // EnsureWorkspace implements [tenancy.Store]. The person's row is held first, so
 // that calls for one person take turns.
 func (db *DB) EnsureWorkspace(ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string) (tenancy.Workspace, bool, error) {
+	var have tenancy.Workspace
 	created := false
-	err := db.inTx(ctx, func(tx *sql.Tx) error {
+	err := db.inTx(ctx, func(tx *sql.Tx) (err error) {
 		if err := keepPerson(ctx, tx, p); err != nil {
 			return err
 		}
-		have, err := ownedBy(ctx, tx, p.UserID)
+		if err := joinOwned(ctx, tx, p.UserID, w.CreatedAt); err != nil {
+			return err
+		}
+		have, err = ownedBy(ctx, tx, p.UserID)
+		if err == nil {
+			return keepGiteaUser(ctx, tx, have.ID, p)
+		}
 		if !errors.Is(err, sql.ErrNoRows) {
-			w = have
-			if err == nil {
-				err = keepGiteaUser(ctx, tx, w.ID, p)
-			}
 			return err
 		}
 		created = true
-		return db.insertWithSlug(ctx, tx, &w, p, slugs)
+		if err := db.insertWithSlug(ctx, tx, w, p, slugs); err != nil {
+			return err
+		}
+		have, err = ownedBy(ctx, tx, p.UserID) // as it was stored
+		return err
 	})
-	return w, created, wrap(err, "workspace of %q", p.UserID)
+	if err != nil {
+		return tenancy.Workspace{}, false, wrap(err, "workspace of %q", p.UserID)
+	}
+	return have, created, nil
 }
 
 // keepPerson stores what is known of a person and holds their row until tx ends.
@@ -39,6 +50,29 @@ func keepPerson(ctx context.Context, tx *sql.Tx, p tenancy.Person) error {
 			display_name = case when excluded.display_name = '' then vibn_users.display_name else excluded.display_name end`,
 		p.UserID, p.Email, p.DisplayName)
 	return err
+}
+
+// joinOwned makes a person a member of the workspaces that a platform's own rows
+// call theirs without a membership. The ids may be of different types there, so
+// they are compared as text, which reads the table: people sign up seldom.
+func joinOwned(ctx context.Context, tx *sql.Tx, userID string, at time.Time) error {
+	rows, err := tx.QueryContext(ctx, `select cast(w.id as text) from vibn_workspaces w
+		where cast(w.owner_user_id as text) = cast($1 as text) and w.deleted_at is null and not exists
+			(select 1 from vibn_workspace_members m where m.workspace_id = w.id and cast(m.user_id as text) = cast($1 as text))`, userID)
+	if err != nil {
+		return err
+	}
+	ids, err := scanAll(rows, scanText)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		m := tenancy.Member{WorkspaceID: id, UserID: userID, Role: tenancy.RoleOwner, CreatedAt: at}
+		if err := setMember(ctx, tx, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ownedBy returns the oldest living workspace that a person owns.
@@ -58,10 +92,11 @@ func keepGiteaUser(ctx context.Context, tx *sql.Tx, workspaceID string, p tenanc
 
 // insertWithSlug tries the slugs in turn. A taken one is told by the count of
 // rows, as PostgreSQL would end the transaction at an error.
-func (db *DB) insertWithSlug(ctx context.Context, tx *sql.Tx, w *tenancy.Workspace, p tenancy.Person, slugs []string) error {
+func (db *DB) insertWithSlug(ctx context.Context, tx *sql.Tx, w tenancy.Workspace, p tenancy.Person, slugs []string) error {
+	w.OwnerUserID = p.UserID
 	for _, slug := range slugs {
 		w.Slug = slug
-		switch err := insertWorkspace(ctx, tx, *w); {
+		switch err := insertWorkspace(ctx, tx, w); {
 		case errors.Is(err, tenancy.ErrNotFound):
 			continue
 		case err != nil:
@@ -99,7 +134,10 @@ func (db *DB) SetSuspended(ctx context.Context, workspaceID string, since *time.
 	}), "suspension of workspace %q", workspaceID)
 }
 
-const provisionColumns = workspaceColumns + `, coalesce(w.gitea_team_id, 0), coalesce(cast(w.gitea_bot_user_id as bigint), 0),
+// botID is the id of the bot as a number: an adopted column may hold text.
+const botID = `coalesce(cast(nullif(cast(gitea_bot_user_id as text), '') as bigint), 0)`
+
+const provisionColumns = workspaceColumns + `, coalesce(w.gitea_team_id, 0), ` + botID + `,
 	coalesce(w.gitea_bot_token_id, 0), coalesce(w.gitea_bot_token_encrypted, ''), coalesce(w.provision_nonce, ''),
 	w.provision_wanted, w.provision_done`
 
@@ -148,16 +186,20 @@ func (db *DB) Hold(ctx context.Context, workspaceID, holder string, now, until t
 	err := change(ctx, db.sql, `update vibn_workspaces set provision_holder = $2, provision_until = $3
 		where id = $1 and (provision_holder in ('', $2) or provision_until is null or provision_until < $4)`,
 		workspaceID, holder, micros(until), micros(now))
-	if errors.Is(err, tenancy.ErrNotFound) {
-		err = tenancy.ErrConflict
-	}
+	err = failedCondition(ctx, db.sql, err, thisWorkspace, workspaceID)
 	return wrap(err, "hold workspace %q", workspaceID)
 }
 
-// LetGo implements [tenancy.Store].
+const thisWorkspace = `select 1 from vibn_workspaces where id = $1`
+
+// LetGo implements [tenancy.Store]. It does nothing if another holds it.
 func (db *DB) LetGo(ctx context.Context, workspaceID, holder string) error {
-	_, err := db.sql.ExecContext(ctx, `update vibn_workspaces set provision_holder = '', provision_until = null
+	err := change(ctx, db.sql, `update vibn_workspaces set provision_holder = '', provision_until = null
 		where id = $1 and provision_holder = $2`, workspaceID, holder)
+	err = failedCondition(ctx, db.sql, err, thisWorkspace, workspaceID)
+	if errors.Is(err, tenancy.ErrConflict) {
+		return nil
+	}
 	return wrap(err, "let go of workspace %q", workspaceID)
 }
 
@@ -173,18 +215,31 @@ func (db *DB) KeepNonce(ctx context.Context, workspaceID, nonce string) (string,
 }
 
 // SetParts implements [tenancy.Store]. A project that another living workspace
-// has is ErrConflict too.
+// has is ErrProjectTaken. What is sealed is compared too: else a run that read it
+// before it was sealed anew would put the old one back.
 func (db *DB) SetParts(ctx context.Context, workspaceID string, was, is tenancy.Parts) error {
-	err := change(ctx, db.sql, `update vibn_workspaces set coolify_project_uuid = $2, gitea_org = $3, gitea_org_id = $4,
-			gitea_team_id = $5, gitea_bot_username = $6, gitea_bot_user_id = $7, gitea_bot_token_id = $8, gitea_bot_token_encrypted = $9
-		where id = $1 and coalesce(coolify_project_uuid, '') = $10 and coalesce(gitea_org_id, 0) = $11
-			and coalesce(gitea_team_id, 0) = $12 and coalesce(cast(gitea_bot_user_id as bigint), 0) = $13 and coalesce(gitea_bot_token_id, 0) = $14`,
-		workspaceID, null(is.CoolifyProject), null(is.Org), nullInt(is.OrgID), nullInt(is.TeamID), null(is.Bot), nullInt(is.BotID),
-		nullInt(is.TokenID), null(is.TokenSealed), was.CoolifyProject, was.OrgID, was.TeamID, was.BotID, was.TokenID)
-	if errors.Is(err, tenancy.ErrNotFound) {
-		err = tenancy.ErrConflict
-	}
-	return wrap(err, "parts of workspace %q", workspaceID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := exists(ctx, tx, thisWorkspace, workspaceID); err != nil {
+			return err
+		}
+		if is.CoolifyProject != was.CoolifyProject {
+			if err := projectFree(ctx, tx, is.CoolifyProject, workspaceID); err != nil {
+				return err
+			}
+		}
+		err := change(ctx, tx, `update vibn_workspaces set coolify_project_uuid = $2, gitea_org = $3, gitea_org_id = $4,
+				gitea_team_id = $5, gitea_bot_username = $6, gitea_bot_user_id = $7, gitea_bot_token_id = $8, gitea_bot_token_encrypted = $9
+			where id = $1 and coalesce(coolify_project_uuid, '') = $10 and coalesce(gitea_org, '') = $11 and coalesce(gitea_org_id, 0) = $12
+				and coalesce(gitea_team_id, 0) = $13 and coalesce(gitea_bot_username, '') = $14 and `+botID+` = $15
+				and coalesce(gitea_bot_token_id, 0) = $16 and coalesce(gitea_bot_token_encrypted, '') = $17`,
+			workspaceID, null(is.CoolifyProject), null(is.Org), nullInt(is.OrgID), nullInt(is.TeamID), null(is.Bot), nullDigits(is.BotID),
+			nullInt(is.TokenID), null(is.TokenSealed),
+			was.CoolifyProject, was.Org, was.OrgID, was.TeamID, was.Bot, was.BotID, was.TokenID, was.TokenSealed)
+		if errors.Is(err, tenancy.ErrNotFound) {
+			return tenancy.ErrConflict
+		}
+		return err
+	}), "parts of workspace %q", workspaceID)
 }
 
 // FinishProvision implements [tenancy.Store].
@@ -203,18 +258,23 @@ func (db *DB) FinishProvision(ctx context.Context, workspaceID string, wanted in
 	return now > wanted, wrap(err, "outcome for workspace %q", workspaceID)
 }
 
-// Due implements [tenancy.Store]. A deleted workspace is due until its parts are
-// gone, never for time alone. Each part of the query has an index of its own.
+// Due implements [tenancy.Store]. A deleted workspace is due while what was wanted
+// is not done, never for time alone. The order is random, so that workspaces that
+// stay due do not keep out the rest. Each part of the query has an index of its
+// own.
 func (db *DB) Due(ctx context.Context, now, reconciledBefore time.Time, limit int) ([]string, error) {
-	ids, err := list(ctx, db, scanText, `select cast(id as text) from vibn_workspaces where provision_done < provision_wanted
-		union
-		select cast(t.workspace_id as text) from vibn_bot_tokens t join vibn_api_keys k on k.workspace_id = t.workspace_id and k.id = t.key_id
-			where t.revoked_at is null and (k.revoked_at is not null or k.expires_at <= $1)
-		union
-		select id from (select cast(id as text) as id from vibn_workspaces
-			where deleted_at is null and gitea_org_id is not null and coalesce(reconciled_at, created_at) < $2
-			order by coalesce(reconciled_at, created_at) limit $3) old
-		limit $3`, micros(now), micros(reconciledBefore), limit)
+	ids, err := list(ctx, db, scanText, `select id from (
+			select cast(id as text) as id from vibn_workspaces where provision_done < provision_wanted
+			union
+			select cast(t.workspace_id as text) from vibn_bot_tokens t join vibn_api_keys k on k.workspace_id = t.workspace_id and k.id = t.key_id
+				where t.revoked_at is null and (k.revoked_at is not null or k.expires_at <= $1)
+			union
+			select cast(id as text) from vibn_workspaces
+				where deleted_at is null and gitea_org_id is not null and reconciled_at is null
+			union
+			select cast(id as text) from vibn_workspaces
+				where deleted_at is null and gitea_org_id is not null and reconciled_at < $2
+		) due order by random() limit $3`, micros(now), micros(reconciledBefore), limit)
 	return ids, wrap(err, "what is due")
 }
 
@@ -236,3 +296,8 @@ func (db *DB) ForgetTokens(ctx context.Context, workspaceID string, at time.Time
 }
 
 func nullInt(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: n != 0} }
+
+// nullDigits is n as text, which a column of numbers takes too.
+func nullDigits(n int64) sql.NullString {
+	return sql.NullString{String: strconv.FormatInt(n, 10), Valid: n != 0}
+}

@@ -82,6 +82,18 @@ func change(ctx context.Context, on execer, query string, args ...any) error {
 	return err
 }
 
+// failedCondition turns the ErrNotFound of a change that had a condition into
+// ErrConflict if the row is there: a query selects 1 for it.
+func failedCondition(ctx context.Context, on querier, err error, query string, args ...any) error {
+	if !errors.Is(err, tenancy.ErrNotFound) {
+		return err
+	}
+	if err := exists(ctx, on, query, args...); err != nil {
+		return err
+	}
+	return tenancy.ErrConflict
+}
+
 // A row is a *sql.Row or a *sql.Rows.
 type row interface{ Scan(dest ...any) error }
 
@@ -100,6 +112,10 @@ func collect[T any](ctx context.Context, db *DB, scan func(row) (T, error), quer
 	if err != nil {
 		return nil, err
 	}
+	return scanAll(rows, scan)
+}
+
+func scanAll[T any](rows *sql.Rows, scan func(row) (T, error)) ([]T, error) {
 	defer func() { _ = rows.Close() }() // Err below says what went wrong
 	var out []T
 	for rows.Next() {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,11 +160,17 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // A tenant is a workspace with one row of everything.
 type tenant struct {
-	ws     tenancy.Workspace
-	key    tenancy.Key
-	digest tenancy.Digest
-	user   string // owner; joined too, so a member
-	entry  tenancy.AuditEntry
+	ws      tenancy.Workspace
+	key     tenancy.Key
+	digest  tenancy.Digest
+	user    string // owner; joined too, so a member
+	entry   tenancy.AuditEntry
+	parts   tenancy.Parts
+	nonce   string
+	token   tenancy.BotToken // of the key
+	begun   tenancy.BotToken // of another key, never filled; only where a test adds it
+	project tenancy.Project  // with a repository
+	access  tenancy.RepositoryAccess
 }
 
 func newTenant(t *testing.T, db *store.DB, slug string) tenant {
@@ -182,7 +189,79 @@ func newTenant(t *testing.T, db *store.DB, slug string) tenant {
 		Tool: "apps.deploy", Target: "app of " + slug, Args: `{"app":"` + slug + `"}`, Outcome: "started",
 	}
 	check(t, db.StartAudit(t.Context(), a.entry))
+	a.provision(t, db)
 	return a
+}
+
+// provision gives the tenant what a run would record.
+func (a *tenant) provision(t *testing.T, db *store.DB) {
+	t.Helper()
+	ctx, slug := t.Context(), a.ws.Slug
+	a.parts = tenancy.Parts{
+		CoolifyProject: a.ws.CoolifyProject, Org: "org-" + slug, OrgID: number(), TeamID: number(),
+		Bot: "bot-" + slug, BotID: number(), TokenID: number(), TokenSealed: "v1.x.workspace-" + slug,
+	}
+	check(t, db.SetParts(ctx, a.ws.ID, tenancy.Parts{CoolifyProject: a.ws.CoolifyProject}, a.parts))
+	a.ws.GiteaOrg, a.ws.GiteaOrgID, a.ws.GiteaBot = a.parts.Org, a.parts.OrgID, a.parts.Bot
+	a.nonce = must(db.KeepNonce(ctx, a.ws.ID, "nonce-"+slug))(t)
+
+	a.token = newToken(a.key)
+	check(t, db.AddBotToken(ctx, a.token))
+	a.token = filled(a.token)
+	check(t, db.FillBotToken(ctx, a.token))
+
+	a.project = newProject(a.ws.ID, "web-"+slug)
+	check(t, db.CreateProject(ctx, a.project))
+	a.project.RepositoryID, a.project.Repository = number(), a.parts.Org+"/web"
+	check(t, db.RecordRepository(ctx, a.ws.ID, a.project.ID, a.project.RepositoryID, a.project.Repository))
+	a.access = tenancy.RepositoryAccess{RepositoryID: a.project.RepositoryID, Kind: tenancy.DeployKey, Ref: fmt.Sprint(number())}
+	addAccess(t, db, a.ws.ID, a.access)
+}
+
+// jobsOf returns the states of a workspace's jobs.
+func jobsOf(t *testing.T, db *store.DB, workspaceID string) []string {
+	t.Helper()
+	return dump(t, db, `select state from river_job where args->>'workspace_id' = $1 order by id`, workspaceID)
+}
+
+// tokenPlace is where a workspace's own token is sealed, botTokenPlace where that
+// of a key is.
+func tokenPlace(workspaceID string) secret.Place {
+	return secret.Place{Table: "vibn_workspaces", Column: "gitea_bot_token_encrypted", Row: workspaceID}
+}
+
+func botTokenPlace(id string) secret.Place {
+	return secret.Place{Table: "vibn_bot_tokens", Column: "sealed", Row: id}
+}
+
+var numbers atomic.Int64
+
+// number is an id as Gitea gives them, and no other's. It fits an integer, which
+// a platform may have chosen for them.
+func number() int64 { return 1_700_000_000 + numbers.Add(1) }
+
+func newToken(k tenancy.Key) tenancy.BotToken {
+	id := newID()
+	return tenancy.BotToken{ID: id, WorkspaceID: k.WorkspaceID, KeyID: k.ID, Name: "name-" + id, CreatedAt: day}
+}
+
+// filled is a token as Gitea made it.
+func filled(b tenancy.BotToken) tenancy.BotToken {
+	b.GiteaID, b.LastEight, b.Sealed = number(), "12345678", "v1.x."+b.ID
+	return b
+}
+
+func newProject(workspaceID, slug string) tenancy.Project {
+	return tenancy.Project{
+		ID: newID(), WorkspaceID: workspaceID, Slug: slug, Name: "Name of " + slug, Description: "About " + slug,
+		Nonce: "nonce of " + slug, CreatedAt: day,
+	}
+}
+
+func addAccess(t *testing.T, db *store.DB, workspaceID string, a tenancy.RepositoryAccess) {
+	t.Helper()
+	execSQL(t, db, `insert into vibn_repository_access (id, workspace_id, gitea_repo_id, kind, ref, created_at)
+		values ($1, $2, $3, $4, $5, $6)`, newID(), workspaceID, a.RepositoryID, string(a.Kind), a.Ref, day)
 }
 
 func newKey(workspaceID, name string) (tenancy.Key, tenancy.Digest) {

@@ -45,7 +45,7 @@ func scanWorkspace(from row) (tenancy.Workspace, error) {
 // CreateWorkspace implements [tenancy.Store].
 func (db *DB) CreateWorkspace(ctx context.Context, w tenancy.Workspace, ownerGiteaID int64) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		if err := projectFree(ctx, tx, w.CoolifyProject); err != nil {
+		if err := projectFree(ctx, tx, w.CoolifyProject, w.ID); err != nil {
 			return err
 		}
 		if err := insertWorkspace(ctx, tx, w); errors.Is(err, tenancy.ErrNotFound) {
@@ -78,14 +78,14 @@ func insertWorkspace(ctx context.Context, tx *sql.Tx, w tenancy.Workspace) error
 		microsOrNil(w.SuspendedAt), microsOrNil(w.DeletedAt), micros(w.CreatedAt), micros(w.UpdatedAt))
 }
 
-// projectFree fails with ErrProjectTaken if a living workspace has the project.
-// An index keeps out what two transactions do at once.
-func projectFree(ctx context.Context, tx *sql.Tx, project string) error {
+// projectFree fails with ErrProjectTaken if a living workspace other than this
+// one has the project. An index keeps out what two transactions do at once.
+func projectFree(ctx context.Context, tx *sql.Tx, project, workspaceID string) error {
 	if project == "" {
 		return nil
 	}
 	err := exists(ctx, tx, `select 1 from vibn_workspaces
-		where coolify_project_uuid = $1 and coolify_project_uuid <> '' and deleted_at is null`, project)
+		where coolify_project_uuid = $1 and coolify_project_uuid <> '' and deleted_at is null and id <> $2`, project, workspaceID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}

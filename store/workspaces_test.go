@@ -115,15 +115,21 @@ func TestTimes(t *testing.T) {
 			}
 		}
 		user := newID()
-		w := tenancy.Workspace{ID: newID(), Slug: "alpha", OwnerUserID: user, SuspendedAt: &given, CreatedAt: given, UpdatedAt: given}
+		w := tenancy.Workspace{ID: newID(), Slug: "alpha", OwnerUserID: user, CreatedAt: given, UpdatedAt: given}
 		check(t, db.CreateWorkspace(ctx, w, 0))
 		k, digest := newKey(w.ID, "key")
 		k.CreatedAt, k.ExpiresAt = given, &given
 		check(t, db.CreateKey(ctx, k, digest))
 		check(t, db.TouchKey(ctx, w.ID, k.ID, given))
+		token, project := newToken(k), newProject(w.ID, "web")
+		token.CreatedAt, project.CreatedAt = given.Add(-time.Second), given // before the key expires
+		check(t, db.AddBotToken(ctx, token))
+		check(t, db.TakeOverBotToken(ctx, token, "second", given))
+		check(t, db.CreateProject(ctx, project))
 		check(t, db.RevokeKey(ctx, w.ID, k.ID, given))
 		e := tenancy.AuditEntry{ID: newID(), WorkspaceID: w.ID, At: given}
 		check(t, db.StartAudit(ctx, e))
+		check(t, db.SetSuspended(ctx, w.ID, &given, given))
 
 		k, w, err := db.KeyByDigest(ctx, digest)
 		check(t, err)
@@ -134,6 +140,8 @@ func TestTimes(t *testing.T) {
 		same("Key.ExpiresAt", *k.ExpiresAt)
 		same("Key.LastUsedAt", *k.LastUsedAt)
 		same("Key.RevokedAt", *k.RevokedAt)
+		same("BotToken.CreatedAt", must(db.BotTokens(ctx, w.ID))(t)[0].CreatedAt)
+		same("Project.CreatedAt", must(db.Projects(ctx, w.ID))(t)[0].CreatedAt)
 		same("Member.CreatedAt", must(db.Members(ctx, w.ID))(t)[0].CreatedAt)
 		entries := must(db.Audit(ctx, w.ID, tenancy.AuditQuery{Limit: 9}))(t)
 		same("AuditEntry.At", entries[0].At)

@@ -30,7 +30,7 @@ type Provisioner struct {
 	box     *secret.Box
 	log     *slog.Logger
 	now     func() time.Time
-	dangers dangers
+	dangers *dangers
 }
 
 const (
@@ -179,7 +179,7 @@ func (r *run) giteaParts(ctx context.Context) error {
 
 // do holds on to the workspace and does one step.
 func (r *run) do(ctx context.Context, part, doing string, step func(context.Context) error) error {
-	if err := r.store.Hold(ctx, r.is.ID, r.holder, r.now(), r.now().Add(holdTime)); err != nil {
+	if err := r.holdOn(ctx); err != nil {
 		return err
 	}
 	err := step(ctx)
@@ -190,6 +190,11 @@ func (r *run) do(ctx context.Context, part, doing string, step func(context.Cont
 		return err
 	}
 	return r.note(ctx, trouble(part, doing, err))
+}
+
+// holdOn says that this run is alive. It fails if another one has taken over.
+func (r *run) holdOn(ctx context.Context) error {
+	return ownTrouble(r.store.Hold(ctx, r.is.ID, r.holder, r.now(), r.now().Add(holdTime)))
 }
 
 // note adds what is wrong, with the cause for the log.

@@ -52,12 +52,13 @@ type Store interface {
 	Membership(ctx context.Context, slug, userID string) (Workspace, Role, error)
 	// MemberWorkspaces lists the living workspaces of a user, by slug.
 	MemberWorkspaces(ctx context.Context, userID string) ([]Workspace, error)
-	// SetMember adds a member or changes the role of one.
+	// SetMember adds a member or changes the role of one, and wants the team on
+	// Gitea brought to that.
 	SetMember(ctx context.Context, m Member) error
 	// Members lists a workspace's members, oldest first, with e-mail and name
 	// where the store or the platform's own user table knows them.
 	Members(ctx context.Context, workspaceID string) ([]Member, error)
-	// RemoveMember ends a membership.
+	// RemoveMember ends a membership, and wants the person out of the team on Gitea.
 	RemoveMember(ctx context.Context, workspaceID, userID string) error
 
 	// EnsureWorkspace returns the oldest living workspace that the person owns, or
@@ -107,7 +108,8 @@ type Store interface {
 	// TakeOverBotToken gives a row that was never filled another name and time.
 	// ErrConflict if it is not as was any more.
 	TakeOverBotToken(ctx context.Context, was BotToken, name string, at time.Time) error
-	// EndBotToken revokes one live token. ErrNotFound if there is none.
+	// EndBotToken revokes one live token, and wants it ended. ErrNotFound if there
+	// is none.
 	EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error
 	// BotTokens lists a workspace's live tokens.
 	BotTokens(ctx context.Context, workspaceID string) ([]BotToken, error)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,17 +11,21 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 var demoCommand = command{
-	name: "demo", about: "try everything here and now: a simulated Coolify, two workspaces, nothing to set up",
+	name: "demo", about: "try everything here and now: a simulated Coolify and Gitea, two workspaces, nothing to set up",
 	reads: []string{"VIBN_LISTEN"},
 	flags: func(fs *pflag.FlagSet) {
 		fs.Bool("json", false, "print one line of JSON instead of words")
@@ -40,8 +45,9 @@ type demoWorkspace struct {
 }
 
 type demoApp struct {
-	UUID string `json:"uuid"`
-	Name string `json:"name"`
+	UUID       string `json:"uuid"`
+	Name       string `json:"name"`
+	Repository string `json:"repository"` // clone address
 }
 
 // demo serves the real program in front of a simulated Coolify, on a database
@@ -53,21 +59,29 @@ func demo(ctx context.Context, p *program) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	sim := coolifytest.New(coolifytest.Config{BuildTime: demoBuild})
-	stopSim, coolifyURL, err := serveSimulator(ctx, sim)
+	stopSim, coolifyURL, err := serveSimulator(ctx, sim, "/coolify")
 	if err != nil {
 		return err
 	}
 	defer stopSim()
+	git := giteatest.New(giteatest.Config{GitRoot: filepath.Join(dir, "git"), RequireSignIn: true})
+	defer func() { _ = git.Close() }() // the whole directory goes
+	stopGit, giteaURL, err := serveSimulator(ctx, git, "/git")
+	if err != nil {
+		return err
+	}
+	defer stopGit()
 	p.cfg = config{
 		dataDir: dir, listen: p.cfg.listen, secretsKey: secret.NewText("the demo keeps nothing"), coolifyURL: coolifyURL,
 		coolifyToken: secret.NewText(sim.Token("read", "write", "deploy")), sensitiveToken: secret.NewText(sim.Token("read", "read:sensitive")),
+		giteaURL: giteaURL, giteaToken: secret.NewText(git.AdminToken("all")),
 	}
 	h, err := p.house(ctx, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return err
 	}
 	defer h.close()
-	workspaces, err := furnish(ctx, sim, tenancy.NewOperator(h.db))
+	workspaces, err := furnish(ctx, sim, h)
 	if err != nil {
 		return err
 	}
@@ -90,28 +104,32 @@ func demo(ctx context.Context, p *program) error {
 	return h.serve(ctx, ln, public, nil)
 }
 
-// serveSimulator serves the simulated Coolify on a port of this machine.
-func serveSimulator(ctx context.Context, sim *coolifytest.Server) (stop func(), root *url.URL, err error) {
+// serveSimulator serves a simulated server on a port of this machine, below a path.
+func serveSimulator(ctx context.Context, sim http.Handler, path string) (stop func(), root *url.URL, err error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, nil, err
 	}
-	srv := &http.Server{Handler: http.StripPrefix("/coolify", sim), ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: http.StripPrefix(path, sim), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = srv.Serve(ln) }() // ends when stop closes it
-	return func() { _ = srv.Close() }, &url.URL{Scheme: "http", Host: ln.Addr().String(), Path: "/coolify"}, nil
+	return func() { _ = srv.Close() }, &url.URL{Scheme: "http", Host: ln.Addr().String(), Path: path}, nil
 }
 
-// furnish makes two workspaces with two apps each.
-func furnish(ctx context.Context, sim *coolifytest.Server, op *tenancy.Operator) ([]demoWorkspace, error) {
+// furnish makes two workspaces with two apps each, and repositories for them.
+func furnish(ctx context.Context, sim *coolifytest.Server, h *house) ([]demoWorkspace, error) {
 	rights, err := tenancy.PresetRights("builder")
 	if err != nil {
 		return nil, err
 	}
+	op := tenancy.NewOperator(h.db)
 	var all []demoWorkspace
 	for _, slug := range []string{"alpha", "beta"} {
 		project := sim.AddProject("vibn-ws-" + slug)
 		w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: slug, CoolifyProject: project.UUID})
 		if err != nil {
+			return nil, err
+		}
+		if err := h.guard.Provisioner().Provision(ctx, w.ID); err != nil {
 			return nil, err
 		}
 		_, key, err := op.CreateKey(ctx, w, "demo", rights, 24*time.Hour)
@@ -120,17 +138,41 @@ func furnish(ctx context.Context, sim *coolifytest.Server, op *tenancy.Operator)
 		}
 		d := demoWorkspace{Slug: slug, Key: key.Reveal()}
 		for _, name := range []string{"web", "api"} {
+			repository, err := h.repository(ctx, key, name)
+			if err != nil {
+				return nil, err
+			}
 			app := sim.AddApp(project.Environments[0].UUID, coolifytest.App{
 				Name: name, FQDN: fmt.Sprintf("https://%s.%s.example.com", name, slug), Status: "running:healthy",
-				GitRepository: fmt.Sprintf("git@git.example.com:vibn-%s/%s.git", slug, name), GitBranch: "main",
-				Logs: "listening on :3000\nGET / 200 3ms\n",
+				GitRepository: repository, GitBranch: "main", Logs: "listening on :3000\nGET / 200 3ms\n",
 			})
 			sim.AddEnv(app.UUID, coolifytest.Env{Key: "LOG_LEVEL", Value: "information", Runtime: true, Literal: true})
-			d.Apps = append(d.Apps, demoApp{app.UUID, app.Name})
+			d.Apps = append(d.Apps, demoApp{app.UUID, app.Name, repository})
 		}
 		all = append(all, d)
 	}
 	return all, nil
+}
+
+// repository creates a project, as an agent with the key would, and returns its
+// clone address.
+func (h *house) repository(ctx context.Context, key secret.Text, name string) (string, error) {
+	scope, err := h.guard.OpenKey(ctx, key.Reveal())
+	if err != nil {
+		return "", err
+	}
+	args, err := json.Marshal(map[string]string{"name": name, "description": "a repository of the demo"})
+	if err != nil {
+		return "", err
+	}
+	out, err := h.registry.Call(ctx, scope, mcp.Request{Tool: "projects.create", Args: args, Client: "vibn-mcp demo"})
+	if err != nil {
+		return "", err
+	}
+	var project struct {
+		CloneURL string `json:"clone_url"`
+	}
+	return project.CloneURL, json.Unmarshal(out, &project)
 }
 
 // announce says how to use the demo: in words, or as one line for programs.
@@ -141,11 +183,20 @@ func (p *program) announce(public *url.URL, workspaces []demoWorkspace) error {
 	}
 	first := workspaces[0]
 	return p.printf(demoText, mcpURL, first.Slug, first.Key, workspaces[1].Slug, workspaces[1].Key,
-		mcpURL, first.Key, first.Key, public, first.Slug, mcpURL)
+		mcpURL, first.Key, first.Key, public, first.Slug, mcpURL, public, cmp.Or(executable(), "vibn-mcp"), first.Apps[0].Repository)
+}
+
+// executable is the path of this program; "" if it is not known.
+func executable() string {
+	path, err := os.Executable()
+	if err != nil || strings.ContainsAny(path, "'\"\\ $`!") {
+		return "" // it would not stand in the line to paste as it is
+	}
+	return path
 }
 
 // demoText has no comments between its lines: zsh takes none at its prompt.
-const demoText = `vibn-mcp is serving %s before a simulated Coolify. Stop it with Ctrl-C.
+const demoText = `vibn-mcp is serving %s before a simulated Coolify and Gitea. Stop it with Ctrl-C.
 
 workspace %s   key %s
 workspace %s    key %s
@@ -162,8 +213,9 @@ For Cursor, put this into .cursor/mcp.json:
 }
 
 Or paste these lines into another terminal. They list the apps, deploy one and
-wait some seconds for it, read its log, show what was done by whom, and list the
-tools over MCP:
+wait some seconds for it, read its log, show what was done by whom, list the tools
+over MCP, and clone the app's repository: git asks vibn-mcp for the password, and
+nobody sees it:
 
 export VIBN_API_KEY=%s
 vibn() { printf 'header = "Authorization: Bearer %%s"' "$VIBN_API_KEY" | curl -sS -w '\n' -K - -H 'Content-Type: application/json' "$@"; }
@@ -173,4 +225,6 @@ vibn $W/apps/web/deploy -d '{"wait_seconds": 30}'
 vibn $W/apps/web/logs
 vibn $W/activity
 vibn %s -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+export VIBN_URL=%s
+git -c credential.helper='!%s git-credential' clone %s
 `

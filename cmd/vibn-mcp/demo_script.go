@@ -24,6 +24,8 @@ func script(other demoWorkspace) []scene {
 	return []scene{
 		{"Where am I, and what may I do?", "workspace.describe", nil},
 		{"What runs here?", "apps.list", nil},
+		{"A new code base: a private repository in the workspace's own organisation.", "projects.create", map[string]any{"name": "site", "description": "made by the agent"}},
+		{"How does git reach it? Through a helper, so that no token is seen.", "gitea.credentials", nil},
 		{"It needs a variable.", "envs.upsert", map[string]any{"app": "web", "set": map[string]string{"GREETING": "hello from the agent"}}},
 		{"Its value is never shown again, only its name.", "envs.list", web},
 		{"Deploy, and wait for the end.", "apps.deploy", map[string]any{"app": "web", "wait_seconds": 30}},

@@ -55,6 +55,8 @@ var routes = []route{
 
 	{"GET", "/servers", read, (*Server).listServers, 0, 0},
 	{"GET", "/servers/{uuid}", read, (*Server).getServer, 0, 0},
+	{"GET", "/servers/{uuid}/domains", read, (*Server).listDomains, 0, 0},
+	{"GET", "/destinations", read, (*Server).listDestinations, 2, 0},
 
 	{"GET", "/applications", read, (*Server).listApplications, 0, 0},
 	{"GET", "/applications/{uuid}", read, (*Server).getApplication, 0, 0},

@@ -66,8 +66,9 @@ func (a access) unit(name string) int {
 	return a.units[name]
 }
 
+// any reports whether there is a unit that may be read.
 func (a access) any() bool {
-	return a.mode > none && a.units == nil || a.mode >= admin || slices.ContainsFunc(unitNames, func(u string) bool { return a.unit(u) > none })
+	return slices.ContainsFunc(unitNames, func(name string) bool { return a.unit(name) > none })
 }
 
 func (a *account) inTeam(t *team) bool { return slices.Contains(t.members, a) }

@@ -39,8 +39,8 @@ func noContent() answer { return answer{status: http.StatusNoContent, header: ht
 
 func noRoute() answer { return text(http.StatusNotFound, "404 page not found\n") }
 
-// message is an answer of the middleware: no url.
-func message(status int, why string) answer { return reply(status, object{"message": why}) }
+// forbid is a refusal of the middleware: no url.
+func forbid(why string) answer { return reply(http.StatusForbidden, object{"message": why}) }
 
 // refuse is an answer of Gitea's APIError.
 func (c *call) refuse(status int, why string) answer {

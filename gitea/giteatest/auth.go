@@ -66,7 +66,7 @@ func (c *call) authenticateBasic(encoded string) (refusal string, ok bool) {
 		return "", true // no credential, to Gitea
 	}
 	secret := password
-	if password == "" || password == "x-oauth-basic" {
+	if password == "" || password == "x-oauth-basic" { //nolint:gosec // no secret, but what says that the name is one
 		secret = name
 	}
 	if t := c.s.tokenOf(secret); t != nil {
@@ -136,15 +136,15 @@ func (c *call) touch() {
 func (c *call) verified() (answer, bool) {
 	if c.doer == nil {
 		if c.s.cfg.RequireSignIn {
-			return message(http.StatusForbidden, "Only signed in user is allowed to call APIs."), false
+			return forbid("Only signed in user is allowed to call APIs."), false
 		}
 		return answer{}, true
 	}
 	if c.doer.Inactive || c.doer.ProhibitLogin {
-		return message(http.StatusForbidden, "This account is prohibited from signing in, please contact your site administrator."), false
+		return forbid("This account is prohibited from signing in, please contact your site administrator."), false
 	}
 	if c.doer.MustChangePassword {
-		return message(http.StatusForbidden, "You must change your password. Change it at: "+c.s.root()+"//user/change_password"), false
+		return forbid("You must change your password. Change it at: " + c.s.root() + "//user/change_password"), false
 	}
 	return answer{}, true
 }
@@ -159,7 +159,7 @@ func (c *call) sudo() (answer, bool) {
 		return answer{}, true
 	}
 	if c.doer == nil || !c.doer.Admin {
-		return message(http.StatusForbidden, "Only administrators allowed to sudo."), false
+		return forbid("Only administrators allowed to sudo."), false
 	}
 	a := c.s.account(name)
 	if a == nil {

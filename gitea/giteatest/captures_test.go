@@ -399,3 +399,12 @@ func TestFormNotices(t *testing.T) {
 		}
 	}
 }
+
+func transcriptText(t *testing.T, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(shared(t, "captures"), "gitea", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}

@@ -9,106 +9,6 @@ import (
 	"strings"
 )
 
-var repoRoutes = []route{
-	{method: "GET", pattern: "/repos/search", scopes: needs{scopeRepo}, do: (*Server).searchRepos},
-	{method: "GET", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: in{repository}, do: (*Server).getRepo},
-	{method: "PATCH", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).updateRepo},
-	{
-		method: "DELETE", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: in{repository, signedIn, repoOwner},
-		do: (*Server).deleteRepo,
-	},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/keys", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listDeployKeys},
-	{method: "POST", pattern: "/repos/{owner}/{repo}/keys", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createDeployKey},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/keys/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getDeployKey},
-	{method: "DELETE", pattern: "/repos/{owner}/{repo}/keys/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).deleteDeployKey},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listRepoHooks},
-	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createRepoHook},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getRepoHook},
-	{method: "PATCH", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).updateRepoHook},
-	{method: "DELETE", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).deleteRepoHook},
-	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks/{id}/tests", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).testHook},
-	{
-		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators", scopes: needs{scopeRepo}, guards: in{repository, signedIn},
-		do: (*Server).listCollaborators,
-	},
-	{
-		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}", scopes: needs{scopeRepo},
-		guards: in{repository, signedIn}, do: (*Server).isCollaborator,
-	},
-	{
-		method: "PUT", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}", scopes: needs{scopeRepo}, guards: ruling,
-		do: (*Server).addCollaborator,
-	},
-	{
-		method: "DELETE", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}", scopes: needs{scopeRepo}, guards: ruling,
-		do: (*Server).deleteCollaborator,
-	},
-	{
-		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}/permission", scopes: needs{scopeRepo},
-		guards: in{repository, signedIn}, do: (*Server).collaboratorPermission,
-	},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/push_mirrors", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listMirrors},
-	{method: "POST", pattern: "/repos/{owner}/{repo}/push_mirrors", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createMirror},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/push_mirrors/{name}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getMirror},
-	{
-		method: "DELETE", pattern: "/repos/{owner}/{repo}/push_mirrors/{name}", scopes: needs{scopeRepo}, guards: ruling,
-		do: (*Server).deleteMirror,
-	},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/forks", scopes: needs{scopeRepo}, guards: in{repository}, do: (*Server).listForks},
-	{
-		method: "POST", pattern: "/repos/{owner}/{repo}/forks", scopes: needs{scopeRepo}, guards: in{repository, signedIn, repoReader},
-		do: (*Server).createFork,
-	},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/branch_protections", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listRules},
-	{method: "POST", pattern: "/repos/{owner}/{repo}/branch_protections", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createRule},
-	{
-		method: "GET", pattern: "/repos/{owner}/{repo}/branch_protections/{name}", scopes: needs{scopeRepo}, guards: ruling,
-		do: (*Server).getRule,
-	},
-	{
-		method: "PATCH", pattern: "/repos/{owner}/{repo}/branch_protections/{name}", scopes: needs{scopeRepo}, guards: ruling,
-		do: (*Server).updateRule,
-	},
-	{
-		method: "DELETE", pattern: "/repos/{owner}/{repo}/branch_protections/{name}", scopes: needs{scopeRepo}, guards: ruling,
-		do: (*Server).deleteRule,
-	},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/statuses/{sha}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).listStatuses},
-	{
-		method: "POST", pattern: "/repos/{owner}/{repo}/statuses/{sha}", scopes: needs{scopeRepo},
-		guards: in{repository, repoReader, signedIn, repoWriter}, do: (*Server).createStatus,
-	},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/commits", scopes: needs{scopeRepo}, guards: reading, do: (*Server).listCommits},
-	{
-		method: "GET", pattern: "/repos/{owner}/{repo}/commits/{ref}/status", scopes: needs{scopeRepo}, guards: reading,
-		do: (*Server).combinedStatus,
-	},
-	{
-		method: "GET", pattern: "/repos/{owner}/{repo}/commits/{ref}/statuses", scopes: needs{scopeRepo}, guards: reading,
-		do: (*Server).listStatusesByRef,
-	},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/git/commits/{sha}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).getCommit},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/branches", scopes: needs{scopeRepo}, guards: reading, do: (*Server).listBranches},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/branches/{branch}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).getBranch},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).getContents},
-	{
-		method: "POST", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo}, guards: in{repository, repoReader, signedIn},
-		do: (*Server).writeContents,
-	},
-	{
-		method: "PUT", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo}, guards: in{repository, repoReader, signedIn},
-		do: (*Server).writeContents,
-	},
-	{
-		method: "DELETE", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo},
-		guards: in{repository, repoReader, signedIn}, do: (*Server).writeContents,
-	},
-	{
-		method: "GET", pattern: "/repos/{owner}/{repo}/actions/runners", scopes: needs{scopeRepo}, guards: in{repository, signedIn, repoOwner},
-		do: (*Server).listRepoRunners, from: V126,
-	},
-}
-
 // firstCommit is what auto_init makes: README.md on the default branch.
 func (s *Server) firstCommit(r *repo, by *account) error {
 	readme := "# " + r.Name + "\n\n" + r.Description
@@ -214,9 +114,6 @@ func (r *repo) at(ref string) string {
 	}
 	if sha := r.heads[strings.TrimPrefix(ref, "refs/heads/")]; sha != "" {
 		return sha
-	}
-	if r.dir == "" {
-		return ""
 	}
 	if _, err := r.dir.commit(ref); err != nil {
 		return ""
@@ -365,11 +262,10 @@ func (s *Server) getContents(c *call) answer {
 }
 
 type fileForm struct {
-	Content   string `json:"content"`
-	Message   string `json:"message"`
-	Branch    string `json:"branch"`
-	NewBranch string `json:"new_branch"`
-	SHA       string `json:"sha"`
+	Content string `json:"content"`
+	Message string `json:"message"`
+	Branch  string `json:"branch"`
+	SHA     string `json:"sha"`
 }
 
 // writeContents creates (POST), changes (PUT) or deletes a file.
@@ -385,6 +281,9 @@ func (s *Server) writeContents(c *call) answer {
 	r, name := c.repo, c.path["filepath"]
 	if form.Branch == "" {
 		form.Branch = r.DefaultBranch
+	}
+	if why := first(refName("BranchName", form.Branch), filePath(name)); why != "" {
+		return c.unprocessable(why)
 	}
 	if c.may.unit(codeUnit) < write || !r.mayPush(form.Branch, c.doer) {
 		return c.refuse(http.StatusForbidden, "user cannot commit to repo [user: "+c.doer.Login+"]")

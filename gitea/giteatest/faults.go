@@ -23,8 +23,9 @@ type Fault struct {
 	Gate   chan struct{}
 }
 
-// Fail makes operation, for example "POST /orgs/{org}/teams", meet the fault
-// until [Server.Clear]. "unknown" is every path that is not simulated.
+// Fail makes operation, for example "POST /orgs/{org}/teams", or "POST
+// /{owner}/{repo}/git-receive-pack" of git's protocol, meet the fault until
+// [Server.Clear]. "unknown" is every path that is not simulated.
 // Requests wait for f.Gate first, if there is one. Several faults of one
 // operation stand in line: a request meets the first that is not used up.
 func (s *Server) Fail(operation string, f Fault) {

@@ -4,17 +4,18 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
-	"net/http/cgi"
+	"net/http/cgi" //nolint:gosec // Go 1.6.3 was long ago
 	"os/exec"
 	"path/filepath"
 	"strings"
 )
 
 var gitRoutes = []route{
-	{method: "GET", pattern: "//{owner}/{repo}/info/refs", git: true},
-	{method: "POST", pattern: "//{owner}/{repo}/git-upload-pack", git: true},
-	{method: "POST", pattern: "//{owner}/{repo}/git-receive-pack", git: true},
+	{method: "GET", pattern: "/{owner}/{repo}/info/refs", root: true, git: true},
+	{method: "POST", pattern: "/{owner}/{repo}/git-upload-pack", root: true, git: true},
+	{method: "POST", pattern: "/{owner}/{repo}/git-receive-pack", root: true, git: true},
 }
 
 // A session is one request of git's that is let in.
@@ -174,11 +175,11 @@ func (s *Server) runGit(ctx context.Context, c *call, sess session) answer {
 	if err != nil {
 		return text(http.StatusNotFound, "git is not installed here\n")
 	}
-	root, name := filepath.Split(string(sess.dir))
+	root, name := filepath.Split(sess.dir.Name())
 	r := c.r.Clone(ctx)
 	rest := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 3)[2]
 	r.URL.Path = "/" + name + "/" + rest
-	r.Body, r.ContentLength, r.TransferEncoding = nopCloser{bytes.NewReader(c.body)}, int64(len(c.body)), nil
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body)), nil
 	env := []string{
 		"GIT_PROJECT_ROOT=" + filepath.Clean(root), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 		"HOME=" + filepath.Clean(root), "DENIED_REFS=" + sess.denied,
@@ -188,16 +189,12 @@ func (s *Server) runGit(ctx context.Context, c *call, sess session) answer {
 	}
 	var log bytes.Buffer
 	w := &recorder{header: http.Header{}}
-	(&cgi.Handler{Path: git, Args: []string{"http-backend"}, Dir: string(sess.dir), Env: env, Stderr: &log}).ServeHTTP(w, r)
+	(&cgi.Handler{Path: git, Args: []string{"http-backend"}, Dir: sess.dir.Name(), Env: env, Stderr: &log}).ServeHTTP(w, r)
 	if w.status >= http.StatusInternalServerError {
 		return text(w.status, fmt.Sprintf("git http-backend: %s", log.String()))
 	}
 	return answer{status: w.status, header: w.header, body: w.body.Bytes()}
 }
-
-type nopCloser struct{ *bytes.Reader }
-
-func (nopCloser) Close() error { return nil }
 
 // A recorder keeps what git answers.
 type recorder struct {

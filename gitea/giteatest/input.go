@@ -30,7 +30,7 @@ type call struct {
 }
 
 // operation names the request as the published document does, for example
-// "GET /orgs/{org}/teams".
+// "GET /orgs/{org}/teams", or by its path from the root.
 func (c *call) operation() string {
 	if c.route == nil {
 		return "unknown"

@@ -81,9 +81,9 @@ func isURL(value string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-func alphaDashDot(field, value string) check {
-	if !repoNames.MatchString(value) {
-		return wrong(field, "AlphaDashDot")
+func alphaDashDot(name string) check {
+	if !repoNames.MatchString(name) {
+		return wrong("Name", "AlphaDashDot")
 	}
 	return ""
 }
@@ -91,6 +91,16 @@ func alphaDashDot(field, value string) check {
 func refName(field, value string) check {
 	if value != "" && (!refNames.MatchString(value) || strings.Contains(value, "..")) {
 		return wrong(field, "GitRefName")
+	}
+	return ""
+}
+
+// filePath keeps a path inside its tree.
+func filePath(value string) check {
+	for part := range strings.SplitSeq(value, "/") {
+		if part == "" || part == "." || part == ".." || strings.EqualFold(part, ".git") || strings.ContainsRune(part, 0) {
+			return "path contains a malformed path component [path: " + value + "]"
+		}
 	}
 	return ""
 }

@@ -11,16 +11,17 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 	"time"
 )
 
-// A gitDir is a bare repository on disk. What the API writes into it and reads
-// from it needs no git: objects are loose, as the configuration asks of git for
-// those that are pushed.
-type gitDir string
+// A gitDir is a bare repository on disk, out of which no name leads. What the
+// API writes into it and reads from it needs no git: objects are loose, as the
+// configuration asks of git for those that are pushed. Without a Root there is
+// nothing in it yet.
+type gitDir struct{ *os.Root }
 
 const gitConfig = `[core]
 	repositoryformatversion = 0
@@ -51,23 +52,37 @@ while read -r old new ref; do
 done
 `
 
-func (d gitDir) join(parts ...string) string {
-	return filepath.Join(append([]string{string(d)}, parts...)...)
+// newGitDir makes an empty repository below root.
+func newGitDir(root *os.Root, name, branch string) (gitDir, error) {
+	if err := root.MkdirAll(name, 0o750); err != nil {
+		return gitDir{}, err
+	}
+	dir, err := root.OpenRoot(name)
+	if err != nil {
+		return gitDir{}, err
+	}
+	d := gitDir{dir}
+	return d, d.fill(branch)
 }
 
-// create makes the empty repository.
-func (d gitDir) create(branch string) error {
+func (d gitDir) fill(branch string) error {
 	for _, dir := range []string{"objects/info", "objects/pack", "refs/heads", "refs/tags", "hooks"} {
-		if err := os.MkdirAll(d.join(dir), 0o750); err != nil {
+		if err := d.MkdirAll(dir, 0o750); err != nil {
 			return err
 		}
 	}
-	for name, content := range map[string]string{"config": gitConfig, "HEAD": "ref: refs/heads/" + branch + "\n"} {
-		if err := os.WriteFile(d.join(name), []byte(content), 0o600); err != nil {
-			return err
-		}
+	if err := d.WriteFile("config", []byte(gitConfig), 0o600); err != nil {
+		return err
 	}
-	return os.WriteFile(d.join("hooks", "pre-receive"), []byte(preReceive), 0o700) //nolint:gosec // git runs it
+	if err := d.WriteFile("hooks/pre-receive", []byte(preReceive), 0o700); err != nil {
+		return err
+	}
+	return d.setDefault(branch)
+}
+
+// setDefault makes a branch the one that is checked out.
+func (d gitDir) setDefault(branch string) error {
+	return d.replace("HEAD", []byte("ref: refs/heads/"+branch+"\n"))
 }
 
 // write stores an object and returns its name.
@@ -75,8 +90,8 @@ func (d gitDir) write(kind string, content []byte) (string, error) {
 	raw := append(fmt.Appendf(nil, "%s %d\x00", kind, len(content)), content...)
 	digest := sha1.Sum(raw) //nolint:gosec // git names its objects by it
 	name := hex.EncodeToString(digest[:])
-	path := d.join("objects", name[:2], name[2:])
-	if _, err := os.Stat(path); err == nil {
+	file := path.Join("objects", name[:2], name[2:])
+	if _, err := d.Stat(file); err == nil {
 		return name, nil
 	}
 	var packed bytes.Buffer
@@ -87,33 +102,33 @@ func (d gitDir) write(kind string, content []byte) (string, error) {
 	if err := z.Close(); err != nil {
 		return "", err
 	}
-	return name, writeFile(path, packed.Bytes())
+	return name, d.replace(file, packed.Bytes())
 }
 
-// writeFile replaces a file as a whole, so that nobody reads half of it.
-func writeFile(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+// replace writes a file as a whole, so that nobody reads half of it.
+func (d gitDir) replace(name string, content []byte) error {
+	if err := d.MkdirAll(path.Dir(name), 0o750); err != nil {
 		return err
 	}
-	temporary := path + "." + random(8)
-	if err := os.WriteFile(temporary, content, 0o600); err != nil {
+	temporary := name + "." + random(8)
+	if err := d.WriteFile(temporary, content, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(temporary, path)
+	return d.Rename(temporary, name)
 }
 
 var errObject = errors.New("object does not exist")
 
 // read returns an object of a kind.
 func (d gitDir) read(kind, name string) ([]byte, error) {
-	if len(name) != 2*sha1.Size || strings.Trim(name, "0123456789abcdef") != "" {
+	if d.Root == nil || len(name) != 2*sha1.Size || strings.Trim(name, "0123456789abcdef") != "" {
 		return nil, errObject
 	}
-	f, err := os.Open(d.join("objects", name[:2], name[2:]))
+	f, err := d.Open(path.Join("objects", name[:2], name[2:]))
 	if err != nil {
 		return nil, errObject
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	z, err := zlib.NewReader(f)
 	if err != nil {
 		return nil, err
@@ -129,34 +144,23 @@ func (d gitDir) read(kind, name string) ([]byte, error) {
 	return content, nil
 }
 
+const branches = "refs/heads"
+
 // heads are the branches and their commits.
 func (d gitDir) heads() (map[string]string, error) {
 	out := map[string]string{}
-	root := d.join("refs", "heads")
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || strings.HasSuffix(path, ".lock") {
+	return out, fs.WalkDir(d.FS(), branches, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || strings.HasSuffix(name, ".lock") {
 			return err
 		}
-		content, err := os.ReadFile(path) //nolint:gosec // below the repository
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(root, path)
-		out[filepath.ToSlash(name)] = strings.TrimSpace(string(content))
+		content, err := d.ReadFile(name)
+		out[strings.TrimPrefix(name, branches+"/")] = strings.TrimSpace(string(content))
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return out, nil
-	}
-	return out, err
 }
 
 func (d gitDir) setHead(branch, commit string) error {
-	return writeFile(d.join("refs", "heads", filepath.FromSlash(branch)), []byte(commit+"\n"))
-}
-
-func (d gitDir) deleteHead(branch string) error {
-	return os.Remove(d.join("refs", "heads", filepath.FromSlash(branch)))
+	return d.replace(path.Join(branches, branch), []byte(commit+"\n"))
 }
 
 // A file of a tree.
@@ -200,10 +204,10 @@ func (d gitDir) readTree(name, under string, out map[string]file) error {
 // writeTree stores the tree of files and returns its name.
 func (d gitDir) writeTree(files map[string]file) (string, error) {
 	entries, below := map[string]file{}, map[string]map[string]file{}
-	for path, f := range files {
-		dir, rest, nested := strings.Cut(path, "/")
+	for name, f := range files {
+		dir, rest, nested := strings.Cut(name, "/")
 		if !nested {
-			entries[path] = f
+			entries[name] = f
 			continue
 		}
 		if below[dir] == nil {
@@ -325,16 +329,16 @@ func (d gitDir) changed(c commit) (added, removed, modified []string) {
 	if len(c.parents) > 0 {
 		before, _ = d.files(c.parents[0]) // what cannot be read counts as added
 	}
-	for path, f := range now {
-		if old, there := before[path]; !there {
-			added = append(added, path)
+	for name, f := range now {
+		if old, there := before[name]; !there {
+			added = append(added, name)
 		} else if old != f {
-			modified = append(modified, path)
+			modified = append(modified, name)
 		}
 	}
-	for path := range before {
-		if _, there := now[path]; !there {
-			removed = append(removed, path)
+	for name := range before {
+		if _, there := now[name]; !there {
+			removed = append(removed, name)
 		}
 	}
 	slices.Sort(added)

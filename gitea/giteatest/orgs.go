@@ -245,10 +245,10 @@ func (s *Server) removeMember(c *call) answer {
 	return noContent()
 }
 
-// lastOwner reports whether an organisation would be nobody's without a.
-func (o *account) lastOwner(a *account) bool {
-	t := find(o.teams, func(t *team) bool { return t.mode == owner })
-	return t != nil && len(t.members) == 1 && t.members[0] == a
+// lastOwner reports whether an organisation would be nobody's without one.
+func (a *account) lastOwner(one *account) bool {
+	t := find(a.teams, func(t *team) bool { return t.mode == owner })
+	return t != nil && len(t.members) == 1 && t.members[0] == one
 }
 
 // orgPermissions says what a member may do, and gets it wrong for teams whose

@@ -2,8 +2,8 @@ package giteatest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 )
@@ -86,10 +86,7 @@ func (c *call) link(a answer, total int) {
 }
 
 func (c *call) pageURL(page int) string {
-	query := url.Values{}
-	for k, v := range c.query {
-		query[k] = v
-	}
+	query := maps.Clone(c.query)
 	query.Set("page", strconv.Itoa(page))
 	return c.s.root() + c.r.URL.EscapedPath() + "?" + query.Encode()
 }

@@ -39,7 +39,7 @@ type repo struct {
 	parent           *repo
 	website          string
 	created, updated time.Time
-	dir              gitDir // "" until something is in it
+	dir              gitDir
 	heads            map[string]string
 	keys             []*deployKey
 	hooks            []*hook
@@ -92,22 +92,37 @@ func (s *Server) addRepo(of *account, r Repo) *repo {
 
 // git returns the directory of a repository, made if need be.
 func (s *Server) git(r *repo) (gitDir, error) {
-	if r.dir != "" {
+	if r.dir.Root != nil {
 		return r.dir, nil
 	}
-	if s.gitRoot == "" {
-		root, err := os.MkdirTemp("", "giteatest-")
-		if err != nil {
-			return "", err
-		}
-		s.gitRoot, s.ownGitRoot = root, true
+	if err := s.openGitRoot(); err != nil {
+		return gitDir{}, err
 	}
-	dir := gitDir(filepath.Join(s.gitRoot, strconv.Itoa(r.ID)+".git"))
-	if err := dir.create(r.DefaultBranch); err != nil {
-		return "", err
+	dir, err := newGitDir(s.gitRoot, r.dirName(), r.DefaultBranch)
+	if err != nil {
+		return gitDir{}, err
 	}
 	r.dir = dir
 	return dir, nil
+}
+
+func (r *repo) dirName() string { return strconv.Itoa(r.ID) + ".git" }
+
+func (s *Server) openGitRoot() (err error) {
+	if s.gitRoot != nil {
+		return nil
+	}
+	dir := s.cfg.GitRoot
+	if dir == "" {
+		dir, err = os.MkdirTemp("", "giteatest-")
+	} else if dir, err = filepath.Abs(dir); err == nil { // git runs elsewhere
+		err = os.MkdirAll(dir, 0o750)
+	}
+	if err != nil {
+		return err
+	}
+	s.gitRoot, err = os.OpenRoot(dir)
+	return err
 }
 
 // GitDir returns the bare repository on disk, for tests that look at it. An
@@ -116,7 +131,10 @@ func (s *Server) GitDir(repo string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dir, err := s.git(must(s.repoNamed(repo), "repository", repo))
-	return string(dir), err
+	if err != nil {
+		return "", err
+	}
+	return dir.Name(), nil
 }
 
 // AddRepo adds a repository as it is, with its keys, hooks, mirrors and
@@ -124,7 +142,9 @@ func (s *Server) GitDir(repo string) (string, error) {
 func (s *Server) AddRepo(owner string, r Repo) Repo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	added := s.addRepo(must(s.account(owner), "user", owner), r)
+	plain := r
+	plain.Keys, plain.Hooks, plain.Mirrors, plain.Collaborators, plain.Protected, plain.Heads, plain.Statuses = nil, nil, nil, nil, nil, nil, nil
+	added := s.addRepo(must(s.account(owner), "user", owner), plain)
 	if r.Fork != "" {
 		added.parent = must(s.repoNamed(r.Fork), "repository", r.Fork)
 	}
@@ -160,13 +180,12 @@ func (s *Server) AddCollaborator(repo, login, mode string) {
 }
 
 type repoForm struct {
-	Name          string  `json:"name"`
-	Description   string  `json:"description"`
-	Private       bool    `json:"private"`
-	AutoInit      bool    `json:"auto_init"`
-	DefaultBranch string  `json:"default_branch"`
-	Gitignores    string  `json:"gitignores"`
-	Readme        *string `json:"readme"`
+	Name          string `json:"name"`
+	Description   string `json:"description"`
+	Private       bool   `json:"private"`
+	AutoInit      bool   `json:"auto_init"`
+	DefaultBranch string `json:"default_branch"`
+	Gitignores    string `json:"gitignores"`
 }
 
 func (s *Server) createOrgRepo(c *call) answer {
@@ -192,12 +211,12 @@ func (s *Server) createMyRepo(c *call) answer {
 	})
 }
 
-func (s *Server) createRepo(c *call, of *account, allowed guard0) answer {
+func (s *Server) createRepo(c *call, of *account, allowed func() (answer, bool)) answer {
 	form, refusal, ok := decode[repoForm](c)
 	if !ok {
 		return refusal
 	}
-	if why := first(required("Name", form.Name), alphaDashDot("Name", form.Name), atMost("Name", form.Name, 100),
+	if why := first(required("Name", form.Name), alphaDashDot(form.Name), atMost("Name", form.Name, 100),
 		atMost("Description", form.Description, 2048), refName("DefaultBranch", form.DefaultBranch)); why != "" {
 		return c.unprocessable(why)
 	}
@@ -225,9 +244,6 @@ func (s *Server) createRepo(c *call, of *account, allowed guard0) answer {
 	}
 	return reply(http.StatusCreated, s.repoJSON(r, access{mode: owner}))
 }
-
-// guard0 is a guard that knows its call.
-type guard0 = func() (answer, bool)
 
 func (s *Server) takeRepoName(c *call, of *account, name string) (answer, bool) {
 	if strings.Contains(name, "..") && s.since(V126) {
@@ -269,7 +285,7 @@ func (s *Server) updateRepo(c *call) answer {
 	}
 	r := c.repo
 	if name := or(form.Name); name != "" {
-		if why := first(alphaDashDot("Name", name), atMost("Name", name, 100)); why != "" {
+		if why := first(alphaDashDot(name), atMost("Name", name, 100)); why != "" {
 			return c.unprocessable(why)
 		}
 		if why := s.moveRepo(r, name); why != "" {
@@ -286,10 +302,10 @@ func (s *Server) updateRepo(c *call) answer {
 	set(&r.website, form.Website)
 	set(&r.Archived, form.Archived)
 	unset(&r.NoActions, form.HasActions)
-	if branch := or(form.DefaultBranch); branch != "" && (r.empty() || r.heads[branch] != "") {
+	if branch := or(form.DefaultBranch); branch != "" && refName("", branch) == "" && (r.empty() || r.heads[branch] != "") {
 		r.DefaultBranch = branch
-		if r.dir != "" {
-			if err := writeFile(r.dir.join("HEAD"), []byte("ref: refs/heads/"+branch+"\n")); err != nil {
+		if r.dir.Root != nil {
+			if err := r.dir.setDefault(branch); err != nil {
 				return c.broken(err.Error())
 			}
 		}
@@ -331,8 +347,9 @@ func (s *Server) removeRepo(r *repo) {
 	for _, fork := range s.forksOf(r) {
 		fork.parent = nil
 	}
-	if r.dir != "" {
-		_ = os.RemoveAll(string(r.dir)) // what is left is in nobody's way: ids are never given twice
+	if r.dir.Root != nil && s.gitRoot != nil { // what is left is in nobody's way: ids are never given twice
+		_ = r.dir.Close()
+		_ = s.gitRoot.RemoveAll(r.dirName())
 	}
 }
 

@@ -10,11 +10,12 @@ import (
 // sign-in, sudo and scopes.
 type route struct {
 	method  string
-	pattern string // as in the published document, from the root for what it lacks
+	pattern string // as in the published document
 	scopes  []string
 	guards  []guard
 	do      func(*Server, *call) answer
 	from    Behaviour // that brought it; "" = all
+	root    bool      // the pattern begins at the root, not at the API
 	open    bool      // no sign-in, whatever the settings
 	git     bool      // git's protocol
 }
@@ -39,11 +40,11 @@ var (
 	packs   = in{signedIn, packageOwner}
 )
 
-// routes are served in this order. Patterns of one segment more than others
-// never meet, so only {filepath} and {branch}, which span slashes, must wait.
+// routes is the whole table. The first row that fits is taken.
 var routes []route
 
-func init() { //nolint:gochecknoinits // the table names functions that name the table
+// The rows name functions, and those name the table.
+func init() {
 	routes = concat(miscRoutes, userRoutes, orgRoutes, adminRoutes, repoRoutes, gitRoutes)
 }
 
@@ -58,8 +59,8 @@ func concat(tables ...[]route) []route {
 var miscRoutes = []route{
 	{method: "GET", pattern: "/version", do: (*Server).version},
 	{method: "GET", pattern: "/settings/api", do: (*Server).apiSettings},
-	{method: "GET", pattern: "//api/healthz", do: (*Server).health, open: true},
-	{method: "GET", pattern: "//user/sign_up", do: (*Server).signUp, open: true},
+	{method: "GET", pattern: "/api/healthz", do: (*Server).health, root: true, open: true},
+	{method: "GET", pattern: "/user/sign_up", do: (*Server).signUp, root: true, open: true},
 	{method: "GET", pattern: "/token", guards: in{itself}, do: (*Server).getOwnToken, from: V127},
 	{method: "DELETE", pattern: "/token", guards: in{itself}, do: (*Server).deleteOwnToken, from: V127},
 	{method: "GET", pattern: "/packages/{owner}", scopes: needs{scopePackage}, guards: packs, do: (*Server).listPackages},
@@ -190,10 +191,109 @@ var adminRoutes = []route{
 	},
 }
 
-// A pattern that begins with two slashes begins at the root.
+var repoRoutes = []route{
+	{method: "GET", pattern: "/repos/search", scopes: needs{scopeRepo}, do: (*Server).searchRepos},
+	{method: "GET", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: in{repository}, do: (*Server).getRepo},
+	{method: "PATCH", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).updateRepo},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: in{repository, signedIn, repoOwner},
+		do: (*Server).deleteRepo,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/keys", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listDeployKeys},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/keys", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createDeployKey},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/keys/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getDeployKey},
+	{method: "DELETE", pattern: "/repos/{owner}/{repo}/keys/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).deleteDeployKey},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listRepoHooks},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createRepoHook},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getRepoHook},
+	{method: "PATCH", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).updateRepoHook},
+	{method: "DELETE", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).deleteRepoHook},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks/{id}/tests", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).testHook},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators", scopes: needs{scopeRepo}, guards: in{repository, signedIn},
+		do: (*Server).listCollaborators,
+	},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}", scopes: needs{scopeRepo},
+		guards: in{repository, signedIn}, do: (*Server).isCollaborator,
+	},
+	{
+		method: "PUT", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).addCollaborator,
+	},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).deleteCollaborator,
+	},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators/{collaborator}/permission", scopes: needs{scopeRepo},
+		guards: in{repository, signedIn}, do: (*Server).collaboratorPermission,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/push_mirrors", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listMirrors},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/push_mirrors", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createMirror},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/push_mirrors/{name}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getMirror},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}/push_mirrors/{name}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).deleteMirror,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/forks", scopes: needs{scopeRepo}, guards: in{repository}, do: (*Server).listForks},
+	{
+		method: "POST", pattern: "/repos/{owner}/{repo}/forks", scopes: needs{scopeRepo}, guards: in{repository, signedIn, repoReader},
+		do: (*Server).createFork,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/branch_protections", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listRules},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/branch_protections", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createRule},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/branch_protections/{name}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).getRule,
+	},
+	{
+		method: "PATCH", pattern: "/repos/{owner}/{repo}/branch_protections/{name}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).updateRule,
+	},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}/branch_protections/{name}", scopes: needs{scopeRepo}, guards: ruling,
+		do: (*Server).deleteRule,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/statuses/{sha}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).listStatuses},
+	{
+		method: "POST", pattern: "/repos/{owner}/{repo}/statuses/{sha}", scopes: needs{scopeRepo},
+		guards: in{repository, repoReader, signedIn, repoWriter}, do: (*Server).createStatus,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/commits", scopes: needs{scopeRepo}, guards: reading, do: (*Server).listCommits},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/commits/{ref}/status", scopes: needs{scopeRepo}, guards: reading,
+		do: (*Server).combinedStatus,
+	},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/commits/{ref}/statuses", scopes: needs{scopeRepo}, guards: reading,
+		do: (*Server).listStatusesByRef,
+	},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/git/commits/{sha}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).getCommit},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/branches", scopes: needs{scopeRepo}, guards: reading, do: (*Server).listBranches},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/branches/{branch}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).getBranch},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo}, guards: reading, do: (*Server).getContents},
+	{
+		method: "POST", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo}, guards: in{repository, repoReader, signedIn},
+		do: (*Server).writeContents,
+	},
+	{
+		method: "PUT", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo}, guards: in{repository, repoReader, signedIn},
+		do: (*Server).writeContents,
+	},
+	{
+		method: "DELETE", pattern: "/repos/{owner}/{repo}/contents/{filepath}", scopes: needs{scopeRepo},
+		guards: in{repository, repoReader, signedIn}, do: (*Server).writeContents,
+	},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/actions/runners", scopes: needs{scopeRepo}, guards: in{repository, signedIn, repoOwner},
+		do: (*Server).listRepoRunners, from: V126,
+	},
+}
+
 func (rt *route) full() string {
-	if rest, atRoot := strings.CutPrefix(rt.pattern, "/"); atRoot && strings.HasPrefix(rest, "/") {
-		return rest
+	if rt.root {
+		return rt.pattern
 	}
 	return prefix + rt.pattern
 }

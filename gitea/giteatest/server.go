@@ -63,7 +63,7 @@ type Config struct {
 type Server struct {
 	cfg  Config
 	stop context.CancelFunc
-	done context.Context //nolint:containedctx // it ends deliveries when the server is closed
+	done context.Context // ends deliveries when the server is closed
 
 	mu         sync.Mutex
 	ids        map[string]int // last id given, by kind
@@ -75,8 +75,7 @@ type Server struct {
 	userMoves  map[string]*account // old name, lower case
 	repoMoves  map[string]*repo    // "owner id/old name", lower case
 	sshKeys    map[string]int      // id of a key, by its content
-	gitRoot    string
-	ownGitRoot bool
+	gitRoot    *os.Root            // nil until a repository has something in it
 	host       string              // of the last request
 	faults     map[string][]*Fault // by operation, oldest first
 	crash      *crash
@@ -100,7 +99,7 @@ func New(cfg Config) *Server {
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	s := &Server{
 		cfg: cfg, ids: map[string]int{}, userMoves: map[string]*account{}, repoMoves: map[string]*repo{},
-		sshKeys: map[string]int{}, faults: map[string][]*Fault{}, gitRoot: cfg.GitRoot,
+		sshKeys: map[string]int{}, faults: map[string][]*Fault{},
 	}
 	s.done, s.stop = context.WithCancel(context.Background())
 	s.addAccount(&account{
@@ -115,11 +114,20 @@ func (s *Server) Close() error {
 	s.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ownGitRoot {
+	for _, r := range s.repos {
+		if r.dir.Root != nil {
+			_ = r.dir.Close()
+		}
+	}
+	if s.gitRoot == nil {
 		return nil
 	}
-	s.ownGitRoot = false
-	return os.RemoveAll(s.gitRoot)
+	root := s.gitRoot
+	s.gitRoot = nil
+	if err := root.Close(); err != nil || s.cfg.GitRoot != "" {
+		return err
+	}
+	return os.RemoveAll(root.Name())
 }
 
 // since reports whether this Gitea has what came with b.

@@ -5,8 +5,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -220,7 +218,7 @@ func (s *Server) fork(base *repo, of *account, name string) (*repo, error) {
 		Private: base.Private || base.owner.Visibility == "private",
 	})
 	r.parent = base
-	if base.dir == "" {
+	if base.dir.Root == nil {
 		return r, nil
 	}
 	dir, err := s.git(r)
@@ -228,7 +226,7 @@ func (s *Server) fork(base *repo, of *account, name string) (*repo, error) {
 		return nil, err
 	}
 	for _, part := range []string{"objects", "refs"} {
-		if err := copyDir(dir.join(part), base.dir.join(part)); err != nil {
+		if err := base.dir.copyTo(dir, part); err != nil {
 			return nil, err
 		}
 	}
@@ -236,21 +234,17 @@ func (s *Server) fork(base *repo, of *account, name string) (*repo, error) {
 	return r, err
 }
 
-// copyDir copies files into a directory that may have some already.
-func copyDir(to, from string) error {
-	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+// copyTo copies the files of a directory into another repository.
+func (d gitDir) copyTo(to gitDir, part string) error {
+	return fs.WalkDir(d.FS(), part, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		content, err := os.ReadFile(path) //nolint:gosec // below a repository
+		content, err := d.ReadFile(name)
 		if err != nil {
 			return err
 		}
-		name, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		return writeFile(filepath.Join(to, name), content)
+		return to.replace(name, content)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -231,3 +232,9 @@ type clock struct{ at time.Time }
 func newClock() *clock { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
 
 func (c *clock) now() time.Time { return c.at }
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func replaceAll(text string, oldnew ...string) string {
+	return strings.NewReplacer(oldnew...).Replace(text)
+}

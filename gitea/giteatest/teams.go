@@ -45,7 +45,7 @@ func (s *Server) createTeam(c *call) answer {
 	if !ok {
 		return refusal
 	}
-	if why := first(required("Name", form.Name), alphaDashDot("Name", form.Name), atMost("Name", form.Name, 255)); why != "" {
+	if why := first(required("Name", form.Name), alphaDashDot(form.Name), atMost("Name", form.Name, 255)); why != "" {
 		return c.unprocessable(why)
 	}
 	mode := parseMode(form.Permission, none, admin)
@@ -107,7 +107,7 @@ func (s *Server) updateTeam(c *call) answer {
 	}
 	t := c.team
 	if form.Name != "" {
-		if why := first(alphaDashDot("Name", form.Name), atMost("Name", form.Name, 255)); why != "" {
+		if why := first(alphaDashDot(form.Name), atMost("Name", form.Name, 255)); why != "" {
 			return c.unprocessable(why)
 		}
 		t.Name = form.Name

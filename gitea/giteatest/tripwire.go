@@ -59,7 +59,8 @@ func omits(why string, fields ...string) func(*Server, *call, func(string)) {
 
 var traps map[string]func(*Server, *call, func(string))
 
-func init() { //nolint:gochecknoinits // the table names functions that name the routes
+// The traps name functions, and those name the table of routes.
+func init() {
 	traps = map[string]func(*Server, *call, func(string)){
 		"POST /orgs":                              omits("the default is public", "visibility"),
 		"PATCH /orgs/{org}":                       omits("it is wiped", "full_name", "description", "website", "location"),

@@ -13,5 +13,5 @@ ALTER TABLE vibn_workspaces
 ALTER TABLE vibn_workspace_members ADD COLUMN IF NOT EXISTS gitea_user_id bigint; -- given by the operator or the sign-in
 
 CREATE INDEX vibn_workspaces_wanted_idx ON vibn_workspaces (id) WHERE provision_done < provision_wanted;
-CREATE INDEX vibn_workspaces_reconciled_idx ON vibn_workspaces (coalesce(reconciled_at, created_at))
+CREATE INDEX vibn_workspaces_reconciled_idx ON vibn_workspaces (reconciled_at)
   WHERE deleted_at IS NULL AND gitea_org_id IS NOT NULL;

@@ -15,6 +15,10 @@ CREATE TABLE vibn_workspaces (
   owner_user_id text,
   coolify_project_uuid text,
   coolify_team_id bigint,
+  gitea_org varchar(40),
+  gitea_bot_username varchar(40),
+  gitea_bot_user_id bigint,
+  gitea_bot_token_encrypted text,
   provision_status provision_state,
   provision_error text,
   created_at timestamp,
@@ -34,9 +38,9 @@ INSERT INTO fs_users (id, data) VALUES
   ('00000000-0000-4000-8000-0000000000a1', '{"email": "one@example.com", "displayName": "One"}'),
   ('00000000-0000-4000-8000-0000000000a3', NULL);
 
-INSERT INTO vibn_workspaces (id, slug, name, owner_user_id, coolify_project_uuid, provision_status, created_at, updated_at) VALUES
-  ('00000000-0000-4000-8000-000000000001', 'first', 'First', '00000000-0000-4000-8000-0000000000a1', 'p0c4', 'ready', '2026-01-02 03:04:05.123456', '2026-01-02 03:04:05'),
-  ('00000000-0000-4000-8000-000000000002', 'second', NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO vibn_workspaces (id, slug, name, owner_user_id, coolify_project_uuid, gitea_org, gitea_bot_username, gitea_bot_user_id, gitea_bot_token_encrypted, provision_status, created_at, updated_at) VALUES
+  ('00000000-0000-4000-8000-000000000001', 'first', 'First', '00000000-0000-4000-8000-0000000000a1', 'p0c4', 'acme', 'acme-bot', 77, 'sealed by the platform', 'ready', '2026-01-02 03:04:05.123456', '2026-01-02 03:04:05'),
+  ('00000000-0000-4000-8000-000000000002', 'second', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 
 INSERT INTO vibn_workspace_members (workspace_id, user_id, role, created_at) VALUES
   ('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-0000000000a1', 'owner', '2026-01-02 00:00:00'),

@@ -11,6 +11,10 @@ CREATE TABLE vibn_workspaces (
   owner_user_id uuid,
   coolify_project_uuid text,
   coolify_team_id integer,
+  gitea_org text,
+  gitea_bot_username text,
+  gitea_bot_user_id integer,
+  gitea_bot_token_encrypted text,
   provision_status text NOT NULL DEFAULT 'pending',
   provision_error text,
   created_at timestamptz NOT NULL DEFAULT now(),
@@ -29,9 +33,9 @@ INSERT INTO fs_users (id, data) VALUES
   ('00000000-0000-4000-8000-0000000000a1', '{"email": "one@example.com", "displayName": "One", "name": "unused"}'),
   ('00000000-0000-4000-8000-0000000000a2', '{"email": "two@example.com", "name": "Two"}');
 
-INSERT INTO vibn_workspaces (id, slug, name, owner_user_id, coolify_project_uuid, provision_status, created_at, updated_at) VALUES
-  ('00000000-0000-4000-8000-000000000001', 'first', 'First', '00000000-0000-4000-8000-0000000000a1', 'p0c4', 'ready', '2026-01-02 03:04:05.123456+00', '2026-01-02 05:04:05+02'),
-  ('00000000-0000-4000-8000-000000000002', 'second', 'Second', NULL, NULL, 'error', '2026-01-03 00:00:00+00', '2026-01-03 00:00:00+00');
+INSERT INTO vibn_workspaces (id, slug, name, owner_user_id, coolify_project_uuid, gitea_org, gitea_bot_username, gitea_bot_user_id, gitea_bot_token_encrypted, provision_status, created_at, updated_at) VALUES
+  ('00000000-0000-4000-8000-000000000001', 'first', 'First', '00000000-0000-4000-8000-0000000000a1', 'p0c4', 'acme', 'acme-bot', 77, 'sealed by the platform', 'ready', '2026-01-02 03:04:05.123456+00', '2026-01-02 05:04:05+02'),
+  ('00000000-0000-4000-8000-000000000002', 'second', 'Second', NULL, NULL, NULL, NULL, NULL, NULL, 'error', '2026-01-03 00:00:00+00', '2026-01-03 00:00:00+00');
 
 INSERT INTO vibn_workspace_members (workspace_id, user_id, role, created_at) VALUES
   ('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-0000000000a1', 'owner', '2026-01-02 00:00:00+00'),
