@@ -65,7 +65,8 @@ const (
 	diesBefore mode = "dies before" // the process is gone, and nothing has happened
 	diesAfter  mode = "dies after"  // the process is gone, and it has happened
 	answerLost mode = "answer lost" // it has happened, but the process is told of a failure, and goes on
-	goesAway   mode = "goes away"   // from here on this server, or database, does not answer
+	goesAway   mode = "goes away"   // from here on this server does not answer
+	overtaken  mode = "overtaken"   // the process is stopped for so long that another does its work, and then goes on
 )
 
 // An op is what a process asked of a server or of the database.
@@ -81,6 +82,8 @@ type process struct {
 	guard    *tenancy.Guard
 	operator *tenancy.Operator
 	admin    *gitea.Admin // for looks of the test's own; it has a meter
+
+	meanwhile func() // what the others do while it is overtaken
 
 	mu   sync.Mutex
 	ops  []op
@@ -142,6 +145,9 @@ func (p *process) do(o op, act func() error) error {
 	if !p.begin(o) {
 		return errGone
 	}
+	if p.stops() {
+		p.meanwhile()
+	}
 	err := act()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,6 +184,13 @@ func (p *process) begin(o op) bool {
 		return false
 	}
 	return true
+}
+
+// stops reports whether the process is overtaken now.
+func (p *process) stops() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mode == overtaken && len(p.ops) == p.at
 }
 
 // A line carries requests of a process to a simulator.
@@ -223,15 +236,16 @@ func handle(h http.Handler, req *http.Request) (*http.Response, error) {
 type subject struct {
 	*testing.T
 	*platform
-	slug  string
-	owner int64 // the owner's id on Gitea
-	ws    tenancy.Workspace
-	first tenancy.Provision // as it was when the disturbed act began
-	key   string            // of a builder
-	keyID string
-	pat   secret.Text // the key's
-	asked bool        // who ordered the act was told that it will be done
-	since time.Time   // when the mischief was done
+	slug   string
+	others []string // other workspaces on the platform
+	owner  int64    // the owner's id on Gitea
+	ws     tenancy.Workspace
+	first  tenancy.Provision // as it was when the disturbed act began
+	key    string            // of a builder
+	keyID  string
+	pat    secret.Text // the key's
+	asked  bool        // who ordered the act was told that it will be done
+	since  time.Time   // when the mischief was done
 }
 
 // A life is a part of a workspace's life. Its act is what is disturbed.
@@ -428,6 +442,8 @@ func modesFor(o op, b giteatest.Behaviour) []mode {
 		return []mode{goesAway}
 	case !o.write:
 		return nil
+	case b == giteatest.V126 && o.where != "database":
+		return []mode{diesAfter, answerLost, overtaken}
 	case b == giteatest.V126:
 		return []mode{diesAfter, answerLost}
 	case b == giteatest.V127:
@@ -449,7 +465,12 @@ func (l life) disturb(t *testing.T, s *subject, m mode, at int) (ops []op) {
 	t.Run(name, func(t *testing.T) {
 		s.T, s.asked = t, false
 		l.before(s, s.start(t, nothing, 0))
-		p := s.start(t, m, at)
+		p, next := s.start(t, m, at), s.start(t, nothing, 0)
+		const long = 3 * time.Minute // longer than a run is held, and than a token takes
+		p.meanwhile = func() {
+			s.clock.forward(long)
+			s.sweep(next)
+		}
 		err := l.act(t.Context(), s, p)
 		ops = p.ops
 		defer func() {
@@ -463,8 +484,7 @@ func (l life) disturb(t *testing.T, s *subject, m mode, at int) (ops []op) {
 		if dies := m == diesBefore || m == diesAfter; dies != p.dead {
 			t.Fatalf("the process is dead: %v", p.dead)
 		}
-		s.clock.forward(3 * time.Minute) // longer than a run is held, and than a token takes
-		next := s.start(t, nothing, 0)
+		s.clock.forward(long)
 		s.sweep(next)
 		switch {
 		case err != nil && !s.asked: // who ordered it was told that it failed, and orders again
@@ -520,6 +540,23 @@ func (s *subject) parts(p *process) tenancy.Provision {
 	is, err := p.operator.Parts(s.Context(), ws)
 	must(s, err)
 	return is
+}
+
+// there returns what is recorded of the workspace, and what is on Gitea and
+// Coolify but for what other workspaces have.
+func (s *subject) there(p *process) (is tenancy.Provision, git giteatest.State, projects []coolifytest.Project) {
+	s.Helper()
+	is, git, projects = s.parts(p), s.git.Snapshot(), s.cool.Projects()
+	foreign := func(name string) bool {
+		return slices.ContainsFunc(s.others, func(slug string) bool {
+			return slices.Contains([]string{"vibn-" + slug, "vibn-bot-" + slug, "vibn-ws-" + slug}, name)
+		})
+	}
+	git.Orgs = slices.DeleteFunc(git.Orgs, func(o giteatest.Org) bool { return foreign(o.Name) })
+	git.Users = slices.DeleteFunc(git.Users, func(u giteatest.User) bool { return foreign(u.Login) })
+	git.Repos = slices.DeleteFunc(git.Repos, func(r giteatest.Repo) bool { return foreign(r.Owner) })
+	projects = slices.DeleteFunc(projects, func(p coolifytest.Project) bool { return foreign(p.Name) })
+	return is, git, projects
 }
 
 // ensure makes the workspace and its parts.
@@ -613,11 +650,10 @@ var bearsMark = regexp.MustCompile(`^Workspace \S+ vibn-[0-9a-f]{32}$`)
 // opens and works, one for each of keys, and nothing else.
 func wantWhole(s *subject, p *process, keys ...secret.Text) {
 	s.Helper()
-	is, there := s.parts(p), s.git.Snapshot()
+	is, there, projects := s.there(p)
 	if is.Status != tenancy.Ready || is.ProvisionError != "" || is.Done < is.Wanted {
 		s.Errorf("status %s, done %d of %d: %s", is.Status, is.Done, is.Wanted, is.ProvisionError)
 	}
-	projects := s.cool.Projects()
 	if len(projects) != 1 || projects[0].UUID != is.Parts.CoolifyProject || !bearsMark.MatchString(projects[0].Description) {
 		s.Errorf("projects %+v, recorded %q", projects, is.Parts.CoolifyProject)
 	}
@@ -753,7 +789,7 @@ func unquoteHTML(s string) string { return strings.ReplaceAll(s, `\u0027`, `'`) 
 // wantShut holds that a suspended workspace is there, and nobody gets in.
 func wantShut(s *subject, p *process) {
 	s.Helper()
-	is, there := s.parts(p), s.git.Snapshot()
+	is, there, _ := s.there(p)
 	if is.Status != tenancy.Ready || is.ProvisionError != "" || is.Done < is.Wanted {
 		s.Errorf("status %s, done %d of %d: %s", is.Status, is.Done, is.Wanted, is.ProvisionError)
 	}
@@ -769,7 +805,7 @@ func wantShut(s *subject, p *process) {
 // wantNothing holds that nothing of the workspace is left anywhere.
 func wantNothing(s *subject, p *process) {
 	s.Helper()
-	is, there := s.parts(p), s.git.Snapshot()
+	is, there, projects := s.there(p)
 	if is.DeletedAt == nil || is.ProvisionError != "" || is.Done < is.Wanted {
 		s.Errorf("deleted %v, done %d of %d: %s", is.DeletedAt, is.Done, is.Wanted, is.ProvisionError)
 	}
@@ -787,8 +823,8 @@ func wantNothing(s *subject, p *process) {
 			s.Errorf("left: a token of %s", t.User)
 		}
 	}
-	if n := len(there.Orgs) + len(there.Repos) + len(there.Packages) + len(s.cool.Projects()); n > 0 {
-		s.Errorf("left: %+v %+v %+v %+v", there.Orgs, there.Repos, there.Packages, s.cool.Projects())
+	if n := len(there.Orgs) + len(there.Repos) + len(there.Packages) + len(projects); n > 0 {
+		s.Errorf("left: %+v %+v %+v %+v", there.Orgs, there.Repos, there.Packages, projects)
 	}
 	values, err := s.db.SealedValues(s.Context())
 	must(s, err)
