@@ -75,10 +75,12 @@ type op struct {
 	write       bool
 }
 
-// A process is one run of ours, which may come to grief at its at-th op.
+// A process is one run of ours, which may come to grief at its at-th op, or when
+// it asks for that.
 type process struct {
 	mode     mode
 	at       int
+	on       string // as in [op]; may be empty
 	guard    *tenancy.Guard
 	operator *tenancy.Operator
 	admin    *gitea.Admin // for looks of the test's own; it has a meter
@@ -145,13 +147,13 @@ func (p *process) do(o op, act func() error) error {
 	if !p.begin(o) {
 		return errGone
 	}
-	if p.stops() {
+	if p.stops(o) {
 		p.meanwhile()
 	}
 	err := act()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.ops) != p.at || p.dead {
+	if p.dead || !p.here(o) {
 		return err
 	}
 	switch p.mode {
@@ -172,7 +174,7 @@ func (p *process) begin(o op) bool {
 		return false
 	}
 	p.ops = append(p.ops, o)
-	if len(p.ops) != p.at {
+	if !p.here(o) {
 		return true
 	}
 	switch p.mode {
@@ -187,11 +189,14 @@ func (p *process) begin(o op) bool {
 }
 
 // stops reports whether the process is overtaken now.
-func (p *process) stops() bool {
+func (p *process) stops(o op) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mode == overtaken && len(p.ops) == p.at
+	return p.mode == overtaken && p.here(o)
 }
+
+// here reports whether the op that came last is the one. A caller holds p.mu.
+func (p *process) here(o op) bool { return len(p.ops) == p.at || p.on == o.what }
 
 // A line carries requests of a process to a simulator.
 type line struct {
@@ -688,7 +693,7 @@ func wantOrg(s *subject, is tenancy.Provision, there giteatest.State, members ..
 func wantBot(s *subject, is tenancy.Provision, there giteatest.State, shut bool) {
 	s.Helper()
 	bots := slices.DeleteFunc(there.Users, func(u giteatest.User) bool {
-		return slices.Contains([]string{s.git.Admin(), "owner", "friend"}, u.Login)
+		return slices.Contains([]string{s.git.Admin(), "owner", "friend", "mallory"}, u.Login)
 	})
 	if len(bots) != 1 {
 		s.Fatalf("bots %+v", bots)

@@ -12,6 +12,9 @@ import (
 // the project's.
 var errForeignRepository = errors.New("a repository of that name is there already")
 
+// errHidden says that a repository is there and Gitea says it is not.
+var errHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.ErrNotFound)
+
 // ensureRepository makes the repository of a project that has none, private and
 // with a first commit. The project's nonce stands in the description until the
 // id is recorded: whoever made a repository of this name, only with it is it taken
@@ -24,8 +27,11 @@ func ensureRepository(ctx context.Context, admin *gitea.Admin, store Store, w Wo
 			Name: p.Slug, Description: marked(p.Nonce, "repository"), DefaultBranch: "main",
 		})
 		repo, err = admin.Repository(ctx, w.GiteaOrg, p.Slug)
-		if errors.Is(err, gitea.ErrNotFound) && failed != nil {
-			err = failed
+		if errors.Is(err, gitea.ErrNotFound) {
+			err = errHidden
+			if failed != nil && !errors.Is(failed, gitea.ErrConflict) {
+				err = failed
+			}
 		}
 	}
 	if err != nil {
