@@ -69,8 +69,8 @@ type Store interface {
 	EnsureWorkspace(ctx context.Context, p Person, w Workspace, slugs []string) (ws Workspace, created bool, err error)
 	// AnyWorkspace returns the workspace that has or had this slug, deleted or not.
 	AnyWorkspace(ctx context.Context, slug string) (Workspace, error)
-	// SetSuspended suspends a living workspace, or lifts it with nil, and wants
-	// that carried out (see Want).
+	// SetSuspended suspends a living workspace and revokes the tokens of its keys, or
+	// lifts the suspension with nil, and wants that carried out (see Want).
 	SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error
 
 	// Provision returns what is recorded of a workspace's parts, of a deleted one
