@@ -118,7 +118,8 @@ func (db *DB) AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace,
 }
 
 // SetSuspended implements [tenancy.Store]. A workspace that is suspended already
-// keeps its first time.
+// keeps its first time. The tokens end here and not only in the job: a suspension
+// may be lifted before one has run.
 func (db *DB) SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		query := `update vibn_workspaces set suspended_at = null, updated_at = $2 where id = $1 and deleted_at is null`
@@ -129,6 +130,11 @@ func (db *DB) SetSuspended(ctx context.Context, workspaceID string, since *time.
 		}
 		if err := change(ctx, tx, query, args...); err != nil {
 			return err
+		}
+		if since != nil {
+			if err := revokeTokens(ctx, tx, workspaceID, at); err != nil {
+				return err
+			}
 		}
 		return db.want(ctx, tx, workspaceID)
 	}), "suspension of workspace %q", workspaceID)
@@ -286,13 +292,18 @@ func (db *DB) ForgetTokens(ctx context.Context, workspaceID string, at time.Time
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `update vibn_bot_tokens set revoked_at = $2, sealed = '' where workspace_id = $1 and revoked_at is null`,
-			workspaceID, micros(at))
-		if err != nil {
+		if err := revokeTokens(ctx, tx, workspaceID, at); err != nil {
 			return err
 		}
 		return db.want(ctx, tx, workspaceID)
 	}), "tokens of workspace %q", workspaceID)
+}
+
+// revokeTokens revokes the tokens of all keys.
+func revokeTokens(ctx context.Context, tx *sql.Tx, workspaceID string, at time.Time) error {
+	_, err := tx.ExecContext(ctx, `update vibn_bot_tokens set revoked_at = $2, sealed = '' where workspace_id = $1 and revoked_at is null`,
+		workspaceID, micros(at))
+	return err
 }
 
 func nullInt(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: n != 0} }

@@ -129,6 +129,7 @@ func TestTimes(t *testing.T) {
 		check(t, db.RevokeKey(ctx, w.ID, k.ID, given))
 		e := tenancy.AuditEntry{ID: newID(), WorkspaceID: w.ID, At: given}
 		check(t, db.StartAudit(ctx, e))
+		same("BotToken.CreatedAt", must(db.BotTokens(ctx, w.ID))(t)[0].CreatedAt)
 		check(t, db.SetSuspended(ctx, w.ID, &given, given))
 
 		k, w, err := db.KeyByDigest(ctx, digest)
@@ -140,7 +141,6 @@ func TestTimes(t *testing.T) {
 		same("Key.ExpiresAt", *k.ExpiresAt)
 		same("Key.LastUsedAt", *k.LastUsedAt)
 		same("Key.RevokedAt", *k.RevokedAt)
-		same("BotToken.CreatedAt", must(db.BotTokens(ctx, w.ID))(t)[0].CreatedAt)
 		same("Project.CreatedAt", must(db.Projects(ctx, w.ID))(t)[0].CreatedAt)
 		same("Member.CreatedAt", must(db.Members(ctx, w.ID))(t)[0].CreatedAt)
 		entries := must(db.Audit(ctx, w.ID, tenancy.AuditQuery{Limit: 9}))(t)

@@ -195,7 +195,7 @@ func (x *examination) botOf(ctx context.Context, w Workspace) (string, *gitea.Bo
 		return "", nil, err
 	}
 	for _, p := range projects {
-		if p.RepositoryID != 0 {
+		if p.made() {
 			return p.Repository, x.gitea.Bot(token).Metered(unmetered), nil
 		}
 	}

@@ -248,7 +248,7 @@ func asBot(t *testing.T, root *url.URL, token secret.Text, method, path, body st
 }
 
 // publicKey is a new Ed25519 key in the form of authorized_keys.
-func publicKey(t *testing.T) string {
+func publicKey(t testing.TB) string {
 	t.Helper()
 	public, _, err := ed25519.GenerateKey(nil)
 	if err != nil {

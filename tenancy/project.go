@@ -211,7 +211,7 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 	if err != nil {
 		return ProjectInfo{}, false, err
 	}
-	if record.RepositoryID != 0 {
+	if record.made() {
 		return s.projectInfo(record), false, nil
 	}
 	repo, err := ensureRepository(ctx, s.gitea, s.guard.store, s.grant.workspace, record)

@@ -59,7 +59,11 @@ func (r *run) reconcile(ctx context.Context) error {
 		if err := r.holdOn(ctx); err != nil {
 			return err
 		}
-		if err := r.repository(ctx, repo, projects, access); err != nil {
+		err := r.repository(ctx, repo, projects, access)
+		if errors.Is(err, gitea.ErrNotFound) {
+			err = r.notShown(ctx, repo)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -76,12 +80,15 @@ func (r *run) pendingProjects(ctx context.Context, projects []Project) error {
 	w := r.is.Workspace
 	w.GiteaOrg, w.GiteaOrgID = r.is.Org, r.is.OrgID
 	for i, p := range projects {
-		if p.RepositoryID != 0 {
+		if p.made() {
 			continue
 		}
 		repo, err := ensureRepository(ctx, r.gitea, r.store, w, p)
 		if errors.Is(err, errForeignRepository) {
 			return foreign(PartRepositories, "a repository", p.Slug)
+		}
+		if errors.Is(err, errHidden) {
+			return hidden(r.is.Org + "/" + p.Slug)
 		}
 		if err != nil {
 			return err
@@ -89,6 +96,27 @@ func (r *run) pendingProjects(ctx context.Context, projects []Project) error {
 		projects[i].RepositoryID, projects[i].Repository = repo.ID, repo.FullName
 	}
 	return nil
+}
+
+// notShown says why a repository of the list is not there when it is asked for:
+// it was deleted meanwhile, which is no error, or else it is hidden.
+func (r *run) notShown(ctx context.Context, repo gitea.Repository) error {
+	repos, err := r.gitea.OrgRepositories(ctx, r.is.Org)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(repos, func(other gitea.Repository) bool { return other.ID == repo.ID }) {
+		return hidden(repo.FullName)
+	}
+	return nil
+}
+
+// hidden is [errHidden] for the operator.
+func hidden(repository string) *PartError {
+	return &PartError{
+		Part: PartRepositories, Why: fmt.Sprintf("Gitea does not show the repository %q, as where two-factor authentication is enforced", keptText(repository)),
+		Fix: "unset [security] TWO_FACTOR_AUTH in Gitea's configuration, as bots cannot have a second factor; then have it provisioned again",
+	}
 }
 
 // repository reconciles one repository of the organisation.

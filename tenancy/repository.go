@@ -12,10 +12,14 @@ import (
 // the project's.
 var errForeignRepository = errors.New("a repository of that name is there already")
 
+// errHidden says that a repository is there and Gitea says it is not.
+var errHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.ErrNotFound)
+
 // ensureRepository makes the repository of a project that has none, private and
 // with a first commit. The project's nonce stands in the description until the
 // id is recorded: whoever made a repository of this name, only with it is it taken
-// for ours. Then the description that people wrote replaces it.
+// for ours. Then the description that people wrote replaces it, and at last the
+// name is recorded, which says that nothing is left to do.
 func ensureRepository(ctx context.Context, admin *gitea.Admin, store Store, w Workspace, p Project) (gitea.Repository, error) {
 	repo, err := admin.Repository(ctx, w.GiteaOrg, p.Slug)
 	if errors.Is(err, gitea.ErrNotFound) && p.RepositoryID == 0 {
@@ -23,8 +27,11 @@ func ensureRepository(ctx context.Context, admin *gitea.Admin, store Store, w Wo
 			Name: p.Slug, Description: marked(p.Nonce, "repository"), DefaultBranch: "main",
 		})
 		repo, err = admin.Repository(ctx, w.GiteaOrg, p.Slug)
-		if errors.Is(err, gitea.ErrNotFound) && failed != nil {
-			err = failed
+		if errors.Is(err, gitea.ErrNotFound) {
+			err = errHidden
+			if failed != nil && !errors.Is(failed, gitea.ErrConflict) {
+				err = failed
+			}
 		}
 	}
 	if err != nil {
@@ -36,10 +43,14 @@ func ensureRepository(ctx context.Context, admin *gitea.Admin, store Store, w Wo
 	if repo.ID != p.RepositoryID && (p.RepositoryID != 0 || !containsMark(repo.Description, marked(p.Nonce, "repository"))) {
 		return gitea.Repository{}, errForeignRepository
 	}
-	if err := store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName); err != nil {
+	if err := store.RecordRepository(ctx, w.ID, p.ID, repo.ID, ""); err != nil {
 		return gitea.Repository{}, ownTrouble(err)
 	}
-	return admin.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{
+	repo, err = admin.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{
 		Description: &p.Description, Private: new(true), HasActions: new(false),
 	})
+	if err != nil {
+		return gitea.Repository{}, err
+	}
+	return repo, ownTrouble(store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName))
 }

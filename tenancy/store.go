@@ -69,8 +69,8 @@ type Store interface {
 	EnsureWorkspace(ctx context.Context, p Person, w Workspace, slugs []string) (ws Workspace, created bool, err error)
 	// AnyWorkspace returns the workspace that has or had this slug, deleted or not.
 	AnyWorkspace(ctx context.Context, slug string) (Workspace, error)
-	// SetSuspended suspends a living workspace, or lifts it with nil, and wants
-	// that carried out (see Want).
+	// SetSuspended suspends a living workspace and revokes the tokens of its keys, or
+	// lifts the suspension with nil, and wants that carried out (see Want).
 	SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error
 
 	// Provision returns what is recorded of a workspace's parts, of a deleted one
@@ -123,7 +123,7 @@ type Store interface {
 	CreateProject(ctx context.Context, p Project) error
 	// Projects lists a workspace's projects by slug.
 	Projects(ctx context.Context, workspaceID string) ([]Project, error)
-	// RecordRepository records the repository of a project that has none.
+	// RecordRepository records the repository of a project that has none, or its name.
 	// ErrConflict if it has one, or the repository is another project's.
 	RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error
 	// RepositoryAccess lists what the platform put on a workspace's repositories.
@@ -199,10 +199,13 @@ type Project struct {
 	Name         string // for people
 	Description  string
 	RepositoryID int64  // on Gitea; 0 until it is made
-	Repository   string // owner/name, as it was made
+	Repository   string // owner/name, as it was made; empty while something is left to do to it
 	Nonce        string // proves that a repository is this one until its id is recorded
 	CreatedAt    time.Time
 }
+
+// made reports whether the project's repository is there, and as it is meant to be.
+func (p Project) made() bool { return p.RepositoryID != 0 && p.Repository != "" }
 
 // RepositoryAccess is one thing that the platform put on a repository.
 type RepositoryAccess struct {

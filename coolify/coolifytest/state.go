@@ -12,6 +12,7 @@ type Project struct {
 	ID           int
 	UUID         string
 	Name         string
+	Description  string
 	Environments []Environment
 }
 
@@ -111,7 +112,7 @@ func (s *Server) addEnvironment(p *project, name string) *environment {
 }
 
 func (p *project) public() Project {
-	out := Project{ID: p.id, UUID: p.uuid, Name: p.name}
+	out := Project{ID: p.id, UUID: p.uuid, Name: p.name, Description: p.description}
 	for _, e := range p.environments {
 		out.Environments = append(out.Environments, e.public())
 	}

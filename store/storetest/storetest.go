@@ -11,8 +11,10 @@ package storetest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -53,17 +55,44 @@ func Open(t testing.TB, dialect string) *store.DB {
 	t.Helper()
 	switch dialect {
 	case "sqlite":
-		db := open(t, store.Config{Dir: t.TempDir()})
-		if _, err := db.Migrate(t.Context()); err != nil {
+		file, err := migratedFile()
+		if err != nil {
+			t.Fatalf("make the migrated file: %v", err)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, sqliteFile), file, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return db
+		return open(t, store.Config{Dir: dir})
 	case "postgres":
 		return open(t, store.Config{URL: secret.NewText(Migrated(t))})
 	}
 	t.Fatalf("dialect %q is neither sqlite nor postgres", dialect)
 	return nil
 }
+
+const sqliteFile = "vibn.db"
+
+// migratedFile makes the database that Open copies, once.
+var migratedFile = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "storetest-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	db, err := store.Open(ctx, store.Config{Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := db.Close(); err != nil { // all that is written is in the one file then
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, sqliteFile))
+})
 
 func open(t testing.TB, cfg store.Config) *store.DB {
 	t.Helper()

@@ -1,0 +1,260 @@
+package tenancytest
+
+import (
+	"context"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// A Tap is a store with a hook around every method, so that a test can write
+// down what a program asks of its database, and let it fail at any point. It
+// embeds no Store: a method that a Store gets later has to be added here, or
+// this does not compile.
+type Tap struct {
+	Store tenancy.Store
+	// Hook is called in the place of a method, by its name. do calls the method;
+	// what Hook returns is what the caller is told.
+	Hook func(method string, do func() error) error
+}
+
+var _ tenancy.Store = Tap{}
+
+// StoreReads are the methods of a store that change nothing.
+var StoreReads = []string{
+	"KeyByDigest", "Keys", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace", "Provision", "Due",
+	"BotTokens", "Projects", "RepositoryAccess", "SealedValues", "Audit",
+}
+
+// get calls a method that returns one thing.
+func get[T any](s Tap, method string, do func() (T, error)) (v T, err error) {
+	err = s.Hook(method, func() (err error) {
+		v, err = do()
+		return err
+	})
+	return v, err
+}
+
+// KeyByDigest implements [tenancy.Store], as all that follow.
+func (s Tap) KeyByDigest(ctx context.Context, digest tenancy.Digest) (k tenancy.Key, w tenancy.Workspace, err error) {
+	err = s.Hook("KeyByDigest", func() (err error) {
+		k, w, err = s.Store.KeyByDigest(ctx, digest)
+		return err
+	})
+	return k, w, err
+}
+
+// CreateKey is tapped.
+func (s Tap) CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Digest) error {
+	return s.Hook("CreateKey", func() error { return s.Store.CreateKey(ctx, k, digest) })
+}
+
+// Keys is tapped.
+func (s Tap) Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, error) {
+	return get(s, "Keys", func() ([]tenancy.Key, error) { return s.Store.Keys(ctx, workspaceID) })
+}
+
+// RevokeKey is tapped.
+func (s Tap) RevokeKey(ctx context.Context, workspaceID, keyID string, at time.Time) error {
+	return s.Hook("RevokeKey", func() error { return s.Store.RevokeKey(ctx, workspaceID, keyID, at) })
+}
+
+// TouchKey is tapped.
+func (s Tap) TouchKey(ctx context.Context, workspaceID, keyID string, at time.Time) error {
+	return s.Hook("TouchKey", func() error { return s.Store.TouchKey(ctx, workspaceID, keyID, at) })
+}
+
+// CreateWorkspace is tapped.
+func (s Tap) CreateWorkspace(ctx context.Context, w tenancy.Workspace, ownerGiteaID int64) error {
+	return s.Hook("CreateWorkspace", func() error { return s.Store.CreateWorkspace(ctx, w, ownerGiteaID) })
+}
+
+// Workspace is tapped.
+func (s Tap) Workspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
+	return get(s, "Workspace", func() (tenancy.Workspace, error) { return s.Store.Workspace(ctx, slug) })
+}
+
+// Workspaces is tapped.
+func (s Tap) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
+	return get(s, "Workspaces", func() ([]tenancy.Workspace, error) { return s.Store.Workspaces(ctx) })
+}
+
+// SetPlacement is tapped.
+func (s Tap) SetPlacement(ctx context.Context, workspaceID string, p tenancy.Placement, at time.Time) error {
+	return s.Hook("SetPlacement", func() error { return s.Store.SetPlacement(ctx, workspaceID, p, at) })
+}
+
+// DeleteWorkspace is tapped.
+func (s Tap) DeleteWorkspace(ctx context.Context, workspaceID string, at time.Time) error {
+	return s.Hook("DeleteWorkspace", func() error { return s.Store.DeleteWorkspace(ctx, workspaceID, at) })
+}
+
+// Membership is tapped.
+func (s Tap) Membership(ctx context.Context, slug, userID string) (w tenancy.Workspace, role tenancy.Role, err error) {
+	err = s.Hook("Membership", func() (err error) {
+		w, role, err = s.Store.Membership(ctx, slug, userID)
+		return err
+	})
+	return w, role, err
+}
+
+// MemberWorkspaces is tapped.
+func (s Tap) MemberWorkspaces(ctx context.Context, userID string) ([]tenancy.Workspace, error) {
+	return get(s, "MemberWorkspaces", func() ([]tenancy.Workspace, error) { return s.Store.MemberWorkspaces(ctx, userID) })
+}
+
+// SetMember is tapped.
+func (s Tap) SetMember(ctx context.Context, m tenancy.Member) error {
+	return s.Hook("SetMember", func() error { return s.Store.SetMember(ctx, m) })
+}
+
+// Members is tapped.
+func (s Tap) Members(ctx context.Context, workspaceID string) ([]tenancy.Member, error) {
+	return get(s, "Members", func() ([]tenancy.Member, error) { return s.Store.Members(ctx, workspaceID) })
+}
+
+// RemoveMember is tapped.
+func (s Tap) RemoveMember(ctx context.Context, workspaceID, userID string) error {
+	return s.Hook("RemoveMember", func() error { return s.Store.RemoveMember(ctx, workspaceID, userID) })
+}
+
+// EnsureWorkspace is tapped.
+func (s Tap) EnsureWorkspace(
+	ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string,
+) (ws tenancy.Workspace, created bool, err error) {
+	err = s.Hook("EnsureWorkspace", func() (err error) {
+		ws, created, err = s.Store.EnsureWorkspace(ctx, p, w, slugs)
+		return err
+	})
+	return ws, created, err
+}
+
+// AnyWorkspace is tapped.
+func (s Tap) AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
+	return get(s, "AnyWorkspace", func() (tenancy.Workspace, error) { return s.Store.AnyWorkspace(ctx, slug) })
+}
+
+// SetSuspended is tapped.
+func (s Tap) SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error {
+	return s.Hook("SetSuspended", func() error { return s.Store.SetSuspended(ctx, workspaceID, since, at) })
+}
+
+// Provision is tapped.
+func (s Tap) Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error) {
+	return get(s, "Provision", func() (tenancy.Provision, error) { return s.Store.Provision(ctx, workspaceID) })
+}
+
+// Want is tapped.
+func (s Tap) Want(ctx context.Context, workspaceID string) error {
+	return s.Hook("Want", func() error { return s.Store.Want(ctx, workspaceID) })
+}
+
+// Hold is tapped.
+func (s Tap) Hold(ctx context.Context, workspaceID, holder string, now, until time.Time) error {
+	return s.Hook("Hold", func() error { return s.Store.Hold(ctx, workspaceID, holder, now, until) })
+}
+
+// LetGo is tapped.
+func (s Tap) LetGo(ctx context.Context, workspaceID, holder string) error {
+	return s.Hook("LetGo", func() error { return s.Store.LetGo(ctx, workspaceID, holder) })
+}
+
+// KeepNonce is tapped.
+func (s Tap) KeepNonce(ctx context.Context, workspaceID, nonce string) (string, error) {
+	return get(s, "KeepNonce", func() (string, error) { return s.Store.KeepNonce(ctx, workspaceID, nonce) })
+}
+
+// SetParts is tapped.
+func (s Tap) SetParts(ctx context.Context, workspaceID string, was, is tenancy.Parts) error {
+	return s.Hook("SetParts", func() error { return s.Store.SetParts(ctx, workspaceID, was, is) })
+}
+
+// FinishProvision is tapped.
+func (s Tap) FinishProvision(ctx context.Context, workspaceID string, wanted int64, o tenancy.Outcome, at time.Time) (bool, error) {
+	return get(s, "FinishProvision", func() (bool, error) { return s.Store.FinishProvision(ctx, workspaceID, wanted, o, at) })
+}
+
+// Due is tapped.
+func (s Tap) Due(ctx context.Context, now, reconciledBefore time.Time, limit int) ([]string, error) {
+	return get(s, "Due", func() ([]string, error) { return s.Store.Due(ctx, now, reconciledBefore, limit) })
+}
+
+// ForgetTokens is tapped.
+func (s Tap) ForgetTokens(ctx context.Context, workspaceID string, at time.Time) error {
+	return s.Hook("ForgetTokens", func() error { return s.Store.ForgetTokens(ctx, workspaceID, at) })
+}
+
+// AddBotToken is tapped.
+func (s Tap) AddBotToken(ctx context.Context, t tenancy.BotToken) error {
+	return s.Hook("AddBotToken", func() error { return s.Store.AddBotToken(ctx, t) })
+}
+
+// FillBotToken is tapped.
+func (s Tap) FillBotToken(ctx context.Context, t tenancy.BotToken) error {
+	return s.Hook("FillBotToken", func() error { return s.Store.FillBotToken(ctx, t) })
+}
+
+// TakeOverBotToken is tapped.
+func (s Tap) TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name string, at time.Time) error {
+	return s.Hook("TakeOverBotToken", func() error { return s.Store.TakeOverBotToken(ctx, was, name, at) })
+}
+
+// EndBotToken is tapped.
+func (s Tap) EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error {
+	return s.Hook("EndBotToken", func() error { return s.Store.EndBotToken(ctx, workspaceID, id, at) })
+}
+
+// BotTokens is tapped.
+func (s Tap) BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotToken, error) {
+	return get(s, "BotTokens", func() ([]tenancy.BotToken, error) { return s.Store.BotTokens(ctx, workspaceID) })
+}
+
+// RevokeEndedTokens is tapped.
+func (s Tap) RevokeEndedTokens(ctx context.Context, workspaceID string, at, begunBefore time.Time) error {
+	return s.Hook("RevokeEndedTokens", func() error { return s.Store.RevokeEndedTokens(ctx, workspaceID, at, begunBefore) })
+}
+
+// CreateProject is tapped.
+func (s Tap) CreateProject(ctx context.Context, p tenancy.Project) error {
+	return s.Hook("CreateProject", func() error { return s.Store.CreateProject(ctx, p) })
+}
+
+// Projects is tapped.
+func (s Tap) Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error) {
+	return get(s, "Projects", func() ([]tenancy.Project, error) { return s.Store.Projects(ctx, workspaceID) })
+}
+
+// RecordRepository is tapped.
+func (s Tap) RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error {
+	return s.Hook("RecordRepository", func() error { return s.Store.RecordRepository(ctx, workspaceID, projectID, repositoryID, name) })
+}
+
+// RepositoryAccess is tapped.
+func (s Tap) RepositoryAccess(ctx context.Context, workspaceID string) ([]tenancy.RepositoryAccess, error) {
+	return get(s, "RepositoryAccess", func() ([]tenancy.RepositoryAccess, error) { return s.Store.RepositoryAccess(ctx, workspaceID) })
+}
+
+// SealedValues is tapped.
+func (s Tap) SealedValues(ctx context.Context) ([]tenancy.SealedValue, error) {
+	return get(s, "SealedValues", func() ([]tenancy.SealedValue, error) { return s.Store.SealedValues(ctx) })
+}
+
+// Reseal is tapped.
+func (s Tap) Reseal(ctx context.Context, was tenancy.SealedValue, sealed string) error {
+	return s.Hook("Reseal", func() error { return s.Store.Reseal(ctx, was, sealed) })
+}
+
+// StartAudit is tapped.
+func (s Tap) StartAudit(ctx context.Context, e tenancy.AuditEntry) error {
+	return s.Hook("StartAudit", func() error { return s.Store.StartAudit(ctx, e) })
+}
+
+// FinishAudit is tapped.
+func (s Tap) FinishAudit(ctx context.Context, workspaceID, id string, f tenancy.AuditFinish) error {
+	return s.Hook("FinishAudit", func() error { return s.Store.FinishAudit(ctx, workspaceID, id, f) })
+}
+
+// Audit is tapped.
+func (s Tap) Audit(ctx context.Context, workspaceID string, q tenancy.AuditQuery) ([]tenancy.AuditEntry, error) {
+	return get(s, "Audit", func() ([]tenancy.AuditEntry, error) { return s.Store.Audit(ctx, workspaceID, q) })
+}
