@@ -46,8 +46,8 @@ type Database struct {
 	EnvironmentName string // "" if Coolify did not tell
 	ProjectUUID     string // "" if Coolify did not tell, as in lists
 
-	DestinationUUID UUID // zero if Coolify did not tell, as in lists
-	ServerUUID      UUID // likewise
+	DestinationUUID UUID // network that it is in; zero if Coolify did not tell
+	ServerUUID      UUID // server of that network
 	Limits          Limits
 
 	CreatedAt time.Time // times are UTC, zero if Coolify did not tell
