@@ -100,8 +100,9 @@ func (c *Client) CreateDeployKeyApplication(ctx context.Context, a NewApplicatio
 	return w.UUID.UUID, err
 }
 
-// ApplicationUpdate says what to change; nil leaves a field as it is, and ""
-// makes it null.
+// ApplicationUpdate says what to change; nil leaves a field as it is. "" takes
+// away a description, a directory, the place of the Dockerfile or the domain;
+// for the others it is [ErrInvalid].
 type ApplicationUpdate struct {
 	Name               *string `json:"name,omitempty"`
 	Description        *string `json:"description,omitempty"`

@@ -37,6 +37,9 @@ func (c call) slow() bool {
 	}, c.method)
 }
 
+// asks reports whether the method asks what the token may, and nothing more.
+func (c call) asks() bool { return strings.Contains(c.method, ".May") }
+
 // only turns a method that returns an error only into one that returns nothing.
 func only(err error) (any, error) { return nil, err }
 
@@ -133,6 +136,47 @@ var calls = []call{
 		"Client.Server", func(ctx context.Context, c clients) (any, error) { return c.Server(ctx, server) },
 		"GET /servers/" + serverID, "", 200, `{"uuid":"` + serverID + `","name":"host1","settings":[]}`,
 		coolify.Server{UUID: server, Name: "host1", CoolifyHost: true},
+	},
+	{
+		"Client.ServerDomains", func(ctx context.Context, c clients) (any, error) { return c.ServerDomains(ctx, server) },
+		"GET /servers/" + serverID + "/domains", "", 200, `[{"ip":"203.0.113.10","domains":["alpha.example.com","git.example.com"]},{"ip":"203.0.113.11","domains":[]}]`,
+		[]coolify.HostDomains{{IP: "203.0.113.10", Domains: []string{"alpha.example.com", "git.example.com"}}, {IP: "203.0.113.11"}},
+	},
+	{
+		"Client.Destinations", func(ctx context.Context, c clients) (any, error) { return c.Destinations(ctx) },
+		"GET /destinations", "", 200, `[{"uuid":"` + destinationID + `","name":"coolify","network":"coolify","type":"standalone","server_uuid":"` + serverID + `"}]`,
+		[]coolify.Destination{{UUID: destination, Name: "coolify", Network: "coolify", Server: server}},
+	},
+	{
+		"Client.Team", func(ctx context.Context, c clients) (any, error) { return c.Team(ctx) },
+		"GET /teams", "", 200, `[{"id":0,"name":"Root Team","description":null}]`,
+		coolify.Team{Name: "Root Team"},
+	},
+	{
+		"Client.Limit", func(ctx context.Context, c clients) (any, error) { return c.Limit(ctx) },
+		"GET /version", "", 200, "4.3.11",
+		coolify.Limit{},
+	},
+	{
+		"Client.AddressLimit", func(ctx context.Context, c clients) (any, error) { return c.AddressLimit(ctx) },
+		"GET /health", "", 200, "OK",
+		coolify.Limit{},
+	},
+	{
+		"Client.MayWrite", func(ctx context.Context, c clients) (any, error) { return only(c.MayWrite(ctx)) },
+		"PATCH /projects/vibn-mcp-asks-what-it-may", "{}", 400, `{"message":"Invalid request.","error":"Empty JSON."}`, nil,
+	},
+	{
+		"Client.MayDeploy", func(ctx context.Context, c clients) (any, error) { return only(c.MayDeploy(ctx)) },
+		"POST /applications/vibn-mcp-asks-what-it-may/start", "", 404, `{"message":"Application not found."}`, nil,
+	},
+	{
+		"Sensitive.MayWrite", func(ctx context.Context, c clients) (any, error) { return only(c.sensitive.MayWrite(ctx)) },
+		"PATCH /projects/vibn-mcp-asks-what-it-may", "{}", 404, `{"message":"Project not found."}`, nil,
+	},
+	{
+		"Sensitive.MayDeploy", func(ctx context.Context, c clients) (any, error) { return only(c.sensitive.MayDeploy(ctx)) },
+		"POST /applications/vibn-mcp-asks-what-it-may/start", "", 404, `{"message":"Application not found."}`, nil,
 	},
 	{
 		"Client.Application", func(ctx context.Context, c clients) (any, error) { return c.Application(ctx, app) },

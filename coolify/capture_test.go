@@ -215,6 +215,17 @@ var decodes = map[string]struct {
 	"PATCH_applications_uuid.full": {func(ctx context.Context, c clients) (any, error) {
 		return only(c.UpdateApplication(ctx, app, coolify.ApplicationUpdate{Description: new("x")}))
 	}, nil},
+	"GET_servers_uuid_domains.read": {
+		func(ctx context.Context, c clients) (any, error) { return c.ServerDomains(ctx, server) },
+		[]coolify.HostDomains{{IP: "203.0.113.10", Domains: []string{
+			"alpha.example.com", "www.alpha.example.com", "1iqazc9n7qmhnhkqy7zou7ng.203.0.113.10.sslip.io", "web-soqvi1ncwedakwyg0z4kkgzq.203.0.113.10.sslip.io",
+		}}},
+	},
+	"GET_destinations.read": {
+		func(ctx context.Context, c clients) (any, error) { return c.Destinations(ctx) },
+		[]coolify.Destination{{UUID: destination, Name: "coolify", Network: "coolify", Server: server}},
+	},
+	"GET_teams.read":             {func(ctx context.Context, c clients) (any, error) { return c.Team(ctx) }, coolify.Team{Name: "Root Team"}},
 	"GET_applications_uuid.read": {getApplication, alphaApp},
 	"GET_applications_uuid.rs":   {getApplication, alphaApp},
 	"POST_applications_uuid_start.full": {
@@ -245,12 +256,10 @@ var decodes = map[string]struct {
 var othersOperations = []string{
 	"GET_applications.read", "GET_applications.rs", "GET_applications_uuid_destinations.read", "GET_applications_uuid_scheduled-tasks.read",
 	"GET_applications_uuid_storages.read", "GET_applications_uuid_tags.read", "GET_databases.read", "GET_databases.rs",
-	"GET_databases_uuid_backups.read", "GET_databases_uuid_envs.read", "GET_destinations.read", "GET_resources.read",
-	"GET_servers_uuid_domains.read",
+	"GET_databases_uuid_backups.read", "GET_databases_uuid_envs.read", "GET_resources.read",
 	"GET_servers_uuid_resources.read", "GET_services.read", "GET_services.rs", "GET_services_uuid.read", "GET_services_uuid.rs",
-	"GET_services_uuid_envs.read", "GET_tags.read", "GET_team.read", "GET_teams.read", "GET_teams_id.read",
-	"PATCH_applications_uuid_envs_bulk.full", "POST_applications_public.full",
-	"POST_deploy.full",
+	"GET_services_uuid_envs.read", "GET_tags.read", "GET_team.read", "GET_teams_id.read",
+	"PATCH_applications_uuid_envs_bulk.full", "POST_applications_public.full", "POST_deploy.full",
 }
 
 func readCaptures(t *testing.T) map[string]capture {

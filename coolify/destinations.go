@@ -20,6 +20,26 @@ type wireDestination struct {
 	Server  uid  `json:"server_uuid"`
 }
 
+func destinations(w list[wireDestination]) []Destination {
+	all := make([]Destination, 0, len(w))
+	for _, d := range w {
+		all = append(all, Destination{d.UUID.UUID, string(d.Name), string(d.Network), d.Server.UUID})
+	}
+	return all
+}
+
+// Destinations lists the destinations of the team's servers. [ErrRouteMissing]
+// before 4.2.
+//
+//api:op GET /destinations
+func (c *Client) Destinations(ctx context.Context) ([]Destination, error) {
+	var w list[wireDestination]
+	if err := c.do(ctx, newRequest("GET", "/destinations"), &w); err != nil {
+		return nil, err
+	}
+	return destinations(w), nil
+}
+
 // ServerDestinations lists the destinations of one server. [ErrRouteMissing]
 // before 4.2.
 //
@@ -29,11 +49,7 @@ func (c *Client) ServerDestinations(ctx context.Context, server UUID) ([]Destina
 	if err := c.do(ctx, newRequest("GET", "/servers/{server_uuid}/destinations", server), &w); err != nil {
 		return nil, err
 	}
-	all := make([]Destination, 0, len(w.list))
-	for _, d := range w.list {
-		all = append(all, Destination{d.UUID.UUID, string(d.Name), string(d.Network), d.Server.UUID})
-	}
-	return all, nil
+	return destinations(w.list), nil
 }
 
 type wireDestinations struct{ list[wireDestination] }

@@ -2,6 +2,7 @@ package coolify
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/vibnai/vibn-mcp/upstream"
 )
@@ -24,6 +25,26 @@ var (
 	ErrUnmetered      = upstream.ErrUnmetered                          // a programming error; nothing was sent
 )
 
+// The causes of an [ErrForbidden], as far as Coolify's words tell. They are
+// hints: the words change.
+var (
+	ErrAbility    = errors.New("the token lacks an ability")
+	ErrRole       = errors.New("the token's user is no admin of the team")
+	ErrAPIOff     = errors.New("the API is switched off")
+	ErrNotAllowed = errors.New("the API lets in certain addresses only")
+)
+
+// causes are what the words begin with.
+var causes = []struct {
+	words string
+	cause error
+}{
+	{"Missing required permissions", ErrAbility},
+	{"Missing required team role", ErrRole},
+	{"API is disabled", ErrAPIOff},
+	{"You are not allowed to access the API", ErrNotAllowed},
+}
+
 // An Error is a call that failed. It holds no credential and no value of a
 // variable.
 type Error = upstream.Error
@@ -39,5 +60,17 @@ func refusal(a *upstream.Answer) upstream.Refusal {
 	if errors.Is(kind, ErrInvalid) && said.Message != nil && *said.Message == "Private key already exists." {
 		kind = ErrConflict // said with a 422
 	}
-	return upstream.Refusal{Kind: kind, Said: said.String()}
+	return upstream.Refusal{Kind: kind, Cause: said.cause(kind), Said: said.String()}
+}
+
+func (e envelope) cause(kind error) error {
+	if !errors.Is(kind, ErrForbidden) || e.Message == nil {
+		return nil
+	}
+	for _, c := range causes {
+		if strings.HasPrefix(string(*e.Message), c.words) {
+			return c.cause
+		}
+	}
+	return nil
 }

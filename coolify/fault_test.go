@@ -130,9 +130,12 @@ var faults = []fault{
 	{"endless", endless, 200, coolify.ErrUnavailable, true, never, 0, ""},
 }
 
-// want returns the kind of error that a call makes of the fault.
+// want returns the kind of error that a call makes of the fault; nil for what
+// Coolify only says after it has looked at the token's abilities.
 func (f fault) want(c call) error {
 	switch {
+	case c.asks() && (errors.Is(f.kind, coolify.ErrNotFound) || errors.Is(f.kind, coolify.ErrInvalid) && f.status != http.StatusRequestEntityTooLarge):
+		return nil
 	case f.status == http.StatusBadRequest && c.method == "Client.CancelDeployment":
 		return coolify.ErrNotCancellable
 	case f.status == http.StatusUnprocessableEntity && c.method == "Client.DeletePrivateKey",
@@ -159,11 +162,13 @@ func TestFaults(t *testing.T) {
 			for _, tc := range calls {
 				c.meter.admitted.Store(0)
 				got, err := tc.run(t.Context(), c)
-				if err == nil {
-					t.Errorf("%s = %v, want an error", tc.method, got)
+				switch {
+				case (err == nil) != (f.want(tc) == nil):
+					t.Errorf("%s = %v, %v, want the error %v", tc.method, got, err, f.want(tc))
 					continue
+				case err != nil:
+					judgeFault(t, f, tc, err)
 				}
-				judgeFault(t, f, tc, err)
 				if n := c.meter.admitted.Load(); n != f.attempts(tc) {
 					t.Errorf("%s: %d attempts, want %d", tc.method, n, f.attempts(tc))
 				}
@@ -364,6 +369,53 @@ func TestDomainConflict(t *testing.T) {
 			if text := fmt.Sprintf("%+v %#v", err, err); strings.Contains(text, theirs) {
 				t.Errorf("%s: the error tells %q: %s", method, theirs, text)
 			}
+		}
+	}
+}
+
+// TestCauses: of a 403 the words tell what is to be done about it.
+func TestCauses(t *testing.T) {
+	for message, want := range map[string]error{
+		"Missing required permissions: write":         coolify.ErrAbility,
+		"Missing required team role.":                 coolify.ErrRole,
+		"API is disabled.":                            coolify.ErrAPIOff,
+		"You are not allowed to access the API.":      coolify.ErrNotAllowed,
+		"You are not authorized to perform this act.": nil,
+	} {
+		c := connect(t, serve(t, answer(403, `{"message":"`+message+`"}`)))
+		err := c.MayWrite(t.Context())
+		for _, cause := range []error{coolify.ErrAbility, coolify.ErrRole, coolify.ErrAPIOff, coolify.ErrNotAllowed} {
+			if errors.Is(err, cause) != errors.Is(want, cause) {
+				t.Errorf("%q is %v, want %v", message, err, want)
+			}
+		}
+		if !errors.Is(err, coolify.ErrForbidden) {
+			t.Errorf("%q is %v, want %v", message, err, coolify.ErrForbidden)
+		}
+	}
+}
+
+// TestLimits: the headers tell how much room there is; what is no number is not
+// told.
+func TestLimits(t *testing.T) {
+	for header, want := range map[[2]string]coolify.Limit{
+		{"200", "187"}: {PerMinute: 200, Left: 187},
+		{"200", "0"}:   {PerMinute: 200},
+		{"200", ""}:    {},
+		{"", "187"}:    {},
+		{"0", "0"}:     {},
+		{"-1", "many"}: {},
+	} {
+		tell := func(body string) coolify.Config {
+			return overWire(func(*http.Request) (*http.Response, error) {
+				return reply(200, body, "X-RateLimit-Limit", header[0], "X-RateLimit-Remaining", header[1]), nil
+			})
+		}
+		if got, err := connect(t, tell("4.3.11")).Limit(t.Context()); err != nil || got != want {
+			t.Errorf("Limit with %q = %v, %v, want %v", header, got, err, want)
+		}
+		if got, err := connect(t, tell("OK")).AddressLimit(t.Context()); err != nil || got != want {
+			t.Errorf("AddressLimit with %q = %v, %v, want %v", header, got, err, want)
 		}
 	}
 }

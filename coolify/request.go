@@ -3,6 +3,7 @@ package coolify
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -21,6 +22,8 @@ type request struct {
 	body   any        // sent as JSON; nil = none
 	secret bool       // the body holds a secret, which upstream's words may repeat
 	max    int64      // longest answer in bytes
+
+	anonymous bool // without the token
 }
 
 func newRequest(method, path string, ids ...UUID) request {
@@ -60,26 +63,36 @@ var (
 
 // do makes a call and reads the answer into out.
 func (c *conn) do(ctx context.Context, meter Meter, r request, out any) error {
+	_, err := c.doHeader(ctx, meter, r, out)
+	return err
+}
+
+// doHeader is do for who needs the header of the answer as well.
+func (c *conn) doHeader(ctx context.Context, meter Meter, r request, out any) (http.Header, error) {
 	path, err := r.path()
 	if err != nil {
-		return c.server.Refuse(r.op, path, ErrInvalid, err)
+		return nil, c.server.Refuse(r.op, path, ErrInvalid, err)
+	}
+	credential := c.token
+	if r.anonymous {
+		credential = c.token.Withheld()
 	}
 	answer, err := c.server.Send(ctx, meter, upstream.Request{
-		Op: r.op, Path: path, Query: r.query, Body: r.body, Credential: c.token, Secret: r.secret, Max: r.max,
+		Op: r.op, Path: path, Query: r.query, Body: r.body, Credential: credential, Secret: r.secret, Max: r.max,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = r.read(answer, out)
 	switch {
 	case errors.Is(err, errNotSensitive):
 		e := answer.Unusable(err)
 		e.Kind = ErrForbidden
-		return e
+		return nil, e
 	case err != nil:
-		return answer.Unusable(err)
+		return nil, answer.Unusable(err)
 	}
-	return nil
+	return answer.Header, nil
 }
 
 func (r request) read(answer *upstream.Answer, out any) error {

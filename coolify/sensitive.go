@@ -12,8 +12,9 @@ import (
 
 // A Sensitive is a client whose token has read:sensitive. That token also reads
 // the SSH keys of every server, so this is a type of its own: it cannot stand
-// where a [Client] does, and it does three things only. It is safe for concurrent
-// use, and refuses every request until [Sensitive.Metered] gives it a meter.
+// where a [Client] does, and it does three things only, beside telling what it
+// may. It is safe for concurrent use, and refuses every request until
+// [Sensitive.Metered] gives it a meter.
 type Sensitive struct {
 	conn  *conn
 	meter Meter

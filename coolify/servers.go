@@ -62,3 +62,35 @@ func (c *Client) Server(ctx context.Context, server UUID) (Server, error) {
 	}
 	return w.server(), nil
 }
+
+// HostDomains are the host names that applications and services have on one
+// server.
+type HostDomains struct {
+	IP      string // of the server; the public one for Coolify's own host
+	Domains []string
+}
+
+type wireHostDomains struct {
+	IP      text       `json:"ip"`
+	Domains list[text] `json:"domains"`
+}
+
+// ServerDomains lists host names, those of Coolify's own page not among them. In
+// spite of its name the answer has every server of the team, by their addresses.
+//
+//api:op GET /servers/{uuid}/domains
+func (c *Client) ServerDomains(ctx context.Context, server UUID) ([]HostDomains, error) {
+	var w list[wireHostDomains]
+	if err := c.do(ctx, newRequest("GET", "/servers/{uuid}/domains", server), &w); err != nil {
+		return nil, err
+	}
+	all := make([]HostDomains, 0, len(w))
+	for _, e := range w {
+		d := HostDomains{IP: string(e.IP)}
+		for _, name := range e.Domains {
+			d.Domains = append(d.Domains, string(name))
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}

@@ -414,6 +414,30 @@ var calls = []call{
 		get("/token", `{"id":1,"scopes":["all"],"user":{"id":1,"login":"siteadmin"}}`),
 		[]string{"all"},
 	},
+	{
+		"Admin.MayWriteAdmin", func(ctx context.Context, c clients) (any, error) { return only(c.MayWriteAdmin(ctx)) },
+		write("PATCH /admin/users/-nobody", `{"login_name":"-nobody","source_id":0,"must_change_password":false}`, 404, `{"message":"not found"}`), nil,
+	},
+	{
+		"Admin.MayWriteOrganization", func(ctx context.Context, c clients) (any, error) { return only(c.MayWriteOrganization(ctx)) },
+		write("DELETE /orgs/-nobody/members/-nobody", "", 404, `{"message":"GetOrgByName"}`), nil,
+	},
+	{
+		"Admin.MayWriteRepository", func(ctx context.Context, c clients) (any, error) { return only(c.MayWriteRepository(ctx)) },
+		write("PATCH /repos/-nobody/-nobody", `{}`, 422, `{"message":"no"}`), nil,
+	},
+	{
+		"Admin.MayWritePackage", func(ctx context.Context, c clients) (any, error) { return only(c.MayWritePackage(ctx)) },
+		write("DELETE /packages/-nobody/generic/-nobody/-nobody", "", 404, `{"message":"not found"}`), nil,
+	},
+	{
+		"Admin.UsersListed", func(ctx context.Context, c clients) (any, error) { return c.UsersListed(ctx) },
+		get("/users/search"+first, `{"ok":true,"data":[`+bobJSON+`]}`), true,
+	},
+	{
+		"Admin.UsersListed", func(ctx context.Context, c clients) (any, error) { return c.UsersListed(ctx) },
+		write("GET /users/search"+first, "", 404, `{"message":"not found"}`), false,
+	},
 	{"Admin.AnonymousAccess", func(ctx context.Context, c clients) (any, error) { return c.AnonymousAccess(ctx) }, as(nobody, get("/version", `{"version":"1.26.0"}`)), true},
 	{"Admin.TrustsProxyHeader", func(ctx context.Context, c clients) (any, error) { return c.TrustsProxyHeader(ctx, "bob") }, as(nobody, get("/user", bobJSON)), true},
 	{"Admin.BasicAuthWorks", func(ctx context.Context, c clients) (any, error) { return c.BasicAuthWorks(ctx) }, as(stranger, get("/version", `{"version":"1.26.0"}`)), false},

@@ -303,6 +303,13 @@ func TestLiveInstance(t *testing.T) {
 		t.Error(err)
 	}
 	anonymous, basic, open := must(a.AnonymousAccess(ctx))(t), must(a.BasicAuthWorks(ctx))(t), must(a.SignUpOpen(ctx))(t)
+	for what, err := range map[string]error{
+		"admin": a.MayWriteAdmin(ctx), "organization": a.MayWriteOrganization(ctx), "repository": a.MayWriteRepository(ctx), "package": a.MayWritePackage(ctx),
+	} {
+		if err != nil {
+			t.Errorf("the token may not write:%s: %v", what, err)
+		}
+	}
 	trusts := must(a.TrustsProxyHeader(ctx, must(a.Self(ctx))(t).Login))(t)
 	scopes, err := a.TokenScopes(ctx)
 	t.Logf("%s, %+v, %d runners, anonymous %v, basic %v, open %v, trusts %v, scopes %v, %v", version, settings, len(runners), anonymous, basic, open, trusts, scopes, err)

@@ -43,7 +43,30 @@ func crowd(t *testing.T, h *house) {
 	}
 	h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{UUID: strings.Repeat("b", 24), Status: "failed", Logs: build, Message: message})
 	addEntries(t, h)
+	addProjects(t, h)
 }
+
+// addProjects fills the workspace with as many projects as it may have, with the
+// longest names and descriptions. One of them is there in Gitea.
+func addProjects(t *testing.T, h *house) {
+	t.Helper()
+	h.AddRepository(t, h.A, repositoryName)
+	if _, err := h.Git.Push("vibn-alpha/"+repositoryName, "main", strings.Repeat("Rework <the> \"whole\" build & its caches\n", 500), map[string]string{"a": "b"}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range tenancy.MaxProjects - 2 { // one more is created as it is called
+		name := fmt.Sprintf("%s-%02d", strings.Repeat("p", 37), i)
+		err := h.DB.CreateProject(t.Context(), tenancy.Project{
+			ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: h.A.ID, Slug: name, Name: name, Description: strings.Repeat(`<"&\`, 63), Nonce: "n", CreatedAt: h.A.CreatedAt,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// repositoryName is as long as the name of a project may be.
+var repositoryName = strings.Repeat("a", 40)
 
 // addEntries fills the audit trail with long entries.
 func addEntries(t *testing.T, h *house) {
@@ -81,6 +104,8 @@ func largest(h *house) map[string]string {
 		"envs.delete":        app + `,"keys":["A","B"]}`,
 		"envs.list":          app + `}`,
 		"envs.upsert":        app + `,"set":{"A":"1","B":"2"}}`,
+		"gitea.credentials":  `{"reveal":true}`,
+		"projects.create":    `{"name":"` + strings.Repeat("b", 40) + `","description":"` + strings.Repeat("d", 255) + `"}`,
 		"projects.get":       `{"project":"vibn-alpha/one-large-repository-that-all-of-them-share"}`,
 		"projects.list":      `{"limit":25}`,
 		"workspace.describe": `{}`,
@@ -95,6 +120,7 @@ func TestLargeWorkspace(t *testing.T) {
 	t.Run("answers", func(t *testing.T) { checkAnswers(t, h) })
 	t.Run("pages", func(t *testing.T) { checkPages(t, h) })
 	t.Run("project", func(t *testing.T) { checkProject(t, h) })
+	t.Run("repository", func(t *testing.T) { checkRepository(t, h) })
 }
 
 func checkAnswers(t *testing.T, h *house) {
@@ -124,7 +150,7 @@ func checkPages(t *testing.T, h *house) {
 		{"apps.list", `"limit":50`, "apps", "uuid", 52},
 		{"apps.deployments", app + `,"limit":50`, "deployments", "uuid", len(h.Sim.Deployments(h.A.Web.UUID))},
 		{"activity.list", `"limit":50`, "entries", "", 0},
-		{"projects.list", `"limit":1`, "projects", "project", 3},
+		{"projects.list", `"limit":25`, "projects", "project", 3 + tenancy.MaxProjects},
 	} {
 		items, pages := turn(t, h, tc.tool, tc.args, tc.list)
 		seen := map[any]bool{}
@@ -186,6 +212,18 @@ func checkProject(t *testing.T, h *house) {
 	}
 	if err != nil || json.Unmarshal(out, &got) != nil || !got.Truncated || len(got.Apps) < 50 || len(got.Apps) >= 200 {
 		t.Errorf("a project of 200 apps shows %d, truncated: %v (%v)", len(got.Apps), got.Truncated, err)
+	}
+}
+
+// checkRepository: an endless commit message does not fill the answer, and there
+// can be no more projects than that.
+func checkRepository(t *testing.T, h *house) {
+	out, err := h.call(t, "projects.get", `{"project":"`+repositoryName+`"}`)
+	if err != nil || !strings.Contains(string(out), `"last_commit":{"sha":"`) || len(out) > 12_000 {
+		t.Errorf("projects.get of one with a long commit message: %d bytes, %v", len(out), err)
+	}
+	if code, msg := h.refusal(t, "projects.create", `{"name":"one-more"}`); code != tenancy.Forbidden || !strings.Contains(msg, fmt.Sprint(tenancy.MaxProjects)) {
+		t.Errorf("one project more than there may be: %q %q", code, msg)
 	}
 }
 

@@ -74,15 +74,21 @@ func handler(srv *sdk.Server, methods []string, guard *tenancy.Guard, log *slog.
 // OpenBearer opens the Scope of a request's bearer key, and counts the request
 // against what a workspace may ask of us.
 func OpenBearer(guard *tenancy.Guard, req *http.Request) (*tenancy.Scope, error) {
-	scheme, key, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		key = ""
-	}
-	scope, err := guard.OpenKey(req.Context(), strings.TrimSpace(key))
+	scope, err := guard.OpenKey(req.Context(), Bearer(req))
 	if err != nil {
 		return nil, err
 	}
 	return scope, scope.Admit()
+}
+
+// Bearer returns what a request sends as "Authorization: Bearer …"; "" if it sends
+// nothing or by another scheme.
+func Bearer(req *http.Request) string {
+	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
 
 // Challenge sets the headers that belong to a refusal: WWW-Authenticate and

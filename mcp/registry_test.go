@@ -24,11 +24,42 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
 	wireName  = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	routeForm = regexp.MustCompile(`^(GET|POST|PATCH|DELETE) (/|(/[a-z]+|/\{[a-z]+\})+)$`)
+	routeForm = regexp.MustCompile(`^(GET|POST|PATCH|DELETE) (/|(/[a-z]+(-[a-z]+)*|/\{[a-z]+\})+)$`)
 )
 
 func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// revealing is the one tool that only shows something and still needs more than
+// the right to read: what it shows opens the repositories. So it is audited, and
+// no client may take it for one that can be called unasked.
+const revealing = "gitea.credentials"
+
+// TestRevealing holds what makes that one GET different from the others.
+func TestRevealing(t *testing.T) {
+	h := newHouse(t)
+	owner, _ := h.AddKey(t, h.A, "owner", 0)
+	tools, _ := h.list(t, owner)
+	for _, tool := range h.registry.Tools() {
+		if tool.Name == revealing && (tool.Needs != tenancy.Git || !slices.Equal(tool.Keep, []string{"reveal"}) || tool.Destructive) {
+			t.Errorf("%+v: want the right git, and the wish to reveal kept", tool)
+		}
+	}
+	i := slices.IndexFunc(tools, func(l listing) bool { return l.Name == "gitea_credentials" })
+	if i < 0 || tools[i].Annotations["readOnlyHint"] != false {
+		t.Errorf("gitea_credentials is listed as what only reads: %v", tools)
+	}
+	for args, kept := range map[string]string{`{}`: `{"reveal":false}`, `{"reveal":true}`: `{"reveal":true}`} {
+		out, err := h.call(t, revealing, args)
+		if err != nil || strings.Contains(string(out), `"token"`) != strings.Contains(args, "true") {
+			t.Errorf("%s: %s, %v", args, out, err)
+		}
+		entries, err := h.DB.Audit(t.Context(), h.A.ID, tenancy.AuditQuery{Tool: revealing, Limit: 1})
+		if err != nil || len(entries) != 1 || entries[0].Args != kept || entries[0].Outcome != "ok" || entries[0].Principal != "key:"+h.A.KeyID {
+			t.Errorf("%s: on record: %+v, %v", args, entries, err)
+		}
+	}
 }
 
 // TestTools: what is said of every tool holds for every client that we know of.
@@ -53,7 +84,7 @@ func TestTools(t *testing.T) {
 		if strings.Count(tool.Needs.String(), ",") > 0 || tool.Needs == 0 {
 			t.Errorf("%s needs %q, want one right", tool.Name, tool.Needs)
 		}
-		if reads := strings.HasPrefix(tool.Route, "GET "); reads != (tool.Needs == tenancy.Read) {
+		if reads := strings.HasPrefix(tool.Route, "GET "); reads != (tool.Needs == tenancy.Read || tool.Name == revealing) {
 			t.Errorf("%s: route %q, needs %s: only what reads is a GET", tool.Name, tool.Route, tool.Needs)
 		}
 		if tool.Needs == tenancy.Read && (tool.Destructive || tool.Keep != nil) {
@@ -124,7 +155,7 @@ func TestListPerPreset(t *testing.T) {
 		"deployments_wait", "envs_list", "projects_get", "projects_list", "workspace_describe",
 	}
 	deploys := append([]string{"apps_control", "apps_deploy", "deployments_cancel"}, reads...)
-	writes := append([]string{"envs_delete", "envs_upsert"}, deploys...)
+	writes := append([]string{"envs_delete", "envs_upsert", "gitea_credentials", "projects_create"}, deploys...)
 	for preset, want := range map[string][]string{"viewer": reads, "deployer": deploys, "builder": writes, "owner": writes} {
 		key, _ := h.AddKey(t, h.A, preset, 0)
 		tools, size := h.list(t, key)
@@ -160,8 +191,8 @@ func TestCallWithoutRight(t *testing.T) {
 			t.Errorf("%s: %+v, want forbidden for want of %q", tool.Name, f, tool.Needs)
 		}
 	}
-	if ops := h.Requests(); len(ops) > 0 {
-		t.Errorf("Coolify was asked: %v", ops)
+	if ops := h.Requests(); len(ops)+len(h.Git.Requests()) > 0 {
+		t.Errorf("Coolify was asked %v, Gitea %v", ops, h.Git.Requests())
 	}
 }
 

@@ -91,8 +91,7 @@ func logRefusal(cfg Config, r *http.Request, err error) {
 }
 
 func (a admin) answer(w http.ResponseWriter, r *http.Request) (any, error) {
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	op, err := a.cfg.Guard.OpenOperator(token)
+	op, err := a.cfg.Guard.OpenOperator(mcp.Bearer(r))
 	if err != nil {
 		return nil, err
 	}

@@ -95,13 +95,20 @@ func sqliteRows(t *testing.T, c *canary) string {
 		defer db.Close()
 		for _, table := range column(t, db, `select name from sqlite_schema where type = 'table'`) {
 			for _, name := range column(t, db, `select name from pragma_table_info('`+table+`')`) {
-				for _, v := range column(t, db, `select coalesce(cast("`+name+`" as text), '') from "`+table+`"`) {
+				for _, v := range column(t, db, `select `+shownAs(name)+` from "`+table+`"`) {
 					fmt.Fprintf(&out, "%s.%s: %s\n", table, name, v)
 				}
 			}
 		}
 	}
 	return out.String()
+}
+
+// shownAs is a column as text: River keeps JSON in SQLite's own binary form, and
+// hashes as they are.
+func shownAs(name string) string {
+	c := `"` + name + `"`
+	return `case when typeof(` + c + `) <> 'blob' then coalesce(cast(` + c + ` as text), '') when json_valid(` + c + `, 8) then json(` + c + `) else hex(` + c + `) end`
 }
 
 // column returns the one column of a query.
@@ -126,6 +133,9 @@ func column(t *testing.T, db *sql.DB, query string) []string {
 	return out
 }
 
+// hash is one of River's, as PostgreSQL writes bytes.
+var hash = regexp.MustCompile(`"\\\\x([0-9a-f]{64})"`)
+
 // postgresRows returns every row of every table. The house does not tell the name
 // of its database, but it is in the cluster that a new one is in too.
 func postgresRows(t *testing.T, c *canary) string {
@@ -143,7 +153,7 @@ func postgresRows(t *testing.T, c *canary) string {
 		var out strings.Builder
 		for _, table := range tables {
 			for _, row := range texts(ctx, t, cfg, name, `select row_to_json(t)::text from `+pgx.Identifier{table}.Sanitize()+` t`) {
-				fmt.Fprintf(&out, "%s: %s\n", table, row)
+				fmt.Fprintf(&out, "%s: %s\n", table, hash.ReplaceAllString(row, "$1"))
 			}
 		}
 		return out.String()

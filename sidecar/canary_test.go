@@ -2,19 +2,24 @@ package sidecar_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -39,13 +44,63 @@ type canary struct {
 
 func newCanary(t *testing.T, database string) *canary {
 	t.Helper()
-	c := &canary{server: newServer(t, tenancytest.Config{Database: database}), answers: map[string]string{}}
+	c := &canary{server: newServer(t, tenancytest.Config{Database: database, Admin: strings.Repeat("operator-token-", 3)}), answers: map[string]string{}}
+	c.addShops(t)
 	key, _ := tenancy.NewKey(&tenancy.Key{})
 	c.shaped = "987|" + strings.Repeat("aB3dE", 8)
 	c.typed = append(slices.Clone(c.Secrets), key.Reveal(), c.shaped, c.A.Key, c.B.Key)
 	c.secrets = append(slices.Clone(c.typed), envValues...)
 	c.plant()
+	c.plantGitea(t)
 	return c
+}
+
+// plantGitea puts secrets and traps into all that others write on Gitea.
+func (c *canary) plantGitea(t *testing.T) {
+	t.Helper()
+	words, repo := traps+strings.Join(c.typed, " "), c.A.GiteaOrg+"/"+shopOf(c.A)
+	c.Git.AddUser(giteatest.User{Login: "mallory", FullName: words})
+	branch := "feature/" + c.typed[2]
+	for i, s := range c.typed {
+		if _, err := c.Git.PushAs("mallory", repo, branch, traps+s+"\n"+words, map[string]string{fmt.Sprint("f", i): s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Git.SetRepo(repo, func(r *giteatest.Repo) { r.Description, r.DefaultBranch = words, branch })
+	c.Git.AddMember(c.A.GiteaOrg, "Writers", "mallory")
+	c.plantForeign()
+	for _, status := range c.typed[:2] {
+		c.Git.AddRepo(c.A.GiteaOrg, giteatest.Repo{Name: "theirs-" + hex.EncodeToString([]byte(status))[:8], Description: words, Fork: c.A.GiteaOrg + "/" + shopOf(c.A)})
+	}
+}
+
+// plantForeign adds what reconcile takes away, named with secrets.
+func (c *canary) plantForeign() {
+	repo := c.A.GiteaOrg + "/" + shopOf(c.A)
+	for i, s := range c.typed {
+		written := url.PathEscape(s)
+		if s == c.shaped {
+			written = s
+		}
+		c.Git.AddHook(repo, giteatest.Hook{URL: "https://user:" + url.PathEscape(s) + "@hooks.example.com/" + written + traps, Secret: fmt.Sprint("secret-of-a-hook-", i, "-0123456789")})
+		c.Git.AddDeployKey(repo, giteatest.DeployKey{Title: traps + s, Key: "ssh-ed25519 " + base64.StdEncoding.EncodeToString([]byte(s))})
+	}
+}
+
+// passwords are those that were given to bots, which nobody keeps.
+var passwords = regexp.MustCompile(`"password":"([^"]+)"`)
+
+// known returns what Gitea knows and nobody may see: tokens, passwords, and what
+// webhooks prove themselves with.
+func (c *canary) known() []string {
+	all := c.Git.Secrets()
+	for _, r := range c.Git.Requests() {
+		for _, m := range passwords.FindAllStringSubmatch(r.Body, -1) {
+			all = append(all, m[1])
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // forms writes a secret as programs do.
@@ -111,6 +166,9 @@ func (c *canary) good() map[string][]map[string]any {
 	calls["projects.list"] = append(calls["projects.list"], map[string]any{"limit": 25})
 	calls["apps.deploy"] = append(calls["apps.deploy"], map[string]any{"app": c.A.API.UUID, "force": true})
 	calls["activity.list"] = append(calls["activity.list"], map[string]any{"limit": 50})
+	calls["projects.get"] = append(calls["projects.get"], map[string]any{"project": shopOf(c.A)})
+	calls["projects.create"] = append(calls["projects.create"], map[string]any{"name": "described", "description": traps + strings.Join(c.typed, " ")[:100]})
+	calls["gitea.credentials"] = []map[string]any{{}, {"reveal": true}}
 	return calls
 }
 
@@ -212,6 +270,79 @@ func (c *canary) fail(t *testing.T) {
 	}
 }
 
+// failGitea makes each operation of Gitea's that tools and jobs need go wrong in
+// turn, with words that hold secrets, and has the queue run jobs meanwhile.
+func (c *canary) failGitea(t *testing.T) {
+	t.Helper()
+	ops := map[string]bool{}
+	for _, r := range c.Git.Requests() {
+		ops[r.Operation] = true
+	}
+	words := traps + strings.Join(c.secrets, " ")
+	calls := map[string]map[string]any{
+		"gitea.credentials": {"reveal": true}, "projects.create": {"name": "failing"}, "projects.get": {"project": shopOf(c.A)},
+	}
+	ways := c.ways()
+	names := slices.Sorted(maps.Keys(ways))
+	for i, op := range slices.Sorted(maps.Keys(ops)) {
+		for n, f := range []giteatest.Fault{
+			{Status: []int{400, 401, 403, 404, 409, 422, 429, 500, 503}[i%9], Body: encode(t, map[string]any{"message": words, "errors": []string{words}}), Header: http.Header{"X-Debug": {c.typed[0]}}},
+			{Status: 500, Body: "<html>" + words, Header: http.Header{"Content-Type": {"text/html"}}},
+			{Status: 200, Body: words},
+		} {
+			c.Git.Fail(op, f)
+			for tool, args := range calls {
+				if tool == "projects.create" {
+					args = map[string]any{"name": fmt.Sprintf("failing-%d-%d", i%30, n)}
+				}
+				way := names[(i+n)%len(names)]
+				c.answers[fmt.Sprintf("%s answers %d: %s %s", op, f.Status, way, tool)] = ways[way](t, toolNamed(t, c.registry, tool), args, c.typed[i%len(c.typed)])
+			}
+			_ = c.Guard.Provisioner().Provision(t.Context(), c.A.ID) // what is wrong is written down
+			c.askOperator(t, fmt.Sprint(op, n))
+			c.Git.Clear(op)
+		}
+		c.plantForeign()
+	}
+	c.work(t)
+}
+
+// askOperator looks at the workspace with the operator's token.
+func (c *canary) askOperator(t *testing.T, when string) {
+	t.Helper()
+	for _, path := range []string{"/api/admin/workspaces", "/api/admin/workspaces/" + c.A.Slug, "/api/admin/workspaces/" + c.A.Slug + "/keys"} {
+		c.answers["operator: "+when+" "+path] = c.ask(t, question{path: path, key: strings.Repeat("operator-token-", 3)}).body
+	}
+}
+
+// work has a job of the queue fail, so that the database holds its error.
+func (c *canary) work(t *testing.T) {
+	t.Helper()
+	const op = "GET /orgs/{org}"
+	c.Git.Fail(op, giteatest.Fault{Status: 500, Body: encode(t, map[string]string{"message": strings.Join(c.secrets, " ")})})
+	defer c.Git.Clear(op)
+	if err := c.Operator.Provision(t.Context(), c.A.Workspace); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ran, ended := make(chan struct{}), make(chan error, 1)
+	signal := sync.OnceFunc(func() { close(ran) })
+	go func() {
+		ended <- c.DB.Work(ctx, store.Jobs{
+			Provision: func(ctx context.Context, id string) error {
+				defer signal()
+				return c.Guard.Provisioner().Provision(ctx, id)
+			},
+			Sweep: func(context.Context) error { return nil },
+		}, c.Logger)
+	}()
+	<-ran
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // overStdio makes the calls over standard input and output.
 func (c *canary) overStdio(t *testing.T, calls map[string][]map[string]any) {
 	t.Helper()
@@ -240,6 +371,7 @@ func TestCanary(t *testing.T) {
 		c.callAll(t, "good", c.good(), 3)
 		c.overStdio(t, c.good())
 		c.fail(t)
+		c.failGitea(t)
 		c.callAll(t, "bad", c.bad(t), 1)
 		c.odd(t)
 		c.check(t, 1000, sqliteRows)
@@ -248,6 +380,7 @@ func TestCanary(t *testing.T) {
 		t.Parallel()
 		c := newCanary(t, "postgres")
 		c.callAll(t, "good", c.good(), 1)
+		c.failGitea(t)
 		c.callAll(t, "bad", c.bad(t), 1)
 		c.check(t, 300, postgresRows)
 	})
@@ -260,19 +393,36 @@ func (c *canary) check(t *testing.T, least int, rowsOf func(t *testing.T, c *can
 	if len(c.answers) < least || !strings.Contains(all, "[redacted]") || !strings.Contains(all, c.A.Canary) {
 		t.Errorf("%d answers, or nothing let through, or nothing redacted", len(c.answers))
 	}
-	checked := map[string]bool{}
+	own, err := c.Open(t, c.A.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.secrets = append(c.secrets, c.known()...)
+	if !slices.Contains(c.secrets, own.Token.Reveal()) {
+		t.Error("the token that was revealed is not among the secrets that are looked for")
+	}
+	checked, revealed := map[string]bool{}, 0
 	for what, answer := range c.answers {
+		if strings.Contains(what, "gitea.credentials") || what == "stdio" { // it was asked for there
+			revealed += strings.Count(answer, own.Token.Reveal())
+			answer = strings.ReplaceAll(answer, own.Token.Reveal(), "")
+		}
 		if !checked[answer] {
 			c.checkText(t, what, answer)
 			checkVisible(t, what, answer)
 		}
 		checked[answer] = true
 	}
+	if revealed == 0 {
+		t.Error("nowhere was the token revealed that was asked for")
+	}
 	c.checkText(t, "the log", c.Log.String())
 	rows := rowsOf(t, c)
 	c.checkText(t, "the database", rows)
 	checkVisible(t, "the database", rows)
-	for _, want := range []string{c.A.Slug, c.A.KeyID, "envs.upsert", "[redacted]"} {
+	for _, want := range []string{
+		c.A.Slug, c.A.KeyID, "envs.upsert", "[redacted]", "platform.reconcile", "vibn_provision", "not as they should be: gitea_org", "hooks.example.com",
+	} {
 		if !strings.Contains(rows, want) {
 			t.Errorf("the rows lack %q: were all read?", want)
 		}

@@ -120,6 +120,9 @@ func inputsOf(tool mcp.Tool, good map[string]any) []map[string]any {
 		"build_time":   {true, false, "x"},
 		"literal":      {true, nil, 1},
 		"multiline":    {true, "x"},
+		"reveal":       {true, false, "x"},
+		"name":         {"Shop", "a--b", "-a", "a-", "1a", strings.Repeat("a", 41), "a/b", "../a", "\u202e", "", 7},
+		"description":  {"for people", strings.Repeat("d", 256), "\u202e", 7},
 	} {
 		if _, ok := good[name]; !ok && !slices.Contains(tool.Keep, name) && !slices.Contains(optional[tool.Name], name) {
 			continue
@@ -144,7 +147,7 @@ func inputsOf(tool mcp.Tool, good map[string]any) []map[string]any {
 // optional are arguments that a tool takes and its good call does without.
 var optional = map[string][]string{
 	"activity.list": {"limit", "cursor", "tool"}, "apps.list": {"limit", "cursor"}, "apps.deployments": {"limit", "cursor"}, "apps.logs": {"lines", "contains"},
-	"deployments.logs": {"lines", "contains", "cursor"}, "envs.list": {"scope"}, "projects.list": {"limit", "cursor"},
+	"deployments.logs": {"lines", "contains", "cursor"}, "envs.list": {"scope"}, "projects.list": {"limit", "cursor"}, "projects.create": {"description"},
 }
 
 // TestDoorsAgree: MCP, REST and the call that the command line makes come to the

@@ -37,7 +37,7 @@ func newServer(t testing.TB, cfg tenancytest.Config) *server {
 	srv := httptest.NewUnstartedServer(nil)
 	srv.Config.Handler = sidecar.Handler(sidecar.Config{
 		Guard: h.Guard, Registry: s.registry, PublicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"},
-		Ready: func(context.Context) error { return nil }, Version: "test", Log: h.Logger,
+		Ready: func(context.Context) error { return nil }, Version: "test", Log: h.Logger, Migrate: h.DB.Migrate,
 	})
 	srv.Start()
 	t.Cleanup(srv.Close)

@@ -3,13 +3,17 @@ package sidecar_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -31,6 +35,8 @@ func probesOf(x *tenancytest.Tenant) map[string]probe {
 		"workspace.describe": {},
 		"projects.list":      {},
 		"projects.get":       {map[string]any{"project": projectOf(x)}, []string{"project"}},
+		"projects.create":    {args: map[string]any{"name": "made-" + x.Canary}}, // whatever the name, it is made in the workspace's own organisation
+		"gitea.credentials":  {args: map[string]any{"reveal": true}},             // names nothing
 		"apps.list":          {map[string]any{"environment": x.Project.Environments[0].UUID}, []string{"environment"}},
 		"apps.get":           {app, []string{"app"}},
 		"apps.deploy":        {app, []string{"app"}},
@@ -52,6 +58,20 @@ func projectOf(x *tenancytest.Tenant) string {
 	return "vibn-" + x.Slug + "/" + strings.TrimSuffix(x.Web.GitRepository[strings.LastIndex(x.Web.GitRepository, "/")+1:], ".git")
 }
 
+// shopOf is the name of a tenant's repository; see addShops.
+func shopOf(x *tenancytest.Tenant) string { return "shop-" + x.Canary }
+
+// addShops gives each tenant a repository that was created here, with a commit.
+func (s *server) addShops(t testing.TB) {
+	t.Helper()
+	for _, x := range []*tenancytest.Tenant{s.A, s.B} {
+		s.AddRepository(t, x, shopOf(x))
+		if _, err := s.Git.Push(x.GiteaOrg+"/"+shopOf(x), "main", "commit of "+x.Canary, map[string]string{"a": x.Canary}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // twins are pairs of ids of one form: B's, and nobody's.
 func twins(b *tenancytest.Tenant) map[string][][2]string {
 	return map[string][][2]string{
@@ -63,8 +83,20 @@ func twins(b *tenancytest.Tenant) map[string][][2]string {
 			{b.Done.UUID, nobody},
 			{b.Project.UUID, nobody},
 		},
-		"deployment":  {{b.Done.UUID, nobody}, {b.Web.UUID, nobody}},
-		"project":     {{projectOf(b), "vibn-nobody/nothing"}, {b.Project.UUID, nobody}},
+		"deployment": {{b.Done.UUID, nobody}, {b.Web.UUID, nobody}},
+		"project": {
+			{projectOf(b), "vibn-nobody/nothing"},
+			{b.Project.UUID, nobody},
+			{b.GiteaOrg + "/" + shopOf(b), "vibn-nobody/nothing"},
+			{shopOf(b), "nothing"},
+			{strings.ToUpper(shopOf(b)), "NOTHING"},
+			{b.GiteaOrg, "vibn-nobody"},
+			{b.GiteaBot, "vibn-bot-nobody"},
+			{b.GiteaBot + "/" + shopOf(b), "vibn-bot-nobody/nothing"},
+			{fmt.Sprint(b.GiteaOrgID), "999999"},
+			{b.Slug, "nobody"},
+			{b.ID, "01a210e7-b726-7213-a787-bbfa60525fe6"},
+		},
 		"environment": {{b.Project.Environments[0].UUID, nobody}, {"beta", "nobody"}},
 	}
 }
@@ -76,8 +108,9 @@ var malformed = []string{"../applications", "a,b", "x?uuid=y", "%2e%2e", "\x00",
 // bytes, after the same requests, none of which changes anything.
 func TestWall(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
+	s.addShops(t)
 	probes, ids := probesOf(s.A), twins(s.B)
-	envsOfB, buildsOfB := s.Sim.Envs(s.B.Web.UUID), s.Sim.Deployments(s.B.Web.UUID)
+	envsOfB, buildsOfB, onGiteaOfB := s.Sim.Envs(s.B.Web.UUID), s.Sim.Deployments(s.B.Web.UUID), s.giteaOf(s.B)
 	for _, door := range s.doors(t, s.A) {
 		door.call(t, toolNamed(t, s.registry, "apps.get"), map[string]any{"app": nobody}) // the first miss looks the environments up
 		for _, tool := range s.registry.Tools() {
@@ -87,6 +120,9 @@ func TestWall(t *testing.T) {
 			}
 			t.Run(door.name+"/"+tool.Name, func(t *testing.T) {
 				s.checkOwn(t, door, tool, p.args)
+				if tool.Name == "projects.get" {
+					s.checkOwn(t, door, tool, map[string]any{"project": shopOf(s.A)})
+				}
 				for _, ref := range p.refs {
 					for _, pair := range ids[ref] {
 						s.checkTwins(t, door, tool, p.args, ref, pair)
@@ -104,13 +140,37 @@ func TestWall(t *testing.T) {
 	if diff := cmp.Diff(buildsOfB, s.Sim.Deployments(s.B.Web.UUID)); diff != "" {
 		t.Errorf("B's deployments changed (-before +after)\n%s", diff)
 	}
+	if diff := cmp.Diff(onGiteaOfB, s.giteaOf(s.B), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("what B has on Gitea changed (-before +after)\n%s", diff)
+	}
 	s.Fine(t)
+}
+
+// giteaOf is what a tenant has on Gitea.
+func (s *server) giteaOf(x *tenancytest.Tenant) giteatest.State {
+	all := s.Git.Snapshot()
+	return giteatest.State{
+		Users:  slices.DeleteFunc(all.Users, func(u giteatest.User) bool { return u.Login != x.GiteaBot }),
+		Orgs:   slices.DeleteFunc(all.Orgs, func(o giteatest.Org) bool { return o.Name != x.GiteaOrg }),
+		Tokens: slices.DeleteFunc(all.Tokens, func(k giteatest.Token) bool { return k.User != x.GiteaBot }),
+		Repos:  slices.DeleteFunc(all.Repos, func(r giteatest.Repo) bool { return r.Owner != x.GiteaOrg }),
+	}
+}
+
+// forget forgets the requests so far.
+func (s *server) forget() {
+	s.Sim.Reset()
+	s.Git.Reset()
 }
 
 // caused returns the requests that calls caused: all but the look at running
 // deployments, which goes on by itself while anybody waits.
 func (s *server) caused() []string {
-	return slices.DeleteFunc(s.Requests(), func(op string) bool { return op == "GET /deployments" })
+	ops := slices.DeleteFunc(s.Requests(), func(op string) bool { return op == "GET /deployments" })
+	for _, r := range s.Git.Requests() {
+		ops = append(ops, r.Operation)
+	}
+	return ops
 }
 
 // checkOwn calls a tool with A's own things: B is not seen.
@@ -126,7 +186,7 @@ func (s *server) checkTwins(t *testing.T, d door, tool mcp.Tool, args map[string
 	var answers [2]string
 	var requests [2][]string
 	for i, id := range pair {
-		s.Sim.Reset()
+		s.forget()
 		answers[i] = d.call(t, tool, with(args, ref, id))
 		requests[i] = s.caused()
 	}
@@ -134,7 +194,7 @@ func (s *server) checkTwins(t *testing.T, d door, tool mcp.Tool, args map[string
 		t.Errorf("%s=%q is told from nobody's (-theirs +nobody's)\n%s", ref, pair[0], cmp.Diff(answers[0], answers[1]))
 	}
 	if !slices.Equal(requests[0], requests[1]) {
-		t.Errorf("%s=%q asks Coolify %v, nobody's asks %v", ref, pair[0], requests[0], requests[1])
+		t.Errorf("%s=%q asks %v, nobody's asks %v", ref, pair[0], requests[0], requests[1])
 	}
 	if w := writes(requests[0]); len(w) > 0 {
 		t.Errorf("%s=%q wrote: %v", ref, pair[0], w)
@@ -149,9 +209,9 @@ func (s *server) checkTwins(t *testing.T, d door, tool mcp.Tool, args map[string
 
 func (s *server) checkMalformed(t *testing.T, d door, tool mcp.Tool, args map[string]any) {
 	t.Helper()
-	s.Sim.Reset()
+	s.forget()
 	answer := d.call(t, tool, args)
-	if w := writes(s.Requests()); len(w) > 0 || strings.Contains(answer, s.B.Canary) || strings.Contains(answer, `"internal"`) {
+	if w := writes(s.caused()); len(w) > 0 || strings.Contains(answer, s.B.Canary) || strings.Contains(answer, `"internal"`) {
 		t.Errorf("%v: wrote %v, answered %s", args, w, answer)
 	}
 }
@@ -187,8 +247,85 @@ func TestWallSlug(t *testing.T) {
 			t.Errorf("%s: slug of B: %s\nslug of nobody: %s", tool.Name, theirs, none)
 		}
 	}
-	if ops := s.Requests(); len(ops) > 0 {
-		t.Errorf("Coolify was asked: %v", ops)
+	for _, slug := range []string{s.B.Slug, "nobody"} {
+		if _, got := s.send(t, "POST", "/api/workspaces/"+slug+"/provision", s.A.Key, ""); !strings.Contains(got, `"no such workspace"`) {
+			t.Errorf("provision of %s: %s", slug, got)
+		}
+	}
+	if ops := s.caused(); len(ops) > 0 {
+		t.Errorf("Coolify or Gitea was asked: %v", ops)
+	}
+}
+
+// TestWallNames has A create projects with the names of B's: they are A's own, and
+// whether B has one of that name does not show.
+func TestWallNames(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	s.addShops(t)
+	before := s.giteaOf(s.B)
+	create := toolNamed(t, s.registry, "projects.create")
+	var answers [2]string
+	var requests [2][]string
+	for i, name := range []string{shopOf(s.B), "shop-of-nobody"} {
+		s.forget()
+		answers[i] = strings.ReplaceAll(s.overREST(t, create, s.A.Slug, s.A.Key, map[string]any{"name": name}), name, "NAME")
+		requests[i] = s.caused()
+	}
+	if answers[0] != answers[1] || !strings.Contains(answers[0], `"project":"vibn-alpha/NAME"`) || !slices.Equal(requests[0], requests[1]) {
+		t.Errorf("a project of B's name: %s %v\nof nobody's: %s %v", answers[0], requests[0], answers[1], requests[1])
+	}
+	if diff := cmp.Diff(before, s.giteaOf(s.B), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("what B has on Gitea changed (-before +after)\n%s", diff)
+	}
+	got := s.overREST(t, toolNamed(t, s.registry, "projects.get"), s.A.Slug, s.A.Key, map[string]any{"project": shopOf(s.B)})
+	if !strings.Contains(got, `"project":"vibn-alpha/shop-canary-beta"`) || strings.Contains(got, "commit of canary-beta") || strings.Contains(got, "vibn-beta") {
+		t.Errorf("A's project of that name: %s", got)
+	}
+}
+
+// TestWallTokens takes what A is given to Gitea itself: it opens A's repositories,
+// and B's are as nobody's.
+func TestWallTokens(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	s.addShops(t)
+	c, err := s.Open(t, s.A.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(path string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", s.GitURL+"/api/v1"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth(c.Username, c.Token.Reveal())
+		resp, err := s.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(raw)
+	}
+	if status, body := get("/repos/" + s.A.GiteaOrg + "/" + shopOf(s.A)); status != 200 {
+		t.Errorf("A's own: %d %s", status, body)
+	}
+	for _, pair := range [][2]string{
+		{"/repos/" + s.B.GiteaOrg + "/" + shopOf(s.B), "/repos/vibn-nobody/nothing"},
+		{"/repos/" + s.B.GiteaOrg + "/" + shopOf(s.B) + "/branches/main", "/repos/vibn-nobody/nothing/branches/main"},
+		{"/orgs/" + s.B.GiteaOrg + "/repos", "/orgs/vibn-nobody/repos"},
+		{"/users/" + s.B.GiteaBot + "/tokens", "/users/vibn-bot-nobody/tokens"},
+	} {
+		theirs, body := get(pair[0])
+		none, _ := get(pair[1])
+		if theirs != none || theirs == 200 || strings.Contains(body, s.B.Canary) {
+			t.Errorf("GET %s: %d %s; nobody's: %d", pair[0], theirs, body, none)
+		}
+	}
+	if status, body := get("/repos/search?limit=50"); status != 200 || strings.Contains(body, s.B.Canary) || !strings.Contains(body, s.A.Canary) {
+		t.Errorf("a search: %d %s", status, body)
 	}
 }
 
@@ -226,10 +363,20 @@ func TestWallCursor(t *testing.T) {
 func TestWallActivity(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
 	for _, x := range []*tenancytest.Tenant{s.A, s.B} {
-		s.overREST(t, toolNamed(t, s.registry, "envs.upsert"), x.Slug, x.Key, probesOf(x)["envs.upsert"].args)
+		for _, tool := range []string{"envs.upsert", "projects.create", "gitea.credentials"} {
+			s.overREST(t, toolNamed(t, s.registry, tool), x.Slug, x.Key, probesOf(x)[tool].args)
+		}
+		if _, got := s.send(t, "POST", "/api/workspaces/"+x.Slug+"/provision", x.Key, ""); !strings.Contains(got, `"ready"`) {
+			t.Errorf("provision: %s", got)
+		}
 	}
 	answer := s.overREST(t, toolNamed(t, s.registry, "activity.list"), s.A.Slug, s.A.Key, map[string]any{})
-	if !strings.Contains(answer, s.A.Web.UUID) || strings.Contains(answer, s.B.Web.UUID) || strings.Contains(answer, s.B.KeyID) {
+	for _, want := range []string{s.A.Web.UUID, `"projects.create"`, `"vibn-alpha/made-canary-alpha"`, `"gitea.credentials"`, `"workspace.provision"`} {
+		if !strings.Contains(answer, want) {
+			t.Errorf("A's activity lacks %s: %s", want, answer)
+		}
+	}
+	if strings.Contains(answer, s.B.Web.UUID) || strings.Contains(answer, s.B.KeyID) || strings.Contains(answer, s.B.Canary) {
 		t.Errorf("A's activity: %s", answer)
 	}
 }

@@ -47,8 +47,17 @@ func (db *DB) TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name s
 
 // EndBotToken implements [tenancy.Store].
 func (db *DB) EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error {
-	return wrap(change(ctx, db.sql, `update vibn_bot_tokens set revoked_at = $3, sealed = ''
-		where workspace_id = $1 and id = $2 and revoked_at is null`, workspaceID, id, micros(at)), "token %q of workspace %q", id, workspaceID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
+			return err
+		}
+		err := change(ctx, tx, `update vibn_bot_tokens set revoked_at = $3, sealed = ''
+			where workspace_id = $1 and id = $2 and revoked_at is null`, workspaceID, id, micros(at))
+		if err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
+	}), "token %q of workspace %q", id, workspaceID)
 }
 
 // BotTokens implements [tenancy.Store].

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -61,6 +62,19 @@ var (
 	}
 )
 
+// There reports whether there is a database to open: SQLite's file. It makes
+// nothing. Of PostgreSQL only [Open] can tell.
+func There(cfg Config) (bool, error) {
+	if !cfg.URL.IsZero() {
+		return true, nil
+	}
+	_, err := os.Stat(filepath.Join(cfg.Dir, sqliteFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Open connects to the database. It makes and changes no table: see
 // [DB.Migrate].
 func Open(ctx context.Context, cfg Config) (*DB, error) {
@@ -102,6 +116,9 @@ func scanUTC(_ context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+// sqliteFile is the database in its directory.
+const sqliteFile = "vibn.db"
+
 // sqliteConns is enough for reads beside the one writer that SQLite allows; the
 // rest wait in the pool, in order, instead of polling for SQLite's lock.
 const sqliteConns = 4
@@ -113,7 +130,7 @@ func openSQLite(ctx context.Context, c Config) (*DB, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	file, err := filepath.Abs(filepath.Join(c.Dir, "vibn.db"))
+	file, err := filepath.Abs(filepath.Join(c.Dir, sqliteFile))
 	if err != nil {
 		return nil, err
 	}

@@ -133,6 +133,24 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestThere: to ask for a database makes none.
+func TestThere(t *testing.T) {
+	cfg := store.Config{Dir: filepath.Join(t.TempDir(), "none")}
+	if there, err := store.There(cfg); there || err != nil {
+		t.Errorf("There before Open = %v, %v, want false", there, err)
+	}
+	if _, err := os.Stat(cfg.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("There made the directory: %v", err)
+	}
+	check(t, open(t, cfg).Close())
+	if there, err := store.There(cfg); !there || err != nil {
+		t.Errorf("There after Open = %v, %v, want true", there, err)
+	}
+	if there, err := store.There(store.Config{URL: secret.NewText("postgres://nowhere")}); !there || err != nil {
+		t.Errorf("There of PostgreSQL = %v, %v, want true", there, err)
+	}
+}
+
 func TestDialect(t *testing.T) {
 	t.Parallel()
 	for dialect, want := range map[string]string{"sqlite": "SQLite", "postgres": "PostgreSQL"} {

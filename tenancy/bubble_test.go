@@ -16,6 +16,8 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -30,6 +32,7 @@ type world struct {
 	trust  tenancy.Trust
 	budget tenancy.Budget
 	store  tenancy.Store                     // nil = SQLite
+	gitea  *giteatest.Config                 // nil = a platform without Gitea
 	wrap   func(tenancy.Store) tenancy.Store // between Guard and store; may be nil
 	now    func() time.Time
 }
@@ -44,6 +47,10 @@ func inBubble(t *testing.T, w world, test func(t *testing.T, h *tenancytest.Hous
 		if w.store == nil {
 			h.DB = storetest.Open(t, "sqlite")
 			w.store = h.DB
+		}
+		if w.gitea != nil {
+			h.Git = giteatest.New(*w.gitea)
+			t.Cleanup(func() { _ = h.Git.Close() })
 		}
 		h.Operator = tenancy.NewOperator(w.store)
 		h.Guard = newGuard(t, h, w)
@@ -66,9 +73,12 @@ func since(then time.Time) time.Duration { return time.Since(then).Round(2 * set
 // newGuard makes one more process of ours on the world's store.
 func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
 	t.Helper()
-	cfg := coolify.Config{URL: &url.URL{Scheme: "https", Host: "coolify.example.com"}, Transport: wire{h.Sim}}
+	cfg := coolify.Config{URL: &url.URL{Scheme: "https", Host: "coolify.example.com"}, Transport: wire{"coolify.example.com": h.Sim}}
 	if h.Secrets == nil {
 		h.Secrets = []string{h.Sim.Token("read", "write", "deploy"), h.Sim.Token("read", "read:sensitive")}
+		if h.Git != nil {
+			h.Secrets = append(h.Secrets, h.Git.AdminToken("all"))
+		}
 	}
 	cfg.Token = secret.NewText(h.Secrets[0])
 	ordinary, err1 := coolify.New(cfg)
@@ -79,6 +89,14 @@ func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
 		t.Fatal(err)
 	}
 	gc := tenancy.Config{Store: w.store, Coolify: ordinary, Sensitive: sensitive, Box: box, Log: h.Logger, Budget: w.budget, Now: w.now}
+	if h.Git != nil {
+		root := &url.URL{Scheme: "https", Host: "git.example.com"}
+		gc.Gitea, err1 = gitea.New(gitea.Config{URL: root, Token: secret.NewText(h.Secrets[2]), Transport: wire{root.Host: h.Git}})
+		if err1 != nil {
+			t.Fatal(err1)
+		}
+		gc.GiteaURL = root.String()
+	}
 	if w.wrap != nil {
 		gc.Store = w.wrap(w.store)
 	}
@@ -89,12 +107,14 @@ func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
 	return g
 }
 
-// A wire carries requests to the simulator without a network: nobody can tell
-// whether a connection is idle, so with one the bubble's clock would stand still.
-type wire struct{ sim http.Handler }
+// A wire carries requests to the simulator of a host without a network: nobody can
+// tell whether a connection is idle, so with one the bubble's clock would stand
+// still.
+type wire map[string]http.Handler
 
 func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Host != "coolify.example.com" {
+	sim, ok := w[req.URL.Host]
+	if !ok {
 		return nil, errors.New("a request left for " + req.URL.Host)
 	}
 	in := req.Clone(req.Context())
@@ -104,13 +124,16 @@ func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	rec, ended := httptest.NewRecorder(), make(chan any, 1)
 	go func() {
 		defer func() { ended <- recover() }()
-		w.sim.ServeHTTP(rec, in)
+		sim.ServeHTTP(rec, in)
 	}()
 	select {
 	case <-req.Context().Done():
 		return nil, req.Context().Err()
 	case aborted := <-ended:
 		resp := rec.Result()
+		if aborted != nil && rec.Body.Len() == 0 {
+			return nil, io.ErrUnexpectedEOF
+		}
 		if aborted != nil {
 			resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(rec.Body.Bytes()), broken{}))
 		}
@@ -257,6 +280,9 @@ func (m *memory) KeyByDigest(_ context.Context, d tenancy.Digest) (tenancy.Key, 
 	}
 	return k, m.workspaces[k.WorkspaceID], nil
 }
+
+// Projects are none: no call that needs them to be any goes to a memory.
+func (*memory) Projects(context.Context, string) ([]tenancy.Project, error) { return nil, nil }
 
 func (*memory) TouchKey(context.Context, string, string, time.Time) error { return nil }
 

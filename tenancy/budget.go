@@ -80,6 +80,7 @@ type share struct {
 	inFlight chan struct{} // one element for each call in flight
 	slow     chan struct{} // one element for each slow request in flight
 	waits    chan struct{} // one element for each wait
+	retries  *rate.Limiter // of provisioning, which is on the operator's reserve
 }
 
 func newBudget(cfg Budget) *budget {
@@ -122,7 +123,7 @@ func (b *budget) share(workspaceID string) *share {
 // idle reports whether a share says nothing that a new one would not.
 func (s *share) idle(cfg Budget) bool {
 	return len(s.slow)+len(s.waits)+len(s.inFlight) == 0 &&
-		s.requests.Tokens() >= float64(cfg.WorkspaceBurst) && s.calls.Tokens() >= float64(cfg.CallsBurst)
+		s.requests.Tokens() >= float64(cfg.WorkspaceBurst) && s.calls.Tokens() >= float64(cfg.CallsBurst) && s.retries.Tokens() >= 1
 }
 
 // admit lets one request of a workspace pass, at once or within MaxWait, or
@@ -186,6 +187,20 @@ func (b *budget) admitCall(workspaceID string) error {
 	return &Error{
 		Code: RateLimited, Msg: "this workspace sends too many calls", Hint: "wait a little, then call again",
 		Retryable: true, RetryAfter: time.Second,
+	}
+}
+
+// retryEvery is how often a workspace may have its own provisioning tried again.
+const retryEvery = time.Minute
+
+// admitRetry admits one try of a workspace's provisioning that its people ask for.
+func (b *budget) admitRetry(workspaceID string) error {
+	if b.share(workspaceID).retries.Allow() {
+		return nil
+	}
+	return &Error{
+		Code: RateLimited, Msg: "this workspace's provisioning was tried just now", Hint: "wait a minute, then call again",
+		Retryable: true, RetryAfter: retryEvery,
 	}
 }
 

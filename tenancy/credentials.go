@@ -161,7 +161,7 @@ func (s *Scope) keyTokenNow(ctx context.Context, keyID string) (secret.Text, err
 	}
 	alive, err := s.gitea.Bot(t).Metered(s.giteaMeter).Alive(ctx)
 	if err != nil {
-		return secret.Text{}, upstream("look at the key's token", err)
+		return secret.Text{}, ours("look at the key's token", err)
 	}
 	if alive {
 		return t, nil
@@ -229,10 +229,12 @@ func (s *Scope) lostToken(ctx context.Context, row BotToken) (secret.Text, error
 func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
 	made, err := mint(ctx, s.gitea, s.grant.workspace.GiteaBot, row.Name)
 	if err != nil {
-		return secret.Text{}, upstream("make a token", err)
+		s.giveUp(ctx, row)
+		return secret.Text{}, ours("make a token", err)
 	}
 	row.GiteaID, row.LastEight = made.ID, made.LastEight
 	if row.Sealed, err = s.guard.box.Seal(made.Secret, BotTokenPlace(row.ID)); err != nil {
+		s.giveUp(ctx, row)
 		return secret.Text{}, err
 	}
 	err = s.guard.store.FillBotToken(ctx, row)
@@ -243,7 +245,19 @@ func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
 		return secret.Text{}, errUnauthorized
 	}
 	if err != nil {
+		s.giveUp(ctx, row)
 		return secret.Text{}, storeError("store a token", err)
 	}
 	return made.Secret, nil
+}
+
+// giveUp ends a row whose token could not be made, so that the next call can begin
+// anew at once. What Gitea may have made all the same is nobody's, and a job ends
+// it. If this fails too, the row counts as lost after [mintTime].
+func (s *Scope) giveUp(ctx context.Context, row BotToken) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.guard.store.EndBotToken(ctx, row.WorkspaceID, row.ID, s.guard.now()); err != nil && !errors.Is(err, ErrNotFound) {
+		s.guard.log.WarnContext(ctx, "token that was not made is not given up", "workspace", s.grant.workspace.Slug, "err", err)
+	}
 }

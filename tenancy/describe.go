@@ -96,8 +96,8 @@ func (s *Scope) Info() WorkspaceInfo {
 }
 
 // Provision wants the workspace's parts looked at, and made or mended where they
-// are not as they should be; it returns the state until then. What is wanted
-// already is not wanted twice.
+// are not as they should be; it returns the state until then. Of a workspace that
+// is ready, and of one that is being seen to, nothing more is wanted.
 func (s *Scope) Provision(ctx context.Context) (ProvisionStatus, error) {
 	if err := s.need(Write); err != nil {
 		return "", err
@@ -106,8 +106,11 @@ func (s *Scope) Provision(ctx context.Context) (ProvisionStatus, error) {
 	if err != nil {
 		return "", storeError("read the workspace's parts", err)
 	}
-	if p.Done < p.Wanted {
+	if p.Done < p.Wanted || p.Status == Ready {
 		return p.Status, nil
+	}
+	if err := s.guard.budget.admitRetry(p.ID); err != nil {
+		return "", err
 	}
 	if err := s.guard.store.Want(ctx, p.ID); err != nil {
 		return "", storeError("queue the job", err)

@@ -2,15 +2,239 @@ package tenancy
 
 import (
 	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// dangers remembers what stands against making anything for tenants.
-type dangers struct {
-	accepted []string
+// A CheckState is how a prerequisite stands.
+type CheckState string
+
+// The states of a [Check].
+const (
+	CheckOK   CheckState = "ok"
+	CheckWarn CheckState = "warn" // it works, and should be better
+	CheckFail CheckState = "fail" // something does not work, or endangers tenants
+	CheckSkip CheckState = "skip" // it could not be looked at
+)
+
+// A Check is one prerequisite and how it stands. Its texts are for the operator,
+// cleaned.
+type Check struct {
+	Name   string     `json:"name"`
+	State  CheckState `json:"state"`
+	Detail string     `json:"detail"`
+	Fix    string     `json:"fix,omitempty"`  // what the operator does; empty if ok
+	Risk   string     `json:"risk,omitempty"` // the name by which the operator may accept it; see [Risks]
 }
 
-// dangersFresh is how long a look at the dangers is good for.
-const dangersFresh = 10 * time.Minute
+// An OwnURL is where a part of the platform is reached.
+type OwnURL struct {
+	Variable string // that names it
+	URL      *url.URL
+}
 
-func (r *run) refuseDangers(ctx context.Context) error { return nil }
+// Premises are what the platform stands on, as far as it was told.
+type Premises struct {
+	OwnURLs       []OwnURL  // of vibn-mcp, Coolify and Gitea
+	AppDomain     string    // domain under which apps get their names; empty = none
+	Placement     Placement // of new workspaces
+	AcceptedRisks []string  // of [Risks]: what the operator has taken upon themselves
+}
+
+// A doctor looks at what the platform stands on. It changes nothing: what it asks
+// is either to read, or to change what cannot exist, by which a token shows what it
+// may (see [coolify.Client.MayWrite], [gitea.Admin.MayWriteAdmin]).
+type doctor struct {
+	Premises
+
+	store     Store // nil = it is not to be had
+	coolify   *coolify.Client
+	sensitive *coolify.Sensitive // nil = none
+	gitea     *gitea.Admin       // nil = none
+	box       *secret.Box
+	shown     *untrusted.Scrubber
+	budget    Budget
+}
+
+func newDoctor(cfg Config, shown *untrusted.Scrubber, meter coolify.Meter) *doctor {
+	d := &doctor{
+		Premises: cfg.Premises, store: cfg.Store, coolify: cfg.Coolify.Metered(meter), box: cfg.Box, shown: shown,
+		budget: cfg.Budget.withDefaults(),
+	}
+	if cfg.Sensitive != nil {
+		d.sensitive = cfg.Sensitive.Metered(meter)
+	}
+	if cfg.Gitea != nil {
+		d.gitea = cfg.Gitea.Metered(unmetered)
+	}
+	return d
+}
+
+// Examine looks at every prerequisite, for a process that does nothing else. It
+// needs no Store: without one, what the database would tell is skipped. The other
+// required fields are those of [NewGuard].
+func Examine(ctx context.Context, cfg Config) []Check {
+	admit := func(context.Context, coolify.Operation) (func(), error) { return func() {}, nil }
+	return newDoctor(cfg, scrubberOf(cfg.Known), admit).examine(ctx)
+}
+
+// Examine looks at every prerequisite, each with a real call, in an order that is
+// always the same. What fails hides nothing but what cannot be looked at without
+// it. It changes nothing, and takes some thirty requests to Coolify, of the
+// operator's part of the budget.
+func (p *Provisioner) Examine(ctx context.Context) []Check { return p.dangers.examine(ctx) }
+
+// A need is what a check cannot do without.
+type need string
+
+const (
+	needDatabase   need = "database"
+	needCoolify    need = "coolify"
+	needToken      need = "coolify-token" // that may read
+	needGitea      need = "gitea"
+	needGiteaToken need = "gitea-token" // of a site admin
+)
+
+// An examination is one round of looks, and what was learned on the way.
+type examination struct {
+	*doctor
+	without    map[need]string // what is not to be had, and why
+	workspaces []Workspace
+	servers    []coolify.Server // on which workspaces may run
+}
+
+// A look is one check.
+type look struct {
+	name  string
+	needs []need
+	at    func(context.Context) Check
+}
+
+// lookTime bounds one check, so that one that hangs does not hold up the others.
+const lookTime = 8 * time.Second
+
+func (d *doctor) examine(ctx context.Context) []Check {
+	x := &examination{doctor: d, without: map[need]string{}}
+	var checks []Check
+	for _, l := range slices.Concat(x.ownLooks(), x.coolifyLooks(), x.giteaLooks()) {
+		c := x.look(ctx, l)
+		c.Name, c.Detail, c.Fix = l.name, x.clean(c.Detail), x.clean(c.Fix)
+		checks = append(checks, c)
+	}
+	return checks
+}
+
+func (x *examination) look(ctx context.Context, l look) Check {
+	for _, n := range l.needs {
+		if why, lost := x.without[n]; lost {
+			return skip(why)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	return l.at(ctx)
+}
+
+func (d *doctor) clean(s string) string {
+	t, err := d.shown.Text(s)
+	if err != nil {
+		return "[withheld]"
+	}
+	return t.String()
+}
+
+func ok(format string, args ...any) Check {
+	return Check{State: CheckOK, Detail: fmt.Sprintf(format, args...)}
+}
+
+func skip(why string) Check { return Check{State: CheckSkip, Detail: why} }
+
+func warn(detail, fix string) Check { return Check{State: CheckWarn, Detail: detail, Fix: fix} }
+
+func fail(detail, fix string) Check { return Check{State: CheckFail, Detail: detail, Fix: fix} }
+
+// failed is fail for an error of Coolify or Gitea, in the words in which
+// provisioning tells it too.
+func failed(doing string, err error) Check {
+	e := trouble("", doing, err)
+	return fail(e.Why+" ("+err.Error()+")", e.Fix)
+}
+
+func (x *examination) ownLooks() []look {
+	return []look{
+		{"workspaces", nil, x.listWorkspaces},
+		{"secrets-key", []need{needDatabase}, x.secretsKey},
+	}
+}
+
+const noDatabase = "the database is not to be had"
+
+func (x *examination) listWorkspaces(ctx context.Context) Check {
+	if x.store == nil {
+		x.without[needDatabase] = noDatabase
+		return skip(noDatabase + ": what follows knows no workspace")
+	}
+	list, err := x.store.Workspaces(ctx)
+	if err != nil {
+		x.without[needDatabase] = noDatabase
+		return fail("the workspaces cannot be read: "+err.Error(), "see whether DATABASE_URL is right and the database is up; \"vibn-mcp migrate\" brings it up to date")
+	}
+	x.workspaces = list
+	var wrong []string
+	for _, w := range list {
+		if w.Status == Partial || w.Status == Failed {
+			wrong = append(wrong, w.Slug)
+		}
+	}
+	if len(wrong) > 0 {
+		return warn(fmt.Sprintf("%d of %d are not as they should be: %s", len(wrong), len(list), some(wrong)), "\"vibn-mcp workspace show SLUG\" says what to do")
+	}
+	return ok("%d", len(list))
+}
+
+// some names the first few.
+func some(names []string) string {
+	const few = 5
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
+}
+
+// mostOpened bounds how many sealed values are opened. Others are of the same keys.
+const mostOpened = 10_000
+
+func (x *examination) secretsKey(ctx context.Context) Check {
+	values, err := x.store.SealedValues(ctx)
+	if err != nil {
+		return fail("the sealed values cannot be read: "+err.Error(), "see whether DATABASE_URL is right and the database is up")
+	}
+	var shut, old int
+	values = values[:min(len(values), mostOpened)]
+	for _, v := range values {
+		if _, err := x.box.Open(v.Value, v.Place); err != nil {
+			shut++
+		} else if x.box.NeedsReseal(v.Value) {
+			old++
+		}
+	}
+	switch {
+	case shut > 0:
+		return fail(fmt.Sprintf("%d of %d sealed values do not open", shut, len(values)),
+			"give the key that sealed them as VIBN_SECRETS_KEY or in VIBN_SECRETS_KEY_OLD; if it is lost, \"vibn-mcp workspace rotate SLUG\" makes new tokens")
+	case old > 0:
+		return warn(fmt.Sprintf("%d of %d sealed values are sealed with a key of VIBN_SECRETS_KEY_OLD", old, len(values)),
+			"\"vibn-mcp secrets rotate\" seals them with VIBN_SECRETS_KEY")
+	case len(values) == 0:
+		return ok("nothing is sealed yet")
+	}
+	return ok("%d of %d sealed values open", len(values), len(values))
+}

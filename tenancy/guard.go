@@ -29,6 +29,7 @@ type Config struct {
 	Admin     secret.Text        // proves an operator who comes over the network; zero = none may
 	Known     []secret.Text      // the platform's own secrets, removed from every log
 	Now       func() time.Time   // nil = time.Now
+	Premises  Premises           // for [Provisioner]
 }
 
 // A Guard turns a proof of identity into a [Scope] and holds what a Scope
@@ -46,10 +47,11 @@ type Guard struct {
 	shown     *untrusted.Scrubber // knows known; for names and messages
 	now       func() time.Time
 
-	budget *budget
-	envs   environments
-	waits  waitRoom
-	stop   func()
+	budget  *budget
+	envs    environments
+	waits   waitRoom
+	dangers *dangers
+	stop    func()
 }
 
 // NewGuard returns a Guard that is ready to open Scopes.
@@ -65,6 +67,7 @@ func NewGuard(cfg Config) (*Guard, error) {
 		g.now = time.Now
 	}
 	g.shown = g.scrubber()
+	g.dangers = newDangers(newDoctor(cfg, g.shown, g.budget.reserve), g.now)
 	g.waits = newWaitRoom(g.coolify.Metered(g.budget.reserve), cfg.PollEvery, cfg.Log, g.shown)
 	g.stop = sync.OnceFunc(func() { close(g.waits.closing) })
 	return g, nil
@@ -110,7 +113,9 @@ func (g *Guard) HasOperator() bool { return !g.admin.IsZero() }
 // Provisioner returns what makes and mends the parts of workspaces. It acts on the
 // operator's part of the budget.
 func (g *Guard) Provisioner() *Provisioner {
-	p := &Provisioner{guard: g, store: g.store, coolify: g.coolify.Metered(g.budget.reserve), box: g.box, log: g.log, now: g.now}
+	p := &Provisioner{
+		guard: g, store: g.store, coolify: g.coolify.Metered(g.budget.reserve), box: g.box, log: g.log, now: g.now, dangers: g.dangers,
+	}
 	if g.gitea != nil {
 		p.gitea = g.gitea.Metered(unmetered)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -257,4 +258,39 @@ func publicKey(t *testing.T) string {
 	wire = append(wire, "ssh-ed25519"...)
 	wire = binary.BigEndian.AppendUint32(wire, uint32(len(public)))
 	return "ssh-ed25519 " + base64.StdEncoding.EncodeToString(append(wire, public...))
+}
+
+// TestLiveDoctor looks at a real Gitea, with a bot that has a repository. What the
+// operator of that Gitea may have chosen is logged only.
+func TestLiveDoctor(t *testing.T) {
+	admin, root := liveGitea(t)
+	h := tenancytest.New(t, tenancytest.Config{
+		Gitea: admin, GiteaURL: root.String(), Simulator: coolifytest.Config{RateLimit: 100_000}, Premises: tenancy.Premises{AcceptedRisks: tenancy.Risks()},
+	})
+	ctx, p := t.Context(), h.Guard.Provisioner()
+	w, err := h.Operator.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: "doctor-" + strings.ToLower(time.Now().UTC().Format("0102-150405"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Operator.DeleteWorkspace(context.WithoutCancel(ctx), w); err == nil {
+			_ = p.Provision(context.WithoutCancel(ctx), w.ID)
+		}
+	})
+	if err := p.Provision(ctx, w.ID); err != nil {
+		t.Fatal(err)
+	}
+	key, _ := h.AddKey(t, &tenancytest.Tenant{Workspace: w}, "builder", 0)
+	if _, _, err := h.Open(t, key, tenancy.Write).CreateProject(ctx, "site", ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range p.Examine(ctx) {
+		t.Logf("%-24s %-5s %s %s", c.Name, c.State, c.Detail, c.Fix)
+		if slices.Contains([]string{"gitea", "gitea-token", "gitea-basic-auth", "gitea-pages", "gitea-bots", "secrets-key"}, c.Name) && c.State != tenancy.CheckOK {
+			t.Errorf("%+v", c)
+		}
+		if slices.Contains(tenancy.Risks(), c.Name) && c.State == tenancy.CheckFail {
+			t.Errorf("%+v", c)
+		}
+	}
 }

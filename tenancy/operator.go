@@ -52,8 +52,8 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 	if err := n.Placement.check(); err != nil {
 		return Workspace{}, err
 	}
-	if !utf8.ValidString(n.Name) || !utf8.ValidString(n.OwnerUserID) {
-		return Workspace{}, invalid(errors.New("the name or the owner is not valid UTF-8"))
+	if !storable(n.Name) || !storable(n.OwnerUserID) {
+		return Workspace{}, invalid(errors.New("the name or the owner is not valid UTF-8, or holds a NUL"))
 	}
 	if _, err := coolify.ParseUUID(n.CoolifyProject); n.CoolifyProject != "" && err != nil {
 		return Workspace{}, invalid(fmt.Errorf("the Coolify project's uuid: %w", err))
@@ -84,7 +84,7 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 // says which. The slug is made from the e-mail's local part, or the name: it is a
 // first proposal for people, and proves nothing. Its parts are made by a job.
 func (o *Operator) EnsureWorkspace(ctx context.Context, p Person, place Placement) (w Workspace, created bool, err error) {
-	if p.UserID == "" || len(p.UserID) > 255 || !utf8.ValidString(p.UserID) || p.GiteaUserID < 0 {
+	if p.UserID == "" || len(p.UserID) > 255 || !storable(p.UserID) || p.GiteaUserID < 0 {
 		return Workspace{}, false, invalid(errors.New("a person needs the platform's id of at most 255 bytes, and a Gitea id that is not negative"))
 	}
 	p.Email, p.DisplayName = keptText(p.Email), keptText(p.DisplayName)
@@ -214,14 +214,14 @@ func (o *Operator) Settled(ctx context.Context, w Workspace, every time.Duration
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		p, err := o.Parts(ctx, w)
+		p, err := o.Parts(context.WithoutCancel(ctx), w) // a look under way ends, and is what is known
 		if err != nil || p.Done >= p.Wanted {
 			return p, err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return p, nil // what is known so far
+			return p, nil
 		}
 	}
 }
@@ -314,7 +314,7 @@ func (o *Operator) DeleteWorkspace(ctx context.Context, w Workspace) error {
 // The key itself is returned once and kept nowhere.
 func (o *Operator) CreateKey(ctx context.Context, w Workspace, name string, rights Rights, life time.Duration) (Key, secret.Text, error) {
 	name = strings.TrimSpace(name)
-	if name == "" || len(name) > 100 || rights == 0 || life < 0 {
+	if name == "" || len(name) > 100 || !storable(name) || rights == 0 || life < 0 {
 		return Key{}, secret.Text{}, invalid(errors.New("a key needs a name of at most 100 bytes, a right, and a life that is not negative"))
 	}
 	k := Key{ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: w.ID, Name: name, Rights: rights, CreatedBy: "operator", CreatedAt: o.now()}
@@ -364,6 +364,9 @@ func (p Placement) check() error {
 	}
 	return nil
 }
+
+// storable reports whether every database takes a text: PostgreSQL takes no NUL.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // invalid is for what the operator typed.
 func invalid(err error) *Error { return &Error{Code: Invalid, Msg: err.Error()} }

@@ -141,7 +141,7 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 	bot := s.gitea.Bot(token).Metered(s.giteaMeter)
 	repo, err := bot.Repository(ctx, s.grant.workspace.GiteaOrg, p.Slug)
 	if err != nil {
-		return nil, upstream("read the repository", err)
+		return nil, ours("read the repository", err)
 	}
 	if repo.ID != p.RepositoryID || repo.OwnerID != s.grant.workspace.GiteaOrgID {
 		return nil, &Error{Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this"}
@@ -155,7 +155,7 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 		return info, nil
 	}
 	if err != nil {
-		return nil, upstream("read the repository's branch", err)
+		return nil, ours("read the repository's branch", err)
 	}
 	c := branch.Commit
 	info.LastCommit = &CommitInfo{SHA: s.text(c.SHA), Message: s.text(c.Message), Author: s.text(c.Author)}
@@ -197,7 +197,10 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 			Hint: "as in my-site; the description may say more",
 		}
 	}
-	description = untrusted.Clean(description)
+	if s.text(name).String() != name {
+		return ProjectInfo{}, false, &Error{Code: Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
+	}
+	description = s.text(description).String() // it is kept, here and in Gitea
 	if len(description) > maxDescription {
 		return ProjectInfo{}, false, &Error{Code: Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", maxDescription)}
 	}
@@ -222,7 +225,7 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 		return ProjectInfo{}, false, storeError("record the repository", own.err)
 	}
 	if err != nil {
-		return ProjectInfo{}, false, upstream("make the repository", err)
+		return ProjectInfo{}, false, ours("make the repository", err)
 	}
 	record.RepositoryID, record.Repository = repo.ID, repo.FullName
 	s.aim(record.Repository)

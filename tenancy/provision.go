@@ -30,7 +30,7 @@ type Provisioner struct {
 	box     *secret.Box
 	log     *slog.Logger
 	now     func() time.Time
-	dangers dangers
+	dangers *dangers
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -181,14 +182,14 @@ func (r *run) dropRepository(ctx context.Context, repo gitea.Repository, what st
 
 // takeAway writes down what is about to be taken away, and then does it.
 func (r *run) takeAway(ctx context.Context, repo gitea.Repository, kind, name string, drop func() error) error {
-	args, err := json.Marshal(map[string]string{"removed": kind, "name": keptText(name)})
+	args, err := json.Marshal(map[string]string{"removed": kind, "name": r.kept(name)})
 	if err != nil {
 		return err
 	}
 	began := r.now()
 	entry := AuditEntry{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: r.is.ID, At: began, Principal: PlatformPrincipal,
-		Tool: "platform.reconcile", Target: keptText(repo.FullName), Args: string(args),
+		Tool: "platform.reconcile", Target: r.kept(repo.FullName), Args: string(args),
 	}
 	if err := r.store.StartAudit(ctx, entry); err != nil {
 		return ownTrouble(fmt.Errorf("start an audit entry: %w", err))
@@ -211,8 +212,18 @@ func (r *run) takeAway(ctx context.Context, repo gitea.Repository, kind, name st
 // PlatformPrincipal stands in the audit trail for what vibn-mcp does by itself.
 const PlatformPrincipal = "platform"
 
-// keptText is what the audit trail keeps of a name that others chose.
+// kept is what the audit trail keeps of a name that others chose: a hook's address
+// may hold a credential.
+func (r *run) kept(s string) string {
+	t, err := r.guard.shown.Text(s[:min(len(s), maxShown)])
+	if err != nil {
+		return "[withheld]"
+	}
+	return keptText(t.String())
+}
+
+// keptText is a short text of one clean line.
 func keptText(s string) string {
 	s = untrusted.Clean(s[:min(len(s), maxShown)])
-	return s[:min(len(s), 120)]
+	return strings.ToValidUTF8(s[:min(len(s), 120)], "")
 }

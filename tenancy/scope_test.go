@@ -17,44 +17,111 @@ import (
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
-// TestMakersOfScopes lists every function that returns a Scope. A new one is a
-// new way into a workspace: it belongs here only if it proves a principal.
-func TestMakersOfScopes(t *testing.T) {
-	want := []string{
+// makers lists, for each type that opens something, every function that returns
+// one. A new one is a new way in: it belongs here only if it proves who asks, or is
+// called by what has proved it.
+var makers = map[string][]string{
+	"Scope": {
 		"Guard.OpenKey",    // proves a bearer key
 		"Guard.OpenMember", // proves a membership
 		"Guard.open",       // the one that both use
 		"Scope.Begin",      // narrows one that was proved
 		"newScope",         // called by open and Begin only
+	},
+	"Operator": {
+		"Guard.OpenOperator", // proves the operator's token
+		"NewOperator",        // for who runs the program on the server
+	},
+	"Provisioner": {
+		"Guard.Provisioner", // for jobs and the operator: cmd calls it, no door does
+	},
+}
+
+// TestMakers compares the list with the code.
+func TestMakers(t *testing.T) {
+	files := sources(t)
+	for kind, want := range makers {
+		var got []string
+		for name, file := range files {
+			for _, d := range file.Decls {
+				f, ok := d.(*ast.FuncDecl)
+				if !ok {
+					continue
+				}
+				if returns(f, kind) {
+					got = append(got, funcName(f))
+				}
+				if makes(f, kind) && !slices.Contains(want, funcName(f)) {
+					t.Errorf("%s: %s makes a %s by itself", name, funcName(f), kind)
+				}
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("functions that return a %s (-want +got)\n%s", kind, diff)
+		}
 	}
-	var got []string
+	if diff := cmp.Diff(map[string]int{"Guard.open": 1, "Scope.Begin": 1}, callers(files, "newScope")); diff != "" {
+		t.Errorf("callers of newScope (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]int{"Guard.OpenOperator": 1}, callers(files, "NewOperator")); diff != "" {
+		t.Errorf("callers of NewOperator in this package (-want +got)\n%s", diff)
+	}
+}
+
+// makes reports whether a function has a literal of the type.
+func makes(f *ast.FuncDecl, kind string) bool {
+	found := false
+	ast.Inspect(f, func(n ast.Node) bool {
+		c, ok := n.(*ast.CompositeLit)
+		found = found || ok && isIdent(c.Type, kind)
+		return true
+	})
+	return found
+}
+
+// callers counts, for each function, its calls of another.
+func callers(files map[string]*ast.File, callee string) map[string]int {
 	calls := map[string]int{}
-	for name, file := range sources(t) {
+	for _, file := range files {
 		for _, d := range file.Decls {
 			f, ok := d.(*ast.FuncDecl)
 			if !ok {
 				continue
 			}
-			if returnsScope(f) {
-				got = append(got, funcName(f))
-			}
 			ast.Inspect(f, func(n ast.Node) bool {
-				if c, ok := n.(*ast.CompositeLit); ok && isIdent(c.Type, "Scope") && funcName(f) != "newScope" {
-					t.Errorf("%s: %s makes a Scope by itself", name, funcName(f))
-				}
-				if c, ok := n.(*ast.CallExpr); ok && isIdent(c.Fun, "newScope") {
+				if c, ok := n.(*ast.CallExpr); ok && isIdent(c.Fun, callee) {
 					calls[funcName(f)]++
 				}
 				return true
 			})
 		}
 	}
-	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("functions that return a Scope (-want +got)\n%s", diff)
-	}
-	if diff := cmp.Diff(map[string]int{"Guard.open": 1, "Scope.Begin": 1}, calls); diff != "" {
-		t.Errorf("callers of newScope (-want +got)\n%s", diff)
+	return calls
+}
+
+// TestNoDoorProvisions: what faces agents calls nothing that returns a Provisioner,
+// nor makes an Operator that proved nothing.
+func TestNoDoorProvisions(t *testing.T) {
+	for _, dir := range []string{"../mcp", "../sidecar"} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
+				continue
+			}
+			raw, err := os.ReadFile(dir + "/" + e.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{".Provisioner(", "NewOperator("} {
+				if strings.Contains(string(raw), name) {
+					t.Errorf("%s/%s has %s", dir, e.Name(), name)
+				}
+			}
+		}
 	}
 }
 
@@ -78,13 +145,13 @@ func sources(t *testing.T) map[string]*ast.File {
 	return files
 }
 
-func returnsScope(f *ast.FuncDecl) bool {
+func returns(f *ast.FuncDecl, kind string) bool {
 	if f.Type.Results == nil {
 		return false
 	}
 	return slices.ContainsFunc(f.Type.Results.List, func(r *ast.Field) bool {
 		star, ok := r.Type.(*ast.StarExpr)
-		return isIdent(r.Type, "Scope") || (ok && isIdent(star.X, "Scope"))
+		return isIdent(r.Type, kind) || (ok && isIdent(star.X, kind))
 	})
 }
 
@@ -112,17 +179,21 @@ func TestZeroScope(t *testing.T) {
 	var s tenancy.Scope
 	ctx := t.Context()
 	for name, reach := range map[string]func() error{
-		"App":        func() error { _, err := s.App(ctx, "web"); return err },
-		"Apps":       func() error { _, err := s.Apps(ctx, ""); return err },
-		"Deployment": func() error { _, err := s.Deployment(ctx, strings.Repeat("a", 24)); return err },
-		"Wait":       func() error { _, err := s.Wait(ctx, strings.Repeat("a", 24), 0); return err },
-		"Projects":   func() error { _, err := s.Projects(ctx); return err },
-		"Project":    func() error { _, err := s.Project(ctx, "a/b"); return err },
-		"Describe":   func() error { _, err := s.Describe(ctx); return err },
-		"Activity":   func() error { _, err := s.Activity(ctx, tenancy.AuditQuery{Limit: 1}); return err },
-		"Begin":      func() error { _, err := s.Begin(ctx, tenancy.Call{Needs: tenancy.Read}); return err },
-		"Admit":      func() error { return s.Admit() },
-		"CheckClaim": func() error { return s.CheckClaim("") },
+		"App":            func() error { _, err := s.App(ctx, "web"); return err },
+		"Apps":           func() error { _, err := s.Apps(ctx, ""); return err },
+		"Deployment":     func() error { _, err := s.Deployment(ctx, strings.Repeat("a", 24)); return err },
+		"Wait":           func() error { _, err := s.Wait(ctx, strings.Repeat("a", 24), 0); return err },
+		"Projects":       func() error { _, err := s.Projects(ctx); return err },
+		"Project":        func() error { _, err := s.Project(ctx, "a/b"); return err },
+		"GitCredentials": func() error { _, err := s.GitCredentials(ctx, true); return err },
+		"CreateProject":  func() error { _, _, err := s.CreateProject(ctx, "a", ""); return err },
+		"Repository":     func() error { _, err := s.Repository(ctx, "a"); return err },
+		"Provision":      func() error { _, err := s.Provision(ctx); return err },
+		"Describe":       func() error { _, err := s.Describe(ctx); return err },
+		"Activity":       func() error { _, err := s.Activity(ctx, tenancy.AuditQuery{Limit: 1}); return err },
+		"Begin":          func() error { _, err := s.Begin(ctx, tenancy.Call{Needs: tenancy.Read}); return err },
+		"Admit":          func() error { return s.Admit() },
+		"CheckClaim":     func() error { return s.CheckClaim("") },
 	} {
 		if err := reach(); err == nil {
 			t.Errorf("the zero Scope's %s did not refuse", name)

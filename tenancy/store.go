@@ -108,7 +108,8 @@ type Store interface {
 	// TakeOverBotToken gives a row that was never filled another name and time.
 	// ErrConflict if it is not as was any more.
 	TakeOverBotToken(ctx context.Context, was BotToken, name string, at time.Time) error
-	// EndBotToken revokes one live token. ErrNotFound if there is none.
+	// EndBotToken revokes one live token, and wants it ended. ErrNotFound if there
+	// is none.
 	EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error
 	// BotTokens lists a workspace's live tokens.
 	BotTokens(ctx context.Context, workspaceID string) ([]BotToken, error)

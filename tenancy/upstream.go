@@ -13,12 +13,16 @@ import (
 // what was tried, as in "list the apps". What the server itself said goes to the
 // log as the cause: it names other tenants' things.
 func upstream(doing string, err error) error {
+	detail, _ := errors.AsType[*coolify.Error](err)
+	return upstreamOf(serverName(detail), doing, err)
+}
+
+func upstreamOf(server, doing string, err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err // a budget or a right that was refused on the way
 	}
 	e := &Error{Err: err}
 	detail, _ := errors.AsType[*coolify.Error](err)
-	server := serverName(detail)
 	switch {
 	case detail != nil && detail.Unknown:
 		e.Code, e.Msg = Timeout, server+" did not confirm the request to "+doing+"; it may have been carried out"
@@ -50,4 +54,24 @@ func upstream(doing string, err error) error {
 		e.Hint, e.RetryAfter = "try again in a moment", 5*time.Second
 	}
 	return e
+}
+
+// ours is upstream for what the platform does on Gitea for a tenant. Names and
+// values are the platform's own there, so whatever Gitea refuses is nothing that
+// the tenant could mend; and what was asked for goes on where it was when it is
+// asked for again.
+func ours(doing string, err error) error {
+	e, ok := errors.AsType[*Error](upstreamOf("Gitea", doing, err))
+	if !ok {
+		return err
+	}
+	told := *e
+	switch e.Code {
+	case NotFound, Conflict, Invalid:
+		told.Code, told.Hint = Unavailable, "only the platform's operator can mend this; \"vibn-mcp workspace provision\" says what is wrong"
+	case Timeout:
+		told.Retryable = true
+		told.Hint = "try again: what has been done is not done twice"
+	}
+	return &told
 }

@@ -46,6 +46,10 @@ func Basic(user string, password secret.Text) Credential {
 	return Credential{secret.NewText("Basic " + pair), []secret.Text{secret.NewText(pair), password}}
 }
 
+// Withheld returns a credential that proves nothing. Errors still do not show
+// what the other one holds.
+func (c Credential) Withheld() Credential { return Credential{hidden: c.hidden} }
+
 // An Answer is a whole answer.
 type Answer struct {
 	Status int

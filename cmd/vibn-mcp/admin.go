@@ -129,7 +129,7 @@ const waitTime = 5 * time.Minute
 // them to a job of "serve".
 func (p *program) settle(ctx context.Context, op *tenancy.Operator, w tenancy.Workspace) error {
 	if wait, _ := p.flags.GetBool("wait"); !wait { // the command itself defines the flag
-		p.sayf("a job of \"vibn-mcp serve\" does it; --wait does it here and now\n")
+		p.sayf("what that needs on Gitea and Coolify is left to a job of \"vibn-mcp serve\"; --wait does it here and now\n")
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, waitTime)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -31,6 +32,8 @@ type config struct {
 	coolifyToken   secret.Text
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
+	appDomain      string            // empty = not told
+	acceptedRisks  []string          // of [tenancy.Risks]
 	giteaURL       *url.URL          // nil = no Gitea
 	giteaToken     secret.Text
 	giteaPublicURL *url.URL    // nil = giteaURL
@@ -154,6 +157,30 @@ func variables() []variable {
 			set:  func(c *config, v string) (err error) { c.placement.Trust, err = tenancy.ParseTrust(v); return err },
 		},
 		{
+			name: "VIBN_APP_DOMAIN", about: "domain under which apps of workspaces get their names, as apps.example.com",
+			hint: "give a domain without scheme and port that is registered for apps alone, or leave it out",
+			set: func(c *config, v string) error {
+				if !domainForm.MatchString(v) || len(v) > 253 {
+					return errors.New("is not a domain of at least two names of small letters, digits and hyphens")
+				}
+				c.appDomain = v
+				return nil
+			},
+		},
+		{
+			name: "VIBN_ACCEPT_RISKS", about: "comma list of risks that provisioning would refuse, as `doctor` names them",
+			hint: "the risks are " + strings.Join(tenancy.Risks(), ", "),
+			set: func(c *config, v string) error {
+				for risk := range strings.SplitSeq(v, ",") {
+					if risk = strings.TrimSpace(risk); !slices.Contains(tenancy.Risks(), risk) {
+						return fmt.Errorf("there is no risk %q", risk)
+					}
+					c.acceptedRisks = append(c.acceptedRisks, risk)
+				}
+				return nil
+			},
+		},
+		{
 			name: "GITEA_API_URL", about: "root of the Gitea, without /api/v1; without it workspaces have no repositories",
 			hint: "give the address of Gitea's page, as https://git.example.com",
 			set: func(c *config, v string) (err error) {
@@ -263,6 +290,8 @@ func readConfig(env func(string) string, flags *pflag.FlagSet, cmd command) (con
 	}
 	return c, nil
 }
+
+var domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$`)
 
 // minAdminToken keeps out tokens that could be guessed.
 const minAdminToken = 32

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 	"unicode"
@@ -93,9 +95,9 @@ func sameServer(server string, asked map[string]string) bool {
 	if asked["protocol"] != u.Scheme || !strings.EqualFold(asked["host"], u.Host) {
 		return false
 	}
-	below := strings.Trim(u.Path, "/")
-	path, told := asked["path"]
-	return !told || below == "" || strings.HasPrefix(path, below+"/")
+	below := "/" + strings.Trim(u.Path, "/") + "/"
+	about, told := asked["path"]
+	return !told || below == "//" || strings.HasPrefix(path.Clean("/"+about), below)
 }
 
 // readAttributes reads git's question: lines of NAME=VALUE up to an empty one. A
@@ -103,14 +105,16 @@ func sameServer(server string, asked map[string]string) bool {
 // answering about another host.
 func readAttributes(r io.Reader) (map[string]string, error) {
 	asked := map[string]string{}
-	lines := bufio.NewScanner(io.LimitReader(r, maxAsked))
+	limited := &io.LimitedReader{R: r, N: maxAsked}
+	lines := bufio.NewScanner(limited)
+	lines.Split(wholeLines)
 	for lines.Scan() {
 		line := lines.Text()
 		if line == "" {
 			break
 		}
 		name, value, ok := strings.Cut(line, "=")
-		if !ok || !plainValue(line) {
+		if !ok || name == "" || !plainValue(line) {
 			return nil, errors.New("what git asks is not understood")
 		}
 		if _, twice := asked[name]; twice && !strings.HasSuffix(name, "[]") {
@@ -118,7 +122,22 @@ func readAttributes(r io.Reader) (map[string]string, error) {
 		}
 		asked[name] = value
 	}
+	if limited.N <= 0 {
+		return nil, errors.New("what git asks is too long")
+	}
 	return asked, lines.Err()
+}
+
+// wholeLines splits as [bufio.ScanLines] does, and leaves a carriage return where
+// it is.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
 }
 
 // plainValue reports whether a text can stand in git's protocol, one line of it.
@@ -127,11 +146,11 @@ func plainValue(s string) bool {
 }
 
 // fetch asks the server of VIBN_URL for JSON.
-func (p *program) fetch(ctx context.Context, path string, out any) error {
+func (p *program) fetch(ctx context.Context, route string, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, helperTime)
 	defer cancel()
 	root := strings.TrimSuffix(strings.TrimRight(p.cfg.serverURL.String(), "/"), "/mcp")
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, root+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, root+route, nil)
 	if err != nil {
 		return err
 	}

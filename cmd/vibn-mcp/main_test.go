@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 )
 
@@ -48,13 +50,15 @@ func runScripts(t *testing.T, dir, database string) {
 			return name == database, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"coolify": scriptCoolify, "serving": scriptServing, "stopped": scriptStopped, "fails": scriptFails, "get": scriptGet, "json": scriptJSON, "setenv": scriptSetenv,
+			"coolify": scriptCoolify, "gitea": scriptGitea, "upstream": scriptUpstream, "ask": scriptAsk, "serving": scriptServing, "stopped": scriptStopped, "fails": scriptFails, "get": scriptGet, "json": scriptJSON, "setenv": scriptSetenv,
 		},
 	})
 }
 
 func setUpScript(env *testscript.Env, database string) error {
 	env.Values[servingKey{}] = &serving{}
+	env.Values[giteaKey{}] = &scriptsGitea{}
+	env.Values[coolifyKey{}] = &scriptsCoolify{}
 	env.Setenv("HOME", env.WorkDir+"/home")
 	if env.Getenv("GORACE") == "" {
 		env.Setenv("GORACE", "atexit_sleep_ms=10") // otherwise each command takes a second
@@ -76,12 +80,85 @@ func scriptCoolify(ts *testscript.TestScript, _ bool, _ []string) {
 	sim := coolifytest.New(coolifytest.Config{BuildTime: time.Millisecond})
 	env, stop := serveCoolify(sim, sim)
 	ts.Defer(stop)
+	ts.Value(coolifyKey{}).(*scriptsCoolify).Server = sim
 	alpha, beta := sim.AddProject("alpha"), sim.AddProject("beta")
 	sim.AddApp(alpha.Environments[0].UUID, coolifytest.App{Name: "web"})
 	env["ALPHA"], env["BETA"] = alpha.UUID, beta.UUID
+	host := sim.Hosts()[0]
+	env["HOST"], env["DESTINATION"] = host.UUID, host.DestinationUUID
 	for name, value := range env {
 		ts.Setenv(name, value)
 	}
+}
+
+// The simulators of a script.
+type (
+	scriptsGitea   struct{ *giteatest.Server }
+	giteaKey       struct{}
+	scriptsCoolify struct{ *coolifytest.Server }
+	coolifyKey     struct{}
+)
+
+// scriptGitea is "gitea [scope...]": it starts a simulated Gitea, and sets the
+// variables of a program that uses it, with a token of these scopes (all if there
+// are none), and GITEA_HOST.
+func scriptGitea(ts *testscript.TestScript, _ bool, scopes []string) {
+	if len(scopes) == 0 {
+		scopes = []string{"all"}
+	}
+	g := ts.Value(giteaKey{}).(*scriptsGitea)
+	if g.Server == nil {
+		g.Server = giteatest.New(giteatest.Config{})
+		srv := httptest.NewServer(http.StripPrefix("/gitea", g.Server))
+		ts.Defer(func() {
+			srv.Close()
+			ts.Check(g.Close())
+		})
+		ts.Setenv("GITEA_API_URL", srv.URL+"/gitea")
+		ts.Setenv("GITEA_HOST", strings.TrimPrefix(srv.URL, "http://"))
+	}
+	ts.Setenv("GITEA_API_TOKEN", g.AdminToken(scopes...))
+}
+
+// scriptUpstream is "upstream": it prints what is there on Gitea and Coolify, a
+// line for each thing, without what the simulators are born with.
+func scriptUpstream(ts *testscript.TestScript, _ bool, _ []string) {
+	out := ts.Stdout()
+	for _, p := range ts.Value(coolifyKey{}).(*scriptsCoolify).Projects() {
+		fmt.Fprintf(out, "project %s\n", p.Name)
+	}
+	g := ts.Value(giteaKey{}).(*scriptsGitea)
+	state := g.Snapshot()
+	for _, o := range state.Orgs {
+		fmt.Fprintf(out, "org %s %s\n", o.Name, o.Visibility)
+	}
+	for _, u := range state.Users {
+		if u.Login == g.Admin() {
+			continue
+		}
+		live := 0
+		for _, t := range state.Tokens {
+			if t.User == u.Login && t.Live {
+				live++
+			}
+		}
+		fmt.Fprintf(out, "user %s, live tokens: %d\n", u.Login, live)
+	}
+	for _, r := range state.Repos {
+		fmt.Fprintf(out, "repository %s/%s\n", r.Owner, r.Name)
+	}
+}
+
+// scriptAsk is "ask METHOD URL [BODY]": it prints the body of the answer to the
+// bearer of KEY.
+func scriptAsk(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: ask METHOD URL [BODY]")
+	}
+	_, body, err := call(context.Background(), ts.Getenv("KEY"), args[0], args[1], strings.Join(args[2:], ""))
+	ts.Check(err)
+	_, err = ts.Stdout().Write(body)
+	ts.Check(err)
 }
 
 // serving is the process that the script's command "serving" started.

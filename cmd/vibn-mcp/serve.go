@@ -84,16 +84,27 @@ func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
 }
 
 func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, error) {
-	box, err := secret.NewBox(c.secretsKey, c.oldSecretsKeys...)
+	cfg, err := c.tenancy(log)
 	if err != nil {
 		return nil, err
+	}
+	cfg.Store = db
+	return tenancy.NewGuard(cfg)
+}
+
+// tenancy is what a guard is made of, but for the store.
+func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
+	var none tenancy.Config
+	box, err := secret.NewBox(c.secretsKey, c.oldSecretsKeys...)
+	if err != nil {
+		return none, err
 	}
 	ordinary, err := coolify.New(coolify.Config{URL: c.coolifyURL, Token: c.coolifyToken, UserAgent: "vibn-mcp/" + version()})
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	cfg := tenancy.Config{
-		Store: db, Coolify: ordinary, Box: box, Log: log,
+		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(),
 		Known: append([]secret.Text{
 			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.secretsKey, c.databaseURL, c.apiKey,
 		}, c.oldSecretsKeys...),
@@ -101,16 +112,30 @@ func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, error) {
 	}
 	if c.giteaURL != nil {
 		if cfg.Gitea, err = gitea.New(gitea.Config{URL: c.giteaURL, Token: c.giteaToken, UserAgent: "vibn-mcp/" + version()}); err != nil {
-			return nil, err
+			return none, err
 		}
 		cfg.GiteaURL = cmp.Or(c.giteaPublicURL, c.giteaURL).String()
 	}
 	if !c.sensitiveToken.IsZero() {
 		if cfg.Sensitive, err = coolify.NewSensitive(coolify.Config{URL: c.coolifyURL, Token: c.sensitiveToken, UserAgent: "vibn-mcp/" + version()}); err != nil {
-			return nil, err
+			return none, err
 		}
 	}
-	return tenancy.NewGuard(cfg)
+	return cfg, nil
+}
+
+// premises are what the platform stands on, as far as it was told.
+func (c config) premises() tenancy.Premises {
+	p := tenancy.Premises{AppDomain: c.appDomain, Placement: c.placement, AcceptedRisks: c.acceptedRisks}
+	for _, own := range []tenancy.OwnURL{
+		{Variable: "VIBN_PUBLIC_URL", URL: c.publicURL}, {Variable: "COOLIFY_URL", URL: c.coolifyURL},
+		{Variable: "GITEA_PUBLIC_URL", URL: c.giteaPublicURL}, {Variable: "GITEA_API_URL", URL: c.giteaURL},
+	} {
+		if own.URL != nil {
+			p.OwnURLs = append(p.OwnURLs, own)
+		}
+	}
+	return p
 }
 
 // greetCoolify says in the log whether Coolify can be reached. The server starts

@@ -233,3 +233,45 @@ func TestServers(t *testing.T) {
 		t.Errorf("second resource = %v, want beta's api", name)
 	}
 }
+
+// One server's host names are those of all servers of the team, and of nobody
+// else's.
+func TestServerDomains(t *testing.T) {
+	s := newSim(t, Config{})
+	first := s.Hosts()[0]
+	second := s.AddHost(Host{Name: "host2", IP: "203.0.113.99", Domains: []string{"git.example.com"}})
+	foreign := s.AddHost(Host{Name: "host-of-three", Team: 3, Domains: []string{"secret.example.com"}})
+	s.SetApp(s.web.UUID, func(a *App) { a.FQDN = "https://web.example.com:8443/path,http://www.example.com" })
+	want := `[{"domains":["web.example.com","www.example.com","api.example.org"],"ip":"` + first.IP + `"},{"domains":["git.example.com"],"ip":"203.0.113.99"}]`
+	for _, h := range []Host{first, second} {
+		s.do("GET", "/servers/"+h.UUID+"/domains", "").is(200, want)
+	}
+	s.do("GET", "/servers/"+foreign.UUID+"/domains", "").is(404, `{"message":"Server not found."}`)
+	s.do("GET", "/servers/"+first.UUID+"/domains?uuid="+s.web.UUID, "").is(404, `{"message":"Server not found."}`)
+	newSim(t, Config{Version: Version41}).do("GET", "/destinations", "").is(404, `{"message":"Not found.","docs":"https://coolify.io/docs"}`)
+}
+
+// Whoever asks to change what is not there is told whether the token may. That is
+// no offence, even of a token that sees secrets; with a real id it is.
+func TestAskingWhatATokenMay(t *testing.T) {
+	s := newSim(t, Config{})
+	for _, tc := range []struct {
+		abilities      []string
+		project, start int
+	}{
+		{ordinary, 400, 404}, {readOnly, 403, 403}, {revealer, 403, 403}, {[]string{write}, 400, 403}, {[]string{deploy}, 403, 404}, {[]string{root}, 400, 404},
+	} {
+		as := s.as(tc.abilities...)
+		as.do("PATCH", "/projects/nothing", "{}").ok(tc.project)
+		as.do("POST", "/applications/nothing/start", "").ok(tc.start)
+	}
+	if got := s.Violations(); len(got) > 0 {
+		t.Errorf("violations of asking: %q", got)
+	}
+	as := s.as(revealer...)
+	as.do("PATCH", "/projects/"+s.alpha.UUID, "{}").ok(403)
+	as.do("POST", "/applications/"+s.web.UUID+"/start", "").ok(403)
+	if got := s.Violations(); len(got) != 2 {
+		t.Errorf("violations with ids of things: %q, want 2", got)
+	}
+}

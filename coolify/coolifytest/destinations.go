@@ -72,6 +72,14 @@ func (d *destination) listed() object {
 	}
 }
 
+func (h *host) listDestinations() []object {
+	out := []object{}
+	for _, d := range h.destinations {
+		out = append(out, d.listed())
+	}
+	return out
+}
+
 // noModel is what Laravel says of firstOrFail.
 func (c *call) noModel(model string) answer {
 	return c.exception(http.StatusNotFound, `No query results for model [App\Models\`+model+`].`)
@@ -82,16 +90,22 @@ func (s *Server) destinationServer(c *call) *host {
 	return find(s.hosts, func(h *host) bool { return h.UUID == c.path["server_uuid"] && h.Team == c.token.Team })
 }
 
+func (s *Server) listDestinations(c *call) answer {
+	out := []object{}
+	for _, h := range s.hosts {
+		if h.Team == c.token.Team {
+			out = append(out, h.listDestinations()...)
+		}
+	}
+	return reply(http.StatusOK, out)
+}
+
 func (s *Server) listServerDestinations(c *call) answer {
 	h := s.destinationServer(c)
 	if h == nil {
 		return c.noModel("Server")
 	}
-	out := []object{}
-	for _, d := range h.destinations {
-		out = append(out, d.listed())
-	}
-	return reply(http.StatusOK, out)
+	return reply(http.StatusOK, h.listDestinations())
 }
 
 // createDestination speaks to the host, and does not hear whether that went well.

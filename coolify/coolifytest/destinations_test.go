@@ -23,8 +23,10 @@ func TestDestinations(t *testing.T) {
 			"created_at": stamp(now.at), "updated_at": stamp(now.at),
 		},
 	}
-	if diff := cmp.Diff(want, s.do("GET", path, "").list()); diff != "" {
-		t.Errorf("destinations (-want +got):\n%s", diff)
+	for _, list := range []string{path, "/destinations"} {
+		if diff := cmp.Diff(want, s.do("GET", list, "").list()); diff != "" {
+			t.Errorf("GET %s (-want +got):\n%s", list, diff)
+		}
 	}
 	if got := s.do("POST", path, `{"network":"other"}`).ok(201).object(); got["name"] != "host1-other" {
 		t.Errorf("name of one without = %v", got["name"])

@@ -30,6 +30,7 @@ var allowances = []struct {
 	{`^(PATCH|POST) /applications/\{uuid\}/envs(/bulk)?$`, `^no status (409|422)$`, "duplicates and validation of variables"},
 	{`^PATCH /applications/\{uuid\}$`, `^no status 422$`, "validation of an application"},
 	{`^GET /deployments/applications/\{uuid\}$`, `^no status (404|422)$`, "unknown application, bad page"},
+	{`^GET /servers/\{uuid\}/domains$`, `^no status 404$`, "unknown server"},
 	{`^POST /deploy$`, `^no status (404|429)$`, "nothing found, queue full"},
 	{`^GET /teams/current$`, `^request: parameter "id"`, "the old name of GET /team, taken for GET /teams/{id}"},
 	{`^GET /deployments$`, `^: value must be an array$`, "an object when the rows came in another order"},
@@ -73,7 +74,7 @@ func TestAnswersAreAsPublished(t *testing.T) {
 		for _, path := range []string{
 			"/health", "/version", "/teams", "/team", "/teams/0", "/teams/1", "/teams/current", "/projects", project, "/projects/nope",
 			project + "/environments", project + "/production", project + "/nope", "/servers", "/servers/" + s.Hosts()[0].UUID,
-			"/servers/nope", "/applications", app, "/applications/nope", app + "/logs", app + "/envs", "/deployments",
+			"/servers/nope", "/servers/" + s.Hosts()[0].UUID + "/domains", "/servers/nope/domains", "/destinations", "/applications", app, "/applications/nope", app + "/logs", app + "/envs", "/deployments",
 			"/deployments/" + d.UUID, "/deployments/nope", "/deployments/applications/" + s.web.UUID, "/deployments/applications/nope",
 			"/deployments/applications/" + s.web.UUID + "?take=0", app + "/rollback-images", "/applications/nope/rollback-images",
 			"/servers/" + host.UUID + "/destinations", "/servers/nope/destinations", "/security/keys", "/security/keys/" + s.PrivateKeys()[0].UUID,

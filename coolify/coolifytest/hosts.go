@@ -3,6 +3,9 @@ package coolifytest
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,7 +19,10 @@ type Host struct {
 	IsCoolifyHost   bool
 	Unreachable     bool // container logs answer 500
 	NoProxy         bool // domains of applications on it are not looked at
-	QueueLimit      int  // queued deployments; 0 = 25
+	Unusable        bool // reached, but Docker does not work
+	BuildServer     bool
+	Domains         []string // of services, which have host names beside those of applications
+	QueueLimit      int      // queued deployments; 0 = 25
 }
 
 type host struct {
@@ -61,6 +67,7 @@ func (s *Server) Hosts() []Host {
 	out := make([]Host, len(s.hosts))
 	for i, h := range s.hosts {
 		out[i] = h.Host
+		out[i].Domains = slices.Clone(h.Domains)
 	}
 	return out
 }
@@ -86,7 +93,8 @@ func (h *host) settings(secrets bool) object {
 	o := shape("server_settings")
 	o["id"], o["server_id"] = h.id, h.id
 	o["created_at"], o["updated_at"] = stamp(h.created), stamp(h.created)
-	o["is_reachable"], o["is_usable"] = !h.Unreachable, !h.Unreachable
+	o["is_reachable"], o["is_usable"] = !h.Unreachable, h.usable()
+	o["is_build_server"] = h.BuildServer
 	o["deployment_queue_limit"] = h.QueueLimit
 	if secrets {
 		o["sentinel_token"] = "sentinel-of-" + h.Name
@@ -99,6 +107,8 @@ func (h *host) settings(secrets bool) object {
 	}
 	return o
 }
+
+func (h *host) usable() bool { return !h.Unreachable && !h.Unusable }
 
 // json is the server as GET /servers/{uuid} shows it, without its id.
 func (h *host) json(secrets bool) object {
@@ -118,7 +128,7 @@ func (s *Server) listServers(c *call) answer {
 			continue
 		}
 		full := h.json(c.sensitive())
-		o := object{"is_reachable": !h.Unreachable, "is_usable": !h.Unreachable}
+		o := object{"is_reachable": !h.Unreachable, "is_usable": h.usable()}
 		for _, key := range []string{"uuid", "name", "description", "ip", "is_coolify_host", "port", "proxy", "settings", "user"} {
 			o[key] = full[key]
 		}
@@ -137,6 +147,37 @@ func (s *Server) getServer(c *call) answer {
 		o["resources"] = s.resources(h)
 	}
 	return reply(http.StatusOK, o)
+}
+
+// listDomains is asked for one server and answers for all of the team.
+func (s *Server) listDomains(c *call) answer {
+	if find(s.hosts, func(h *host) bool { return h.UUID == c.param("uuid") && h.Team == c.token.Team }) == nil {
+		return message(http.StatusNotFound, "Server not found.")
+	}
+	out := []object{}
+	for _, h := range s.hosts {
+		if domains := s.domains(h); h.Team == c.token.Team && len(domains) > 0 {
+			out = append(out, object{"ip": h.IP, "domains": domains})
+		}
+	}
+	return reply(http.StatusOK, out)
+}
+
+// domains are the host names of every tenant's applications and services on a
+// server.
+func (s *Server) domains(h *host) []string {
+	out := slices.Clone(h.Domains)
+	for _, a := range s.apps {
+		if a.host != h || a.FQDN == "" {
+			continue
+		}
+		for address := range strings.SplitSeq(a.FQDN, ",") {
+			if u, err := url.Parse(address); err == nil {
+				out = append(out, u.Hostname())
+			}
+		}
+	}
+	return out
 }
 
 // resources are every tenant's applications and databases on a server.

@@ -55,6 +55,8 @@ var routes = []route{
 
 	{"GET", "/servers", read, (*Server).listServers, 0, 0},
 	{"GET", "/servers/{uuid}", read, (*Server).getServer, 0, 0},
+	{"GET", "/servers/{uuid}/domains", read, (*Server).listDomains, 0, 0},
+	{"GET", "/destinations", read, (*Server).listDestinations, 2, 0},
 	{"GET", "/servers/{server_uuid}/destinations", read, (*Server).listServerDestinations, 2, 0},
 	{"POST", "/servers/{server_uuid}/destinations", write, (*Server).createDestination, 2, 0},
 	{"DELETE", "/destinations/{uuid}", write, (*Server).deleteDestination, 2, 0},

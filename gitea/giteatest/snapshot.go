@@ -132,3 +132,26 @@ func (s *Server) publicRepo(r *repo) Repo {
 	}
 	return out
 }
+
+// Secrets returns what a [State] leaves out: the tokens, the passwords of users and
+// what webhooks prove themselves with. For tests that look for them elsewhere.
+func (s *Server) Secrets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, t := range s.tokens {
+		all = append(all, t.secret)
+	}
+	hooks := []*hook{}
+	for _, a := range s.accounts {
+		all = append(all, a.Password)
+		hooks = append(hooks, a.hooks...)
+	}
+	for _, r := range s.repos {
+		hooks = append(hooks, r.hooks...)
+	}
+	for _, h := range hooks {
+		all = append(all, h.Secret, h.Authorization)
+	}
+	return slices.DeleteFunc(all, func(secret string) bool { return secret == "" })
+}

@@ -40,6 +40,7 @@ type Config struct {
 	Gitea       *gitea.Admin                      // a real one instead; with GiteaURL, its root
 	GiteaURL    string
 	Admin       string // the operator's token; empty = no operator over the network
+	Premises    tenancy.Premises
 }
 
 // A House is a program with everything around it.
@@ -161,6 +162,7 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 	gc := tenancy.Config{
 		Store: h.DB, Coolify: c, Sensitive: s, Gitea: cfg.Gitea, GiteaURL: cfg.GiteaURL, Box: box, Log: h.Logger,
 		Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now, Admin: secret.NewText(cfg.Admin),
+		Premises: cfg.Premises,
 	}
 	for _, k := range h.Secrets {
 		gc.Known = append(gc.Known, secret.NewText(k))

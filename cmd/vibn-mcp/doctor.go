@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/store"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+var doctorCommand = command{
+	name: "doctor", about: "look at every prerequisite with the configuration of serve, and say what to do; changes nothing, and may run beside serve",
+	needs: serverNeeds, flags: jsonFlag, run: examine,
+}
+
+// examine prints all checks, and fails if one does.
+func examine(ctx context.Context, p *program) error {
+	cfg, err := p.cfg.tenancy(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	db, check := p.examineDatabase(ctx)
+	if db != nil {
+		defer closeStore(db)
+		cfg.Store = db
+	}
+	checks := append([]tenancy.Check{check}, tenancy.Examine(ctx, cfg)...)
+	failed := 0
+	rows := [][]string{}
+	for i := range checks {
+		c := &checks[i]
+		c.Detail, c.Fix = untrusted.Clean(c.Detail), untrusted.Clean(c.Fix)
+		rows = append(rows, []string{c.Name, string(c.State), c.Detail})
+		if c.Fix != "" {
+			rows = append(rows, []string{"", "", "fix: " + c.Fix})
+		}
+		if c.State == tenancy.CheckFail {
+			failed++
+		}
+	}
+	if err := p.show(checks, []string{"NAME", "STATE", "DETAIL"}, rows); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return hinted{fmt.Errorf("checks that failed: %d of %d", failed, len(checks)), "the line below each says what to do"}
+	}
+	return nil
+}
+
+// databaseTime bounds the look at the database.
+const databaseTime = 8 * time.Second
+
+// examineDatabase looks at the database, which it opens but never makes or
+// migrates. It is nil if nothing more can be read from it.
+func (p *program) examineDatabase(ctx context.Context) (*store.DB, tenancy.Check) {
+	ctx, cancel := context.WithTimeout(ctx, databaseTime)
+	defer cancel()
+	cfg := store.Config{URL: p.cfg.databaseURL, Dir: p.cfg.dataDir}
+	check := tenancy.Check{Name: "database", State: tenancy.CheckFail, Fix: "\"vibn-mcp migrate\" makes it, or brings it up to date; so does the start of serve"}
+	there, err := store.There(cfg)
+	if err == nil && !there {
+		check.Detail = "there is none yet in VIBN_DATA_DIR"
+		return nil, check
+	}
+	db, err := store.Open(ctx, cfg)
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return nil, tenancy.Check{Name: "database", State: tenancy.CheckSkip, Detail: "in use: SQLite serves one process, and serve or another one has it"}
+	case err != nil:
+		check.Detail, check.Fix = err.Error(), "see whether the database is up and DATABASE_URL right, or VIBN_DATA_DIR for SQLite"
+		return nil, check
+	}
+	behind, err := db.Behind(ctx)
+	switch {
+	case err != nil:
+		check.Detail, check.Fix = err.Error(), "see whether the database is up and DATABASE_URL right"
+	case behind:
+		check.Detail = db.Dialect() + " is behind this program"
+	default:
+		return db, tenancy.Check{Name: "database", State: tenancy.CheckOK, Detail: db.Dialect() + ", up to date"}
+	}
+	closeStore(db)
+	return nil, check
+}

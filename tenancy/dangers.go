@@ -1,0 +1,363 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+)
+
+// The risks that stand against making anything for tenants, unless the operator
+// accepts them by these names.
+const (
+	RiskCoolifyHost      = "coolify-host"      // tenants' apps run on Coolify's own host
+	RiskSharedProxy      = "shared-proxy"      // tenants' apps share a proxy with the platform
+	RiskAppDomain        = "app-domain"        // tenants' apps share a site with the platform
+	RiskInstanceRunners  = "instance-runners"  // a pushed workflow runs on a host of the platform's
+	RiskOpenRegistration = "open-registration" // anybody may have an account on Gitea
+	RiskProxyAuth        = "proxy-auth"        // whoever reaches Gitea from its own network is whom they say
+)
+
+// Risks lists the risks by name.
+func Risks() []string {
+	return []string{RiskCoolifyHost, RiskSharedProxy, RiskAppDomain, RiskInstanceRunners, RiskOpenRegistration, RiskProxyAuth}
+}
+
+// riskFixes say what to do about a risk other than to accept it.
+var riskFixes = map[string]string{
+	RiskCoolifyHost:      "add a server of its own for tenants to Coolify, and place workspaces there (COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
+	RiskSharedProxy:      "move vibn-mcp, Gitea and Coolify off the servers of tenants, or place workspaces on another server (COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
+	RiskAppDomain:        "give VIBN_APP_DOMAIN a domain that is registered for apps alone",
+	RiskInstanceRunners:  "remove the runners in Gitea under Site Administration, Actions, Runners, or register them for an organisation of your own and accept the risk: Gitea does not tell those apart",
+	RiskOpenRegistration: "set [service] DISABLE_REGISTRATION=true in Gitea's configuration",
+	RiskProxyAuth:        "set [service] ENABLE_REVERSE_PROXY_AUTHENTICATION=false in Gitea's configuration",
+}
+
+// riskFix is what the operator does about risks, the acceptance of all of them at
+// last.
+func (d *doctor) riskFix(risks ...string) string {
+	fixes := []string{}
+	for _, r := range risks {
+		fixes = append(fixes, riskFixes[r])
+	}
+	all := slices.Compact(slices.Sorted(slices.Values(slices.Concat(d.AcceptedRisks, risks))))
+	return strings.Join(fixes, "; ") + "; or accept the risk: VIBN_ACCEPT_RISKS=" + strings.Join(all, ",")
+}
+
+// errUntold says that a server does not tell whether a danger is there, and never
+// will. Then nothing is refused: the operator could do nothing about it.
+var errUntold = errors.New("not told")
+
+// risked is the check of a risk: found says in what it lies, "" = it is not there.
+func (d *doctor) risked(risk, found string, err error) Check {
+	c := ok("no")
+	switch {
+	case errors.Is(err, errUntold):
+		return warn(err.Error(), riskFixes[risk])
+	case err != nil:
+		c = failed("tell whether there is this risk", err)
+		c.Fix += "; or accept the risk unseen: VIBN_ACCEPT_RISKS=" + risk
+	case found != "":
+		c = fail(found, d.riskFix(risk))
+	default:
+		return c
+	}
+	c.Risk = risk
+	if slices.Contains(d.AcceptedRisks, risk) {
+		c.State, c.Detail = CheckWarn, c.Detail+" (accepted by VIBN_ACCEPT_RISKS)"
+	}
+	return c
+}
+
+// danger is a look at what endangers all workspaces.
+func (x *examination) danger(risk string, at func(*doctor, context.Context) (string, error)) func(context.Context) Check {
+	return func(ctx context.Context) Check {
+		found, err := at(x.doctor, ctx)
+		return x.risked(risk, found, err)
+	}
+}
+
+func (x *examination) hosts(context.Context) Check {
+	var found []string
+	for _, s := range x.servers {
+		if f := ownHost(s); f != "" {
+			found = append(found, f)
+		}
+	}
+	return x.risked(RiskCoolifyHost, strings.Join(found, "; "), nil)
+}
+
+func (x *examination) proxies(ctx context.Context) Check {
+	var found []string
+	for _, s := range x.servers {
+		f, err := x.ownProxy(ctx, s)
+		if err != nil {
+			return x.risked(RiskSharedProxy, "", err)
+		}
+		if f != "" {
+			found = append(found, f)
+		}
+	}
+	return x.risked(RiskSharedProxy, strings.Join(found, "; "), nil)
+}
+
+func (x *examination) appDomain(context.Context) Check {
+	if x.AppDomain == "" {
+		return ok("VIBN_APP_DOMAIN is not set")
+	}
+	return x.risked(RiskAppDomain, x.ownSite(), nil)
+}
+
+// ownHost: whoever takes over Coolify's host has every tenant.
+func ownHost(s coolify.Server) string {
+	if !s.CoolifyHost {
+		return ""
+	}
+	return "the tenants' server " + s.Name + " is Coolify's own host: whoever takes it over has every tenant"
+}
+
+// ownProxy: an image's labels can claim any host name of the proxy that serves it,
+// also one by which the platform is reached.
+func (d *doctor) ownProxy(ctx context.Context, s coolify.Server) (string, error) {
+	all, err := d.coolify.ServerDomains(ctx, s.UUID)
+	if err != nil {
+		return "", err
+	}
+	served := []string{s.IP}
+	for _, e := range all {
+		if e.IP == s.IP || s.CoolifyHost { // that one goes by another address here
+			served = append(served, e.Domains...)
+		}
+	}
+	for _, own := range d.OwnURLs {
+		host := own.URL.Hostname()
+		if slices.ContainsFunc(served, func(name string) bool { return strings.EqualFold(name, host) }) {
+			return "the proxy of the tenants' server " + s.Name + " serves " + host + " (" + own.Variable + "), and an app's image can claim any name of it", nil
+		}
+	}
+	return "", nil
+}
+
+// ownSite: apps of one registrable domain are one site to a browser, and may set
+// each other's cookies.
+func (d *doctor) ownSite() string {
+	domain := strings.ToLower(d.AppDomain)
+	for _, own := range d.OwnURLs {
+		host := strings.ToLower(own.URL.Hostname())
+		if host == domain || strings.HasSuffix(host, "."+domain) || sameSite(host, domain) {
+			return "the domain of apps " + domain + " is of one site with " + host + " (" + own.Variable + "), so that apps may set its cookies"
+		}
+	}
+	return ""
+}
+
+func sameSite(a, b string) bool {
+	siteA, errA := publicsuffix.EffectiveTLDPlusOne(a)
+	siteB, errB := publicsuffix.EffectiveTLDPlusOne(b)
+	return errA == nil && errB == nil && siteA == siteB
+}
+
+// runners: a workflow that a tenant pushes runs on any runner of the instance.
+func (d *doctor) runners(ctx context.Context) (string, error) {
+	runners, err := d.gitea.Runners(ctx)
+	if errors.Is(err, gitea.ErrRouteMissing) || errors.Is(err, gitea.ErrNotFound) {
+		return "", fmt.Errorf("whether Gitea has Actions runners is %w by this version, or Actions are off", errUntold)
+	}
+	if err != nil || len(runners) == 0 {
+		return "", err
+	}
+	var names []string
+	for _, r := range runners {
+		names = append(names, r.Name)
+	}
+	return fmt.Sprintf("Gitea has Actions runners (%s), on which workflows of tenants may run", some(names)), nil
+}
+
+// registration: names of tenants' organisations and bots could be taken first.
+func (d *doctor) registration(ctx context.Context) (string, error) {
+	open, err := d.gitea.SignUpOpen(ctx)
+	if err != nil || !open {
+		return "", err
+	}
+	return "anybody may register on Gitea, and take names that workspaces need", nil
+}
+
+// proxyAuth: builds run on the network of their host, and so may reach Gitea from
+// an address that it trusts.
+func (d *doctor) proxyAuth(ctx context.Context) (string, error) {
+	self, err := d.gitea.Self(ctx)
+	if err != nil {
+		return "", err
+	}
+	trusts, err := d.gitea.TrustsProxyHeader(ctx, self.Login)
+	if err != nil || !trusts {
+		return "", err
+	}
+	return "Gitea believes the header X-WEBAUTH-USER of whoever connects from here, so that they are anybody they like", nil
+}
+
+const (
+	// dangersFresh is how long a look that found nothing is good for.
+	dangersFresh = 10 * time.Minute
+	// dangersAgain is how long one is that found something, or failed: whoever
+	// mends it wants to go on, and what is down is not asked all the time.
+	dangersAgain = 15 * time.Second
+	dangersTime  = 20 * time.Second // bounds a look
+)
+
+// dangers remembers what stands against making anything for tenants. It is safe
+// for concurrent use; those who want to know at the same time share one look.
+type dangers struct {
+	*doctor
+	now  func() time.Time
+	turn chan struct{} // holds one element while somebody is at seen
+	seen map[string]seen
+}
+
+// A finding is what a look found of one risk.
+type finding struct{ risk, found string }
+
+// seen is what came of the looks at one server, or at Gitea.
+type seen struct {
+	until time.Time
+	found []finding
+	err   error
+}
+
+func newDangers(d *doctor, now func() time.Time) *dangers {
+	return &dangers{doctor: d, now: now, turn: make(chan struct{}, 1), seen: map[string]seen{}}
+}
+
+// refuseDangers says what stands against making anything for this workspace: the
+// dangers of its own server and those of the whole instance. A workspace without a
+// server has no apps yet that could be a danger, and is judged again once it is
+// placed; whoever is trusted is vouched for. What cannot be looked at counts as
+// dangerous. The error is a [*PartError], or that of ctx.
+func (r *run) refuseDangers(ctx context.Context) error {
+	found, err := r.dangers.against(ctx, r.is.Placement)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return trouble(PartHost, "show that tenants are safe there", err)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	var why, risks []string
+	for _, f := range found {
+		why, risks = append(why, f.found), append(risks, f.risk)
+	}
+	return &PartError{
+		Part: PartHost, Why: r.dangers.clean("nothing is made while there is a risk (" + strings.Join(risks, ", ") + "): " + strings.Join(why, "; ")),
+		Fix: r.dangers.riskFix(risks...),
+	}
+}
+
+// against returns what was found and is not accepted.
+func (d *dangers) against(ctx context.Context, p Placement) ([]finding, error) {
+	var found []finding
+	if !slices.Contains(d.AcceptedRisks, RiskAppDomain) && d.AppDomain != "" {
+		if f := d.ownSite(); f != "" {
+			found = append(found, finding{RiskAppDomain, f})
+		}
+	}
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if p.Server != "" && p.Trust != Trusted {
+		f, err := d.remembered(ctx, "server "+p.Server, func(ctx context.Context) ([]finding, error) { return d.atServer(ctx, p.Server) })
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, f...)
+	}
+	if d.gitea == nil {
+		return found, nil
+	}
+	f, err := d.remembered(ctx, "gitea", d.atGitea)
+	return append(found, f...), err
+}
+
+// remembered looks, unless it is known what is to be seen. A look that its caller
+// has ended is none.
+func (d *dangers) remembered(ctx context.Context, what string, look func(context.Context) ([]finding, error)) ([]finding, error) {
+	s, known := d.seen[what]
+	if known && d.now().Before(s.until) {
+		return s.found, s.err
+	}
+	within, cancel := context.WithTimeout(ctx, dangersTime)
+	defer cancel()
+	s = seen{}
+	s.found, s.err = look(within)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	s.until = d.now().Add(dangersFresh)
+	if len(s.found) > 0 || s.err != nil {
+		s.until = d.now().Add(dangersAgain)
+	}
+	d.seen[what] = s
+	return s.found, s.err
+}
+
+func (d *dangers) atServer(ctx context.Context, server string) ([]finding, error) {
+	uuid, err := coolify.ParseUUID(server)
+	if err != nil {
+		return nil, err
+	}
+	s, err := d.coolify.Server(ctx, uuid)
+	if errors.Is(err, coolify.ErrNotFound) {
+		return nil, &PartError{
+			Part: PartHost, Why: "the workspace is placed on a server that Coolify does not have, or that is another team's",
+			Fix: "place it on one that is there: \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\"",
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.notAccepted(ctx, []risk{
+		{RiskCoolifyHost, func(context.Context) (string, error) { return ownHost(s), nil }},
+		{RiskSharedProxy, func(ctx context.Context) (string, error) { return d.ownProxy(ctx, s) }},
+	})
+}
+
+func (d *dangers) atGitea(ctx context.Context) ([]finding, error) {
+	return d.notAccepted(ctx, []risk{{RiskInstanceRunners, d.runners}, {RiskOpenRegistration, d.registration}, {RiskProxyAuth, d.proxyAuth}})
+}
+
+// A risk is a way to find out whether there is one.
+type risk struct {
+	name string
+	look func(context.Context) (string, error)
+}
+
+// notAccepted looks at the risks that are not accepted.
+func (d *dangers) notAccepted(ctx context.Context, risks []risk) ([]finding, error) {
+	var found []finding
+	for _, r := range risks {
+		if slices.Contains(d.AcceptedRisks, r.name) {
+			continue
+		}
+		f, err := r.look(ctx)
+		if err != nil && !errors.Is(err, errUntold) {
+			e := trouble(PartHost, "show whether there is the risk "+r.name, err)
+			e.Fix += "; or accept the risk unseen: VIBN_ACCEPT_RISKS=" + strings.Join(append(slices.Clone(d.AcceptedRisks), r.name), ",")
+			return nil, e
+		}
+		if f != "" {
+			found = append(found, finding{r.name, f})
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,337 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+func (x *examination) coolifyLooks() []look {
+	reading := []need{needCoolify, needToken}
+	return []look{
+		{"coolify", nil, x.coolifyAnswers},
+		{"coolify-token", []need{needCoolify}, x.coolifyToken},
+		{"coolify-version", reading, x.coolifyVersion},
+		{"coolify-user", reading, x.coolifyUser},
+		{"coolify-budget", reading, x.coolifyBudget},
+		{"coolify-sensitive-token", reading, x.sensitiveToken},
+		{"placements", reading, x.placements},
+		{RiskCoolifyHost, reading, x.hosts},
+		{RiskSharedProxy, reading, x.proxies},
+		{RiskAppDomain, nil, x.appDomain},
+	}
+}
+
+func (x *examination) coolifyAnswers(ctx context.Context) Check {
+	if _, err := x.coolify.AddressLimit(ctx); err != nil {
+		x.without[needCoolify] = "Coolify does not answer"
+		return fail("Coolify does not answer: "+err.Error(), "see whether COOLIFY_URL is Coolify's root and Coolify is up")
+	}
+	return ok("answers")
+}
+
+// coolifyToken finds the abilities by trying.
+func (x *examination) coolifyToken(ctx context.Context) Check {
+	var lacks []string
+	for _, a := range []struct {
+		ability string
+		try     func(context.Context) error
+	}{
+		{"read", func(ctx context.Context) error { _, err := x.coolify.Version(ctx); return err }},
+		{"write", x.coolify.MayWrite},
+		{"deploy", x.coolify.MayDeploy},
+	} {
+		err := a.try(ctx)
+		if err != nil && a.ability == "read" {
+			x.without[needToken] = "COOLIFY_API_TOKEN does not read"
+		}
+		if errors.Is(err, coolify.ErrAbility) {
+			lacks = append(lacks, a.ability)
+		} else if err != nil {
+			return tokenTrouble("COOLIFY_API_TOKEN", err)
+		}
+	}
+	if len(lacks) > 0 {
+		return fail("COOLIFY_API_TOKEN may not "+strings.Join(lacks, " nor "),
+			"make a token with read, write and deploy in Coolify under Keys & Tokens (tick deploy first) and give it as COOLIFY_API_TOKEN")
+	}
+	return ok("may read, write and deploy; its user is an admin of the team") // of others Coolify takes no token that may write
+}
+
+// tokenTrouble is for a token that is of no use at all.
+func tokenTrouble(variable string, err error) Check {
+	switch {
+	case errors.Is(err, coolify.ErrUnauthorized):
+		return fail("Coolify does not accept "+variable, "make a new token in Coolify under Keys & Tokens and give it as "+variable)
+	case errors.Is(err, coolify.ErrRole):
+		return fail("the user of "+variable+" is no admin of the team", "make the user an admin of the team in Coolify, or give the token of one as "+variable)
+	case errors.Is(err, coolify.ErrAPIOff):
+		return fail("Coolify's API is switched off", "switch it on in Coolify under Settings, Advanced; COOLIFY_URL is that of this Coolify")
+	case errors.Is(err, coolify.ErrNotAllowed):
+		return fail("Coolify's API does not let in this machine's address", "add it to the allowed IPs in Coolify under Settings, Advanced; COOLIFY_URL is that of this Coolify")
+	case errors.Is(err, coolify.ErrRateLimited):
+		return fail("Coolify takes no more requests from this user for now", "wait a minute; \"coolify-budget\" tells how many it takes")
+	}
+	return fail("Coolify does not tell what "+variable+" may: "+err.Error(), "see whether COOLIFY_URL is Coolify's root and Coolify is up")
+}
+
+func (x *examination) coolifyVersion(ctx context.Context) Check {
+	v, err := x.coolify.Version(ctx)
+	if err != nil {
+		return failed("tell its version", err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(strings.TrimPrefix(v, "v"), "%d.%d", &major, &minor); err != nil || major < 4 || major == 4 && minor < 2 {
+		return fail("Coolify is "+v+", older than 4.2", "update Coolify: before 4.2 it does not tell which project an app belongs to")
+	}
+	return ok("%s", v)
+}
+
+// coolifyUser finds out whether the user is root: root's requests count as those of
+// the address that they come from.
+func (x *examination) coolifyUser(ctx context.Context) Check {
+	team, err := x.coolify.Team(ctx)
+	if err != nil {
+		return failed("name the team of the token", err)
+	}
+	root, err := x.isRoot(ctx)
+	if err != nil {
+		return failed("tell how many requests are left", err)
+	}
+	const fix = "give as COOLIFY_API_TOKEN one of a user of its own, who is admin of a team that has the tenants' servers and nothing else"
+	switch {
+	case root:
+		return warn("the token's user is root, so whoever sends requests from this address uses up what is allowed", fix)
+	case team.ID == 0:
+		return warn("the token is of the root team: it reaches all that this team has, and may switch Coolify's API off", fix)
+	}
+	return ok("an admin of the team %s", team.Name)
+}
+
+// isRoot sends requests with the token between two without, and sees whether they
+// were counted together. Others may send from here at the same time, so it takes
+// two such rounds to be sure.
+func (x *examination) isRoot(ctx context.Context) (bool, error) {
+	const between = 2
+	for range 2 {
+		before, err := x.coolify.AddressLimit(ctx)
+		if err != nil {
+			return false, err
+		}
+		for range between {
+			if _, err := x.coolify.Limit(ctx); err != nil {
+				return false, err
+			}
+		}
+		after, err := x.coolify.AddressLimit(ctx)
+		if err != nil {
+			return false, err
+		}
+		if before.Left-after.Left <= between {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (x *examination) coolifyBudget(ctx context.Context) Check {
+	limit, err := x.coolify.Limit(ctx)
+	if err != nil {
+		return failed("tell how many requests it takes", err)
+	}
+	b := x.budget
+	if limit.PerMinute == 0 {
+		return ok("Coolify does not tell how many requests it takes in a minute")
+	}
+	if uses := b.TenantsPerMinute + b.TenantsBurst + b.ReservePerMinute + b.ReserveBurst; limit.PerMinute < uses {
+		return warn(fmt.Sprintf("Coolify takes %d requests in a minute, and vibn-mcp may send %d", limit.PerMinute, uses),
+			fmt.Sprintf("set API_RATE_LIMIT=%d in the environment of Coolify, more if several processes of vibn-mcp share the token's user", uses))
+	}
+	return ok("%d requests in a minute, %d of them left", limit.PerMinute, limit.Left)
+}
+
+// sensitiveToken proves that the token that sees secrets can change nothing.
+func (x *examination) sensitiveToken(ctx context.Context) Check {
+	const name = "COOLIFY_SENSITIVE_TOKEN"
+	if x.sensitive == nil {
+		return warn("there is none: deployment logs are refused, and runtime logs are scrubbed by shape only",
+			"make a token with read and read:sensitive in Coolify under Keys & Tokens and give it as "+name)
+	}
+	const fix = "make a token with read and read:sensitive, and nothing else, of an admin of the team, and give it as " + name
+	for _, a := range []struct {
+		ability string
+		try     func(context.Context) error
+	}{{"write", x.sensitive.MayWrite}, {"deploy", x.sensitive.MayDeploy}} {
+		err := a.try(ctx)
+		if err == nil {
+			return fail(name+" may "+a.ability+" too", fix)
+		}
+		if !errors.Is(err, coolify.ErrAbility) {
+			return tokenTrouble(name, err)
+		}
+	}
+	sees, err := x.seesValues(ctx)
+	switch {
+	case errors.Is(err, coolify.ErrForbidden):
+		return fail(name+" may not read, or not what is sensitive", fix)
+	case err != nil:
+		return tokenTrouble(name, err)
+	case !sees:
+		return ok("may read and cannot change anything; no app has a variable yet that would show whether it has read:sensitive")
+	}
+	return ok("may read what is sensitive, and cannot change anything")
+}
+
+// fewWorkspaces is in how many workspaces something is looked for that shows
+// what a token may.
+const fewWorkspaces = 3
+
+// seesValues looks for a variable whose value the token can be seen to read. The
+// value is let go at once.
+func (x *examination) seesValues(ctx context.Context) (bool, error) {
+	for _, w := range x.workspaces[:min(len(x.workspaces), fewWorkspaces)] {
+		for app := range x.someApps(ctx, w) {
+			values, err := x.sensitive.EnvValues(ctx, app)
+			if errors.Is(err, coolify.ErrNotFound) {
+				continue
+			}
+			if err != nil || slices.ContainsFunc(values, func(v coolify.EnvValue) bool { return !v.ShownOnce }) {
+				return err == nil, err
+			}
+		}
+	}
+	nothing, err := coolify.ParseUUID("vibn-mcp-asks-what-it-may")
+	if err != nil {
+		return false, err
+	}
+	if _, err := x.sensitive.EnvValues(ctx, nothing); !errors.Is(err, coolify.ErrNotFound) {
+		return false, err
+	}
+	return false, nil
+}
+
+// someApps yields the first apps of a workspace, without making much of errors.
+func (x *examination) someApps(ctx context.Context, w Workspace) func(func(coolify.UUID) bool) {
+	return func(yield func(coolify.UUID) bool) {
+		project, err := coolify.ParseUUID(w.CoolifyProject)
+		if err != nil {
+			return
+		}
+		envs, err := x.coolify.Environments(ctx, project)
+		if err != nil || len(envs) == 0 {
+			return
+		}
+		apps, err := x.coolify.EnvironmentApplications(ctx, project, envs[0].UUID)
+		if err != nil {
+			return
+		}
+		for _, a := range apps[:min(len(apps), fewWorkspaces)] {
+			if !yield(a.UUID) {
+				return
+			}
+		}
+	}
+}
+
+// A placed is a placement and who has it.
+type placed struct {
+	Placement
+	who []string
+}
+
+// placed groups the placements in force: that of new workspaces, then those of the
+// living ones.
+func (x *examination) placed() []placed {
+	all := []placed{{x.Placement, []string{"new workspaces"}}}
+	for _, w := range x.workspaces {
+		i := slices.IndexFunc(all, func(p placed) bool { return p.Placement == w.Placement })
+		if i < 0 {
+			all, i = append(all, placed{Placement: w.Placement}), len(all)
+		}
+		all[i].who = append(all[i].who, w.Slug)
+	}
+	return all
+}
+
+const placeFix = "set COOLIFY_SERVER_UUID and COOLIFY_DESTINATION_UUID for new workspaces, and \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID --coolify-destination-uuid UUID\" for those that are there"
+
+// placements proves that each placement names a server and a destination that are
+// there.
+func (x *examination) placements(ctx context.Context) Check {
+	servers, err := x.coolify.Servers(ctx)
+	if err != nil {
+		x.without[needToken] = "Coolify does not list its servers"
+		return failed("list its servers", err)
+	}
+	destinations, err := x.coolify.Destinations(ctx)
+	if err != nil && !errors.Is(err, coolify.ErrRouteMissing) {
+		return failed("list its destinations", err)
+	}
+	var broken, loose []string
+	for _, p := range x.placed() {
+		i := slices.IndexFunc(servers, func(s coolify.Server) bool { return p.Server != "" && s.UUID.String() == p.Server })
+		if i >= 0 && p.Trust != Trusted && !slices.ContainsFunc(x.servers, func(s coolify.Server) bool { return s.UUID == servers[i].UUID }) {
+			x.servers = append(x.servers, servers[i])
+		}
+		who := some(p.who) + ": "
+		switch {
+		case p.Server == "":
+			loose = append(loose, who+"no server")
+		case i < 0:
+			broken = append(broken, who+"the team has no server "+p.Server)
+		default:
+			if why := unfit(servers[i]); why != "" {
+				broken = append(broken, who+"server "+servers[i].Name+" "+why)
+				continue
+			}
+			bad, open := fits(p.Placement, destinations, errors.Is(err, coolify.ErrRouteMissing))
+			if bad != "" {
+				broken = append(broken, who+bad)
+			} else if open != "" {
+				loose = append(loose, who+open)
+			}
+		}
+	}
+	switch {
+	case len(broken) > 0:
+		return fail(strings.Join(broken, "; "), placeFix)
+	case len(loose) > 0:
+		return warn(strings.Join(loose, "; "), placeFix)
+	}
+	return ok("every placement names a server that can be used, and a destination on it")
+}
+
+// unfit says why a server runs no apps.
+func unfit(s coolify.Server) string {
+	switch {
+	case !s.Reachable:
+		return "is not reachable for Coolify"
+	case !s.Usable:
+		return "is not usable for Coolify"
+	case s.BuildServer:
+		return "is a build server, which runs nothing"
+	}
+	return ""
+}
+
+// fits says what is wrong with a placement's destination, or left open.
+func fits(p Placement, all []coolify.Destination, untold bool) (bad, open string) {
+	if p.Destination == "" {
+		return "", "no destination: its apps share one with others"
+	}
+	if untold {
+		return "", ""
+	}
+	i := slices.IndexFunc(all, func(d coolify.Destination) bool { return d.UUID.String() == p.Destination })
+	if i < 0 {
+		return "the team has no destination " + p.Destination, ""
+	}
+	if all[i].Server.String() != p.Server {
+		return "destination " + all[i].Name + " is on another server", ""
+	}
+	return "", ""
+}

@@ -1,0 +1,203 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/gitea"
+)
+
+func (x *examination) giteaLooks() []look {
+	if x.gitea == nil {
+		return []look{{"gitea", nil, func(context.Context) Check {
+			return skip("GITEA_API_URL is not set: workspaces have no repositories")
+		}}}
+	}
+	answering, asAdmin := []need{needGitea}, []need{needGitea, needGiteaToken}
+	return []look{
+		{"gitea", nil, x.giteaAnswers},
+		{"gitea-token", answering, x.giteaToken},
+		{"gitea-basic-auth", answering, x.basicAuth},
+		{"gitea-pages", asAdmin, x.pages},
+		{RiskInstanceRunners, asAdmin, x.danger(RiskInstanceRunners, (*doctor).runners)},
+		{RiskOpenRegistration, answering, x.danger(RiskOpenRegistration, (*doctor).registration)},
+		{RiskProxyAuth, asAdmin, x.danger(RiskProxyAuth, (*doctor).proxyAuth)},
+		{"gitea-sign-in", answering, x.signIn},
+		{"gitea-users-page", asAdmin, x.usersPage},
+		{"gitea-bots", []need{needGitea, needGiteaToken, needDatabase}, x.bots},
+	}
+}
+
+func (x *examination) giteaAnswers(ctx context.Context) Check {
+	if err := x.gitea.Health(ctx); err != nil {
+		x.without[needGitea] = "Gitea does not answer"
+		return fail("Gitea does not say that it is well: "+err.Error(), "see whether GITEA_API_URL is Gitea's root and Gitea is up")
+	}
+	return ok("answers, and says that it is well")
+}
+
+const giteaTokenFix = "make a token of a site administrator in Gitea under Settings, Applications, with write:admin, write:organization, write:repository, write:package and read:user, and give it as GITEA_API_TOKEN"
+
+// giteaToken finds the scopes by trying.
+func (x *examination) giteaToken(ctx context.Context) Check {
+	const name = "GITEA_API_TOKEN"
+	self, err := x.gitea.Self(ctx)
+	lacks := []string{}
+	switch {
+	case errors.Is(err, gitea.ErrScope):
+		lacks = append(lacks, "read:user")
+	case errors.Is(err, gitea.ErrUnauthorized):
+		x.without[needGiteaToken] = "Gitea does not accept " + name
+		return fail("Gitea does not accept "+name, giteaTokenFix)
+	case err != nil:
+		x.without[needGiteaToken] = "Gitea does not tell whose " + name + " is"
+		return failed("tell whose the token is", err)
+	case !self.IsAdmin:
+		x.without[needGiteaToken] = name + " is not a site administrator's"
+		return fail(self.Login+", whose "+name+" is, is no site administrator", giteaTokenFix)
+	}
+	for _, s := range []struct {
+		scope string
+		try   func(context.Context) error
+	}{
+		{"write:admin", x.gitea.MayWriteAdmin},
+		{"write:organization", x.gitea.MayWriteOrganization},
+		{"write:repository", x.gitea.MayWriteRepository},
+		{"write:package", x.gitea.MayWritePackage},
+	} {
+		if err := s.try(ctx); errors.Is(err, gitea.ErrForbidden) {
+			lacks = append(lacks, s.scope)
+		} else if err != nil {
+			return failed("tell whether the token has "+s.scope, err)
+		}
+	}
+	if slices.Contains(lacks, "read:user") || slices.Contains(lacks, "write:admin") {
+		x.without[needGiteaToken] = name + " lacks a scope to look at this"
+	}
+	if len(lacks) > 0 {
+		return fail(name+" lacks "+strings.Join(lacks, ", "), giteaTokenFix)
+	}
+	version, err := x.gitea.Version(ctx)
+	if err != nil {
+		return failed("tell its version", err)
+	}
+	return ok("of the site administrator %s, with every scope that is needed, on Gitea %s", self.Login, version)
+}
+
+func (x *examination) basicAuth(ctx context.Context) Check {
+	works, err := x.gitea.BasicAuthWorks(ctx)
+	if err != nil {
+		return failed("say whether it takes passwords", err)
+	}
+	if !works {
+		return fail("Gitea takes no passwords by basic authentication, by which the bots' tokens are made",
+			"set [service] ENABLE_BASIC_AUTHENTICATION=true in Gitea's configuration")
+	}
+	return ok("on")
+}
+
+// wantedPage is how many items the client asks for in a request.
+const wantedPage = 50
+
+func (x *examination) pages(ctx context.Context) Check {
+	s, err := x.gitea.APISettings(ctx)
+	if err != nil {
+		return failed("tell its API's limits", err)
+	}
+	if s.MaxResponseItems < wantedPage {
+		return warn(fmt.Sprintf("Gitea gives %d items of a list in one answer, so lists take more requests", s.MaxResponseItems),
+			fmt.Sprintf("set [api] MAX_RESPONSE_ITEMS=%d in Gitea's configuration", wantedPage))
+	}
+	return ok("%d items of a list in one answer", s.MaxResponseItems)
+}
+
+func (x *examination) signIn(ctx context.Context) Check {
+	open, err := x.gitea.AnonymousAccess(ctx)
+	if err != nil {
+		return failed("say whether it asks for a sign-in", err)
+	}
+	if open {
+		return warn("Gitea shows public things to everybody, and lets bots read and fork what is public",
+			"set [service] REQUIRE_SIGNIN_VIEW=true in Gitea's configuration")
+	}
+	return ok("required")
+}
+
+func (x *examination) usersPage(ctx context.Context) Check {
+	listed, err := x.gitea.UsersListed(ctx)
+	if err != nil {
+		return failed("search for users", err)
+	}
+	if listed {
+		return warn("whoever signs in to Gitea may search for the others that are visible to them",
+			"set [service.explore] DISABLE_USERS_PAGE=true in Gitea's configuration")
+	}
+	return ok("off")
+}
+
+// bots tries a bot's own token. Where two-factor authentication is enforced, bots
+// reach no repository by the API.
+func (x *examination) bots(ctx context.Context) Check {
+	tried := 0
+	for _, w := range x.workspaces {
+		if tried == fewWorkspaces {
+			break
+		}
+		if w.SuspendedAt != nil || w.Status != Ready {
+			continue
+		}
+		repository, bot, err := x.botOf(ctx, w)
+		if err != nil {
+			return fail("the database does not tell a bot's token: "+err.Error(), "see whether DATABASE_URL is right and the database is up")
+		}
+		if bot == nil {
+			continue
+		}
+		tried++
+		owner, name, _ := strings.Cut(repository, "/")
+		_, err = bot.Repository(ctx, owner, name)
+		switch {
+		case err == nil:
+			return ok("%s reads its repository", w.GiteaBot)
+		case errors.Is(err, gitea.ErrUnauthorized), errors.Is(err, gitea.ErrForbidden):
+			return fail("the token of "+w.GiteaBot+" is not accepted by Gitea", "\"vibn-mcp workspace rotate "+w.Slug+"\" makes a new one")
+		case !errors.Is(err, gitea.ErrNotFound):
+			return failed("show a bot its repository", err)
+		}
+		repos, err := x.gitea.OrgRepositories(ctx, owner)
+		if err != nil {
+			return failed("list a workspace's repositories", err)
+		}
+		if slices.ContainsFunc(repos, func(r gitea.Repository) bool { return strings.EqualFold(r.FullName, repository) }) {
+			return fail(w.GiteaBot+" is not shown its own repository, as where two-factor authentication is enforced",
+				"unset [security] TWO_FACTOR_AUTH in Gitea's configuration; if it is not set, \"vibn-mcp workspace provision "+w.Slug+"\" mends the bot's team")
+		}
+	}
+	return skip("no workspace has a repository yet with which a bot could be tried")
+}
+
+// botOf returns a repository of a workspace and a client with the workspace's own
+// token; nil if it has not both.
+func (x *examination) botOf(ctx context.Context, w Workspace) (string, *gitea.Bot, error) {
+	state, err := x.store.Provision(ctx, w.ID)
+	if err != nil || state.TokenSealed == "" {
+		return "", nil, err
+	}
+	token, err := x.box.Open(state.TokenSealed, TokenPlace(w.ID))
+	if err != nil {
+		return "", nil, nil //nolint:nilerr // the check of the secrets key tells
+	}
+	projects, err := x.store.Projects(ctx, w.ID)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, p := range projects {
+		if p.RepositoryID != 0 {
+			return p.Repository, x.gitea.Bot(token).Metered(unmetered), nil
+		}
+	}
+	return "", nil, nil
+}
