@@ -343,6 +343,10 @@ func TestConcurrentUse(t *testing.T) {
 					s.Advance(d.UUID)
 				}
 				s.SetApp(s.web.UUID, func(a *App) { a.Logs += "line\n" })
+				s.do("POST", "/databases/redis", s.newDatabaseBody(nil)).ok(201)
+				s.do("DELETE", "/security/keys/"+s.newKey(), "").ok(200)
+				s.Snapshot()
+				s.Serving("web.example.com")
 				s.Requests()
 				s.Violations()
 			}
@@ -351,5 +355,8 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 	if got := len(s.Deployments(s.web.UUID)); got != 80 {
 		t.Errorf("%d deployments, want 80", got)
+	}
+	if got := len(s.Databases()); got != 80 {
+		t.Errorf("%d databases, want 80", got)
 	}
 }
