@@ -608,17 +608,30 @@ func TestProvisionRoute(t *testing.T) {
 	if n := wanted(); n != 0 {
 		t.Fatalf("%d things are wanted after the refusals", n)
 	}
-	for range 3 {
-		if r := s.ask(t, question{method: "POST", path: path, key: s.A.Key}); r.status != 200 || r.body != "{\"status\":\"ready\"}\n" {
-			t.Errorf("provision: %d %s", r.status, r.body)
+	call := func(want string, wishes int64) {
+		t.Helper()
+		r := s.ask(t, question{method: "POST", path: path, key: s.A.Key})
+		if r.status != 200 || r.body != `{"status":"`+want+`"}`+"\n" || wanted() != wishes {
+			t.Errorf("provision: %d %s, %d things are wanted; want %q and %d", r.status, r.body, wanted(), want, wishes)
 		}
 	}
-	if n := wanted(); n != 1 {
-		t.Errorf("%d things are wanted after three calls, want 1", n)
+	spoil := func() {
+		t.Helper()
+		o := tenancy.Outcome{Status: tenancy.Partial, Error: tenancy.PartErrors{{Part: tenancy.PartTeam, Why: "why", Fix: "fix"}}.String()}
+		if _, err := s.DB.FinishProvision(t.Context(), s.A.ID, 0, o, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	call("ready", 0) // nothing is to be done
+	spoil()
+	for range 3 {
+		call("partial", 1) // once, for all that ask
 	}
 	s.Provision(t, s.A)
-	if r := s.ask(t, question{method: "POST", path: path, key: s.A.Key}); r.status != 200 || wanted() != 1 {
-		t.Errorf("after the job: %d %s, wanted: %d", r.status, r.body, wanted())
+	call("ready", 0)
+	spoil()
+	if r := s.ask(t, question{method: "POST", path: path, key: s.A.Key}); r.status != 429 || r.header.Get("Retry-After") != "60" || wanted() != 0 {
+		t.Errorf("a second try within a minute: %d %s, %d things are wanted", r.status, r.body, wanted())
 	}
 	if ops := s.caused(); len(ops) > 0 {
 		t.Errorf("the calls themselves asked for %v", ops)

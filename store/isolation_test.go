@@ -255,6 +255,21 @@ var isolations = map[string][]isolation{
 			return only(db.RecordRepository(ctx, a.ws.ID, p.ID, b.project.RepositoryID, b.project.Repository))
 		}},
 	},
+	"DropProject": {
+		{name: "project of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.DropProject(ctx, a.ws.ID, b.project.ID))
+		}},
+		{name: "own project with a repository", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.DropProject(ctx, a.ws.ID, a.project.ID))
+		}},
+		{name: "own project", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			p := newProject(a.ws.ID, "other")
+			if err := db.CreateProject(ctx, p); err != nil {
+				return nil, err
+			}
+			return only(db.DropProject(ctx, a.ws.ID, p.ID))
+		}},
+	},
 	"RepositoryAccess": {{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
 		return db.RepositoryAccess(ctx, a.ws.ID)
 	}}},

@@ -35,6 +35,12 @@ func (db *DB) RecordRepository(ctx context.Context, workspaceID, projectID strin
 	return wrap(err, "repository of project %q of workspace %q", projectID, workspaceID)
 }
 
+// DropProject implements [tenancy.Store].
+func (db *DB) DropProject(ctx context.Context, workspaceID, projectID string) error {
+	return wrap(change(ctx, db.sql, `delete from vibn_projects where workspace_id = $1 and id = $2 and gitea_repo_id is null`,
+		workspaceID, projectID), "drop project %q of workspace %q", projectID, workspaceID)
+}
+
 // RepositoryAccess implements [tenancy.Store].
 func (db *DB) RepositoryAccess(ctx context.Context, workspaceID string) ([]tenancy.RepositoryAccess, error) {
 	all, err := list(ctx, db, func(from row) (tenancy.RepositoryAccess, error) {

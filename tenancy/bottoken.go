@@ -15,10 +15,30 @@ import (
 // several attempts each can be told from the others.
 func tokenName() string { return "vibn-" + randomHex()[:16] }
 
+// errNotBot says that somebody else has the bot's name.
+var errNotBot = errors.New("the user of the bot's name is not the bot")
+
+// tokensOf is the way to a bot's tokens. It leads through a new password for the
+// user of that name, so the user is proved to be the recorded bot first: a name can
+// come to belong to somebody else.
+func tokensOf(ctx context.Context, admin *gitea.Admin, bot string, id int64) (*gitea.Tokens, error) {
+	u, err := admin.User(ctx, bot)
+	if err != nil {
+		return nil, err
+	}
+	if u.ID != id || id == 0 || u.IsAdmin {
+		return nil, errNotBot
+	}
+	return admin.TokensOf(bot), nil
+}
+
 // mint makes a token of a bot and proves that it is the bot's before anybody
 // stores it: older servers gave out tokens of whoever asked.
-func mint(ctx context.Context, admin *gitea.Admin, bot, name string) (gitea.Token, error) {
-	tokens := admin.TokensOf(bot)
+func mint(ctx context.Context, admin *gitea.Admin, bot string, id int64, name string) (gitea.Token, error) {
+	tokens, err := tokensOf(ctx, admin, bot, id)
+	if err != nil {
+		return gitea.Token{}, err
+	}
 	made, err := tokens.Create(ctx, name, botScopes)
 	if err != nil {
 		return gitea.Token{}, err
@@ -55,7 +75,7 @@ func (r *run) token(ctx context.Context) error {
 	if err != nil || alive {
 		return err
 	}
-	made, err := mint(ctx, r.gitea, r.is.Bot, tokenName())
+	made, err := mint(ctx, r.gitea, r.is.Bot, r.is.BotID, tokenName())
 	if err != nil {
 		return err
 	}
@@ -92,7 +112,13 @@ func (r *run) endTokens(ctx context.Context) error {
 	if r.is.BotID == 0 {
 		return nil
 	}
-	tokens := r.gitea.TokensOf(r.is.Bot)
+	tokens, err := tokensOf(ctx, r.gitea, r.is.Bot, r.is.BotID)
+	if errors.Is(err, errNotBot) {
+		return foreign(PartBot, "a user", r.is.Bot)
+	}
+	if err != nil {
+		return err
+	}
 	list, err := tokens.List(ctx)
 	if r.is.SuspendedAt != nil && (errors.Is(err, gitea.ErrForbidden) || errors.Is(err, gitea.ErrUnauthorized)) {
 		return nil // a bot that is shut out has no tokens that work; they end before it is let in again

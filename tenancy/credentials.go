@@ -227,7 +227,11 @@ func (s *Scope) lostToken(ctx context.Context, row BotToken) (secret.Text, error
 // fill makes the token that a row stands for. If the key ended meanwhile, so does
 // the token.
 func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
-	made, err := mint(ctx, s.gitea, s.grant.workspace.GiteaBot, row.Name)
+	p, err := s.guard.store.Provision(ctx, row.WorkspaceID)
+	if err != nil {
+		return secret.Text{}, storeError("read the workspace's bot", err)
+	}
+	made, err := mint(ctx, s.gitea, p.Bot, p.BotID, row.Name)
 	if err != nil {
 		s.giveUp(ctx, row)
 		return secret.Text{}, ours("make a token", err)
@@ -239,7 +243,7 @@ func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
 	}
 	err = s.guard.store.FillBotToken(ctx, row)
 	if errors.Is(err, ErrNotFound) {
-		if err := s.gitea.TokensOf(s.grant.workspace.GiteaBot).Delete(ctx, made.ID); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+		if err := s.dropToken(ctx, p, made.ID); err != nil {
 			s.guard.log.WarnContext(ctx, "token of a key that ended is not deleted yet", "workspace", s.grant.workspace.Slug, "err", forLog(s.guard.shown, err))
 		}
 		return secret.Text{}, errUnauthorized
@@ -260,4 +264,16 @@ func (s *Scope) giveUp(ctx context.Context, row BotToken) {
 	if err := s.guard.store.EndBotToken(ctx, row.WorkspaceID, row.ID, s.guard.now()); err != nil && !errors.Is(err, ErrNotFound) {
 		s.guard.log.WarnContext(ctx, "token that was not made is not given up", "workspace", s.grant.workspace.Slug, "err", err)
 	}
+}
+
+// dropToken deletes a token of the bot that nobody is to have.
+func (s *Scope) dropToken(ctx context.Context, p Provision, id int64) error {
+	tokens, err := tokensOf(ctx, s.gitea, p.Bot, p.BotID)
+	if err != nil {
+		return err
+	}
+	if err := tokens.Delete(ctx, id); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+		return err
+	}
+	return nil
 }

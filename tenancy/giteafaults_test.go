@@ -80,6 +80,7 @@ type giteaTrial struct {
 // The operations that tokens and repositories take. Before 1.27 there is no
 // opOwner: to the simulator it is unknown.
 const (
+	opUser     = "GET /users/{username}"
 	opPassword = "PATCH /admin/users/{username}"
 	opMint     = "POST /users/{username}/tokens"
 	opTokens   = "GET /users/{username}/tokens"
@@ -105,7 +106,7 @@ var giteaTrials = []giteaTrial{
 		},
 	},
 	{
-		name: "first token", tool: "gitea.credentials", prepare: newKey, ops: []string{opOwner, opTokens, opPassword, opMint},
+		name: "first token", tool: "gitea.credentials", prepare: newKey, ops: []string{opOwner, opUser, opTokens, opPassword, opMint},
 		except: map[string]verdict{
 			"404 thing " + opOwner: {}, "404 route " + opOwner: {}, "405 " + opOwner: {}, // older than the route
 		},

@@ -216,6 +216,9 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 	}
 	repo, err := ensureRepository(ctx, s.gitea, s.guard.store, s.grant.workspace, record)
 	if errors.Is(err, errForeignRepository) {
+		if err := s.guard.store.DropProject(ctx, record.WorkspaceID, record.ID); err != nil && !errors.Is(err, ErrNotFound) {
+			return ProjectInfo{}, false, storeError("give the name back", err)
+		}
 		return ProjectInfo{}, false, &Error{
 			Code: Conflict, Msg: "the organisation has a repository of that name already, which was not made here",
 			Hint: "choose another name; the platform's operator can see who made that one", Err: err,

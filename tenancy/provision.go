@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
@@ -143,38 +144,57 @@ func (r *run) all(ctx context.Context) error {
 		return r.suspend(ctx)
 	}
 	if err := r.refuseDangers(ctx); err != nil {
-		return r.note(ctx, err)
+		if err := r.note(ctx, err); err != nil || r.gitea == nil {
+			return err
+		}
+		return r.giteaParts(ctx, false)
 	}
 	if err := r.do(ctx, PartProject, "make the project", r.project); err != nil || r.gitea == nil {
 		return err
 	}
-	return r.giteaParts(ctx)
+	return r.giteaParts(ctx, true)
 }
 
 // giteaParts goes in the order in which each part needs the one before. The bot
-// joins its team last, when no token of its own is alive that should not be.
-func (r *run) giteaParts(ctx context.Context) error {
+// joins its team last, when no token of its own is alive that should not be. What
+// must end does not wait for what cannot be made: a key's token ends with the key,
+// whatever else is wrong.
+func (r *run) giteaParts(ctx context.Context, mayMake bool) error {
 	for _, step := range []struct {
 		part, doing string
 		do          func(context.Context) error
+		of          []string // it takes away and makes nothing, of these parts
 	}{
-		{PartOrg, "make the organisation", r.org},
-		{PartBot, "make the bot", r.bot},
-		{PartToken, "make the bot's token", r.token},
-		{PartToken, "end the bot's other tokens", r.endTokens},
-		{PartTeam, "make the team", r.team},
-		{PartPeople, "put the people into the team", r.people},
-		{PartRepositories, "reconcile the repositories", r.reconcile},
+		{PartOrg, "make the organisation", r.org, nil},
+		{PartBot, "make the bot", r.bot, nil},
+		{PartToken, "make the bot's token", r.token, nil},
+		{PartToken, "end the bot's other tokens", r.endTokens, []string{PartBot}},
+		{PartTeam, "make the team", r.team, nil},
+		{PartPeople, "put the people into the team", r.people, nil},
+		{PartRepositories, "reconcile the repositories", r.reconcile, []string{PartOrg, PartBot}},
+		{PartRepositories, "make the repositories that are missing", r.missing, nil},
 	} {
+		if !mayMake && (step.of == nil || slices.ContainsFunc(step.of, r.isWrong)) {
+			continue
+		}
 		before := len(r.wrong)
 		if err := r.do(ctx, step.part, step.doing, step.do); err != nil {
 			return err
 		}
-		if len(r.wrong) > before && step.part != PartPeople {
-			return nil // what follows needs this part
+		if len(r.wrong) == before || step.part == PartPeople {
+			continue
 		}
+		if r.wrong[before].Again {
+			return nil // Gitea is away, or what has just been made is not seen yet
+		}
+		mayMake = false
 	}
 	return nil
+}
+
+// isWrong reports whether a part turned out not to be as it should be.
+func (r *run) isWrong(part string) bool {
+	return slices.ContainsFunc(r.wrong, func(e PartError) bool { return e.Part == part })
 }
 
 // do holds on to the workspace and does one step.

@@ -45,9 +45,6 @@ func (r *run) reconcile(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.pendingProjects(ctx, projects); err != nil {
-		return err
-	}
 	repos, err := r.gitea.OrgRepositories(ctx, r.is.Org)
 	if err != nil {
 		return err
@@ -71,19 +68,20 @@ func (r *run) reconcile(ctx context.Context) error {
 	return nil
 }
 
-// pendingProjects makes the repositories that a crash left unmade or unfinished. A
-// suspended workspace gets none.
-func (r *run) pendingProjects(ctx context.Context, projects []Project) error {
-	if r.is.SuspendedAt != nil {
-		return nil
+// missing makes the repositories that a crash left unmade or unfinished. It comes
+// after reconcile, which a name that is taken must not hold up.
+func (r *run) missing(ctx context.Context) error {
+	projects, err := r.store.Projects(ctx, r.is.ID)
+	if err != nil {
+		return ownTrouble(err)
 	}
 	w := r.is.Workspace
 	w.GiteaOrg, w.GiteaOrgID = r.is.Org, r.is.OrgID
-	for i, p := range projects {
+	for _, p := range projects {
 		if p.made() {
 			continue
 		}
-		repo, err := ensureRepository(ctx, r.gitea, r.store, w, p)
+		_, err := ensureRepository(ctx, r.gitea, r.store, w, p)
 		if errors.Is(err, errForeignRepository) {
 			return foreign(PartRepositories, "a repository", p.Slug)
 		}
@@ -93,7 +91,6 @@ func (r *run) pendingProjects(ctx context.Context, projects []Project) error {
 		if err != nil {
 			return err
 		}
-		projects[i].RepositoryID, projects[i].Repository = repo.ID, repo.FullName
 	}
 	return nil
 }

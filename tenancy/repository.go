@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vibnai/vibn-mcp/gitea"
 )
@@ -41,7 +42,9 @@ func ensureRepository(ctx context.Context, admin *gitea.Admin, store Store, w Wo
 		return gitea.Repository{}, fmt.Errorf("the repository is not the organisation's")
 	}
 	if repo.ID != p.RepositoryID && (p.RepositoryID != 0 || !containsMark(repo.Description, marked(p.Nonce, "repository"))) {
-		return gitea.Repository{}, errForeignRepository
+		if err := recordedMeanwhile(ctx, store, p, repo.ID); err != nil {
+			return gitea.Repository{}, err
+		}
 	}
 	if err := store.RecordRepository(ctx, w.ID, p.ID, repo.ID, ""); err != nil {
 		return gitea.Repository{}, ownTrouble(err)
@@ -53,4 +56,18 @@ func ensureRepository(ctx context.Context, admin *gitea.Admin, store Store, w Wo
 		return gitea.Repository{}, err
 	}
 	return repo, ownTrouble(store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName))
+}
+
+// recordedMeanwhile refuses a repository that is not the project's. One without a
+// mark may be the project's all the same: a job and a call that make it at once
+// see each other's work, and the one that is first takes the mark away.
+func recordedMeanwhile(ctx context.Context, store Store, p Project, repositoryID int64) error {
+	list, err := store.Projects(ctx, p.WorkspaceID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	if !slices.ContainsFunc(list, func(now Project) bool { return now.ID == p.ID && now.RepositoryID == repositoryID }) {
+		return errForeignRepository
+	}
+	return nil
 }

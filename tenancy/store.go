@@ -126,6 +126,9 @@ type Store interface {
 	// RecordRepository records the repository of a project that has none, or its name.
 	// ErrConflict if it has one, or the repository is another project's.
 	RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error
+	// DropProject forgets a project that has no repository. ErrNotFound if it has
+	// one.
+	DropProject(ctx context.Context, workspaceID, projectID string) error
 	// RepositoryAccess lists what the platform put on a workspace's repositories.
 	RepositoryAccess(ctx context.Context, workspaceID string) ([]RepositoryAccess, error)
 

@@ -224,6 +224,11 @@ func (s Tap) Projects(ctx context.Context, workspaceID string) ([]tenancy.Projec
 	return get(s, "Projects", func() ([]tenancy.Project, error) { return s.Store.Projects(ctx, workspaceID) })
 }
 
+// DropProject is tapped.
+func (s Tap) DropProject(ctx context.Context, workspaceID, projectID string) error {
+	return s.Hook("DropProject", func() error { return s.Store.DropProject(ctx, workspaceID, projectID) })
+}
+
 // RecordRepository is tapped.
 func (s Tap) RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error {
 	return s.Hook("RecordRepository", func() error { return s.Store.RecordRepository(ctx, workspaceID, projectID, repositoryID, name) })
