@@ -167,7 +167,7 @@ func ownerOnly(file string) error {
 // and then writes loses to another.
 func sqliteDSN(file string) string {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(file), RawQuery: url.Values{
-		"_pragma":              {"journal_mode(WAL)", "foreign_keys(1)", "busy_timeout(5000)", "synchronous(NORMAL)"},
+		"_pragma":              {"journal_mode(WAL)", "foreign_keys(1)", "busy_timeout(20000)", "synchronous(NORMAL)"},
 		"_txlock":              {"immediate"},
 		"_time_integer_format": {"unix_micro"},
 		"_inttotime":           {"1"},
