@@ -14,9 +14,10 @@ const module = "github.com/vibnai/vibn-mcp/"
 // the packages that face an agent reach Coolify, Gitea and the database only
 // through tenancy, where ownership is proved.
 var mayImport = map[string]string{
-	"cmd/vibn-mcp":        "coolify coolify/coolifytest db/migrations gitea gitea/giteatest mcp secret sidecar store tenancy untrusted",
+	"cmd/vibn-mcp":        "clients coolify coolify/coolifytest db/migrations gitea gitea/giteatest mcp secret sidecar store tenancy untrusted",
+	"clients":             "secret untrusted",
 	"mcp":                 "secret tenancy untrusted",
-	"sidecar":             "mcp secret tenancy untrusted",
+	"sidecar":             "clients mcp secret tenancy untrusted",
 	"tenancy":             "coolify gitea secret untrusted",
 	"tenancy/tenancytest": "coolify coolify/coolifytest gitea gitea/giteatest secret store store/storetest tenancy",
 	"store":               "db/migrations secret tenancy",
@@ -29,6 +30,7 @@ var mayImport = map[string]string{
 	"untrusted":           "secret",
 	"secret":              "",
 	"db/migrations":       "",
+	"tools/dist":          "clients",
 }
 
 // homes lists, for code of others, the only packages that may import it (or

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what the tests need besides Go and is missing: a C compiler (for the
-# race detector), bash, curl, git and the PostgreSQL server programs. Where it cannot
-# install, it says what to install and succeeds: tests without their program
-# skip themselves, or fail when CI=true.
+# race detector), curl, git, the PostgreSQL server programs, and for bootstrap.sh the
+# shells and awks that people have, and shellcheck. Where it cannot install, it says
+# what to install and succeeds: tests without their program skip themselves, or fail
+# when CI=true.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -17,15 +18,17 @@ have_postgres() {
 
 packages=
 have "$(go env CC)" || packages="$packages gcc libc6-dev"
-have bash || packages="$packages bash"
 have curl || packages="$packages curl ca-certificates"
 have git || packages="$packages git"
+for program in bash busybox dash gawk ksh mawk mksh original-awk shellcheck zsh; do
+	have "$program" || packages="$packages $program"
+done
 have_postgres || packages="$packages postgresql"
 [ -n "$packages" ] || exit 0
 
 give_up() {
 	echo "warning: the tests want these packages, and $1:$packages" >&2
-	echo "hint: install them (names as in Debian); without PostgreSQL its tests are skipped" >&2
+	echo "hint: install them (names as in Debian); without them some tests are skipped" >&2
 	exit 0
 }
 
