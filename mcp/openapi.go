@@ -28,7 +28,9 @@ type Operation struct {
 	Open     bool         // needs no key
 	Operator bool         // needs the operator's token, not a key
 	Input    reflect.Type // of its body, a struct whose fields may all be left out; nil = none
-	Output   reflect.Type // of its answer
+	Output   reflect.Type // of its answer, if that is JSON
+	Text     string       // media type of its answer, if that is text
+	Query    reflect.Type // of its query, a struct whose fields may all be left out; nil = none
 }
 
 // OpenAPI describes the REST twins of the tools, and more operations, as an
@@ -99,7 +101,7 @@ func (e *entry) operation(method, path string) object {
 		body.Required = slices.DeleteFunc(slices.Clone(body.Required), func(n string) bool { return n == name })
 	}
 	op := object{
-		"operationId": e.WireName(), "summary": e.Title, "parameters": params, "responses": responses(e.output, tenancy.Codes()...),
+		"operationId": e.WireName(), "summary": e.Title, "parameters": params, "responses": responses(jsonContent(e.output), tenancy.Codes()...),
 		"description": e.Description + fmt.Sprintf(" Needs the right %q.", e.Needs),
 	}
 	if len(body.Properties) > 0 && method != "GET" {
@@ -112,17 +114,23 @@ func (e *entry) operation(method, path string) object {
 }
 
 func (o Operation) describe() object {
-	op := object{"operationId": o.ID, "summary": o.Summary, "responses": responses(outputSchema(o.Output), tenancy.Codes()...)}
+	op := object{"operationId": o.ID, "summary": o.Summary, "responses": responses(o.content(), tenancy.Codes()...)}
 	switch {
 	case o.Open:
 		op["security"] = []object{}
-		op["responses"] = responses(outputSchema(o.Output), tenancy.Forbidden, tenancy.Internal, tenancy.Unavailable)
+		op["responses"] = responses(o.content(), tenancy.Forbidden, tenancy.Internal, tenancy.Unavailable)
 	case o.Operator:
 		op["security"] = []object{{"operator": []string{}}}
 	}
 	params := []object{}
 	for _, m := range pathParam.FindAllStringSubmatch(o.Route, -1) {
 		params = append(params, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}})
+	}
+	if o.Query != nil {
+		schema := schemaOf(o.Query)
+		for _, name := range slices.Sorted(maps.Keys(schema.Properties)) {
+			params = append(params, object{"name": name, "in": "query", "schema": schema.Properties[name]})
+		}
 	}
 	if len(params) > 0 {
 		op["parameters"] = params
@@ -135,12 +143,20 @@ func (o Operation) describe() object {
 	return op
 }
 
+// content describes the body of the operation's answer.
+func (o Operation) content() object {
+	if o.Text != "" {
+		return object{o.Text: object{}}
+	}
+	return jsonContent(outputSchema(o.Output))
+}
+
 var pathParam = regexp.MustCompile(`\{(\w+)\}`)
 
 func tooLarge() object { return failure(fmt.Sprintf("the body is larger than %d bytes", MaxBody)) }
 
-func responses(ok *jsonschema.Schema, codes ...tenancy.Code) object {
-	all := object{"200": object{"description": "The answer.", "content": jsonContent(ok), "headers": object{"Cache-Control": noStore}}}
+func responses(content object, codes ...tenancy.Code) object {
+	all := object{"200": object{"description": "The answer.", "content": content, "headers": object{"Cache-Control": noStore}}}
 	for _, code := range codes {
 		f := failure(string(code))
 		if code == tenancy.Unauthorized {

@@ -29,6 +29,9 @@ func guardedRoutes(s *server) []question {
 		{path: "/api/workspaces"},
 		{path: "/api/workspaces/" + s.A.Slug},
 		{path: "/api/workspaces/" + s.A.Slug + "/apps"},
+		{path: "/api/workspaces/" + s.A.Slug + "/bootstrap.sh"},
+		{path: "/api/workspaces/" + s.A.Slug + "/agents.md"},
+		{path: "/api/workspaces/" + s.A.Slug + "/setup"},
 		{method: "POST", path: "/api/workspaces/" + s.A.Slug + "/apps/" + s.A.Web.UUID + "/deploy", body: "{}"},
 		{method: "PATCH", path: "/api/workspaces/" + s.A.Slug + "/apps/" + s.A.Web.UUID + "/envs", body: `{"set":{"A":"1"}}`},
 	}

@@ -62,7 +62,9 @@ func closeAnswers(doc *openapi3.T) {
 	for _, item := range doc.Paths.Map() {
 		for _, op := range item.Operations() {
 			for _, r := range op.Responses.Map() {
-				closeSchema(r.Value.Content["application/json"].Schema)
+				if answer := r.Value.Content["application/json"]; answer != nil {
+					closeSchema(answer.Schema)
+				}
 			}
 		}
 	}

@@ -40,6 +40,7 @@ func Handler(cfg Config) http.Handler {
 	mux.Handle("/mcp", protocol)
 	mux.Handle("/api/mcp", protocol)
 	mountTools(mux, cfg)
+	mountSetup(mux, cfg)
 	mountAdmin(mux, cfg)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, about{"vibn-mcp", cfg.Version, cfg.PublicURL.JoinPath("mcp").String()})

@@ -189,6 +189,7 @@ func TestZeroScope(t *testing.T) {
 		"CreateProject":  func() error { _, _, err := s.CreateProject(ctx, "a", ""); return err },
 		"Repository":     func() error { _, err := s.Repository(ctx, "a"); return err },
 		"Provision":      func() error { _, err := s.Provision(ctx); return err },
+		"Brief":          func() error { _, err := s.Brief(ctx); return err },
 		"Describe":       func() error { _, err := s.Describe(ctx); return err },
 		"Activity":       func() error { _, err := s.Activity(ctx, tenancy.AuditQuery{Limit: 1}); return err },
 		"Begin":          func() error { _, err := s.Begin(ctx, tenancy.Call{Needs: tenancy.Read}); return err },

@@ -1,0 +1,117 @@
+package sidecar
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"reflect"
+
+	"github.com/vibnai/vibn-mcp/clients"
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// mountSetup serves what connects an editor or an agent to the workspace: the
+// installer, the system prompt, and for "vibn-mcp connect" what both are made of.
+func mountSetup(mux *http.ServeMux, cfg Config) {
+	serve := func(name string, write func(http.ResponseWriter, *http.Request, clients.Setup)) {
+		mux.HandleFunc("GET /api/workspaces/{slug}/"+name, func(w http.ResponseWriter, r *http.Request) {
+			s, err := setupOf(cfg, r)
+			if err != nil {
+				refuse(w, err)
+				return
+			}
+			write(w, r, s)
+		})
+	}
+	serve("bootstrap.sh", sendScript)
+	serve("agents.md", func(w http.ResponseWriter, _ *http.Request, s clients.Setup) { sendText(w, promptType, s.Prompt) })
+	serve("setup", func(w http.ResponseWriter, _ *http.Request, s clients.Setup) {
+		out := setupOut{Workspace: s.Slug, Prompt: s.Prompt}
+		if s.Gitea != nil {
+			out.GitServer = clients.Root(s.Gitea)
+		}
+		answer(w, out)
+	})
+}
+
+// setupOperations describes these routes.
+func setupOperations() []mcp.Operation {
+	const one = "GET /api/workspaces/{slug}/"
+	return []mcp.Operation{
+		{
+			Route: one + "bootstrap.sh", ID: "bootstrap", Summary: "The script that connects a folder's editors and agents, with the caller's key in it", Text: scriptType,
+			Query: reflect.TypeFor[scriptQuery](),
+		},
+		{Route: one + "agents.md", ID: "agents", Summary: "The system prompt of the workspace's agents", Text: promptType},
+		{Route: one + "setup", ID: "setup", Summary: "What a folder is connected with, for vibn-mcp connect", Output: reflect.TypeFor[setupOut]()},
+	}
+}
+
+type scriptQuery struct {
+	Key string `json:"key,omitempty" jsonschema:"leave the key out: the script asks for it at the terminal" enum:"ask"`
+}
+
+const (
+	scriptType = "text/x-shellscript"
+	promptType = "text/markdown"
+)
+
+// setupOut has no address of the server: the key goes to the one that the person
+// named.
+type setupOut struct {
+	Workspace string `json:"workspace"`
+	GitServer string `json:"git_server,omitempty"`
+	Prompt    string `json:"prompt"`
+}
+
+// setupOf opens the caller's workspace and returns what a folder is connected to.
+// Addresses come from the configuration, whatever name the request used.
+func setupOf(cfg Config, r *http.Request) (clients.Setup, error) {
+	scope, err := mcp.OpenBearer(cfg.Guard, r)
+	if err != nil {
+		return clients.Setup{}, err
+	}
+	if err := scope.CheckClaim(r.PathValue("slug")); err != nil {
+		return clients.Setup{}, err
+	}
+	leave, err := scope.Enter()
+	if err != nil {
+		return clients.Setup{}, err
+	}
+	defer leave()
+	b, err := scope.Brief(r.Context())
+	if err != nil {
+		return clients.Setup{}, err
+	}
+	w := clients.Workspace{Slug: b.Slug, Name: b.Name, Org: b.Org, Projects: b.Projects}
+	if b.GitServer != "" {
+		if w.Gitea, err = url.Parse(b.GitServer); err != nil {
+			return clients.Setup{}, err
+		}
+	}
+	return clients.Setup{URL: cfg.PublicURL, Slug: b.Slug, Gitea: w.Gitea, Prompt: w.Prompt()}, nil
+}
+
+// sendScript sends the installer, with the caller's own key in it unless that is
+// to be asked for.
+func sendScript(w http.ResponseWriter, r *http.Request, s clients.Setup) {
+	var key secret.Text
+	switch r.URL.Query().Get("key") {
+	case "":
+		key = secret.NewText(mcp.Bearer(r))
+	case "ask":
+	default:
+		refuse(w, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: `"ask" is all that key may be here`, Hint: "a key belongs into the Authorization header, where no log has it",
+		})
+		return
+	}
+	sendText(w, scriptType, s.Script(key))
+}
+
+func sendText(w http.ResponseWriter, kind, text string) {
+	w.Header().Set("Content-Type", kind+"; charset=utf-8")
+	_, _ = io.WriteString(w, text) //nolint:gosec // it is said not to be a page; the client is gone if this fails
+}
