@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/vibnai/vibn-mcp/clients"
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
@@ -183,7 +184,7 @@ func (p *program) announce(public *url.URL, workspaces []demoWorkspace) error {
 	}
 	first := workspaces[0]
 	return p.printf(demoText, mcpURL, first.Slug, first.Key, workspaces[1].Slug, workspaces[1].Key,
-		mcpURL, first.Key, first.Key, public, first.Slug, mcpURL, public, cmp.Or(executable(), "vibn-mcp"), first.Apps[0].Repository)
+		mcpURL, first.Key, first.Key, clients.OneLine(public, first.Slug), first.Key, public, first.Slug, mcpURL, public, cmp.Or(executable(), "vibn-mcp"), first.Apps[0].Repository)
 }
 
 // executable is the path of this program; "" if it is not known.
@@ -211,6 +212,12 @@ For Cursor, put this into .cursor/mcp.json:
     }
   }
 }
+
+Or have this done, and set up every other editor that is used here, with two lines
+in a project's folder; "| sh -s -- --dry-run" shows what they would do:
+
+VIBN_API_KEY=%s
+%s
 
 Or paste these lines into another terminal. They list the apps, deploy one and
 wait some seconds for it, read its log, show what was done by whom, list the tools

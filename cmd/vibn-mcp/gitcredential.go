@@ -155,7 +155,7 @@ func (p *program) fetch(ctx context.Context, route string, out any) error {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+p.cfg.apiKey.Reveal())
-	req.Header.Set("User-Agent", "vibn-mcp git-credential")
+	req.Header.Set("User-Agent", "vibn-mcp")
 	resp, err := mcp.KeyClient(helperTime).Do(req)
 	if err != nil {
 		return hinted{errors.New("the vibn-mcp server at VIBN_URL does not answer"), "is VIBN_URL right, and the server up?"}

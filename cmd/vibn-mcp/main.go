@@ -65,7 +65,7 @@ type command struct {
 // commands lists the commands in the order in which help shows them.
 func commands() []command {
 	return slices.Concat(
-		[]command{serveCommand, stdioCommand, callCommand, gitCredentialCommand, demoCommand, migrateCommand, doctorCommand},
+		[]command{serveCommand, stdioCommand, callCommand, connectCommand, gitCredentialCommand, demoCommand, migrateCommand, doctorCommand},
 		workspaceCommands, keyCommands,
 		[]command{rotateSecretsCommand, versionCommand},
 	)
