@@ -17,6 +17,9 @@ demo: build ## Run the program against simulated servers, with nothing to set up
 build: toolchain ## Build the static binary bin/vibn-mcp
 	CGO_ENABLED=0 go build -trimpath -o bin/vibn-mcp ./cmd/vibn-mcp
 
+dist: toolchain ## Build what a release has, into dist: binaries, bundles, an image, checksums; VERSION=1.2.3
+	go run ./tools/dist $(if $(VERSION),-version $(VERSION))
+
 test: toolchain ## Run every test with the race detector; installs what they need and is missing
 	@scripts/install-test-tools.sh
 	go test -race -count=1 -timeout=15m ./...
@@ -44,7 +47,7 @@ check: toolchain ## Run all of the above but demo: what CI runs
 	@scripts/check.sh
 
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin dist
 
 fmt-check: toolchain
 	@set -e; files=$$($(GOFUMPT) -l .); \
@@ -65,4 +68,4 @@ toolchain:
 	@command -v go >/dev/null || { echo "error: Go is not installed"; echo "hint: Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 	@go list -m >/dev/null || { echo "hint: this needs Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 
-.PHONY: help demo build test bench conformance interop lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain
+.PHONY: help demo build dist test bench conformance interop lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain

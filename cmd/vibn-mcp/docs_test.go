@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/vibnai/vibn-mcp/clients"
 	"github.com/vibnai/vibn-mcp/mcp"
 )
 
@@ -32,7 +33,7 @@ func TestReadmeTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := string(raw)
-	want := fill(t, fill(t, got, "tools", toolsTable(t)), "configuration", configurationTable())
+	want := fill(t, fill(t, fill(t, got, "tools", toolsTable(t)), "configuration", configurationTable()), "clients", clients.ReadmeSection())
 	if *update && got != want {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
