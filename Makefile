@@ -32,6 +32,15 @@ interop: toolchain ## Let clients that are not ours use the program; installs th
 	@scripts/install-node-tools.sh
 	VIBN_INTEROP='$(CURDIR)/tools/node' go test -race -count=1 -timeout=10m -run='^TestInterop$$' -v ./cmd/vibn-mcp
 
+browser: toolchain ## Let a real browser go through the settings page; installs Chromium and axe-core
+	@scripts/install-test-tools.sh browser
+	@scripts/install-node-tools.sh
+	VIBN_BROWSER='$(CURDIR)/tools/node' go test -race -count=1 -timeout=10m -run='^TestPage' -v ./cmd/vibn-mcp
+
+screenshots: toolchain ## Take the README's pictures of the settings page; writes docs/screenshots
+	@scripts/install-test-tools.sh browser
+	VIBN_SCREENSHOTS='$(CURDIR)/docs/screenshots' go test -count=1 -timeout=5m -run='^TestScreenshots$$' ./cmd/vibn-mcp
+
 bench: toolchain ## Measure the server beside a bare one of its SDK; writes docs/performance.md
 	VIBN_BENCH=1 go test -count=1 -timeout=30m -run '^TestPerformance$$' -v ./cmd/vibn-mcp
 
@@ -43,7 +52,7 @@ fmt: toolchain ## Format the code
 fuzz: toolchain ## Run every fuzz target for FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
-check: toolchain ## Run all of the above but demo: what CI runs
+check: toolchain ## Run every check: what CI runs
 	@scripts/check.sh
 
 clean: ## Remove what was built
@@ -68,4 +77,4 @@ toolchain:
 	@command -v go >/dev/null || { echo "error: Go is not installed"; echo "hint: Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 	@go list -m >/dev/null || { echo "hint: this needs Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 
-.PHONY: help demo build dist test bench conformance interop lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain
+.PHONY: help demo build dist test bench conformance interop browser screenshots lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain

@@ -18,6 +18,7 @@ var mayImport = map[string]string{
 	"clients":             "secret untrusted",
 	"mcp":                 "secret tenancy untrusted",
 	"sidecar":             "clients mcp secret tenancy untrusted",
+	"sidecar/oidctest":    "",
 	"tenancy":             "coolify gitea secret untrusted",
 	"tenancy/tenancytest": "coolify coolify/coolifytest gitea gitea/giteatest secret store store/storetest tenancy",
 	"store":               "db/migrations secret tenancy",
@@ -41,8 +42,12 @@ var homes = map[string]string{
 	"github.com/jackc/pgx":                   "store store/storetest",
 	"github.com/pressly/goose":               "store store/storetest",
 	"github.com/riverqueue/river":            "store",
+	"github.com/alexedwards/scs":             "sidecar",
+	"github.com/coreos/go-oidc":              "sidecar",
+	"golang.org/x/oauth2":                    "sidecar",
+	"github.com/zitadel/oidc":                "sidecar/oidctest",
 	"modernc.org/sqlite":                     "store store/storetest",
-	"testing":                                "store/storetest tenancy/tenancytest",
+	"testing":                                "sidecar/oidctest store/storetest tenancy/tenancytest",
 }
 
 func TestImportsOfOurs(t *testing.T) {

@@ -28,6 +28,7 @@ step staticcheck
 step golangci
 step conformance
 step interop
+step browser
 step fuzz
 
 heading durations

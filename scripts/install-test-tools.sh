@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs what the tests need besides Go and is missing: a C compiler (for the
 # race detector), curl, git, the PostgreSQL server programs, and for bootstrap.sh the
-# shells and awks that people have, and shellcheck. Where it cannot install, it says
-# what to install and succeeds: tests without their program skip themselves, or fail
-# when CI=true.
+# shells and awks that people have, and shellcheck; with "browser" also Chromium, and
+# fonts to take pictures with. Where it cannot install, it says what to install and
+# succeeds: tests without their program skip themselves, or fail when CI=true.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -24,6 +24,10 @@ for program in bash busybox dash gawk ksh mawk mksh original-awk shellcheck zsh;
 	have "$program" || packages="$packages $program"
 done
 have_postgres || packages="$packages postgresql"
+if [ "${1-}" = browser ]; then
+	have chromium || have chromium-browser || have google-chrome || packages="$packages chromium"
+	[ -d /usr/share/fonts/opentype/inter ] || packages="$packages fonts-inter fonts-liberation2"
+fi
 [ -n "$packages" ] || exit 0
 
 give_up() {

@@ -39,6 +39,7 @@ func mountAdmin(mux *http.ServeMux, cfg Config) {
 		"GET /api/admin/workspaces/{slug}/keys":          adminKeys,
 		"POST /api/admin/workspaces/{slug}/keys":         adminMint,
 		"DELETE /api/admin/workspaces/{slug}/keys/{key}": adminRevoke,
+		"POST /api/admin/workspaces/{slug}/login-links":  adminLoginLink,
 		"POST /api/admin/migrate":                        adminMigrate,
 	} {
 		mux.Handle(route, admin{cfg, do})
@@ -108,6 +109,8 @@ type adminInput struct {
 	Name        string `json:"name"`
 	Preset      string `json:"preset"`
 	Days        *int   `json:"days"`
+	Role        string `json:"role"`
+	Minutes     *int   `json:"minutes"`
 	WaitSeconds int    `json:"wait_seconds"`
 }
 

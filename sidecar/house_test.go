@@ -31,12 +31,18 @@ type server struct {
 
 func newServer(t testing.TB, cfg tenancytest.Config) *server {
 	t.Helper()
+	return newServerWith(t, cfg, nil)
+}
+
+// newServerWith is newServer with a provider that people sign in with.
+func newServerWith(t testing.TB, cfg tenancytest.Config, p *sidecar.Provider) *server {
+	t.Helper()
 	h := tenancytest.New(t, cfg)
 	s := &server{House: h, registry: mcp.New(h.Logger)}
 	srv := httptest.NewUnstartedServer(nil)
 	srv.Config.Handler = sidecar.Handler(sidecar.Config{
 		Guard: h.Guard, Registry: s.registry, PublicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"},
-		Ready: func(context.Context) error { return nil }, Version: "test", Log: h.Logger, Migrate: h.DB.Migrate,
+		Ready: func(context.Context) error { return nil }, Version: "test", Log: h.Logger, Migrate: h.DB.Migrate, Sessions: h.DB.Sessions(), Provider: p,
 	})
 	srv.Start()
 	t.Cleanup(srv.Close)
@@ -84,6 +90,10 @@ func (s *server) doors(t testing.TB, x *tenancytest.Tenant) []door {
 		}
 		doors = append(doors, door{"member/" + string(role), func(t testing.TB, tool mcp.Tool, args map[string]any) string {
 			return s.asMember(t, tool, x.Slug, user, args)
+		}})
+		g := s.signedIn(t, x, user)
+		doors = append(doors, door{"session/" + string(role), func(t testing.TB, tool mcp.Tool, args map[string]any) string {
+			return g.call(t, tool, x.Slug, args)
 		}})
 	}
 	return doors

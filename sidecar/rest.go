@@ -50,12 +50,12 @@ func operations() []mcp.Operation {
 // workspaces.
 func mountTools(mux *http.ServeMux, cfg Config) {
 	mux.HandleFunc("GET /api/workspaces", func(w http.ResponseWriter, r *http.Request) {
-		scope, err := mcp.OpenBearer(cfg.Guard, r)
+		list, err := workspacesOf(cfg, r)
 		if err != nil {
 			refuse(w, err)
 			return
 		}
-		answer(w, workspaces{[]tenancy.WorkspaceInfo{scope.Info()}})
+		answer(w, workspaces{list})
 	})
 	mux.HandleFunc("POST /api/workspaces/{slug}/provision", func(w http.ResponseWriter, r *http.Request) {
 		status, err := provision(cfg, r)
@@ -80,21 +80,37 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 	}
 }
 
+// workspacesOf lists the workspace of a key, or those of a person.
+func workspacesOf(cfg Config, r *http.Request) ([]tenancy.WorkspaceInfo, error) {
+	if !cfg.site.hasSession(r) {
+		scope, err := mcp.OpenBearer(cfg.Guard, r)
+		if err != nil {
+			return nil, err
+		}
+		return []tenancy.WorkspaceInfo{scope.Info()}, nil
+	}
+	u, err := cfg.site.person(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	if u.ID == "" {
+		return nil, errSignedOut
+	}
+	return cfg.site.accounts.Workspaces(r.Context(), u.ID)
+}
+
 // provision wants the parts of the caller's workspace looked at again.
-func provision(cfg Config, r *http.Request) (tenancy.ProvisionStatus, error) {
-	scope, err := mcp.OpenBearer(cfg.Guard, r)
+func provision(cfg Config, r *http.Request) (status tenancy.ProvisionStatus, err error) {
+	scope, err := cfg.open(r)
 	if err != nil {
 		return "", err
 	}
-	if err := scope.CheckClaim(r.PathValue("slug")); err != nil {
-		return "", err
-	}
-	act, err := scope.Begin(r.Context(), tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: r.UserAgent()})
-	if err != nil {
-		return "", err
-	}
-	status, err := act.Provision(r.Context())
-	act.End(r.Context(), err)
+	call := tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: r.UserAgent()}
+	ctx := r.Context()
+	err = act(ctx, scope, call, func(s *tenancy.Scope) error {
+		status, err = s.Provision(ctx)
+		return err
+	})
 	return status, err
 }
 
@@ -128,11 +144,8 @@ func (t *twin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *twin) call(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
-	scope, err := mcp.OpenBearer(t.cfg.Guard, r)
+	scope, err := t.cfg.open(r)
 	if err != nil {
-		return nil, err
-	}
-	if err := scope.CheckClaim(r.PathValue("slug")); err != nil {
 		return nil, err
 	}
 	leave, err := scope.Enter()
@@ -152,6 +165,9 @@ func (t *twin) call(w http.ResponseWriter, r *http.Request) (json.RawMessage, er
 func (t *twin) args(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
 	args, err := t.input(w, r)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.cfg.refuseReveal(r, args); err != nil {
 		return nil, err
 	}
 	for _, name := range t.params {
@@ -174,21 +190,27 @@ func (t *twin) input(w http.ResponseWriter, r *http.Request) (map[string]any, er
 	if r.URL.RawQuery != "" {
 		return nil, invalid("this route takes its arguments in a JSON body, not in the query")
 	}
-	body, err := mcp.ReadBody(w, r)
-	if err != nil {
-		return nil, err
-	}
+	body, err := jsonBody(w, r)
 	args := map[string]any{}
-	if len(body) == 0 {
-		return args, nil
-	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the body is not said to be JSON", Hint: "send Content-Type: application/json"}
+	if err != nil || len(body) == 0 {
+		return args, err
 	}
 	if err := json.Unmarshal(body, &args); err != nil || args == nil {
 		return nil, invalid("the body is not a JSON object")
 	}
 	return args, nil
+}
+
+// jsonBody reads a body that is JSON and says so, or is empty.
+func jsonBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := mcp.ReadBody(w, r)
+	if err != nil || len(body) == 0 {
+		return nil, err
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the body is not said to be JSON", Hint: "send Content-Type: application/json"}
+	}
+	return body, nil
 }
 
 func invalid(msg string) error { return &tenancy.Error{Code: tenancy.Invalid, Msg: msg} }

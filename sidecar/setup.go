@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -69,11 +70,8 @@ type setupOut struct {
 // setupOf opens the caller's workspace and returns what a folder is connected to.
 // Addresses come from the configuration, whatever name the request used.
 func setupOf(cfg Config, r *http.Request) (clients.Setup, error) {
-	scope, err := mcp.OpenBearer(cfg.Guard, r)
+	scope, err := cfg.open(r)
 	if err != nil {
-		return clients.Setup{}, err
-	}
-	if err := scope.CheckClaim(r.PathValue("slug")); err != nil {
 		return clients.Setup{}, err
 	}
 	leave, err := scope.Enter()
@@ -81,7 +79,12 @@ func setupOf(cfg Config, r *http.Request) (clients.Setup, error) {
 		return clients.Setup{}, err
 	}
 	defer leave()
-	b, err := scope.Brief(r.Context())
+	return cfg.setup(r.Context(), scope)
+}
+
+// setup returns what a folder is connected to.
+func (c Config) setup(ctx context.Context, scope *tenancy.Scope) (clients.Setup, error) {
+	b, err := scope.Brief(ctx)
 	if err != nil {
 		return clients.Setup{}, err
 	}
@@ -91,7 +94,7 @@ func setupOf(cfg Config, r *http.Request) (clients.Setup, error) {
 			return clients.Setup{}, err
 		}
 	}
-	return clients.Setup{URL: cfg.PublicURL, Slug: b.Slug, Gitea: w.Gitea, Prompt: w.Prompt()}, nil
+	return clients.Setup{URL: c.PublicURL, Slug: b.Slug, Gitea: w.Gitea, Prompt: w.Prompt()}, nil
 }
 
 // sendScript sends the installer, with the caller's own key in it unless that is

@@ -1,6 +1,6 @@
 // Package sidecar is the HTTP server around the tools: it checks where a request
 // comes from, serves MCP at /mcp, and the tools' REST twins below
-// /api/workspaces/{slug}.
+// /api/workspaces/{slug}, and the settings page for people at /w.
 package sidecar
 
 import (
@@ -15,12 +15,14 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/alexedwards/scs/v2"
+
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // Config is what the server is made of. All fields are required but AllowedHosts,
-// and Placement and Migrate where the Guard knows no operator.
+// Sessions and Provider, and Placement and Migrate where the Guard knows no operator.
 type Config struct {
 	Guard        *tenancy.Guard
 	Registry     *mcp.Registry
@@ -29,20 +31,31 @@ type Config struct {
 	Ready        func(context.Context) error // why the server cannot serve now; nil = it can
 	Version      string
 	Log          *slog.Logger
-	Placement    tenancy.Placement                  // of workspaces that the operator's API creates
+	Placement    tenancy.Placement                  // of workspaces that the operator's API or a first sign-in creates
 	Migrate      func(context.Context) (int, error) // brings the database up to date; for the operator's API
+	Sessions     scs.CtxStore                       // where people's sessions are; nil = nobody signs in, and there are no pages
+	Provider     *Provider                          // nil = people sign in by links only
+	site         *site
 }
 
 // Handler returns the whole server.
 func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
+	cfg.site = newSite(cfg)
 	protocol := mcp.Handler(cfg.Registry, cfg.Guard, cfg.Version, cfg.Log)
 	mux.Handle("/mcp", protocol)
 	mux.Handle("/api/mcp", protocol)
 	mountTools(mux, cfg)
+	mountKeys(mux, cfg)
 	mountSetup(mux, cfg)
 	mountAdmin(mux, cfg)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	cfg.site.mount(mux)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Accept")
+		if cfg.site != nil && strings.Contains(r.Header.Get("Accept"), "text/html") {
+			http.Redirect(w, r, "/w", http.StatusSeeOther)
+			return
+		}
 		answer(w, about{"vibn-mcp", cfg.Version, cfg.PublicURL.JoinPath("mcp").String()})
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, errNoRoute) })
@@ -50,7 +63,7 @@ func Handler(cfg Config) http.Handler {
 	outer := http.NewServeMux()
 	outer.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, health{true}) })
 	outer.HandleFunc("GET /readyz", ready(cfg))
-	outer.Handle("/", knownHost(cfg, sameOrigin(cfg, mux)))
+	outer.Handle("/", knownHost(cfg, sameOrigin(cfg, cfg.site.loaded(mux))))
 	return recovered(cfg.Log, guarded(outer))
 }
 
@@ -124,7 +137,11 @@ func sameOrigin(cfg Config, next http.Handler) http.Handler {
 func recovered(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { //nolint:contextcheck // an answer needs no context
-			if p := recover(); p != nil {
+			p := recover()
+			if p == http.ErrAbortHandler { //nolint:errorlint // this very value ends the connection
+				panic(p)
+			}
+			if p != nil {
 				log.ErrorContext(r.Context(), "request panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 				refuse(w, fmt.Errorf("panic in a request"))
 			}

@@ -54,6 +54,9 @@ func auditQuery(workspaceID string, q tenancy.AuditQuery) (query string, args []
 	if q.Target != "" {
 		query += ` and target = ` + arg(q.Target)
 	}
+	if q.Principal != "" {
+		query += ` and principal = ` + arg(q.Principal)
+	}
 	if q.BeforeID != "" || !q.BeforeAt.IsZero() {
 		query += ` and (at, id) < (` + arg(micros(q.BeforeAt)) + `, ` + arg(q.BeforeID) + `)`
 	}

@@ -284,6 +284,80 @@ var isolations = map[string][]isolation{
 			return only(db.Reseal(ctx, tenancy.SealedValue{Place: botTokenPlace(b.token.ID), Value: a.token.Sealed}, "new"))
 		}},
 	},
+	"User": {{name: "own", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.User(ctx, a.user) // of whom nothing is kept
+	}}},
+	"UserByIdentity": {{name: "own", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		for _, x := range []tenant{a, b} {
+			if err := db.KeepUser(ctx, tenancy.User{ID: x.user, Issuer: "https://id.example.com", Subject: "subject " + x.ws.Slug}); err != nil {
+				return nil, err
+			}
+		}
+		return db.UserByIdentity(ctx, "https://id.example.com", "subject "+a.ws.Slug)
+	}}},
+	"KeepUser": {{name: "identity of b's person", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		if err := db.KeepUser(ctx, tenancy.User{ID: b.user, Issuer: "https://id.example.com", Subject: b.ws.Slug}); err != nil {
+			return nil, err
+		}
+		return only(db.KeepUser(ctx, tenancy.User{ID: a.user, Issuer: "https://id.example.com", Subject: b.ws.Slug}))
+	}}},
+	"KeepGiteaUser": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.KeepGiteaUser(ctx, a.user, number()))
+	}}},
+	"SignOut": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.SignOut(ctx, a.user, after(1)))
+	}}},
+	"AddLoginLink": {
+		{name: "id of b's link", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			l, digest := newLink(a.ws.ID)
+			l.ID = b.link.ID
+			return only(db.AddLoginLink(ctx, l, digest))
+		}},
+		{name: "digest of b's link", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			l, _ := newLink(a.ws.ID)
+			return only(db.AddLoginLink(ctx, l, b.opens))
+		}},
+	},
+	"LoginLink": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		l, w, err := db.LoginLink(ctx, a.opens)
+		return []any{l, w}, err
+	}}},
+	"LoginLinks": {{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.LoginLinks(ctx, a.ws.ID)
+	}}},
+	"WithdrawLoginLink": {{name: "link of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		return only(db.WithdrawLoginLink(ctx, a.ws.ID, b.link.ID, after(1)))
+	}}},
+	"UseLoginLink": {
+		{name: "link of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			l := b.link
+			l.WorkspaceID = a.ws.ID
+			return only(db.UseLoginLink(ctx, l, tenancy.Person{UserID: newID()}, after(1)))
+		}},
+		{name: "own, by b's person", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.UseLoginLink(ctx, a.link, tenancy.Person{UserID: b.user}, after(1)))
+		}},
+	},
+	"ChangeMember": {
+		{name: "person of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.ChangeMember(ctx, a.ws.ID, b.user, tenancy.RoleAdmin, after(1)))
+		}},
+		{name: "own, the only owner", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.ChangeMember(ctx, a.ws.ID, a.user, "", after(1)))
+		}},
+		{name: "own, with a key", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			err := db.SetMember(ctx, tenancy.Member{WorkspaceID: a.ws.ID, UserID: b.user, Role: tenancy.RoleAdmin, CreatedAt: day})
+			if err != nil {
+				return nil, err
+			}
+			k, digest := newKey(a.ws.ID, "of b's person")
+			k.CreatedBy = b.user
+			if err := db.CreateKey(ctx, k, digest); err != nil {
+				return nil, err
+			}
+			return only(db.ChangeMember(ctx, a.ws.ID, b.user, "", after(1)))
+		}},
+	},
 	"StartAudit": {{name: "id of b's entry", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 		e := a.entry
 		e.ID = b.entry.ID
@@ -298,6 +372,9 @@ var isolations = map[string][]isolation{
 		}},
 		{name: "target of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			return db.Audit(ctx, a.ws.ID, tenancy.AuditQuery{Target: b.entry.Target, Limit: 100})
+		}},
+		{name: "by b's key", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return db.Audit(ctx, a.ws.ID, tenancy.AuditQuery{Principal: b.entry.Principal, Limit: 100})
 		}},
 		{name: "after b's entry", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			return db.Audit(ctx, a.ws.ID, tenancy.AuditQuery{BeforeAt: after(9), BeforeID: b.entry.ID, Limit: 100})
@@ -340,7 +417,7 @@ func (tc isolation) run(t *testing.T, db *store.DB, a, b tenant) {
 	if !tc.all {
 		text := fmt.Sprintf("%+v", answer)
 		for _, theirs := range []string{
-			b.ws.ID, b.ws.Slug, b.key.ID, b.key.Last4, b.user, b.entry.ID, b.token.ID, b.begun.ID, b.project.ID, b.access.Ref,
+			b.link.ID, b.ws.ID, b.ws.Slug, b.key.ID, b.key.Last4, b.user, b.entry.ID, b.token.ID, b.begun.ID, b.project.ID, b.access.Ref,
 			fmt.Sprint(b.parts.OrgID), fmt.Sprint(b.parts.TeamID), fmt.Sprint(b.parts.BotID), fmt.Sprint(b.parts.TokenID),
 			fmt.Sprint(b.token.GiteaID), fmt.Sprint(b.project.RepositoryID),
 		} {
@@ -357,7 +434,7 @@ func rowsOf(t *testing.T, db *store.DB, of tenant) []string {
 	t.Helper()
 	rows := dump(t, db, `select * from vibn_workspaces where id = $1`, of.ws.ID)
 	for _, table := range []string{
-		"vibn_workspace_members", "vibn_api_keys", "vibn_audit", "vibn_bot_tokens", "vibn_projects", "vibn_repository_access",
+		"vibn_workspace_members", "vibn_api_keys", "vibn_audit", "vibn_bot_tokens", "vibn_projects", "vibn_repository_access", "vibn_login_links",
 	} {
 		found := dump(t, db, `select * from `+table+` where workspace_id = $1 order by id`, of.ws.ID)
 		if len(found) == 0 {
@@ -395,6 +472,7 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"BotTokens":        func() (any, error) { return db.BotTokens(ctx, id) },
 		"Projects":         func() (any, error) { return db.Projects(ctx, id) },
 		"RepositoryAccess": func() (any, error) { return db.RepositoryAccess(ctx, id) },
+		"LoginLinks":       func() (any, error) { return db.LoginLinks(ctx, id) },
 		"MemberWorkspaces": func() (any, error) { return db.MemberWorkspaces(ctx, id) },
 		"Audit":            func() (any, error) { return db.Audit(ctx, id, tenancy.AuditQuery{Limit: 1}) },
 		"Audit after": func() (any, error) {
@@ -417,7 +495,18 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 	check(t, db.RevokeEndedTokens(ctx, id, day, day)) // there are none
 	inWorkspace, ofKey, withID := a.token, newToken(a.key), a.token
 	inWorkspace.WorkspaceID, ofKey.KeyID, withID.ID = id, id, id
+	link, opens := newLink(id)
+	_, noUser := db.User(ctx, id)
+	_, noIdentity := db.UserByIdentity(ctx, id, id)
 	return map[string]error{
+		"User":                        noUser,
+		"UserByIdentity":              noIdentity,
+		"AddLoginLink":                db.AddLoginLink(ctx, link, opens),
+		"WithdrawLoginLink":           db.WithdrawLoginLink(ctx, a.ws.ID, id, day),
+		"WithdrawLoginLink in":        db.WithdrawLoginLink(ctx, id, a.link.ID, day),
+		"UseLoginLink":                db.UseLoginLink(ctx, tenancy.LoginLink{ID: id, WorkspaceID: a.ws.ID, Role: tenancy.RoleMember}, tenancy.Person{UserID: newID()}, day),
+		"ChangeMember":                db.ChangeMember(ctx, a.ws.ID, id, tenancy.RoleAdmin, day),
+		"ChangeMember in workspace":   db.ChangeMember(ctx, id, a.user, tenancy.RoleAdmin, day),
 		"Workspace":                   noSlug,
 		"Membership of user":          noMember,
 		"Membership in workspace":     noWorkspace,

@@ -63,7 +63,8 @@ func (db *DB) KeyByDigest(ctx context.Context, digest tenancy.Digest) (tenancy.K
 	return key, w.workspace(), nil
 }
 
-// CreateKey implements [tenancy.Store]. If ParentID is set, that key must be one
+// CreateKey implements [tenancy.Store]. A Request that was answered with a key
+// already is ErrConflict. If ParentID is set, that key must be one
 // of the workspace and not revoked: ErrNotFound otherwise.
 //
 // It holds the workspace's row, as RevokeKey and DeleteWorkspace do: else a key
@@ -81,11 +82,11 @@ func (db *DB) CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Diges
 			}
 		}
 		_, err := tx.ExecContext(ctx, `insert into vibn_api_keys (id, workspace_id, name, prefix, last4, digest, rights,
-			created_by, parent_id, expires_at, last_used_at, revoked_at, created_at)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			created_by, parent_id, expires_at, last_used_at, revoked_at, created_at, request)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 			k.ID, k.WorkspaceID, k.Name, k.Prefix, k.Last4, hex.EncodeToString(digest[:]), k.Rights.String(),
 			k.CreatedBy, null(k.ParentID), microsOrNil(k.ExpiresAt), microsOrNil(k.LastUsedAt),
-			microsOrNil(k.RevokedAt), micros(k.CreatedAt))
+			microsOrNil(k.RevokedAt), micros(k.CreatedAt), null(k.Request))
 		return err
 	}), "create key %q in workspace %q", k.ID, k.WorkspaceID)
 }
@@ -108,20 +109,25 @@ func (db *DB) RevokeKey(ctx context.Context, workspaceID, keyID string, at time.
 		if err != nil {
 			return err
 		}
-		// UNION without ALL ends even if keys named each other as parents.
-		_, err = tx.ExecContext(ctx, `with recursive minted (id) as (
-				select id from vibn_api_keys where workspace_id = $1 and id = $2
-				union
-				select k.id from vibn_api_keys k join minted m on k.parent_id = m.id where k.workspace_id = $1
-			)
-			update vibn_api_keys set revoked_at = $3
-			where workspace_id = $1 and revoked_at is null and id in (select id from minted)`,
-			workspaceID, keyID, micros(at))
-		if err != nil {
-			return err
-		}
-		return db.wantForTokens(ctx, tx, workspaceID)
+		return db.revokeKey(ctx, tx, workspaceID, keyID, at)
 	}), "revoke key %q of workspace %q", keyID, workspaceID)
+}
+
+// revokeKey revokes a key and those minted with it. UNION without ALL ends even if
+// keys named each other as parents.
+func (db *DB) revokeKey(ctx context.Context, tx *sql.Tx, workspaceID, keyID string, at time.Time) error {
+	_, err := tx.ExecContext(ctx, `with recursive minted (id) as (
+			select id from vibn_api_keys where workspace_id = $1 and id = $2
+			union
+			select k.id from vibn_api_keys k join minted m on k.parent_id = m.id where k.workspace_id = $1
+		)
+		update vibn_api_keys set revoked_at = $3
+		where workspace_id = $1 and revoked_at is null and id in (select id from minted)`,
+		workspaceID, keyID, micros(at))
+	if err != nil {
+		return err
+	}
+	return db.wantForTokens(ctx, tx, workspaceID)
 }
 
 // wantForTokens wants the tokens of revoked keys ended, if there are any.

@@ -158,12 +158,30 @@ var rowsOfVersion = map[int64]statement{
 		`insert into vibn_repository_access (id, workspace_id, gitea_repo_id, kind, ref, created_at) values ($1, $2, $3, $4, $5, $6)`,
 		[]any{"r1", "w1", 9, "deploy_key", "21", day},
 	},
+	12: {
+		`insert into vibn_sessions (digest, data, expires_at) values ($1, $2, $3)`,
+		[]any{strings.Repeat("1", 64), []byte("data"), after(60)},
+	},
+	13: {
+		`insert into vibn_login_links (id, workspace_id, digest, role, created_by, created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7)`,
+		[]any{"l1", "w1", strings.Repeat("2", 64), "member", "operator", day, after(60)},
+	},
+	14: {
+		`insert into vibn_api_keys (id, workspace_id, name, prefix, last4, digest, rights, created_by, created_at, request)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		[]any{"k2", "w1", "Key", "vibn_sk_abcd", "wxyz", strings.Repeat("3", 64), "read", "u1", day, "form"},
+	},
+	15: {
+		`insert into vibn_audit (id, workspace_id, at, principal, client, tool, target, args, outcome)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		[]any{"a2", "w2", after(1), "member:u1", "browser", "keys.create", "k2", "{}", "ok"},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.
 var tables = []string{
 	1: "vibn_workspaces", 2: "vibn_workspace_members", 3: "vibn_users", 4: "vibn_api_keys", 5: "vibn_bot_tokens",
-	6: "vibn_projects", 7: "vibn_audit", 8: "river_job", 11: "vibn_repository_access",
+	6: "vibn_projects", 7: "vibn_audit", 8: "river_job", 11: "vibn_repository_access", 12: "vibn_sessions", 13: "vibn_login_links",
 }
 
 // Rows written by the release of any version are there after migrating, and the

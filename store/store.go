@@ -100,15 +100,20 @@ type row interface{ Scan(dest ...any) error }
 // list returns all rows of a query. A query about an id that PostgreSQL cannot
 // read as a uuid has none, as on SQLite.
 func list[T any](ctx context.Context, db *DB, scan func(row) (T, error), query string, args ...any) ([]T, error) {
-	out, err := collect(ctx, db, scan, query, args...)
+	out, err := collect(ctx, db.sql, scan, query, args...)
 	if errors.Is(kind(err), tenancy.ErrNotFound) {
 		return nil, nil
 	}
 	return out, err
 }
 
-func collect[T any](ctx context.Context, db *DB, scan func(row) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := db.sql.QueryContext(ctx, query, args...)
+// A rowser is a *sql.DB or a *sql.Tx.
+type rowser interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func collect[T any](ctx context.Context, on rowser, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := on.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

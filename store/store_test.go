@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -171,6 +172,8 @@ type tenant struct {
 	begun   tenancy.BotToken // of another key, never filled; only where a test adds it
 	project tenancy.Project  // with a repository
 	access  tenancy.RepositoryAccess
+	link    tenancy.LoginLink // an invitation
+	opens   tenancy.Digest    // of it
 }
 
 func newTenant(t *testing.T, db *store.DB, slug string) tenant {
@@ -216,6 +219,15 @@ func (a *tenant) provision(t *testing.T, db *store.DB) {
 	check(t, db.RecordRepository(ctx, a.ws.ID, a.project.ID, a.project.RepositoryID, a.project.Repository))
 	a.access = tenancy.RepositoryAccess{RepositoryID: a.project.RepositoryID, Kind: tenancy.DeployKey, Ref: fmt.Sprint(number())}
 	addAccess(t, db, a.ws.ID, a.access)
+
+	a.link, a.opens = newLink(a.ws.ID)
+	check(t, db.AddLoginLink(ctx, a.link, a.opens))
+}
+
+// newLink returns an invitation to a workspace.
+func newLink(workspaceID string) (tenancy.LoginLink, tenancy.Digest) {
+	l := tenancy.LoginLink{ID: newID(), WorkspaceID: workspaceID, Role: tenancy.RoleMember, CreatedBy: "operator", CreatedAt: day, ExpiresAt: after(60)}
+	return l, sha256.Sum256([]byte(l.ID))
 }
 
 // jobsOf returns the states of a workspace's jobs.

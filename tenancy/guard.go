@@ -150,8 +150,10 @@ type principal interface {
 type grant struct {
 	workspace Workspace
 	rights    Rights
-	held      Rights // the same before [Scope.Begin] narrowed them
-	who       string // as in [AuditEntry].Principal
+	held      Rights     // the same before [Scope.Begin] narrowed them
+	who       string     // as in [AuditEntry].Principal
+	role      Role       // of a member; empty for a key
+	ends      *time.Time // when the key expires; nil = never, or a member
 }
 
 var errUnauthorized = &Error{
@@ -175,7 +177,7 @@ func (p keyPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 		return grant{}, errUnauthorized
 	}
 	g.touch(ctx, key, now)
-	return grant{ws, key.Rights, key.Rights, "key:" + key.ID}, nil
+	return grant{workspace: ws, rights: key.Rights, held: key.Rights, who: "key:" + key.ID, ends: key.ExpiresAt}, nil
 }
 
 // touch records the use of a key, at most once a minute. A failure is no reason
@@ -199,7 +201,7 @@ func (p memberPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 	if err != nil {
 		return grant{}, storeError("look up a membership", err)
 	}
-	return grant{ws, role.Rights(), role.Rights(), "member:" + p.userID}, nil
+	return grant{workspace: ws, rights: role.Rights(), held: role.Rights(), who: "member:" + p.userID, role: role}, nil
 }
 
 // storeError says that our own database did not answer.

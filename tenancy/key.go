@@ -22,6 +22,7 @@ type Key struct {
 	Last4       string // its last four, for people
 	Rights      Rights
 	CreatedBy   string     // user id or "operator"
+	Request     string     // number of the form that it was asked for with; empty = none. Not read back
 	ParentID    string     // key that minted this one; empty = none. Revoked with it
 	ExpiresAt   *time.Time // nil = never
 	LastUsedAt  *time.Time // exact to a minute; nil = never used

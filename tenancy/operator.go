@@ -84,6 +84,10 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 // says which. The slug is made from the e-mail's local part, or the name: it is a
 // first proposal for people, and proves nothing. Its parts are made by a job.
 func (o *Operator) EnsureWorkspace(ctx context.Context, p Person, place Placement) (w Workspace, created bool, err error) {
+	return ensureWorkspace(ctx, o.store, o.now(), p, place)
+}
+
+func ensureWorkspace(ctx context.Context, store Store, now time.Time, p Person, place Placement) (w Workspace, created bool, err error) {
 	if p.UserID == "" || len(p.UserID) > 255 || !storable(p.UserID) || p.GiteaUserID < 0 {
 		return Workspace{}, false, invalid(errors.New("a person needs the platform's id of at most 255 bytes, and a Gitea id that is not negative"))
 	}
@@ -94,12 +98,12 @@ func (o *Operator) EnsureWorkspace(ctx context.Context, p Person, place Placemen
 	if err := place.check(); err != nil {
 		return Workspace{}, false, err
 	}
-	slugs, now := slugsFor(p), o.now()
+	slugs := slugsFor(p)
 	w = Workspace{
 		ID: uuid.Must(uuid.NewV7()).String(), Name: cmp.Or(p.DisplayName, slugs[0]), OwnerUserID: p.UserID, Placement: place,
 		Status: Pending, CreatedAt: now, UpdatedAt: now,
 	}
-	w, created, err = o.store.EnsureWorkspace(ctx, p, w, slugs)
+	w, created, err = store.EnsureWorkspace(ctx, p, w, slugs)
 	if err != nil {
 		return Workspace{}, false, storeError("create the workspace", err)
 	}

@@ -153,8 +153,10 @@ const maxShown = 8_192
 
 // text is the way out for what others wrote, without the platform's own secrets
 // and whatever looks like a credential.
-func (s *Scope) text(raw string) untrusted.Text {
-	t, err := s.guard.shown.Text(raw[:min(len(raw), maxShown)])
+func (s *Scope) text(raw string) untrusted.Text { return s.guard.text(raw) }
+
+func (g *Guard) text(raw string) untrusted.Text {
+	t, err := g.shown.Text(raw[:min(len(raw), maxShown)])
 	if err != nil {
 		return untrusted.New("[withheld]")
 	}

@@ -189,12 +189,27 @@ func TestZeroScope(t *testing.T) {
 		"CreateProject":  func() error { _, _, err := s.CreateProject(ctx, "a", ""); return err },
 		"Repository":     func() error { _, err := s.Repository(ctx, "a"); return err },
 		"Provision":      func() error { _, err := s.Provision(ctx); return err },
-		"Brief":          func() error { _, err := s.Brief(ctx); return err },
 		"Describe":       func() error { _, err := s.Describe(ctx); return err },
 		"Activity":       func() error { _, err := s.Activity(ctx, tenancy.AuditQuery{Limit: 1}); return err },
 		"Begin":          func() error { _, err := s.Begin(ctx, tenancy.Call{Needs: tenancy.Read}); return err },
 		"Admit":          func() error { return s.Admit() },
 		"CheckClaim":     func() error { return s.CheckClaim("") },
+		"Brief":          func() error { _, err := s.Brief(ctx); return err },
+		"Keys":           func() error { _, err := s.Keys(ctx); return err },
+		"MintKey": func() error {
+			_, _, err := s.MintKey(ctx, tenancy.MintKey{Name: "a", Rights: tenancy.Read, Days: 1})
+			return err
+		},
+		"RevokeKey":      func() error { return s.RevokeKey(ctx, "a") },
+		"Members":        func() error { _, err := s.Members(ctx); return err },
+		"Invites":        func() error { _, err := s.Invites(ctx); return err },
+		"Invite":         func() error { _, _, err := s.Invite(ctx, tenancy.RoleMember); return err },
+		"WithdrawInvite": func() error { return s.WithdrawInvite(ctx, "a") },
+		"SetRole":        func() error { return s.SetRole(ctx, "a", tenancy.RoleMember) },
+		"RemoveMember":   func() error { return s.RemoveMember(ctx, "a") },
+		"Parts":          func() error { _, err := s.Parts(ctx); return err },
+		"Trail":          func() error { _, err := s.Trail(ctx, tenancy.AuditQuery{Limit: 1}); return err },
+		"Actors":         func() error { _, err := s.Actors(ctx); return err },
 	} {
 		if err := reach(); err == nil {
 			t.Errorf("the zero Scope's %s did not refuse", name)

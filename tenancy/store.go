@@ -143,6 +143,8 @@ type Store interface {
 	FinishAudit(ctx context.Context, workspaceID, id string, f AuditFinish) error
 	// Audit returns entries, newest first (by At, then ID, both descending).
 	Audit(ctx context.Context, workspaceID string, q AuditQuery) ([]AuditEntry, error)
+
+	peopleStore
 }
 
 // A Person is somebody who may own a workspace.
@@ -259,9 +261,10 @@ type AuditFinish struct {
 
 // AuditQuery selects a page of a workspace's entries. Empty fields select all.
 type AuditQuery struct {
-	Tool     string    // exact
-	Target   string    // exact
-	BeforeAt time.Time // with BeforeID: only entries after this one in the order of Audit
-	BeforeID string
-	Limit    int // at most this many; must be positive
+	Tool      string    // exact
+	Target    string    // exact
+	Principal string    // exact
+	BeforeAt  time.Time // with BeforeID: only entries after this one in the order of Audit
+	BeforeID  string
+	Limit     int // at most this many; must be positive
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 // config is everything that the environment and the flags say.
@@ -38,6 +41,10 @@ type config struct {
 	giteaToken     secret.Text
 	giteaPublicURL *url.URL    // nil = giteaURL
 	adminToken     secret.Text // empty = no operator API
+	oidcIssuer     *url.URL    // nil = people sign in by links only
+	oidcClientID   string
+	oidcSecret     secret.Text
+	oidcName       string
 	apiKey         secret.Text
 	serverURL      *url.URL // of the server that stdio bridges to; nil = serve in this process
 }
@@ -212,6 +219,32 @@ func variables() []variable {
 			},
 		},
 		{
+			name: "VIBN_OIDC_ISSUER", about: "OpenID provider that people sign in with to the settings page; Gitea's own root will do. Without it they need links",
+			hint: "give the issuer as the provider's discovery document has it, as https://login.example.com",
+			set:  func(c *config, v string) (err error) { c.oidcIssuer, err = parseIssuer(v); return err },
+		},
+		{
+			name: "VIBN_OIDC_CLIENT_ID", about: "id that the provider gave this server; its redirect address is VIBN_PUBLIC_URL and `/login/callback`",
+			hint: "register this server at the provider as a confidential web application",
+			set:  func(c *config, v string) error { c.oidcClientID = v; return nil },
+		},
+		{
+			name: "VIBN_OIDC_CLIENT_SECRET", secret: true, about: "secret that goes with it",
+			hint: "the provider shows it when the application is registered",
+			set:  func(c *config, v string) error { c.oidcSecret = secret.NewText(v); return nil },
+		},
+		{
+			name: "VIBN_OIDC_NAME", def: "host of VIBN_OIDC_ISSUER", about: "what people call the provider, on the button",
+			hint: "give a word or two",
+			set: func(c *config, v string) error {
+				c.oidcName = untrusted.Clean(v)
+				if len(c.oidcName) > 40 {
+					return errors.New("is longer than 40 bytes")
+				}
+				return nil
+			},
+		},
+		{
 			name: "VIBN_API_KEY", secret: true, about: "the workspace's key, for `stdio`",
 			hint: "mint one with: vibn-mcp key create SLUG --name agent",
 			set: func(c *config, v string) error {
@@ -285,10 +318,44 @@ func readConfig(env func(string) string, flags *pflag.FlagSet, cmd command) (con
 	if c.giteaURL != nil && c.giteaToken.IsZero() && len(wrong) == 0 {
 		wrong = append(wrong, configError{"GITEA_API_TOKEN", "is not set, though GITEA_API_URL is", "give both, or neither"})
 	}
+	if c.oidcIssuer != nil && len(wrong) == 0 {
+		if c.oidcClientID == "" {
+			wrong = append(wrong, configError{"VIBN_OIDC_CLIENT_ID", "is not set, though VIBN_OIDC_ISSUER is", "give all three, or none"})
+		}
+		if c.oidcSecret.IsZero() {
+			wrong = append(wrong, configError{"VIBN_OIDC_CLIENT_SECRET", "is not set, though VIBN_OIDC_ISSUER is", "give all three, or none"})
+		}
+	}
 	if len(wrong) > 0 {
 		return config{}, wrong
 	}
 	return c, nil
+}
+
+// provider is what people sign in with; nil if they have links only.
+func (c config) provider() *sidecar.Provider {
+	if c.oidcIssuer == nil {
+		return nil
+	}
+	p := &sidecar.Provider{Issuer: c.oidcIssuer, ClientID: c.oidcClientID, ClientSecret: c.oidcSecret, Name: cmp.Or(c.oidcName, c.oidcIssuer.Host)}
+	for _, gitea := range []*url.URL{c.giteaURL, c.giteaPublicURL} {
+		if gitea != nil && strings.TrimRight(gitea.String(), "/") == strings.TrimRight(c.oidcIssuer.String(), "/") {
+			p.IsGitea = true
+		}
+	}
+	return p
+}
+
+// parseIssuer takes an address that proofs of who somebody is may come from.
+func parseIssuer(s string) (*url.URL, error) {
+	u, err := parseURL(s)
+	if err != nil {
+		return nil, err
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, errors.New("is neither https nor this machine")
+	}
+	return u, nil
 }
 
 var domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$`)

@@ -22,6 +22,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -42,6 +43,7 @@ const demoBuild = 3 * time.Second
 type demoWorkspace struct {
 	Slug string    `json:"slug"`
 	Key  string    `json:"key"`
+	Page string    `json:"page"` // opens the settings page; works once
 	Apps []demoApp `json:"apps"`
 }
 
@@ -91,6 +93,9 @@ func demo(ctx context.Context, p *program) error {
 		return hinted{err, "--listen 127.0.0.1:0, or VIBN_LISTEN=127.0.0.1:0, takes a free port"}
 	}
 	public := listenURL(p.cfg.listen, ln)
+	if err := h.welcome(ctx, public, workspaces); err != nil {
+		return err
+	}
 	if scripted, _ := p.flags.GetBool("script"); scripted { // the command itself defines the flag
 		serving, stop := context.WithCancel(ctx)
 		ended := make(chan error, 1)
@@ -126,7 +131,7 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *house) ([]demoWork
 	var all []demoWorkspace
 	for _, slug := range []string{"alpha", "beta"} {
 		project := sim.AddProject("vibn-ws-" + slug)
-		w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: slug, CoolifyProject: project.UUID})
+		w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: slug, CoolifyProject: project.UUID, OwnerUserID: "owner-of-" + slug})
 		if err != nil {
 			return nil, err
 		}
@@ -153,6 +158,23 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *house) ([]demoWork
 		all = append(all, d)
 	}
 	return all, nil
+}
+
+// welcome gives each workspace an owner who can sign in to its page.
+func (h *house) welcome(ctx context.Context, public *url.URL, workspaces []demoWorkspace) error {
+	op := tenancy.NewOperator(h.db)
+	for i, d := range workspaces {
+		w, err := op.Workspace(ctx, d.Slug)
+		if err != nil {
+			return err
+		}
+		_, token, err := op.LoginLink(ctx, w, "", "", 24*time.Hour)
+		if err != nil {
+			return err
+		}
+		workspaces[i].Page = sidecar.LinkURL(public, token.Reveal())
+	}
+	return nil
 }
 
 // repository creates a project, as an agent with the key would, and returns its
@@ -183,7 +205,7 @@ func (p *program) announce(public *url.URL, workspaces []demoWorkspace) error {
 		return json.NewEncoder(p.stdout).Encode(map[string]any{"url": public.String(), "mcp_url": mcpURL, "workspaces": workspaces})
 	}
 	first := workspaces[0]
-	return p.printf(demoText, mcpURL, first.Slug, first.Key, workspaces[1].Slug, workspaces[1].Key,
+	return p.printf(demoText, mcpURL, first.Slug, first.Key, workspaces[1].Slug, workspaces[1].Key, first.Page, first.Slug,
 		mcpURL, first.Key, first.Key, clients.OneLine(public, first.Slug), first.Key, public, first.Slug, mcpURL, public, cmp.Or(executable(), "vibn-mcp"), first.Apps[0].Repository)
 }
 
@@ -201,6 +223,11 @@ const demoText = `vibn-mcp is serving %s before a simulated Coolify and Gitea. S
 
 workspace %s   key %s
 workspace %s    key %s
+
+The settings page, where people see to keys and look at what agents did. The link
+works once:
+
+%s   (%s)
 
 For Cursor, put this into .cursor/mcp.json:
 

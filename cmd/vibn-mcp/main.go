@@ -67,7 +67,7 @@ func commands() []command {
 	return slices.Concat(
 		[]command{serveCommand, stdioCommand, callCommand, connectCommand, gitCredentialCommand, demoCommand, migrateCommand, doctorCommand},
 		workspaceCommands, keyCommands,
-		[]command{rotateSecretsCommand, versionCommand},
+		[]command{loginLinkCommand, rotateSecretsCommand, versionCommand},
 	)
 }
 

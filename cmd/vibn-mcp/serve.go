@@ -66,6 +66,7 @@ type house struct {
 	guard     *tenancy.Guard
 	registry  *mcp.Registry
 	placement tenancy.Placement // of new workspaces
+	provider  *sidecar.Provider // nil = people sign in by links only
 	log       *slog.Logger
 	farewell  func() // ends what greetCoolify began
 }
@@ -81,7 +82,9 @@ func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
 		closeStore(db)
 		return nil, err
 	}
-	return &house{db: db, guard: guard, registry: mcp.New(log), placement: p.cfg.placement, log: log, farewell: func() {}}, nil
+	return &house{
+		db: db, guard: guard, registry: mcp.New(log), placement: p.cfg.placement, provider: p.cfg.provider(), log: log, farewell: func() {},
+	}, nil
 }
 
 func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, error) {
@@ -107,7 +110,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 	cfg := tenancy.Config{
 		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(),
 		Known: append([]secret.Text{
-			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.secretsKey, c.databaseURL, c.apiKey,
+			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.oidcSecret, c.secretsKey, c.databaseURL, c.apiKey,
 		}, c.oldSecretsKeys...),
 		Admin: c.adminToken,
 	}
@@ -203,7 +206,9 @@ func (h *house) jobs() store.Jobs {
 			}
 			return err
 		},
-		Sweep: func(ctx context.Context) error { return p.Sweep(ctx, h.db.Queue) },
+		Sweep: func(ctx context.Context) error {
+			return errors.Join(p.Sweep(ctx, h.db.Queue), h.db.DropExpired(ctx, time.Now()))
+		},
 	}
 }
 
@@ -213,7 +218,7 @@ func (h *house) serve(ctx context.Context, ln net.Listener, public *url.URL, hos
 	srv := &http.Server{
 		Handler: sidecar.Handler(sidecar.Config{ //nolint:contextcheck // each request brings its own
 			Guard: h.guard, Registry: h.registry, PublicURL: public, AllowedHosts: hosts, Ready: h.ready, Version: version(), Log: h.log,
-			Placement: h.placement, Migrate: h.db.Migrate,
+			Placement: h.placement, Migrate: h.db.Migrate, Sessions: h.db.Sessions(), Provider: h.provider,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 2 * time.Minute, // longer than any call

@@ -23,7 +23,7 @@ var _ tenancy.Store = Tap{}
 // StoreReads are the methods of a store that change nothing.
 var StoreReads = []string{
 	"KeyByDigest", "Keys", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace", "Provision", "Due",
-	"BotTokens", "Projects", "RepositoryAccess", "SealedValues", "Audit",
+	"BotTokens", "Projects", "RepositoryAccess", "SealedValues", "Audit", "User", "UserByIdentity", "LoginLink", "LoginLinks",
 }
 
 // get calls a method that returns one thing.
@@ -262,4 +262,63 @@ func (s Tap) FinishAudit(ctx context.Context, workspaceID, id string, f tenancy.
 // Audit is tapped.
 func (s Tap) Audit(ctx context.Context, workspaceID string, q tenancy.AuditQuery) ([]tenancy.AuditEntry, error) {
 	return get(s, "Audit", func() ([]tenancy.AuditEntry, error) { return s.Store.Audit(ctx, workspaceID, q) })
+}
+
+// User is tapped.
+func (s Tap) User(ctx context.Context, id string) (tenancy.User, error) {
+	return get(s, "User", func() (tenancy.User, error) { return s.Store.User(ctx, id) })
+}
+
+// UserByIdentity is tapped.
+func (s Tap) UserByIdentity(ctx context.Context, issuer, subject string) (tenancy.User, error) {
+	return get(s, "UserByIdentity", func() (tenancy.User, error) { return s.Store.UserByIdentity(ctx, issuer, subject) })
+}
+
+// KeepUser is tapped.
+func (s Tap) KeepUser(ctx context.Context, u tenancy.User) error {
+	return s.Hook("KeepUser", func() error { return s.Store.KeepUser(ctx, u) })
+}
+
+// KeepGiteaUser is tapped.
+func (s Tap) KeepGiteaUser(ctx context.Context, userID string, giteaUserID int64) error {
+	return s.Hook("KeepGiteaUser", func() error { return s.Store.KeepGiteaUser(ctx, userID, giteaUserID) })
+}
+
+// SignOut is tapped.
+func (s Tap) SignOut(ctx context.Context, userID string, at time.Time) error {
+	return s.Hook("SignOut", func() error { return s.Store.SignOut(ctx, userID, at) })
+}
+
+// AddLoginLink is tapped.
+func (s Tap) AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tenancy.Digest) error {
+	return s.Hook("AddLoginLink", func() error { return s.Store.AddLoginLink(ctx, l, digest) })
+}
+
+// LoginLinks is tapped.
+func (s Tap) LoginLinks(ctx context.Context, workspaceID string) ([]tenancy.LoginLink, error) {
+	return get(s, "LoginLinks", func() ([]tenancy.LoginLink, error) { return s.Store.LoginLinks(ctx, workspaceID) })
+}
+
+// WithdrawLoginLink is tapped.
+func (s Tap) WithdrawLoginLink(ctx context.Context, workspaceID, id string, at time.Time) error {
+	return s.Hook("WithdrawLoginLink", func() error { return s.Store.WithdrawLoginLink(ctx, workspaceID, id, at) })
+}
+
+// UseLoginLink is tapped.
+func (s Tap) UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.Person, at time.Time) error {
+	return s.Hook("UseLoginLink", func() error { return s.Store.UseLoginLink(ctx, l, by, at) })
+}
+
+// ChangeMember is tapped.
+func (s Tap) ChangeMember(ctx context.Context, workspaceID, userID string, role tenancy.Role, at time.Time) error {
+	return s.Hook("ChangeMember", func() error { return s.Store.ChangeMember(ctx, workspaceID, userID, role, at) })
+}
+
+// LoginLink is tapped.
+func (s Tap) LoginLink(ctx context.Context, digest tenancy.Digest) (l tenancy.LoginLink, w tenancy.Workspace, err error) {
+	err = s.Hook("LoginLink", func() (err error) {
+		l, w, err = s.Store.LoginLink(ctx, digest)
+		return err
+	})
+	return l, w, err
 }

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/vibnai/vibn-mcp/sidecar"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+var loginLinkCommand = command{
+	name: "login-link", about: "print a link that signs somebody in to the settings page, once",
+	reads: slices.Concat(databaseVariables, []string{"VIBN_PUBLIC_URL", "VIBN_LISTEN"}),
+	flags: func(fs *pflag.FlagSet) {
+		fs.String("workspace", "", "slug of the workspace")
+		fs.String("user", "", "whom it signs in: a member, by the platform's id (default: the owner)")
+		fs.String("invite", "", "let somebody join instead, as owner, admin or member")
+		fs.Int("minutes", int(tenancy.DefaultLinkLife/time.Minute), "minutes until it expires")
+	},
+	run: operator(loginLink),
+}
+
+func loginLink(ctx context.Context, p *program, op *tenancy.Operator) error {
+	if p.text("workspace") == "" {
+		return usageError{"--workspace names none", "\"vibn-mcp workspace list\" shows the slugs"}
+	}
+	w, err := op.Workspace(ctx, p.text("workspace"))
+	if err != nil {
+		return err
+	}
+	minutes, err := p.flags.GetInt("minutes")
+	if err != nil || minutes < 1 || minutes > 30*24*60 {
+		return usageError{"--minutes is between 1 and 43200", "an hour is the default"}
+	}
+	l, token, err := op.LoginLink(ctx, w, p.text("user"), tenancy.Role(p.text("invite")), time.Duration(minutes)*time.Minute)
+	if err != nil {
+		return err
+	}
+	what := "signs in " + l.UserID
+	if l.Role != "" {
+		what = "lets somebody join as " + string(l.Role)
+	}
+	p.sayf("the link %s, to workspace %s, once, until %s\n", what, w.Slug, l.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC"))
+	public := cmp.Or(p.cfg.publicURL, &url.URL{Scheme: "http", Host: listenHost(p.cfg.listen)})
+	return p.printf("%s\n", sidecar.LinkURL(public, token.Reveal()))
+}
+
+// listenHost is where a browser on this machine reaches what listens there.
+func listenHost(listen string) string {
+	host, port, _ := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

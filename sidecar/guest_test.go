@@ -1,0 +1,138 @@
+package sidecar_test
+
+import (
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
+)
+
+// sessionCookie is what the server, whose public URL is https, calls its cookie.
+const sessionCookie = "__Host-vibn"
+
+// A guest is a browser that follows nothing by itself.
+type guest struct {
+	s      *server
+	cookie string // of the session; empty = none
+}
+
+// signedIn returns the browser of a person who used a sign-in link.
+func (s *server) signedIn(t testing.TB, x *tenancytest.Tenant, user string) *guest {
+	t.Helper()
+	g := &guest{s: s}
+	r := g.post(t, "/link", url.Values{"token": {s.link(t, x, user, "")}})
+	if r.status != http.StatusSeeOther || g.cookie == "" {
+		t.Fatalf("the link of %s: %d %s", user, r.status, r.body)
+	}
+	return g
+}
+
+// link makes a link: for a person to sign in with, or to join as.
+func (s *server) link(t testing.TB, x *tenancytest.Tenant, user string, role tenancy.Role) string {
+	t.Helper()
+	_, token, err := s.Operator.LoginLink(t.Context(), x.Workspace, user, role, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.Reveal()
+}
+
+func (g *guest) get(t testing.TB, path string) reply {
+	t.Helper()
+	return g.do(t, "GET", path, "", "", nil)
+}
+
+// post sends a form, as a page of ours would.
+func (g *guest) post(t testing.TB, path string, form url.Values) reply {
+	t.Helper()
+	return g.do(t, "POST", path, "application/x-www-form-urlencoded", form.Encode(), map[string]string{"Sec-Fetch-Site": "same-origin"})
+}
+
+func (g *guest) do(t testing.TB, method, path, kind, body string, header map[string]string) reply {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, g.s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/html")
+	req.Header.Set("User-Agent", "Mozilla/5.0 (a test)")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	for name, v := range header {
+		req.Header.Set(name, v)
+	}
+	if g.cookie != "" {
+		req.AddCookie(&http.Cookie{Name: sessionCookie, Value: g.cookie})
+	}
+	client := *g.s.client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range resp.Cookies() {
+		if c.Name != sessionCookie || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
+			t.Errorf("%s %s sets the cookie %s", method, path, c)
+		}
+		if g.cookie = c.Value; c.MaxAge < 0 {
+			g.cookie = ""
+		}
+	}
+	return reply{resp.StatusCode, resp.Header, string(raw)}
+}
+
+// call calls a tool's twin with the session.
+func (g *guest) call(t testing.TB, tool mcp.Tool, slug string, args map[string]any) string {
+	t.Helper()
+	method, path, body := twinOf(t, tool, slug, args)
+	kind := ""
+	if body != "" {
+		kind = "application/json"
+	}
+	r := g.do(t, method, path, kind, body, map[string]string{"Sec-Fetch-Site": "same-origin"})
+	return r.body
+}
+
+// says fails the test unless a page has this status and says this.
+func (r reply) says(t testing.TB, status int, want ...string) {
+	t.Helper()
+	if r.status != status {
+		t.Fatalf("%d, want %d: %s %s", r.status, status, r.header.Get("Location"), r.text())
+	}
+	for _, w := range want {
+		if !strings.Contains(r.text(), w) {
+			t.Errorf("the page does not say %q:\n%s", w, r.text())
+		}
+	}
+}
+
+var tag = regexp.MustCompile(`<[^>]*>`)
+
+// text is what a page says.
+func (r reply) text() string {
+	return strings.Join(strings.Fields(html.UnescapeString(tag.ReplaceAllString(r.body, " "))), " ")
+}
+
+// field returns the value of a form's hidden field.
+func (r reply) field(t testing.TB, name string) string {
+	t.Helper()
+	m := regexp.MustCompile(`name="` + name + `" value="([^"]*)"`).FindStringSubmatch(r.body)
+	if m == nil {
+		t.Fatalf("no field %s in %s", name, r.body)
+	}
+	return html.UnescapeString(m[1])
+}

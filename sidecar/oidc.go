@@ -1,0 +1,213 @@
+package sidecar
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// A Provider is an OpenID provider that people sign in with.
+type Provider struct {
+	Issuer       *url.URL
+	ClientID     string
+	ClientSecret secret.Text
+	Name         string // on the button: "Sign in with …"
+	// IsGitea says that it is the platform's own Gitea: then a subject is the id of
+	// an account there.
+	IsGitea bool
+}
+
+const (
+	providerTime  = 10 * time.Second
+	providerRetry = 3 * time.Second // between attempts to learn where it is
+)
+
+// A provider is a Provider that says where it is when it is first needed, so that
+// the server starts while it is down.
+type provider struct {
+	Provider
+	redirect string
+	client   *http.Client
+
+	mu    sync.Mutex
+	found *discovered
+	tried time.Time
+	err   error
+}
+
+type discovered struct {
+	provider *oidc.Provider
+	oauth    *oauth2.Config
+	verifier *oidc.IDTokenVerifier
+}
+
+func newProvider(p Provider, public *url.URL) *provider {
+	return &provider{Provider: p, redirect: public.JoinPath("login", "callback").String(), client: &http.Client{Timeout: providerTime}}
+}
+
+// discover asks the provider where its parts are, once it answers. Older Giteas
+// write their issuer with a slash at its end, newer ones without.
+func (p *provider) discover(ctx context.Context) (*discovered, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found != nil {
+		return p.found, nil
+	}
+	if time.Since(p.tried) < providerRetry {
+		return nil, p.err
+	}
+	// The provider keeps this context for as long as it lives.
+	lasting := oidc.ClientContext(context.WithoutCancel(ctx), p.client)
+	issuer := strings.TrimRight(p.Issuer.String(), "/")
+	found, err := oidc.NewProvider(lasting, issuer)
+	if err != nil {
+		var other error
+		if found, other = oidc.NewProvider(lasting, issuer+"/"); other != nil {
+			p.tried, p.err = time.Now(), fmt.Errorf("ask the provider where it is: %w", err)
+			return nil, p.err
+		}
+	}
+	p.found = &discovered{
+		provider: found,
+		oauth: &oauth2.Config{
+			ClientID: p.ClientID, ClientSecret: p.ClientSecret.Reveal(), Endpoint: found.Endpoint(), RedirectURL: p.redirect,
+			Scopes: p.scopes(),
+		},
+		verifier: found.Verifier(&oidc.Config{ClientID: p.ClientID}),
+	}
+	return p.found, nil
+}
+
+// scopes: a token of Gitea's that has none of its own scopes may do everything
+// that its user may, so one is asked for.
+func (p *provider) scopes() []string {
+	scopes := []string{oidc.ScopeOpenID, "profile", "email"}
+	if p.IsGitea {
+		scopes = append(scopes, "read:user")
+	}
+	return scopes
+}
+
+// A ceremony is one sign-in that has begun at the provider.
+type ceremony struct {
+	State    string `json:"state"`
+	Nonce    string `json:"nonce"`
+	Verifier string `json:"verifier"` // of PKCE
+	Next     string `json:"next"`     // path here to go to afterwards
+	Connect  bool   `json:"connect"`  // for the person who is signed in already
+	Begun    int64  `json:"begun"`    // Unix time
+}
+
+// ceremonyLife is how long people may take at the provider.
+const ceremonyLife = 15 * time.Minute
+
+const heldCeremony = "ceremony"
+
+// begin returns the provider's address to go to. again asks that the person proves
+// themselves, whatever the provider remembers.
+func (p *provider) begin(ctx context.Context, next string, connect, again bool) (address string, c ceremony, err error) {
+	found, err := p.discover(ctx)
+	if err != nil {
+		return "", ceremony{}, err
+	}
+	c = ceremony{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: next, Connect: connect, Begun: time.Now().Unix()}
+	options := []oauth2.AuthCodeOption{oidc.Nonce(c.Nonce), oauth2.S256ChallengeOption(c.Verifier)}
+	if again {
+		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
+	}
+	return found.oauth.AuthCodeURL(c.State, options...), c, nil
+}
+
+func (c ceremony) String() string {
+	raw, err := json.Marshal(c)
+	if err != nil { // strings, a bool and a number
+		return ""
+	}
+	return string(raw)
+}
+
+func parseCeremony(s string) (ceremony, bool) {
+	var c ceremony
+	err := json.Unmarshal([]byte(s), &c)
+	return c, err == nil && c.State != "" && time.Since(time.Unix(c.Begun, 0)) < ceremonyLife
+}
+
+var errProof = errors.New("the provider's answer proves nobody")
+
+// finish trades the provider's code for a proof of who the person is. The access
+// token is thrown away.
+func (p *provider) finish(ctx context.Context, c ceremony, code string) (tenancy.Identity, error) {
+	found, err := p.discover(ctx)
+	if err != nil {
+		return tenancy.Identity{}, err
+	}
+	token, err := found.oauth.Exchange(oidc.ClientContext(ctx, p.client), code, oauth2.VerifierOption(c.Verifier))
+	if err != nil {
+		return tenancy.Identity{}, fmt.Errorf("trade the code: %w", err)
+	}
+	raw, ok := token.Extra("id_token").(string)
+	if !ok {
+		return tenancy.Identity{}, errProof
+	}
+	proof, err := found.verifier.Verify(oidc.ClientContext(ctx, p.client), raw)
+	if err != nil {
+		return tenancy.Identity{}, fmt.Errorf("%w: %w", errProof, err)
+	}
+	if c.Nonce == "" || proof.Nonce != c.Nonce {
+		return tenancy.Identity{}, fmt.Errorf("%w: it is for another sign-in", errProof)
+	}
+	var says claims
+	if err := proof.Claims(&says); err != nil {
+		return tenancy.Identity{}, fmt.Errorf("%w: %w", errProof, err)
+	}
+	if says == (claims{}) {
+		says = p.ask(ctx, found, token, proof.Subject)
+	}
+	return p.identity(proof, says)
+}
+
+// claims are what a provider says of a person for display: nothing is decided by it.
+type claims struct {
+	Email    string `json:"email"`
+	Name     string `json:"name"`
+	Username string `json:"preferred_username"`
+}
+
+// ask asks for what many providers do not write into the proof. Who it is has been
+// proved already, so an answer about somebody else, or none, is no answer.
+func (p *provider) ask(ctx context.Context, found *discovered, token *oauth2.Token, subject string) (c claims) {
+	info, err := found.provider.UserInfo(oidc.ClientContext(ctx, p.client), oauth2.StaticTokenSource(token))
+	if err != nil || info.Subject != subject || info.Claims(&c) != nil {
+		return claims{}
+	}
+	return c
+}
+
+func (p *provider) identity(proof *oidc.IDToken, says claims) (tenancy.Identity, error) {
+	id := tenancy.Identity{
+		Issuer: strings.TrimRight(proof.Issuer, "/"), Subject: proof.Subject, Email: says.Email, DisplayName: cmp.Or(says.Name, says.Username),
+	}
+	if p.IsGitea {
+		n, err := strconv.ParseInt(proof.Subject, 10, 64)
+		if err != nil || n <= 0 {
+			return tenancy.Identity{}, fmt.Errorf("%w: the subject is no id of Gitea's", errProof)
+		}
+		id.GiteaUserID = n
+	}
+	return id, nil
+}

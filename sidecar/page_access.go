@@ -1,0 +1,117 @@
+package sidecar
+
+import (
+	"context"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/clients"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// An accessPage is the bundle that connects an agent to the workspace.
+type accessPage struct {
+	Prompt   string
+	OneLine  string
+	Endpoint string
+	Clients  []clientTab
+	Cursor   template.URL // opens Cursor; it holds no key
+	Git      *gitAccess   // nil = the workspace has no repositories, or the person may not push
+	Keys     int          // in force; -1 = the person does not see them
+	Shown    *shownToken
+	Failed   string // why the token was not shown
+}
+
+type clientTab struct {
+	Name, Title, File, Example string
+	First                      bool
+}
+
+type gitAccess struct {
+	Server, Username, CloneURL, Helper string
+}
+
+type shownToken struct {
+	Username, Token string
+	Hide            int
+}
+
+func (v *visit) access() error { return v.showAccess(http.StatusOK, nil, "") }
+
+func (v *visit) showAccess(status int, shown *shownToken, failed string) error {
+	v.frame.Tab = "access"
+	ctx, cancel := v.soon()
+	defer cancel()
+	setup, err := v.cfg.setup(ctx, v.scope)
+	if err != nil {
+		return err
+	}
+	root := v.cfg.PublicURL
+	p := accessPage{
+		Prompt: setup.Prompt, OneLine: clients.OneLine(root, setup.Slug), Endpoint: clients.Endpoint(root), Shown: shown, Failed: failed,
+		Cursor: template.URL(clients.CursorLink(clients.Endpoint(root))), //nolint:gosec // made of the configuration alone
+	}
+	for i, c := range clients.All() {
+		p.Clients = append(p.Clients, clientTab{c.Name, c.Title, c.File, strings.TrimSpace(c.Example(p.Endpoint)), i == 0})
+	}
+	p.Git = v.git(v.r.Context())
+	if p.Keys, err = v.activeKeys(v.r.Context()); err != nil {
+		return err
+	}
+	return v.show(status, "access.html", "AI access", p)
+}
+
+// git is how git reaches the repositories, without a token.
+func (v *visit) git(ctx context.Context) *gitAccess {
+	c, err := v.scope.GitCredentials(ctx, false)
+	if err != nil {
+		return nil // there are none yet, or not for this person
+	}
+	return &gitAccess{c.Server, c.Username, v.scope.CloneURL("REPOSITORY"), c.Helper()}
+}
+
+func (v *visit) activeKeys(ctx context.Context) (int, error) {
+	if !v.frame.Keys {
+		return -1, nil
+	}
+	keys, err := v.scope.Keys(ctx)
+	n := 0
+	for _, k := range keys {
+		if k.State(time.Now()) == "active" {
+			n++
+		}
+	}
+	return n, err
+}
+
+// oneLine is the installer's line with a key in it. The key is a variable of the
+// shell's, so it stands in no program's arguments; with a space in front, most
+// shells do not remember the line.
+func (v *visit) oneLine(key secret.Text) string {
+	return " VIBN_API_KEY=" + key.Reveal() + "; " + clients.OneLine(v.cfg.PublicURL, v.scope.Slug())
+}
+
+// revealToken shows the token of the workspace's bot.
+func (v *visit) revealToken() error {
+	if !v.recent() {
+		return v.signInFirst(true)
+	}
+	ctx := v.r.Context()
+	var shown *shownToken
+	err := act(ctx, v.scope, tenancy.Call{
+		Tool: "gitea.credentials", Needs: tenancy.Git, Client: v.r.UserAgent(), Args: jsonOf(map[string]any{"reveal": true}),
+	}, func(s *tenancy.Scope) error {
+		c, err := s.GitCredentials(ctx, true)
+		shown = &shownToken{c.Username, c.Token.Reveal(), hideAfter}
+		return err
+	})
+	if err != nil {
+		p := v.scope.Public(err)
+		return v.showAccess(p.Code.HTTPStatus(), nil, sentence(p.Msg)+" "+sentence(p.Hint))
+	}
+	v.hideLater()
+	return v.showAccess(http.StatusOK, shown, "")
+}

@@ -1,0 +1,266 @@
+package sidecar
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// A keyForm is what the form for a new key holds.
+type keyForm struct {
+	Request string // its number
+	Name    string
+	Preset  string
+	Days    int
+	Error   string
+	Presets []presetChoice
+	Lives   []lifeChoice
+	Kept    bool // it was sent while nobody was signed in
+}
+
+type presetChoice struct {
+	Name, About string
+	Chosen      bool
+	Allowed     bool // the person has these rights
+}
+
+type lifeChoice struct {
+	Days   int
+	Title  string
+	Chosen bool
+}
+
+const defaultDays = int(tenancy.DefaultKeyLife / (24 * time.Hour))
+
+func (v *visit) keyForm(fields url.Values) keyForm {
+	f := keyForm{Request: rand.Text(), Name: fields.Get("name"), Preset: fields.Get("preset"), Kept: len(fields) > 0}
+	if f.Preset == "" {
+		f.Preset = "builder"
+	}
+	if f.Days, _ = strconv.Atoi(fields.Get("days")); f.Days == 0 {
+		f.Days = defaultDays
+	}
+	for _, p := range tenancy.Presets() {
+		f.Presets = append(f.Presets, presetChoice{p.Name, sentence(p.About), p.Name == f.Preset, v.scope.Rights().Has(p.Rights)})
+	}
+	for _, l := range []lifeChoice{{Days: 1, Title: "1 day"}, {Days: 7, Title: "7 days"}, {Days: 30, Title: "30 days"}, {Days: 90, Title: "90 days"}, {Days: 365, Title: "1 year"}} {
+		l.Chosen = l.Days == f.Days
+		f.Lives = append(f.Lives, l)
+	}
+	return f
+}
+
+// A keyRow is a key in the list.
+type keyRow struct {
+	tenancy.Key
+	Preset string // or the rights, where they are no preset
+	State  string // active, expired or revoked
+	By     string
+}
+
+type keysPage struct {
+	Form   keyForm
+	Active []keyRow
+	Ended  []keyRow
+	Minted *mintedKey
+}
+
+// A mintedKey is a key in the one answer that shows it.
+type mintedKey struct {
+	tenancy.Key
+	Text    string
+	OneLine string // with the key in it
+}
+
+func (v *visit) keys() error {
+	return v.showKeys(http.StatusOK, v.keyForm(v.kept()), nil)
+}
+
+func (v *visit) showKeys(status int, form keyForm, minted *mintedKey) error {
+	v.frame.Tab = "keys"
+	if v.scope.May(tenancy.Keys) != nil {
+		return v.show(status, "keys.html", "Keys", (*keysPage)(nil))
+	}
+	ctx := v.r.Context()
+	keys, err := v.scope.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	actors, err := v.scope.Actors(ctx)
+	if err != nil {
+		return err
+	}
+	p := &keysPage{Form: form, Minted: minted}
+	for _, k := range keys {
+		row := keyRow{k, presetOf(k.Rights), k.State(time.Now()), tenancy.NameOf(actors, k.CreatedBy)}
+		if row.State == "active" {
+			p.Active = append(p.Active, row)
+		} else if len(p.Ended) < 50 {
+			p.Ended = append(p.Ended, row)
+		}
+	}
+	return v.show(status, "keys.html", "Keys", p)
+}
+
+func presetOf(r tenancy.Rights) string {
+	for _, p := range tenancy.Presets() {
+		if p.Rights == r {
+			return p.Name
+		}
+	}
+	return r.String()
+}
+
+func (v *visit) mintKey() error {
+	request := v.form.Get("request")
+	if len(request) < 20 || len(request) > 64 || strings.Trim(request, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this form has no number of its own", Hint: "load the page again and use its form"}
+	}
+	days, _ := strconv.Atoi(v.form.Get("days")) // 0 is refused
+	key, text, err := v.once.do(v.r.Context(), v.user.ID+"/"+v.scope.Slug()+"/"+request, func(ctx context.Context) (tenancy.Key, secret.Text, error) {
+		return mint(ctx, v.scope, keyInput{v.form.Get("name"), v.form.Get("preset"), &days}, request, v.r.UserAgent())
+	})
+	if p := tenancy.Public(err); err != nil && (p.Code == tenancy.Invalid || p.Code == tenancy.Forbidden || p.Code == tenancy.Conflict) {
+		form := v.keyForm(v.form)
+		form.Kept, form.Error = false, strings.TrimSpace(sentence(p.Msg)+" "+sentence(p.Hint))
+		return v.showKeys(p.Code.HTTPStatus(), form, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return v.showKeys(http.StatusOK, v.keyForm(url.Values{}), &mintedKey{key, text.Reveal(), v.oneLine(text)})
+}
+
+// keyInput is what a key is asked for with, through the page or REST.
+type keyInput struct {
+	Name   string `json:"name"`
+	Preset string `json:"preset"`
+	Days   *int   `json:"days"`
+}
+
+// mint mints a key on record.
+func mint(ctx context.Context, scope *tenancy.Scope, in keyInput, request, client string) (k tenancy.Key, text secret.Text, err error) {
+	if in.Preset == "" {
+		in.Preset = "builder"
+	}
+	rights, err := tenancy.PresetRights(in.Preset)
+	if err != nil {
+		return k, text, invalid("there is no such preset; they are viewer, deployer, builder and owner")
+	}
+	days := defaultDays
+	if in.Days != nil {
+		days = *in.Days
+	}
+	args, err := json.Marshal(map[string]any{"preset": in.Preset, "days": days})
+	if err != nil {
+		return k, text, err
+	}
+	act, err := scope.Begin(ctx, tenancy.Call{Tool: "keys.create", Needs: tenancy.Keys, Client: client, Target: in.Name, Args: args})
+	if err != nil {
+		return k, text, err
+	}
+	defer func() { act.End(ctx, err) }()
+	return act.MintKey(ctx, tenancy.MintKey{Name: in.Name, Rights: rights, Days: days, Request: request})
+}
+
+// act does something on record.
+func act(ctx context.Context, scope *tenancy.Scope, c tenancy.Call, do func(*tenancy.Scope) error) (err error) {
+	begun, err := scope.Begin(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { begun.End(ctx, err) }()
+	return do(begun)
+}
+
+func (v *visit) revokeKey() error {
+	if err := revoke(v.r.Context(), v.scope, v.form.Get("key"), v.r.UserAgent()); err != nil {
+		return err
+	}
+	return v.done(v.r.Context(), v.at("keys"), "The key is revoked. Whoever used it is refused from now on.")
+}
+
+func revoke(ctx context.Context, scope *tenancy.Scope, id, client string) error {
+	return act(ctx, scope, tenancy.Call{Tool: "keys.revoke", Needs: tenancy.Keys, Client: client, Target: id}, func(s *tenancy.Scope) error {
+		return s.RevokeKey(ctx, id)
+	})
+}
+
+// mountKeys serves the keys of a workspace as REST routes, to a key with the right
+// or to a person who is signed in.
+func mountKeys(mux *http.ServeMux, cfg Config) {
+	handle := func(route string, do func(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error)) {
+		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
+			out, err := func() (any, error) {
+				scope, err := cfg.open(r)
+				if err != nil {
+					return nil, err
+				}
+				leave, err := scope.Enter()
+				if err != nil {
+					return nil, err
+				}
+				defer leave()
+				out, err := do(w, r, scope)
+				if err != nil {
+					return nil, scope.Public(err)
+				}
+				return out, nil
+			}()
+			if err != nil {
+				refuse(w, err)
+				return
+			}
+			answer(w, out)
+		})
+	}
+	handle("GET /api/workspaces/{slug}/keys", listKeys)
+	handle("POST /api/workspaces/{slug}/keys", createKey)
+	handle("DELETE /api/workspaces/{slug}/keys/{key}", func(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
+		return map[string]bool{"ok": true}, revoke(r.Context(), s, r.PathValue("key"), r.UserAgent())
+	})
+}
+
+func listKeys(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
+	keys, err := s.Keys(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]adminKey, 0, len(keys))
+	for _, k := range keys {
+		shown = append(shown, showKey(k))
+	}
+	return map[string]any{"keys": shown}, nil
+}
+
+func createKey(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
+	var in keyInput
+	if err := readJSON(w, r, &in); err != nil {
+		return nil, err
+	}
+	k, key, err := mint(r.Context(), s, in, "", r.UserAgent())
+	if err != nil {
+		return nil, err
+	}
+	shown := showKey(k)
+	shown.Key = key.Reveal()
+	return shown, nil
+}
+
+// readJSON reads a body that must be JSON: a page of another origin can send a
+// form, but not that.
+func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := jsonBody(w, r)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	return decodeStrict(body, v)
+}

@@ -1,0 +1,135 @@
+package sidecar
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+type peoplePage struct {
+	Members []tenancy.MemberInfo
+	Invites []inviteRow
+	Roles   []roleChoice // that the person may give
+	MayEdit bool
+	Only    bool // there is one owner, who cannot leave
+	Invited *invited
+}
+
+type inviteRow struct {
+	tenancy.InviteInfo
+	ByName string
+}
+
+type roleChoice struct {
+	Role  tenancy.Role
+	About string
+}
+
+// An invited is an invitation in the one answer that shows its link.
+type invited struct {
+	Role      tenancy.Role
+	Link      string
+	ExpiresAt time.Time
+}
+
+var roles = []roleChoice{
+	{tenancy.RoleMember, "Sees everything, deploys, changes variables and pushes code."},
+	{tenancy.RoleAdmin, "Also makes and revokes keys, invites people and deletes things."},
+	{tenancy.RoleOwner, "Everything, owners included."},
+}
+
+func (v *visit) members() error { return v.showMembers(nil) }
+
+func (v *visit) showMembers(shown *invited) error {
+	v.frame.Tab = "people"
+	ctx := v.r.Context()
+	members, err := v.scope.Members(ctx)
+	if err != nil {
+		return err
+	}
+	p := peoplePage{Members: members, MayEdit: v.frame.Keys, Invited: shown}
+	for _, r := range roles {
+		if r.Role != tenancy.RoleOwner || v.frame.Role == tenancy.RoleOwner {
+			p.Roles = append(p.Roles, r)
+		}
+	}
+	owners := 0
+	for _, m := range members {
+		if m.Role == tenancy.RoleOwner {
+			owners++
+		}
+	}
+	p.Only = owners == 1
+	if p.MayEdit {
+		invites, err := v.scope.Invites(ctx)
+		if err != nil {
+			return err
+		}
+		actors, err := v.scope.Actors(ctx)
+		if err != nil {
+			return err
+		}
+		for _, i := range invites {
+			p.Invites = append(p.Invites, inviteRow{i, tenancy.NameOf(actors, i.By)})
+		}
+	}
+	return v.show(http.StatusOK, "people.html", "People", p)
+}
+
+// change does something about the workspace's people on record.
+func (v *visit) change(tool, target string, args map[string]any, do func(*tenancy.Scope) error) error {
+	return act(v.r.Context(), v.scope, tenancy.Call{Tool: tool, Needs: tenancy.Keys, Client: v.r.UserAgent(), Target: target, Args: jsonOf(args)}, do)
+}
+
+func (v *visit) invite() error {
+	role := tenancy.Role(v.form.Get("role"))
+	var shown *invited
+	err := v.change("members.invite", "", map[string]any{"role": role}, func(s *tenancy.Scope) error {
+		l, token, err := s.Invite(v.r.Context(), role)
+		if err != nil {
+			return err
+		}
+		shown = &invited{role, LinkURL(v.cfg.PublicURL, token.Reveal()), l.ExpiresAt}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return v.showMembers(shown)
+}
+
+func (v *visit) withdraw() error {
+	id := v.form.Get("invite")
+	err := v.change("members.withdraw_invite", id, nil, func(s *tenancy.Scope) error { return s.WithdrawInvite(v.r.Context(), id) })
+	if err != nil {
+		return err
+	}
+	return v.done(v.r.Context(), v.at("people"), "The invitation is withdrawn. Its link opens nothing any more.")
+}
+
+func (v *visit) setRole() error {
+	id, role := v.form.Get("user"), tenancy.Role(v.form.Get("role"))
+	err := v.change("members.set_role", id, map[string]any{"role": role}, func(s *tenancy.Scope) error { return s.SetRole(v.r.Context(), id, role) })
+	if err != nil {
+		return err
+	}
+	return v.done(v.r.Context(), v.at("people"), "The role is changed.")
+}
+
+func (v *visit) removeMember() error {
+	id, needs := v.form.Get("user"), tenancy.Keys
+	if id == v.user.ID {
+		needs = tenancy.Write // anybody may leave: every role has this right
+	}
+	err := act(v.r.Context(), v.scope, tenancy.Call{Tool: "members.remove", Needs: needs, Client: v.r.UserAgent(), Target: id}, func(s *tenancy.Scope) error {
+		return s.RemoveMember(v.r.Context(), id)
+	})
+	if err != nil {
+		return err
+	}
+	if id == v.user.ID {
+		return v.done(v.r.Context(), "/w", "You have left the workspace.")
+	}
+	return v.done(v.r.Context(), v.at("people"), "The person is no member any more, and the keys that they made are revoked.")
+}

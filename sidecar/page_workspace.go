@@ -1,0 +1,257 @@
+package sidecar
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+type workspacePage struct {
+	Parts   tenancy.PartsInfo
+	Apps    []appRow
+	Missing []string // what did not answer in time, in words
+	More    int      // apps whose last deployment was not looked up
+	MayEdit bool
+}
+
+// An appRow is an app with its last deployment.
+type appRow struct {
+	tenancy.AppInfo
+	State  string // good, bad, busy or off: what the status is to a person
+	Last   *tenancy.DeploymentInfo
+	LastBy string // state of the deployment
+	LastAt *time.Time
+	Open   string // address of the app; empty = it has none that a browser may follow
+}
+
+// maxLastLooks is how many apps have their last deployment looked up for a page, and
+// looksAtOnce how many at a time: each is a request that the workspace's agents share.
+const (
+	maxLastLooks = 20
+	looksAtOnce  = 6
+)
+
+func (v *visit) workspace() error {
+	v.frame.Tab = "workspace"
+	ctx, cancel := v.soon()
+	defer cancel()
+	var p workspacePage
+	var err error
+	if p.Parts, err = v.scope.Parts(ctx); err != nil {
+		return err
+	}
+	p.MayEdit = v.scope.May(tenancy.Write) == nil
+	apps, err := v.scope.Apps(ctx, "")
+	if err != nil {
+		p.Missing = append(p.Missing, missing("the apps", v.scope.Public(err)))
+	}
+	for _, a := range apps {
+		p.Apps = append(p.Apps, appRow{AppInfo: a, State: stateOf(a.Status.String()), Open: openable(a.Domains)})
+	}
+	p.More = max(0, len(p.Apps)-maxLastLooks)
+	if v.lastDeployments(ctx, p.Apps[:min(len(p.Apps), maxLastLooks)]) > 0 {
+		p.Missing = append(p.Missing, "Coolify did not say in time how the last deployment of some apps ended.")
+	}
+	return v.show(http.StatusOK, "workspace.html", "Workspace", p)
+}
+
+// missing says what a page lacks, and why.
+func missing(what string, e *tenancy.Error) string {
+	return sentence("the page could not show " + what + ": " + e.Msg)
+}
+
+// lastDeployments fills in the last deployment of each app, and returns how many it
+// could not find out in time.
+func (v *visit) lastDeployments(ctx context.Context, apps []appRow) (missing int) {
+	var g errgroup.Group
+	g.SetLimit(looksAtOnce)
+	var mu sync.Mutex
+	for i := range apps {
+		g.Go(func() error {
+			last, err := v.lastDeployment(ctx, apps[i].UUID)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				missing++
+				return nil
+			}
+			apps[i].ended(last)
+			return nil
+		})
+	}
+	_ = g.Wait() // the functions count their errors
+	return missing
+}
+
+// ended fills in the last deployment; nil = there was none.
+func (a *appRow) ended(last *tenancy.DeploymentInfo) {
+	if a.Last = last; last != nil {
+		a.LastBy, a.LastAt = stateOf(last.Status), momentOf(last.CreatedAt)
+	}
+}
+
+// momentOf reads a time as the tools write it; nil if there is none.
+func momentOf(s string) *time.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return nil
+	}
+	return &t
+}
+
+func (v *visit) lastDeployment(ctx context.Context, app string) (*tenancy.DeploymentInfo, error) {
+	a, err := v.scope.App(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	list, _, err := a.Deployments(ctx, 0, 1)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// stateOf is what a status of Coolify's is to a person.
+func stateOf(status string) string {
+	switch {
+	case status == "finished", hasWord(status, "running") && !hasWord(status, "unhealthy"):
+		return "good"
+	case status == "queued", status == "in_progress", hasWord(status, "starting"), hasWord(status, "restarting"):
+		return "busy"
+	case status == "failed", hasWord(status, "unhealthy"), hasWord(status, "degraded"):
+		return "bad"
+	}
+	return "off"
+}
+
+func (v *visit) provision() error {
+	ctx := v.r.Context()
+	err := act(ctx, v.scope, tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: v.r.UserAgent()}, func(s *tenancy.Scope) error {
+		_, err := s.Provision(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return v.done(v.r.Context(), v.at("workspace"), "Every part is being looked at again. Load the page again in a moment.")
+}
+
+type appPage struct {
+	App      appRow
+	Previews bool
+	Envs     []envRow
+	Missing  []string
+	MaySee   bool      // the value of a variable
+	Shown    *shownEnv // the one that was revealed
+	Failed   string    // why one was not
+}
+
+type envRow struct {
+	tenancy.EnvInfo
+	At *time.Time // when it was changed
+}
+
+type shownEnv struct {
+	Key   string
+	Value string
+	Hide  int // seconds until it is hidden
+}
+
+// hideAfter is how many seconds a secret is on the screen.
+const hideAfter = 30
+
+func (v *visit) app() error {
+	return v.showApp(http.StatusOK, v.r.URL.Query().Get("scope") == "preview", nil, "")
+}
+
+func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed string) error {
+	v.frame.Tab = "workspace"
+	ctx, cancel := v.soon()
+	defer cancel()
+	a, err := v.scope.App(ctx, v.r.PathValue("app"))
+	if err != nil {
+		return err
+	}
+	info := a.Info()
+	p := appPage{
+		App: appRow{AppInfo: info, State: stateOf(info.Status.String()), Open: openable(info.Domains)}, Previews: previews,
+		MaySee: v.scope.May(tenancy.Write) == nil, Shown: shown, Failed: failed,
+	}
+	envs, err := a.Envs(ctx, previews)
+	if err != nil {
+		p.Missing = append(p.Missing, missing("the variables", v.scope.Public(err)))
+	}
+	for _, e := range envs {
+		p.Envs = append(p.Envs, envRow{e, momentOf(e.UpdatedAt)})
+	}
+	if list, _, err := a.Deployments(ctx, 0, 1); err != nil {
+		p.Missing = append(p.Missing, missing("the last deployment", v.scope.Public(err)))
+	} else if len(list) > 0 {
+		p.App.ended(&list[0])
+	}
+	return v.show(status, "app.html", info.Name.String(), p)
+}
+
+// revealEnv shows the value of one variable. A page that could not be shown around
+// it shows no value either.
+func (v *visit) revealEnv() error {
+	if !v.recent() {
+		return v.signInFirst(true)
+	}
+	key, previews := v.form.Get("key"), v.form.Get("scope") == "preview"
+	if len(key) > 255 {
+		return &tenancy.Error{Code: tenancy.NotFound, Msg: "the app has no such variable"}
+	}
+	ctx := v.r.Context()
+	var shown *shownEnv
+	err := act(ctx, v.scope, tenancy.Call{
+		Tool: "envs.reveal", Needs: tenancy.Write, Client: v.r.UserAgent(), Target: v.r.PathValue("app"), Args: jsonOf(map[string]any{"key": key, "preview": previews}),
+	}, func(s *tenancy.Scope) error {
+		a, err := s.App(ctx, v.r.PathValue("app"))
+		if err != nil {
+			return err
+		}
+		value, err := a.RevealEnv(ctx, key, previews)
+		shown = &shownEnv{key, value.Reveal(), hideAfter}
+		return err
+	})
+	if tenancy.IsNotFound(err) {
+		return err
+	}
+	if err != nil {
+		p := v.scope.Public(err)
+		return v.showApp(p.Code.HTTPStatus(), previews, nil, sentence(p.Msg)+" "+sentence(p.Hint))
+	}
+	v.hideLater()
+	return v.showApp(http.StatusOK, previews, shown, "")
+}
+
+// hideLater has a browser that runs no script leave the page with a secret.
+func (v *visit) hideLater() {
+	v.w.Header().Set("Refresh", strconv.Itoa(hideAfter)+"; url="+v.formPath())
+}
+
+// openable returns the first address that a browser may be sent to.
+func openable(domains []string) string {
+	for _, d := range domains {
+		u, err := url.Parse(d)
+		if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil {
+			return u.String()
+		}
+	}
+	return ""
+}
+
+// hasWord reports whether a status like running:healthy has a word in it.
+func hasWord(status, word string) bool {
+	return slices.Contains(strings.FieldsFunc(status, func(r rune) bool { return r == ':' || r == ' ' || r == '(' || r == ')' }), word)
+}

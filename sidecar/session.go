@@ -1,0 +1,166 @@
+package sidecar
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// How long a session lasts without use, and at the most.
+const (
+	sessionIdle = 8 * time.Hour
+	sessionLife = 7 * 24 * time.Hour
+	// recently is how fresh a sign-in must be for a secret to be shown.
+	recently = 5 * time.Minute
+)
+
+// What a session holds. No value of it is a secret of anybody's.
+const (
+	heldUser    = "user"    // id of the person
+	heldSince   = "since"   // when they signed in, in microseconds
+	heldNotice  = "notice"  // a sentence for the next page
+	heldForm    = "form"    // fields of a form that was sent while nobody was signed in
+	heldPath    = "path"    // of that form
+	heldConnect = "connect" // when the person asked to connect the provider's account, in seconds
+	heldInvite  = "invite"  // digest of an invitation that is to be taken after the sign-in
+)
+
+// newSessions keeps sessions in the server's database. The cookie's name makes the
+// browser keep it to this host and to TLS; over plain HTTP, on one's own machine,
+// no browser takes such a name.
+func newSessions(cfg Config) *scs.SessionManager {
+	s := scs.New()
+	s.Store = cfg.Sessions
+	s.IdleTimeout, s.Lifetime = sessionIdle, sessionLife
+	s.Cookie.Name, s.Cookie.Secure = "__Host-vibn", true
+	if cfg.PublicURL.Scheme != "https" {
+		s.Cookie.Name, s.Cookie.Secure = "vibn", false
+	}
+	s.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
+		cfg.Log.WarnContext(r.Context(), "sessions do not answer", "err", cfg.Guard.ForLog(err))
+		refuse(w, &tenancy.Error{Code: tenancy.Unavailable, Msg: "the server's database did not answer", Hint: "try again in a moment", Retryable: true})
+	}
+	return s
+}
+
+// maySignIn reports whether people can sign in over this address: a cookie that
+// travels in the clear is anybody's.
+func maySignIn(public *url.URL) bool {
+	switch public.Hostname() {
+	case "localhost", "127.0.0.1", "::1":
+		return true
+	}
+	return public.Scheme == "https"
+}
+
+var errSignedOut = &tenancy.Error{
+	Code: tenancy.Unauthorized, Msg: "nobody is signed in", Hint: "sign in to the settings page, or send a key as \"Authorization: Bearer vibn_sk_…\"",
+}
+
+// person returns who is signed in; a zero User if nobody is. A session that began
+// before its person signed out everywhere is ended.
+func (s *site) person(ctx context.Context) (tenancy.User, error) {
+	id := s.sessions.GetString(ctx, heldUser)
+	if id == "" {
+		return tenancy.User{}, nil
+	}
+	u, err := s.accounts.User(ctx, id)
+	if err != nil {
+		return tenancy.User{}, err
+	}
+	if u.SignedOutAt != nil && !s.since(ctx).After(*u.SignedOutAt) {
+		return tenancy.User{}, s.sessions.Destroy(ctx)
+	}
+	return u, nil
+}
+
+// since is when the person signed in.
+func (s *site) since(ctx context.Context) time.Time {
+	return time.UnixMicro(s.sessions.GetInt64(ctx, heldSince))
+}
+
+// signIn begins a session of a person. Its token is new: one that somebody planted
+// before is worth nothing. What was under way in the browser goes on.
+func (s *site) signIn(ctx context.Context, userID string) error {
+	if was := s.sessions.GetString(ctx, heldUser); was != "" && was != userID {
+		if err := s.sessions.Clear(ctx); err != nil { // another person's
+			return err
+		}
+	}
+	if err := s.sessions.RenewToken(ctx); err != nil {
+		return err
+	}
+	s.sessions.Put(ctx, heldUser, userID)
+	s.sessions.Put(ctx, heldSince, time.Now().UnixMicro())
+	return nil
+}
+
+// hasSession reports whether a request comes with a session and with no key: a key
+// that is there decides.
+func (s *site) hasSession(r *http.Request) bool {
+	if s == nil || r.Header.Get("Authorization") != "" {
+		return false
+	}
+	_, err := r.Cookie(s.sessions.Cookie.Name)
+	return err == nil
+}
+
+// loaded gives the routes of REST their session.
+func (s *site) loaded(next http.Handler) http.Handler {
+	if s == nil {
+		return next
+	}
+	with := s.sessions.LoadAndSave(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/workspaces") && s.hasSession(r) {
+			with.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// open opens the workspace that a request claims, with its key or its session.
+func (c Config) open(r *http.Request) (*tenancy.Scope, error) {
+	slug := r.PathValue("slug")
+	if !c.site.hasSession(r) {
+		scope, err := mcp.OpenBearer(c.Guard, r)
+		if err != nil {
+			return nil, err
+		}
+		return scope, scope.CheckClaim(slug)
+	}
+	u, err := c.site.person(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	if u.ID == "" {
+		return nil, errSignedOut
+	}
+	return c.site.openFor(r.Context(), u, slug)
+}
+
+// openFor opens a workspace for a person who is signed in, and counts the request.
+func (s *site) openFor(ctx context.Context, u tenancy.User, slug string) (*tenancy.Scope, error) {
+	scope, err := s.cfg.Guard.OpenMember(ctx, u.ID, slug)
+	if err != nil {
+		return nil, err
+	}
+	return scope, scope.Admit()
+}
+
+// refuseReveal refuses a secret to a GET that comes with a session: a page of
+// another origin can cause one, and so can a person who only follows a link.
+func (c Config) refuseReveal(r *http.Request, args map[string]any) error {
+	if reveal, _ := args["reveal"].(bool); !reveal || !c.site.hasSession(r) {
+		return nil
+	}
+	return &tenancy.Error{Code: tenancy.Forbidden, Msg: "a session is shown no token here", Hint: "the settings page reveals it, after a recent sign-in"}
+}

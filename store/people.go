@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+const userColumns = `u.id, coalesce(u.issuer, ''), coalesce(u.subject, ''), u.email, u.display_name, coalesce(u.gitea_user_id, 0), u.signed_out_at`
+
+func scanUser(from row) (tenancy.User, error) {
+	var u tenancy.User
+	err := from.Scan(&u.ID, &u.Issuer, &u.Subject, &u.Email, &u.DisplayName, &u.GiteaUserID, &u.SignedOutAt)
+	return u, err
+}
+
+// User implements [tenancy.Store].
+func (db *DB) User(ctx context.Context, id string) (tenancy.User, error) {
+	u, err := scanUser(db.sql.QueryRowContext(ctx, `select `+userColumns+` from vibn_users u where u.id = $1`, id))
+	return u, wrap(err, "user %q", id)
+}
+
+// UserByIdentity implements [tenancy.Store].
+func (db *DB) UserByIdentity(ctx context.Context, issuer, subject string) (tenancy.User, error) {
+	u, err := scanUser(db.sql.QueryRowContext(ctx, `select `+userColumns+` from vibn_users u where u.issuer = $1 and u.subject = $2`, issuer, subject))
+	return u, wrap(err, "user by identity")
+}
+
+// KeepUser implements [tenancy.Store].
+func (db *DB) KeepUser(ctx context.Context, u tenancy.User) error {
+	return wrap(change(ctx, db.sql, `insert into vibn_users (id, issuer, subject, email, display_name, gitea_user_id) values ($1, $2, $3, $4, $5, $6)
+		on conflict (id) do update set issuer = coalesce(excluded.issuer, vibn_users.issuer), subject = coalesce(excluded.subject, vibn_users.subject),
+			email = case when excluded.email = '' then vibn_users.email else excluded.email end,
+			display_name = case when excluded.display_name = '' then vibn_users.display_name else excluded.display_name end,
+			gitea_user_id = coalesce(excluded.gitea_user_id, vibn_users.gitea_user_id)
+		where vibn_users.issuer is null or excluded.issuer is null or (vibn_users.issuer = excluded.issuer and vibn_users.subject = excluded.subject)`,
+		u.ID, null(u.Issuer), null(u.Subject), u.Email, u.DisplayName, nullInt(u.GiteaUserID)), "keep user %q", u.ID)
+}
+
+// KeepGiteaUser implements [tenancy.Store].
+func (db *DB) KeepGiteaUser(ctx context.Context, userID string, giteaUserID int64) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		ids, err := collect(ctx, tx, scanText, `select cast(w.id as text) from vibn_workspaces w join vibn_workspace_members m on m.workspace_id = w.id
+			where m.user_id = $1 and w.deleted_at is null and coalesce(m.gitea_user_id, 0) <> $2 order by 1`, userID, giteaUserID)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := change(ctx, tx, `update vibn_workspace_members set gitea_user_id = $3 where workspace_id = $1 and user_id = $2`, id, userID, giteaUserID); err != nil {
+				return err
+			}
+			if err := db.want(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), "Gitea account of %q", userID)
+}
+
+// SignOut implements [tenancy.Store].
+func (db *DB) SignOut(ctx context.Context, userID string, at time.Time) error {
+	_, err := db.sql.ExecContext(ctx, `insert into vibn_users (id, signed_out_at) values ($1, $2)
+		on conflict (id) do update set signed_out_at = excluded.signed_out_at`, userID, micros(at))
+	return wrap(err, "sign out %q", userID)
+}
+
+const linkColumns = `l.id, l.workspace_id, l.user_id, l.role, l.created_by, l.created_at, l.expires_at, l.used_at, l.used_by`
+
+func scanLink(from row) (tenancy.LoginLink, error) {
+	var l tenancy.LoginLink
+	err := from.Scan(&l.ID, &l.WorkspaceID, &l.UserID, &l.Role, &l.CreatedBy, &l.CreatedAt, &l.ExpiresAt, &l.UsedAt, &l.UsedBy)
+	return l, err
+}
+
+// AddLoginLink implements [tenancy.Store]. A deleted workspace is not found.
+func (db *DB) AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tenancy.Digest) error {
+	return wrap(change(ctx, db.sql, `insert into vibn_login_links (id, workspace_id, digest, user_id, role, created_by, created_at, expires_at)
+		select $1, w.id, $3, $4, $5, $6, $7, $8 from vibn_workspaces w where w.id = $2 and w.deleted_at is null`,
+		l.ID, l.WorkspaceID, hex.EncodeToString(digest[:]), l.UserID, l.Role, l.CreatedBy, micros(l.CreatedAt), micros(l.ExpiresAt)),
+		"link into workspace %q", l.WorkspaceID)
+}
+
+// LoginLink implements [tenancy.Store].
+func (db *DB) LoginLink(ctx context.Context, digest tenancy.Digest) (tenancy.LoginLink, tenancy.Workspace, error) {
+	var l tenancy.LoginLink
+	var w workspaceRow
+	err := db.sql.QueryRowContext(ctx, `select `+linkColumns+`, `+workspaceColumns+`
+		from vibn_login_links l join vibn_workspaces w on w.id = l.workspace_id where l.digest = $1`, hex.EncodeToString(digest[:])).Scan(append([]any{
+		&l.ID, &l.WorkspaceID, &l.UserID, &l.Role, &l.CreatedBy, &l.CreatedAt, &l.ExpiresAt, &l.UsedAt, &l.UsedBy,
+	}, w.dest()...)...)
+	return l, w.workspace(), wrap(err, "login link")
+}
+
+// LoginLinks implements [tenancy.Store].
+func (db *DB) LoginLinks(ctx context.Context, workspaceID string) ([]tenancy.LoginLink, error) {
+	links, err := list(ctx, db, scanLink, `select `+linkColumns+` from vibn_login_links l where l.workspace_id = $1 order by l.created_at desc, l.id desc`, workspaceID)
+	return links, wrap(err, "links into workspace %q", workspaceID)
+}
+
+// WithdrawLoginLink implements [tenancy.Store].
+func (db *DB) WithdrawLoginLink(ctx context.Context, workspaceID, id string, at time.Time) error {
+	return wrap(change(ctx, db.sql, `update vibn_login_links set used_at = $3 where workspace_id = $1 and id = $2 and used_at is null`,
+		workspaceID, id, micros(at)), "link %q into workspace %q", id, workspaceID)
+}
+
+// UseLoginLink implements [tenancy.Store]. One statement decides who of several is
+// first.
+func (db *DB) UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.Person, at time.Time) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		err := change(ctx, tx, `update vibn_login_links set used_at = $3, used_by = $4 where workspace_id = $1 and id = $2 and used_at is null and expires_at > $5`,
+			l.WorkspaceID, l.ID, micros(at), by.UserID, micros(at))
+		if err != nil {
+			return err
+		}
+		if l.UserID != "" {
+			return exists(ctx, tx, `select 1 from vibn_workspace_members where workspace_id = $1 and user_id = $2`, l.WorkspaceID, l.UserID)
+		}
+		if err := keepPerson(ctx, tx, by); err != nil {
+			return err
+		}
+		err = exists(ctx, tx, `select 1 from vibn_workspace_members where workspace_id = $1 and user_id = $2`, l.WorkspaceID, by.UserID)
+		if err == nil {
+			return tenancy.ErrConflict
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		err = setMember(ctx, tx, tenancy.Member{WorkspaceID: l.WorkspaceID, UserID: by.UserID, GiteaUserID: by.GiteaUserID, Role: l.Role, CreatedAt: at})
+		if err != nil {
+			return err
+		}
+		return db.want(ctx, tx, l.WorkspaceID)
+	}), "use link %q", l.ID)
+}
+
+// ChangeMember implements [tenancy.Store]. It holds the workspace's row: two owners
+// who remove each other at once would leave none.
+func (db *DB) ChangeMember(ctx context.Context, workspaceID, userID string, role tenancy.Role, at time.Time) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
+			return err
+		}
+		if role == "" {
+			err := change(ctx, tx, `delete from vibn_workspace_members where workspace_id = $1 and user_id = $2`, workspaceID, userID)
+			if err != nil {
+				return err
+			}
+		} else if err := change(ctx, tx, `update vibn_workspace_members set role = $3 where workspace_id = $1 and user_id = $2`, workspaceID, userID, role); err != nil {
+			return err
+		}
+		err := exists(ctx, tx, `select 1 from vibn_workspace_members where workspace_id = $1 and role = 'owner' limit 1`, workspaceID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return tenancy.ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+		if err := db.revokeBeyond(ctx, tx, workspaceID, userID, role.Rights(), at); err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
+	}), "member %q of workspace %q", userID, workspaceID)
+}
+
+// revokeBeyond revokes the keys that a person minted and that may do more than the
+// person may now, with all that were minted with them.
+func (db *DB) revokeBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string, rights tenancy.Rights, at time.Time) error {
+	keys, err := collect(ctx, tx, scanKey, `select `+keyColumns+` from vibn_api_keys k
+		where k.workspace_id = $1 and k.created_by = $2 and k.revoked_at is null`, workspaceID, userID)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if rights.Has(k.Rights) {
+			continue
+		}
+		if err := db.revokeKey(ctx, tx, workspaceID, k.ID, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"time"
+)
+
+// Sessions are the sessions of people who signed in: a store as
+// github.com/alexedwards/scs wants it. It keeps digests of tokens, never a token.
+type Sessions struct{ db *DB }
+
+// Sessions returns the database's sessions.
+func (db *DB) Sessions() Sessions { return Sessions{db} }
+
+// maxToken is longer than any token of ours, in bytes.
+const maxToken = 128
+
+// FindCtx returns what a session holds. One that is unknown, expired or ended is
+// not found.
+func (s Sessions) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
+	if len(token) > maxToken {
+		return nil, false, nil
+	}
+	err = s.db.sql.QueryRowContext(ctx, `select data from vibn_sessions where digest = $1 and expires_at > $2`,
+		tokenDigest(token), micros(time.Now())).Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	return data, err == nil && len(data) > 0, wrap(err, "find a session")
+}
+
+// CommitCtx stores what a session holds until expiry. A session that was ended is
+// not begun again by a request that was under way.
+func (s Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	_, err := s.db.sql.ExecContext(ctx, `insert into vibn_sessions (digest, data, expires_at) values ($1, $2, $3)
+		on conflict (digest) do update set data = excluded.data, expires_at = excluded.expires_at where length(vibn_sessions.data) > 0`,
+		tokenDigest(token), data, micros(expiry))
+	return wrap(err, "store a session")
+}
+
+// DeleteCtx ends a session.
+func (s Sessions) DeleteCtx(ctx context.Context, token string) error {
+	_, err := s.db.sql.ExecContext(ctx, `update vibn_sessions set data = $2 where digest = $1`, tokenDigest(token), []byte{})
+	return wrap(err, "end a session")
+}
+
+// Find is FindCtx for a caller without a context.
+func (s Sessions) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+// Commit is CommitCtx for a caller without a context.
+func (s Sessions) Commit(token string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expiry)
+}
+
+// Delete is DeleteCtx for a caller without a context.
+func (s Sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
+
+// linksKept is how long a link that is used or expired stays, so that people see
+// what became of it.
+const linksKept = 30 * 24 * time.Hour
+
+// DropExpired deletes sessions that have expired, and links that expired long ago.
+func (db *DB) DropExpired(ctx context.Context, now time.Time) error {
+	_, err := db.sql.ExecContext(ctx, `delete from vibn_sessions where expires_at <= $1`, micros(now))
+	if err == nil {
+		_, err = db.sql.ExecContext(ctx, `delete from vibn_login_links where expires_at <= $1`, micros(now.Add(-linksKept)))
+	}
+	return wrap(err, "drop what has expired")
+}
+
+func tokenDigest(token string) string {
+	d := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(d[:])
+}

@@ -1,0 +1,220 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// PartInfo is one part of a workspace as its people see it.
+type PartInfo struct {
+	Part  string         // as a [PartError] names it; empty = none in particular
+	Title string         // for people
+	State string         // ready, working, wrong or missing
+	Name  untrusted.Text // what it is called upstream; may be empty
+	Why   untrusted.Text // what is wrong, in a sentence; empty = nothing
+	Fix   untrusted.Text // what the operator does about it
+	Again bool           // it is tried again without anybody's doing
+}
+
+// PartsInfo is how a workspace's parts stand.
+type PartsInfo struct {
+	Status  ProvisionStatus
+	Settled bool // nothing is waiting to be done
+	Parts   []PartInfo
+}
+
+// Parts returns how the workspace's parts stand, as the last run left them.
+func (s *Scope) Parts(ctx context.Context) (PartsInfo, error) {
+	if err := s.need(Read); err != nil {
+		return PartsInfo{}, err
+	}
+	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return PartsInfo{}, storeError("read the workspace's parts", err)
+	}
+	info := PartsInfo{Status: p.Status, Settled: p.Done >= p.Wanted}
+	wrong := map[string]PartError{}
+	for _, e := range ParsePartErrors(p.ProvisionError) {
+		wrong[e.Part] = e
+	}
+	for _, part := range s.expected(p) {
+		if e, ok := wrong[part.Part]; ok {
+			part = s.wrongPart(part, e)
+			delete(wrong, e.Part)
+		}
+		if !info.Settled && part.State == "missing" {
+			part.State = "working"
+		}
+		info.Parts = append(info.Parts, part)
+	}
+	for _, e := range wrong {
+		info.Parts = append(info.Parts, s.wrongPart(PartInfo{Part: e.Part, Title: "The platform"}, e))
+	}
+	return info, nil
+}
+
+// expected lists the parts that a workspace has on this platform.
+func (s *Scope) expected(p Provision) []PartInfo {
+	parts := []PartInfo{made(PartProject, "Coolify project", projectName(p.Slug), p.Parts.CoolifyProject != "")}
+	if s.gitea == nil {
+		return parts
+	}
+	return append(
+		parts,
+		made(PartOrg, "Gitea organisation", cmp.Or(p.Org, orgName(p.Slug)), p.OrgID != 0),
+		made(PartBot, "Gitea bot", cmp.Or(p.Bot, botName(p.Slug)), p.BotID != 0),
+		made(PartToken, "Bot token", "", p.TokenID != 0),
+		made(PartTeam, "Team of bot and people", writers.Name, p.TeamID != 0),
+		made(PartPeople, "People in the team", "", p.TeamID != 0),
+		made(PartRepositories, "Repositories", "", p.OrgID != 0),
+	)
+}
+
+func made(part, title, name string, there bool) PartInfo {
+	info := PartInfo{Part: part, Title: title, Name: untrusted.New(name), State: "missing"}
+	if there {
+		info.State = "ready"
+	}
+	return info
+}
+
+// wrongPart says what is wrong with a part. What is about no part of the
+// workspace's may name what is not the workspace's, so its text is the operator's.
+func (s *Scope) wrongPart(part PartInfo, e PartError) PartInfo {
+	part.State, part.Again = "wrong", e.Again
+	part.Why, part.Fix = s.text(e.Why), s.text(e.Fix)
+	if part.Part == PartHost || part.Part == "" {
+		part.Why = untrusted.New("something that all workspaces stand on is not as it should be")
+		part.Fix = untrusted.New("\"vibn-mcp workspace show\" says what")
+	}
+	return part
+}
+
+// RevealEnv returns the value of one variable. It is for people: what an agent is
+// shown stays in its context. [Unavailable] where the server has no token that may
+// read values.
+func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.Text, error) {
+	s := a.scope
+	if err := s.need(Write); err != nil {
+		return secret.Text{}, err
+	}
+	if _, err := s.member(); err != nil {
+		return secret.Text{}, err
+	}
+	if s.sensitive == nil {
+		return secret.Text{}, &Error{
+			Code: Unavailable, Msg: "this server has no token that may read the values of variables", Hint: "the operator can give it one with COOLIFY_SENSITIVE_TOKEN",
+		}
+	}
+	values, err := s.sensitive.EnvValues(ctx, a.id)
+	if err != nil {
+		return secret.Text{}, upstream("read the variable", err)
+	}
+	if err := s.prove(ctx); err != nil {
+		return secret.Text{}, err
+	}
+	var found []secret.Text
+	for _, v := range values {
+		if v.Key != key || v.Preview != preview {
+			continue
+		}
+		if v.ShownOnce {
+			return secret.Text{}, &Error{Code: Forbidden, Msg: "this variable is locked in Coolify, which tells its value to nobody", Hint: "set it anew to change it"}
+		}
+		found = append(found, v.Value)
+	}
+	switch len(found) {
+	case 0:
+		return secret.Text{}, &Error{Code: NotFound, Msg: "the app has no such variable", Hint: "it may have been deleted meanwhile"}
+	case 1:
+		return found[0], nil
+	}
+	return secret.Text{}, &Error{Code: Conflict, Msg: "Coolify holds this variable more than once, so it is undefined which one counts", Hint: "delete it and set it again"}
+}
+
+// TrailEntry is an entry of the audit trail with the name of who acted.
+type TrailEntry struct {
+	AuditEntry
+	Who untrusted.Text // name of the key or person; "operator", "platform"
+	On  untrusted.Text // name of the key or person that it acted on, else the target
+}
+
+// Trail is [Scope.Activity] with names.
+func (s *Scope) Trail(ctx context.Context, q AuditQuery) ([]TrailEntry, error) {
+	entries, err := s.Activity(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	trail := make([]TrailEntry, 0, len(entries))
+	for _, e := range entries {
+		trail = append(trail, TrailEntry{
+			e, s.text(cmp.Or(names[e.Principal], e.Principal)), s.text(cmp.Or(names["key:"+e.Target], names["member:"+e.Target], e.Target)),
+		})
+	}
+	return trail, nil
+}
+
+// An Actor is somebody who may stand in the audit trail.
+type Actor struct {
+	Principal string
+	Name      untrusted.Text
+}
+
+// Actors lists the keys and people of the workspace, by name.
+func (s *Scope) Actors(ctx context.Context) ([]Actor, error) {
+	if err := s.need(Read); err != nil {
+		return nil, err
+	}
+	names, err := s.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	actors := make([]Actor, 0, len(names))
+	for principal, name := range names {
+		actors = append(actors, Actor{principal, s.text(name)})
+	}
+	slices.SortFunc(actors, func(a, b Actor) int {
+		return cmp.Or(cmp.Compare(a.Name.String(), b.Name.String()), cmp.Compare(a.Principal, b.Principal))
+	})
+	return actors, nil
+}
+
+// names are the names of who acts here, by principal.
+func (s *Scope) names(ctx context.Context) (map[string]string, error) {
+	keys, err := s.guard.store.Keys(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return nil, storeError("list the keys", err)
+	}
+	members, err := s.guard.store.Members(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return nil, storeError("list the members", err)
+	}
+	names := map[string]string{}
+	for _, k := range keys {
+		names["key:"+k.ID] = k.Name
+	}
+	for _, m := range members {
+		names["member:"+m.UserID] = cmp.Or(m.DisplayName, m.Email, m.UserID)
+	}
+	return names, nil
+}
+
+// NameOf returns the name of a principal or of what made a key, as [Scope.Actors]
+// knows it.
+func NameOf(actors []Actor, who string) string {
+	for _, a := range actors {
+		if a.Principal == who || strings.TrimPrefix(a.Principal, "member:") == who {
+			return a.Name.String()
+		}
+	}
+	return untrusted.Clean(who)
+}
