@@ -18,8 +18,7 @@ import (
 // testKey has the form of a key.
 const testKey = "vibn_sk_Kk0123456789012345678901234567890123456789abcdefg"
 
-// shells are those that people have, each with the arguments that make it read a
-// script from a file.
+// shells are those that people have.
 var shells = []string{"dash", "bash", "busybox", "zsh", "ksh", "mksh"}
 
 // shell returns the command line of a shell; the test is skipped where there is no
@@ -72,7 +71,7 @@ func setupOf(w Workspace) Setup {
 	return Setup{URL: &url.URL{Scheme: "https", Host: "vibn.example.com"}, Slug: w.Slug, Prompt: w.Prompt()}
 }
 
-// A place is where the script is run: a project's folder and a home directory.
+// A room is where the script is run: a project's folder and a home directory.
 type room struct {
 	t         testing.TB
 	dir, home string
