@@ -33,7 +33,7 @@ interop: toolchain ## Let clients that are not ours use the program; installs th
 	VIBN_INTEROP='$(CURDIR)/tools/node' go test -race -count=1 -timeout=10m -run='^TestInterop$$' -v ./cmd/vibn-mcp
 
 bench: toolchain ## Measure the server beside a bare one of its SDK; writes docs/performance.md
-	VIBN_BENCH=1 go test -count=1 -timeout=20m -run '^TestPerformance$$' -v ./sidecar
+	VIBN_BENCH=1 go test -count=1 -timeout=30m -run '^TestPerformance$$' -v ./cmd/vibn-mcp
 
 lint: fmt-check vet staticcheck golangci ## Run every linter; PKGS=./tenancy/... for some packages
 

@@ -105,20 +105,22 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 
 // readLines hands on the input a line at a time, until it ends.
 func readLines(ctx context.Context, in io.Reader, lines chan<- []byte) error {
-	scanner := bufio.NewScanner(in)
-	scanner.Buffer(nil, MaxBody)
-	for scanner.Scan() {
-		line := bytes.Clone(bytes.TrimSpace(scanner.Bytes()))
-		if len(line) == 0 {
-			continue
+	for r := bufio.NewReader(in); ; {
+		line, err := readLine(r)
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			select {
+			case lines <- line:
+			case <-ctx.Done():
+				return nil
+			}
 		}
-		select {
-		case lines <- line:
-		case <-ctx.Done():
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if err != nil {
+			return err
+		}
 	}
-	return scanner.Err()
 }
 
 // A message is what the bridge reads of one.
@@ -149,6 +151,10 @@ func (m message) isRequest() bool { return len(m.ID) > 0 && m.Method != "" }
 // take begins one message of the client's.
 func (b *Bridge) take(ctx context.Context, wg *sync.WaitGroup, line []byte) {
 	var m message
+	if len(line) > MaxBody {
+		b.fail(nil, int(errLongLine.Code), errLongLine.Message, "")
+		return
+	}
 	if err := json.Unmarshal(line, &m); err != nil {
 		b.fail(nil, -32700, "the line is not a JSON-RPC message", "")
 		return
@@ -338,6 +344,7 @@ func (b *Bridge) Call(ctx context.Context, tool string, args json.RawMessage, cl
 			} `json:"content"`
 		} `json:"result"`
 		Error *struct {
+			Code    int64   `json:"code"`
 			Message string  `json:"message"`
 			Data    Failure `json:"data"`
 		} `json:"error"`
@@ -348,6 +355,8 @@ func (b *Bridge) Call(ctx context.Context, tool string, args json.RawMessage, cl
 	switch {
 	case answer.Error != nil && answer.Error.Data.Code != "":
 		return nil, answer.Error.Data.Error()
+	case answer.Error != nil && answer.Error.Code == errLongLine.Code:
+		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: answer.Error.Message}
 	case answer.Error != nil:
 		return nil, &tenancy.Error{Code: tenancy.Unavailable, Msg: answer.Error.Message, Hint: answer.Error.Data.Hint}
 	case len(answer.Result.Content) == 0:

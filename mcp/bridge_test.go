@@ -171,6 +171,17 @@ func TestBridgeRefusals(t *testing.T) {
 	}
 }
 
+// TestBridgeLongLine: a message that is too large is refused, and what comes after
+// it is carried.
+func TestBridgeLongLine(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	b := newBridge(t, remote(t, h).URL, h.A.Key)
+	got := runBridge(t, b, `{"jsonrpc":"2.0","id":1,"method":"`+strings.Repeat("x", mcp.MaxBody)+`"}`, legacyList)
+	if !strings.Contains(got["null"], "the message is larger than") || !strings.Contains(got["2"], "apps_deploy") {
+		t.Errorf("answers: %v", got)
+	}
+}
+
 // TestBridgeRestart: a server that is not there yet is waited for.
 func TestBridgeRestart(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})

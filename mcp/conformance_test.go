@@ -1,8 +1,11 @@
 package mcp_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -26,7 +29,7 @@ var fixtureMethods = []string{
 
 // TestConformance runs the protocol's conformance suite: all that a version of
 // the protocol requires against the HTTP stack with fixtures in it, and what
-// needs no fixture against the whole program.
+// needs no fixture against the binary.
 func TestConformance(t *testing.T) {
 	s := findSuite(t)
 	h := tenancytest.New(t, tenancytest.Config{})
@@ -41,7 +44,7 @@ func TestConformance(t *testing.T) {
 	t.Run("required at 2025-11-25", func(t *testing.T) {
 		s.run(t, stack, 33, "--requirements", "2025-11-25", "--expected-failures", "testdata/conformance-baseline.yml")
 	})
-	whole := serveWithKey(t, h.A.Key, program)
+	binary := startBinary(t)
 	for version, scenarios := range map[string][]string{
 		"2026-07-28": {"server-stateless", "tools-list", "caching", "http-header-validation", "server-sse-multiple-streams", "dns-rebinding-protection"},
 		"2025-11-25": {"server-initialize", "ping", "tools-list", "dns-rebinding-protection"},
@@ -49,7 +52,7 @@ func TestConformance(t *testing.T) {
 		for _, scenario := range scenarios {
 			t.Run("program at "+version+" "+scenario, func(t *testing.T) {
 				t.Parallel()
-				s.run(t, whole, 1, "--scenario", scenario, "--spec-version", version, "--expected-failures", "testdata/conformance-program.yml")
+				s.run(t, binary, 1, "--scenario", scenario, "--spec-version", version, "--expected-failures", "testdata/conformance-program.yml")
 			})
 		}
 	}
@@ -82,6 +85,69 @@ func serveWithKey(t *testing.T, key string, next http.Handler) string {
 	}))
 	t.Cleanup(srv.Close)
 	return srv.URL + "/mcp"
+}
+
+// startBinary builds the program, runs its demo, and returns the URL of its MCP
+// behind a proxy that adds the key.
+func startBinary(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "vibn-mcp")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", file, "../cmd/vibn-mcp").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	cmd := exec.CommandContext(t.Context(), file, "demo", "--json", "--listen", "127.0.0.1:0")
+	cmd.Env, cmd.Stderr = []string{"TMPDIR=" + t.TempDir()}, t.Output()
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() }) // the end of the test's context interrupts it
+	var demo struct {
+		URL        string
+		Workspaces []struct{ Key string }
+	}
+	if err := json.NewDecoder(stdout).Decode(&demo); err != nil || len(demo.Workspaces) == 0 {
+		t.Fatalf("the demo says %+v, %v", demo, err)
+	}
+	target, err := url.Parse(demo.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveWithKey(t, demo.Workspaces[0].Key, passOn(target))
+}
+
+// passOn sends requests on to a server, under the Host that they came for, and its
+// answers back as they come. A reverse proxy would close the request's body when
+// the answer begins, at which some streams end early.
+func passOn(to *url.URL) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		out := r.Clone(r.Context())
+		out.URL.Scheme, out.URL.Host, out.RequestURI, out.Body = to.Scheme, to.Host, "", io.NopCloser(bytes.NewReader(body))
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(out)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		maps.Copy(w.Header(), resp.Header)
+		w.WriteHeader(resp.StatusCode)
+		part := make([]byte, 4096)
+		for err == nil {
+			var n int
+			n, err = resp.Body.Read(part)
+			_, _ = w.Write(part[:n])
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
 }
 
 // A suite is where the conformance suite is installed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,16 +20,34 @@ import (
 // An object is a JSON object of the OpenAPI document.
 type object = map[string]any
 
-// OpenAPI describes the REST twins of the tools as an OpenAPI 3.1 document.
-// server is where clients reach them.
-func (r *Registry) OpenAPI(server, version string) ([]byte, error) {
-	paths := map[string]object{"/api/workspaces": {"get": listWorkspacesOperation()}}
-	for _, e := range r.tools {
-		method, path := e.restRoute()
+// An Operation is a route that is no tool's, for the OpenAPI document.
+type Operation struct {
+	Route    string       // "POST /api/admin/workspaces/{slug}/keys"
+	ID       string       // its operationId
+	Summary  string       // for people, a few words
+	Open     bool         // needs no key
+	Operator bool         // needs the operator's token, not a key
+	Input    reflect.Type // of its body, a struct whose fields may all be left out; nil = none
+	Output   reflect.Type // of its answer
+}
+
+// OpenAPI describes the REST twins of the tools, and more operations, as an
+// OpenAPI 3.1 document. server is where clients reach them.
+func (r *Registry) OpenAPI(server, version string, more ...Operation) ([]byte, error) {
+	paths := map[string]object{}
+	add := func(method, path string, op object) {
 		if paths[path] == nil {
 			paths[path] = object{}
 		}
-		paths[path][strings.ToLower(method)] = e.operation(method, path)
+		paths[path][strings.ToLower(method)] = op
+	}
+	for _, o := range more {
+		method, path, _ := strings.Cut(o.Route, " ")
+		add(method, path, o.describe())
+	}
+	for _, e := range r.tools {
+		method, path := e.restRoute()
+		add(method, path, e.operation(method, path))
 	}
 	return json.MarshalIndent(object{
 		"openapi": "3.1.0",
@@ -40,8 +59,11 @@ func (r *Registry) OpenAPI(server, version string) ([]byte, error) {
 		"security": []object{{"key": []string{}}},
 		"paths":    paths,
 		"components": object{
-			"securitySchemes": object{"key": object{"type": "http", "scheme": "bearer", "bearerFormat": tenancy.KeyPrefix + "..."}},
-			"schemas":         object{"Failure": outputSchema(reflect.TypeFor[Failure]())},
+			"securitySchemes": object{
+				"key":      object{"type": "http", "scheme": "bearer", "bearerFormat": tenancy.KeyPrefix + "..."},
+				"operator": object{"type": "http", "scheme": "bearer", "description": "VIBN_ADMIN_TOKEN of the server; the routes are there only if it is set"},
+			},
+			"schemas": object{"Failure": outputSchema(reflect.TypeFor[Failure]())},
 		},
 	}, "", "  ")
 }
@@ -77,37 +99,69 @@ func (e *entry) operation(method, path string) object {
 		body.Required = slices.DeleteFunc(slices.Clone(body.Required), func(n string) bool { return n == name })
 	}
 	op := object{
-		"operationId": e.WireName(), "summary": e.Title, "parameters": params, "responses": responses(e.output),
+		"operationId": e.WireName(), "summary": e.Title, "parameters": params, "responses": responses(e.output, tenancy.Codes()...),
 		"description": e.Description + fmt.Sprintf(" Needs the right %q.", e.Needs),
 	}
 	if len(body.Properties) > 0 && method != "GET" {
 		op["requestBody"] = object{"required": len(body.Required) > 0, "content": jsonContent(body)}
 	}
+	if method != "GET" {
+		op["responses"].(object)["413"] = tooLarge()
+	}
 	return op
 }
 
-func listWorkspacesOperation() object {
-	type workspaces struct {
-		Workspaces []tenancy.WorkspaceInfo `json:"workspaces"`
+func (o Operation) describe() object {
+	op := object{"operationId": o.ID, "summary": o.Summary, "responses": responses(outputSchema(o.Output), tenancy.Codes()...)}
+	switch {
+	case o.Open:
+		op["security"] = []object{}
+		op["responses"] = responses(outputSchema(o.Output), tenancy.Forbidden, tenancy.Internal, tenancy.Unavailable)
+	case o.Operator:
+		op["security"] = []object{{"operator": []string{}}}
 	}
-	return object{
-		"operationId": "workspaces_list", "summary": "List the key's workspaces", "responses": responses(outputSchema(reflect.TypeFor[workspaces]())),
+	params := []object{}
+	for _, m := range pathParam.FindAllStringSubmatch(o.Route, -1) {
+		params = append(params, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}})
 	}
+	if len(params) > 0 {
+		op["parameters"] = params
+	}
+	if o.Input != nil {
+		schema := schemaOf(o.Input)
+		op["requestBody"] = object{"content": jsonContent(schema)}
+		op["responses"].(object)["413"] = tooLarge()
+	}
+	return op
 }
 
-func responses(ok *jsonschema.Schema) object {
-	all := object{"200": object{"description": "The answer.", "content": jsonContent(ok)}}
-	for _, code := range tenancy.Codes() {
-		failure := object{"description": string(code), "content": jsonContent(object{"$ref": "#/components/schemas/Failure"})}
-		if code == tenancy.RateLimited || code == tenancy.Unavailable {
-			failure["headers"] = object{"Retry-After": object{"description": "seconds", "schema": object{"type": "integer"}}}
-		}
+var pathParam = regexp.MustCompile(`\{(\w+)\}`)
+
+func tooLarge() object { return failure(fmt.Sprintf("the body is larger than %d bytes", MaxBody)) }
+
+func responses(ok *jsonschema.Schema, codes ...tenancy.Code) object {
+	all := object{"200": object{"description": "The answer.", "content": jsonContent(ok), "headers": object{"Cache-Control": noStore}}}
+	for _, code := range codes {
+		f := failure(string(code))
 		if code == tenancy.Unauthorized {
-			failure["headers"] = object{"WWW-Authenticate": object{"schema": object{"type": "string"}}}
+			f["headers"].(object)["WWW-Authenticate"] = object{"required": true, "schema": object{"type": "string"}}
 		}
-		all[strconv.Itoa(code.HTTPStatus())] = failure
+		all[strconv.Itoa(code.HTTPStatus())] = f
 	}
 	return all
+}
+
+// noStore is a header of every answer: any of them may hold what is one tenant's.
+var noStore = object{"required": true, "schema": object{"type": "string", "enum": []string{"no-store"}}}
+
+func failure(about string) object {
+	return object{"description": about, "content": jsonContent(object{"$ref": "#/components/schemas/Failure"}), "headers": object{
+		"Cache-Control": noStore,
+		"Retry-After": object{
+			"description": "how many seconds to wait before the same call is worth repeating, where that is known",
+			"schema":      object{"type": "integer", "minimum": 1},
+		},
+	}}
 }
 
 func jsonContent(schema any) object { return object{"application/json": object{"schema": schema}} }
@@ -167,8 +221,12 @@ func (e *entry) limits(name string, p *jsonschema.Schema) []string {
 	if slices.Contains(e.schema.Required, name) {
 		words = append(words, "required")
 	}
-	for _, v := range p.Enum {
-		words = append(words, fmt.Sprintf("`%v`", v))
+	for i, v := range p.Enum {
+		if i > 0 && i == len(p.Enum)-1 { // start, stop or restart
+			words[len(words)-1] += " or " + fmt.Sprint(v)
+			continue
+		}
+		words = append(words, fmt.Sprint(v))
 	}
 	if p.Minimum != nil && p.Maximum != nil {
 		words = append(words, fmt.Sprintf("%v to %v", *p.Minimum, *p.Maximum))
@@ -177,7 +235,7 @@ func (e *entry) limits(name string, p *jsonschema.Schema) []string {
 		words = append(words, fmt.Sprintf("at most %d", *most))
 	}
 	if p.Default != nil {
-		words = append(words, "default `"+string(p.Default)+"`")
+		words = append(words, "default "+string(p.Default))
 	}
 	return words
 }

@@ -3,17 +3,17 @@ package mcp
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // A Param is one argument of a tool, for a door that has to ask for it.
 type Param struct {
-	Name     string
-	Type     string // string, integer, boolean, array (of text) or object (of text by name)
-	About    string
-	Required bool
-	Enum     []any
+	Name   string
+	Type   string // string, integer, boolean, array (of text) or object (of text by name)
+	About  string
+	Limits []string // what a value must be, in words: "required", "1 to 45"
 }
 
 // Params returns the arguments of a tool by name; false if there is no such tool.
@@ -25,12 +25,14 @@ func (r *Registry) Params(tool string) ([]Param, bool) {
 	var params []Param
 	for _, name := range slices.Sorted(maps.Keys(e.schema.Properties)) {
 		p := e.schema.Properties[name]
-		params = append(params, Param{name, p.Type, p.Description, slices.Contains(e.schema.Required, name), p.Enum})
+		params = append(params, Param{name, p.Type, p.Description, e.limits(name, p)})
 	}
 	return params, true
 }
 
 // Error turns a failure that came over the wire back into an error.
 func (f Failure) Error() *tenancy.Error {
-	return &tenancy.Error{Code: f.Code, Msg: f.Message, Hint: f.Hint, Retryable: f.Retryable}
+	return &tenancy.Error{
+		Code: f.Code, Msg: f.Message, Hint: f.Hint, Retryable: f.Retryable, RetryAfter: time.Duration(f.RetryAfter) * time.Second,
+	}
 }

@@ -28,6 +28,9 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 		panic(fmt.Sprintf("mcp: %s: %v", t, err))
 	}
 	schema.Required = nil
+	if schema.Properties == nil { // OpenAI refuses an object that does not name its properties, even if it has none
+		schema.Properties = map[string]*jsonschema.Schema{}
+	}
 	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		property := schema.Properties[name]

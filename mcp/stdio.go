@@ -97,7 +97,7 @@ func (c *lineCounter) Read(p []byte) (int, error) {
 // next returns the next line that is a message. Others are answered here.
 func (c *lineCounter) next() ([]byte, error) {
 	for {
-		line, err := c.readLine()
+		line, err := readLine(c.in)
 		if len(line) == 0 && err != nil {
 			return nil, err
 		}
@@ -119,10 +119,10 @@ func (c *lineCounter) next() ([]byte, error) {
 
 // readLine reads one line. Of one that is longer than MaxBody, it keeps one byte
 // more than that.
-func (c *lineCounter) readLine() ([]byte, error) {
+func readLine(in *bufio.Reader) ([]byte, error) {
 	var line []byte
 	for {
-		part, err := c.in.ReadSlice('\n')
+		part, err := in.ReadSlice('\n')
 		line = append(line, part[:min(len(part), MaxBody+1-len(line))]...)
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return line, err
@@ -130,9 +130,11 @@ func (c *lineCounter) readLine() ([]byte, error) {
 	}
 }
 
+var errLongLine = &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("the message is larger than %d bytes", MaxBody)}
+
 func decodeLine(line []byte) (jsonrpc.Message, *jsonrpc.Error) {
 	if len(line) > MaxBody {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("the message is larger than %d bytes", MaxBody)}
+		return nil, errLongLine
 	}
 	if !json.Valid(line) {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "the line is not JSON"}

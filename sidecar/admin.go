@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -42,6 +43,43 @@ func mountAdmin(mux *http.ServeMux, cfg Config) {
 	} {
 		mux.Handle(route, admin{cfg, do})
 	}
+}
+
+// The operator's answers that are no workspace or key alone.
+type (
+	adminWorkspaces struct {
+		Workspaces []adminWorkspace `json:"workspaces"`
+	}
+	adminKeyList struct {
+		Keys []adminKey `json:"keys"`
+	}
+	adminApplied struct {
+		Applied int `json:"applied"` // migrations
+	}
+)
+
+// adminOperations describes the operator's routes.
+func adminOperations() []mcp.Operation {
+	const root, one = "/api/admin/workspaces", "/api/admin/workspaces/{slug}"
+	workspace, list, in := reflect.TypeFor[adminWorkspace](), reflect.TypeFor[adminWorkspaces](), reflect.TypeFor[adminInput]()
+	all := []mcp.Operation{
+		{Route: "POST " + root, ID: "admin_ensure", Summary: "Get or create a person's workspace", Input: in, Output: reflect.TypeFor[ensured]()},
+		{Route: "GET " + root, ID: "admin_list", Summary: "List the workspaces", Output: list},
+		{Route: "GET " + one, ID: "admin_show", Summary: "Show a workspace", Output: workspace},
+		{Route: "DELETE " + one, ID: "admin_delete", Summary: "End a workspace for ever; confirm is its slug", Input: in, Output: workspace},
+		{Route: "POST " + one + "/provision", ID: "admin_provision", Summary: "Look at a workspace's parts again", Input: in, Output: workspace},
+		{Route: "POST " + one + "/suspend", ID: "admin_suspend", Summary: "Suspend a workspace", Input: in, Output: workspace},
+		{Route: "POST " + one + "/resume", ID: "admin_resume", Summary: "Resume a workspace", Input: in, Output: workspace},
+		{Route: "POST " + one + "/rotate", ID: "admin_rotate", Summary: "Replace a workspace's tokens", Input: in, Output: workspace},
+		{Route: "GET " + one + "/keys", ID: "admin_keys", Summary: "List a workspace's keys", Output: reflect.TypeFor[adminKeyList]()},
+		{Route: "POST " + one + "/keys", ID: "admin_key_mint", Summary: "Mint a key; it is shown once", Input: in, Output: reflect.TypeFor[adminKey]()},
+		{Route: "DELETE " + one + "/keys/{key}", ID: "admin_key_revoke", Summary: "Revoke a key", Input: in, Output: reflect.TypeFor[health]()},
+		{Route: "POST /api/admin/migrate", ID: "admin_migrate", Summary: "Bring the database up to date", Input: in, Output: reflect.TypeFor[adminApplied]()},
+	}
+	for i := range all {
+		all[i].Operator = true
+	}
+	return all
 }
 
 // An adminFunc answers one route; in decodes the body, which may be empty.
@@ -203,7 +241,7 @@ func adminList(c *adminCall) (any, error) {
 	for _, w := range list {
 		shown = append(shown, c.show(tenancy.Provision{Workspace: w, Parts: tenancy.Parts{CoolifyProject: w.CoolifyProject}}))
 	}
-	return map[string]any{"workspaces": shown}, nil
+	return adminWorkspaces{shown}, nil
 }
 
 func adminShow(c *adminCall) (any, error) {
@@ -279,7 +317,7 @@ func adminKeys(c *adminCall) (any, error) {
 	for _, k := range keys {
 		shown = append(shown, showKey(k))
 	}
-	return map[string]any{"keys": shown}, err
+	return adminKeyList{shown}, err
 }
 
 func adminMint(c *adminCall) (any, error) {
@@ -312,7 +350,7 @@ func adminRevoke(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]bool{"ok": true}, c.op.RevokeKey(c.Context(), w, c.PathValue("key"))
+	return health{true}, c.op.RevokeKey(c.Context(), w, c.PathValue("key"))
 }
 
 func adminMigrate(c *adminCall) (any, error) {
@@ -320,5 +358,5 @@ func adminMigrate(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, &tenancy.Error{Code: tenancy.Unavailable, Msg: "the database could not be brought up to date", Hint: "the log has the cause", Err: err}
 	}
-	return map[string]int{"applied": n}, nil
+	return adminApplied{n}, nil
 }

@@ -337,7 +337,9 @@ func TestAdminEnsure(t *testing.T) {
 			}
 			made := make(chan shownEnsured, 6)
 			for range cap(made) {
-				wg.Go(func() { made <- read[shownEnsured](t, s.operate(t, "POST", "/workspaces", `{"user_id":"at once","email":"at@once.example.com"}`)) })
+				wg.Go(func() {
+					made <- read[shownEnsured](t, s.operate(t, "POST", "/workspaces", `{"user_id":"at once","email":"at@once.example.com"}`))
+				})
 			}
 			wg.Wait()
 			close(made)

@@ -64,7 +64,7 @@ func (s *server) ask(t testing.TB, q question) reply {
 // check holds for every answer of the server.
 func (r reply) check(t testing.TB, q question) {
 	t.Helper()
-	if r.header.Get("Cache-Control") != "no-store" || r.header.Get("X-Content-Type-Options") != "nosniff" {
+	if r.header.Get("Cache-Control") != "no-store" || r.header.Get("X-Content-Type-Options") != "nosniff" || r.header.Get("ETag") != "" {
 		t.Errorf("%s %s: %d may be kept or sniffed: %v", q.method, q.path, r.status, r.header)
 	}
 	kind := r.header.Get("Content-Type")
@@ -72,6 +72,9 @@ func (r reply) check(t testing.TB, q question) {
 	case r.body == "", kind == "text/event-stream":
 	case kind != "application/json" || !json.Valid([]byte(r.body)):
 		t.Errorf("%s %s: %d is %s, not JSON: %.300s", q.method, q.path, r.status, kind, r.body)
+	}
+	if path, _, _ := strings.Cut(q.path, "?"); path != "/mcp" && path != "/api/mcp" {
+		r.checkPublished(t, q)
 	}
 }
 

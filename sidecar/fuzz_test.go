@@ -55,7 +55,7 @@ func (x *target) do(t testing.TB, method string, u *url.URL, header http.Header,
 	w := httptest.NewRecorder()
 	x.handler.ServeHTTP(w, r)
 	got := reply{w.Code, w.Header(), w.Body.String()}
-	got.check(t, question{method: method, path: u.String()})
+	got.check(t, question{method: method, path: u.EscapedPath()})
 	if got.status >= 500 {
 		t.Errorf("%s %s %q: %d %s", method, u, body, got.status, got.body)
 	}

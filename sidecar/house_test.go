@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -49,30 +48,14 @@ func newServer(t testing.TB, cfg tenancytest.Config) *server {
 // something, as one text.
 func (s *server) send(t testing.TB, method, path, key, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+key)
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Header.Del("Date")
-	resp.Header.Del("Content-Length") // it repeats the body's length
+	r := s.ask(t, question{method: method, path: path, key: key, body: body})
+	r.header.Del("Date")
+	r.header.Del("Content-Length") // it repeats the body's length
 	var head bytes.Buffer
-	if err := resp.Header.Write(&head); err != nil {
+	if err := r.header.Write(&head); err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, head.String() + string(raw)
+	return r.status, head.String() + r.body
 }
 
 // A door calls a tool and returns all that the caller sees.
@@ -180,4 +163,12 @@ func with(args map[string]any, name string, v any) map[string]any {
 
 func writes(ops []string) []string {
 	return slices.DeleteFunc(slices.Clone(ops), func(op string) bool { return strings.HasPrefix(op, "GET ") })
+}
+
+// or is no arguments for a tool that needs none.
+func or(args map[string]any) map[string]any {
+	if args == nil {
+		return map[string]any{}
+	}
+	return args
 }

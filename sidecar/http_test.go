@@ -191,7 +191,7 @@ func TestAllowedHosts(t *testing.T) {
 			t.Errorf("host %q: %d %s, want %d", host, w.Code, w.Body, want)
 		}
 	}
-	if w := get("/", "vibn.example.com"); w.Body.String() != `{"mcp_url":"https://vibn.example.com:8443/mcp","name":"vibn-mcp","version":"test"}`+"\n" {
+	if w := get("/", "vibn.example.com"); w.Body.String() != `{"name":"vibn-mcp","version":"test","mcp_url":"https://vibn.example.com:8443/mcp"}`+"\n" {
 		t.Errorf("the root says %s", w.Body)
 	}
 	if w := get("/readyz", "vibn.example.com"); w.Code != 503 || strings.Contains(w.Body.String(), "cause-of-it") || !strings.Contains(w.Body.String(), `"unavailable"`) {

@@ -5,12 +5,46 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
+
+// The answers of routes that are no tool's.
+type (
+	workspaces struct {
+		Workspaces []tenancy.WorkspaceInfo `json:"workspaces"`
+	}
+	provisioning struct {
+		Status tenancy.ProvisionStatus `json:"status"`
+	}
+	health struct {
+		OK bool `json:"ok"`
+	}
+	about struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+		MCPURL  string `json:"mcp_url"`
+	}
+)
+
+// operations describes the routes that are no tool's.
+func operations() []mcp.Operation {
+	return append(adminOperations(), []mcp.Operation{
+		{Route: "GET /", ID: "about", Summary: "What is served here", Open: true, Output: reflect.TypeFor[about]()},
+		{Route: "GET /healthz", ID: "health", Summary: "Whether the server runs", Open: true, Output: reflect.TypeFor[health]()},
+		{Route: "GET /readyz", ID: "ready", Summary: "Whether the server can serve", Open: true, Output: reflect.TypeFor[health]()},
+		{Route: "GET /api/openapi.json", ID: "openapi", Summary: "This document", Open: true, Output: reflect.TypeFor[json.RawMessage]()},
+		{Route: "GET /api/workspaces", ID: "workspaces_list", Summary: "List the key's workspaces", Output: reflect.TypeFor[workspaces]()},
+		{
+			Route: "POST /api/workspaces/{slug}/provision", ID: "workspace_provision", Summary: "Look at the workspace's parts again",
+			Output: reflect.TypeFor[provisioning](),
+		},
+	}...)
+}
 
 // mountTools serves each tool at its Route, and the list of the caller's
 // workspaces.
@@ -21,7 +55,7 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 			refuse(w, err)
 			return
 		}
-		answer(w, map[string][]tenancy.WorkspaceInfo{"workspaces": {scope.Info()}})
+		answer(w, workspaces{[]tenancy.WorkspaceInfo{scope.Info()}})
 	})
 	mux.HandleFunc("POST /api/workspaces/{slug}/provision", func(w http.ResponseWriter, r *http.Request) {
 		status, err := provision(cfg, r)
@@ -29,9 +63,9 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 			refuse(w, err)
 			return
 		}
-		answer(w, map[string]string{"status": string(status)})
+		answer(w, provisioning{status})
 	})
-	doc, err := cfg.Registry.OpenAPI(cfg.PublicURL.String(), cfg.Version)
+	doc, err := cfg.Registry.OpenAPI(cfg.PublicURL.String(), cfg.Version, operations()...)
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		if err != nil {
 			refuse(w, err)
@@ -47,7 +81,7 @@ func mountTools(mux *http.ServeMux, cfg Config) {
 }
 
 // provision wants the parts of the caller's workspace looked at again.
-func provision(cfg Config, r *http.Request) (status tenancy.ProvisionStatus, err error) {
+func provision(cfg Config, r *http.Request) (tenancy.ProvisionStatus, error) {
 	scope, err := mcp.OpenBearer(cfg.Guard, r)
 	if err != nil {
 		return "", err
@@ -59,8 +93,9 @@ func provision(cfg Config, r *http.Request) (status tenancy.ProvisionStatus, err
 	if err != nil {
 		return "", err
 	}
-	defer func() { act.End(r.Context(), err) }()
-	return act.Provision(r.Context())
+	status, err := act.Provision(r.Context())
+	act.End(r.Context(), err)
+	return status, err
 }
 
 var pathParam = regexp.MustCompile(`\{(\w+)\}`)

@@ -49,7 +49,9 @@ func TestREST(t *testing.T) {
 		{"GET", "/api/workspaces", "", []string{`"git_server":"` + s.GitURL + `"`}},
 		{"POST", root + "/provision", "", []string{`{"status":"ready"}`}},
 	} {
-		r := s.ask(t, question{method: tc.method, path: tc.path, body: tc.body, key: s.A.Key})
+		q := question{method: tc.method, path: tc.path, body: tc.body, key: s.A.Key}
+		checkRequest(t, q)
+		r := s.ask(t, q)
 		for _, want := range tc.wants {
 			if r.status != 200 || !strings.Contains(r.body, want) {
 				t.Errorf("%s %s %s: %d %s, want %s", tc.method, tc.path, tc.body, r.status, r.body, want)

@@ -42,12 +42,12 @@ func Handler(cfg Config) http.Handler {
 	mountTools(mux, cfg)
 	mountAdmin(mux, cfg)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, map[string]string{"name": "vibn-mcp", "version": cfg.Version, "mcp_url": cfg.PublicURL.JoinPath("mcp").String()})
+		answer(w, about{"vibn-mcp", cfg.Version, cfg.PublicURL.JoinPath("mcp").String()})
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, errNoRoute) })
 
 	outer := http.NewServeMux()
-	outer.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]bool{"ok": true}) })
+	outer.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, health{true}) })
 	outer.HandleFunc("GET /readyz", ready(cfg))
 	outer.Handle("/", knownHost(cfg, sameOrigin(cfg, mux)))
 	return recovered(cfg.Log, guarded(outer))
@@ -77,7 +77,7 @@ func ready(cfg Config) http.HandlerFunc {
 			refuse(w, &tenancy.Error{Code: tenancy.Unavailable, Msg: "the server is not ready", Hint: "its log says why", Retryable: true})
 			return
 		}
-		answer(w, map[string]bool{"ok": true})
+		answer(w, health{true})
 	}
 }
 

@@ -388,7 +388,7 @@ var ailments = []ailment{
 
 	{name: "Gitea down", do: func(p *premises) { p.gitURL = parsed(p.T, "http://127.0.0.1:1") }, check: "gitea", state: "fail", says: []string{"GITEA_API_URL"}, skips: afterGitea},
 	{name: "a Gitea that is not well", do: func(p *premises) {
-		p.git.Fail("GET //api/healthz", giteatest.Fault{Status: 503, Body: `{"status":"fail"}`})
+		p.git.Fail("GET /api/healthz", giteatest.Fault{Status: 503, Body: `{"status":"fail"}`})
 	}, check: "gitea", state: "fail", says: []string{"GITEA_API_URL"}, skips: afterGitea},
 	{name: "an unknown admin token", do: func(p *premises) { p.admin = strings.Repeat("0", 40) }, check: "gitea-token", state: "fail", says: []string{"does not accept GITEA_API_TOKEN"}, skips: afterAdmin},
 	{name: "a token of no admin", do: func(p *premises) {
@@ -409,7 +409,7 @@ var ailments = []ailment{
 		p.git.Fail("GET /admin/actions/runners", giteatest.Fault{Status: 404, Body: `{"message":"not found"}`})
 	}, check: "instance-runners", state: "warn", says: []string{"not told"}},
 	{name: "open registration", gitea: func(c *giteatest.Config) { c.OpenRegistration = true }, check: "open-registration", state: "fail", says: []string{"DISABLE_REGISTRATION=true", "VIBN_ACCEPT_RISKS=open-registration"}},
-	{name: "a page of registration that says nothing", do: func(p *premises) { p.git.Fail("GET //user/sign_up", giteatest.Fault{Status: 200, Body: `<html>`}) }, check: "open-registration", state: "fail", says: []string{"VIBN_ACCEPT_RISKS=open-registration"}},
+	{name: "a page of registration that says nothing", do: func(p *premises) { p.git.Fail("GET /user/sign_up", giteatest.Fault{Status: 200, Body: `<html>`}) }, check: "open-registration", state: "fail", says: []string{"VIBN_ACCEPT_RISKS=open-registration"}},
 	{name: "trust in a proxy", gitea: func(c *giteatest.Config) { c.ProxyAuth = true }, check: "proxy-auth", state: "fail", says: []string{"ENABLE_REVERSE_PROXY_AUTHENTICATION=false", "VIBN_ACCEPT_RISKS=proxy-auth"}},
 	{name: "no sign-in needed", gitea: func(c *giteatest.Config) { c.RequireSignIn = false }, check: "gitea-sign-in", state: "warn", says: []string{"REQUIRE_SIGNIN_VIEW=true"}},
 	{name: "a page of users", gitea: func(c *giteatest.Config) { c.NoUsersPage = false }, check: "gitea-users-page", state: "warn", says: []string{"DISABLE_USERS_PAGE=true"}},
@@ -486,7 +486,7 @@ func (p *premises) heal() {
 	p.sim.DisableAPI(false)
 	p.sim.RefuseIP(false)
 	p.sim.Clear("GET /version")
-	for _, op := range []string{"GET //api/healthz", "GET /settings/api", "GET /admin/actions/runners", "GET //user/sign_up"} {
+	for _, op := range []string{"GET /api/healthz", "GET /settings/api", "GET /admin/actions/runners", "GET /user/sign_up"} {
 		p.git.Clear(op)
 	}
 	p.git.SetUser(p.workspace.GiteaBot, func(u *giteatest.User) { u.ProhibitLogin = false })
@@ -703,7 +703,7 @@ func TestDangersOfOneServer(t *testing.T) {
 // TestDangersUnseen: what cannot be looked at counts as dangerous, and is tried
 // again by itself.
 func TestDangersUnseen(t *testing.T) {
-	for _, op := range []string{"GET /servers/{uuid}", "GET /servers/{uuid}/domains", "GET /user", "GET /admin/actions/runners", "GET //user/sign_up"} {
+	for _, op := range []string{"GET /servers/{uuid}", "GET /servers/{uuid}/domains", "GET /user", "GET /admin/actions/runners", "GET /user/sign_up"} {
 		t.Run(strings.ReplaceAll(op, "/", "_"), func(t *testing.T) {
 			p := newPremises(t, closedGitea())
 			now := time.Now()
@@ -734,7 +734,7 @@ func (p *premises) dangerLooks() int {
 		}
 	}
 	for _, r := range p.git.Requests() {
-		if r.Operation == "GET /admin/actions/runners" || r.Operation == "GET //user/sign_up" {
+		if r.Operation == "GET /admin/actions/runners" || r.Operation == "GET /user/sign_up" {
 			n++
 		}
 	}

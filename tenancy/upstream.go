@@ -66,7 +66,7 @@ func ours(doing string, err error) error {
 		return err
 	}
 	told := *e
-	switch e.Code {
+	switch e.Code { //nolint:exhaustive // the other codes say it as it is
 	case NotFound, Conflict, Invalid:
 		told.Code, told.Hint = Unavailable, "only the platform's operator can mend this; \"vibn-mcp workspace provision\" says what is wrong"
 	case Timeout:

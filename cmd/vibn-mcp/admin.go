@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -161,7 +162,7 @@ func (p *program) judge(state tenancy.Provision) error {
 		return nil
 	}
 	for _, e := range wrong {
-		p.sayError(e.Part+": "+e.Why, e.Fix)
+		p.sayFailure(mcp.Failure{Code: tenancy.Unavailable, Message: e.Part + ": " + e.Why, Hint: e.Fix})
 	}
 	return hinted{fmt.Errorf("workspace %s is %s", state.Slug, state.Status), "\"vibn-mcp workspace provision " + state.Slug + " --wait\" tries again"}
 }
@@ -407,7 +408,7 @@ func revokeKey(ctx context.Context, p *program, op *tenancy.Operator) error {
 
 // show prints a value as JSON, or as a table for people.
 func (p *program) show(v any, head []string, rows [][]string) error {
-	if asJSON, _ := p.flags.GetBool("json"); asJSON { // the command itself defines the flag
+	if p.wantsJSON() {
 		enc := json.NewEncoder(p.stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(v)

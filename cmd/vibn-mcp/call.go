@@ -1,16 +1,17 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -22,7 +23,7 @@ import (
 var callCommand = command{
 	name: "call", args: "TOOL", about: "call a tool: its arguments are flags; with VIBN_URL, on the server there",
 	needs: slices.Concat([]string{"VIBN_API_KEY"}, serverNeeds),
-	run:   callHere,
+	flags: addCallFlags, run: callHere,
 }
 
 // remoteCallCommand is call where VIBN_URL names a server.
@@ -31,94 +32,139 @@ var remoteCallCommand = command{
 	run: callThere,
 }
 
-// toolRegistry describes the tools; calls of it never reach anything.
-func toolRegistry() *mcp.Registry { return mcp.New(slog.New(slog.DiscardHandler)) }
-
-// addToolFlags makes a flag of each argument of the tool that args name, if any.
-func addToolFlags(fs *pflag.FlagSet, args []string) {
-	fs.Bool("json", false, "print the answer as JSON")
+func addCallFlags(fs *pflag.FlagSet) {
+	fs.Bool("json", false, "print the answer as JSON, and a failure as JSON on standard error")
 	fs.String("args", "", "a JSON object of arguments, or - to read it from standard input, where nobody sees it")
-	if len(args) == 0 {
-		return
-	}
-	params, _ := toolRegistry().Params(args[0])
-	for _, p := range params {
-		about := p.About
-		if len(p.Enum) > 0 {
-			about += ": " + strings.Trim(fmt.Sprint(p.Enum), "[]")
-		}
-		if p.Required {
-			about += " (required)"
-		}
-		switch p.Type {
-		case "boolean":
-			fs.Bool(flagOf(p), false, about)
-		case "array":
-			fs.StringSlice(flagOf(p), nil, about)
-		case "object":
-			fs.StringToString(flagOf(p), nil, about+"; NAME=VALUE")
-		case "integer":
-			fs.Int(flagOf(p), 0, about)
-		default:
-			fs.String(flagOf(p), "", about)
-		}
-	}
 }
 
-func flagOf(p mcp.Param) string { return strings.ReplaceAll(p.Name, "_", "-") }
+// toolRegistry describes the tools; calls of it never reach anything.
+var toolRegistry = sync.OnceValue(func() *mcp.Registry { return mcp.New(slog.New(slog.DiscardHandler)) })
 
-// toolArgs puts the arguments together: those of --args, and the flags, which win.
-func (p *program) toolArgs() (json.RawMessage, error) {
-	args := map[string]any{}
-	params, ok := toolRegistry().Params(p.args[0])
-	if !ok {
-		return nil, usageError{fmt.Sprintf("there is no tool %q", untrusted.Clean(p.args[0])), "the tools: " + toolNames()}
-	}
-	if raw := p.text("args"); raw != "" {
-		if err := p.readArgs(raw, &args); err != nil {
-			return nil, err
-		}
-	}
-	for _, param := range params {
-		if !p.flags.Changed(flagOf(param)) {
+// forTool is call as it is for the tool that the first of args names, if one does:
+// it has a flag for each argument, and help is about the tool.
+func forTool(call command, args []string) command {
+	registry := toolRegistry()
+	tools := registry.Tools()
+	for _, name := range args {
+		at := slices.IndexFunc(tools, func(t mcp.Tool) bool { return name == t.Name || name == t.WireName() })
+		if at < 0 {
 			continue
 		}
-		v, err := p.flagValue(param)
-		if err != nil {
-			return nil, err
+		params, _ := registry.Params(name)
+		call.args, call.about = tools[at].Name, tools[at].Description
+		call.flags = func(fs *pflag.FlagSet) {
+			addCallFlags(fs)
+			for _, p := range params {
+				addArgument(fs, p)
+			}
 		}
-		args[param.Name] = v
+		return call
 	}
-	return json.Marshal(args)
+	return call
 }
 
-func (p *program) readArgs(raw string, args *map[string]any) error {
-	if raw == "-" {
-		in, err := io.ReadAll(io.LimitReader(p.stdin, mcp.MaxBody))
-		if err != nil {
-			return err
-		}
-		raw = string(in)
+// An argument is the flag of a tool's argument. It takes any text: the tool is the
+// judge of it, in the words that it has for every door.
+type argument struct {
+	mcp.Param
+	given []string
+}
+
+func addArgument(fs *pflag.FlagSet, p mcp.Param) {
+	about := p.About
+	if len(p.Limits) > 0 {
+		about += " (" + strings.Join(p.Limits, ", ") + ")"
 	}
-	if err := json.Unmarshal([]byte(raw), args); err != nil || *args == nil {
-		return usageError{"--args is not a JSON object", `as --args '{"app": "web"}'`}
+	switch p.Type {
+	case "array":
+		about += "; may be repeated"
+	case "object":
+		about += "; NAME=VALUE, may be repeated"
 	}
+	flag := fs.VarPF(&argument{Param: p}, strings.ReplaceAll(p.Name, "_", "-"), "", about)
+	if p.Type == "boolean" {
+		flag.NoOptDefVal = "true"
+	}
+}
+
+// Set implements [pflag.Value].
+func (a *argument) Set(text string) error {
+	a.given = append(a.given, text)
 	return nil
 }
 
-func (p *program) flagValue(param mcp.Param) (any, error) {
-	name := flagOf(param)
-	switch param.Type {
-	case "boolean":
-		return p.flags.GetBool(name)
-	case "array":
-		return p.flags.GetStringSlice(name)
-	case "object":
-		return p.flags.GetStringToString(name)
-	case "integer":
-		return p.flags.GetInt(name)
+// String implements [pflag.Value]. An argument has no default of its own.
+func (a *argument) String() string { return "" }
+
+// Type implements [pflag.Value]: the word that help has for a value.
+func (a *argument) Type() string {
+	words := map[string]string{"boolean": "bool", "integer": "int"}
+	return cmp.Or(words[a.Param.Type], "string")
+}
+
+// toolArgs puts the arguments together: those of --args, and the flags, which win.
+func (p *program) toolArgs() (json.RawMessage, error) {
+	registry, tool := toolRegistry(), p.args[0]
+	if _, ok := registry.Params(tool); !ok {
+		return nil, usageError{fmt.Sprintf("there is no tool %q", untrusted.Clean(tool)), "the tools: " + toolNames()}
 	}
-	return p.flags.GetString(name)
+	args, err := p.readArgs()
+	if err != nil {
+		return nil, err
+	}
+	texts := url.Values{}
+	p.flags.Visit(func(f *pflag.Flag) {
+		a, ok := f.Value.(*argument)
+		switch {
+		case !ok:
+		case a.Param.Type == "object":
+			args[a.Name], err = namedValues(f.Name, a.given)
+		default:
+			texts[a.Name] = a.given
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(args, registry.FromQuery(tool, texts))
+	return json.Marshal(args)
+}
+
+// readArgs reads what --args gives.
+func (p *program) readArgs() (map[string]any, error) {
+	raw := p.text("args")
+	if raw == "-" {
+		in, err := io.ReadAll(io.LimitReader(p.stdin, mcp.MaxBody+1))
+		if err != nil {
+			return nil, err
+		}
+		raw = string(in)
+	}
+	args := map[string]any{}
+	if raw == "" {
+		return args, nil
+	}
+	if len(raw) > mcp.MaxBody {
+		return nil, usageError{fmt.Sprintf("--args is larger than %d bytes", mcp.MaxBody), "give less at once"}
+	}
+	if err := json.Unmarshal([]byte(raw), &args); err != nil || args == nil {
+		return nil, usageError{"--args is not a JSON object", `as --args '{"app": "web"}'`}
+	}
+	return args, nil
+}
+
+// namedValues reads NAME=VALUE. What it does not understand it does not repeat, as
+// values may be secret.
+func namedValues(flag string, texts []string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, usageError{"--" + flag + " is not NAME=VALUE", "as --" + flag + " GREETING=hello"}
+		}
+		values[name] = value
+	}
+	return values, nil
 }
 
 func toolNames() string {
@@ -129,28 +175,52 @@ func toolNames() string {
 	return strings.Join(names, ", ")
 }
 
+// toolTitles lists the tools for people.
+func toolTitles() string {
+	var b strings.Builder
+	for _, t := range toolRegistry().Tools() {
+		fmt.Fprintf(&b, "  %-18s  %s\n", t.Name, t.Title)
+	}
+	return b.String()
+}
+
 // callHere calls the tool in this process.
 func callHere(ctx context.Context, p *program) error {
 	args, err := p.toolArgs()
 	if err != nil {
 		return err
 	}
-	h, err := p.house(ctx, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	h, err := p.house(ctx, p.callLog())
 	if err != nil {
 		return err
 	}
 	defer h.close()
 	scope, err := h.guard.OpenKey(ctx, p.cfg.apiKey.Reveal())
 	if err != nil {
-		return err
+		return withoutCause(err)
 	}
 	out, err := h.registry.Call(ctx, scope, mcp.Request{Tool: p.args[0], Args: args, Client: "vibn-mcp call"})
 	if err != nil {
-		e := *tenancy.Public(err)
-		e.Err = nil // the cause is in the log
-		return &e
+		return withoutCause(err)
 	}
 	return p.showAnswer(out)
+}
+
+// callLog logs what went wrong on our side. It is JSON where a program reads what
+// is on standard error.
+func (p *program) callLog() *slog.Logger {
+	options := &slog.HandlerOptions{Level: slog.LevelError}
+	if p.wantsJSON() {
+		return slog.New(slog.NewJSONHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, options))
+}
+
+// withoutCause is what a tenant may read of an error; the cause is in the log.
+func withoutCause(err error) error {
+	e := *tenancy.Public(err)
+	e.Err = nil
+	return &e
 }
 
 // callThere calls the tool on the server at VIBN_URL, over MCP.
@@ -165,95 +235,7 @@ func callThere(ctx context.Context, p *program) error {
 	}
 	out, err := b.Call(ctx, p.args[0], args, "vibn-mcp call", version())
 	if err != nil {
-		return err
+		return withoutCause(err)
 	}
 	return p.showAnswer(out)
-}
-
-// showAnswer prints an answer as JSON, or in words and tables for people.
-func (p *program) showAnswer(raw json.RawMessage) error {
-	if asJSON, _ := p.flags.GetBool("json"); asJSON { // the command itself defines the flag
-		var pretty bytes.Buffer
-		if err := json.Indent(&pretty, raw, "", "  "); err != nil {
-			return err
-		}
-		return p.printf("%s\n", pretty.String())
-	}
-	var answer map[string]any
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return errors.New("the answer is not a JSON object")
-	}
-	for _, name := range slices.Sorted(maps.Keys(answer)) {
-		if err := p.showField(name, answer[name]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// showField prints one field: a list of objects as a table, text that has lines
-// as lines, anything else on a line of its own.
-func (p *program) showField(name string, v any) error {
-	if list, ok := v.([]any); ok && len(list) > 0 {
-		if _, ok := list[0].(map[string]any); ok {
-			return p.showTable(list)
-		}
-	}
-	if s, ok := v.(string); ok && strings.Contains(s, "\n") {
-		for _, line := range untrusted.CleanLines(s) {
-			if err := p.printf("%s\n", line); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return p.printf("%s: %s\n", strings.ReplaceAll(name, "_", " "), cell(v))
-}
-
-func (p *program) showTable(list []any) error {
-	columns := map[string]bool{}
-	for _, item := range list {
-		row, _ := item.(map[string]any)
-		for name := range row {
-			columns[name] = true
-		}
-	}
-	head := slices.Sorted(maps.Keys(columns))
-	var rows [][]string
-	for _, item := range list {
-		row, _ := item.(map[string]any)
-		var cells []string
-		for _, name := range head {
-			cells = append(cells, cell(row[name]))
-		}
-		rows = append(rows, cells)
-	}
-	titles := make([]string, len(head))
-	for i, name := range head {
-		titles[i] = strings.ToUpper(strings.ReplaceAll(name, "_", " "))
-	}
-	return p.show(nil, titles, rows)
-}
-
-// cell is a value as a table shows it, cleaned.
-func cell(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return untrusted.Clean(v)
-	case []any:
-		var parts []string
-		for _, item := range v {
-			parts = append(parts, cell(item))
-		}
-		return strings.Join(parts, ", ")
-	case map[string]any:
-		var parts []string
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, name+" "+cell(v[name]))
-		}
-		return strings.Join(parts, ", ")
-	}
-	return fmt.Sprint(v)
 }

@@ -178,7 +178,7 @@ func (h *house) repository(ctx context.Context, key secret.Text, name string) (s
 // announce says how to use the demo: in words, or as one line for programs.
 func (p *program) announce(public *url.URL, workspaces []demoWorkspace) error {
 	mcpURL := public.JoinPath("mcp").String()
-	if asJSON, _ := p.flags.GetBool("json"); asJSON { // the command itself defines the flag
+	if p.wantsJSON() {
 		return json.NewEncoder(p.stdout).Encode(map[string]any{"url": public.String(), "mcp_url": mcpURL, "workspaces": workspaces})
 	}
 	first := workspaces[0]

@@ -29,7 +29,10 @@ func (p *program) help(args []string) error {
 	if args[0] == "configuration" {
 		return p.printf("%s", configurationHelp())
 	}
-	if cmd, _, ok := find(args); ok {
+	if cmd, rest, ok := find(args); ok {
+		if cmd.name == callCommand.name {
+			cmd = forTool(cmd, rest)
+		}
 		return p.helpCommand(cmd)
 	}
 	if list := within(args[0]); len(args) == 1 && len(list) > 0 {
@@ -67,8 +70,14 @@ func (p *program) helpCommand(c command) error {
 	if len(c.needs) > 0 {
 		fmt.Fprintf(&b, "\nNeeds: %s\n", strings.Join(c.needs, ", "))
 	}
+	if c.name == callCommand.name || c.name == stdioCommand.name {
+		fmt.Fprintf(&b, "    or: VIBN_URL, %s\n", strings.Join(bridgeCommand.needs, ", "))
+	}
 	if len(c.reads) > 0 {
 		fmt.Fprintf(&b, "\nReads: %s\n", strings.Join(c.reads, ", "))
+	}
+	if c.name == callCommand.name && c.args == callCommand.args {
+		b.WriteString("\nTools, of which \"vibn-mcp help call TOOL\" shows one:\n" + toolTitles())
 	}
 	b.WriteString("\n\"vibn-mcp help configuration\" says what the variables mean and which are flags too.\n")
 	return p.printf("%s", b.String())

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
@@ -127,7 +128,7 @@ func (p *program) parse(cmd command, rest []string) error {
 	p.flags.SetOutput(io.Discard)
 	addConfigFlags(p.flags, cmd)
 	if cmd.name == callCommand.name {
-		cmd.flags = func(fs *pflag.FlagSet) { addToolFlags(fs, rest) }
+		cmd = forTool(cmd, rest)
 	}
 	if cmd.flags != nil {
 		cmd.flags(p.flags)
@@ -179,31 +180,48 @@ func unknown(args []string) error {
 	return usageError{fmt.Sprintf("there is no command %q", args[0]), "\"vibn-mcp help\" shows the commands"}
 }
 
-// complain tells people what went wrong and what to do about it.
+// complain tells people what went wrong and what to do about it, or a program
+// that asked for JSON: one line for each failure.
 func (p *program) complain(err error) {
 	if many, ok := errors.AsType[configErrors](err); ok {
 		for _, e := range many {
-			p.sayError(e.name+": "+e.reason, e.hint)
+			p.sayFailure(mcp.Failure{Code: tenancy.Invalid, Message: e.name + ": " + e.reason, Hint: e.hint})
 		}
 		return
 	}
-	hint := ""
+	f := mcp.Failure{Code: tenancy.Internal}
 	if e, ok := errors.AsType[*tenancy.Error](err); ok {
-		hint = e.Hint
+		f = mcp.FailureOf(e)
 	} else if e, ok := errors.AsType[usageError](err); ok {
-		hint = e.hint
+		f = mcp.Failure{Code: tenancy.Invalid, Hint: e.hint}
 	} else if e, ok := errors.AsType[hinted](err); ok {
-		hint = e.hint
+		f.Hint = e.hint
 	}
-	p.sayError(err.Error(), hint)
+	f.Message = err.Error()
+	p.sayFailure(f)
 }
 
-// sayError writes one line for an error and one for a hint, whatever they hold.
-func (p *program) sayError(reason, hint string) {
-	p.sayf("error: %s\n", untrusted.Clean(reason))
-	if hint != "" {
-		p.sayf("hint: %s\n", untrusted.Clean(hint))
+// sayFailure writes a failure as JSON, or one line for the error and one for the
+// hint, whatever they hold.
+func (p *program) sayFailure(f mcp.Failure) {
+	f.Message, f.Hint = untrusted.Clean(f.Message), untrusted.Clean(f.Hint)
+	if p.wantsJSON() {
+		p.sayf("%s\n", f.JSON())
+		return
 	}
+	p.sayf("error: %s\n", f.Message)
+	if f.Hint != "" {
+		p.sayf("hint: %s\n", f.Hint)
+	}
+}
+
+// wantsJSON reports whether the command has the flag --json, and it is given.
+func (p *program) wantsJSON() bool {
+	if p.flags == nil {
+		return false
+	}
+	asJSON, err := p.flags.GetBool("json")
+	return asJSON && err == nil
 }
 
 // A hinted error says what to do.

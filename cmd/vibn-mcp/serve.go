@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
@@ -31,6 +32,7 @@ var serveCommand = command{
 			return err
 		}
 		defer h.close()
+		h.greetCoolify(ctx)
 		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.cfg.listen)
 		if err != nil {
 			return hinted{err, "is another program there? VIBN_LISTEN names another address"}
@@ -65,6 +67,7 @@ type house struct {
 	registry  *mcp.Registry
 	placement tenancy.Placement // of new workspaces
 	log       *slog.Logger
+	farewell  func() // ends what greetCoolify began
 }
 
 // house opens the database, migrates it and puts the program together.
@@ -78,9 +81,7 @@ func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
 		closeStore(db)
 		return nil, err
 	}
-	h := &house{db: db, guard: guard, registry: mcp.New(log), placement: p.cfg.placement, log: log}
-	h.greetCoolify(ctx)
-	return h, nil
+	return &house{db: db, guard: guard, registry: mcp.New(log), placement: p.cfg.placement, log: log, farewell: func() {}}, nil
 }
 
 func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, error) {
@@ -138,20 +139,31 @@ func (c config) premises() tenancy.Premises {
 	return p
 }
 
-// greetCoolify says in the log whether Coolify can be reached. The server starts
-// all the same: it may come up later.
+// greetCoolify has the log say whether Coolify can be reached. Nobody waits for it:
+// the server serves all the same, and Coolify may come up later.
 func (h *house) greetCoolify(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	v, err := h.guard.CoolifyVersion(ctx)
-	if err != nil {
-		h.log.WarnContext(ctx, "coolify does not answer; is COOLIFY_URL right, and COOLIFY_API_TOKEN allowed to read?", "err", err)
-		return
+	var greeting sync.WaitGroup
+	greeting.Go(func() {
+		v, err := h.guard.CoolifyVersion(ctx)
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled):
+		case err != nil:
+			h.log.WarnContext(ctx, "coolify does not answer; is COOLIFY_URL right, and COOLIFY_API_TOKEN allowed to read?", "err", err)
+		default:
+			h.log.InfoContext(ctx, "coolify answers", "coolify_version", v)
+		}
+	})
+	h.farewell = func() {
+		cancel()
+		greeting.Wait()
 	}
-	h.log.InfoContext(ctx, "coolify answers", "coolify_version", v)
 }
 
-func (h *house) close() { closeStore(h.db) }
+func (h *house) close() {
+	h.farewell()
+	closeStore(h.db)
+}
 
 func closeStore(db *store.DB) { _ = db.Close() } // the process ends next
 
@@ -197,7 +209,7 @@ func (h *house) jobs() store.Jobs {
 // flight end.
 func (h *house) serve(ctx context.Context, ln net.Listener, public *url.URL, hosts []string) error {
 	srv := &http.Server{
-		Handler: sidecar.Handler(sidecar.Config{
+		Handler: sidecar.Handler(sidecar.Config{ //nolint:contextcheck // each request brings its own
 			Guard: h.guard, Registry: h.registry, PublicURL: public, AllowedHosts: hosts, Ready: h.ready, Version: version(), Log: h.log,
 			Placement: h.placement, Migrate: h.db.Migrate,
 		}),

@@ -30,6 +30,7 @@ func serveStdio(ctx context.Context, p *program) error {
 		return err
 	}
 	defer h.close()
+	h.greetCoolify(ctx)
 	if _, err := h.guard.OpenKey(ctx, p.cfg.apiKey.Reveal()); err != nil {
 		return err
 	}
