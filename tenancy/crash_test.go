@@ -170,8 +170,9 @@ func (p *process) do(o op, act func() error) error {
 		return errGone
 	case answerLost:
 		return errGone
+	default:
+		return err
 	}
-	return err
 }
 
 // begin reports whether an op reaches whom it is for.
@@ -195,8 +196,9 @@ func (p *process) begin(o op) bool {
 	case goesAway:
 		p.away = o.where
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // stops reports whether the process is overtaken now.
@@ -874,7 +876,7 @@ func TestTap(t *testing.T) {
 			args = append(args, reflect.Zero(in))
 		}
 		out := tap.MethodByName(m.Name).Call(args)
-		if err, _ := out[len(out)-1].Interface().(error); !errors.Is(err, errGone) {
+		if err, _ := reflect.TypeAssert[error](out[len(out)-1]); !errors.Is(err, errGone) {
 			t.Errorf("%s: %v, want the hook's error", m.Name, err)
 		}
 	}
