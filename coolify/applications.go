@@ -42,6 +42,7 @@ type Application struct {
 	DestinationUUID UUID // network that it is deployed to; zero if Coolify did not tell
 	ServerUUID      UUID // server of that network
 	AutoDeploy      *bool
+	Limits          Limits
 
 	CreatedAt    time.Time // times are UTC, zero if Coolify did not tell
 	UpdatedAt    time.Time
@@ -70,23 +71,30 @@ type wireApplication struct {
 	CreatedAt              moment `json:"created_at"`
 	UpdatedAt              moment `json:"updated_at"`
 	LastOnlineAt           moment `json:"last_online_at"`
+	wireLimits
 
-	Destination part[struct {
-		UUID   uid `json:"uuid"`
-		Server part[struct {
-			UUID uid `json:"uuid"`
-		}] `json:"server"`
-	}] `json:"destination"`
+	Destination part[wireDestinationOf] `json:"destination"`
 	// Environment comes along since 4.2, unpromised.
-	Environment part[struct {
-		Name    text `json:"name"`
-		Project part[struct {
-			UUID text `json:"uuid"`
-		}] `json:"project"`
-	}] `json:"environment"`
-	Settings part[struct {
+	Environment part[wireEnvironmentOf] `json:"environment"`
+	Settings    part[struct {
 		AutoDeploy *flag `json:"is_auto_deploy_enabled"`
 	}] `json:"settings"`
+}
+
+// wireDestinationOf says which network a thing is in.
+type wireDestinationOf struct {
+	UUID   uid `json:"uuid"`
+	Server part[struct {
+		UUID uid `json:"uuid"`
+	}] `json:"server"`
+}
+
+// wireEnvironmentOf says which environment a thing is in.
+type wireEnvironmentOf struct {
+	Name    text `json:"name"`
+	Project part[struct {
+		UUID text `json:"uuid"`
+	}] `json:"project"`
 }
 
 func (w *wireApplication) check(asked []UUID) error { return same(w.UUID, asked[0]) }
@@ -101,6 +109,7 @@ func (w *wireApplication) application() Application {
 		CustomDockerRunOptions: string(w.CustomDockerRunOptions),
 		PreDeploymentCommand:   string(w.PreDeploymentCommand), PostDeploymentCommand: string(w.PostDeploymentCommand),
 		DestinationUUID: w.Destination.Value.UUID.UUID, ServerUUID: w.Destination.Value.Server.Value.UUID.UUID, AutoDeploy: (*bool)(w.Settings.Value.AutoDeploy),
+		Limits:    w.limits(),
 		CreatedAt: w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, LastOnlineAt: w.LastOnlineAt.Time,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,9 @@ func (c call) writes() bool { return !strings.HasPrefix(c.sends, "GET ") }
 
 // slow reports whether the method is documented as slow.
 func (c call) slow() bool {
-	return c.method == "Client.Logs" || c.method == "Client.CancelDeployment"
+	return slices.Contains([]string{
+		"Client.Logs", "Client.CancelDeployment", "Client.RollbackImages", "Client.CreateDestination", "Client.DeleteDestination",
+	}, c.method)
 }
 
 // asks reports whether the method asks what the token may, and nothing more.
@@ -41,6 +44,30 @@ func (c call) asks() bool { return strings.Contains(c.method, ".May") }
 func only(err error) (any, error) { return nil, err }
 
 var created = time.Date(2026, 11, 23, 19, 20, 13, 0, time.UTC)
+
+// newApp is an application with everything that can be said of one.
+var newApp = coolify.NewApplication{
+	Project: project, Environment: environment, Server: server, Destination: destination, PrivateKey: key,
+	Name: "web", Description: "the site", Repository: "git@gitea.example.com:2222/alpha/site.git", Branch: "main", BuildPack: "static",
+	Ports: "80", BaseDirectory: "/site", DockerfileLocation: "/Dockerfile", PublishDirectory: "/dist", Domain: "https://web.example.com",
+	Limits: coolify.Limits{Memory: "512m", MemorySwap: "512m", CPUs: "0.5"},
+}
+
+// createDatabase is a call of each kind.
+func createDatabase(kind coolify.DatabaseKind) call {
+	return call{
+		"Client.CreateDatabase", func(ctx context.Context, c clients) (any, error) {
+			return c.CreateDatabase(ctx, kind, coolify.NewDatabase{Project: project, Environment: environment, Server: server, Name: "data"})
+		},
+		"POST /databases/" + string(kind),
+		`{"project_uuid":"` + projectID + `","environment_uuid":"` + environmentID + `","server_uuid":"` + serverID + `","name":"data","is_public":false,"instant_deploy":false}`,
+		201, `{"uuid":"` + databaseID + `","internal_db_url":"proto://user:` + canaryValue + `@` + databaseID + `:1"}`,
+		coolify.CreatedDatabase{UUID: database, URL: secret.NewText("proto://user:" + canaryValue + "@" + databaseID + ":1")},
+	}
+}
+
+// all are the options of a deletion that keeps nothing.
+var all = coolify.DeleteOptions{Volumes: true, Networks: true, Configurations: true, DockerCleanup: true}
 
 // calls has every method of both clients, at least once.
 var calls = []call{
@@ -118,19 +145,22 @@ var calls = []call{
 	{
 		"Client.Destinations", func(ctx context.Context, c clients) (any, error) { return c.Destinations(ctx) },
 		"GET /destinations", "", 200, `[{"uuid":"` + destinationID + `","name":"coolify","network":"coolify","type":"standalone","server_uuid":"` + serverID + `"}]`,
-		[]coolify.Destination{{UUID: destination, Name: "coolify", Server: server}},
+		[]coolify.Destination{{UUID: destination, Name: "coolify", Network: "coolify", Server: server}},
 	},
 	{
 		"Client.Team", func(ctx context.Context, c clients) (any, error) { return c.Team(ctx) },
-		"GET /teams", "", 200, `[{"id":0,"name":"Root Team","description":null}]`, coolify.Team{Name: "Root Team"},
+		"GET /teams", "", 200, `[{"id":0,"name":"Root Team","description":null}]`,
+		coolify.Team{Name: "Root Team"},
 	},
 	{
 		"Client.Limit", func(ctx context.Context, c clients) (any, error) { return c.Limit(ctx) },
-		"GET /version", "", 200, "4.3.11", coolify.Limit{},
+		"GET /version", "", 200, "4.3.11",
+		coolify.Limit{},
 	},
 	{
 		"Client.AddressLimit", func(ctx context.Context, c clients) (any, error) { return c.AddressLimit(ctx) },
-		"GET /health", "", 200, "OK", coolify.Limit{},
+		"GET /health", "", 200, "OK",
+		coolify.Limit{},
 	},
 	{
 		"Client.MayWrite", func(ctx context.Context, c clients) (any, error) { return only(c.MayWrite(ctx)) },
@@ -225,6 +255,163 @@ var calls = []call{
 	{
 		"Client.DeleteEnv", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteEnv(ctx, app, env)) },
 		"DELETE /applications/" + appID + "/envs/" + envID, "", 200, `{"message":"Environment variable deleted."}`, nil,
+	},
+	{
+		"Client.CreateDeployKeyApplication", func(ctx context.Context, c clients) (any, error) {
+			return c.CreateDeployKeyApplication(ctx, newApp)
+		},
+		"POST /applications/private-deploy-key",
+		`{"project_uuid":"` + projectID + `","environment_uuid":"` + environmentID + `","server_uuid":"` + serverID + `","destination_uuid":"` + destinationID +
+			`","private_key_uuid":"` + keyID + `","name":"web","description":"the site","git_repository":"git@gitea.example.com:2222/alpha/site.git",` +
+			`"git_branch":"main","build_pack":"static","ports_exposes":"80","base_directory":"/site","dockerfile_location":"/Dockerfile",` +
+			`"publish_directory":"/dist","domains":"https://web.example.com","autogenerate_domain":false,"instant_deploy":false,"is_auto_deploy_enabled":false,` +
+			`"limits_memory":"512m","limits_memory_swap":"512m","limits_cpus":"0.5"}`,
+		201, `{"uuid":"` + appID + `","domains":"https:\/\/web.example.com"}`, app,
+	},
+	{
+		"Client.CreateDeployKeyApplication", func(ctx context.Context, c clients) (any, error) {
+			return c.CreateDeployKeyApplication(ctx, coolify.NewApplication{
+				Project: project, Environment: environment, Server: server, PrivateKey: key, Repository: "git@gitea:a/b.git", Branch: "main", BuildPack: "dockerfile",
+			})
+		},
+		"POST /applications/private-deploy-key",
+		`{"project_uuid":"` + projectID + `","environment_uuid":"` + environmentID + `","server_uuid":"` + serverID + `","private_key_uuid":"` + keyID +
+			`","git_repository":"git@gitea:a/b.git","git_branch":"main","build_pack":"dockerfile","autogenerate_domain":false,"instant_deploy":false,"is_auto_deploy_enabled":false}`,
+		201, `{"uuid":"` + appID + `","domains":null}`, app,
+	},
+	{
+		"Client.UpdateApplication", func(ctx context.Context, c clients) (any, error) {
+			return only(c.UpdateApplication(ctx, app, coolify.ApplicationUpdate{
+				Name: new("web"), Description: new("d"), Branch: new("next"), BuildPack: new("static"), Ports: new("80"), BaseDirectory: new("/"),
+				DockerfileLocation: new("/Dockerfile"), PublishDirectory: new("/dist"), CommitSHA: new("HEAD"), Domain: new("https://web.example.com"),
+			}))
+		},
+		"PATCH /applications/" + appID,
+		`{"name":"web","description":"d","git_branch":"next","build_pack":"static","ports_exposes":"80","base_directory":"/","dockerfile_location":"/Dockerfile",` +
+			`"publish_directory":"/dist","git_commit_sha":"HEAD","domains":"https://web.example.com"}`,
+		200, `{"uuid":"` + appID + `"}`, nil,
+	},
+	{
+		"Client.UpdateApplication", func(ctx context.Context, c clients) (any, error) {
+			return only(c.UpdateApplication(ctx, app, coolify.ApplicationUpdate{Domain: new("")}))
+		},
+		"PATCH /applications/" + appID, `{"domains":""}`, 200, `{"uuid":"` + appID + `"}`, nil,
+	},
+	{
+		"Client.DeleteApplication", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteApplication(ctx, app, all)) },
+		"DELETE /applications/" + appID + "?delete_configurations=true&delete_connected_networks=true&delete_volumes=true&docker_cleanup=true", "",
+		200, `{"message":"Application deletion request queued."}`, nil,
+	},
+	{
+		"Client.DeleteApplication", func(ctx context.Context, c clients) (any, error) {
+			return only(c.DeleteApplication(ctx, app, coolify.DeleteOptions{Configurations: true}))
+		},
+		"DELETE /applications/" + appID + "?delete_configurations=true&delete_connected_networks=false&delete_volumes=false&docker_cleanup=false", "",
+		200, `{"message":"Application deletion request queued."}`, nil,
+	},
+	{
+		"Client.RollbackImages", func(ctx context.Context, c clients) (any, error) { return c.RollbackImages(ctx, app) },
+		"GET /applications/" + appID + "/rollback-images", "", 200,
+		`{"current":"c0ffee","images":[{"tag":"c0ffee","created_at":"2026-11-23 19:20:13 +0000 UTC","is_current":true},{"tag":"decade","is_current":false}]}`,
+		coolify.RollbackImages{Current: "c0ffee", Images: []coolify.RollbackImage{{Tag: "c0ffee", Current: true}, {Tag: "decade"}}},
+	},
+	{
+		"Client.Rollback", func(ctx context.Context, c clients) (any, error) { return c.Rollback(ctx, app, "c0ffee") },
+		"POST /applications/" + appID + "/rollback", `{"commit":"c0ffee"}`, 200,
+		`{"message":"Rollback deployment queued.","deployment_uuid":"` + deploymentID + `"}`,
+		coolify.Queued{Deployment: deployment},
+	},
+	{
+		"Client.PrivateKeys", func(ctx context.Context, c clients) (any, error) { return c.PrivateKeys(ctx) },
+		"GET /security/keys", "", 200,
+		`[{"id":2,"uuid":"` + keyID + `","name":"k","description":null,"fingerprint":"J6tA","is_git_related":true,"public_key":"ssh-ed25519 AAAA ","private_key":"` + canaryValue + `"}]`,
+		[]coolify.PrivateKey{{UUID: key, Name: "k", Fingerprint: "J6tA", PublicKey: "ssh-ed25519 AAAA ", GitRelated: true}},
+	},
+	{
+		"Client.CreatePrivateKey", func(ctx context.Context, c clients) (any, error) {
+			return c.CreatePrivateKey(ctx, coolify.NewPrivateKey{Name: "k", Description: "d", Key: secret.NewText(canaryValue)})
+		},
+		"POST /security/keys", `{"name":"k","description":"d","private_key":"` + canaryValue + `"}`, 201, `{"uuid":"` + keyID + `"}`, key,
+	},
+	{
+		"Client.DeletePrivateKey", func(ctx context.Context, c clients) (any, error) { return only(c.DeletePrivateKey(ctx, key)) },
+		"DELETE /security/keys/" + keyID, "", 200, `{"message":"Private Key deleted."}`, nil,
+	},
+	{
+		"Client.ServerDestinations", func(ctx context.Context, c clients) (any, error) { return c.ServerDestinations(ctx, server) },
+		"GET /servers/" + serverID + "/destinations", "", 200,
+		`[{"uuid":"` + destinationID + `","name":"alpha","network":"vibn-alpha","type":"standalone","server_uuid":"` + serverID + `"}]`,
+		[]coolify.Destination{{UUID: destination, Name: "alpha", Network: "vibn-alpha", Server: server}},
+	},
+	{
+		"Client.CreateDestination", func(ctx context.Context, c clients) (any, error) {
+			return c.CreateDestination(ctx, server, coolify.NewDestination{Name: "alpha", Network: "vibn-alpha"})
+		},
+		"POST /servers/" + serverID + "/destinations", `{"name":"alpha","network":"vibn-alpha"}`, 201,
+		`{"uuid":"` + destinationID + `","name":"alpha","network":"vibn-alpha","type":"standalone","server_uuid":"` + serverID + `"}`, destination,
+	},
+	{
+		"Client.DeleteDestination", func(ctx context.Context, c clients) (any, error) {
+			return only(c.DeleteDestination(ctx, destination))
+		},
+		"DELETE /destinations/" + destinationID, "", 200, `{"message":"Deleted."}`, nil,
+	},
+	{
+		"Client.Database", func(ctx context.Context, c clients) (any, error) { return c.Database(ctx, database) },
+		"GET /databases/" + databaseID, "", 200,
+		`{"uuid":"` + databaseID + `","name":"data","database_type":"standalone-postgresql","environment_id":"6","status":"exited","internal_db_url":"` + canaryValue +
+			`","environment":{"name":"production","project":{"uuid":"` + projectID + `"}},"backup_configs":[{"uuid":"x"}]}`,
+		coolify.Database{UUID: database, Kind: coolify.PostgreSQL, Name: "data", Status: "exited", EnvironmentID: 6, EnvironmentName: "production", ProjectUUID: projectID},
+	},
+	{
+		"Client.EnvironmentDatabases", func(ctx context.Context, c clients) (any, error) {
+			return c.EnvironmentDatabases(ctx, project, environment)
+		},
+		"GET /projects/" + projectID + "/" + environmentID, "", 200,
+		`{"id":6,"uuid":"` + environmentID + `","name":"production","postgresqls":[],"mysqls":[],"mariadbs":[],"mongodbs":[],` +
+			`"redis":[{"id":1,"uuid":"` + databaseID + `","name":"cache","environment_id":6,"limits_memory":"256m"}]}`,
+		[]coolify.Database{{
+			UUID: database, Kind: coolify.Redis, Name: "cache", EnvironmentID: 6, EnvironmentName: "production", Limits: coolify.Limits{Memory: "256m"},
+		}},
+	},
+	createDatabase(coolify.PostgreSQL),
+	createDatabase(coolify.MySQL),
+	createDatabase(coolify.MariaDB),
+	createDatabase(coolify.MongoDB),
+	createDatabase(coolify.Redis),
+	{
+		"Client.CreateDatabase", func(ctx context.Context, c clients) (any, error) {
+			return c.CreateDatabase(ctx, coolify.MySQL, coolify.NewDatabase{
+				Project: project, Environment: environment, Server: server, Destination: destination, Name: "data", Description: "d", Image: "mysql:8",
+				InstantDeploy: true, Limits: coolify.Limits{Memory: "512m", MemorySwap: "512m", CPUs: "0.5"},
+			})
+		},
+		"POST /databases/mysql",
+		`{"project_uuid":"` + projectID + `","environment_uuid":"` + environmentID + `","server_uuid":"` + serverID + `","destination_uuid":"` + destinationID +
+			`","name":"data","description":"d","image":"mysql:8","is_public":false,"instant_deploy":true,"limits_memory":"512m","limits_memory_swap":"512m","limits_cpus":"0.5"}`,
+		200, `{"uuid":"` + databaseID + `"}`,
+		coolify.CreatedDatabase{UUID: database},
+	},
+	{
+		"Client.DeleteDatabase", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteDatabase(ctx, database, all)) },
+		"DELETE /databases/" + databaseID + "?delete_configurations=true&delete_connected_networks=true&delete_volumes=true&docker_cleanup=true", "",
+		200, `{"message":"Database deletion request queued."}`, nil,
+	},
+	{
+		"Client.StartDatabase", func(ctx context.Context, c clients) (any, error) { return only(c.StartDatabase(ctx, database)) },
+		"POST /databases/" + databaseID + "/start", "", 200, `{"message":"Database starting request queued."}`, nil,
+	},
+	{
+		"Client.StopDatabase", func(ctx context.Context, c clients) (any, error) { return only(c.StopDatabase(ctx, database)) },
+		"POST /databases/" + databaseID + "/stop", "", 200, `{"message":"Database stopping request queued."}`, nil,
+	},
+	{
+		"Sensitive.DatabaseURL", func(ctx context.Context, c clients) (any, error) {
+			return c.sensitive.DatabaseURL(ctx, database)
+		},
+		"GET /databases/" + databaseID, "", 200,
+		`{"uuid":"` + databaseID + `","postgres_password":"p","internal_db_url":"postgres://postgres:` + canaryValue + `@` + databaseID + `:5432/postgres","external_db_url":null}`,
+		secret.NewText("postgres://postgres:" + canaryValue + "@" + databaseID + ":5432/postgres"),
 	},
 	{
 		"Sensitive.DeploymentLogs", func(ctx context.Context, c clients) (any, error) {

@@ -66,19 +66,21 @@ const (
 
 // What the captures hold.
 var (
+	unlimited = coolify.Limits{Memory: "0", MemorySwap: "0", CPUs: "0"}
+
 	host = coolify.Server{UUID: server, Name: "host1", IP: "203.0.113.10", Reachable: true, Usable: true}
 
 	alphaApp = coolify.Application{
 		UUID: app, Name: "alpha-site", Description: "d", FQDN: "https://alpha.example.com,https://www.alpha.example.com", Status: "exited:unhealthy",
 		EnvironmentID: 6, EnvironmentName: "production", ProjectUUID: projectID, BuildPack: "dockerfile",
 		GitRepository: "git@gitea.example.com:2222/alpha/site.git", GitBranch: "main", GitCommitSHA: "HEAD", PortsExposes: "3000", BaseDirectory: "/",
-		DockerComposeLocation: "/docker-compose.yaml", DestinationUUID: destination, ServerUUID: server, AutoDeploy: new(true),
+		DockerComposeLocation: "/docker-compose.yaml", DestinationUUID: destination, ServerUUID: server, AutoDeploy: new(true), Limits: unlimited,
 		CreatedAt: at("2026-11-23 19:20:14"), UpdatedAt: at("2026-11-23 19:32:40"), LastOnlineAt: at("2026-11-23 19:16:47"),
 	}
 	betaApp = coolify.Application{
 		UUID: id(betaAppID), Name: "beta-site", Description: "hello", Status: "exited:unhealthy", EnvironmentID: 7, EnvironmentName: "production",
 		ProjectUUID: betaID, BuildPack: "nixpacks", GitRepository: "ssh://git@gitea:2222/a/b", GitBranch: "main", GitCommitSHA: "HEAD",
-		PortsExposes: "8080", BaseDirectory: "/", DockerComposeLocation: "/docker-compose.yaml", DestinationUUID: destination, ServerUUID: server,
+		PortsExposes: "8080", BaseDirectory: "/", DockerComposeLocation: "/docker-compose.yaml", DestinationUUID: destination, ServerUUID: server, Limits: unlimited,
 		CreatedAt: at("2026-11-23 19:20:15"), UpdatedAt: at("2026-11-23 19:26:40"), LastOnlineAt: at("2026-11-23 19:16:47"),
 	}
 	// A list tells neither project nor settings.
@@ -88,6 +90,16 @@ var (
 		a.FQDN, a.GitRepository, a.PortsExposes = "http://1iqazc9n7qmhnhkqy7zou7ng.203.0.113.10.sslip.io", "coollabsio/coolify", "80"
 		a.CreatedAt, a.UpdatedAt = at("2026-11-23 19:30:09"), at("2026-11-23 19:30:09")
 	})
+
+	alphaData = coolify.Database{
+		UUID: database, Kind: coolify.PostgreSQL, Name: "pg-a", Status: "exited:unhealthy", Image: "postgres:16-alpine", EnvironmentID: 6,
+		EnvironmentName: "production", ProjectUUID: projectID, DestinationUUID: destination, ServerUUID: server, Limits: unlimited,
+		CreatedAt: at("2026-11-23 19:30:40"), UpdatedAt: at("2026-11-23 19:30:40"),
+	}
+	keys = []coolify.PrivateKey{{
+		UUID: key, Name: "server-key", Description: "d", Fingerprint: "J6tAO990Ac+hJlLqNedxJEAX/rwf+JQMDOEc0+xjTug",
+		PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKA/iW/3MPkIuLbPhN/S7J4Z6UqjQPBeG8EeXbXkVWI3 ",
+	}}
 
 	running = coolify.Deployment{
 		UUID: id(runningID), Status: coolify.DeploymentInProgress, Commit: "HEAD", IsAPI: true, ApplicationUUID: id(betaAppID),
@@ -129,8 +141,10 @@ func getPage(ctx context.Context, c clients) (any, error) {
 	return c.Deployments(ctx, id(betaAppID), 0, 10)
 }
 
-func getOne(ctx context.Context, c clients) (any, error)  { return c.Deployment(ctx, id(runningID)) }
-func getEnvs(ctx context.Context, c clients) (any, error) { return c.Envs(ctx, app) }
+func getOne(ctx context.Context, c clients) (any, error)      { return c.Deployment(ctx, id(runningID)) }
+func getKeys(ctx context.Context, c clients) (any, error)     { return c.PrivateKeys(ctx) }
+func getDatabase(ctx context.Context, c clients) (any, error) { return c.Database(ctx, database) }
+func getEnvs(ctx context.Context, c clients) (any, error)     { return c.Envs(ctx, app) }
 func newEnv(ctx context.Context, c clients) (any, error) {
 	return c.CreateEnv(ctx, app, coolify.NewEnv{Key: "CMP1", Value: secret.NewText("v")})
 }
@@ -180,6 +194,27 @@ var decodes = map[string]struct {
 	}, nil},
 	"GET_servers.read":      {func(ctx context.Context, c clients) (any, error) { return c.Servers(ctx) }, []coolify.Server{host}},
 	"GET_servers_uuid.read": {func(ctx context.Context, c clients) (any, error) { return c.Server(ctx, server) }, host},
+	"GET_servers_server_uuid_destinations.read": {
+		func(ctx context.Context, c clients) (any, error) { return c.ServerDestinations(ctx, server) },
+		[]coolify.Destination{{UUID: destination, Name: "coolify", Network: "coolify", Server: server}},
+	},
+	"GET_security_keys.read":  {getKeys, keys},
+	"GET_security_keys.rs":    {getKeys, keys},
+	"GET_databases_uuid.read": {getDatabase, alphaData},
+	"GET_databases_uuid.rs":   {getDatabase, alphaData},
+	"POST_databases_postgresql.full": {
+		func(ctx context.Context, c clients) (any, error) {
+			return c.CreateDatabase(ctx, coolify.PostgreSQL, coolify.NewDatabase{Project: project, Environment: environment, Server: server})
+		},
+		coolify.CreatedDatabase{UUID: id("5qdcwnxf11nxfg1xinzmrpjb"), URL: secret.NewText("SAMPLE-internal_db_url")},
+	},
+	"POST_applications_private-deploy-key.full": {
+		func(ctx context.Context, c clients) (any, error) { return c.CreateDeployKeyApplication(ctx, newApp) },
+		id("ih3efjskichpvjfmdvrwztey"),
+	},
+	"PATCH_applications_uuid.full": {func(ctx context.Context, c clients) (any, error) {
+		return only(c.UpdateApplication(ctx, app, coolify.ApplicationUpdate{Description: new("x")}))
+	}, nil},
 	"GET_servers_uuid_domains.read": {
 		func(ctx context.Context, c clients) (any, error) { return c.ServerDomains(ctx, server) },
 		[]coolify.HostDomains{{IP: "203.0.113.10", Domains: []string{
@@ -188,7 +223,7 @@ var decodes = map[string]struct {
 	},
 	"GET_destinations.read": {
 		func(ctx context.Context, c clients) (any, error) { return c.Destinations(ctx) },
-		[]coolify.Destination{{UUID: destination, Name: "coolify", Server: server}},
+		[]coolify.Destination{{UUID: destination, Name: "coolify", Network: "coolify", Server: server}},
 	},
 	"GET_teams.read":             {func(ctx context.Context, c clients) (any, error) { return c.Team(ctx) }, coolify.Team{Name: "Root Team"}},
 	"GET_applications_uuid.read": {getApplication, alphaApp},
@@ -220,13 +255,11 @@ var decodes = map[string]struct {
 // othersOperations are the captures of operations that the client does not have.
 var othersOperations = []string{
 	"GET_applications.read", "GET_applications.rs", "GET_applications_uuid_destinations.read", "GET_applications_uuid_scheduled-tasks.read",
-	"GET_applications_uuid_storages.read", "GET_applications_uuid_tags.read", "GET_databases.read", "GET_databases.rs", "GET_databases_uuid.read",
-	"GET_databases_uuid.rs", "GET_databases_uuid_backups.read", "GET_databases_uuid_envs.read", "GET_resources.read",
-	"GET_security_keys.read", "GET_security_keys.rs", "GET_servers_server_uuid_destinations.read",
+	"GET_applications_uuid_storages.read", "GET_applications_uuid_tags.read", "GET_databases.read", "GET_databases.rs",
+	"GET_databases_uuid_backups.read", "GET_databases_uuid_envs.read", "GET_resources.read",
 	"GET_servers_uuid_resources.read", "GET_services.read", "GET_services.rs", "GET_services_uuid.read", "GET_services_uuid.rs",
-	"GET_services_uuid_envs.read", "GET_tags.read", "GET_team.read", "GET_teams_id.read", "PATCH_applications_uuid.full",
-	"PATCH_applications_uuid_envs_bulk.full", "POST_applications_private-deploy-key.full", "POST_applications_public.full",
-	"POST_databases_postgresql.full", "POST_deploy.full",
+	"GET_services_uuid_envs.read", "GET_tags.read", "GET_team.read", "GET_teams_id.read",
+	"PATCH_applications_uuid_envs_bulk.full", "POST_applications_public.full", "POST_deploy.full",
 }
 
 func readCaptures(t *testing.T) map[string]capture {
@@ -304,6 +337,15 @@ func TestSensitiveCaptures(t *testing.T) {
 		t.Errorf("values (-want +got):\n%s", diff)
 	}
 
+	address, err := captures["GET_databases_uuid.rs"].replay(t).sensitive.DatabaseURL(t.Context(), database)
+	if err != nil || !address.Equal("SAMPLE-internal_db_url") {
+		t.Errorf("DatabaseURL: %v, %v", address, err)
+	}
+	_, err = captures["GET_databases_uuid.read"].replay(t).sensitive.DatabaseURL(t.Context(), database)
+	if !errors.Is(err, coolify.ErrForbidden) {
+		t.Errorf("DatabaseURL without read:sensitive: %v, want %v", err, coolify.ErrForbidden)
+	}
+
 	_, err = captures["GET_deployments_uuid.read"].replay(t).sensitive.DeploymentLogs(t.Context(), id(runningID))
 	if !errors.Is(err, coolify.ErrForbidden) {
 		t.Errorf("DeploymentLogs without read:sensitive: %v, want %v", err, coolify.ErrForbidden)
@@ -311,6 +353,19 @@ func TestSensitiveCaptures(t *testing.T) {
 	_, err = captures["GET_applications_uuid_envs.read"].replay(t).sensitive.EnvValues(t.Context(), app)
 	if !errors.Is(err, coolify.ErrForbidden) {
 		t.Errorf("EnvValues without read:sensitive: %v, want %v", err, coolify.ErrForbidden)
+	}
+}
+
+// TestEnvironmentCapture proves that the databases of an environment are read
+// from the same answer as its applications.
+func TestEnvironmentCapture(t *testing.T) {
+	got, err := readCaptures(t)["GET_projects_uuid_environment_name_or_uuid.read"].replay(t).EnvironmentDatabases(t.Context(), project, environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := changed(alphaData, func(d *coolify.Database) { d.ProjectUUID = "" })
+	if diff := cmp.Diff([]coolify.Database{listed}, got, same); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -327,7 +382,7 @@ func TestEveryCaptureIsUsed(t *testing.T) {
 	if d == nil {
 		skipWithout(t, "the published document")
 	}
-	ours := slices.Collect(maps.Values(directives(t)))
+	ours := slices.Concat(slices.Collect(maps.Values(directives(t)))...)
 	for name, c := range captures {
 		u, err := url.Parse(basePath + "/api/v1" + c.Request.Path)
 		if err != nil {

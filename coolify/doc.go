@@ -8,8 +8,9 @@
 // published document with a line "//api:op".
 //
 // What it guards against is Coolify itself. A "uuid" in a query or body
-// overrides the one in the path, so no request carries one, and every id is a
-// parsed [UUID]. Answers are read with tolerance, field by field, and only the
-// fields that are named here. An answer about another thing than was asked for
-// is an error.
+// overrides the one in the path, so no request carries one: what is made names
+// its project, server and the like by other keys, and has no id in its path.
+// Every id is a parsed [UUID]. Answers are read with tolerance, field by field,
+// and only the fields that are named here. An answer about another thing than
+// was asked for is an error.
 package coolify

@@ -48,6 +48,18 @@ var deviations = []struct{ operation, field string }{
 	{"PATCH /applications/{uuid}/envs", "comment"},
 }
 
+// optional are fields that the document requires and the real server does not.
+// Each must still be required by the document. An environment is told by its id
+// or its name, and the name wins.
+var optional = []struct{ operation, field string }{
+	{"POST /applications/private-deploy-key", "environment_name"},
+	{"POST /databases/postgresql", "environment_name"},
+	{"POST /databases/mysql", "environment_name"},
+	{"POST /databases/mariadb", "environment_name"},
+	{"POST /databases/mongodb", "environment_name"},
+	{"POST /databases/redis", "environment_name"},
+}
+
 // A document is Coolify's published description of its API.
 type document struct {
 	doc    *openapi3.T
@@ -137,6 +149,18 @@ func tighten(doc *openapi3.T) error {
 		}
 		s.Properties[d.field] = openapi3.NewSchemaRef("", &openapi3.Schema{Type: &openapi3.Types{"boolean", "string", "null"}})
 	}
+	for _, o := range optional {
+		op, err := lookup(doc, o.operation)
+		if err != nil {
+			return err
+		}
+		s := bodySchema(op)
+		at := slices.Index(s.Required, o.field)
+		if at < 0 {
+			return fmt.Errorf("%s: %s is optional in the document too", o.operation, o.field)
+		}
+		s.Required = slices.Delete(s.Required, at, at+1)
+	}
 	return nil
 }
 
@@ -216,6 +240,10 @@ func TestDocumentJudges(t *testing.T) {
 		{"PATCH", "/applications/" + appID + "/envs", `{"key":"A"}`, false},
 		{"PATCH", "/applications/" + appID + "/envs", `{"key":"A","value":"b","is_buildtime":false}`, true},
 		{"GET", "/deployments/applications/" + appID + "?take=0", "", false},
+		{"POST", "/databases/redis", `{"project_uuid":"a","environment_uuid":"b","server_uuid":"c"}`, true},
+		{"POST", "/databases/redis", `{"project_uuid":"a","environment_uuid":"b"}`, false},
+		{"POST", "/databases/redis", `{"project_uuid":"a","environment_uuid":"b","server_uuid":"c","mysql_user":"d"}`, false},
+		{"DELETE", "/applications/" + appID + "?delete_volumes=maybe", "", false},
 	} {
 		u, err := url.Parse(basePath + "/api/v1" + tc.target)
 		if err != nil {

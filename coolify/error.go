@@ -20,6 +20,8 @@ var (
 	ErrTimeout        = upstream.ErrTimeout                            // no answer in time
 	ErrNotRunning     = errors.New("the application is not running")   // [Client.Logs]
 	ErrNotCancellable = errors.New("the deployment has ended already") // [Client.CancelDeployment]
+	ErrInUse          = errors.New("it is in use")                     // [Client.DeletePrivateKey], [Client.DeleteDestination]
+	ErrQueueFull      = errors.New("too many deployments are queued")  // [Client.Rollback]
 	ErrUnmetered      = upstream.ErrUnmetered                          // a programming error; nothing was sent
 )
 
@@ -54,6 +56,9 @@ func refusal(a *upstream.Answer) upstream.Refusal {
 	kind := upstream.KindOf(a.Status, said.Message != nil)
 	if errors.Is(kind, ErrNotFound) && said.Docs != nil {
 		kind = ErrRouteMissing
+	}
+	if errors.Is(kind, ErrInvalid) && said.Message != nil && *said.Message == "Private key already exists." {
+		kind = ErrConflict // said with a 422
 	}
 	return upstream.Refusal{Kind: kind, Cause: said.cause(kind), Said: said.String()}
 }

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 var kinds = []error{
 	coolify.ErrNotFound, coolify.ErrRouteMissing, coolify.ErrUnauthorized, coolify.ErrForbidden, coolify.ErrConflict, coolify.ErrInvalid,
 	coolify.ErrRateLimited, coolify.ErrUnavailable, coolify.ErrTimeout, coolify.ErrNotRunning, coolify.ErrNotCancellable, coolify.ErrUnmetered,
+	coolify.ErrInUse, coolify.ErrQueueFull,
 }
 
 // When a call is tried again.
@@ -131,11 +133,14 @@ var faults = []fault{
 // want returns the kind of error that a call makes of the fault; nil for what
 // Coolify only says after it has looked at the token's abilities.
 func (f fault) want(c call) error {
-	if c.asks() && (errors.Is(f.kind, coolify.ErrNotFound) || errors.Is(f.kind, coolify.ErrInvalid) && f.status != http.StatusRequestEntityTooLarge) {
+	switch {
+	case c.asks() && (errors.Is(f.kind, coolify.ErrNotFound) || errors.Is(f.kind, coolify.ErrInvalid) && f.status != http.StatusRequestEntityTooLarge):
 		return nil
-	}
-	if f.status == http.StatusBadRequest && c.method == "Client.CancelDeployment" {
+	case f.status == http.StatusBadRequest && c.method == "Client.CancelDeployment":
 		return coolify.ErrNotCancellable
+	case f.status == http.StatusUnprocessableEntity && c.method == "Client.DeletePrivateKey",
+		f.status == http.StatusConflict && c.method == "Client.DeleteDestination":
+		return coolify.ErrInUse
 	}
 	return f.kind
 }
@@ -190,7 +195,7 @@ func judgeFault(t *testing.T, f fault, tc call, err error) {
 	if path, _, _ := strings.Cut(tc.sends, "?"); e.Op.Method+" "+e.Path != path {
 		t.Errorf("%s: error of %s %s, want %s", tc.method, e.Op.Method, e.Path, path)
 	}
-	if tc.method == "Client.CreateEnv" || tc.method == "Client.UpdateEnv" {
+	if slices.Contains([]string{"Client.CreateEnv", "Client.UpdateEnv", "Client.CreatePrivateKey"}, tc.method) {
 		f.detail = ""
 		if e.Detail != "" {
 			t.Errorf("%s: detail %q could repeat the value", tc.method, e.Detail)
@@ -306,22 +311,66 @@ func TestLimitedWrite(t *testing.T) {
 	}
 }
 
-// TestLogsOfStopped: a 400 means two things, and only the words tell them apart.
-func TestLogsOfStopped(t *testing.T) {
-	c := connect(t, serve(t, answer(400, `{"message":"Application is not running."}`)))
-	_, err := c.Logs(t.Context(), app, 10)
-	judgeFault(t, fault{status: 400, kind: coolify.ErrNotRunning, detail: "Application is not running."}, logsCall(t), err)
+// callOf returns a call of a method.
+func callOf(t *testing.T, method string) call {
+	t.Helper()
+	i := slices.IndexFunc(calls, func(tc call) bool { return tc.method == method })
+	if i < 0 {
+		t.Fatalf("no call of %s", method)
+	}
+	return calls[i]
 }
 
-func logsCall(t *testing.T) call {
-	t.Helper()
-	for _, tc := range calls {
-		if tc.method == "Client.Logs" {
-			return tc
+// TestWordsTell: where one status means two things, only the words tell them
+// apart.
+func TestWordsTell(t *testing.T) {
+	for _, tc := range []struct {
+		method, message string
+		status          int
+		kind            error // nil = no error
+	}{
+		{"Client.Logs", "Application is not running.", 400, coolify.ErrNotRunning},
+		{"Client.StartDatabase", "Database is already running.", 400, nil},
+		{"Client.StopDatabase", "Database is already stopped.", 400, nil},
+		{"Client.StartDatabase", "Database is not ready.", 400, coolify.ErrInvalid},
+		{"Client.StopDatabase", "Database is already stopped.", 422, coolify.ErrInvalid},
+		{"Client.Rollback", "Deployment queue is full. Please wait for existing deployments to complete.", 400, coolify.ErrQueueFull},
+		{"Client.Rollback", "Invalid request.", 400, coolify.ErrInvalid},
+		{"Client.CreatePrivateKey", "Private key already exists.", 422, coolify.ErrConflict},
+		{"Client.CreatePrivateKey", "Invalid private key.", 422, coolify.ErrInvalid},
+		{"Client.DeletePrivateKey", "Private Key is in use and cannot be deleted.", 422, coolify.ErrInUse},
+		{"Client.DeleteDestination", "Destination has attached resources, detach first.", 409, coolify.ErrInUse},
+	} {
+		c := connect(t, serve(t, answer(tc.status, `{"message":"`+tc.message+`"}`)))
+		_, err := callOf(t, tc.method).run(t.Context(), c)
+		if !errors.Is(err, tc.kind) {
+			t.Errorf("%s refused with %d %q: %v, want %v", tc.method, tc.status, tc.message, err, tc.kind)
+		}
+		for _, kind := range kinds {
+			if tc.kind != nil && errors.Is(err, kind) && !errors.Is(tc.kind, kind) {
+				t.Errorf("%s refused with %d %q: %v is %v as well", tc.method, tc.status, tc.message, err, kind)
+			}
 		}
 	}
-	t.Fatal("no call of Client.Logs")
-	return call{}
+}
+
+// TestDomainConflict: who has the domain is not kept.
+func TestDomainConflict(t *testing.T) {
+	const conflict = `{"message":"Domain conflicts detected. Use force_domain_override=true to proceed.","conflicts":[{"domain":"https:\/\/a.example.com",
+		"resource_name":"beta-site","resource_uuid":"` + betaAppID + `","resource_type":"application",
+		"message":"Domain https:\/\/a.example.com is already in use by application 'beta-site'"}],"warning":"Using the same domain …"}`
+	for _, method := range []string{"Client.CreateDeployKeyApplication", "Client.UpdateApplication"} {
+		c := connect(t, serve(t, answer(409, conflict)))
+		_, err := callOf(t, method).run(t.Context(), c)
+		if !errors.Is(err, coolify.ErrConflict) {
+			t.Errorf("%s: %v, want %v", method, err, coolify.ErrConflict)
+		}
+		for _, theirs := range []string{"beta-site", betaAppID, "a.example.com"} {
+			if text := fmt.Sprintf("%+v %#v", err, err); strings.Contains(text, theirs) {
+				t.Errorf("%s: the error tells %q: %s", method, theirs, text)
+			}
+		}
+	}
 }
 
 // TestCauses: of a 403 the words tell what is to be done about it.

@@ -62,6 +62,35 @@ func judgeDecoded(t *testing.T, err error, empty bool) {
 	}
 }
 
+// FuzzDecodeParts: the same for what an application is made of.
+func FuzzDecodeParts(f *testing.F) {
+	for _, tc := range calls {
+		f.Add([]byte(tc.answer))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c := answering(t, string(body))
+		databases, err := c.EnvironmentDatabases(t.Context(), project, environment)
+		judgeDecoded(t, err, databases == nil)
+		one, err := c.Database(t.Context(), database)
+		judgeDecoded(t, err, one == coolify.Database{})
+		made, err := c.CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Project: project, Environment: environment, Server: server})
+		judgeDecoded(t, err, made.UUID.IsZero() && made.URL.IsZero())
+		keys, err := c.PrivateKeys(t.Context())
+		judgeDecoded(t, err, keys == nil)
+		destinations, err := c.ServerDestinations(t.Context(), server)
+		judgeDecoded(t, err, destinations == nil)
+		images, err := c.RollbackImages(t.Context(), app)
+		judgeDecoded(t, err, images.Current == "" && images.Images == nil)
+		address, err := c.sensitive.DatabaseURL(t.Context(), database)
+		judgeDecoded(t, err, address.IsZero())
+		for _, d := range append(databases, one) {
+			if _, err := coolify.ParseUUID(d.UUID.String()); err != nil && !d.UUID.IsZero() {
+				t.Errorf("id %q in %s", d.UUID, body)
+			}
+		}
+	})
+}
+
 var deploymentURL = regexp.MustCompile(`^/project/[^/]*/environment/[^/]*/application/([A-Za-z0-9_-]{1,64})/deployment/` + deploymentID + `$`)
 
 // FuzzDeploymentURL: an application is read from a deployment's URL only where

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,12 +37,15 @@ const (
 	appID         = "fnqgpkdr1ympcxyxugvlow1p"
 	deploymentID  = "8rgdwebzxhrbdrfhlv3p9fpl"
 	envID         = "ptwtap34miveqxkgvukcmkxn"
+	keyID         = "xrnhtlgystbgd6bdu8qyculy"
+	databaseID    = "vgdir2cwhbh6oi4ji7w3fmtr"
 )
 
 var (
 	project, environment = id(projectID), id(environmentID)
 	server, destination  = id(serverID), id(destinationID)
 	app, deployment, env = id(appID), id(deploymentID), id(envID)
+	key, database        = id(keyID), id(databaseID)
 )
 
 // id makes a UUID of one that is known to be good.
@@ -139,7 +143,19 @@ func judge(tb testing.TB, r *http.Request, body []byte) {
 	}
 }
 
-// judgeKeys refuses the keys that Coolify takes for the ids of the path.
+// named are the ids that a body may hold, where no id is in the path.
+var named = []string{"project_uuid", "environment_uuid", "server_uuid", "destination_uuid", "private_key_uuid"}
+
+// unwanted are the fields that reach past a container, take another's domain or
+// say what Coolify is to run.
+var unwanted = []string{
+	"force_domain_override", "custom_docker_run_options", "custom_labels", "custom_network_aliases", "custom_internal_name", "ports_mappings",
+	"connect_to_docker_network", "pre_deployment_command", "post_deployment_command", "install_command", "build_command", "start_command",
+	"public_port", "tags",
+}
+
+// judgeKeys refuses the keys that Coolify takes for the ids of the path, and
+// those that no tenant may have a say in.
 func judgeKeys(tb testing.TB, r *http.Request, body []byte) {
 	tb.Helper()
 	keys := map[string]any{}
@@ -151,9 +167,15 @@ func judgeKeys(tb testing.TB, r *http.Request, body []byte) {
 	for k := range r.URL.Query() {
 		keys[k] = nil
 	}
-	for k := range keys {
-		if strings.HasSuffix(k, "uuid") {
+	path := strings.TrimPrefix(r.URL.Path, basePath+"/api/v1")
+	creates := r.Method == http.MethodPost && (path == "/applications/private-deploy-key" || strings.HasPrefix(path, "/databases/") && strings.Count(path, "/") == 2)
+	for k, v := range keys {
+		names := creates && slices.Contains(named, k)
+		if strings.HasSuffix(k, "uuid") && !names {
 			tb.Errorf("%s %s carries %q, which overrides the path", r.Method, r.URL, k)
+		}
+		if slices.Contains(unwanted, k) {
+			tb.Errorf("%s %s carries %q = %v", r.Method, r.URL, k, v)
 		}
 	}
 }

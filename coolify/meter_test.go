@@ -104,11 +104,21 @@ func TestZeroUUID(t *testing.T) {
 	c := connect(t, serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was sent", r.Method, r.URL) }))
 	var zero coolify.UUID
 	for name, err := range map[string]error{
-		"Application":             second(c.Application(t.Context(), zero)),
-		"Start":                   second(c.Start(t.Context(), zero, false)),
-		"EnvironmentApplications": second(c.EnvironmentApplications(t.Context(), project, zero)),
-		"DeleteEnv":               c.DeleteEnv(t.Context(), zero, env),
-		"EnvValues":               second(c.sensitive.EnvValues(t.Context(), zero)),
+		"Application":                   second(c.Application(t.Context(), zero)),
+		"Start":                         second(c.Start(t.Context(), zero, false)),
+		"EnvironmentApplications":       second(c.EnvironmentApplications(t.Context(), project, zero)),
+		"DeleteEnv":                     c.DeleteEnv(t.Context(), zero, env),
+		"EnvValues":                     second(c.sensitive.EnvValues(t.Context(), zero)),
+		"DeleteDatabase":                c.DeleteDatabase(t.Context(), zero, coolify.DeleteOptions{}),
+		"DeletePrivateKey":              c.DeletePrivateKey(t.Context(), zero),
+		"application in no project":     second(c.CreateDeployKeyApplication(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.Project = zero }))),
+		"application in no environment": second(c.CreateDeployKeyApplication(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.Environment = zero }))),
+		"application on no server":      second(c.CreateDeployKeyApplication(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.Server = zero }))),
+		"application without a key":     second(c.CreateDeployKeyApplication(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.PrivateKey = zero }))),
+		"database in no project":        second(c.CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Environment: environment, Server: server})),
+		"database in no environment":    second(c.CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Project: project, Server: server})),
+		"database on no server":         second(c.CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Project: project, Environment: environment})),
+		"database of no kind":           second(c.CreateDatabase(t.Context(), "../projects", coolify.NewDatabase{Project: project, Environment: environment, Server: server})),
 	} {
 		if !errors.Is(err, coolify.ErrInvalid) {
 			t.Errorf("%s of no id: %v, want %v", name, err, coolify.ErrInvalid)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/upstream"
@@ -16,6 +17,7 @@ import (
 type request struct {
 	op     Operation
 	ids    []UUID     // for the braces of op.Path, in their order
+	needs  []UUID     // that stand in the body and must be there
 	query  url.Values // may be nil
 	body   any        // sent as JSON; nil = none
 	secret bool       // the body holds a secret, which upstream's words may repeat
@@ -40,6 +42,9 @@ func (r request) path() (string, error) {
 		before, rest, _ := strings.Cut(p, "{")
 		_, after, _ := strings.Cut(rest, "}")
 		p = before + id.s + after
+	}
+	if slices.ContainsFunc(r.needs, UUID.IsZero) {
+		return p, errZeroUUID
 	}
 	return p, nil
 }

@@ -12,8 +12,8 @@ import (
 
 // A Sensitive is a client whose token has read:sensitive. That token also reads
 // the SSH keys of every server, so this is a type of its own: it cannot stand
-// where a [Client] does, and it does two things only, beside telling what it may.
-// It is safe for concurrent use, and refuses every request until
+// where a [Client] does, and it does three things only, beside telling what it
+// may. It is safe for concurrent use, and refuses every request until
 // [Sensitive.Metered] gives it a meter.
 type Sensitive struct {
 	conn  *conn
@@ -174,4 +174,34 @@ func (r rawText) secret() secret.Text {
 		_ = json.Unmarshal(r, &t) // text takes any JSON
 	}
 	return secret.NewText(string(t))
+}
+
+// DatabaseURL returns the URL of a database for those in its network, with the
+// password. [ErrForbidden] if the token may not read it.
+//
+//api:op GET /databases/{uuid}
+func (s *Sensitive) DatabaseURL(ctx context.Context, database UUID) (secret.Text, error) {
+	var w wireDatabaseURL
+	if err := s.conn.do(ctx, s.meter, newRequest("GET", "/databases/{uuid}", database), &w); err != nil {
+		return secret.Text{}, err
+	}
+	return w.URL.secret(), nil
+}
+
+// wireDatabaseURL leaves out the passwords and the URL for those outside.
+type wireDatabaseURL struct {
+	UUID uid     `json:"uuid"`
+	URL  rawText `json:"internal_db_url"`
+}
+
+func (w *wireDatabaseURL) check(asked []UUID) error {
+	switch {
+	case w.UUID.UUID != asked[0]:
+		return errOther
+	case w.URL == nil:
+		return errNotSensitive
+	case w.URL.secret().IsZero():
+		return errAnswer
+	}
+	return nil
 }

@@ -94,32 +94,3 @@ func (c *Client) ServerDomains(ctx context.Context, server UUID) ([]HostDomains,
 	}
 	return all, nil
 }
-
-// A Destination is a Docker network of a server.
-type Destination struct {
-	UUID   UUID
-	Name   string
-	Server UUID
-}
-
-type wireDestination struct {
-	UUID   uid  `json:"uuid"`
-	Name   text `json:"name"`
-	Server uid  `json:"server_uuid"`
-}
-
-// Destinations lists the destinations of the team's servers. [ErrRouteMissing]
-// before 4.2.
-//
-//api:op GET /destinations
-func (c *Client) Destinations(ctx context.Context) ([]Destination, error) {
-	var w list[wireDestination]
-	if err := c.do(ctx, newRequest("GET", "/destinations"), &w); err != nil {
-		return nil, err
-	}
-	all := make([]Destination, 0, len(w))
-	for _, e := range w {
-		all = append(all, Destination{e.UUID.UUID, string(e.Name), e.Server.UUID})
-	}
-	return all, nil
-}

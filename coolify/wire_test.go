@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,19 +108,73 @@ func TestLists(t *testing.T) {
 // TestAnotherThing: an answer about something else than was asked for is none.
 func TestAnotherThing(t *testing.T) {
 	other := strings.Repeat("x", 24)
-	body := `{"id":6,"uuid":"` + other + `","deployment_uuid":"` + other + `","logs":"[]","applications":[]}`
+	body := `{"id":6,"uuid":"` + other + `","deployment_uuid":"` + other + `","logs":"[]","applications":[],"internal_db_url":"x",
+		"postgresqls":[],"mysqls":[],"mariadbs":[],"mongodbs":[],"redis":[]}`
 	for name, run := range map[string]func(context.Context, clients) error{
 		"Application":    func(ctx context.Context, c clients) error { return second(c.Application(ctx, app)) },
 		"Project":        func(ctx context.Context, c clients) error { return second(c.Project(ctx, project)) },
+		"Database":       func(ctx context.Context, c clients) error { return second(c.Database(ctx, database)) },
+		"DatabaseURL":    func(ctx context.Context, c clients) error { return second(c.sensitive.DatabaseURL(ctx, database)) },
 		"Server":         func(ctx context.Context, c clients) error { return second(c.Server(ctx, server)) },
 		"Deployment":     func(ctx context.Context, c clients) error { return second(c.Deployment(ctx, deployment)) },
 		"DeploymentLogs": func(ctx context.Context, c clients) error { return second(c.sensitive.DeploymentLogs(ctx, deployment)) },
 		"EnvironmentApplications": func(ctx context.Context, c clients) error {
 			return second(c.EnvironmentApplications(ctx, project, environment))
 		},
+		"EnvironmentDatabases": func(ctx context.Context, c clients) error {
+			return second(c.EnvironmentDatabases(ctx, project, environment))
+		},
 	} {
 		if err := run(t.Context(), answering(t, body)); !errors.Is(err, coolify.ErrUnavailable) {
 			t.Errorf("%s answered with another: %v, want %v", name, err, coolify.ErrUnavailable)
+		}
+	}
+}
+
+// TestAnotherServersDestination: a list of one server's holds no other's.
+func TestAnotherServersDestination(t *testing.T) {
+	got, err := answering(t, `[{"uuid":"`+destinationID+`","server_uuid":"`+appID+`"}]`).ServerDestinations(t.Context(), server)
+	if !errors.Is(err, coolify.ErrUnavailable) || got != nil {
+		t.Errorf("ServerDestinations answered with another's = %v, %v, want %v", got, err, coolify.ErrUnavailable)
+	}
+}
+
+// TestMissingLists: a kind of which nothing is said is not one of which there is
+// none.
+func TestMissingLists(t *testing.T) {
+	lists := []string{`"postgresqls":[]`, `"mysqls":[]`, `"mariadbs":[]`, `"mongodbs":[]`, `"redis":[]`}
+	ask := func(lists []string) error {
+		body := `{"uuid":"` + environmentID + `",` + strings.Join(lists, ",") + `}`
+		return second(answering(t, body).EnvironmentDatabases(t.Context(), project, environment))
+	}
+	if err := ask(lists); err != nil {
+		t.Errorf("EnvironmentDatabases of none: %v", err)
+	}
+	for i, missing := range lists {
+		if err := ask(slices.Concat(lists[:i], lists[i+1:])); !errors.Is(err, coolify.ErrUnavailable) {
+			t.Errorf("EnvironmentDatabases without %s: %v, want %v", missing, err, coolify.ErrUnavailable)
+		}
+	}
+}
+
+// TestKinds: a kind that is not known keeps its name.
+func TestKinds(t *testing.T) {
+	for raw, want := range map[string]coolify.DatabaseKind{
+		"standalone-postgresql": coolify.PostgreSQL, "standalone-redis": coolify.Redis, "standalone-keydb": "keydb", "other": "other",
+	} {
+		got, err := answering(t, `{"uuid":"`+databaseID+`","database_type":"`+raw+`"}`).Database(t.Context(), database)
+		if err != nil || got.Kind != want {
+			t.Errorf("kind of %s = %q, %v, want %q", raw, got.Kind, err, want)
+		}
+	}
+}
+
+// TestNoURL: a database without a URL is an answer that cannot be used.
+func TestNoURL(t *testing.T) {
+	for _, raw := range []string{`null`, `""`} {
+		_, err := answering(t, `{"uuid":"`+databaseID+`","internal_db_url":`+raw+`}`).sensitive.DatabaseURL(t.Context(), database)
+		if !errors.Is(err, coolify.ErrUnavailable) || errors.Is(err, coolify.ErrForbidden) {
+			t.Errorf("DatabaseURL of %s: %v, want %v", raw, err, coolify.ErrUnavailable)
 		}
 	}
 }

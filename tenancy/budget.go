@@ -113,6 +113,7 @@ func (b *budget) share(workspaceID string) *share {
 	s := &share{
 		requests: perMinute(b.cfg.WorkspacePerMinute, b.cfg.WorkspaceBurst),
 		calls:    perMinute(b.cfg.CallsPerMinute, b.cfg.CallsBurst),
+		retries:  rate.NewLimiter(rate.Every(retryEvery), 1),
 		inFlight: make(chan struct{}, b.cfg.InFlight),
 		slow:     make(chan struct{}, b.cfg.Slow), waits: make(chan struct{}, b.cfg.Waits),
 	}

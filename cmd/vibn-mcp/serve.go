@@ -129,8 +129,10 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 func (c config) premises() tenancy.Premises {
 	p := tenancy.Premises{AppDomain: c.appDomain, Placement: c.placement, AcceptedRisks: c.acceptedRisks}
 	for _, own := range []tenancy.OwnURL{
-		{Variable: "VIBN_PUBLIC_URL", URL: c.publicURL}, {Variable: "COOLIFY_URL", URL: c.coolifyURL},
-		{Variable: "GITEA_PUBLIC_URL", URL: c.giteaPublicURL}, {Variable: "GITEA_API_URL", URL: c.giteaURL},
+		{Variable: "VIBN_PUBLIC_URL", URL: c.publicURL},
+		{Variable: "COOLIFY_URL", URL: c.coolifyURL},
+		{Variable: "GITEA_PUBLIC_URL", URL: c.giteaPublicURL},
+		{Variable: "GITEA_API_URL", URL: c.giteaURL},
 	} {
 		if own.URL != nil {
 			p.OwnURLs = append(p.OwnURLs, own)

@@ -21,6 +21,7 @@ type answer struct {
 	body   []byte
 	ssh    bool // a command on the host ran while answering
 	cut    bool // half of the body, then the connection breaks
+	drop   bool // no answer, the connection breaks
 }
 
 const (
@@ -72,6 +73,9 @@ func (c *call) serverError() answer {
 }
 
 func (a answer) write(w http.ResponseWriter) {
+	if a.drop {
+		panic(http.ErrAbortHandler)
+	}
 	maps.Copy(w.Header(), a.header)
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)

@@ -12,9 +12,6 @@ import (
 	"strings"
 )
 
-// privateKey is the id of the team's one SSH key.
-const privateKey = 1
-
 // appJSON is an application as the list shows it. Only the secrets depend on the
 // token.
 func (s *Server) appJSON(a *app, secrets bool) object {
@@ -27,8 +24,9 @@ func (s *Server) appJSON(a *app, secrets bool) object {
 		"ports_exposes": a.PortsExposes, "custom_docker_run_options": orNull(a.CustomDockerRunOptions),
 		"config_hash":    fmt.Sprintf("%x", sha256.Sum256([]byte(a.UUID)))[:32],
 		"last_online_at": plainStamp(a.created), "created_at": stamp(a.created), "updated_at": stamp(a.updated),
-		"destination_id": a.host.id, "destination": a.host.destination(secrets),
+		"destination_id": a.dest.id, "destination": a.dest.json(secrets),
 	})
+	maps.Copy(o, a.Limits.json())
 	if secrets {
 		a.addSecrets(o)
 	}
@@ -38,7 +36,7 @@ func (s *Server) appJSON(a *app, secrets bool) object {
 // addSecrets adds what a token with read:sensitive sees besides.
 func (a *app) addSecrets(o object) {
 	o["custom_labels"] = "traefik.enable=true\ncoolify.name=" + a.UUID
-	o["private_key_id"] = privateKey
+	o["private_key_id"] = a.key.id
 	for _, key := range []string{"docker_compose", "docker_compose_raw", "dockerfile", "http_basic_auth_password"} {
 		o[key] = nil
 	}
@@ -77,7 +75,9 @@ func (s *Server) getApplication(c *call) answer {
 		return message(http.StatusNotFound, "Application not found.")
 	}
 	o := s.appJSON(a, c.sensitive())
-	o["settings"] = shape("settings")
+	settings := shape("settings")
+	settings["is_auto_deploy_enabled"] = !a.NoAutoDeploy
+	o["settings"] = settings
 	if s.since(2) {
 		o["environment"] = s.environmentJSON(a.env)
 	}

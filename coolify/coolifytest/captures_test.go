@@ -49,8 +49,8 @@ func TestAnswersHaveTheShapeOfCaptures(t *testing.T) {
 		replayed++
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { replay(t, c, filepath.Base(file), rt) })
 	}
-	if replayed < 35 {
-		t.Errorf("replayed %d captures, want at least 35", replayed)
+	if replayed < 45 {
+		t.Errorf("replayed %d captures, want at least 45", replayed)
 	}
 }
 
@@ -61,6 +61,13 @@ func replay(t *testing.T, c capture, file string, rt *route) {
 		path += "?" + regexp.MustCompile(`uuid=\w+`).ReplaceAllString(q, "uuid="+s.web.UUID)
 	}
 	body := ""
+	if fields, ok := c.Request.Body.(map[string]any); ok {
+		for field, ours := range map[string]string{"project_uuid": s.alpha.UUID, "server_uuid": s.Hosts()[0].UUID, "private_key_uuid": s.PrivateKeys()[0].UUID} {
+			if _, there := fields[field]; there {
+				fields[field] = ours
+			}
+		}
+	}
 	if c.Request.Body != nil {
 		raw, err := json.Marshal(c.Request.Body)
 		if err != nil {
@@ -99,7 +106,12 @@ func (s *sim) prepare(file string, rt *route) string {
 	case strings.HasPrefix(rt.pattern, "/applications"), strings.Contains(rt.pattern, "/applications/"):
 		ids["uuid"] = s.web.UUID
 	case strings.HasPrefix(rt.pattern, "/servers"):
-		ids["uuid"] = s.Hosts()[0].UUID
+		ids["uuid"], ids["server_uuid"] = s.Hosts()[0].UUID, s.Hosts()[0].UUID
+	}
+	d := s.AddDatabase(s.alpha.Environments[0].UUID, Database{Name: "pg-a"})
+	s.AddBackup(d.UUID, "daily")
+	if strings.HasPrefix(rt.pattern, "/databases") {
+		ids["uuid"] = d.UUID
 	}
 	ids["env_uuid"] = s.AddEnv(s.web.UUID, Env{Key: "PLAIN", Value: "v"}).UUID
 	if strings.HasPrefix(file, "PATCH_applications_uuid_envs.") || strings.HasPrefix(file, "POST_env_dup") {

@@ -1,6 +1,7 @@
 package coolifytest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -62,6 +63,8 @@ func (s *Server) build(d *deployment, at time.Time) {
 	var output string
 	var err error
 	switch {
+	case d.Commit == "HEAD":
+		output, err = "fatal: Remote branch "+a.GitBranch+" not found in upstream origin", errExit
 	case a.FailNext:
 		output, err = "npm error code 1", errExit
 		a.FailNext = false
@@ -86,9 +89,14 @@ func (s *Server) builderFault() error {
 	return s.cfg.Builder.Err()
 }
 
-// resolveCommit is what cloning finds out.
+// resolveCommit is what cloning finds out. A commit that is pinned is not looked
+// for.
 func (s *Server) resolveCommit(d *deployment) {
 	if d.Commit != "HEAD" {
+		return
+	}
+	if s.heads != nil {
+		d.Commit = cmp.Or(s.heads(d.app.GitRepository, d.app.GitBranch), "HEAD")
 		return
 	}
 	if d.Commit = d.app.Commit; d.Commit == "" {

@@ -1,6 +1,7 @@
 package coolifytest
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -28,6 +29,7 @@ type Deployment struct {
 	PullRequest int
 	Force       bool
 	RestartOnly bool
+	Rollback    bool
 	Webhook     bool
 	API         bool
 	Logs        []LogLine
@@ -128,7 +130,11 @@ func (s *Server) Advance(deploymentUUID string) {
 func (s *Server) Finish(deploymentUUID, status string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	must(s.deployment(deploymentUUID), "deployment", deploymentUUID).end(status, s.cfg.Now())
+	d := must(s.deployment(deploymentUUID), "deployment", deploymentUUID)
+	if status == Finished && s.heads != nil {
+		s.resolveCommit(d)
+	}
+	d.end(status, s.cfg.Now())
 }
 
 // settle brings everything that moves by the clock to the present.
@@ -142,7 +148,7 @@ func (s *Server) settle() {
 			s.advance(d, d.since.Add(s.cfg.BuildTime))
 		}
 	}
-	s.removeApps(func(a *app) bool { return now.Sub(*a.deleted) >= s.cfg.BuildTime })
+	s.removeDeleted(func(asked time.Time) bool { return now.Sub(asked) >= s.cfg.BuildTime })
 }
 
 func (s *Server) advance(d *deployment, at time.Time) {
@@ -150,6 +156,9 @@ func (s *Server) advance(d *deployment, at time.Time) {
 	case Queued:
 		d.Status, d.since, d.UpdatedAt = InProgress, at, at
 		d.say(at, "Starting deployment of %s:%s to %s.", d.app.GitRepository, d.app.GitBranch, d.host.Name)
+		if s.heads != nil {
+			s.resolveCommit(d)
+		}
 	case InProgress:
 		s.build(d, at)
 	}
@@ -159,13 +168,15 @@ func (d *deployment) end(status string, at time.Time) {
 	d.Status, d.UpdatedAt, d.FinishedAt = status, at, &at
 	if status == Finished {
 		d.app.Status = "running:healthy"
+		d.app.live = &container{commit: d.Commit, fqdn: d.app.FQDN, at: at}
 	}
 }
 
 // An order is what somebody asks the queue for.
 type order struct {
 	force, restartOnly bool
-	atOnce             bool // instant_deploy: past the check for a twin
+	atOnce             bool   // instant_deploy: past the check for a twin
+	rollback           string // the commit to go back to
 }
 
 // What became of an order.
@@ -193,13 +204,14 @@ func (s *Server) queue(a *app, o order) (uuid string, result int) {
 	if waiting >= a.host.QueueLimit {
 		return uuid, full
 	}
+	commit := cmp.Or(o.rollback, a.GitCommitSHA)
 	twin := find(s.builds, func(d *deployment) bool {
-		return d.app == a && d.Commit == a.GitCommitSHA && d.PullRequest == 0 && !d.terminal()
+		return d.app == a && d.Commit == commit && d.PullRequest == 0 && !d.terminal()
 	})
 	if twin != nil && !o.force && !o.atOnce {
 		return uuid, skipped
 	}
-	d := Deployment{UUID: uuid, Force: o.force, RestartOnly: o.restartOnly, API: true}
+	d := Deployment{UUID: uuid, Commit: commit, Force: o.force, RestartOnly: o.restartOnly, Rollback: o.rollback != "", API: true}
 	added := s.insertDeployment(a, d)
 	if o.atOnce {
 		s.advance(added, s.cfg.Now())

@@ -46,6 +46,11 @@ var allowances = []struct {
 	{`^GET /servers(/\{uuid\})?$`, `^(/\d+)?/(description|validation_logs|swarm_cluster|settings/(wildcard_domain|logdrain_\w+)): `, "null"},
 	{`^(GET|PATCH) /applications/\{uuid\}/envs(/bulk)?$`, `^(/\d+)?/value: `, "an empty value is null"},
 	{`^PATCH /projects/\{uuid\}/environments/`, `^/description: `, "null until somebody sets one"},
+	{`^POST /(applications/private-deploy-key|databases/redis)$`, `^request: [^{]*missing property 'environment_name'`, "its uuid will do"},
+	{`^POST /applications/private-deploy-key$`, `^no status (404|422)$`, "unknown key, validation"},
+	{`^POST /databases/redis$`, `^no status 201$`, "called a 200"},
+	{`^POST /databases/redis$`, `^/errors: `, "a list of names"},
+	{`^GET /databases(/\{uuid\}(/backups)?)?$`, `^: .* want string$`, "too complex for the document"},
 }
 
 // TestAnswersAreAsPublished validates requests and answers against the
@@ -58,7 +63,8 @@ func TestAnswersAreAsPublished(t *testing.T) {
 	d := s.AddDeployment(s.web.UUID, Deployment{UUID: "running", Status: InProgress})
 	gone := s.AddProject("gone")
 	s.AddEnvironment(s.alpha.UUID, "gone")
-	app, project := "/applications/"+s.web.UUID, "/projects/"+s.alpha.UUID
+	app, project, host := "/applications/"+s.web.UUID, "/projects/"+s.alpha.UUID, s.Hosts()[0]
+	database := "/databases/" + s.AddDatabase(s.alpha.Environments[0].UUID, Database{}).UUID
 	used := make([]bool, len(allowances))
 	judge := func(token *sim, method, path, body string) {
 		t.Helper()
@@ -70,11 +76,14 @@ func TestAnswersAreAsPublished(t *testing.T) {
 			project + "/environments", project + "/production", project + "/nope", "/servers", "/servers/" + s.Hosts()[0].UUID,
 			"/servers/nope", "/servers/" + s.Hosts()[0].UUID + "/domains", "/servers/nope/domains", "/destinations", "/applications", app, "/applications/nope", app + "/logs", app + "/envs", "/deployments",
 			"/deployments/" + d.UUID, "/deployments/nope", "/deployments/applications/" + s.web.UUID, "/deployments/applications/nope",
-			"/deployments/applications/" + s.web.UUID + "?take=0",
+			"/deployments/applications/" + s.web.UUID + "?take=0", app + "/rollback-images", "/applications/nope/rollback-images",
+			"/servers/" + host.UUID + "/destinations", "/servers/nope/destinations", "/security/keys", "/security/keys/" + s.PrivateKeys()[0].UUID,
+			"/security/keys/nope", "/databases", database, "/databases/nope", database + "/backups", "/databases/nope/backups",
 		} {
 			judge(token, "GET", path, "")
 		}
 	}
+	pem, _ := pkcs8(t)
 	s.AddDeployment(s.api.UUID, Deployment{Status: InProgress})
 	s.SetApp(s.web.UUID, func(a *App) { a.Status = "running:healthy" })
 	for _, step := range []struct{ method, path, body string }{
@@ -120,6 +129,38 @@ func TestAnswersAreAsPublished(t *testing.T) {
 		{"POST", "/deployments/" + d.UUID + "/cancel", ""},
 		{"POST", "/deployments/" + d.UUID + "/cancel", ""},
 		{"POST", "/deployments/nope/cancel", ""},
+		{"POST", app + "/rollback", `{"commit":"c0ffee"}`},
+		{"POST", app + "/rollback", `{"commit":"c0ffee"}`},
+		{"POST", app + "/rollback", `{"commit":"-"}`},
+		{"POST", "/applications/nope/rollback", `{"commit":"c0ffee"}`},
+		{"POST", "/applications/private-deploy-key", s.newAppBody(object{"environment_name": "production"})},
+		{"POST", "/applications/private-deploy-key", s.newAppBody(nil)},
+		{"POST", "/applications/private-deploy-key", s.newAppBody(object{"git_branch": nil})},
+		{"POST", "/applications/private-deploy-key", s.newAppBody(object{"private_key_uuid": "nope"})},
+		{"POST", "/applications/private-deploy-key", s.newAppBody(object{"domains": "https://api.example.org"})},
+		{"POST", "/servers/" + host.UUID + "/destinations", `{"network":"own"}`},
+		{"POST", "/servers/" + host.UUID + "/destinations", `{"network":"own"}`},
+		{"POST", "/servers/" + host.UUID + "/destinations", `{"network":"-"}`},
+		{"POST", "/servers/nope/destinations", `{"network":"own"}`},
+		{"POST", "/applications/private-deploy-key", s.newAppBody(nil)},
+		{"DELETE", "/destinations/" + s.AddHost(Host{Name: "bare"}).DestinationUUID, ""},
+		{"DELETE", "/destinations/" + host.DestinationUUID, ""},
+		{"DELETE", "/destinations/nope", ""},
+		{"POST", "/security/keys", keyBody(t, pem, nil)},
+		{"POST", "/security/keys", keyBody(t, pem, nil)},
+		{"POST", "/security/keys", `{"name":"x"}`},
+		{"DELETE", "/security/keys/" + s.newKey(), ""},
+		{"DELETE", "/security/keys/" + s.PrivateKeys()[0].UUID, ""},
+		{"DELETE", "/security/keys/nope", ""},
+		{"POST", "/databases/redis", s.newDatabaseBody(object{"environment_name": "production", "destination_uuid": host.DestinationUUID})},
+		{"POST", "/databases/redis", s.newDatabaseBody(object{"destination_uuid": host.DestinationUUID})},
+		{"POST", "/databases/redis", s.newDatabaseBody(object{"foo": "bar"})},
+		{"POST", database + "/start", ""},
+		{"POST", database + "/start", ""},
+		{"POST", database + "/stop", ""},
+		{"POST", "/databases/nope/stop", ""},
+		{"DELETE", database + "?delete_volumes=true", ""},
+		{"DELETE", "/databases/nope", ""},
 		{"DELETE", app, ""},
 		{"DELETE", "/applications/nope", ""},
 	} {

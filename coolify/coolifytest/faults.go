@@ -4,17 +4,21 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"slices"
 )
 
-// A Fault is what goes wrong with an operation. One with neither Status, Hang
-// nor Cut lets the ordinary answer through, after its Gate and with its Header.
+// A Fault is what goes wrong with an operation. One with neither Status, Hang,
+// Drop nor Cut lets the ordinary answer through, after its Gate and with its
+// Header.
 type Fault struct {
 	Status int         // answer this; 0 with Cut = the ordinary answer
 	Body   string      // with this body; JSON unless Header says otherwise
 	Header http.Header // and these headers besides
 	Hang   bool        // say nothing until the client goes away
+	Drop   bool        // say nothing, the connection is aborted
 	Cut    bool        // half of the body, then the connection is aborted
 	Times  int         // how many requests meet it; 0 = all
+	Skip   int         // how many requests pass before the first one meets it
 	After  bool        // the change is made, then the fault answers
 	Gate   chan struct{}
 }
@@ -43,10 +47,13 @@ func (s *Server) fault(operation string) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.faults[operation]
-	if f == nil || f.Times == 0 {
+	switch {
+	case f == nil || f.Times == 0:
 		return Fault{}, false
-	}
-	if f.Times > 0 {
+	case f.Skip > 0:
+		f.Skip--
+		return Fault{}, false
+	case f.Times > 0:
 		f.Times--
 	}
 	return *f, true
@@ -63,7 +70,7 @@ func (s *Server) respond(ctx context.Context, c *call) (answer, bool) {
 		return answer{}, false
 	}
 	var a answer
-	if f.After || f.Status == 0 && !f.Hang {
+	if f.After || f.Status == 0 && !f.Hang && !f.Drop {
 		if a, ok = s.act(ctx, c); !ok {
 			return answer{}, false
 		}
@@ -76,10 +83,81 @@ func (s *Server) respond(ctx context.Context, c *call) (answer, bool) {
 }
 
 func (f Fault) apply(a answer) answer {
-	if f.Status != 0 {
+	if f.Status != 0 || a.header == nil {
 		a = typed(f.Status, typeJSON, []byte(f.Body))
 	}
 	maps.Copy(a.header, f.Header)
-	a.cut = f.Cut
+	a.cut, a.drop = f.Cut, f.Drop
 	return a
+}
+
+// A crash is the point where the program that speaks to us dies.
+type crash struct {
+	writes int  // still to come, with the one it dies at
+	after  bool // the last one is carried out
+	dead   bool
+}
+
+// CrashAt makes the program that speaks to the simulator die, as far as it can
+// tell, at the n-th request from now that changes something, counted from 1:
+// the connection is aborted before that request has its effect or, with after,
+// after it. So is every request after it, until [Server.Revive].
+func (s *Server) CrashAt(n int, after bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.crash = &crash{writes: n, after: after}
+}
+
+// Revive takes the crash point away and reports whether it was reached.
+func (s *Server) Revive() (crashed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	crashed = s.crash != nil && s.crash.dead
+	s.crash = nil
+	return crashed
+}
+
+// OnRequest calls f for each request, from the goroutine that serves it: once
+// before it has its effect, with Status 0, and once after, before the answer is
+// sent. When f returns an error the connection is aborted. Nil ends it.
+func (s *Server) OnRequest(f func(Request) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch = f
+}
+
+// dead reports whether the connection breaks before the effect.
+func (s *Server) dead(c *call, rec *Request) bool {
+	if s.refusedByWatch(rec) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.crash
+	if k == nil || k.dead {
+		return k != nil
+	}
+	if rec.Write {
+		k.writes--
+	}
+	k.dead = rec.Write && k.writes == 0
+	c.last = k.dead && k.after
+	return k.dead && !k.after
+}
+
+// finish writes the status down and reports whether the connection breaks now,
+// with the effect made.
+func (s *Server) finish(c *call, rec *Request, a answer) bool {
+	s.mu.Lock()
+	rec.Status = a.status
+	s.mu.Unlock()
+	return c.last || s.refusedByWatch(rec)
+}
+
+func (s *Server) refusedByWatch(rec *Request) bool {
+	s.mu.Lock()
+	watch, copied := s.watch, *rec
+	s.mu.Unlock()
+	copied.Abilities = slices.Clone(rec.Abilities)
+	return watch != nil && watch(copied) != nil
 }

@@ -3,6 +3,7 @@ package coolifytest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -60,6 +61,105 @@ func TestFaultCut(t *testing.T) {
 	}
 	if n := len(s.Projects()); n != 3 {
 		t.Errorf("%d projects, want 3: the answer is lost, the project is not", n)
+	}
+}
+
+// try sends a request that may be broken off.
+func (s *sim) try(method, path, body string) error {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.url+prefix+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header = http.Header{"Accept": {typeJSON}, "Content-Type": {typeJSON}, "Authorization": {"Bearer " + s.token}}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req) // which would try again by itself
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.ReadAll(resp.Body)
+	return err
+}
+
+func TestFaultDrop(t *testing.T) {
+	for after, want := range map[bool]int{false: 2, true: 3} {
+		s := newSim(t, Config{})
+		s.Fail("POST /projects", Fault{Drop: true, After: after, Skip: 1, Times: 1})
+		s.do("POST", "/projects", `{"name":"skipped"}`).ok(201)
+		if err := s.try("POST", "/projects", `{"name":"dropped"}`); err == nil {
+			t.Error("answered, want the connection to break")
+		}
+		if n := len(s.Projects()); n != want+1 {
+			t.Errorf("after = %v: %d projects, want %d", after, n, want+1)
+		}
+		s.do("POST", "/projects", `{"name":"again"}`).ok(201) // Times is over
+	}
+}
+
+// TestCrashAt: a program that dies has made what it made before, and nothing
+// after, whatever it asks for.
+func TestCrashAt(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for n := 1; n <= 3; n++ {
+			s := newSim(t, Config{})
+			s.CrashAt(n, after)
+			made := 0
+			for i := range 4 {
+				read := s.try("GET", "/version", "")
+				write := s.try("POST", "/projects", fmt.Sprintf(`{"name":"made-%d"}`, i))
+				if alive := i < n-1; (write == nil) != alive {
+					t.Errorf("crash at %d, after = %v: write %d: %v", n, after, i+1, write)
+				}
+				if alive := i < n; (read == nil) != alive {
+					t.Errorf("crash at %d, after = %v: read before write %d: %v", n, after, i+1, read)
+				}
+			}
+			for _, p := range s.Snapshot().Projects {
+				if strings.HasPrefix(p.Name, "made-") {
+					made++
+				}
+			}
+			want := n - 1
+			if after {
+				want = n
+			}
+			if made != want {
+				t.Errorf("crash at %d, after = %v: %d projects made, want %d", n, after, made, want)
+			}
+			if !s.Revive() {
+				t.Errorf("crash at %d was not reached", n)
+			}
+			s.do("GET", "/version", "").ok(200)
+		}
+	}
+	s := newSim(t, Config{})
+	s.CrashAt(1, false)
+	if s.do("GET", "/version", "").ok(200); s.Revive() {
+		t.Error("a crash point that was not reached counts as one")
+	}
+}
+
+func TestOnRequest(t *testing.T) {
+	s := newSim(t, Config{})
+	var seen []string
+	s.OnRequest(func(r Request) error {
+		seen = append(seen, fmt.Sprintf("%s %d", r.Operation, r.Status))
+		if r.Status == 201 && strings.Contains(r.Body, "lost") {
+			return errors.New("the program died")
+		}
+		return nil
+	})
+	s.do("POST", "/projects", `{"name":"kept"}`).ok(201)
+	if err := s.try("POST", "/projects", `{"name":"lost"}`); err == nil {
+		t.Error("an error of the callback must break the connection")
+	}
+	s.OnRequest(nil)
+	s.do("GET", "/version", "").ok(200)
+	if diff := cmp.Diff([]string{"POST /projects 0", "POST /projects 201", "POST /projects 0", "POST /projects 201"}, seen); diff != "" {
+		t.Errorf("seen (-want +got):\n%s", diff)
+	}
+	if n := len(s.Projects()); n != 4 {
+		t.Errorf("%d projects, want 4", n)
 	}
 }
 
@@ -147,10 +247,10 @@ func TestRequests(t *testing.T) {
 	path := prefix + "/applications/" + s.web.UUID + "/start"
 	want := []Request{
 		{Operation: "GET /projects", Method: "GET", Path: prefix + "/projects", Status: 401, At: now.at},
-		{Operation: "unknown", Method: "PUT", Path: prefix + "/projects", Status: 404, TokenID: 1, Abilities: ordinary, At: now.at},
+		{Operation: "unknown", Method: "PUT", Path: prefix + "/projects", Status: 404, TokenID: 1, Abilities: ordinary, Write: true, At: now.at},
 		{
 			Operation: startOp, Method: "POST", Path: path, Query: "force=1", Body: `{"instant_deploy":false}`,
-			Status: 200, TokenID: 1, Abilities: ordinary, At: now.at,
+			Status: 200, TokenID: 1, Abilities: ordinary, Write: true, At: now.at,
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -193,6 +293,27 @@ func TestViolations(t *testing.T) {
 				"PATCH /applications/{uuid}: custom_labels in the body",
 			},
 		},
+		{
+			"what a build runs", "PATCH", "/applications/WEB", `{"build_command":"x","ports_mappings":"1:1"}`, nil,
+			[]string{"PATCH /applications/{uuid}: ports_mappings in the body", "PATCH /applications/{uuid}: build_command in the body"},
+		},
+		{
+			"two domains", "PATCH", "/applications/WEB", `{"domains":"https://a.example.com,https://b.example.com"}`, nil,
+			[]string{"PATCH /applications/{uuid}: domains that are not one URL of a host name"},
+		},
+		{
+			"a domain with a path", "POST", "/applications/private-deploy-key", `{"domains":"https://a.example.com/x"}`, nil,
+			[]string{"POST /applications/private-deploy-key: domains that are not one URL of a host name"},
+		},
+		{name: "one domain", method: "PATCH", path: "/applications/WEB", body: `{"domains":"https://a.example.com"}`},
+		{name: "no domain", method: "PATCH", path: "/applications/WEB", body: `{"domains":null}`},
+		{name: "ids in a create", method: "POST", path: "/databases/redis", body: `{"project_uuid":"ALPHA","server_uuid":"x"}`},
+		{
+			"a database for everybody", "POST", "/databases/redis", `{"is_public":true,"public_port":6379}`, nil,
+			[]string{"POST /databases/redis: a database that is reached from outside", "POST /databases/redis: public_port in the body"},
+		},
+		{"backups", "GET", "/databases/x/backups", "", nil, []string{"GET /databases/{uuid}/backups: its answer may be about another's database"}},
+		{"databases of all", "GET", "/databases", "", nil, []string{"GET /databases: it is for the whole team"}},
 		{"sensitive token", "GET", "/projects", "", []string{"Authorization", "revealer"}, []string{"GET /projects: with a token that sees secrets"}},
 		{name: "sensitive token in its place", method: "GET", path: "/applications/WEB/envs", headers: []string{"Authorization", "revealer"}},
 	} {
@@ -222,6 +343,10 @@ func TestConcurrentUse(t *testing.T) {
 					s.Advance(d.UUID)
 				}
 				s.SetApp(s.web.UUID, func(a *App) { a.Logs += "line\n" })
+				s.do("POST", "/databases/redis", s.newDatabaseBody(nil)).ok(201)
+				s.do("DELETE", "/security/keys/"+s.newKey(), "").ok(200)
+				s.Snapshot()
+				s.Serving("web.example.com")
 				s.Requests()
 				s.Violations()
 			}
@@ -230,5 +355,8 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 	if got := len(s.Deployments(s.web.UUID)); got != 80 {
 		t.Errorf("%d deployments, want 80", got)
+	}
+	if got := len(s.Databases()); got != 80 {
+		t.Errorf("%d databases, want 80", got)
 	}
 }

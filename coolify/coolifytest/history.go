@@ -12,9 +12,9 @@ func (d *deployment) json(c *call) object {
 	o := object{
 		"id": d.id, "deployment_uuid": d.UUID, "deployment_url": d.url, "status": d.Status,
 		"application_id": strconv.Itoa(d.app.id), "application_name": d.name,
-		"server_id": d.host.id, "server_name": d.host.Name, "destination_id": strconv.Itoa(d.host.id),
+		"server_id": d.host.id, "server_name": d.host.Name, "destination_id": strconv.Itoa(d.app.dest.id),
 		"commit": d.Commit, "commit_message": orNull(d.Message), "pull_request_id": d.PullRequest,
-		"force_rebuild": d.Force, "restart_only": d.RestartOnly, "rollback": false, "only_this_server": false,
+		"force_rebuild": d.Force, "restart_only": d.RestartOnly, "rollback": d.Rollback, "only_this_server": false,
 		"is_api": d.API, "is_webhook": d.Webhook, "git_type": nil, "build_server_id": nil, "configuration_hash": nil,
 		"current_process_id": nil, "docker_registry_image_tag": nil, "horizon_job_id": nil, "horizon_job_worker": nil,
 		"finished_at": stampOrNull(d.FinishedAt), "created_at": stamp(d.CreatedAt), "updated_at": stamp(d.UpdatedAt),
@@ -56,7 +56,7 @@ func (s *Server) getDeployment(c *call) answer {
 		return message(http.StatusNotFound, "Deployment not found.")
 	}
 	nested := s.appJSON(d.app, false)
-	nested["id"], nested["private_key_id"] = d.app.id, privateKey
+	nested["id"], nested["private_key_id"] = d.app.id, d.app.key.id
 	nested["environment"] = s.environmentJSON(d.app.env)
 	o := d.json(c)
 	o["application"] = nested

@@ -12,12 +12,13 @@ import (
 // A Host is a server on which applications run.
 type Host struct {
 	UUID            string // made when empty
-	DestinationUUID string // its one docker network; made when empty
+	DestinationUUID string // its first docker network; made when empty
 	Name            string
 	IP              string // made when empty
 	Team            int
 	IsCoolifyHost   bool
 	Unreachable     bool // container logs answer 500
+	NoProxy         bool // domains of applications on it are not looked at
 	Unusable        bool // reached, but Docker does not work
 	BuildServer     bool
 	Domains         []string // of services, which have host names beside those of applications
@@ -26,8 +27,9 @@ type Host struct {
 
 type host struct {
 	Host
-	id      int
-	created time.Time
+	id           int
+	created      time.Time
+	destinations []*destination // the one that it came with first, if it is there still
 }
 
 const defaultQueueLimit = 25
@@ -54,6 +56,7 @@ func (s *Server) addHost(h Host) *host {
 		added.QueueLimit = defaultQueueLimit
 	}
 	s.hosts = append(s.hosts, added)
+	s.addDestination(added, Destination{UUID: added.DestinationUUID, Name: "coolify", Network: "coolify"})
 	return added
 }
 
@@ -118,16 +121,6 @@ func (h *host) json(secrets bool) object {
 	return o
 }
 
-// destination is the docker network of a server, as resources carry it.
-func (h *host) destination(secrets bool) object {
-	server := h.json(secrets)
-	server["id"] = h.id
-	return object{
-		"id": h.id, "uuid": h.DestinationUUID, "name": "coolify", "network": "coolify", "server_id": h.id,
-		"created_at": stamp(h.created), "updated_at": stamp(h.created), "server": server,
-	}
-}
-
 func (s *Server) listServers(c *call) answer {
 	out := []object{}
 	for _, h := range s.hosts {
@@ -187,20 +180,7 @@ func (s *Server) domains(h *host) []string {
 	return out
 }
 
-func (s *Server) listDestinations(c *call) answer {
-	out := []object{}
-	for _, h := range s.hosts {
-		if h.Team == c.token.Team {
-			out = append(out, object{
-				"uuid": h.DestinationUUID, "name": "coolify", "network": "coolify", "type": "standalone", "server_uuid": h.UUID,
-				"created_at": stamp(h.created), "updated_at": stamp(h.created),
-			})
-		}
-	}
-	return reply(http.StatusOK, out)
-}
-
-// resources are every tenant's applications on a server.
+// resources are every tenant's applications and databases on a server.
 func (s *Server) resources(h *host) []object {
 	out := []object{}
 	for _, a := range s.apps {
@@ -208,6 +188,14 @@ func (s *Server) resources(h *host) []object {
 			out = append(out, object{
 				"id": a.id, "uuid": a.UUID, "name": a.Name, "type": "application", "status": a.Status,
 				"created_at": stamp(a.created), "updated_at": stamp(a.updated),
+			})
+		}
+	}
+	for _, d := range s.databases {
+		if d.dest.host == h {
+			out = append(out, object{
+				"id": d.id, "uuid": d.UUID, "name": d.Name, "type": "standalone-" + d.Kind, "status": d.Status,
+				"created_at": stamp(d.created), "updated_at": stamp(d.updated),
 			})
 		}
 	}

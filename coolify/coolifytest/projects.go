@@ -104,7 +104,7 @@ func (s *Server) deleteProject(c *call) answer {
 	if p == nil {
 		return missing
 	}
-	if slices.ContainsFunc(s.apps, func(a *app) bool { return a.env.project == p }) {
+	if s.holds(func(e *environment) bool { return e.project == p }) {
 		return message(http.StatusBadRequest, "Project has resources, so it cannot be deleted.")
 	}
 	s.projects = slices.DeleteFunc(s.projects, func(other *project) bool { return other == p })
@@ -207,7 +207,7 @@ func (s *Server) deleteEnvironment(c *call) answer {
 	if e == nil {
 		return missing
 	}
-	if slices.ContainsFunc(s.apps, func(a *app) bool { return a.env == e }) {
+	if s.holds(func(in *environment) bool { return in == e }) {
 		return message(http.StatusBadRequest, "Environment has resources, so it cannot be deleted.")
 	}
 	p := e.project
@@ -226,14 +226,14 @@ func (s *Server) getEnvironment(c *call) answer {
 	for _, a := range s.apps {
 		if a.env == e {
 			o := s.appJSON(a, c.sensitive())
-			o["id"], o["private_key_id"] = a.id, privateKey
+			o["id"], o["private_key_id"] = a.id, a.key.id
 			apps = append(apps, o)
 		}
 	}
 	o := e.json()
-	o["applications"] = apps
-	for _, kind := range []string{"postgresqls", "redis", "mongodbs", "mysqls", "mariadbs", "services"} {
-		o[kind] = []object{}
+	o["applications"], o["services"] = apps, []object{}
+	for _, kind := range engines {
+		o[kind.list] = s.databasesOf(e, kind, c.sensitive())
 	}
 	return reply(http.StatusOK, o)
 }

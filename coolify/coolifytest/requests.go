@@ -2,6 +2,8 @@ package coolifytest
 
 import (
 	"fmt"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,9 +16,10 @@ type Request struct {
 	Path      string
 	Query     string // raw
 	Body      string
-	Status    int      // 0 while unanswered, and for ever when the client went away
+	Status    int      // 0 while unanswered, and for ever when the connection broke
 	TokenID   int      // 0 = no or unknown token
 	Abilities []string // of that token
+	Write     bool     // it may change something: no GET, no HEAD
 	At        time.Time
 }
 
@@ -53,6 +56,7 @@ func (s *Server) record(c *call) *Request {
 	rec := &Request{
 		Operation: c.operation(), Method: c.r.Method, Path: c.r.URL.Path, Query: c.r.URL.RawQuery,
 		Body: string(c.body), At: s.cfg.Now(),
+		Write: c.r.Method != http.MethodGet && c.r.Method != http.MethodHead,
 	}
 	bearer, _ := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
 	t := s.tokens[bearer]
@@ -80,15 +84,28 @@ var notForTenants = []string{
 	"pre_deployment_command", "pre_deployment_command_container",
 	"post_deployment_command", "post_deployment_command_container",
 	"is_gpu_enabled", "gpu_driver", "gpu_count", "gpu_device_ids", "gpu_options",
+	"install_command", "build_command", "start_command", "health_check_command",
+	"docker_compose_custom_start_command", "docker_compose_custom_build_command", "docker_compose_raw", "docker_compose_domains",
+	"dockerfile", "custom_nginx_configuration", "is_raw_compose_deployment_enabled", "is_container_label_escape_enabled",
+	"docker_registry_image_name", "docker_registry_image_tag", "tags",
+	"public_port", "postgres_initdb_args", "postgres_host_auth_method", "postgres_conf", "mysql_conf", "mariadb_conf", "mongo_conf", "redis_conf",
 }
 
 // teamWide are the operations that answer or act for the whole team.
-var teamWide = []string{"GET /applications", "POST /deploy", "GET /deploy"}
+var teamWide = []string{"GET /applications", "GET /databases", "POST /deploy", "GET /deploy"}
+
+// mixedUp are the operations that answer about another's things as well: backups
+// are looked up by the number of a database, and each kind counts from 1.
+var mixedUp = []string{"GET /databases/{uuid}/backups"}
 
 // sensitiveOperations are all that a token which sees secrets is for.
 var sensitiveOperations = []string{
-	"GET /applications/{uuid}/envs", "GET /deployments/{uuid}", "GET /deployments/applications/{uuid}",
+	"GET /applications/{uuid}/envs", "GET /deployments/{uuid}", "GET /deployments/applications/{uuid}", "GET /databases/{uuid}",
 }
+
+// oneDomain is what a tenant can be given: a host name, nothing that Coolify or
+// the proxy reads more into.
+var oneDomain = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+$`)
 
 // asking are the operations whose refusal tells what a token may. Anybody may ask
 // with the id of nothing.
@@ -112,6 +129,15 @@ func (s *Server) judge(c *call, t *token) []string {
 	}
 	if slices.Contains(teamWide, c.operation()) {
 		add("it is for the whole team")
+	}
+	if slices.Contains(mixedUp, c.operation()) {
+		add("its answer may be about another's database")
+	}
+	if domains := c.text("domains"); domains != "" && !oneDomain.MatchString(domains) {
+		add("domains that are not one URL of a host name")
+	}
+	if c.flag("is_public") {
+		add("a database that is reached from outside")
 	}
 	if t != nil && t.can(sensitive) && !slices.Contains(sensitiveOperations, c.operation()) && !s.asks(c) {
 		add("with a token that sees secrets")

@@ -38,8 +38,8 @@ type Config struct {
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
 	// BuildTime is how long a deployment is queued, and then how long it is in
-	// progress. Both are worked out when somebody looks. An application's
-	// deletion takes as long. With 0, nothing moves but by [Server.Advance] and
+	// progress. Both are worked out when somebody looks. The deletion of an
+	// application or a database takes as long. With 0, nothing moves but by [Server.Advance] and
 	// [Server.FinishDeletions].
 	BuildTime time.Duration
 	// Builder runs the builds, and everybody waits for it. Without one, builds
@@ -57,11 +57,17 @@ type Server struct {
 	hosts      []*host
 	projects   []*project
 	apps       []*app
+	databases  []*database
+	backups    []*backup
+	keys       []*privateKey // the first is that of the servers
 	builds     []*deployment
 	shared     []sharedVariable
 	tokens     map[string]*token
 	windows    map[string]*window // rate limit, by user or address
 	faults     map[string]*Fault  // by operation
+	crash      *crash
+	watch      func(Request) error
+	heads      func(repository, branch string) (sha string) // nil = the commits that applications hold
 	requests   []*Request
 	violations []string
 	ssh        <-chan struct{} // gate of every command on a host; nil = fast
@@ -69,7 +75,8 @@ type Server struct {
 	ipRefused  bool
 }
 
-// New returns a Coolify with one team, 0, and one host.
+// New returns a Coolify with one team, 0, one host, and the SSH key of its
+// servers.
 func New(cfg Config) *Server {
 	if cfg.Version == "" {
 		cfg.Version = Version43
@@ -85,6 +92,7 @@ func New(cfg Config) *Server {
 		windows: map[string]*window{}, faults: map[string]*Fault{},
 	}
 	s.addHost(Host{Name: "host1"})
+	s.addServerKey()
 	return s
 }
 
@@ -99,18 +107,22 @@ func (s *Server) since(minor int) bool {
 }
 
 // ServeHTTP answers /api/v1/… at the handler's root. A request that meets a
-// [Fault] which cuts the answer ends with the panic [http.ErrAbortHandler], as
-// net/http asks of a handler that aborts a connection.
+// crash point, or a [Fault] that drops or cuts the answer, ends with the panic
+// [http.ErrAbortHandler], as net/http asks of a handler that aborts a
+// connection.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := s.newCall(r)
 	rec := s.record(c)
+	if s.dead(c, rec) {
+		panic(http.ErrAbortHandler)
+	}
 	a, answered := s.respond(r.Context(), c)
 	if !answered {
 		return // the client went away
 	}
-	s.mu.Lock()
-	rec.Status = a.status
-	s.mu.Unlock()
+	if s.finish(c, rec, a) {
+		panic(http.ErrAbortHandler)
+	}
 	a.write(w)
 }
 

@@ -1,8 +1,10 @@
 package coolifytest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -147,7 +149,16 @@ type App struct {
 	Status                  string   // exited:unhealthy by default
 	Logs                    string   // what the container printed
 	Tags                    []string // lower case
-	HostUUID                string   // a server of the team by default
+	NoAutoDeploy            bool     // Coolify's own webhook does not deploy it
+	Limits                  Limits
+	HostUUID                string // a server of the team by default
+	DestinationUUID         string // of that server; its first by default
+	PrivateKeyUUID          string // the key of the servers by default
+	EnvironmentUUID         string // filled in
+	Deleting                bool   // filled in: its deletion is queued
+
+	// HTTPStatus is what its container answers; 200 by default.
+	HTTPStatus int
 
 	// Commit and CommitMessage are the head of the branch, which a deployment
 	// finds. A commit is made when empty.
@@ -162,11 +173,36 @@ type App struct {
 	NixpacksVariables map[string]string
 }
 
+// Limits are what a container may take; "0", the default, is no limit.
+type Limits struct{ Memory, MemorySwap, CPUs string }
+
+func (l *Limits) fill() {
+	for _, field := range []*string{&l.Memory, &l.MemorySwap, &l.CPUs} {
+		*field = cmp.Or(*field, "0")
+	}
+}
+
+func (l Limits) json() object {
+	return object{"limits_memory": l.Memory, "limits_memory_swap": l.MemorySwap, "limits_cpus": l.CPUs}
+}
+
+// limits are those of the input.
+func (l *Limits) apply(c *call) {
+	for field, to := range map[string]*string{"limits_memory": &l.Memory, "limits_memory_swap": &l.MemorySwap, "limits_cpus": &l.CPUs} {
+		if c.has(field) {
+			*to = c.text(field)
+		}
+	}
+}
+
 type app struct {
 	App
 	id               int
 	env              *environment
 	host             *host
+	dest             *destination
+	key              *privateKey
+	live             *container // nil until a deployment has finished
 	rows             []*row
 	created, updated time.Time
 	deleted          *time.Time // when its deletion was asked for
@@ -181,10 +217,14 @@ func (a *App) fill() {
 			*field = value
 		}
 	}
+	a.Limits.fill()
+	a.HTTPStatus = cmp.Or(a.HTTPStatus, http.StatusOK)
 }
 
 func (a *app) copy() App {
 	out := a.App
+	out.HostUUID, out.DestinationUUID, out.PrivateKeyUUID = a.host.UUID, a.dest.UUID, a.key.UUID
+	out.EnvironmentUUID, out.Deleting = a.env.uuid, a.deleted != nil
 	out.Tags = slices.Clone(a.Tags)
 	out.Files, out.NixpacksVariables = maps.Clone(a.Files), maps.Clone(a.NixpacksVariables)
 	return out
@@ -196,16 +236,32 @@ func (s *Server) AddApp(environmentUUID string, a App) App {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	env := must(s.environment(environmentUUID), "environment", environmentUUID)
+	dest := s.destinationFor(env.project.team, a.HostUUID, a.DestinationUUID)
+	key := s.keys[0]
+	if a.PrivateKeyUUID != "" {
+		key = must(find(s.keys, func(k *privateKey) bool { return k.UUID == a.PrivateKeyUUID }), "private key", a.PrivateKeyUUID)
+	}
+	return s.addApp(env, dest, key, a).copy()
+}
+
+func (s *Server) addApp(env *environment, dest *destination, key *privateKey, a App) *app {
 	now := s.cfg.Now()
-	added := &app{App: a, id: s.next("application"), env: env, created: now, updated: now}
+	added := &app{App: a, id: s.next("application"), env: env, host: dest.host, dest: dest, key: key, created: now, updated: now}
 	added.fill()
-	added.host = s.hostFor(env.project.team, a.HostUUID)
-	added.HostUUID = added.host.UUID
 	s.apps = append(s.apps, added)
 	if added.BuildPack == "nixpacks" {
 		s.createRow(added, Env{Key: "NIXPACKS_NODE_VERSION", Value: "22", BuildTime: true})
 	}
-	return added.copy()
+	return added
+}
+
+// destinationFor returns the destination named, or the first of the server.
+func (s *Server) destinationFor(team int, hostUUID, uuid string) *destination {
+	h := s.hostFor(team, hostUUID)
+	if uuid == "" {
+		return must(h.firstDestination(), "destination of server", h.UUID)
+	}
+	return must(find(h.destinations, func(d *destination) bool { return d.UUID == uuid }), "destination", uuid)
 }
 
 // hostFor returns the server named, or the team's first, made if need be.
@@ -249,15 +305,30 @@ func (s *Server) MoveApp(uuid, environmentUUID string) {
 	must(s.app(uuid), "application", uuid).env = must(s.environment(environmentUUID), "environment", environmentUUID)
 }
 
-// FinishDeletions removes the applications whose deletion is queued.
+// FinishDeletions removes the applications and databases whose deletion is
+// queued.
 func (s *Server) FinishDeletions() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.removeApps(func(*app) bool { return true })
+	s.removeDeleted(func(time.Time) bool { return true })
 }
 
-func (s *Server) removeApps(due func(*app) bool) {
-	s.apps = slices.DeleteFunc(s.apps, func(a *app) bool { return a.deleted != nil && due(a) })
+// removeDeleted removes those whose deletion was asked for at a time that is due.
+func (s *Server) removeDeleted(due func(asked time.Time) bool) {
+	s.apps = slices.DeleteFunc(s.apps, func(a *app) bool { return a.deleted != nil && due(*a.deleted) })
+	for _, d := range s.databases {
+		if d.deleted != nil && due(*d.deleted) {
+			s.backups = slices.DeleteFunc(s.backups, func(b *backup) bool { return b.of(d) })
+		}
+	}
+	s.databases = slices.DeleteFunc(s.databases, func(d *database) bool { return d.deleted != nil && due(*d.deleted) })
+}
+
+// holds reports whether an environment has anything in it, also what is being
+// deleted.
+func (s *Server) holds(in func(*environment) bool) bool {
+	return slices.ContainsFunc(s.apps, func(a *app) bool { return in(a.env) }) ||
+		slices.ContainsFunc(s.databases, func(d *database) bool { return in(d.env) })
 }
 
 func (s *Server) app(uuid string) *app {

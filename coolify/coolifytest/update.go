@@ -2,6 +2,7 @@ package coolifytest
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,6 +34,10 @@ var updatable = strings.Fields(`name description domains build_pack git_branch b
 
 const columnWidth = 255
 
+// creatable are the fields besides that creating one takes.
+var creatable = append(slices.Clone(updatable), strings.Fields(`type project_uuid environment_name environment_uuid server_uuid
+	destination_uuid private_key_uuid github_app_uuid autogenerate_domain dockerfile docker_compose_raw tags`)...)
+
 func (s *Server) updateApplication(c *call) answer {
 	if refusal, refused := c.refuseBody(); refused {
 		return refusal
@@ -42,6 +47,9 @@ func (s *Server) updateApplication(c *call) answer {
 		return message(http.StatusNotFound, "Application not found")
 	}
 	var domains string
+	if c.has("domains") && a.host.NoProxy {
+		delete(c.input, "domains") // not looked at, nor kept
+	}
 	if c.has("domains") {
 		var refusal answer
 		var refused bool
@@ -49,12 +57,12 @@ func (s *Server) updateApplication(c *call) answer {
 			return refusal
 		}
 	}
-	if bad := checkUpdate(c); len(bad) > 0 {
+	bad := c.check(appRules...)
+	if bad.extra(c, updatable...); len(bad) > 0 {
 		return invalid(bad)
 	}
 	if a.BuildPack == "dockercompose" && c.has("domains") {
-		return invalid(object{"domains": "The domains field cannot be used for dockercompose applications. " +
-			"Use docker_compose_domains instead to set domains for individual services."})
+		return composeDomains()
 	}
 	if utf8.RuneCountInString(c.text("description")) > columnWidth { // validation lets it through, the column does not
 		return c.serverError()
@@ -68,14 +76,24 @@ func (s *Server) updateApplication(c *call) answer {
 	return reply(http.StatusOK, object{"uuid": a.UUID})
 }
 
-func checkUpdate(c *call) problems {
-	bad := c.check(limited("name", columnWidth, false), rule{field: "description", nullable: true, kind: "string"},
-		buildPackRule, branchRule, rule{field: "git_repository", kind: "string"},
-		matching("base_directory", columnWidth, true, directoryPattern), matching("publish_directory", columnWidth, true, directoryPattern),
-		matching("dockerfile_location", columnWidth, true, filePattern), matching("docker_compose_location", columnWidth, true, filePattern),
-		boolean("is_static"), boolean("is_spa"), boolean("is_auto_deploy_enabled"), boolean("is_force_https_enabled"))
-	bad.extra(c, updatable...)
-	return bad
+func composeDomains() answer {
+	return invalid(object{"domains": "The domains field cannot be used for dockercompose applications. " +
+		"Use docker_compose_domains instead to set domains for individual services."})
+}
+
+// appRules hold for new applications and for changes. Limits may be anything.
+var appRules = []rule{
+	limited("name", columnWidth, false),
+	{field: "description", nullable: true, kind: "string"},
+	buildPackRule, branchRule,
+	{field: "git_repository", kind: "string"},
+	matching("git_commit_sha", math.MaxInt, false, commitPattern), matching("ports_exposes", math.MaxInt, false, portsPattern),
+	matching("base_directory", columnWidth, true, directoryPattern), matching("publish_directory", columnWidth, true, directoryPattern),
+	matching("dockerfile_location", columnWidth, true, filePattern), matching("docker_compose_location", columnWidth, true, filePattern),
+	{field: "limits_memory", kind: "string"},
+	{field: "limits_memory_swap", kind: "string"},
+	{field: "limits_cpus", kind: "string"},
+	boolean("is_static"), boolean("is_spa"), boolean("is_auto_deploy_enabled"), boolean("is_force_https_enabled"),
 }
 
 func (s *Server) applyUpdate(c *call, a *app, domains string) {
@@ -95,11 +113,15 @@ func (s *Server) applyUpdate(c *call, a *app, domains string) {
 	if c.has("domains") {
 		a.FQDN = domains
 	}
+	if c.has("is_auto_deploy_enabled") {
+		a.NoAutoDeploy = !c.flag("is_auto_deploy_enabled")
+	}
+	a.Limits.apply(c)
 	a.updated = s.cfg.Now()
 }
 
-// checkDomains validates the comma list of URLs and looks for others that have
-// them. It tells the caller who: every tenant's applications are looked at.
+// checkDomains validates the comma list of URLs and looks for others than a that
+// have them. It tells the caller who: every tenant's applications are looked at.
 func (s *Server) checkDomains(c *call, a *app) (domains string, refusal answer, refused bool) {
 	if _, isText := c.input["domains"].(string); !isText && c.input["domains"] != nil {
 		return "", invalid([]string{"The domains field must be a string."}), true

@@ -1,6 +1,8 @@
 package coolifytest
 
 import (
+	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -77,6 +79,12 @@ var (
 	branchPattern      = regexp.MustCompile(`^[a-zA-Z0-9\-_/.]+$`)
 	directoryPattern   = regexp.MustCompile(`^/([a-zA-Z0-9._\-/~@+]*)?$`) // lets .. through, as Coolify does
 	filePattern        = regexp.MustCompile(`^/[a-zA-Z0-9._\-/~@+]+$`)
+	portsPattern       = regexp.MustCompile(`^(\d+)(,\d+)*$`)
+	commitPattern      = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._\-/]*$`)
+	networkPattern     = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]*$`)
+	sshURLPattern      = regexp.MustCompile(`^git@[a-zA-Z0-9.\-]+:[a-zA-Z0-9\-_/.~]+$`)
+	gitURLPattern      = regexp.MustCompile(`^git://[a-zA-Z0-9.\-]+(:[0-9]+)?[:/][a-zA-Z0-9\-_/.~]+$`)
+	gitPathPattern     = regexp.MustCompile(`^[a-zA-Z0-9\-_/.@~]*$`)
 	keyPattern         = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 )
 
@@ -141,6 +149,38 @@ var branchRule = rule{field: "git_branch", kind: "string", judge: func(branch st
 		return []string{"The git branch contains invalid characters. Only letters, numbers, hyphens, underscores, forward slashes, and dots are allowed."}
 	case branch == "HEAD":
 		return []string{"The git branch cannot be HEAD."}
+	}
+	return nil
+}}
+
+// repositoryRule is that of a new application; a change may say anything.
+var repositoryRule = rule{field: "git_repository", required: true, kind: "string", judge: func(address string) []string {
+	const name = "The git repository "
+	u, err := url.Parse(address)
+	isHTTP := strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://")
+	switch {
+	case strings.ContainsAny(address, ";|&$`(){}[]<>\"'\\!?*^%=+#"):
+		return []string{name + "contains invalid characters."}
+	case strings.Contains(address, "../"):
+		return []string{name + "contains invalid patterns."}
+	case strings.HasPrefix(address, "git@"):
+		if !sshURLPattern.MatchString(address) {
+			return []string{name + "is not a valid SSH repository URL."}
+		}
+	case strings.HasPrefix(address, "git://"):
+		if !gitURLPattern.MatchString(address) {
+			return []string{name + "is not a valid git:// URL."}
+		}
+	case !isHTTP:
+		return []string{name + "must start with https://, http://, git://, or git@."}
+	case err != nil || u.Host == "":
+		return []string{name + "is not a valid URL."}
+	case net.ParseIP(u.Hostname()) != nil:
+		return []string{name + "cannot use IP addresses."}
+	case u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".local"):
+		return []string{name + "cannot point to internal hosts."}
+	case !gitPathPattern.MatchString(u.Path):
+		return []string{name + "path contains invalid characters."}
 	}
 	return nil
 }}

@@ -1,0 +1,115 @@
+package coolifytest
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A container is what the last deployment that finished has started. It answers
+// for the domains that the application had then.
+type container struct {
+	commit, fqdn string
+	at           time.Time
+}
+
+// OnResolve makes deployments find the head of a branch through f when they
+// begin, in the place of [App.Commit]. A pinned commit is not looked for. When f
+// returns "" there is no such branch, and the deployment fails. f is called with
+// the simulator locked, so it must not call the simulator. Nil ends it.
+func (s *Server) OnResolve(f func(repository, branch string) (sha string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heads = f
+}
+
+// Serving returns what the proxies answer for a host name: the commit that runs
+// and the status of its answer, or "" and 503 when nothing runs for that name.
+// Of several applications the one that was deployed last answers.
+func (s *Server) Serving(host string) (commit string, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	var last time.Time
+	status = http.StatusServiceUnavailable
+	for _, a := range s.apps {
+		c := a.container()
+		if c != nil && c.answers(host) && !c.at.Before(last) {
+			commit, status, last = c.commit, a.HTTPStatus, c.at
+		}
+	}
+	return commit, status
+}
+
+// container is what runs of an application; nil when nothing does. One that was
+// added as running has its present commit.
+func (a *app) container() *container {
+	switch {
+	case !strings.HasPrefix(a.Status, "running"):
+		return nil
+	case a.live == nil:
+		return &container{a.Commit, a.FQDN, a.created}
+	}
+	return a.live
+}
+
+func (c *container) answers(host string) bool {
+	return slices.ContainsFunc(domainList(c.fqdn), func(address string) bool {
+		u, err := url.Parse(address)
+		return err == nil && strings.EqualFold(u.Hostname(), host)
+	})
+}
+
+// rollbackImages are the images that the host still has: of each deployment that
+// finished, newest first.
+func (s *Server) rollbackImages(c *call) answer {
+	a := s.teamApp(c, c.path["uuid"])
+	if a == nil {
+		return message(http.StatusNotFound, "Application not found.")
+	}
+	var current any
+	images := []object{}
+	if runs := a.container(); runs != nil && !a.host.Unreachable {
+		current = runs.commit
+	}
+	var seen []string
+	for _, d := range slices.Backward(s.builds) {
+		if d.app != a || d.Status != Finished || a.host.Unreachable || slices.Contains(seen, d.Commit) {
+			continue
+		}
+		seen = append(seen, d.Commit)
+		images = append(images, object{"tag": d.Commit, "created_at": plainStamp(d.CreatedAt) + " +0000 UTC", "is_current": d.Commit == current})
+	}
+	out := reply(http.StatusOK, object{"current": current, "images": images})
+	out.ssh = true
+	return out
+}
+
+// rollback queues a deployment of a commit, whether there is an image of it or
+// not.
+func (s *Server) rollback(c *call) answer {
+	if refusal, refused := c.refuseBody(); refused {
+		return refusal
+	}
+	bad := c.check(required("commit")...)
+	if bad.extra(c, "commit"); len(bad) > 0 {
+		return invalid(bad)
+	}
+	a := s.teamApp(c, c.path["uuid"])
+	if a == nil {
+		return message(http.StatusNotFound, "Application not found.")
+	}
+	if !commitPattern.MatchString(c.text("commit")) {
+		return invalid(object{"commit": []string{"Invalid rollback commit: contains invalid characters."}})
+	}
+	uuid, result := s.queue(a, order{rollback: c.text("commit")})
+	switch result {
+	case full:
+		return message(http.StatusBadRequest, queueFull)
+	case skipped:
+		return message(http.StatusOK, alreadyQueued)
+	}
+	return reply(http.StatusOK, object{"message": "Rollback deployment queued.", "deployment_uuid": uuid})
+}

@@ -1,0 +1,100 @@
+package coolify
+
+import (
+	"context"
+	"errors"
+)
+
+// A Destination is a Docker network of a server, that containers are started in.
+type Destination struct {
+	UUID    UUID
+	Name    string
+	Network string // name of the network in Docker; unique on its server
+	Server  UUID
+}
+
+type wireDestination struct {
+	UUID    uid  `json:"uuid"`
+	Name    text `json:"name"`
+	Network text `json:"network"`
+	Server  uid  `json:"server_uuid"`
+}
+
+func destinations(w list[wireDestination]) []Destination {
+	all := make([]Destination, 0, len(w))
+	for _, d := range w {
+		all = append(all, Destination{d.UUID.UUID, string(d.Name), string(d.Network), d.Server.UUID})
+	}
+	return all
+}
+
+// Destinations lists the destinations of the team's servers. [ErrRouteMissing]
+// before 4.2.
+//
+//api:op GET /destinations
+func (c *Client) Destinations(ctx context.Context) ([]Destination, error) {
+	var w list[wireDestination]
+	if err := c.do(ctx, newRequest("GET", "/destinations"), &w); err != nil {
+		return nil, err
+	}
+	return destinations(w), nil
+}
+
+// ServerDestinations lists the destinations of one server. [ErrRouteMissing]
+// before 4.2.
+//
+//api:op GET /servers/{server_uuid}/destinations
+func (c *Client) ServerDestinations(ctx context.Context, server UUID) ([]Destination, error) {
+	var w wireDestinations
+	if err := c.do(ctx, newRequest("GET", "/servers/{server_uuid}/destinations", server), &w); err != nil {
+		return nil, err
+	}
+	return destinations(w.list), nil
+}
+
+type wireDestinations struct{ list[wireDestination] }
+
+func (w *wireDestinations) check(asked []UUID) error {
+	for _, d := range w.list {
+		if err := same(d.Server, asked[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NewDestination describes a destination to be made.
+type NewDestination struct {
+	Name    string `json:"name,omitempty"` // not unique; empty = of the server and the network
+	Network string `json:"network"`        // letters, digits, dots, dashes, underscores; 1 to 255
+}
+
+// CreateDestination makes a Docker network on a server and the destination for
+// it; [ErrConflict] if the server has a destination of that network. From then on
+// whoever makes an application on the server has to say in which one.
+// [ErrRouteMissing] before 4.2. Slow.
+//
+//api:op POST /servers/{server_uuid}/destinations
+func (c *Client) CreateDestination(ctx context.Context, server UUID, d NewDestination) (UUID, error) {
+	r := newRequest("POST", "/servers/{server_uuid}/destinations", server)
+	r.op.Slow = true
+	r.body = d
+	var w created
+	err := c.do(ctx, r, &w)
+	return w.UUID.UUID, err
+}
+
+// DeleteDestination deletes a destination and its Docker network; [ErrInUse]
+// while anything is in it, also what is being deleted. [ErrRouteMissing] before
+// 4.2. Slow.
+//
+//api:op DELETE /destinations/{uuid}
+func (c *Client) DeleteDestination(ctx context.Context, destination UUID) error {
+	r := newRequest("DELETE", "/destinations/{uuid}", destination)
+	r.op.Slow = true
+	err := c.do(ctx, r, &acknowledged{})
+	if e, ok := errors.AsType[*Error](err); ok && errors.Is(e, ErrConflict) {
+		e.Kind = ErrInUse
+	}
+	return err
+}

@@ -1,0 +1,74 @@
+package coolify
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// RollbackImages are the images of an application that its server still has.
+type RollbackImages struct {
+	Current string // tag of the one that runs; "" if Coolify did not find out
+	Images  []RollbackImage
+}
+
+// A RollbackImage is one image. Its tag is the commit it was built from, as a
+// rule.
+type RollbackImage struct {
+	Tag     string
+	Current bool
+}
+
+type wireRollbackImages struct {
+	Current text `json:"current"`
+	Images  list[struct {
+		Tag     text `json:"tag"`
+		Current flag `json:"is_current"`
+	}] `json:"images"`
+}
+
+func (w *wireRollbackImages) check([]UUID) error {
+	if w.Images == nil {
+		return errAnswer
+	}
+	return nil
+}
+
+// RollbackImages returns the images that [Client.Rollback] can go back to
+// without a build. A server that does not answer has none. [ErrRouteMissing]
+// before 4.3. Slow.
+//
+//api:op GET /applications/{uuid}/rollback-images
+func (c *Client) RollbackImages(ctx context.Context, app UUID) (RollbackImages, error) {
+	r := newRequest("GET", "/applications/{uuid}/rollback-images", app)
+	r.op.Slow = true
+	var w wireRollbackImages
+	if err := c.do(ctx, r, &w); err != nil {
+		return RollbackImages{}, err
+	}
+	out := RollbackImages{Current: string(w.Current)}
+	for _, i := range w.Images {
+		out.Images = append(out.Images, RollbackImage{string(i.Tag), bool(i.Current)})
+	}
+	return out, nil
+}
+
+// Rollback queues a deployment of the image of a commit, which is not built
+// again if the server still has it. The application's own commit stays as it is,
+// so the next deployment goes forward again. [ErrQueueFull] if the server's queue
+// is full; [ErrRouteMissing] before 4.3.
+//
+//api:op POST /applications/{uuid}/rollback
+func (c *Client) Rollback(ctx context.Context, app UUID, commit string) (Queued, error) {
+	r := newRequest("POST", "/applications/{uuid}/rollback", app)
+	r.body = struct {
+		Commit string `json:"commit"`
+	}{commit}
+	var w wireQueued
+	err := c.do(ctx, r, &w)
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Detail, "Deployment queue") {
+		e.Kind = ErrQueueFull
+	}
+	return w.queued, err
+}
