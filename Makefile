@@ -24,6 +24,9 @@ test: toolchain ## Run every test with the race detector; installs what they nee
 	@scripts/install-test-tools.sh
 	go test -race -count=1 -timeout=15m ./...
 
+test-live: toolchain ## Try a real Gitea and a real Coolify, as far as VIBN_TEST_* name them; see CONTRIBUTING.md
+	go test -count=1 -timeout=30m -run='^TestLive' -v ./gitea ./tenancy
+
 conformance: toolchain ## Run the protocol's conformance suite; installs it with npm
 	@scripts/install-node-tools.sh
 	VIBN_CONFORMANCE='$(CURDIR)/tools/node' go test -race -count=1 -timeout=10m -run='^TestConformance$$' -v ./mcp

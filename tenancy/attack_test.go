@@ -18,7 +18,6 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
-	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
 // A hindrance stands in the way of a workspace's parts.
@@ -274,7 +273,7 @@ func (s *subject) stopAfter(what string) {
 func operatorsCoolify(s *subject) *coolify.Client {
 	s.Helper()
 	c, err := coolify.New(coolify.Config{
-		URL: &url.URL{Scheme: "https", Host: "coolify.example.com"}, Token: secret.NewText(s.tokens[0]), Transport: line{&process{}, "coolify", s.cool},
+		URL: &url.URL{Scheme: "https", Host: "coolify.example.com"}, Token: secret.NewText(s.tokens[0]), Transport: short{s.cool},
 	})
 	must(s, err)
 	return c.Metered(func(context.Context, coolify.Operation) (func(), error) { return func() {}, nil })
@@ -371,5 +370,3 @@ func those[T any](before, after []T, id func(T) int) []T {
 		return !slices.ContainsFunc(before, func(b T) bool { return id(a) == id(b) })
 	})
 }
-
-var _ = tenancytest.Unlimited

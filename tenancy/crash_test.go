@@ -40,6 +40,9 @@ type platform struct {
 	log    *slog.Logger
 	tokens [2]string // Coolify's and Gitea's
 	sealed []string  // the secrets key, and the old ones
+
+	gitURL  *url.URL          // of a real Gitea; nil = the simulated one
+	gitWire http.RoundTripper // to it
 }
 
 // newPlatform makes a platform on a database, with simulators of its own.
@@ -80,6 +83,7 @@ type op struct {
 type process struct {
 	mode     mode
 	at       int
+	atWrite  int    // the same, counted in writes to Gitea
 	on       string // as in [op]; may be empty
 	guard    *tenancy.Guard
 	operator *tenancy.Operator
@@ -87,10 +91,11 @@ type process struct {
 
 	meanwhile func() // what the others do while it is overtaken
 
-	mu   sync.Mutex
-	ops  []op
-	dead bool
-	away string
+	mu     sync.Mutex
+	ops    []op
+	writes int // to Gitea
+	dead   bool
+	away   string
 }
 
 var errGone = errors.New("gone")
@@ -102,13 +107,16 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 	db := tenancytest.Tap{Store: f.db, Hook: func(method string, do func() error) error {
 		return p.do(op{"database", method, !slices.Contains(tenancytest.StoreReads, method)}, do)
 	}}
+	gitURL, gitWire := f.gitURL, f.gitWire
+	if gitURL == nil {
+		gitURL, gitWire = &url.URL{Scheme: "https", Host: "git.example.com"}, short{f.git}
+	}
 	c, err1 := coolify.New(coolify.Config{
-		URL: &url.URL{Scheme: "https", Host: "coolify.example.com"}, Token: secret.NewText(f.tokens[0]), Transport: line{p, "coolify", f.cool},
-		RetryWait: time.Microsecond,
+		URL: &url.URL{Scheme: "https", Host: "coolify.example.com"}, Token: secret.NewText(f.tokens[0]),
+		Transport: line{p, "coolify", short{f.cool}}, RetryWait: time.Microsecond,
 	})
 	g, err2 := gitea.New(gitea.Config{
-		URL: &url.URL{Scheme: "https", Host: "git.example.com"}, Token: secret.NewText(f.tokens[1]), Transport: line{p, "gitea", f.git},
-		RetryWait: time.Microsecond,
+		URL: gitURL, Token: secret.NewText(f.tokens[1]), Transport: line{p, "gitea", gitWire}, RetryWait: time.Microsecond,
 	})
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
@@ -116,7 +124,7 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 	p.admin = g.Metered(free)
 	var err error
 	p.guard, err = tenancy.NewGuard(tenancy.Config{
-		Store: db, Coolify: c, Gitea: g, GiteaURL: "https://git.example.com", Box: f.box(t), Log: f.log, Budget: tenancytest.Unlimited(),
+		Store: db, Coolify: c, Gitea: g, GiteaURL: gitURL.String(), Box: f.box(t), Log: f.log, Budget: tenancytest.Unlimited(),
 		Now: f.clock.Now,
 	})
 	if err != nil {
@@ -162,8 +170,9 @@ func (p *process) do(o op, act func() error) error {
 		return errGone
 	case answerLost:
 		return errGone
+	default:
+		return err
 	}
-	return err
 }
 
 // begin reports whether an op reaches whom it is for.
@@ -174,6 +183,9 @@ func (p *process) begin(o op) bool {
 		return false
 	}
 	p.ops = append(p.ops, o)
+	if o.write && o.where == "gitea" {
+		p.writes++
+	}
 	if !p.here(o) {
 		return true
 	}
@@ -184,8 +196,9 @@ func (p *process) begin(o op) bool {
 	case goesAway:
 		p.away = o.where
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // stops reports whether the process is overtaken now.
@@ -196,29 +209,34 @@ func (p *process) stops(o op) bool {
 }
 
 // here reports whether the op that came last is the one. A caller holds p.mu.
-func (p *process) here(o op) bool { return len(p.ops) == p.at || p.on == o.what }
+func (p *process) here(o op) bool {
+	return len(p.ops) == p.at || p.on == o.what || p.atWrite > 0 && p.atWrite == p.writes && o.write && o.where == "gitea"
+}
 
-// A line carries requests of a process to a simulator.
+// A line carries requests of a process to a server.
 type line struct {
 	process *process
 	where   string
-	to      http.Handler
+	to      http.RoundTripper
 }
 
 func (l line) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	o := op{l.where, req.Method + " " + req.URL.Path, req.Method != http.MethodGet}
 	err = l.process.do(o, func() error {
-		resp, err = handle(l.to, req)
+		resp, err = l.to.RoundTrip(req)
 		return err
 	})
-	if err != nil {
-		return nil, err
+	if err != nil && resp != nil {
+		_ = resp.Body.Close()
+		resp = nil
 	}
-	return resp, nil
+	return resp, err
 }
 
-// handle lets a handler answer a request at once, without a network.
-func handle(h http.Handler, req *http.Request) (*http.Response, error) {
+// A short is the shortest way to a handler, without a network.
+type short struct{ to http.Handler }
+
+func (s short) RoundTrip(req *http.Request) (*http.Response, error) {
 	in := req.Clone(req.Context())
 	if in.Body == nil {
 		in.Body = http.NoBody
@@ -226,7 +244,7 @@ func handle(h http.Handler, req *http.Request) (*http.Response, error) {
 	rec := httptest.NewRecorder()
 	aborted := func() (aborted any) {
 		defer func() { aborted = recover() }()
-		h.ServeHTTP(rec, in)
+		s.to.ServeHTTP(rec, in)
 		return nil
 	}()
 	if aborted != nil {
@@ -858,7 +876,7 @@ func TestTap(t *testing.T) {
 			args = append(args, reflect.Zero(in))
 		}
 		out := tap.MethodByName(m.Name).Call(args)
-		if err, _ := out[len(out)-1].Interface().(error); !errors.Is(err, errGone) {
+		if err, _ := reflect.TypeAssert[error](out[len(out)-1]); !errors.Is(err, errGone) {
 			t.Errorf("%s: %v, want the hook's error", m.Name, err)
 		}
 	}

@@ -40,7 +40,7 @@ func (s *subject) opens(token secret.Text) []string {
 		req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, "https://git.example.com"+path, nil)
 		must(s, err)
 		req.SetBasicAuth(s.first.Bot, token.Reveal())
-		resp, err := handle(s.git, req)
+		resp, err := short{s.git}.RoundTrip(req)
 		must(s, err)
 		if kind := resp.Header.Get("Content-Type"); resp.StatusCode == http.StatusOK && !strings.HasPrefix(kind, "text/html") {
 			open = append(open, way)

@@ -339,20 +339,17 @@ func dumpTables(t *testing.T, db *sql.DB, query string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	dump := map[string]string{}
 	for rows.Next() {
 		var table string
 		if err := rows.Scan(&table); err != nil {
 			t.Fatal(err)
 		}
-		dump[table] = ""
+		dump[table] = dumpTable(t, db, table)
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
-	}
-	rows.Close()
-	for table := range dump {
-		dump[table] = dumpTable(t, db, table)
 	}
 	return dump
 }
