@@ -61,7 +61,7 @@ const tabTime = 60 * time.Second
 // newTab starts a browser with a window of a size. It ends with the test.
 func newTab(t *testing.T, width, height int64) *tab {
 	t.Helper()
-	tmp, err := os.MkdirTemp("", "vibn-") // not the test's own, whose path is too long for a socket
+	tmp, err := os.MkdirTemp("", "vibn-") //nolint:usetesting // the test's own path is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
