@@ -75,6 +75,7 @@ func adminOperations() []mcp.Operation {
 		{Route: "GET " + one + "/keys", ID: "admin_keys", Summary: "List a workspace's keys", Output: reflect.TypeFor[adminKeyList]()},
 		{Route: "POST " + one + "/keys", ID: "admin_key_mint", Summary: "Mint a key; it is shown once", Input: in, Output: reflect.TypeFor[adminKey]()},
 		{Route: "DELETE " + one + "/keys/{key}", ID: "admin_key_revoke", Summary: "Revoke a key", Input: in, Output: reflect.TypeFor[health]()},
+		{Route: "POST " + one + "/login-links", ID: "admin_login_link", Summary: "Make a one-time link to sign in with, or to invite", Input: in, Output: reflect.TypeFor[adminLink]()},
 		{Route: "POST /api/admin/migrate", ID: "admin_migrate", Summary: "Bring the database up to date", Input: in, Output: reflect.TypeFor[adminApplied]()},
 	}
 	for i := range all {

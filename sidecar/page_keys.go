@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -194,6 +196,16 @@ func revoke(ctx context.Context, scope *tenancy.Scope, id, client string) error 
 	})
 }
 
+// keyOperations describes these routes.
+func keyOperations() []mcp.Operation {
+	const root = "/api/workspaces/{slug}/keys"
+	return []mcp.Operation{
+		{Route: "GET " + root, ID: "keys_list", Summary: "List the workspace's keys", Output: reflect.TypeFor[adminKeyList]()},
+		{Route: "POST " + root, ID: "key_mint", Summary: "Mint a key that may do no more than the caller; it is shown once", Input: reflect.TypeFor[keyInput](), Output: reflect.TypeFor[adminKey]()},
+		{Route: "DELETE " + root + "/{key}", ID: "key_revoke", Summary: "Revoke a key and those minted with it", Output: reflect.TypeFor[health]()},
+	}
+}
+
 // mountKeys serves the keys of a workspace as REST routes, to a key with the right
 // or to a person who is signed in.
 func mountKeys(mux *http.ServeMux, cfg Config) {
@@ -225,7 +237,7 @@ func mountKeys(mux *http.ServeMux, cfg Config) {
 	handle("GET /api/workspaces/{slug}/keys", listKeys)
 	handle("POST /api/workspaces/{slug}/keys", createKey)
 	handle("DELETE /api/workspaces/{slug}/keys/{key}", func(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
-		return map[string]bool{"ok": true}, revoke(r.Context(), s, r.PathValue("key"), r.UserAgent())
+		return health{true}, revoke(r.Context(), s, r.PathValue("key"), r.UserAgent())
 	})
 }
 
@@ -238,7 +250,7 @@ func listKeys(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, er
 	for _, k := range keys {
 		shown = append(shown, showKey(k))
 	}
-	return map[string]any{"keys": shown}, nil
+	return adminKeyList{shown}, nil
 }
 
 func createKey(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {

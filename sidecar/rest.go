@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/mcp"
@@ -33,7 +34,7 @@ type (
 
 // operations describes the routes that are no tool's.
 func operations() []mcp.Operation {
-	return append(append(adminOperations(), []mcp.Operation{
+	return slices.Concat(adminOperations(), setupOperations(), keyOperations(), []mcp.Operation{
 		{Route: "GET /", ID: "about", Summary: "What is served here", Open: true, Output: reflect.TypeFor[about]()},
 		{Route: "GET /healthz", ID: "health", Summary: "Whether the server runs", Open: true, Output: reflect.TypeFor[health]()},
 		{Route: "GET /readyz", ID: "ready", Summary: "Whether the server can serve", Open: true, Output: reflect.TypeFor[health]()},
@@ -43,7 +44,7 @@ func operations() []mcp.Operation {
 			Route: "POST /api/workspaces/{slug}/provision", ID: "workspace_provision", Summary: "Look at the workspace's parts again",
 			Output: reflect.TypeFor[provisioning](),
 		},
-	}...), setupOperations()...)
+	})
 }
 
 // mountTools serves each tool at its Route, and the list of the caller's
