@@ -164,6 +164,12 @@ func (p *program) judge(state tenancy.Provision) error {
 	for _, e := range wrong {
 		p.sayFailure(mcp.Failure{Code: tenancy.Unavailable, Message: e.Part + ": " + e.Why, Hint: e.Fix})
 	}
+	if state.DeletedAt != nil {
+		return hinted{
+			fmt.Errorf("workspace %s is deleted, and not all that was made for it is gone", state.Slug),
+			"\"vibn-mcp workspace delete " + state.Slug + " --confirm " + state.Slug + " --wait\" tries again",
+		}
+	}
 	return hinted{fmt.Errorf("workspace %s is %s", state.Slug, state.Status), "\"vibn-mcp workspace provision " + state.Slug + " --wait\" tries again"}
 }
 
