@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pressly/goose/v3"
+
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -46,13 +48,40 @@ func scanKey(from row) (tenancy.Key, error) {
 	return r.key()
 }
 
+const keyByDigest = `select ` + keyColumns + `, ` + workspaceColumns + `
+	from vibn_api_keys k join vibn_workspaces w on w.id = k.workspace_id where k.digest = $1`
+
+// rowOfKey runs the query that every request begins with. SQLite would compile it
+// anew each time, which takes as long as to run it; pgx keeps what it has compiled
+// by itself.
+func (db *DB) rowOfKey(ctx context.Context, digest string) (*sql.Row, error) {
+	if db.dialect.goose != goose.DialectSQLite3 {
+		return db.sql.QueryRowContext(ctx, keyByDigest, digest), nil
+	}
+	compiled := db.compiled.Load()
+	if compiled == nil {
+		fresh, err := db.sql.PrepareContext(ctx, keyByDigest)
+		if err != nil {
+			return nil, err
+		}
+		if compiled = fresh; !db.compiled.CompareAndSwap(nil, fresh) { // another request was quicker
+			compiled = db.compiled.Load()
+			if err := fresh.Close(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return compiled.QueryRowContext(ctx, digest), nil
+}
+
 // KeyByDigest implements [tenancy.Store].
 func (db *DB) KeyByDigest(ctx context.Context, digest tenancy.Digest) (tenancy.Key, tenancy.Workspace, error) {
 	var k keyRow
 	var w workspaceRow
-	err := db.sql.QueryRowContext(ctx, `select `+keyColumns+`, `+workspaceColumns+`
-		from vibn_api_keys k join vibn_workspaces w on w.id = k.workspace_id where k.digest = $1`,
-		hex.EncodeToString(digest[:])).Scan(append(k.dest(), w.dest()...)...)
+	found, err := db.rowOfKey(ctx, hex.EncodeToString(digest[:]))
+	if err == nil {
+		err = found.Scan(append(k.dest(), w.dest()...)...)
+	}
 	if err != nil {
 		return tenancy.Key{}, tenancy.Workspace{}, wrap(err, "key by digest")
 	}

@@ -62,8 +62,25 @@ func (c recorded) ExecContext(ctx context.Context, query string, args []driver.N
 }
 
 func (c recorded) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	c.r.note(query, nil)
-	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+	s, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+	return compiled{s, c.r, query}, err
+}
+
+// A compiled statement is noted each time that it runs.
+type compiled struct {
+	driver.Stmt
+	r     *recorder
+	query string
+}
+
+func (c compiled) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	c.r.note(c.query, args)
+	return c.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+}
+
+func (c compiled) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	c.r.note(c.query, args)
+	return c.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 }
 
 func (c recorded) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {

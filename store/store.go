@@ -16,6 +16,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,7 +37,9 @@ type DB struct {
 	dialect dialect
 	goose   *goose.Provider
 	jobs    *river.Client[*sql.Tx] // inserts only
-	release func() error           // what Close does once the connections are closed
+
+	compiled atomic.Pointer[sql.Stmt] // see rowOfKey; nil until the first request
+	release  func() error             // what Close does once the connections are closed
 }
 
 var _ tenancy.Store = (*DB)(nil)
