@@ -58,18 +58,13 @@ func (db *DB) rowOfKey(ctx context.Context, digest string) (*sql.Row, error) {
 	if db.dialect.goose != goose.DialectSQLite3 {
 		return db.sql.QueryRowContext(ctx, keyByDigest, digest), nil
 	}
-	compiled := db.compiled.Load()
+	compiled := db.compiled.Load() //nolint:sqlclosecheck // it is closed with the connections
 	if compiled == nil {
-		fresh, err := db.sql.PrepareContext(ctx, keyByDigest)
-		if err != nil {
+		var err error
+		if compiled, err = db.sql.PrepareContext(ctx, keyByDigest); err != nil {
 			return nil, err
 		}
-		if compiled = fresh; !db.compiled.CompareAndSwap(nil, fresh) { // another request was quicker
-			compiled = db.compiled.Load()
-			if err := fresh.Close(); err != nil {
-				return nil, err
-			}
-		}
+		db.compiled.CompareAndSwap(nil, compiled) // of several at once the others go with their connection
 	}
 	return compiled.QueryRowContext(ctx, digest), nil
 }
