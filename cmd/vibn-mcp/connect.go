@@ -80,14 +80,17 @@ func (p *program) clientNames() ([]string, error) {
 // root is the address of the server at VIBN_URL, which may name MCP's.
 func (p *program) root() *url.URL {
 	root := *p.cfg.serverURL
-	root.Path, root.RawPath = strings.TrimSuffix(strings.TrimRight(root.Path, "/"), "/mcp"), ""
+	for _, p := range []*string{&root.Path, &root.RawPath} {
+		*p = strings.TrimSuffix(strings.TrimRight(*p, "/"), "/mcp")
+	}
 	return &root
 }
 
 // fetchSetup asks the server at VIBN_URL what the key's workspace is.
 func (p *program) fetchSetup(ctx context.Context) (clients.Setup, error) {
 	var list struct{ Workspaces []struct{ Slug string } }
-	if err := p.fetch(ctx, "/api/workspaces", &list); err != nil {
+	server := p.server()
+	if err := server.fetch(ctx, "/api/workspaces", &list); err != nil {
 		return clients.Setup{}, err
 	}
 	if len(list.Workspaces) != 1 {
@@ -98,10 +101,10 @@ func (p *program) fetchSetup(ctx context.Context) (clients.Setup, error) {
 		Prompt    string `json:"prompt"`
 	}
 	slug := list.Workspaces[0].Slug
-	if err := p.fetch(ctx, "/api/workspaces/"+url.PathEscape(slug)+"/setup", &is); err != nil {
+	if err := server.fetch(ctx, "/api/workspaces/"+url.PathEscape(slug)+"/setup", &is); err != nil {
 		return clients.Setup{}, err
 	}
-	s := clients.Setup{URL: p.root(), Slug: slug, Prompt: is.Prompt}
+	s := clients.Setup{URL: server.root, Slug: slug, Prompt: is.Prompt}
 	if is.GitServer == "" {
 		return s, nil
 	}

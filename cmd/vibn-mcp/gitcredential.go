@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/secret"
 )
 
 // gitCredentialCommand is a credential helper of git: git asks it for a password
@@ -63,7 +64,8 @@ func (p *program) giveCredential(ctx context.Context, asked map[string]string) e
 			GitServer string `json:"git_server"`
 		} `json:"workspaces"`
 	}
-	if err := p.fetch(ctx, "/api/workspaces", &list); err != nil {
+	server := p.server()
+	if err := server.fetch(ctx, "/api/workspaces", &list); err != nil {
 		return err
 	}
 	for _, w := range list.Workspaces {
@@ -71,7 +73,7 @@ func (p *program) giveCredential(ctx context.Context, asked map[string]string) e
 			continue
 		}
 		var c struct{ Username, Token string }
-		if err := p.fetch(ctx, "/api/workspaces/"+url.PathEscape(w.Slug)+"/gitea-credentials?reveal=true", &c); err != nil {
+		if err := server.fetch(ctx, "/api/workspaces/"+url.PathEscape(w.Slug)+"/gitea-credentials?reveal=true", &c); err != nil {
 			return err
 		}
 		if asked["username"] != "" && asked["username"] != c.Username {
@@ -145,18 +147,28 @@ func plainValue(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar })
 }
 
-// fetch asks the server of VIBN_URL for JSON.
-func (p *program) fetch(ctx context.Context, route string, out any) error {
+// A keyServer is the server at VIBN_URL, asked with the key of VIBN_API_KEY.
+type keyServer struct {
+	root   *url.URL
+	key    secret.Text
+	client *http.Client
+}
+
+func (p *program) server() keyServer {
+	return keyServer{p.root(), p.cfg.apiKey, mcp.KeyClient(helperTime)}
+}
+
+// fetch asks for JSON.
+func (s keyServer) fetch(ctx context.Context, route string, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, helperTime)
 	defer cancel()
-	root := strings.TrimSuffix(strings.TrimRight(p.cfg.serverURL.String(), "/"), "/mcp")
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, root+route, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.root.String()+route, nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+p.cfg.apiKey.Reveal())
+	req.Header.Set("Authorization", "Bearer "+s.key.Reveal())
 	req.Header.Set("User-Agent", "vibn-mcp")
-	resp, err := mcp.KeyClient(helperTime).Do(req)
+	resp, err := s.client.Do(req)
 	if err != nil {
 		return hinted{errors.New("the vibn-mcp server at VIBN_URL does not answer"), "is VIBN_URL right, and the server up?"}
 	}
@@ -173,7 +185,7 @@ func (p *program) fetch(ctx context.Context, route string, out any) error {
 		return fmt.Errorf("the server at VIBN_URL answers %d", resp.StatusCode)
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return errors.New("the server at VIBN_URL does not answer as a vibn-mcp does")
+		return errStrange
 	}
 	return nil
 }
