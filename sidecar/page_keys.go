@@ -165,12 +165,12 @@ func mint(ctx context.Context, scope *tenancy.Scope, in keyInput, request, clien
 	if err != nil {
 		return k, text, err
 	}
-	act, err := scope.Begin(ctx, tenancy.Call{Tool: "keys.create", Needs: tenancy.Keys, Client: client, Target: in.Name, Args: args})
-	if err != nil {
-		return k, text, err
-	}
-	defer func() { act.End(ctx, err) }()
-	return act.MintKey(ctx, tenancy.MintKey{Name: in.Name, Rights: rights, Days: days, Request: request})
+	call := tenancy.Call{Tool: "keys.create", Needs: tenancy.Keys, Client: client, Target: in.Name, Args: args}
+	err = act(ctx, scope, call, func(s *tenancy.Scope) error {
+		k, text, err = s.MintKey(ctx, tenancy.MintKey{Name: in.Name, Rights: rights, Days: days, Request: request})
+		return err
+	})
+	return k, text, err
 }
 
 // act does something on record.
@@ -209,24 +209,9 @@ func keyOperations() []mcp.Operation {
 // mountKeys serves the keys of a workspace as REST routes, to a key with the right
 // or to a person who is signed in.
 func mountKeys(mux *http.ServeMux, cfg Config) {
-	handle := func(route string, do func(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error)) {
+	handle := func(route string, do scopeCall) {
 		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
-			out, err := func() (any, error) {
-				scope, err := cfg.open(r)
-				if err != nil {
-					return nil, err
-				}
-				leave, err := scope.Enter()
-				if err != nil {
-					return nil, err
-				}
-				defer leave()
-				out, err := do(w, r, scope)
-				if err != nil {
-					return nil, scope.Public(err)
-				}
-				return out, nil
-			}()
+			out, err := inScope(cfg, w, r, do)
 			if err != nil {
 				refuse(w, err)
 				return
@@ -239,6 +224,24 @@ func mountKeys(mux *http.ServeMux, cfg Config) {
 	handle("DELETE /api/workspaces/{slug}/keys/{key}", func(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
 		return health{true}, revoke(r.Context(), s, r.PathValue("key"), r.UserAgent())
 	})
+}
+
+// A scopeCall answers a request within the workspace that it claims.
+type scopeCall func(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error)
+
+// inScope makes a call while it has its place in the workspace. The answer is sent
+// after that: a slow reader holds no place.
+func inScope(cfg Config, w http.ResponseWriter, r *http.Request, do scopeCall) (any, error) {
+	scope, leave, err := cfg.enter(r)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	out, err := do(w, r, scope)
+	if err != nil {
+		return nil, scope.Public(err)
+	}
+	return out, nil
 }
 
 func listKeys(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {

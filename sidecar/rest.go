@@ -145,11 +145,7 @@ func (t *twin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *twin) call(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
-	scope, err := t.cfg.open(r)
-	if err != nil {
-		return nil, err
-	}
-	leave, err := scope.Enter()
+	scope, leave, err := t.cfg.enter(r)
 	if err != nil {
 		return nil, err
 	}

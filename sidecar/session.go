@@ -147,6 +147,16 @@ func (c Config) open(r *http.Request) (*tenancy.Scope, error) {
 	return c.site.openFor(r.Context(), u, slug)
 }
 
+// enter opens the workspace that a request claims and takes a place among the calls
+// that it may have in flight; leave gives the place back.
+func (c Config) enter(r *http.Request) (scope *tenancy.Scope, leave func(), err error) {
+	if scope, err = c.open(r); err != nil {
+		return nil, nil, err
+	}
+	leave, err = scope.Enter()
+	return scope, leave, err
+}
+
 // openFor opens a workspace for a person who is signed in, and counts the request.
 func (s *site) openFor(ctx context.Context, u tenancy.User, slug string) (*tenancy.Scope, error) {
 	scope, err := s.cfg.Guard.OpenMember(ctx, u.ID, slug)

@@ -70,11 +70,7 @@ type setupOut struct {
 // setupOf opens the caller's workspace and returns what a folder is connected to.
 // Addresses come from the configuration, whatever name the request used.
 func setupOf(cfg Config, r *http.Request) (clients.Setup, error) {
-	scope, err := cfg.open(r)
-	if err != nil {
-		return clients.Setup{}, err
-	}
-	leave, err := scope.Enter()
+	scope, leave, err := cfg.enter(r)
 	if err != nil {
 		return clients.Setup{}, err
 	}
