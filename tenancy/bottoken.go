@@ -3,7 +3,6 @@ package tenancy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -50,13 +49,13 @@ func mint(ctx context.Context, admin *gitea.Admin, bot string, id int64, name st
 	if !slices.ContainsFunc(list, func(t gitea.Token) bool {
 		return t.ID == made.ID && t.Name == name && t.LastEight == lastEight(made.Secret)
 	}) {
-		return gitea.Token{}, fmt.Errorf("the token that Gitea made is not the bot's")
+		return gitea.Token{}, errors.New("the token that Gitea made is not the bot's")
 	}
 	made.LastEight = lastEight(made.Secret)
 	owner, err := admin.Bot(made.Secret).Metered(unmetered).Owner(ctx)
 	switch {
 	case err == nil && !strings.EqualFold(owner, bot):
-		return gitea.Token{}, fmt.Errorf("the token that Gitea made is another user's")
+		return gitea.Token{}, errors.New("the token that Gitea made is another user's")
 	case err != nil && !errors.Is(err, gitea.ErrNotFound) && !errors.Is(err, gitea.ErrRouteMissing):
 		return gitea.Token{}, err
 	}

@@ -16,10 +16,7 @@ const maxRounds = 100
 // then what holds something. Ids are proved before each delete, as Gitea gives a
 // free name to anybody. What is gone already is no error.
 func (r *run) removeAll(ctx context.Context) error {
-	steps := []struct {
-		part, doing string
-		do          func(context.Context) error
-	}{
+	steps := []step{
 		{PartBot, "shut the bot out", r.shutOut},
 		{PartOrg, "delete the organisation", r.removeOrg},
 		{PartBot, "delete the bot", r.removeBot},
@@ -30,7 +27,7 @@ func (r *run) removeAll(ctx context.Context) error {
 	}
 	for _, s := range steps {
 		before := len(r.wrong)
-		if err := r.do(ctx, s.part, s.doing, s.do); err != nil {
+		if err := r.do(ctx, s); err != nil {
 			return err
 		}
 		if len(r.wrong) > before && s.part == PartOrg {
@@ -85,7 +82,7 @@ func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 		}
 		for _, repo := range repos {
 			if repo.OwnerID != o.ID {
-				return fmt.Errorf("the list of the organisation's repositories has one of another owner")
+				return errors.New("the list of the organisation's repositories has one of another owner")
 			}
 			if err := r.gitea.DeleteRepository(ctx, repo.Owner, repo.Name); err != nil && !errors.Is(err, gitea.ErrNotFound) {
 				return err

@@ -169,38 +169,23 @@ func (o *Operator) Rotate(ctx context.Context, w Workspace) error {
 // audited writes an act of the operator's to the workspace's audit trail, before
 // and after.
 func (o *Operator) audited(ctx context.Context, w Workspace, tool string, act func() error) error {
-	entry := AuditEntry{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: w.ID, At: o.now(), Principal: "operator", Tool: tool, Target: w.Slug, Args: "{}",
-	}
-	if err := o.store.StartAudit(ctx, entry); err != nil {
-		return storeError("start an audit entry", err)
-	}
-	err := act()
-	if errors.Is(err, ErrNotFound) {
-		err = &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", w.Slug), Hint: "it was deleted"}
-	} else if err != nil {
-		err = storeError(tool, err)
-	}
-	finish := AuditFinish{Outcome: "ok", Duration: o.now().Sub(entry.At)}
-	if err != nil {
-		finish.Outcome = string(Public(err).Code)
-	}
-	if failed := o.store.FinishAudit(ctx, w.ID, entry.ID, finish); failed != nil && err == nil {
-		err = storeError("finish an audit entry", failed)
-	}
-	return err
+	entry := AuditEntry{WorkspaceID: w.ID, Principal: "operator", Tool: tool, Target: w.Slug}
+	return onRecord(ctx, o.store, o.now, entry, func() error {
+		err := act()
+		if errors.Is(err, ErrNotFound) {
+			return &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", w.Slug), Hint: "it was deleted"}
+		}
+		if err != nil {
+			return storeError(tool, err)
+		}
+		return nil
+	})
 }
 
 // AnyWorkspace returns the workspace that has or had this slug, deleted or not.
 func (o *Operator) AnyWorkspace(ctx context.Context, slug string) (Workspace, error) {
 	w, err := o.store.AnyWorkspace(ctx, slug)
-	if errors.Is(err, ErrNotFound) {
-		return w, &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
-	}
-	if err != nil {
-		return w, storeError("look up the workspace", err)
-	}
-	return w, nil
+	return w, notLookedUp(slug, err)
 }
 
 // Parts returns what is recorded of a workspace's parts.
@@ -274,13 +259,19 @@ func (o *Operator) Workspaces(ctx context.Context) ([]Workspace, error) {
 // Workspace returns the living workspace with this slug.
 func (o *Operator) Workspace(ctx context.Context, slug string) (Workspace, error) {
 	w, err := o.store.Workspace(ctx, slug)
+	return w, notLookedUp(slug, err)
+}
+
+// notLookedUp is what an operator reads when looking up a slug failed; nil if it
+// did not.
+func notLookedUp(slug string, err error) error {
 	if errors.Is(err, ErrNotFound) {
-		return w, &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
+		return &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
 	}
 	if err != nil {
-		return w, storeError("look up the workspace", err)
+		return storeError("look up the workspace", err)
 	}
-	return w, nil
+	return nil
 }
 
 // Members lists the members of a workspace.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/coolify"
@@ -40,6 +41,9 @@ func mark(nonce, kind string) string {
 
 // marked is the text that stands in a description. Coolify takes no colon there.
 func marked(nonce, kind string) string { return "vibn-" + mark(nonce, kind) }
+
+// containsMark reports whether a text has the mark as a word of its own.
+func containsMark(text, mark string) bool { return slices.Contains(strings.Fields(text), mark) }
 
 // mailOf is the bot's address: nobody's, and known to Gitea's administrators only.
 func mailOf(nonce string) string { return "bot+" + mark(nonce, "bot") + "@vibn.invalid" }

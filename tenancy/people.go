@@ -265,24 +265,11 @@ func (a *Accounts) UseLink(ctx context.Context, digest Digest, u User) (userID s
 	if info.Invites() {
 		by = Person{UserID: cmp.Or(u.ID, uuid.Must(uuid.NewV7()).String()), DisplayName: keptText(u.DisplayName), GiteaUserID: u.GiteaUserID}
 	}
-	entry := AuditEntry{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: info.workspace.ID, At: a.guard.now(), Principal: "member:" + by.UserID,
-		Tool: "link.sign_in", Target: by.UserID, Args: "{}",
-	}
+	entry := AuditEntry{WorkspaceID: info.workspace.ID, Principal: "member:" + by.UserID, Tool: "link.sign_in", Target: by.UserID}
 	if info.Invites() {
 		entry.Tool = "link.join"
 	}
-	if err := a.guard.store.StartAudit(ctx, entry); err != nil {
-		return "", info, storeError("start an audit entry", err)
-	}
-	err = a.use(ctx, info.link, by)
-	finish := AuditFinish{Outcome: "ok", Duration: a.guard.now().Sub(entry.At)}
-	if err != nil {
-		finish.Outcome = string(Public(err).Code)
-	}
-	if failed := a.guard.store.FinishAudit(ctx, entry.WorkspaceID, entry.ID, finish); failed != nil && err == nil {
-		err = storeError("finish an audit entry", failed)
-	}
+	err = onRecord(ctx, a.guard.store, a.guard.now, entry, func() error { return a.use(ctx, info.link, by) })
 	return by.UserID, info, err
 }
 

@@ -149,7 +149,7 @@ func (r *run) all(ctx context.Context) error {
 		}
 		return r.giteaParts(ctx, false)
 	}
-	if err := r.do(ctx, PartProject, "make the project", r.project); err != nil || r.gitea == nil {
+	if err := r.do(ctx, step{PartProject, "make the project", r.project}); err != nil || r.gitea == nil {
 		return err
 	}
 	return r.giteaParts(ctx, true)
@@ -160,28 +160,27 @@ func (r *run) all(ctx context.Context) error {
 // must end does not wait for what cannot be made: a key's token ends with the key,
 // whatever else is wrong.
 func (r *run) giteaParts(ctx context.Context, mayMake bool) error {
-	for _, step := range []struct {
-		part, doing string
-		do          func(context.Context) error
-		of          []string // it takes away and makes nothing, of these parts
+	for _, s := range []struct {
+		step
+		of []string // it takes away and makes nothing, of these parts
 	}{
-		{PartOrg, "make the organisation", r.org, nil},
-		{PartBot, "make the bot", r.bot, nil},
-		{PartToken, "make the bot's token", r.token, nil},
-		{PartToken, "end the bot's other tokens", r.endTokens, []string{PartBot}},
-		{PartTeam, "make the team", r.team, nil},
-		{PartPeople, "put the people into the team", r.people, nil},
-		{PartRepositories, "reconcile the repositories", r.reconcile, []string{PartOrg, PartBot}},
-		{PartRepositories, "make the repositories that are missing", r.missing, nil},
+		{step{PartOrg, "make the organisation", r.org}, nil},
+		{step{PartBot, "make the bot", r.bot}, nil},
+		{step{PartToken, "make the bot's token", r.token}, nil},
+		{step{PartToken, "end the bot's other tokens", r.endTokens}, []string{PartBot}},
+		{step{PartTeam, "make the team", r.team}, nil},
+		{step{PartPeople, "put the people into the team", r.people}, nil},
+		{step{PartRepositories, "reconcile the repositories", r.reconcile}, []string{PartOrg, PartBot}},
+		{step{PartRepositories, "make the repositories that are missing", r.missing}, nil},
 	} {
-		if !mayMake && (step.of == nil || slices.ContainsFunc(step.of, r.isWrong)) {
+		if !mayMake && (s.of == nil || slices.ContainsFunc(s.of, r.isWrong)) {
 			continue
 		}
 		before := len(r.wrong)
-		if err := r.do(ctx, step.part, step.doing, step.do); err != nil {
+		if err := r.do(ctx, s.step); err != nil {
 			return err
 		}
-		if len(r.wrong) == before || step.part == PartPeople {
+		if len(r.wrong) == before || s.part == PartPeople {
 			continue
 		}
 		if r.wrong[before].Again {
@@ -197,19 +196,26 @@ func (r *run) isWrong(part string) bool {
 	return slices.ContainsFunc(r.wrong, func(e PartError) bool { return e.Part == part })
 }
 
+// A step sees to one part.
+type step struct {
+	part  string
+	doing string // for the operator: "make the bot"
+	do    func(context.Context) error
+}
+
 // do holds on to the workspace and does one step.
-func (r *run) do(ctx context.Context, part, doing string, step func(context.Context) error) error {
+func (r *run) do(ctx context.Context, s step) error {
 	if err := r.holdOn(ctx); err != nil {
 		return err
 	}
-	err := step(ctx)
+	err := s.do(ctx)
 	if err == nil {
 		return nil
 	}
 	if _, ours := errors.AsType[*storeTrouble](err); ours || ctx.Err() != nil {
 		return err
 	}
-	return r.note(ctx, trouble(part, doing, err))
+	return r.note(ctx, trouble(s.part, s.doing, err))
 }
 
 // holdOn says that this run is alive. It fails if another one has taken over.
@@ -318,7 +324,9 @@ func (r *run) projectsOfOurs(list []coolify.Project) (recorded *coolify.Project,
 			ours = append(ours, p)
 		}
 	}
-	sortProjects(ours)
+	slices.SortFunc(ours, func(a, b coolify.Project) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.UUID.String(), b.UUID.String()))
+	})
 	return recorded, ours
 }
 

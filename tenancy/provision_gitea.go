@@ -10,19 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
 )
-
-// containsMark reports whether a text has the mark as a word of its own.
-func containsMark(text, mark string) bool { return slices.Contains(strings.Fields(text), mark) }
-
-func sortProjects(list []coolify.Project) {
-	slices.SortFunc(list, func(a, b coolify.Project) int {
-		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.UUID.String(), b.UUID.String()))
-	})
-}
 
 // foreign says that something of the platform's name is there that the platform
 // did not make.
@@ -322,17 +312,13 @@ func (r *run) suspend(ctx context.Context) error {
 	if r.gitea == nil {
 		return nil
 	}
-	steps := []struct {
-		part, doing string
-		do          func(context.Context) error
-	}{
+	for _, s := range []step{
 		{PartBot, "shut the bot out", r.shutOut},
 		{PartPeople, "take everybody out of the team", r.emptyTeam},
 		{PartToken, "end the bot's tokens", r.endTokens},
 		{PartRepositories, "reconcile the repositories", r.reconcile},
-	}
-	for _, s := range steps {
-		if err := r.do(ctx, s.part, s.doing, s.do); err != nil {
+	} {
+		if err := r.do(ctx, s); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,27 @@
+package tenancy
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// onRecord does something that is no call of a [Scope], and writes it to the
+// workspace's audit trail before and after. What cannot be written down before is
+// not done.
+func onRecord(ctx context.Context, store Store, now func() time.Time, e AuditEntry, act func() error) error {
+	e.ID, e.At, e.Args = uuid.Must(uuid.NewV7()).String(), now(), "{}"
+	if err := store.StartAudit(ctx, e); err != nil {
+		return storeError("start an audit entry", err)
+	}
+	err := act()
+	finish := AuditFinish{Outcome: "ok", Duration: now().Sub(e.At)}
+	if err != nil {
+		finish.Outcome = string(Public(err).Code)
+	}
+	if failed := store.FinishAudit(ctx, e.WorkspaceID, e.ID, finish); failed != nil && err == nil {
+		err = storeError("finish an audit entry", failed)
+	}
+	return err
+}
