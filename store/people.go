@@ -32,13 +32,17 @@ func (db *DB) UserByIdentity(ctx context.Context, issuer, subject string) (tenan
 
 // KeepUser implements [tenancy.Store].
 func (db *DB) KeepUser(ctx context.Context, u tenancy.User) error {
-	return wrap(change(ctx, db.sql, `insert into vibn_users (id, issuer, subject, email, display_name, gitea_user_id) values ($1, $2, $3, $4, $5, $6)
+	return wrap(keepUser(ctx, db.sql, u), "keep user %q", u.ID)
+}
+
+func keepUser(ctx context.Context, on execer, u tenancy.User) error {
+	return change(ctx, on, `insert into vibn_users (id, issuer, subject, email, display_name, gitea_user_id) values ($1, $2, $3, $4, $5, $6)
 		on conflict (id) do update set issuer = coalesce(excluded.issuer, vibn_users.issuer), subject = coalesce(excluded.subject, vibn_users.subject),
 			email = case when excluded.email = '' then vibn_users.email else excluded.email end,
 			display_name = case when excluded.display_name = '' then vibn_users.display_name else excluded.display_name end,
 			gitea_user_id = coalesce(excluded.gitea_user_id, vibn_users.gitea_user_id)
 		where vibn_users.issuer is null or excluded.issuer is null or (vibn_users.issuer = excluded.issuer and vibn_users.subject = excluded.subject)`,
-		u.ID, null(u.Issuer), null(u.Subject), u.Email, u.DisplayName, nullInt(u.GiteaUserID)), "keep user %q", u.ID)
+		u.ID, null(u.Issuer), null(u.Subject), u.Email, u.DisplayName, nullInt(u.GiteaUserID))
 }
 
 // KeepGiteaUser implements [tenancy.Store].
@@ -70,9 +74,13 @@ func (db *DB) SignOut(ctx context.Context, userID string, at time.Time) error {
 
 const linkColumns = `l.id, l.workspace_id, l.user_id, l.role, l.created_by, l.created_at, l.expires_at, l.used_at, l.used_by`
 
+func linkDest(l *tenancy.LoginLink) []any {
+	return []any{&l.ID, &l.WorkspaceID, &l.UserID, &l.Role, &l.CreatedBy, &l.CreatedAt, &l.ExpiresAt, &l.UsedAt, &l.UsedBy}
+}
+
 func scanLink(from row) (tenancy.LoginLink, error) {
 	var l tenancy.LoginLink
-	err := from.Scan(&l.ID, &l.WorkspaceID, &l.UserID, &l.Role, &l.CreatedBy, &l.CreatedAt, &l.ExpiresAt, &l.UsedAt, &l.UsedBy)
+	err := from.Scan(linkDest(&l)...)
 	return l, err
 }
 
@@ -89,9 +97,7 @@ func (db *DB) LoginLink(ctx context.Context, digest tenancy.Digest) (tenancy.Log
 	var l tenancy.LoginLink
 	var w workspaceRow
 	err := db.sql.QueryRowContext(ctx, `select `+linkColumns+`, `+workspaceColumns+`
-		from vibn_login_links l join vibn_workspaces w on w.id = l.workspace_id where l.digest = $1`, hex.EncodeToString(digest[:])).Scan(append([]any{
-		&l.ID, &l.WorkspaceID, &l.UserID, &l.Role, &l.CreatedBy, &l.CreatedAt, &l.ExpiresAt, &l.UsedAt, &l.UsedBy,
-	}, w.dest()...)...)
+		from vibn_login_links l join vibn_workspaces w on w.id = l.workspace_id where l.digest = $1`, hex.EncodeToString(digest[:])).Scan(append(linkDest(&l), w.dest()...)...)
 	return l, w.workspace(), wrap(err, "login link")
 }
 

@@ -44,12 +44,7 @@ func (db *DB) EnsureWorkspace(ctx context.Context, p tenancy.Person, w tenancy.W
 
 // keepPerson stores what is known of a person and holds their row until tx ends.
 func keepPerson(ctx context.Context, tx *sql.Tx, p tenancy.Person) error {
-	_, err := tx.ExecContext(ctx, `insert into vibn_users (id, email, display_name) values ($1, $2, $3)
-		on conflict (id) do update set
-			email = case when excluded.email = '' then vibn_users.email else excluded.email end,
-			display_name = case when excluded.display_name = '' then vibn_users.display_name else excluded.display_name end`,
-		p.UserID, p.Email, p.DisplayName)
-	return err
+	return keepUser(ctx, tx, tenancy.User{ID: p.UserID, Email: p.Email, DisplayName: p.DisplayName})
 }
 
 // joinOwned makes a person a member of the workspaces that a platform's own rows

@@ -363,14 +363,11 @@ func keyLines(keys []tenancy.Key) []keyLine {
 	lines := []keyLine{}
 	for _, k := range keys {
 		l := keyLine{
-			ID: k.ID, Name: untrusted.Clean(k.Name), Key: k.Prefix + "..." + k.Last4, Rights: k.Rights.String(), State: "valid",
+			ID: k.ID, Name: untrusted.Clean(k.Name), Key: k.Prefix + "..." + k.Last4, Rights: k.Rights.String(), State: k.State(time.Now()),
 			Expires: moment(k.ExpiresAt), LastUsed: moment(k.LastUsedAt),
 		}
-		switch {
-		case k.RevokedAt != nil:
-			l.State = "revoked"
-		case k.ExpiresAt != nil && !time.Now().Before(*k.ExpiresAt):
-			l.State = "expired"
+		if l.State == "active" {
+			l.State = "valid"
 		}
 		lines = append(lines, l)
 	}
