@@ -3,7 +3,6 @@ package mcp
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -48,8 +47,7 @@ type after struct {
 }
 
 func listActivity(ctx context.Context, s *tenancy.Scope, in activityIn) (activityOut, error) {
-	// The trail keeps canonical names; the caller may know the one on the wire.
-	q := tenancy.AuditQuery{Tool: strings.ReplaceAll(in.Tool, "_", "."), Target: in.Target, Limit: in.Limit + 1}
+	q := tenancy.AuditQuery{Tool: RecordedName(in.Tool), Target: in.Target, Limit: in.Limit + 1}
 	if in.Cursor != "" {
 		var a after
 		if err := s.OpenCursor("activity.list", in.Cursor, &a); err != nil {

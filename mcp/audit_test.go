@@ -3,8 +3,10 @@ package mcp_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -68,6 +70,24 @@ func TestAuditOutcome(t *testing.T) {
 		if got.Outcome != want.Outcome || got.Target != want.Target || got.Client != "a client 1.0" || got.Tool != "apps.deploy" ||
 			got.Principal != "key:"+h.A.KeyID || got.UpstreamCalls == 0 || (err == nil) != (want.Outcome == "ok") {
 			t.Errorf("%s: %v, on record: %+v", args, err, got)
+		}
+	}
+}
+
+// TestActivityByTool: the trail is asked by either name of a tool, and by the name
+// of what only people do.
+func TestActivityByTool(t *testing.T) {
+	h := newHouse(t)
+	for i, tool := range []string{"apps.deploy", "members.set_role"} {
+		e := tenancy.AuditEntry{ID: fmt.Sprintf("00000000-0000-7000-8000-00000000000%d", i), WorkspaceID: h.A.ID, At: time.Now(), Principal: "operator", Tool: tool, Args: "{}"}
+		if err := h.DB.StartAudit(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for asked, want := range map[string]string{"apps.deploy": "apps.deploy", "apps_deploy": "apps.deploy", "members.set_role": "members.set_role"} {
+		out, err := h.call(t, "activity.list", `{"limit":50,"tool":"`+asked+`"}`)
+		if err != nil || strings.Count(string(out), `"tool":`) != 1 || !strings.Contains(string(out), `"tool":"`+want+`"`) {
+			t.Errorf("activity.list of %s = %s, %v", asked, out, err)
 		}
 	}
 }

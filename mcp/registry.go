@@ -42,6 +42,16 @@ type Tool struct {
 // WireName is the name that clients see: most refuse dots.
 func (t Tool) WireName() string { return strings.ReplaceAll(t.Name, ".", "_") }
 
+// RecordedName is the name that the audit trail has for what a caller names by its
+// canonical name or by the one on the wire. What only people do is not on the wire,
+// and its name may hold both a dot and an underscore.
+func RecordedName(name string) string {
+	if strings.Contains(name, ".") {
+		return name
+	}
+	return strings.ReplaceAll(name, "_", ".")
+}
+
 // A Func is what a tool does. It sees one workspace and its own input.
 type Func[In, Out any] func(ctx context.Context, s *tenancy.Scope, in In) (Out, error)
 

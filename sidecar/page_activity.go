@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -58,10 +59,7 @@ func (v *visit) trailQuery() (tenancy.AuditQuery, url.Values, error) {
 			filter.Set(name, s)
 		}
 	}
-	q := tenancy.AuditQuery{Tool: strings.ReplaceAll(filter.Get("tool"), "_", "."), Principal: filter.Get("who"), Target: filter.Get("target")}
-	if strings.HasPrefix(filter.Get("tool"), "members.") {
-		q.Tool = filter.Get("tool")
-	}
+	q := tenancy.AuditQuery{Tool: mcp.RecordedName(filter.Get("tool")), Principal: filter.Get("who"), Target: filter.Get("target")}
 	cursor := asked.Get("after")
 	if cursor == "" {
 		return q, filter, nil
