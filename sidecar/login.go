@@ -232,9 +232,9 @@ func (v *visit) showLink() error {
 	if err := v.attempt(); err != nil {
 		return err
 	}
-	digest, ok := tenancy.LinkDigest(v.r.PathValue("token"))
-	if !ok {
-		return errBadLink
+	digest, err := tenancy.LinkDigest(v.r.PathValue("token"))
+	if err != nil {
+		return err
 	}
 	info, err := v.accounts.Link(v.r.Context(), digest)
 	if err != nil {
@@ -249,18 +249,14 @@ func (v *visit) showLink() error {
 	return v.show(http.StatusOK, "link.html", "Welcome", p)
 }
 
-var errBadLink = &tenancy.Error{
-	Code: tenancy.NotFound, Msg: "this link is unknown, was used already, or has expired", Hint: "ask whoever gave it to you for a new one",
-}
-
 func (v *visit) useLink() error {
 	if err := v.attempt(); err != nil {
 		return err
 	}
 	ctx := v.r.Context()
-	digest, ok := tenancy.LinkDigest(v.form.Get("token"))
-	if !ok {
-		return errBadLink
+	digest, err := tenancy.LinkDigest(v.form.Get("token"))
+	if err != nil {
+		return err
 	}
 	info, err := v.accounts.Link(ctx, digest)
 	if err != nil {

@@ -134,12 +134,7 @@ func stateOf(status string) string {
 }
 
 func (v *visit) provision() error {
-	ctx := v.r.Context()
-	err := act(ctx, v.scope, tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: v.r.UserAgent()}, func(s *tenancy.Scope) error {
-		_, err := s.Provision(ctx)
-		return err
-	})
-	if err != nil {
+	if _, err := wantParts(v.r.Context(), v.scope, v.r.UserAgent()); err != nil {
 		return err
 	}
 	return v.done(v.r.Context(), v.at("workspace"), "Every part is being looked at again. Load the page again in a moment.")

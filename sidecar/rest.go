@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"context"
 	"encoding/json"
 	"mime"
 	"net/http"
@@ -101,13 +102,17 @@ func workspacesOf(cfg Config, r *http.Request) ([]tenancy.WorkspaceInfo, error) 
 }
 
 // provision wants the parts of the caller's workspace looked at again.
-func provision(cfg Config, r *http.Request) (status tenancy.ProvisionStatus, err error) {
+func provision(cfg Config, r *http.Request) (tenancy.ProvisionStatus, error) {
 	scope, err := cfg.open(r)
 	if err != nil {
 		return "", err
 	}
-	call := tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: r.UserAgent()}
-	ctx := r.Context()
+	return wantParts(r.Context(), scope, r.UserAgent())
+}
+
+// wantParts has the workspace's parts looked at again, on record.
+func wantParts(ctx context.Context, scope *tenancy.Scope, client string) (status tenancy.ProvisionStatus, err error) {
+	call := tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: client}
 	err = act(ctx, scope, call, func(s *tenancy.Scope) error {
 		status, err = s.Provision(ctx)
 		return err

@@ -200,8 +200,7 @@ func inWorkspace(serve func(*visit) error) func(*visit) error {
 	})
 }
 
-// recent refuses to show a secret to a session that is not fresh: it has the person
-// sign in again, and keeps the form.
+// recent reports whether the sign-in is fresh enough for a secret to be shown.
 func (v *visit) recent() bool { return time.Since(v.since(v.r.Context())) < recently }
 
 // A frame is what surrounds every page.

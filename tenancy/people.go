@@ -212,12 +212,13 @@ var errNoLink = &Error{
 	Hint: "ask whoever gave it to you for a new one",
 }
 
-// LinkDigest returns the digest of a link's token; false if it cannot be one.
-func LinkDigest(token string) (Digest, bool) {
+// LinkDigest returns the digest of a link's token. What cannot be one is the same
+// [NotFound] as a link that is not good.
+func LinkDigest(token string) (Digest, error) {
 	if raw, err := base64.RawURLEncoding.DecodeString(token); err != nil || len(raw) != linkBytes {
-		return Digest{}, false
+		return Digest{}, errNoLink
 	}
-	return sha256.Sum256([]byte(token)), true
+	return sha256.Sum256([]byte(token)), nil
 }
 
 const linkBytes = 32
