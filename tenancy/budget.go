@@ -23,6 +23,7 @@ type Budget struct {
 	Waits                              int // waits of one workspace at the same time
 	CallsPerMinute, CallsBurst         int // calls of one workspace to this server
 	InFlight                           int // the same at the same time, waits among them
+	PushesPerMinute, PushesBurst       int // deliveries of one workspace's webhook
 	MaxWait                            time.Duration
 }
 
@@ -32,7 +33,8 @@ func DefaultBudget() Budget {
 		TenantsPerMinute: 120, TenantsBurst: 40,
 		WorkspacePerMinute: 40, WorkspaceBurst: 30,
 		ReservePerMinute: 30, ReserveBurst: 10,
-		Slow: 2, Waits: 16, CallsPerMinute: 600, CallsBurst: 100, InFlight: 24, MaxWait: 2 * time.Second,
+		Slow: 2, Waits: 16, CallsPerMinute: 600, CallsBurst: 100, InFlight: 24,
+		PushesPerMinute: 1200, PushesBurst: 1000, MaxWait: 2 * time.Second,
 	}
 }
 
@@ -50,6 +52,8 @@ func (b Budget) withDefaults() Budget {
 		{&b.CallsPerMinute, &d.CallsPerMinute},
 		{&b.CallsBurst, &d.CallsBurst},
 		{&b.InFlight, &d.InFlight},
+		{&b.PushesPerMinute, &d.PushesPerMinute},
+		{&b.PushesBurst, &d.PushesBurst},
 	} {
 		if *f.is <= 0 {
 			*f.is = *f.def
@@ -81,6 +85,7 @@ type share struct {
 	slow     chan struct{} // one element for each slow request in flight
 	waits    chan struct{} // one element for each wait
 	retries  *rate.Limiter // of provisioning, which is on the operator's reserve
+	pushes   *rate.Limiter // that the webhook delivers
 }
 
 func newBudget(cfg Budget) *budget {
@@ -114,6 +119,7 @@ func (b *budget) share(workspaceID string) *share {
 		requests: perMinute(b.cfg.WorkspacePerMinute, b.cfg.WorkspaceBurst),
 		calls:    perMinute(b.cfg.CallsPerMinute, b.cfg.CallsBurst),
 		retries:  rate.NewLimiter(rate.Every(retryEvery), 1),
+		pushes:   perMinute(b.cfg.PushesPerMinute, b.cfg.PushesBurst),
 		inFlight: make(chan struct{}, b.cfg.InFlight),
 		slow:     make(chan struct{}, b.cfg.Slow), waits: make(chan struct{}, b.cfg.Waits),
 	}
@@ -124,7 +130,8 @@ func (b *budget) share(workspaceID string) *share {
 // idle reports whether a share says nothing that a new one would not.
 func (s *share) idle(cfg Budget) bool {
 	return len(s.slow)+len(s.waits)+len(s.inFlight) == 0 &&
-		s.requests.Tokens() >= float64(cfg.WorkspaceBurst) && s.calls.Tokens() >= float64(cfg.CallsBurst) && s.retries.Tokens() >= 1
+		s.requests.Tokens() >= float64(cfg.WorkspaceBurst) && s.calls.Tokens() >= float64(cfg.CallsBurst) && s.retries.Tokens() >= 1 &&
+		s.pushes.Tokens() >= float64(cfg.PushesBurst)
 }
 
 // admit lets one request of a workspace pass, at once or within MaxWait, or
@@ -187,6 +194,17 @@ func (b *budget) admitCall(workspaceID string) error {
 	}
 	return &Error{
 		Code: RateLimited, Msg: "this workspace sends too many calls", Hint: "wait a little, then call again",
+		Retryable: true, RetryAfter: time.Second,
+	}
+}
+
+// admitPush admits one delivery of a workspace's webhook.
+func (b *budget) admitPush(workspaceID string) error {
+	if b.share(workspaceID).pushes.Allow() {
+		return nil
+	}
+	return &Error{
+		Code: RateLimited, Msg: "this workspace's webhook posts too much", Hint: "nothing is lost: what was not taken is found within the hour",
 		Retryable: true, RetryAfter: time.Second,
 	}
 }

@@ -43,7 +43,7 @@ func (r *run) removeOrg(ctx context.Context) error {
 	}
 	o, err := r.findOrg(ctx)
 	if errors.Is(err, gitea.ErrNotFound) {
-		return r.record(ctx, func(p *Parts) { p.OrgID, p.TeamID = 0, 0 })
+		return r.record(ctx, func(p *Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
 	}
 	if _, alien := errors.AsType[*PartError](err); alien && r.is.OrgID == 0 {
 		return nil // somebody else's, and we have made none
@@ -62,7 +62,7 @@ func (r *run) removeOrg(ctx context.Context) error {
 	if err := r.gitea.DeleteOrg(ctx, o.Name); err != nil && !errors.Is(err, gitea.ErrNotFound) {
 		return err
 	}
-	return r.record(ctx, func(p *Parts) { p.OrgID, p.TeamID = 0, 0 })
+	return r.record(ctx, func(p *Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
 }
 
 // emptyOrg deletes the repositories and packages: Gitea deletes no organisation

@@ -67,6 +67,7 @@ const (
 	PartToken        = "gitea_token"
 	PartTeam         = "gitea_team"
 	PartPeople       = "gitea_people"
+	PartHook         = "gitea_hook"
 	PartRepositories = "gitea_repositories"
 )
 

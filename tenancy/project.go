@@ -134,17 +134,9 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 	if err != nil || p.RepositoryID == 0 || s.giteaReady() != nil {
 		return nil, err
 	}
-	token, err := s.workspaceToken(ctx)
+	bot, repo, err := s.repository(ctx, p)
 	if err != nil {
 		return nil, err
-	}
-	bot := s.gitea.Bot(token).Metered(s.giteaMeter)
-	repo, err := bot.Repository(ctx, s.grant.workspace.GiteaOrg, p.Slug)
-	if err != nil {
-		return nil, ours("read the repository", err)
-	}
-	if repo.ID != p.RepositoryID || repo.OwnerID != s.grant.workspace.GiteaOrgID {
-		return nil, &Error{Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this"}
 	}
 	info := &RepositoryInfo{CloneURL: s.CloneURL(p.Slug), DefaultBranch: s.text(repo.DefaultBranch), Empty: repo.Empty}
 	if repo.Empty {
@@ -163,6 +155,27 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 		info.LastCommit.At = c.At.UTC().Format(timeFormat)
 	}
 	return info, nil
+}
+
+// repository returns a project's repository and the workspace's bot, which read it:
+// the one that is recorded, in the workspace's own organisation.
+func (s *Scope) repository(ctx context.Context, p Project) (*gitea.Bot, gitea.Repository, error) {
+	if err := s.giteaReady(); err != nil {
+		return nil, gitea.Repository{}, err
+	}
+	token, err := s.workspaceToken(ctx)
+	if err != nil {
+		return nil, gitea.Repository{}, err
+	}
+	bot := s.gitea.Bot(token).Metered(s.giteaMeter)
+	repo, err := bot.Repository(ctx, s.grant.workspace.GiteaOrg, p.Slug)
+	if err != nil {
+		return nil, gitea.Repository{}, ours("read the repository", err)
+	}
+	if repo.ID != p.RepositoryID || repo.OwnerID != s.grant.workspace.GiteaOrgID {
+		return nil, gitea.Repository{}, &Error{Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this"}
+	}
+	return bot, repo, nil
 }
 
 // recordedProject returns the project that was created here under this name or

@@ -170,8 +170,11 @@ func (r *run) giteaParts(ctx context.Context, mayMake bool) error {
 		{step{PartToken, "end the bot's other tokens", r.endTokens}, []string{PartBot}},
 		{step{PartTeam, "make the team", r.team}, nil},
 		{step{PartPeople, "put the people into the team", r.people}, nil},
+		{step{PartHook, "make the webhook", r.hook}, nil},
+		{step{PartHook, "take other webhooks away", r.otherHooks}, []string{PartOrg}},
 		{step{PartRepositories, "reconcile the repositories", r.reconcile}, []string{PartOrg, PartBot}},
 		{step{PartRepositories, "make the repositories that are missing", r.missing}, nil},
+		{step{PartRepositories, "have the repositories looked at", r.wantPushes}, nil},
 	} {
 		if !mayMake && (s.of == nil || slices.ContainsFunc(s.of, r.isWrong)) {
 			continue
@@ -180,8 +183,8 @@ func (r *run) giteaParts(ctx context.Context, mayMake bool) error {
 		if err := r.do(ctx, s.step); err != nil {
 			return err
 		}
-		if len(r.wrong) == before || s.part == PartPeople {
-			continue
+		if len(r.wrong) == before || s.part == PartPeople || s.part == PartHook {
+			continue // nothing else needs it
 		}
 		if r.wrong[before].Again {
 			return nil // Gitea is away, or what has just been made is not seen yet

@@ -316,6 +316,7 @@ func (r *run) suspend(ctx context.Context) error {
 		{PartBot, "shut the bot out", r.shutOut},
 		{PartPeople, "take everybody out of the team", r.emptyTeam},
 		{PartToken, "end the bot's tokens", r.endTokens},
+		{PartHook, "take the webhooks away", r.endHook},
 		{PartRepositories, "reconcile the repositories", r.reconcile},
 	} {
 		if err := r.do(ctx, s); err != nil {

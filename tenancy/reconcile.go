@@ -207,6 +207,11 @@ func (r *run) dropRepository(ctx context.Context, repo gitea.Repository, what st
 
 // takeAway writes down what is about to be taken away, and then does it.
 func (r *run) takeAway(ctx context.Context, repo gitea.Repository, kind, name string, drop func() error) error {
+	return r.takeAwayFrom(ctx, repo.FullName, kind, name, drop)
+}
+
+// takeAwayFrom is [run.takeAway] for what a repository or the organisation has.
+func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop func() error) error {
 	args, err := json.Marshal(map[string]string{"removed": kind, "name": r.kept(name)})
 	if err != nil {
 		return err
@@ -214,7 +219,7 @@ func (r *run) takeAway(ctx context.Context, repo gitea.Repository, kind, name st
 	began := r.now()
 	entry := AuditEntry{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: r.is.ID, At: began, Principal: PlatformPrincipal,
-		Tool: "platform.reconcile", Target: r.kept(repo.FullName), Args: string(args),
+		Tool: "platform.reconcile", Target: r.kept(target), Args: string(args),
 	}
 	if err := r.store.StartAudit(ctx, entry); err != nil {
 		return ownTrouble(fmt.Errorf("start an audit entry: %w", err))
@@ -230,7 +235,7 @@ func (r *run) takeAway(ctx context.Context, repo gitea.Repository, kind, name st
 	if err := r.store.FinishAudit(ctx, r.is.ID, entry.ID, finish); err != nil {
 		return ownTrouble(fmt.Errorf("finish an audit entry: %w", err))
 	}
-	r.log.InfoContext(ctx, "reconcile took something away", "workspace", r.is.Slug, "repository_id", repo.ID, "what", kind, "outcome", finish.Outcome)
+	r.log.InfoContext(ctx, "reconcile took something away", "workspace", r.is.Slug, "target", entry.Target, "what", kind, "outcome", finish.Outcome)
 	return err
 }
 

@@ -25,11 +25,11 @@ const (
 // waits of one workspace for one deployment share the look at that deployment
 // too. Nothing is shared between workspaces but which deployments still run.
 type waitRoom struct {
-	coolify *coolify.Client // on the reserve, as no tenant alone causes the look
 	every   time.Duration
 	log     *slog.Logger
 	shown   *untrusted.Scrubber // for what goes to the log
 	looking *singleflight.Group
+	running *runningDeployments
 	closing chan struct{} // closed when the process stops: waits answer with what they know
 
 	state *waitState
@@ -59,7 +59,7 @@ func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown
 	if every <= 0 {
 		every = defaultPollEvery
 	}
-	return waitRoom{coolify: c, every: every, log: log, shown: shown, looking: &singleflight.Group{}, closing: make(chan struct{}), state: &waitState{watches: map[watchKey]*watch{}}}
+	return waitRoom{every: every, log: log, shown: shown, looking: &singleflight.Group{}, running: &runningDeployments{coolify: c, every: every}, closing: make(chan struct{}), state: &waitState{watches: map[watchKey]*watch{}}}
 }
 
 // wait is [Scope.Wait] for an id that is well-formed.
@@ -221,13 +221,9 @@ func (r waitRoom) lookAtAll() {
 			r.log.ErrorContext(ctx, "look at running deployments panicked", "type", fmt.Sprintf("%T", p))
 		}
 	}()
-	list, err := r.coolify.RunningDeployments(ctx)
+	running, err := r.running.look(ctx)
 	if err != nil {
 		r.log.WarnContext(ctx, "look at running deployments", "err", forLog(r.shown, err))
-	}
-	running := make(map[coolify.UUID]coolify.DeploymentStatus, len(list))
-	for _, d := range list {
-		running[d.UUID] = d.Status
 	}
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()

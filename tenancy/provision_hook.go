@@ -1,0 +1,136 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// hook sees to the organisation's webhook. Gitea never tells its secret, so it is
+// set each time, and with it all else.
+func (r *run) hook(ctx context.Context) error {
+	if r.guard.publicURL == nil {
+		return nil // nobody is there to take deliveries
+	}
+	key, err := r.hookKey(ctx)
+	if err != nil {
+		return err
+	}
+	hooks, err := r.gitea.OrgHooks(ctx, r.is.Org)
+	if err != nil {
+		return err
+	}
+	spec := gitea.HookSpec{URL: r.hookURL(), Secret: key, Events: []string{"push"}, Active: true}
+	h, there := r.ownHook(hooks)
+	if there {
+		h, err = r.gitea.UpdateOrgHook(ctx, r.is.Org, h.ID, spec)
+	} else {
+		h, err = r.gitea.CreateOrgHook(ctx, r.is.Org, spec)
+	}
+	if err != nil {
+		return err
+	}
+	// Recorded also if it is the same: if the secret was replaced meanwhile, this run
+	// has just set the old one, learns so here, and is run again.
+	return r.record(ctx, func(p *Parts) { p.HookID = h.ID })
+}
+
+// hookKey returns what the webhook signs with. A new one is recorded before the
+// webhook has it.
+func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
+	if r.is.HookSealed != "" {
+		key, err := r.box.Open(r.is.HookSealed, HookPlace(r.is.ID))
+		if err != nil { // another process may have a key that this one has not
+			return secret.Text{}, &PartError{
+				Part: PartHook, Why: "the webhook's secret does not open with VIBN_SECRETS_KEY",
+				Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes a new secret",
+			}
+		}
+		return key, nil
+	}
+	key := secret.NewText(randomHex() + randomHex())
+	sealed, err := r.box.Seal(key, HookPlace(r.is.ID))
+	if err != nil {
+		return secret.Text{}, err
+	}
+	return key, r.record(ctx, func(p *Parts) { p.HookSealed = sealed })
+}
+
+func (r *run) hookURL() string { return r.guard.publicURL.JoinPath(HookPath, r.is.Slug).String() }
+
+// ownHook returns the recorded webhook, or else the oldest that posts to the
+// workspace's own address: the answer that named it was lost.
+func (r *run) ownHook(hooks []gitea.Hook) (own gitea.Hook, there bool) {
+	for _, h := range hooks {
+		if h.Type != "gitea" {
+			continue
+		}
+		if h.ID == r.is.HookID {
+			return h, true
+		}
+		if h.URL == r.hookURL() && (own.ID == 0 || h.ID < own.ID) {
+			own = h
+		}
+	}
+	return own, own.ID != 0
+}
+
+// otherHooks takes away the organisation's webhooks but the recorded one: each sees
+// every push to every repository.
+func (r *run) otherHooks(ctx context.Context) error {
+	if _, err := r.findOrg(ctx); errors.Is(err, gitea.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	hooks, err := r.gitea.OrgHooks(ctx, r.is.Org)
+	if err != nil {
+		return err
+	}
+	for _, h := range hooks {
+		if h.ID == r.is.HookID {
+			continue
+		}
+		drop := func() error { return r.gitea.DeleteOrgHook(ctx, r.is.Org, h.ID) }
+		if err := r.takeAwayFrom(ctx, r.is.Org, string(Hook), h.URL, drop); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endHook takes every webhook of the organisation away. What the own one signed
+// with counts no more from the first step on.
+func (r *run) endHook(ctx context.Context) error {
+	if r.is.HookID != 0 || r.is.HookSealed != "" {
+		if err := r.record(ctx, func(p *Parts) { p.HookID, p.HookSealed = 0, "" }); err != nil {
+			return err
+		}
+	}
+	return r.otherHooks(ctx)
+}
+
+// wantPushes has the repositories looked at that apps are built from: a delivery
+// may have been lost.
+func (r *run) wantPushes(ctx context.Context) error {
+	apps, err := r.store.AppRecords(ctx, r.is.ID)
+	if err != nil || len(apps) == 0 {
+		return ownTrouble(err)
+	}
+	projects, err := r.store.Projects(ctx, r.is.ID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	for _, p := range projects {
+		if !p.made() || !builtFrom(p, apps) {
+			continue
+		}
+		err := r.store.WantPush(ctx, r.is.ID, p.RepositoryID, randomHex()) // the digest of no body
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return ownTrouble(err)
+		}
+	}
+	return nil
+}

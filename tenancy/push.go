@@ -1,0 +1,405 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+)
+
+// A Pusher has what was pushed to a project's repository deployed, and says in
+// Gitea what became of it.
+//
+// It carries out no order: it looks which commit each app's branch has now, and
+// which one was decided on before, and goes on from there. So of several pushes the
+// newest counts, and a push that was told twice, a crash at any point and another
+// process are nothing special.
+type Pusher struct {
+	guard *Guard
+}
+
+// Pusher returns what has pushes deployed. Each look is on the budget of its
+// workspace.
+func (g *Guard) Pusher() *Pusher { return &Pusher{g} }
+
+const (
+	// pushAgain is when to look again at what Coolify has not begun with.
+	pushAgain = 5 * time.Second
+	// pushTrouble is when to look again where one app waits and another is in trouble.
+	pushTrouble = 15 * time.Second
+)
+
+// The states of a commit, as Gitea calls them.
+const (
+	pushPending   = "pending"
+	pushSuccess   = "success"
+	pushFailure   = "failure"
+	pushOvertaken = "warning"
+)
+
+// Push looks at what was pushed to a project's repository. It is to be called again
+// after a time that is not 0, and after an error. Its errors name no cause: that is
+// in the log.
+func (p *Pusher) Push(ctx context.Context, workspaceID, projectID string) (again time.Duration, err error) {
+	for more := true; more; {
+		if more, again, err = p.once(ctx, workspaceID, projectID); err != nil || again > 0 {
+			break
+		}
+	}
+	if err == nil {
+		return again, nil
+	}
+	if e := Public(err); again == 0 && e.Code == RateLimited {
+		again = max(e.RetryAfter, time.Second)
+	}
+	p.guard.log.WarnContext(ctx, "push not yet seen to", "workspace_id", workspaceID, "project_id", projectID, "err", p.guard.ForLog(err))
+	if again > 0 {
+		return max(again, pushTrouble), nil
+	}
+	return 0, fmt.Errorf("look at a push: %s", Public(err).Code)
+}
+
+// once is one look at all apps of the project.
+func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more bool, again time.Duration, err error) {
+	projects, err := p.guard.store.Projects(ctx, workspaceID)
+	if err != nil {
+		return false, 0, storeError("list the projects", err)
+	}
+	i := slices.IndexFunc(projects, func(x Project) bool { return x.ID == projectID })
+	if i < 0 {
+		return false, 0, nil
+	}
+	finish := func() error {
+		more, err = p.guard.store.FinishPush(ctx, workspaceID, projectID, projects[i].PushWanted)
+		return err
+	}
+	scope, err := p.guard.openHook(ctx, workspaceID)
+	if code := Public(err).Code; err != nil && (code == NotFound || code == Forbidden) {
+		return more, 0, finish() // deleted or suspended; when it is resumed its repositories are looked at
+	}
+	if err != nil {
+		return false, 0, err
+	}
+	l := &pushLook{Guard: p.guard, project: projects[i], heads: map[string]gitea.Commit{}}
+	if l.scope, err = scope.Begin(ctx, Call{Tool: "push", Needs: Read}); err != nil {
+		return false, 0, err
+	}
+	decided, again, err := l.all(ctx)
+	if decided {
+		err = errors.Join(err, finish())
+	}
+	return more, again, err
+}
+
+// A pushLook is one look at a project.
+type pushLook struct {
+	*Guard
+	scope   *Scope // for reading
+	project Project
+	bot     *gitea.Bot // nil until the repository is proved
+	heads   map[string]gitea.Commit
+}
+
+// all looks at each app. decided says that nothing of what has been pushed by now
+// is still to be deployed.
+func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, err error) {
+	records, err := l.store.AppRecords(ctx, l.project.WorkspaceID)
+	if err != nil {
+		return false, 0, storeError("list the apps", err)
+	}
+	decided = true
+	var troubles []error
+	for _, rec := range records {
+		if !rec.follows(l.project) {
+			continue
+		}
+		settled, wait, err := l.app(ctx, rec)
+		decided = decided && settled
+		if wait > 0 && (again == 0 || wait < again) {
+			again = wait
+		}
+		troubles = append(troubles, err)
+	}
+	return decided, again, errors.Join(troubles...)
+}
+
+// follows reports whether pushes to a project's repository deploy the app.
+func (a AppRecord) follows(p Project) bool {
+	return a.ProjectID == p.ID && a.Made && a.UUID != "" && a.DeletingAt == nil
+}
+
+func builtFrom(p Project, apps []AppRecord) bool {
+	return slices.ContainsFunc(apps, func(a AppRecord) bool { return a.follows(p) })
+}
+
+// app looks at one app: at its branch if something was pushed, and at its
+// deployment until that has ended.
+func (l *pushLook) app(ctx context.Context, rec AppRecord) (decided bool, again time.Duration, err error) {
+	if l.project.PushDone < l.project.PushWanted || rec.Head == "" {
+		if rec, again, err = l.decide(ctx, rec); err != nil || again > 0 {
+			return false, again, err
+		}
+	}
+	again, err = l.follow(ctx, rec)
+	return !errors.Is(err, errPhantom), again, err
+}
+
+// decide has the newest commit of the app's branch deployed, if it is not the one
+// that was decided on before. The decision is recorded together with what came of
+// it, so that a crash in between leaves a commit to decide on.
+func (l *pushLook) decide(ctx context.Context, rec AppRecord) (AppRecord, time.Duration, error) {
+	app, err := l.scope.App(ctx, rec.UUID)
+	if IsNotFound(err) {
+		return rec, 0, nil
+	}
+	if err != nil {
+		return rec, 0, err
+	}
+	head, err := l.head(ctx, app.is.GitBranch)
+	if err != nil || head.SHA == "" || head.SHA == rec.Head {
+		return rec, 0, err
+	}
+	if skipsDeployment(head.Message) {
+		return l.set(ctx, rec, head.SHA, "", "")
+	}
+	newest, err := l.newest(ctx, app)
+	switch {
+	case err != nil:
+		return rec, 0, err
+	case newest.Commit == head.SHA: // somebody was quicker, or it was this job before a crash
+		return l.set(ctx, rec, head.SHA, newest.UUID.String(), "")
+	case !newest.UUID.IsZero() && !newest.Status.Terminal() && !resolved(newest.Commit):
+		return rec, pushAgain, nil // it is going to find this commit, or one before; Coolify queues no other until then
+	}
+	return l.deploy(ctx, rec, head.SHA)
+}
+
+// deploy asks for a deployment, on record.
+func (l *pushLook) deploy(ctx context.Context, rec AppRecord, commit string) (AppRecord, time.Duration, error) {
+	started, err := l.start(ctx, rec, commit)
+	if reason := Public(err); err != nil && l.refused(ctx, reason) {
+		told := rec
+		told.Head = commit
+		if err := l.tell(ctx, told, pushFailure, reason.Msg); err != nil {
+			return rec, 0, err
+		}
+		return l.set(ctx, rec, commit, "", pushFailure)
+	}
+	if err != nil {
+		return rec, 0, err
+	}
+	if started.Already || started.Deployment == "" {
+		return rec, pushAgain, nil // of which commit the one is that runs already, it does not know yet
+	}
+	return l.set(ctx, rec, commit, started.Deployment, "")
+}
+
+// start opens a Scope of its own, so that what has been suspended meanwhile is not
+// deployed.
+func (l *pushLook) start(ctx context.Context, rec AppRecord, commit string) (started Started, err error) {
+	args, err := json.Marshal(map[string]string{"app": rec.Name, "commit": commit})
+	if err != nil {
+		return Started{}, err
+	}
+	s, err := l.openHook(ctx, l.project.WorkspaceID)
+	if err != nil {
+		return Started{}, err
+	}
+	if s, err = s.Begin(ctx, Call{Tool: "apps.deploy", Needs: Deploy, Client: "push", Target: rec.UUID, Args: args}); err != nil {
+		return Started{}, err
+	}
+	defer func() { s.End(ctx, err) }()
+	app, err := s.App(ctx, rec.UUID)
+	if err != nil {
+		return Started{}, err
+	}
+	return app.Deploy(ctx, false)
+}
+
+// refused reports whether a deployment was refused for what the app is, so that to
+// ask again is of no use. The gate and a workspace that was suspended meanwhile
+// refuse with the same code.
+func (l *pushLook) refused(ctx context.Context, e *Error) bool {
+	switch e.Code { //nolint:exhaustive // the others may pass
+	case Invalid, Conflict:
+		return true
+	case Forbidden:
+		return l.scope.prove(ctx) == nil
+	}
+	return false
+}
+
+// set replaces what is recorded of a push. A commit that another one takes the
+// place of is told so, if Gitea still waits for news of it.
+func (l *pushLook) set(ctx context.Context, rec AppRecord, head, deployment, reported string) (AppRecord, time.Duration, error) {
+	if rec.Reported == pushPending && head != rec.Head && head != "" {
+		if err := l.tell(ctx, rec, pushOvertaken, "a newer push took its place"); err != nil { // it may be gone by now
+			l.log.InfoContext(ctx, "commit not told that it was overtaken", "workspace_id", rec.WorkspaceID, "app_id", rec.ID, "err", l.ForLog(err))
+		}
+	}
+	is := rec
+	is.Head, is.Deployment, is.Reported = head, deployment, reported
+	err := l.store.SetAppPush(ctx, rec, is)
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+		return rec, time.Second, nil // another process was at it, or the app is being deleted
+	}
+	if err != nil {
+		return rec, 0, storeError("record a push", err)
+	}
+	return is, 0, nil
+}
+
+// errPhantom: Coolify named a deployment that does not exist, as it does when its
+// queue is full, or the deployment has been deleted. The app is decided on anew.
+var errPhantom = &Error{Code: Unavailable, Msg: "Coolify has not the deployment that it named", Retryable: true}
+
+// follow says in Gitea what becomes of the deployment, until it has ended. What
+// runs is seen in the look that all share.
+func (l *pushLook) follow(ctx context.Context, rec AppRecord) (again time.Duration, err error) {
+	if rec.Deployment == "" || rec.Reported == pushSuccess || rec.Reported == pushFailure {
+		return 0, nil
+	}
+	if rec.Reported == "" {
+		if rec, again, err = l.report(ctx, rec, pushPending, "waits for its deployment"); err != nil || again > 0 {
+			return again, err
+		}
+	}
+	id, err := coolify.ParseUUID(rec.Deployment)
+	if err != nil {
+		return 0, err
+	}
+	running, err := l.waits.running.recent(ctx)
+	if err != nil {
+		return 0, upstream("look at the running deployments", err)
+	}
+	if _, ok := running[id]; ok {
+		return l.waits.every, nil
+	}
+	d, err := l.scope.deployment(ctx, id)
+	if IsNotFound(err) {
+		if _, again, err = l.set(ctx, rec, "", "", ""); err == nil && again == 0 {
+			err = errPhantom
+		}
+		return again, err
+	}
+	if err != nil {
+		return 0, err
+	}
+	if !d.is.Status.Terminal() {
+		return l.waits.every, nil
+	}
+	state, why := pushVerdict(d.is, rec.Head)
+	_, again, err = l.report(ctx, rec, state, why)
+	return again, err
+}
+
+// pushVerdict is what is said of a commit when its deployment has ended. This is
+// the one place that says so.
+func pushVerdict(d coolify.Deployment, head string) (state, why string) {
+	switch {
+	case d.Status == coolify.DeploymentCancelled:
+		return pushFailure, "the deployment was cancelled"
+	case d.Status != coolify.DeploymentFinished:
+		return pushFailure, "the deployment failed"
+	case d.Commit != head:
+		return pushFailure, "another commit was deployed: is the app kept at one?"
+	}
+	return pushSuccess, "deployed"
+}
+
+// report says something of the recorded commit, and then records it.
+func (l *pushLook) report(ctx context.Context, rec AppRecord, state, why string) (AppRecord, time.Duration, error) {
+	if err := l.tell(ctx, rec, state, why); err != nil {
+		return rec, 0, err
+	}
+	return l.set(ctx, rec, rec.Head, rec.Deployment, state)
+}
+
+// maxStatus is how long a description of a commit's status is, in bytes.
+const maxStatus = 255
+
+// tell writes a status of a commit, as the workspace's bot.
+func (l *pushLook) tell(ctx context.Context, rec AppRecord, state, why string) error {
+	bot, err := l.repository(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.scope.prove(ctx); err != nil {
+		return err
+	}
+	why = l.text(why).String()
+	status := gitea.Status{State: state, Context: "vibn/" + rec.Name, Description: strings.ToValidUTF8(why[:min(len(why), maxStatus)], "")}
+	if l.publicURL != nil {
+		status.TargetURL = l.publicURL.JoinPath("w", l.scope.Slug(), "apps", rec.UUID).String()
+	}
+	if err := bot.CreateStatus(ctx, l.scope.grant.workspace.GiteaOrg, l.project.Slug, rec.Head, status); err != nil {
+		return ours("write a commit's status", err)
+	}
+	return nil
+}
+
+// repository proves the project's repository, once in a look.
+func (l *pushLook) repository(ctx context.Context) (*gitea.Bot, error) {
+	if l.bot != nil {
+		return l.bot, nil
+	}
+	bot, _, err := l.scope.repository(ctx, l.project)
+	if err != nil {
+		return nil, err
+	}
+	l.bot = bot
+	return bot, nil
+}
+
+// head returns the newest commit of a branch; a zero Commit if there is none.
+func (l *pushLook) head(ctx context.Context, branch string) (gitea.Commit, error) {
+	if c, ok := l.heads[branch]; ok {
+		return c, nil
+	}
+	bot, err := l.repository(ctx)
+	if err != nil {
+		return gitea.Commit{}, err
+	}
+	b, err := bot.Branch(ctx, l.scope.grant.workspace.GiteaOrg, l.project.Slug, branch)
+	if err != nil && !errors.Is(err, gitea.ErrNotFound) && !errors.Is(err, gitea.ErrInvalid) {
+		return gitea.Commit{}, ours("read the app's branch", err)
+	}
+	l.heads[branch] = b.Commit
+	return b.Commit, nil
+}
+
+// fewDeployments is how many of an app's deployments are looked at, so that some of
+// other kinds do not hide the newest build of its branch.
+const fewDeployments = 10
+
+// newest returns the newest deployment that builds the app's branch; a zero one if
+// there is none.
+func (l *pushLook) newest(ctx context.Context, app *App) (coolify.Deployment, error) {
+	page, err := l.scope.coolify.Deployments(ctx, app.id, 0, fewDeployments)
+	if err != nil {
+		return coolify.Deployment{}, upstream("list the app's deployments", err)
+	}
+	for _, d := range page.Deployments {
+		if d.PullRequestID == 0 && !d.RestartOnly && !d.Rollback {
+			return d, nil
+		}
+	}
+	return coolify.Deployment{}, nil
+}
+
+// resolved reports whether Coolify has found out which commit it deploys.
+func resolved(commit string) bool { return cmp.Or(commit, "HEAD") != "HEAD" }
+
+// skipsDeployment reports whether a commit asks not to be deployed, in the words
+// that Coolify's own webhook takes.
+func skipsDeployment(message string) bool {
+	message = strings.ToLower(message)
+	return strings.Contains(message, "[skip ci]") || strings.Contains(message, "[skip cd]")
+}

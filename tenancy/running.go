@@ -1,0 +1,60 @@
+package tenancy
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+// runningDeployments are the deployments of all tenants that are queued or running,
+// as of the last look. All who want to know share the looks.
+type runningDeployments struct {
+	coolify *coolify.Client // on the reserve, as no tenant alone causes the look
+	every   time.Duration // how old a look may be
+	looking singleflight.Group
+
+	mu   sync.Mutex
+	last map[coolify.UUID]coolify.DeploymentStatus
+	at   time.Time
+}
+
+// runningLookTime bounds a look, whoever of those who share it goes away.
+const runningLookTime = 10 * time.Second
+
+// look asks Coolify.
+func (r *runningDeployments) look(ctx context.Context) (map[coolify.UUID]coolify.DeploymentStatus, error) {
+	v, err, _ := r.looking.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), runningLookTime)
+		defer cancel()
+		began := time.Now()
+		list, err := r.coolify.RunningDeployments(ctx)
+		if err != nil {
+			return nil, err
+		}
+		running := make(map[coolify.UUID]coolify.DeploymentStatus, len(list))
+		for _, d := range list {
+			running[d.UUID] = d.Status
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.last, r.at = running, began
+		return running, nil
+	})
+	running, _ := v.(map[coolify.UUID]coolify.DeploymentStatus)
+	return running, err
+}
+
+// recent is a look that may be as old as the time between two.
+func (r *runningDeployments) recent(ctx context.Context) (map[coolify.UUID]coolify.DeploymentStatus, error) {
+	r.mu.Lock()
+	running, fresh := r.last, time.Since(r.at) < r.every
+	r.mu.Unlock()
+	if fresh {
+		return running, nil
+	}
+	return r.look(ctx)
+}
