@@ -98,6 +98,16 @@ var sealedPlaces = []struct{ table, column, list, replace string }{
 		`update vibn_workspaces set gitea_bot_token_encrypted = $3 where id = $1 and gitea_bot_token_encrypted = $2`,
 	},
 	{
+		"vibn_workspaces", "gitea_hook_secret_encrypted",
+		`select cast(id as text), gitea_hook_secret_encrypted from vibn_workspaces where coalesce(gitea_hook_secret_encrypted, '') <> '' order by 1`,
+		`update vibn_workspaces set gitea_hook_secret_encrypted = $3 where id = $1 and gitea_hook_secret_encrypted = $2`,
+	},
+	{
+		"vibn_databases", "url_encrypted",
+		`select id, url_encrypted from vibn_databases where url_encrypted <> '' order by 1`,
+		`update vibn_databases set url_encrypted = $3 where id = $1 and url_encrypted = $2`,
+	},
+	{
 		"vibn_bot_tokens", "sealed",
 		`select id, sealed from vibn_bot_tokens where sealed <> '' order by 1`,
 		`update vibn_bot_tokens set sealed = $3 where id = $1 and sealed = $2`,

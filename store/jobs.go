@@ -27,6 +27,10 @@ type Jobs struct {
 	// Provision sees to a workspace's parts. It is called again when it fails, and
 	// may run twice.
 	Provision func(ctx context.Context, workspaceID string) error
+	// Push looks at what was pushed to a project's repository. It is called again
+	// when it fails, may run twice, and is called again after a time that it returns,
+	// if that is not 0.
+	Push func(ctx context.Context, workspaceID, projectID string) (again time.Duration, err error)
 	// Sweep is called every minute, on one process, to find what is due.
 	Sweep func(ctx context.Context) error
 }
@@ -110,10 +114,14 @@ func riverMigration(conns *sql.DB, d dialect) *goose.Migration {
 	}}, nil)
 }
 
-// queue queues the job of a workspace in tx, and has one that waits for its next
-// attempt run now.
+// queue queues the job of a workspace in tx.
 func (db *DB) queue(ctx context.Context, tx *sql.Tx, workspaceID string) error {
-	r, err := db.jobs.InsertTx(ctx, tx, provisionJob{workspaceID}, nil)
+	return db.queueNow(ctx, tx, provisionJob{workspaceID})
+}
+
+// queueNow queues a job in tx, and has one that waits for its next attempt run now.
+func (db *DB) queueNow(ctx context.Context, tx *sql.Tx, job river.JobArgs) error {
+	r, err := db.jobs.InsertTx(ctx, tx, job, nil)
 	if err != nil {
 		return fmt.Errorf("queue a job: %w", err)
 	}
@@ -140,12 +148,26 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 		}
 		return db.complete(ctx, j)
 	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[pushJob]) error {
+		var again time.Duration
+		err := recovered(ctx, log, func() (err error) {
+			again, err = jobs.Push(ctx, j.Args.WorkspaceID, j.Args.ProjectID)
+			return err
+		})
+		switch {
+		case err != nil:
+			return err
+		case again > 0:
+			return river.JobSnooze(again)
+		}
+		return db.completePush(ctx, j)
+	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[sweepJob]) error {
 		return recovered(ctx, log, func() error { return jobs.Sweep(ctx) })
 	}))
 	client, err := river.NewClient(riverDriver(db.sql, db.dialect), &river.Config{
 		Logger: log, Workers: workers, RetryPolicy: patience{}, JobTimeout: jobTime, RescueStuckJobsAfter: jobLost, FetchPollInterval: jobPoll,
-		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}},
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}, pushQueue: {MaxWorkers: pushWorkers}},
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
 			func() (river.JobArgs, *river.InsertOpts) { return sweepJob{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
 	})
@@ -166,14 +188,25 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 	return client.StopAndCancel(stopping)
 }
 
-// complete ends the job of a workspace, unless more was wanted meanwhile: then it
-// runs again soon. Both are told apart while the workspace's row is held, as Want
-// holds it: else a wish could find the job still running, and wait for a sweep.
+// complete ends the job of a workspace, unless more was wanted meanwhile.
 func (db *DB) complete(ctx context.Context, j *river.Job[provisionJob]) error {
+	return completeUnless(ctx, db, j, `update vibn_workspaces set provision_done = provision_done
+		where id = $1 returning provision_done < provision_wanted`, j.Args.WorkspaceID)
+}
+
+// completePush ends the job of a project, unless more was pushed meanwhile.
+func (db *DB) completePush(ctx context.Context, j *river.Job[pushJob]) error {
+	return completeUnless(ctx, db, j, `update vibn_projects set push_done = push_done
+		where workspace_id = $1 and id = $2 returning push_done < push_wanted`, j.Args.WorkspaceID, j.Args.ProjectID)
+}
+
+// completeUnless ends a job, unless a query says that more was wanted meanwhile:
+// then it runs again soon. Both are told apart while the query holds the row, as a
+// wish holds it: else a wish could find the job still running, and wait for a sweep.
+func completeUnless[T river.JobArgs](ctx context.Context, db *DB, j *river.Job[T], query string, args ...any) error {
 	more := false
 	err := db.inTx(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `update vibn_workspaces set provision_done = provision_done
-			where id = $1 returning provision_done < provision_wanted`, j.Args.WorkspaceID).Scan(&more)
+		err := tx.QueryRowContext(ctx, query, args...).Scan(&more)
 		if err != nil || more {
 			return err
 		}

@@ -25,6 +25,9 @@ func work(t *testing.T, db *store.DB, jobs store.Jobs, log io.Writer) (stop func
 	if jobs.Provision == nil {
 		jobs.Provision = func(context.Context, string) error { return nil }
 	}
+	if jobs.Push == nil {
+		jobs.Push = func(context.Context, string, string) (time.Duration, error) { return 0, nil }
+	}
 	if jobs.Sweep == nil {
 		jobs.Sweep = func(context.Context) error { return nil }
 	}

@@ -16,13 +16,14 @@ func (db *DB) CreateProject(ctx context.Context, p tenancy.Project) error {
 // Projects implements [tenancy.Store].
 func (db *DB) Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error) {
 	projects, err := list(ctx, db, scanProject, `select id, workspace_id, slug, name, description, coalesce(gitea_repo_id, 0),
-		coalesce(gitea_repo, ''), provision_nonce, created_at from vibn_projects where workspace_id = $1 order by slug`, workspaceID)
+		coalesce(gitea_repo, ''), provision_nonce, created_at, coalesce(coolify_key_uuid, ''), coalesce(deploy_key, ''), push_wanted, push_done from vibn_projects where workspace_id = $1 order by slug`, workspaceID)
 	return projects, wrap(err, "projects of workspace %q", workspaceID)
 }
 
 func scanProject(from row) (tenancy.Project, error) {
 	var p tenancy.Project
-	err := from.Scan(&p.ID, &p.WorkspaceID, &p.Slug, &p.Name, &p.Description, &p.RepositoryID, &p.Repository, &p.Nonce, &p.CreatedAt)
+	err := from.Scan(&p.ID, &p.WorkspaceID, &p.Slug, &p.Name, &p.Description, &p.RepositoryID, &p.Repository, &p.Nonce, &p.CreatedAt,
+		&p.CoolifyKey, &p.DeployKey, &p.PushWanted, &p.PushDone)
 	return p, err
 }
 
@@ -31,8 +32,19 @@ func (db *DB) RecordRepository(ctx context.Context, workspaceID, projectID strin
 	err := change(ctx, db.sql, `update vibn_projects set gitea_repo_id = $3, gitea_repo = $4
 		where workspace_id = $1 and id = $2 and (gitea_repo_id is null or gitea_repo_id = $3)`,
 		workspaceID, projectID, repositoryID, name)
-	err = failedCondition(ctx, db.sql, err, `select 1 from vibn_projects where workspace_id = $1 and id = $2`, workspaceID, projectID)
+	err = failedCondition(ctx, db.sql, err, thisProject, workspaceID, projectID)
 	return wrap(err, "repository of project %q of workspace %q", projectID, workspaceID)
+}
+
+const thisProject = `select 1 from vibn_projects where workspace_id = $1 and id = $2`
+
+// RecordDeployKey implements [tenancy.Store].
+func (db *DB) RecordDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey, publicKey string) error {
+	err := change(ctx, db.sql, `update vibn_projects set coolify_key_uuid = $3, deploy_key = $4
+		where workspace_id = $1 and id = $2 and (coolify_key_uuid is null or (coolify_key_uuid = $3 and deploy_key = $4))`,
+		workspaceID, projectID, coolifyKey, publicKey)
+	err = failedCondition(ctx, db.sql, err, thisProject, workspaceID, projectID)
+	return wrap(err, "deploy key of project %q of workspace %q", projectID, workspaceID)
 }
 
 // DropProject implements [tenancy.Store].

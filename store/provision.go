@@ -140,6 +140,7 @@ const botID = `coalesce(cast(nullif(cast(gitea_bot_user_id as text), '') as bigi
 
 const provisionColumns = workspaceColumns + `, coalesce(w.gitea_team_id, 0), ` + botID + `,
 	coalesce(w.gitea_bot_token_id, 0), coalesce(w.gitea_bot_token_encrypted, ''), coalesce(w.provision_nonce, ''),
+	coalesce(w.coolify_destination_uuid, ''), coalesce(w.gitea_hook_id, 0), coalesce(w.gitea_hook_secret_encrypted, ''),
 	w.provision_wanted, w.provision_done`
 
 // Provision implements [tenancy.Store].
@@ -147,7 +148,7 @@ func (db *DB) Provision(ctx context.Context, workspaceID string) (tenancy.Provis
 	var r workspaceRow
 	var p tenancy.Provision
 	err := db.sql.QueryRowContext(ctx, `select `+provisionColumns+` from vibn_workspaces w where w.id = $1`, workspaceID).Scan(
-		append(r.dest(), &p.TeamID, &p.BotID, &p.TokenID, &p.TokenSealed, &p.Nonce, &p.Wanted, &p.Done)...)
+		append(r.dest(), &p.TeamID, &p.BotID, &p.TokenID, &p.TokenSealed, &p.Nonce, &p.Destination, &p.HookID, &p.HookSealed, &p.Wanted, &p.Done)...)
 	if err != nil {
 		return tenancy.Provision{}, wrap(err, "provision of workspace %q", workspaceID)
 	}
@@ -229,13 +230,16 @@ func (db *DB) SetParts(ctx context.Context, workspaceID string, was, is tenancy.
 			}
 		}
 		err := change(ctx, tx, `update vibn_workspaces set coolify_project_uuid = $2, gitea_org = $3, gitea_org_id = $4,
-				gitea_team_id = $5, gitea_bot_username = $6, gitea_bot_user_id = $7, gitea_bot_token_id = $8, gitea_bot_token_encrypted = $9
+				gitea_team_id = $5, gitea_bot_username = $6, gitea_bot_user_id = $7, gitea_bot_token_id = $8, gitea_bot_token_encrypted = $9,
+				coolify_destination_uuid = $18, gitea_hook_id = $19, gitea_hook_secret_encrypted = $20
 			where id = $1 and coalesce(coolify_project_uuid, '') = $10 and coalesce(gitea_org, '') = $11 and coalesce(gitea_org_id, 0) = $12
 				and coalesce(gitea_team_id, 0) = $13 and coalesce(gitea_bot_username, '') = $14 and `+botID+` = $15
-				and coalesce(gitea_bot_token_id, 0) = $16 and coalesce(gitea_bot_token_encrypted, '') = $17`,
+				and coalesce(gitea_bot_token_id, 0) = $16 and coalesce(gitea_bot_token_encrypted, '') = $17
+				and coalesce(coolify_destination_uuid, '') = $21 and coalesce(gitea_hook_id, 0) = $22 and coalesce(gitea_hook_secret_encrypted, '') = $23`,
 			workspaceID, null(is.CoolifyProject), null(is.Org), nullInt(is.OrgID), nullInt(is.TeamID), null(is.Bot), nullDigits(is.BotID),
 			nullInt(is.TokenID), null(is.TokenSealed),
-			was.CoolifyProject, was.Org, was.OrgID, was.TeamID, was.Bot, was.BotID, was.TokenID, was.TokenSealed)
+			was.CoolifyProject, was.Org, was.OrgID, was.TeamID, was.Bot, was.BotID, was.TokenID, was.TokenSealed,
+			null(is.Destination), nullInt(is.HookID), null(is.HookSealed), was.Destination, was.HookID, was.HookSealed)
 		if errors.Is(err, tenancy.ErrNotFound) {
 			return tenancy.ErrConflict
 		}

@@ -65,13 +65,25 @@ func (s Sessions) Delete(token string) error { return s.DeleteCtx(context.Backgr
 // what became of it.
 const linksKept = 30 * 24 * time.Hour
 
-// DropExpired deletes sessions that have expired, and links that expired long ago.
+// keysKept is how long an idempotency key is remembered.
+const keysKept = 7 * 24 * time.Hour
+
+// DropExpired deletes sessions that have expired, links that expired long ago and
+// idempotency keys that nobody will repeat.
 func (db *DB) DropExpired(ctx context.Context, now time.Time) error {
-	_, err := db.sql.ExecContext(ctx, `delete from vibn_sessions where expires_at <= $1`, micros(now))
-	if err == nil {
-		_, err = db.sql.ExecContext(ctx, `delete from vibn_login_links where expires_at <= $1`, micros(now.Add(-linksKept)))
+	for _, d := range []struct {
+		query string
+		until time.Time
+	}{
+		{`delete from vibn_sessions where expires_at <= $1`, now},
+		{`delete from vibn_login_links where expires_at <= $1`, now.Add(-linksKept)},
+		{`delete from vibn_idempotency_keys where created_at <= $1`, now.Add(-keysKept)},
+	} {
+		if _, err := db.sql.ExecContext(ctx, d.query, micros(d.until)); err != nil {
+			return wrap(err, "drop what has expired")
+		}
 	}
-	return wrap(err, "drop what has expired")
+	return nil
 }
 
 func tokenDigest(token string) string {

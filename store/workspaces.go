@@ -14,6 +14,7 @@ import (
 // types there, and rows that lack a value.
 const workspaceColumns = `w.id, w.slug, coalesce(w.name, ''), coalesce(cast(w.owner_user_id as text), ''),
 	coalesce(w.coolify_project_uuid, ''), coalesce(w.gitea_org, ''), coalesce(w.gitea_org_id, 0), coalesce(w.gitea_bot_username, ''), w.placement_server, w.placement_destination, w.placement_trust,
+	coalesce(w.plan_memory, ''), coalesce(w.plan_cpus, ''), coalesce(w.plan_apps, 0), coalesce(w.plan_databases, 0),
 	coalesce(cast(w.provision_status as text), 'pending'), coalesce(w.provision_error, ''),
 	w.suspended_at, w.deleted_at, w.created_at, w.updated_at`
 
@@ -27,6 +28,7 @@ func (r *workspaceRow) dest() []any {
 	return []any{
 		&r.ID, &r.Slug, &r.Name, &r.OwnerUserID, &r.CoolifyProject, &r.GiteaOrg, &r.GiteaOrgID, &r.GiteaBot,
 		&r.Placement.Server, &r.Placement.Destination, &r.Placement.Trust,
+		&r.Plan.Memory, &r.Plan.CPUs, &r.Plan.Apps, &r.Plan.Databases,
 		&r.Status, &r.ProvisionError, &r.SuspendedAt, &r.DeletedAt, &r.created, &r.updated,
 	}
 }
@@ -117,6 +119,14 @@ func (db *DB) SetPlacement(ctx context.Context, workspaceID string, p tenancy.Pl
 		set placement_server = $2, placement_destination = $3, placement_trust = $4, updated_at = $5
 		where id = $1 and deleted_at is null`,
 		workspaceID, p.Server, p.Destination, orShared(p.Trust), micros(at)), "placement of workspace %q", workspaceID)
+}
+
+// SetPlan implements [tenancy.Store]. A deleted workspace is not found.
+func (db *DB) SetPlan(ctx context.Context, workspaceID string, p tenancy.Plan, at time.Time) error {
+	return wrap(change(ctx, db.sql, `update vibn_workspaces
+		set plan_memory = $2, plan_cpus = $3, plan_apps = $4, plan_databases = $5, updated_at = $6
+		where id = $1 and deleted_at is null`,
+		workspaceID, null(p.Memory), null(p.CPUs), nullInt(int64(p.Apps)), nullInt(int64(p.Databases)), micros(at)), "plan of workspace %q", workspaceID)
 }
 
 // DeleteWorkspace implements [tenancy.Store]. A deleted workspace is not found.

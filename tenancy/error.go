@@ -3,6 +3,7 @@ package tenancy
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -51,7 +52,22 @@ type Error struct {
 	Hint       string        // what to do about it; may be empty
 	Retryable  bool          // the same call may succeed later
 	RetryAfter time.Duration // how long to wait first; 0 = not known
+	Confirm    *Confirmation // a person has to say yes; nil = nobody has
 	Err        error         // cause, never shown to a tenant
+}
+
+// A Confirmation is what a person has to be asked before something is destroyed.
+type Confirmation struct {
+	Name string // what they have to type
+	What string // what is destroyed, as a sentence without its end: "this deletes …"
+}
+
+// unconfirmed asks for a person's word.
+func unconfirmed(name, what string) *Error {
+	return &Error{
+		Code: Conflict, Msg: what, Hint: fmt.Sprintf("ask a person; if they agree, call again with confirm set to %q", name),
+		Confirm: &Confirmation{name, what},
+	}
 }
 
 // Error returns Msg and, for the log, the cause.

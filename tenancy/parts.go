@@ -58,6 +58,17 @@ func BotTokenPlace(id string) secret.Place {
 	return secret.Place{Table: "vibn_bot_tokens", Column: "sealed", Row: id}
 }
 
+// HookPlace is where the secret of a workspace's webhook is sealed.
+func HookPlace(workspaceID string) secret.Place {
+	return secret.Place{Table: "vibn_workspaces", Column: "gitea_hook_secret_encrypted", Row: workspaceID}
+}
+
+// DatabaseURLPlace is where the address of a database, with its password, is
+// sealed.
+func DatabaseURLPlace(id string) secret.Place {
+	return secret.Place{Table: "vibn_databases", Column: "url_encrypted", Row: id}
+}
+
 // The parts of a workspace, as a [PartError] names them.
 const (
 	PartHost         = "host" // what everything stands on; see [Provisioner.Examine]

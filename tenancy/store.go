@@ -132,6 +132,55 @@ type Store interface {
 	// RepositoryAccess lists what the platform put on a workspace's repositories.
 	RepositoryAccess(ctx context.Context, workspaceID string) ([]RepositoryAccess, error)
 
+	// RecordDeployKey records the deploy key of a project that has none. ErrConflict
+	// if it has another.
+	RecordDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey, publicKey string) error
+	// WantPush counts one more push to a recorded repository and queues the job that
+	// looks at it, in one transaction. A digest that is the one of the push before
+	// changes nothing. ErrNotFound if the workspace has no project with it.
+	WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
+	// FinishPush records that a job has looked at what was wanted when wanted was
+	// this count; more says that something has been wanted since.
+	FinishPush(ctx context.Context, workspaceID, projectID string, wanted int64) (more bool, err error)
+
+	// CreateApp writes down an app that is about to be made. ErrConflict if the
+	// workspace has one of that name, ErrNotFound if it has no such project.
+	CreateApp(ctx context.Context, a AppRecord) error
+	// AppRecords lists a workspace's apps by name, those that are being deleted too.
+	AppRecords(ctx context.Context, workspaceID string) ([]AppRecord, error)
+	// RecordApp records the uuid of an app that has none, and whether it is made.
+	// ErrConflict if it has another, or the uuid is another app's.
+	RecordApp(ctx context.Context, workspaceID, id, uuid string, made bool) error
+	// SetAppPush replaces Head, Deployment and Reported. ErrConflict if they are not
+	// as in was any more.
+	SetAppPush(ctx context.Context, was, is AppRecord) error
+	// MarkAppDeleting says that an app is to go, and wants that carried out. One that
+	// is marked keeps its first time.
+	MarkAppDeleting(ctx context.Context, workspaceID, id string, at time.Time) error
+	// DropApp forgets an app.
+	DropApp(ctx context.Context, workspaceID, id string) error
+
+	// CreateDatabase writes down a database that is about to be made. ErrConflict if
+	// the workspace has one of that name.
+	CreateDatabase(ctx context.Context, d DatabaseRecord) error
+	// DatabaseRecords lists a workspace's databases by name, those that are being
+	// deleted too.
+	DatabaseRecords(ctx context.Context, workspaceID string) ([]DatabaseRecord, error)
+	// RecordDatabase records the uuid and the sealed address of a database that has
+	// none. ErrConflict if it has another, or the uuid is another database's.
+	RecordDatabase(ctx context.Context, workspaceID, id, uuid, urlSealed string) error
+	// MarkDatabaseDeleting says that a database is to go, and wants that carried out.
+	// One that is marked keeps its first time.
+	MarkDatabaseDeleting(ctx context.Context, workspaceID, id string, at time.Time) error
+	// DropDatabase forgets a database.
+	DropDatabase(ctx context.Context, workspaceID, id string) error
+
+	// SetPlan replaces a living workspace's plan.
+	SetPlan(ctx context.Context, workspaceID string, p Plan, at time.Time) error
+	// ClaimKey keeps a caller's idempotency key with the digest of the arguments that
+	// it came with. ErrConflict if it is kept with another digest.
+	ClaimKey(ctx context.Context, workspaceID, tool, key, digest string, at time.Time) error
+
 	// SealedValues lists every sealed value of the database, with its place.
 	SealedValues(ctx context.Context) ([]SealedValue, error)
 	// Reseal replaces a sealed value. ErrNotFound if it has changed meanwhile.
@@ -166,6 +215,9 @@ type Parts struct {
 	BotID          int64
 	TokenID        int64  // of the workspace's own token
 	TokenSealed    string // at [TokenPlace]
+	Destination    string // uuid of its own network on Coolify
+	HookID         int64  // of the organisation's webhook
+	HookSealed     string // the webhook's secret, at [HookPlace]
 }
 
 // A Provision is a workspace with what is recorded of its parts.
@@ -207,10 +259,43 @@ type Project struct {
 	Repository   string // owner/name, as it was made; empty while something is left to do to it
 	Nonce        string // proves that a repository is this one until its id is recorded
 	CreatedAt    time.Time
+
+	CoolifyKey           string // uuid of its deploy key's private half; empty = it has none
+	DeployKey            string // the public half, in the form of authorized_keys
+	PushWanted, PushDone int64  // counts: Done < Wanted means that a push is to be looked at
 }
 
 // made reports whether the project's repository is there, and as it is meant to be.
 func (p Project) made() bool { return p.RepositoryID != 0 && p.Repository != "" }
+
+// An AppRecord is an app that was created here.
+type AppRecord struct {
+	ID          string
+	WorkspaceID string
+	ProjectID   string
+	Name        string // unique in the workspace
+	Nonce       string // proves that an application is this one until its uuid is recorded
+	UUID        string // on Coolify; empty until it is known
+	Made        bool   // nothing is left to do to it
+	DeletingAt  *time.Time
+	Head        string // newest commit of its branch that was looked at
+	Deployment  string // of Head, on Coolify; empty = none yet, or none wanted
+	Reported    string // state that Gitea was last told of Head; empty = none
+	CreatedAt   time.Time
+}
+
+// A DatabaseRecord is a database that was created here.
+type DatabaseRecord struct {
+	ID          string
+	WorkspaceID string
+	Name        string // unique in the workspace
+	Engine      string // as Coolify's API calls it
+	Nonce       string // proves that a database is this one until its uuid is recorded
+	UUID        string // on Coolify; empty until it is known
+	URLSealed   string // at [DatabaseURLPlace]
+	DeletingAt  *time.Time
+	CreatedAt   time.Time
+}
 
 // RepositoryAccess is one thing that the platform put on a repository.
 type RepositoryAccess struct {

@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -19,6 +20,7 @@ type Workspace struct {
 	GiteaOrgID     int64
 	GiteaBot       string // login of its bot; empty until it has one
 	Placement      Placement
+	Plan           Plan
 	Status         ProvisionStatus
 	ProvisionError string // JSON, see [PartErrors]; empty when ready
 	SuspendedAt    *time.Time
@@ -37,6 +39,21 @@ const (
 	Ready   ProvisionStatus = "ready"
 	Failed  ProvisionStatus = "error"
 )
+
+// A Plan bounds what a workspace may use. Zero fields are those of [Config].Plan.
+type Plan struct {
+	Memory    string // of each app and database, as "512m"; "0" = no bound
+	CPUs      string // likewise, as "0.5"
+	Apps      int    // how many that are created here
+	Databases int    // likewise
+}
+
+// or fills the zero fields of a plan from another.
+func (p Plan) or(other Plan) Plan {
+	return Plan{
+		cmp.Or(p.Memory, other.Memory), cmp.Or(p.CPUs, other.CPUs), cmp.Or(p.Apps, other.Apps), cmp.Or(p.Databases, other.Databases),
+	}
+}
 
 // Placement says where a workspace's apps run and how far the host separates
 // them from other workspaces. It belongs to the workspace and is never read

@@ -206,6 +206,7 @@ func (h *house) jobs() store.Jobs {
 			}
 			return err
 		},
+		Push: func(context.Context, string, string) (time.Duration, error) { return 0, nil },
 		Sweep: func(ctx context.Context) error {
 			return errors.Join(p.Sweep(ctx, h.db.Queue), h.db.DropExpired(ctx, time.Now()))
 		},

@@ -23,7 +23,7 @@ var _ tenancy.Store = Tap{}
 // StoreReads are the methods of a store that change nothing.
 var StoreReads = []string{
 	"KeyByDigest", "Keys", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace", "Provision", "Due",
-	"BotTokens", "Projects", "RepositoryAccess", "SealedValues", "Audit", "User", "UserByIdentity", "LoginLink", "LoginLinks",
+	"BotTokens", "Projects", "RepositoryAccess", "AppRecords", "DatabaseRecords", "SealedValues", "Audit", "User", "UserByIdentity", "LoginLink", "LoginLinks",
 }
 
 // get calls a method that returns one thing.
@@ -237,6 +237,86 @@ func (s Tap) RecordRepository(ctx context.Context, workspaceID, projectID string
 // RepositoryAccess is tapped.
 func (s Tap) RepositoryAccess(ctx context.Context, workspaceID string) ([]tenancy.RepositoryAccess, error) {
 	return get(s, "RepositoryAccess", func() ([]tenancy.RepositoryAccess, error) { return s.Store.RepositoryAccess(ctx, workspaceID) })
+}
+
+// RecordDeployKey is tapped.
+func (s Tap) RecordDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey, publicKey string) error {
+	return s.Hook("RecordDeployKey", func() error { return s.Store.RecordDeployKey(ctx, workspaceID, projectID, coolifyKey, publicKey) })
+}
+
+// WantPush is tapped.
+func (s Tap) WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error {
+	return s.Hook("WantPush", func() error { return s.Store.WantPush(ctx, workspaceID, repositoryID, digest) })
+}
+
+// CreateApp is tapped.
+func (s Tap) CreateApp(ctx context.Context, a tenancy.AppRecord) error {
+	return s.Hook("CreateApp", func() error { return s.Store.CreateApp(ctx, a) })
+}
+
+// RecordApp is tapped.
+func (s Tap) RecordApp(ctx context.Context, workspaceID, id, uuid string, made bool) error {
+	return s.Hook("RecordApp", func() error { return s.Store.RecordApp(ctx, workspaceID, id, uuid, made) })
+}
+
+// SetAppPush is tapped.
+func (s Tap) SetAppPush(ctx context.Context, was, is tenancy.AppRecord) error {
+	return s.Hook("SetAppPush", func() error { return s.Store.SetAppPush(ctx, was, is) })
+}
+
+// MarkAppDeleting is tapped.
+func (s Tap) MarkAppDeleting(ctx context.Context, workspaceID, id string, at time.Time) error {
+	return s.Hook("MarkAppDeleting", func() error { return s.Store.MarkAppDeleting(ctx, workspaceID, id, at) })
+}
+
+// DropApp is tapped.
+func (s Tap) DropApp(ctx context.Context, workspaceID, id string) error {
+	return s.Hook("DropApp", func() error { return s.Store.DropApp(ctx, workspaceID, id) })
+}
+
+// CreateDatabase is tapped.
+func (s Tap) CreateDatabase(ctx context.Context, d tenancy.DatabaseRecord) error {
+	return s.Hook("CreateDatabase", func() error { return s.Store.CreateDatabase(ctx, d) })
+}
+
+// RecordDatabase is tapped.
+func (s Tap) RecordDatabase(ctx context.Context, workspaceID, id, uuid, urlSealed string) error {
+	return s.Hook("RecordDatabase", func() error { return s.Store.RecordDatabase(ctx, workspaceID, id, uuid, urlSealed) })
+}
+
+// MarkDatabaseDeleting is tapped.
+func (s Tap) MarkDatabaseDeleting(ctx context.Context, workspaceID, id string, at time.Time) error {
+	return s.Hook("MarkDatabaseDeleting", func() error { return s.Store.MarkDatabaseDeleting(ctx, workspaceID, id, at) })
+}
+
+// DropDatabase is tapped.
+func (s Tap) DropDatabase(ctx context.Context, workspaceID, id string) error {
+	return s.Hook("DropDatabase", func() error { return s.Store.DropDatabase(ctx, workspaceID, id) })
+}
+
+// SetPlan is tapped.
+func (s Tap) SetPlan(ctx context.Context, workspaceID string, p tenancy.Plan, at time.Time) error {
+	return s.Hook("SetPlan", func() error { return s.Store.SetPlan(ctx, workspaceID, p, at) })
+}
+
+// ClaimKey is tapped.
+func (s Tap) ClaimKey(ctx context.Context, workspaceID, tool, key, digest string, at time.Time) error {
+	return s.Hook("ClaimKey", func() error { return s.Store.ClaimKey(ctx, workspaceID, tool, key, digest, at) })
+}
+
+// FinishPush is tapped.
+func (s Tap) FinishPush(ctx context.Context, workspaceID, projectID string, wanted int64) (bool, error) {
+	return get(s, "FinishPush", func() (bool, error) { return s.Store.FinishPush(ctx, workspaceID, projectID, wanted) })
+}
+
+// AppRecords is tapped.
+func (s Tap) AppRecords(ctx context.Context, workspaceID string) ([]tenancy.AppRecord, error) {
+	return get(s, "AppRecords", func() ([]tenancy.AppRecord, error) { return s.Store.AppRecords(ctx, workspaceID) })
+}
+
+// DatabaseRecords is tapped.
+func (s Tap) DatabaseRecords(ctx context.Context, workspaceID string) ([]tenancy.DatabaseRecord, error) {
+	return get(s, "DatabaseRecords", func() ([]tenancy.DatabaseRecord, error) { return s.Store.DatabaseRecords(ctx, workspaceID) })
 }
 
 // SealedValues is tapped.

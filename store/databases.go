@@ -1,0 +1,51 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// CreateDatabase implements [tenancy.Store]. A deleted workspace is not found.
+func (db *DB) CreateDatabase(ctx context.Context, d tenancy.DatabaseRecord) error {
+	return wrap(change(ctx, db.sql, `insert into vibn_databases (id, workspace_id, name, engine, nonce, created_at)
+		select $1, w.id, $3, $4, $5, $6 from vibn_workspaces w where w.id = $2 and w.deleted_at is null`,
+		d.ID, d.WorkspaceID, d.Name, d.Engine, d.Nonce, micros(d.CreatedAt)), "create database %q in workspace %q", d.Name, d.WorkspaceID)
+}
+
+// DatabaseRecords implements [tenancy.Store].
+func (db *DB) DatabaseRecords(ctx context.Context, workspaceID string) ([]tenancy.DatabaseRecord, error) {
+	all, err := list(ctx, db, func(from row) (d tenancy.DatabaseRecord, err error) {
+		err = from.Scan(&d.ID, &d.WorkspaceID, &d.Name, &d.Engine, &d.Nonce, &d.UUID, &d.URLSealed, &d.DeletingAt, &d.CreatedAt)
+		return d, err
+	}, `select id, workspace_id, name, engine, nonce, coalesce(coolify_uuid, ''), url_encrypted, deleting_at, created_at
+		from vibn_databases where workspace_id = $1 order by name`, workspaceID)
+	return all, wrap(err, "databases of workspace %q", workspaceID)
+}
+
+// RecordDatabase implements [tenancy.Store].
+func (db *DB) RecordDatabase(ctx context.Context, workspaceID, id, uuid, urlSealed string) error {
+	err := change(ctx, db.sql, `update vibn_databases set coolify_uuid = $3, url_encrypted = $4
+		where workspace_id = $1 and id = $2 and coolify_uuid is null`, workspaceID, id, uuid, urlSealed)
+	err = failedCondition(ctx, db.sql, err, `select 1 from vibn_databases where workspace_id = $1 and id = $2`, workspaceID, id)
+	return wrap(err, "uuid of database %q of workspace %q", id, workspaceID)
+}
+
+// MarkDatabaseDeleting implements [tenancy.Store].
+func (db *DB) MarkDatabaseDeleting(ctx context.Context, workspaceID, id string, at time.Time) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		err := change(ctx, tx, `update vibn_databases set deleting_at = coalesce(deleting_at, $3) where workspace_id = $1 and id = $2`, workspaceID, id, micros(at))
+		if err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
+	}), "delete database %q of workspace %q", id, workspaceID)
+}
+
+// DropDatabase implements [tenancy.Store].
+func (db *DB) DropDatabase(ctx context.Context, workspaceID, id string) error {
+	return wrap(change(ctx, db.sql, `delete from vibn_databases where workspace_id = $1 and id = $2`, workspaceID, id),
+		"drop database %q of workspace %q", id, workspaceID)
+}

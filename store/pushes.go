@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// A pushJob holds ids only, as a provisionJob does.
+type pushJob struct {
+	WorkspaceID string `json:"workspace_id"`
+	ProjectID   string `json:"project_id"`
+}
+
+func (pushJob) Kind() string { return "vibn_push" }
+
+// pushQueue is apart from the other jobs, so that neither waits for the other.
+const (
+	pushQueue   = "push"
+	pushWorkers = 8
+)
+
+// InsertOpts keeps at most one job for a project. What is pushed while it runs is
+// counted in the project's row, where the job looks before it ends.
+func (pushJob) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: pushQueue, MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
+}
+
+// WantPush implements [tenancy.Store].
+func (db *DB) WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		var project string
+		err := tx.QueryRowContext(ctx, `update vibn_projects set push_wanted = push_wanted + 1, push_digest = $3
+			where workspace_id = $1 and gitea_repo_id = $2 and push_digest <> $3 returning id`, workspaceID, repositoryID, digest).Scan(&project)
+		if errors.Is(err, sql.ErrNoRows) {
+			return exists(ctx, tx, `select 1 from vibn_projects where workspace_id = $1 and gitea_repo_id = $2`, workspaceID, repositoryID)
+		}
+		if err != nil {
+			return err
+		}
+		return db.queueNow(ctx, tx, pushJob{workspaceID, project})
+	}), "push to repository %d of workspace %q", repositoryID, workspaceID)
+}
+
+// FinishPush implements [tenancy.Store].
+func (db *DB) FinishPush(ctx context.Context, workspaceID, projectID string, wanted int64) (more bool, err error) {
+	var now int64
+	err = db.inTx(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `update vibn_projects set push_done = case when $3 > push_done then $3 else push_done end
+			where workspace_id = $1 and id = $2 returning push_wanted`, workspaceID, projectID, wanted).Scan(&now)
+	})
+	return now > wanted, wrap(err, "pushes to project %q of workspace %q", projectID, workspaceID)
+}
+
+// ClaimKey implements [tenancy.Store].
+func (db *DB) ClaimKey(ctx context.Context, workspaceID, tool, key, digest string, at time.Time) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `insert into vibn_idempotency_keys (workspace_id, tool, idempotency_key, digest, created_at)
+			values ($1, $2, $3, $4, $5) on conflict (workspace_id, tool, idempotency_key) do nothing`, workspaceID, tool, key, digest, micros(at))
+		if err != nil {
+			return err
+		}
+		err = exists(ctx, tx, `select 1 from vibn_idempotency_keys
+			where workspace_id = $1 and tool = $2 and idempotency_key = $3 and digest = $4`, workspaceID, tool, key, digest)
+		if errors.Is(err, sql.ErrNoRows) {
+			return tenancy.ErrConflict
+		}
+		return err
+	}), "idempotency key for %s in workspace %q", tool, workspaceID)
+}
