@@ -49,6 +49,7 @@ func Handler(cfg Config) http.Handler {
 	mountKeys(mux, cfg)
 	mountSetup(mux, cfg)
 	mountAdmin(mux, cfg)
+	mountHooks(mux, cfg)
 	cfg.site.mount(mux)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
@@ -161,13 +162,15 @@ func forbid(w http.ResponseWriter, r *http.Request, msg, hint string) {
 }
 
 // answer sends JSON.
-func answer(w http.ResponseWriter, v any) {
+func answer(w http.ResponseWriter, v any) { answerWith(w, http.StatusOK, v) }
+
+func answerWith(w http.ResponseWriter, status int, v any) {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	send(w, http.StatusOK, raw)
+	send(w, status, raw)
 }
 
 // refuse sends an error in the form that every tool's error has.

@@ -286,7 +286,8 @@ func (db *DB) Due(ctx context.Context, now, reconciledBefore time.Time, limit in
 // ForgetTokens implements [tenancy.Store].
 func (db *DB) ForgetTokens(ctx context.Context, workspaceID string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		err := change(ctx, tx, `update vibn_workspaces set gitea_bot_token_id = null, gitea_bot_token_encrypted = null
+		err := change(ctx, tx, `update vibn_workspaces set gitea_bot_token_id = null, gitea_bot_token_encrypted = null,
+				gitea_hook_id = null, gitea_hook_secret_encrypted = null
 			where id = $1 and deleted_at is null`, workspaceID)
 		if err != nil {
 			return err

@@ -125,7 +125,7 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 	var err error
 	p.guard, err = tenancy.NewGuard(tenancy.Config{
 		Store: db, Coolify: c, Gitea: g, GiteaURL: gitURL.String(), Box: f.box(t), Log: f.log, Budget: tenancytest.Unlimited(),
-		Now: f.clock.Now,
+		Now: f.clock.Now, PublicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"}, PollEvery: time.Nanosecond,
 	})
 	if err != nil {
 		t.Fatal(err)

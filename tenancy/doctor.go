@@ -62,12 +62,13 @@ type doctor struct {
 	box       *secret.Box
 	shown     *untrusted.Scrubber
 	budget    Budget
+	publicURL *url.URL // of this server; may be nil
 }
 
 func newDoctor(cfg Config, shown *untrusted.Scrubber, meter coolify.Meter) *doctor {
 	d := &doctor{
 		Premises: cfg.Premises, store: cfg.Store, coolify: cfg.Coolify.Metered(meter), box: cfg.Box, shown: shown,
-		budget: cfg.Budget.withDefaults(),
+		budget: cfg.Budget.withDefaults(), publicURL: cfg.PublicURL,
 	}
 	if cfg.Sensitive != nil {
 		d.sensitive = cfg.Sensitive.Metered(meter)

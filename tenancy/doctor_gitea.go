@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -27,6 +28,7 @@ func (x *examination) giteaLooks() []look {
 		{RiskProxyAuth, asAdmin, x.danger(RiskProxyAuth, (*doctor).proxyAuth)},
 		{"gitea-sign-in", answering, x.signIn},
 		{"gitea-users-page", asAdmin, x.usersPage},
+		{"gitea-webhooks", nil, x.webhooks},
 		{"gitea-bots", []need{needGitea, needGiteaToken, needDatabase}, x.bots},
 	}
 }
@@ -136,6 +138,33 @@ func (x *examination) usersPage(ctx context.Context) Check {
 			"set [service.explore] DISABLE_USERS_PAGE=true in Gitea's configuration")
 	}
 	return ok("off")
+}
+
+// webhooks tells where Gitea's webhooks post to. What Gitea may reach it does not
+// tell, and of a delivery that it refuses it says nothing.
+func (x *examination) webhooks(context.Context) Check {
+	if x.publicURL == nil {
+		return warn("VIBN_PUBLIC_URL is not set, so Gitea cannot tell this server that something was pushed", "set VIBN_PUBLIC_URL")
+	}
+	host := x.publicURL.Hostname()
+	if inside(host) {
+		return warn("Gitea's webhooks post to "+host+", a private address, which Gitea refuses unless it is told to allow it: pushes are then deployed within an hour only",
+			"set [webhook] ALLOWED_HOST_LIST=external,"+host+" in Gitea's configuration, or give VIBN_PUBLIC_URL a public name")
+	}
+	return ok("post to %s", host)
+}
+
+// inside reports whether a host is one of this machine's or of a network of the
+// platform's own, as far as its name tells.
+func inside(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return !ip.IsGlobalUnicast() || ip.IsPrivate()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if !strings.Contains(host, ".") {
+		return true
+	}
+	return slices.ContainsFunc([]string{".localhost", ".local", ".internal", ".lan", ".home.arpa"}, func(end string) bool { return strings.HasSuffix(host, end) })
 }
 
 // bots tries a bot's own token. Where two-factor authentication is enforced, bots

@@ -181,7 +181,7 @@ func (p *premises) config() tenancy.Config {
 	}
 	cfg := tenancy.Config{
 		Coolify: c, Box: got(secret.NewBox(secret.NewText(p.seals), old...))(p.T), Log: slog.New(slog.NewJSONHandler(p.log, nil)),
-		Now: p.now, Premises: p.told, GiteaURL: p.gitURL.String(),
+		Now: p.now, Premises: p.told, GiteaURL: p.gitURL.String(), PublicURL: p.told.OwnURLs[0].URL,
 	}
 	if !p.noDatabase {
 		cfg.Store = p.db
@@ -286,7 +286,7 @@ func (p *premises) showsNoSecret(checks []tenancy.Check) {
 var order = []string{
 	"workspaces", "secrets-key", "coolify", "coolify-token", "coolify-version", "coolify-user", "coolify-budget", "coolify-sensitive-token",
 	"placements", "coolify-host", "shared-proxy", "app-domain", "gitea", "gitea-token", "gitea-basic-auth", "gitea-pages", "instance-runners",
-	"open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page", "gitea-bots",
+	"open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page", "gitea-webhooks", "gitea-bots",
 }
 
 // An ailment is one thing that is wrong, and what is to be said of it.
@@ -310,7 +310,7 @@ var (
 )
 
 var ailments = []ailment{
-	{name: "another key", do: func(p *premises) { p.seals = "another-sealing-key-0123456789" }, check: "secrets-key", state: "fail", says: []string{"1 of 1 sealed", "VIBN_SECRETS_KEY_OLD"}, skips: []string{"gitea-bots"}},
+	{name: "another key", do: func(p *premises) { p.seals = "another-sealing-key-0123456789" }, check: "secrets-key", state: "fail", says: []string{"2 of 2 sealed", "VIBN_SECRETS_KEY_OLD"}, skips: []string{"gitea-bots"}},
 	{name: "an older key", do: func(p *premises) { p.oldSeals, p.seals = p.seals, "another-sealing-key-0123456789" }, check: "secrets-key", state: "warn", says: []string{"vibn-mcp secrets rotate"}},
 	{name: "a workspace that is not as it should be", stays: true, do: func(p *premises) {
 		w := p.create("broken")
@@ -414,7 +414,15 @@ var ailments = []ailment{
 	{name: "no sign-in needed", gitea: func(c *giteatest.Config) { c.RequireSignIn = false }, check: "gitea-sign-in", state: "warn", says: []string{"REQUIRE_SIGNIN_VIEW=true"}},
 	{name: "a page of users", gitea: func(c *giteatest.Config) { c.NoUsersPage = false }, check: "gitea-users-page", state: "warn", says: []string{"DISABLE_USERS_PAGE=true"}},
 	{name: "two-factor authentication enforced", gitea: func(c *giteatest.Config) { c.TwoFactorEnforced = true }, check: "gitea-bots", state: "fail", says: []string{"TWO_FACTOR_AUTH"}},
+	{name: "a webhook to this machine", do: postingTo("http://127.0.0.1:8080"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=external,127.0.0.1", "VIBN_PUBLIC_URL"}},
+	{name: "a webhook to a private address", do: postingTo("https://[fd00::1]"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=external,fd00::1"}},
+	{name: "a webhook to a container", do: postingTo("http://vibn:8080"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=external,vibn"}},
+	{name: "a webhook to a name of one's own network", do: postingTo("https://vibn.Corp.Internal."), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST"}},
 	{name: "a bot that is shut out", do: func(p *premises) { p.git.SetUser("vibn-bot-alpha", func(u *giteatest.User) { u.ProhibitLogin = true }) }, check: "gitea-bots", state: "fail", says: []string{"vibn-mcp workspace rotate alpha"}},
+}
+
+func postingTo(url string) func(*premises) {
+	return func(p *premises) { p.told.OwnURLs[0].URL = parsed(p.T, url) }
 }
 
 func adminScopes(scopes ...string) func(*premises) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type Config struct {
 	Sensitive *coolify.Sensitive // nil = deployment logs are refused
 	Gitea     *gitea.Admin       // nil = workspaces have no repositories
 	GiteaURL  string             // root of Gitea as clients reach it; required with Gitea
+	PublicURL *url.URL           // root of this server as clients and Gitea reach it; nil = workspaces have no webhooks
 	Box       *secret.Box        // required; seals cursors and tokens
 	Log       *slog.Logger       // required
 	Budget    Budget             // zero fields take the defaults of [DefaultBudget]
@@ -40,6 +42,8 @@ type Guard struct {
 	sensitive *coolify.Sensitive
 	gitea     *gitea.Admin
 	giteaURL  string
+	publicURL *url.URL // may be nil
+	noHook    string   // sealed: what no webhook signs with
 	admin     secret.Text
 	box       *secret.Box
 	log       *slog.Logger
@@ -61,7 +65,11 @@ func NewGuard(cfg Config) (*Guard, error) {
 	}
 	g := &Guard{
 		store: cfg.Store, coolify: cfg.Coolify, sensitive: cfg.Sensitive, box: cfg.Box, log: cfg.Log,
-		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea, giteaURL: strings.TrimRight(cfg.GiteaURL, "/"), admin: cfg.Admin,
+		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea, giteaURL: strings.TrimRight(cfg.GiteaURL, "/"), admin: cfg.Admin, publicURL: cfg.PublicURL,
+	}
+	var err error
+	if g.noHook, err = g.box.Seal(secret.NewText(randomHex()), HookPlace("")); err != nil {
+		return nil, err
 	}
 	if g.now == nil {
 		g.now = time.Now

@@ -160,8 +160,9 @@ func (o *Operator) Resume(ctx context.Context, w Workspace) error {
 	return o.audited(ctx, w, "workspace.resume", func() error { return o.store.SetSuspended(ctx, w.ID, nil, o.now()) })
 }
 
-// Rotate forgets every token of the workspace's bot. A job makes a new one for the
-// workspace and ends all others; keys get theirs anew at their next use.
+// Rotate forgets every token of the workspace's bot and the secret of its webhook. A
+// job makes new ones for the workspace and ends all other tokens; keys get theirs
+// anew at their next use.
 func (o *Operator) Rotate(ctx context.Context, w Workspace) error {
 	return o.audited(ctx, w, "workspace.rotate", func() error { return o.store.ForgetTokens(ctx, w.ID, o.now()) })
 }

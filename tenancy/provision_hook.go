@@ -80,6 +80,9 @@ func (r *run) ownHook(hooks []gitea.Hook) (own gitea.Hook, there bool) {
 // otherHooks takes away the organisation's webhooks but the recorded one: each sees
 // every push to every repository.
 func (r *run) otherHooks(ctx context.Context) error {
+	if r.is.OrgID == 0 {
+		return nil
+	}
 	if _, err := r.findOrg(ctx); errors.Is(err, gitea.ErrNotFound) {
 		return nil
 	} else if err != nil {

@@ -76,26 +76,30 @@ func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more 
 	if i < 0 {
 		return false, 0, nil
 	}
-	finish := func() error {
-		more, err = p.guard.store.FinishPush(ctx, workspaceID, projectID, projects[i].PushWanted)
-		return err
-	}
-	scope, err := p.guard.openHook(ctx, workspaceID)
+	l := &pushLook{Guard: p.guard, project: projects[i], heads: map[string]gitea.Commit{}}
+	l.scope, err = p.open(ctx, workspaceID)
 	if code := Public(err).Code; err != nil && (code == NotFound || code == Forbidden) {
-		return more, 0, finish() // deleted or suspended; when it is resumed its repositories are looked at
+		more, err = l.finish(ctx) // deleted or suspended; when it is resumed its repositories are looked at
+		return more, 0, err
 	}
 	if err != nil {
 		return false, 0, err
 	}
-	l := &pushLook{Guard: p.guard, project: projects[i], heads: map[string]gitea.Commit{}}
-	if l.scope, err = scope.Begin(ctx, Call{Tool: "push", Needs: Read}); err != nil {
-		return false, 0, err
-	}
 	decided, again, err := l.all(ctx)
-	if decided {
-		err = errors.Join(err, finish())
+	if !decided {
+		return false, again, err
 	}
-	return more, again, err
+	more, failed := l.finish(ctx)
+	return more, again, errors.Join(err, failed)
+}
+
+// open opens a workspace for looking at what was pushed.
+func (p *Pusher) open(ctx context.Context, workspaceID string) (*Scope, error) {
+	s, err := p.guard.openHook(ctx, workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	return s.Begin(ctx, Call{Tool: "push", Needs: Read})
 }
 
 // A pushLook is one look at a project.
@@ -105,6 +109,15 @@ type pushLook struct {
 	project Project
 	bot     *gitea.Bot // nil until the repository is proved
 	heads   map[string]gitea.Commit
+}
+
+// finish records that all that was pushed when the look began has been seen to.
+func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
+	more, err = l.store.FinishPush(ctx, l.project.WorkspaceID, l.project.ID, l.project.PushWanted)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return false, storeError("record that a push was seen to", err)
+	}
+	return more, nil
 }
 
 // all looks at each app. decided says that nothing of what has been pushed by now
@@ -143,11 +156,16 @@ func builtFrom(p Project, apps []AppRecord) bool {
 // deployment until that has ended.
 func (l *pushLook) app(ctx context.Context, rec AppRecord) (decided bool, again time.Duration, err error) {
 	if l.project.PushDone < l.project.PushWanted || rec.Head == "" {
+		if rec.Reported == pushPending { // it may have ended, which counts for more than what has been pushed since
+			if rec, _, err = l.follow(ctx, rec); err != nil {
+				return false, 0, err
+			}
+		}
 		if rec, again, err = l.decide(ctx, rec); err != nil || again > 0 {
 			return false, again, err
 		}
 	}
-	again, err = l.follow(ctx, rec)
+	_, again, err = l.follow(ctx, rec)
 	return !errors.Is(err, errPhantom), again, err
 }
 
@@ -262,42 +280,41 @@ var errPhantom = &Error{Code: Unavailable, Msg: "Coolify has not the deployment 
 
 // follow says in Gitea what becomes of the deployment, until it has ended. What
 // runs is seen in the look that all share.
-func (l *pushLook) follow(ctx context.Context, rec AppRecord) (again time.Duration, err error) {
+func (l *pushLook) follow(ctx context.Context, rec AppRecord) (is AppRecord, again time.Duration, err error) {
 	if rec.Deployment == "" || rec.Reported == pushSuccess || rec.Reported == pushFailure {
-		return 0, nil
+		return rec, 0, nil
 	}
 	if rec.Reported == "" {
 		if rec, again, err = l.report(ctx, rec, pushPending, "waits for its deployment"); err != nil || again > 0 {
-			return again, err
+			return rec, again, err
 		}
 	}
 	id, err := coolify.ParseUUID(rec.Deployment)
 	if err != nil {
-		return 0, err
+		return rec, 0, err
 	}
 	running, err := l.waits.running.recent(ctx)
 	if err != nil {
-		return 0, upstream("look at the running deployments", err)
+		return rec, 0, upstream("look at the running deployments", err)
 	}
 	if _, ok := running[id]; ok {
-		return l.waits.every, nil
+		return rec, l.waits.every, nil
 	}
 	d, err := l.scope.deployment(ctx, id)
 	if IsNotFound(err) {
-		if _, again, err = l.set(ctx, rec, "", "", ""); err == nil && again == 0 {
+		if rec, again, err = l.set(ctx, rec, "", "", ""); err == nil && again == 0 {
 			err = errPhantom
 		}
-		return again, err
+		return rec, again, err
 	}
 	if err != nil {
-		return 0, err
+		return rec, 0, err
 	}
 	if !d.is.Status.Terminal() {
-		return l.waits.every, nil
+		return rec, l.waits.every, nil
 	}
 	state, why := pushVerdict(d.is, rec.Head)
-	_, again, err = l.report(ctx, rec, state, why)
-	return again, err
+	return l.report(ctx, rec, state, why)
 }
 
 // pushVerdict is what is said of a commit when its deployment has ended. This is

@@ -24,7 +24,9 @@ var makers = map[string][]string{
 	"Scope": {
 		"Guard.OpenKey",    // proves a bearer key
 		"Guard.OpenMember", // proves a membership
-		"Guard.open",       // the one that both use
+		"Guard.open",       // the one that they use
+		"Guard.openHook",   // for pushes: proves that the workspace is open; called by Pusher only
+		"Pusher.open",      // narrows that to reading
 		"Scope.Begin",      // narrows one that was proved
 		"newScope",         // called by open and Begin only
 	},
@@ -34,6 +36,9 @@ var makers = map[string][]string{
 	},
 	"Provisioner": {
 		"Guard.Provisioner", // for jobs and the operator: cmd calls it, no door does
+	},
+	"Pusher": {
+		"Guard.Pusher", // for jobs: cmd calls it, no door does
 	},
 }
 
@@ -64,6 +69,9 @@ func TestMakers(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"Guard.open": 1, "Scope.Begin": 1}, callers(files, "newScope")); diff != "" {
 		t.Errorf("callers of newScope (-want +got)\n%s", diff)
 	}
+	if diff := cmp.Diff(map[string]int{"Pusher.open": 1, "pushLook.start": 1}, methodCallers(files, "openHook")); diff != "" {
+		t.Errorf("callers of openHook (-want +got)\n%s", diff)
+	}
 	if diff := cmp.Diff(map[string]int{"Guard.OpenOperator": 1}, callers(files, "NewOperator")); diff != "" {
 		t.Errorf("callers of NewOperator in this package (-want +got)\n%s", diff)
 	}
@@ -82,6 +90,18 @@ func makes(f *ast.FuncDecl, kind string) bool {
 
 // callers counts, for each function, its calls of another.
 func callers(files map[string]*ast.File, callee string) map[string]int {
+	return callersOf(files, func(f ast.Expr) bool { return isIdent(f, callee) })
+}
+
+// methodCallers is callers for a method, of whatever type.
+func methodCallers(files map[string]*ast.File, callee string) map[string]int {
+	return callersOf(files, func(f ast.Expr) bool {
+		s, ok := f.(*ast.SelectorExpr)
+		return ok && s.Sel.Name == callee
+	})
+}
+
+func callersOf(files map[string]*ast.File, is func(ast.Expr) bool) map[string]int {
 	calls := map[string]int{}
 	for _, file := range files {
 		for _, d := range file.Decls {
@@ -90,7 +110,7 @@ func callers(files map[string]*ast.File, callee string) map[string]int {
 				continue
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
-				if c, ok := n.(*ast.CallExpr); ok && isIdent(c.Fun, callee) {
+				if c, ok := n.(*ast.CallExpr); ok && is(c.Fun) {
 					calls[funcName(f)]++
 				}
 				return true
@@ -100,8 +120,8 @@ func callers(files map[string]*ast.File, callee string) map[string]int {
 	return calls
 }
 
-// TestNoDoorProvisions: what faces agents calls nothing that returns a Provisioner,
-// nor makes an Operator that proved nothing.
+// TestNoDoorProvisions: what faces agents calls nothing that returns a Provisioner
+// or a Pusher, nor makes an Operator that proved nothing.
 func TestNoDoorProvisions(t *testing.T) {
 	for _, dir := range []string{"../mcp", "../sidecar"} {
 		entries, err := os.ReadDir(dir)
@@ -116,7 +136,7 @@ func TestNoDoorProvisions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{".Provisioner(", "NewOperator("} {
+			for _, name := range []string{".Provisioner(", ".Pusher(", "NewOperator("} {
 				if strings.Contains(string(raw), name) {
 					t.Errorf("%s/%s has %s", dir, e.Name(), name)
 				}

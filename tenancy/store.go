@@ -96,7 +96,8 @@ type Store interface {
 	// Due lists workspaces that have something to be done: wanted and not done, a
 	// key that ended and still has a token, or not reconciled since a time.
 	Due(ctx context.Context, now, reconciledBefore time.Time, limit int) ([]string, error)
-	// ForgetTokens marks every token of the bot as revoked, and wants them replaced.
+	// ForgetTokens marks every token of the bot as revoked, forgets the webhook's
+	// secret, and wants them replaced.
 	ForgetTokens(ctx context.Context, workspaceID string, at time.Time) error
 
 	// AddBotToken writes down a token that is about to be made. ErrConflict if the

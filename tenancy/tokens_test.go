@@ -200,8 +200,8 @@ func TestMovedSecrets(t *testing.T) {
 	}
 	values, err := f.db.SealedValues(t.Context())
 	must(t, err)
-	if len(values) != 4 {
-		t.Fatalf("%d sealed values, want two of each workspace", len(values))
+	if len(values) != 6 {
+		t.Fatalf("%d sealed values, want three of each workspace", len(values))
 	}
 	tokens := len(f.git.Snapshot().Tokens)
 	for _, from := range values {
@@ -209,11 +209,14 @@ func TestMovedSecrets(t *testing.T) {
 			if from == to {
 				continue
 			}
-			name := fmt.Sprintf("%s to %s", from.Place.Table, to.Place.Table)
+			name := fmt.Sprintf("%s to %s", from.Place.Column, to.Place.Column)
 			must(t, f.db.Reseal(t.Context(), to, from.Value))
-			if to.Place.Table == "vibn_workspaces" {
+			switch to.Place {
+			case tenancy.TokenPlace(to.Place.Row):
 				checkShutToken(t, f, p, to.Place.Row, name)
-			} else {
+			case tenancy.HookPlace(to.Place.Row):
+				checkShutPart(t, f, p, to.Place.Row, name, tenancy.PartHook)
+			default:
 				checkShutKey(t, p, []*subject{a, b}, name)
 			}
 			must(t, f.db.Reseal(t.Context(), tenancy.SealedValue{Place: to.Place, Value: from.Value}, to.Value))
@@ -238,8 +241,17 @@ func checkShutToken(t *testing.T, f *platform, p *process, id, name string) {
 	if c, err := s.GitCredentials(t.Context(), true); codeOf(err) != tenancy.Unavailable || !c.Token.IsZero() {
 		t.Errorf("%s: a person is shown %v (%v)", name, !c.Token.IsZero(), err)
 	}
+	checkShutPart(t, f, p, id, name, tenancy.PartToken)
+}
+
+// checkShutPart holds that provisioning names the part whose secret does not open,
+// and makes none anew.
+func checkShutPart(t *testing.T, f *platform, p *process, id, name, part string) {
+	t.Helper()
+	is, err := f.db.Provision(t.Context(), id)
+	must(t, err)
 	failed, ok := errors.AsType[*tenancy.PartsError](p.guard.Provisioner().Provision(t.Context(), id))
-	if !ok || len(failed.Errors) != 1 || failed.Errors[0].Part != tenancy.PartToken || !strings.Contains(failed.Errors[0].Why, "does not open with VIBN_SECRETS_KEY") {
+	if !ok || len(failed.Errors) != 1 || failed.Errors[0].Part != part || !strings.Contains(failed.Errors[0].Why, "does not open with VIBN_SECRETS_KEY") {
 		t.Errorf("%s: provisioning says %+v", name, failed)
 	}
 	if now, err := f.db.Provision(t.Context(), id); err != nil || now.Parts != is.Parts {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -403,15 +404,23 @@ func dataDir(env func(string) string) string {
 	return ""
 }
 
-// listenURL is where a client on this machine reaches a server that was told to
-// listen there and does at ln: they differ if it was told port 0.
-func listenURL(listen string, ln net.Listener) *url.URL {
-	host, _, _ := net.SplitHostPort(listen)
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
-		host = "127.0.0.1"
+// startListening listens where the program is told to, and keeps where that is, as
+// it may have been told port 0.
+func (c *config) startListening(ctx context.Context) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.listen)
+	if err != nil {
+		return nil, err
 	}
-	return &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}
+	host, _, _ := net.SplitHostPort(c.listen)
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	c.listen = net.JoinHostPort(host, port)
+	return ln, nil
+}
+
+// reachedAt is where clients and Gitea reach the server: unless it was told, where
+// a client on this machine does.
+func (c config) reachedAt() *url.URL {
+	return cmp.Or(c.publicURL, &url.URL{Scheme: "http", Host: listenHost(c.listen)})
 }
 
 func parseURL(s string) (*url.URL, error) {

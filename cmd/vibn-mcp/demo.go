@@ -67,7 +67,7 @@ func demo(ctx context.Context, p *program) error {
 		return err
 	}
 	defer stopSim()
-	git := giteatest.New(giteatest.Config{GitRoot: filepath.Join(dir, "git"), RequireSignIn: true})
+	git := giteatest.New(giteatest.Config{GitRoot: filepath.Join(dir, "git"), RequireSignIn: true, LoopbackHooks: true})
 	defer func() { _ = git.Close() }() // the whole directory goes
 	stopGit, giteaURL, err := serveSimulator(ctx, git, "/git")
 	if err != nil {
@@ -79,6 +79,11 @@ func demo(ctx context.Context, p *program) error {
 		coolifyToken: secret.NewText(sim.Token("read", "write", "deploy")), sensitiveToken: secret.NewText(sim.Token("read", "read:sensitive")),
 		giteaURL: giteaURL, giteaToken: secret.NewText(git.AdminToken("all")),
 	}
+	ln, err := p.cfg.startListening(ctx)
+	if err != nil {
+		return hinted{err, "--listen 127.0.0.1:0, or VIBN_LISTEN=127.0.0.1:0, takes a free port"}
+	}
+	defer func() { _ = ln.Close() }()
 	h, err := p.house(ctx, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return err
@@ -88,11 +93,7 @@ func demo(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.cfg.listen)
-	if err != nil {
-		return hinted{err, "--listen 127.0.0.1:0, or VIBN_LISTEN=127.0.0.1:0, takes a free port"}
-	}
-	public := listenURL(p.cfg.listen, ln)
+	public := p.cfg.reachedAt()
 	if err := h.welcome(ctx, public, workspaces); err != nil {
 		return err
 	}

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"net"
-	"net/url"
 	"slices"
 	"time"
 
@@ -47,8 +45,7 @@ func loginLink(ctx context.Context, p *program, op *tenancy.Operator) error {
 		what = "lets somebody join as " + string(l.Role)
 	}
 	p.sayf("the link %s, to workspace %s, once, until %s\n", what, w.Slug, l.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC"))
-	public := cmp.Or(p.cfg.publicURL, &url.URL{Scheme: "http", Host: listenHost(p.cfg.listen)})
-	return p.printf("%s\n", sidecar.LinkURL(public, token.Reveal()))
+	return p.printf("%s\n", sidecar.LinkURL(p.cfg.reachedAt(), token.Reveal()))
 }
 
 // listenHost is where a browser on this machine reaches what listens there.

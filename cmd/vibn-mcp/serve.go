@@ -27,17 +27,18 @@ var serveCommand = command{
 	name: "serve", about: "serve MCP and REST over HTTP", needs: serverNeeds,
 	run: func(ctx context.Context, p *program) error {
 		log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+		ln, err := p.cfg.startListening(ctx)
+		if err != nil {
+			return hinted{err, "is another program there? VIBN_LISTEN names another address"}
+		}
+		defer func() { _ = ln.Close() }()
 		h, err := p.house(ctx, log)
 		if err != nil {
 			return err
 		}
 		defer h.close()
 		h.greetCoolify(ctx)
-		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.cfg.listen)
-		if err != nil {
-			return hinted{err, "is another program there? VIBN_LISTEN names another address"}
-		}
-		public := cmp.Or(p.cfg.publicURL, listenURL(p.cfg.listen, ln))
+		public := p.cfg.reachedAt()
 		log.InfoContext(ctx, "serving", "listen", ln.Addr().String(), "public_url", public.String(), "database", h.db.Dialect(), "version", version())
 		return h.serve(ctx, ln, public, p.cfg.allowedHosts)
 	},
@@ -112,7 +113,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 		Known: append([]secret.Text{
 			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.oidcSecret, c.secretsKey, c.databaseURL, c.apiKey,
 		}, c.oldSecretsKeys...),
-		Admin: c.adminToken,
+		Admin: c.adminToken, PublicURL: c.reachedAt(),
 	}
 	if c.giteaURL != nil {
 		if cfg.Gitea, err = gitea.New(gitea.Config{URL: c.giteaURL, Token: c.giteaToken, UserAgent: "vibn-mcp/" + version()}); err != nil {
@@ -206,7 +207,7 @@ func (h *house) jobs() store.Jobs {
 			}
 			return err
 		},
-		Push: func(context.Context, string, string) (time.Duration, error) { return 0, nil },
+		Push: h.guard.Pusher().Push,
 		Sweep: func(ctx context.Context) error {
 			return errors.Join(p.Sweep(ctx, h.db.Queue), h.db.DropExpired(ctx, time.Now()))
 		},

@@ -41,6 +41,7 @@ type Config struct {
 	GiteaURL    string
 	Admin       string // the operator's token; empty = no operator over the network
 	Premises    tenancy.Premises
+	PublicURL   *url.URL // of the server; nil = https://vibn.example.com
 }
 
 // A House is a program with everything around it.
@@ -74,7 +75,7 @@ func Unlimited() tenancy.Budget {
 	const n = 1_000_000
 	return tenancy.Budget{
 		TenantsPerMinute: n, TenantsBurst: n, WorkspacePerMinute: n, WorkspaceBurst: n, ReservePerMinute: n, ReserveBurst: n,
-		Slow: 100, Waits: 1000, CallsPerMinute: n, CallsBurst: n, InFlight: 1000,
+		Slow: 100, Waits: 1000, CallsPerMinute: n, CallsBurst: n, InFlight: 1000, PushesPerMinute: n, PushesBurst: n,
 	}
 }
 
@@ -89,6 +90,9 @@ func New(t testing.TB, cfg Config) *House {
 	}
 	if cfg.PollEvery == 0 {
 		cfg.PollEvery = 5 * time.Millisecond
+	}
+	if cfg.PublicURL == nil {
+		cfg.PublicURL = &url.URL{Scheme: "https", Host: "vibn.example.com"}
 	}
 	if cfg.Database == "" {
 		cfg.Database = "sqlite"
@@ -162,7 +166,7 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 	gc := tenancy.Config{
 		Store: h.DB, Coolify: c, Sensitive: s, Gitea: cfg.Gitea, GiteaURL: cfg.GiteaURL, Box: box, Log: h.Logger,
 		Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now, Admin: secret.NewText(cfg.Admin),
-		Premises: cfg.Premises,
+		Premises: cfg.Premises, PublicURL: cfg.PublicURL,
 	}
 	for _, k := range h.Secrets {
 		gc.Known = append(gc.Known, secret.NewText(k))

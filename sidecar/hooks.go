@@ -1,0 +1,91 @@
+package sidecar
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// Limits of what is posted by webhooks. Until its signature is proved a body is
+// anybody's, and costs memory and two look-ups.
+const (
+	maxHookBody         = 1 << 20
+	hookPlaces          = 32              // bodies that are read at the same time
+	hookTime            = 5 * time.Second // to read one; Gitea gives a delivery as long
+	hookRate, hookBurst = rate.Limit(100), 1000
+)
+
+// accepted is the answer to all that a webhook signed.
+type accepted struct {
+	Accepted bool `json:"accepted"`
+}
+
+var errHookBusy = &tenancy.Error{
+	Code: tenancy.RateLimited, Msg: "too many webhooks post at the same time", Hint: "what was not taken is found within the hour", Retryable: true, RetryAfter: time.Second,
+}
+
+// mountHooks serves Gitea's webhooks. Gitea is no browser and sends no Origin, so
+// that what holds for all routes holds here too; it comes to the name in
+// VIBN_PUBLIC_URL, which is the address that its webhooks have.
+func mountHooks(mux *http.ServeMux, cfg Config) {
+	h := &hooks{Config: cfg, from: newLimits(hookRate, hookBurst), places: make(chan struct{}, hookPlaces)}
+	mux.HandleFunc("POST /"+tenancy.HookPath+"/{workspace}", h.take)
+}
+
+// hooks take what webhooks post. Somebody who floods is bounded by the address
+// before anything is read, and a workspace's own webhook in tenancy.
+type hooks struct {
+	Config
+	from   *limits
+	places chan struct{}
+}
+
+func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength > maxHookBody {
+		refuseHookBody(w)
+		return
+	}
+	if !h.from.allow(addressOf(r)) {
+		refuse(w, errHookBusy)
+		return
+	}
+	select {
+	case h.places <- struct{}{}:
+		defer func() { <-h.places }()
+	case <-r.Context().Done():
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(hookTime)) // a recorder has none
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHookBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		refuseHookBody(w)
+		return
+	}
+	if err != nil {
+		refuse(w, invalid("the body could not be read"))
+		return
+	}
+	err = h.Guard.TakeDelivery(r.Context(), r.PathValue("workspace"), tenancy.Delivery{
+		Event: r.Header.Get("X-Gitea-Event"), Signature: r.Header.Get("X-Gitea-Signature"), Body: body,
+	})
+	if err != nil {
+		if code := tenancy.Public(err).Code; code != tenancy.NotFound && code != tenancy.RateLimited {
+			h.Log.WarnContext(r.Context(), "webhook not taken", "err", h.Guard.ForLog(err))
+		}
+		refuse(w, err)
+		return
+	}
+	answerWith(w, http.StatusAccepted, accepted{true})
+}
+
+// refuseHookBody ends the connection as well: what is left of the body is not read.
+func refuseHookBody(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	send(w, http.StatusRequestEntityTooLarge, mcp.FailureOf(invalid("the body is larger than a webhook's may be")).JSON())
+}
