@@ -269,6 +269,7 @@ type subject struct {
 	pat    secret.Text // the key's
 	asked  bool        // who ordered the act was told that it will be done
 	since  time.Time   // when the mischief was done
+	pushes int         // how many there were
 }
 
 // A life is a part of a workspace's life. Its act is what is disturbed.
