@@ -275,6 +275,12 @@ func TestReseal(t *testing.T) {
 		want := []tenancy.SealedValue{
 			{Place: tokenPlace(a.ws.ID), Value: a.parts.TokenSealed},
 			{Place: tokenPlace(b.ws.ID), Value: b.parts.TokenSealed},
+			{Place: tenancy.HookPlace(a.ws.ID), Value: a.parts.HookSealed},
+			{Place: tenancy.HookPlace(b.ws.ID), Value: b.parts.HookSealed},
+			{Place: tenancy.HookPlace(foreign.ws.ID), Value: foreign.parts.HookSealed},
+			{Place: tenancy.DatabaseURLPlace(a.data.ID), Value: a.data.URLSealed},
+			{Place: tenancy.DatabaseURLPlace(b.data.ID), Value: b.data.URLSealed},
+			{Place: tenancy.DatabaseURLPlace(foreign.data.ID), Value: foreign.data.URLSealed},
 			{Place: botTokenPlace(a.token.ID), Value: a.token.Sealed},
 			{Place: botTokenPlace(b.token.ID), Value: b.token.Sealed},
 		}
@@ -287,7 +293,7 @@ func TestReseal(t *testing.T) {
 			wantSame(t, "SealedValues", want, must(db.SealedValues(ctx))(t))
 		}
 		for _, place := range []secret.Place{
-			tokenPlace(newID()), botTokenPlace(newID()), {Table: "vibn_workspaces", Column: "name", Row: a.ws.ID}, {},
+			tokenPlace(newID()), botTokenPlace(newID()), tenancy.HookPlace(newID()), tenancy.DatabaseURLPlace(newID()), {Table: "vibn_workspaces", Column: "name", Row: a.ws.ID}, {},
 		} {
 			wantErr(t, "Reseal at no place", db.Reseal(ctx, tenancy.SealedValue{Place: place, Value: a.ws.Name}, "new"), tenancy.ErrNotFound)
 		}
@@ -322,6 +328,6 @@ func TestSealedValuesKnowsEveryColumn(t *testing.T) {
 				}
 			}
 		}
-		wantSame(t, "columns", 2, len(listed))
+		wantSame(t, "columns", 4, len(listed))
 	})
 }

@@ -273,6 +273,123 @@ var isolations = map[string][]isolation{
 	"RepositoryAccess": {{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
 		return db.RepositoryAccess(ctx, a.ws.ID)
 	}}},
+	"RecordDeployKey": {
+		{name: "project of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.RecordDeployKey(ctx, a.ws.ID, b.project.ID, "key", "ssh-ed25519 AAAA"))
+		}},
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.RecordDeployKey(ctx, a.ws.ID, a.project.ID, "key", "ssh-ed25519 AAAA"))
+		}},
+	},
+	"WantPush": {
+		{name: "repository of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.WantPush(ctx, a.ws.ID, b.project.RepositoryID, "digest"))
+		}},
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.WantPush(ctx, a.ws.ID, a.project.RepositoryID, "digest"))
+		}},
+	},
+	"FinishPush": {
+		{name: "project of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return db.FinishPush(ctx, a.ws.ID, b.project.ID, 1)
+		}},
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return db.FinishPush(ctx, a.ws.ID, a.project.ID, 1)
+		}},
+	},
+	"CreateApp": {
+		{name: "project of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			r := newApp(b.project, "other")
+			r.WorkspaceID = a.ws.ID
+			return only(db.CreateApp(ctx, r))
+		}},
+		{name: "id of b's app", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			r := newApp(a.project, "other")
+			r.ID = b.app.ID
+			return only(db.CreateApp(ctx, r))
+		}},
+		{name: "name of b's app", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.CreateApp(ctx, newApp(a.project, b.app.Name)))
+		}},
+	},
+	"AppRecords": {{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.AppRecords(ctx, a.ws.ID)
+	}}},
+	"RecordApp": {
+		{name: "app of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.RecordApp(ctx, a.ws.ID, b.app.ID, b.app.UUID, false))
+		}},
+		{name: "uuid of b's app", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			r := newApp(a.project, "other")
+			if err := db.CreateApp(ctx, r); err != nil {
+				return nil, err
+			}
+			return only(db.RecordApp(ctx, a.ws.ID, r.ID, b.app.UUID, true))
+		}},
+	},
+	"SetAppPush": {{name: "app of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		was := b.app
+		was.WorkspaceID = a.ws.ID
+		is := was
+		is.Head = "other"
+		return only(db.SetAppPush(ctx, was, is))
+	}}},
+	"MarkAppDeleting": {{name: "app of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		return only(db.MarkAppDeleting(ctx, a.ws.ID, b.app.ID, after(1)))
+	}}},
+	"DropApp": {
+		{name: "app of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.DropApp(ctx, a.ws.ID, b.app.ID))
+		}},
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.DropApp(ctx, a.ws.ID, a.app.ID))
+		}},
+	},
+	"CreateDatabase": {
+		{name: "id of b's database", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			r := newDatabase(a.ws.ID, "other")
+			r.ID = b.data.ID
+			return only(db.CreateDatabase(ctx, r))
+		}},
+		{name: "name of b's database", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.CreateDatabase(ctx, newDatabase(a.ws.ID, b.data.Name)))
+		}},
+	},
+	"DatabaseRecords": {{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return db.DatabaseRecords(ctx, a.ws.ID)
+	}}},
+	"RecordDatabase": {
+		{name: "database of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.RecordDatabase(ctx, a.ws.ID, b.data.ID, b.data.UUID, "v1.x.other"))
+		}},
+		{name: "uuid of b's database", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			r := newDatabase(a.ws.ID, "other")
+			if err := db.CreateDatabase(ctx, r); err != nil {
+				return nil, err
+			}
+			return only(db.RecordDatabase(ctx, a.ws.ID, r.ID, b.data.UUID, "v1.x.other"))
+		}},
+	},
+	"MarkDatabaseDeleting": {{name: "database of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		return only(db.MarkDatabaseDeleting(ctx, a.ws.ID, b.data.ID, after(1)))
+	}}},
+	"DropDatabase": {
+		{name: "database of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.DropDatabase(ctx, a.ws.ID, b.data.ID))
+		}},
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return only(db.DropDatabase(ctx, a.ws.ID, a.data.ID))
+		}},
+	},
+	"SetPlan": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.SetPlan(ctx, a.ws.ID, tenancy.Plan{Memory: "1g"}, after(1)))
+	}}},
+	"ClaimKey": {{name: "key of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		if err := db.ClaimKey(ctx, b.ws.ID, "apps.create", "key", "digest of b", after(1)); err != nil {
+			return nil, err
+		}
+		return only(db.ClaimKey(ctx, a.ws.ID, "apps.create", "key", "digest of a", after(1)))
+	}}},
 	"SealedValues": {{name: "list", all: true, call: func(ctx context.Context, db *store.DB, _, _ tenant) (any, error) {
 		return db.SealedValues(ctx)
 	}}},
@@ -418,6 +535,7 @@ func (tc isolation) run(t *testing.T, db *store.DB, a, b tenant) {
 		text := fmt.Sprintf("%+v", answer)
 		for _, theirs := range []string{
 			b.link.ID, b.ws.ID, b.ws.Slug, b.key.ID, b.key.Last4, b.user, b.entry.ID, b.token.ID, b.begun.ID, b.project.ID, b.access.Ref,
+			b.app.ID, b.app.UUID, b.data.ID, b.data.UUID, b.parts.Destination, fmt.Sprint(b.parts.HookID),
 			fmt.Sprint(b.parts.OrgID), fmt.Sprint(b.parts.TeamID), fmt.Sprint(b.parts.BotID), fmt.Sprint(b.parts.TokenID),
 			fmt.Sprint(b.token.GiteaID), fmt.Sprint(b.project.RepositoryID),
 		} {
@@ -435,6 +553,7 @@ func rowsOf(t *testing.T, db *store.DB, of tenant) []string {
 	rows := dump(t, db, `select * from vibn_workspaces where id = $1`, of.ws.ID)
 	for _, table := range []string{
 		"vibn_workspace_members", "vibn_api_keys", "vibn_audit", "vibn_bot_tokens", "vibn_projects", "vibn_repository_access", "vibn_login_links",
+		"vibn_apps", "vibn_databases",
 	} {
 		found := dump(t, db, `select * from `+table+` where workspace_id = $1 order by id`, of.ws.ID)
 		if len(found) == 0 {
@@ -472,6 +591,8 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"BotTokens":        func() (any, error) { return db.BotTokens(ctx, id) },
 		"Projects":         func() (any, error) { return db.Projects(ctx, id) },
 		"RepositoryAccess": func() (any, error) { return db.RepositoryAccess(ctx, id) },
+		"AppRecords":       func() (any, error) { return db.AppRecords(ctx, id) },
+		"DatabaseRecords":  func() (any, error) { return db.DatabaseRecords(ctx, id) },
 		"LoginLinks":       func() (any, error) { return db.LoginLinks(ctx, id) },
 		"MemberWorkspaces": func() (any, error) { return db.MemberWorkspaces(ctx, id) },
 		"Audit":            func() (any, error) { return db.Audit(ctx, id, tenancy.AuditQuery{Limit: 1}) },
@@ -496,6 +617,9 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 	inWorkspace, ofKey, withID := a.token, newToken(a.key), a.token
 	inWorkspace.WorkspaceID, ofKey.KeyID, withID.ID = id, id, id
 	link, opens := newLink(id)
+	appIn, appOf, push := newApp(a.project, "other"), newApp(a.project, "other"), a.app
+	appIn.WorkspaceID, appOf.ProjectID, push.ID = id, id, id
+	_, noPush := db.FinishPush(ctx, a.ws.ID, id, 1)
 	_, noUser := db.User(ctx, id)
 	_, noIdentity := db.UserByIdentity(ctx, id, id)
 	return map[string]error{
@@ -546,6 +670,24 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"CreateProject in workspace":    db.CreateProject(ctx, newProject(id, "other")),
 		"RecordRepository in workspace": db.RecordRepository(ctx, id, a.project.ID, 1, "x/y"),
 		"RecordRepository":              db.RecordRepository(ctx, a.ws.ID, id, 1, "x/y"),
+		"RecordDeployKey":               db.RecordDeployKey(ctx, a.ws.ID, id, "key", "public"),
+		"WantPush in workspace":         db.WantPush(ctx, id, a.project.RepositoryID, "digest"),
+		"FinishPush":                    noPush,
+		"CreateApp in workspace":        db.CreateApp(ctx, appIn),
+		"CreateApp of project":          db.CreateApp(ctx, appOf),
+		"RecordApp in workspace":        db.RecordApp(ctx, id, a.app.ID, "uuid", true),
+		"RecordApp":                     db.RecordApp(ctx, a.ws.ID, id, "uuid", true),
+		"SetAppPush":                    db.SetAppPush(ctx, push, push),
+		"MarkAppDeleting in workspace":  db.MarkAppDeleting(ctx, id, a.app.ID, day),
+		"MarkAppDeleting":               db.MarkAppDeleting(ctx, a.ws.ID, id, day),
+		"DropApp in workspace":          db.DropApp(ctx, id, a.app.ID),
+		"DropApp":                       db.DropApp(ctx, a.ws.ID, id),
+		"CreateDatabase in workspace":   db.CreateDatabase(ctx, newDatabase(id, "other")),
+		"RecordDatabase":                db.RecordDatabase(ctx, a.ws.ID, id, "uuid", "v1.x.y"),
+		"MarkDatabaseDeleting":          db.MarkDatabaseDeleting(ctx, a.ws.ID, id, day),
+		"DropDatabase":                  db.DropDatabase(ctx, a.ws.ID, id),
+		"SetPlan":                       db.SetPlan(ctx, id, tenancy.Plan{}, day),
+		"ClaimKey":                      db.ClaimKey(ctx, id, "apps.create", "key", "digest", day),
 		"Reseal a workspace":            db.Reseal(ctx, tenancy.SealedValue{Place: tokenPlace(id), Value: a.parts.TokenSealed}, "new"),
 		"Reseal a token":                db.Reseal(ctx, tenancy.SealedValue{Place: botTokenPlace(id), Value: a.token.Sealed}, "new"),
 	}

@@ -176,12 +176,37 @@ var rowsOfVersion = map[int64]statement{
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		[]any{"a2", "w2", after(1), "member:u1", "browser", "keys.create", "k2", "{}", "ok"},
 	},
+	16: {
+		`insert into vibn_apps (id, workspace_id, project_id, name, nonce, coolify_uuid, made, deleting_at, head, deployment, reported, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		[]any{"x1", "w1", "p1", "web", "nonce", "uuid1", true, after(3), "sha", "dep", "pending", day},
+	},
+	17: {
+		`insert into vibn_databases (id, workspace_id, name, engine, nonce, coolify_uuid, url_encrypted, deleting_at, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		[]any{"d1", "w1", "data", "redis", "nonce", "uuid2", "v1.x.d1", after(3), day},
+	},
+	18: {
+		`insert into vibn_projects (id, workspace_id, slug, name, gitea_repo_id, gitea_repo, created_at, push_wanted, push_done, push_digest)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		[]any{"p2", "w2", "web", "Web", 10, "beta/web", day, 3, 2, "digest"},
+	},
+	19: {
+		`insert into vibn_workspaces (id, slug, name, provision_status, plan_memory, plan_cpus, plan_apps, plan_databases, created_at, updated_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		[]any{"w3", "gamma", "Gamma", "ready", "1g", "2", 20, 5, day, day},
+	},
+	20: {
+		`insert into vibn_idempotency_keys (workspace_id, tool, idempotency_key, digest, created_at) values ($1, $2, $3, $4, $5)`,
+		[]any{"w1", "apps.create", "mine", strings.Repeat("4", 64), day},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.
 var tables = []string{
 	1: "vibn_workspaces", 2: "vibn_workspace_members", 3: "vibn_users", 4: "vibn_api_keys", 5: "vibn_bot_tokens",
 	6: "vibn_projects", 7: "vibn_audit", 8: "river_job", 11: "vibn_repository_access", 12: "vibn_sessions", 13: "vibn_login_links",
+	16: "vibn_apps", 17: "vibn_databases", 20: "vibn_idempotency_keys",
 }
 
 // Rows written by the release of any version are there after migrating, and the
@@ -281,6 +306,30 @@ func readAsOf(t *testing.T, db *store.DB, version int64) {
 	if version >= 11 {
 		want := tenancy.RepositoryAccess{RepositoryID: 9, Kind: tenancy.DeployKey, Ref: "21"}
 		wantSame(t, "RepositoryAccess", []tenancy.RepositoryAccess{want}, must(db.RepositoryAccess(ctx, "w1"))(t))
+	}
+	if version >= 16 {
+		want := tenancy.AppRecord{
+			ID: "x1", WorkspaceID: "w1", ProjectID: "p1", Name: "web", Nonce: "nonce", UUID: "uuid1", Made: true, DeletingAt: new(after(3)),
+			Head: "sha", Deployment: "dep", Reported: "pending", CreatedAt: day,
+		}
+		wantSame(t, "AppRecords", []tenancy.AppRecord{want}, must(db.AppRecords(ctx, "w1"))(t))
+	}
+	if version >= 17 {
+		want := tenancy.DatabaseRecord{
+			ID: "d1", WorkspaceID: "w1", Name: "data", Engine: "redis", Nonce: "nonce", UUID: "uuid2", URLSealed: "v1.x.d1",
+			DeletingAt: new(after(3)), CreatedAt: day,
+		}
+		wantSame(t, "DatabaseRecords", []tenancy.DatabaseRecord{want}, must(db.DatabaseRecords(ctx, "w1"))(t))
+	}
+	if version >= 18 {
+		more := must(db.FinishPush(ctx, "w2", "p2", 2))(t)
+		wantSame(t, "pushes left", true, more)
+	}
+	if version >= 19 {
+		wantSame(t, "plan", tenancy.Plan{Memory: "1g", CPUs: "2", Apps: 20, Databases: 5}, must(db.Workspace(ctx, "gamma"))(t).Plan)
+	}
+	if version >= 20 {
+		wantErr(t, "ClaimKey", db.ClaimKey(ctx, "w1", "apps.create", "mine", "other", day), tenancy.ErrConflict)
 	}
 	if version >= 7 {
 		want := tenancy.AuditEntry{

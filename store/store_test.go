@@ -172,6 +172,8 @@ type tenant struct {
 	begun   tenancy.BotToken // of another key, never filled; only where a test adds it
 	project tenancy.Project  // with a repository
 	access  tenancy.RepositoryAccess
+	app     tenancy.AppRecord // made, of project
+	data    tenancy.DatabaseRecord
 	link    tenancy.LoginLink // an invitation
 	opens   tenancy.Digest    // of it
 }
@@ -203,6 +205,7 @@ func (a *tenant) provision(t *testing.T, db *store.DB) {
 	a.parts = tenancy.Parts{
 		CoolifyProject: a.ws.CoolifyProject, Org: "org-" + slug, OrgID: number(), TeamID: number(),
 		Bot: "bot-" + slug, BotID: number(), TokenID: number(), TokenSealed: "v1.x.workspace-" + slug,
+		Destination: "own-net-" + slug, HookID: number(), HookSealed: "v1.x.hook-" + slug,
 	}
 	check(t, db.SetParts(ctx, a.ws.ID, tenancy.Parts{CoolifyProject: a.ws.CoolifyProject}, a.parts))
 	a.ws.GiteaOrg, a.ws.GiteaOrgID, a.ws.GiteaBot = a.parts.Org, a.parts.OrgID, a.parts.Bot
@@ -219,6 +222,15 @@ func (a *tenant) provision(t *testing.T, db *store.DB) {
 	check(t, db.RecordRepository(ctx, a.ws.ID, a.project.ID, a.project.RepositoryID, a.project.Repository))
 	a.access = tenancy.RepositoryAccess{RepositoryID: a.project.RepositoryID, Kind: tenancy.DeployKey, Ref: fmt.Sprint(number())}
 	addAccess(t, db, a.ws.ID, a.access)
+
+	a.app = newApp(a.project, "app-"+slug)
+	check(t, db.CreateApp(ctx, a.app))
+	a.app.UUID, a.app.Made = "uuid-of-"+a.app.ID, true
+	check(t, db.RecordApp(ctx, a.ws.ID, a.app.ID, a.app.UUID, true))
+	a.data = newDatabase(a.ws.ID, "data-"+slug)
+	check(t, db.CreateDatabase(ctx, a.data))
+	a.data.UUID, a.data.URLSealed = "uuid-of-"+a.data.ID, "v1.x.database-"+slug
+	check(t, db.RecordDatabase(ctx, a.ws.ID, a.data.ID, a.data.UUID, a.data.URLSealed))
 
 	a.link, a.opens = newLink(a.ws.ID)
 	check(t, db.AddLoginLink(ctx, a.link, a.opens))
@@ -267,6 +279,16 @@ func newProject(workspaceID, slug string) tenancy.Project {
 	return tenancy.Project{
 		ID: newID(), WorkspaceID: workspaceID, Slug: slug, Name: "Name of " + slug, Description: "About " + slug,
 		Nonce: "nonce of " + slug, CreatedAt: day,
+	}
+}
+
+func newApp(p tenancy.Project, name string) tenancy.AppRecord {
+	return tenancy.AppRecord{ID: newID(), WorkspaceID: p.WorkspaceID, ProjectID: p.ID, Name: name, Nonce: "nonce of " + name, CreatedAt: day}
+}
+
+func newDatabase(workspaceID, name string) tenancy.DatabaseRecord {
+	return tenancy.DatabaseRecord{
+		ID: newID(), WorkspaceID: workspaceID, Name: name, Engine: "postgresql", Nonce: "nonce of " + name, CreatedAt: day,
 	}
 }
 
