@@ -10,10 +10,10 @@ import (
 
 // CreateApp implements [tenancy.Store]. A deleted workspace is not found.
 func (db *DB) CreateApp(ctx context.Context, a tenancy.AppRecord) error {
-	return wrap(change(ctx, db.sql, `insert into vibn_apps (id, workspace_id, project_id, name, nonce, created_at)
-		select $1, p.workspace_id, p.id, $4, $5, $6 from vibn_projects p join vibn_workspaces w on w.id = p.workspace_id
+	return wrap(change(ctx, db.sql, `insert into vibn_apps (id, workspace_id, project_id, name, nonce, created_at, head)
+		select $1, p.workspace_id, p.id, $4, $5, $6, $7 from vibn_projects p join vibn_workspaces w on w.id = p.workspace_id
 		where p.workspace_id = $2 and p.id = $3 and w.deleted_at is null`,
-		a.ID, a.WorkspaceID, a.ProjectID, a.Name, a.Nonce, micros(a.CreatedAt)), "create app %q in workspace %q", a.Name, a.WorkspaceID)
+		a.ID, a.WorkspaceID, a.ProjectID, a.Name, a.Nonce, micros(a.CreatedAt), a.Head), "create app %q in workspace %q", a.Name, a.WorkspaceID)
 }
 
 // AppRecords implements [tenancy.Store].

@@ -277,6 +277,7 @@ type life struct {
 	name   string
 	least  int                      // ops that the act has at least
 	once   bool                     // a workspace goes through it once, so each run needs a new one
+	alone  bool                     // it ends before another process may do the same
 	on     []giteatest.Behaviour    // servers on which it is tried
 	birth  func(*subject, *process) // makes the workspace
 	before func(*subject, *process) // brings it to where the act begins
@@ -305,8 +306,8 @@ var lives = []life{
 		after: func(s *subject, p *process) {
 			wantWhole(s, p)
 			wantDead(s, s.pat)
-			if is := s.parts(p); is.TokenID == s.first.TokenID {
-				s.Errorf("the workspace's token is the one from before")
+			if is := s.parts(p); is.TokenID == s.first.TokenID || is.HookSealed == s.first.HookSealed {
+				s.Errorf("the workspace's token or its webhook's secret is the one from before")
 			}
 		},
 	},
@@ -387,6 +388,33 @@ var lives = []life{
 		},
 	},
 	{
+		name: "push", on: onBoth, least: 20, alone: true, birth: withApp,
+		before: func(s *subject, p *process) {
+			s.push("main")
+			s.told(p)
+		},
+		act: func(ctx context.Context, s *subject, p *process) error { return s.settle(ctx, p) },
+		after: func(s *subject, _ *process) {
+			wantDeployed(s, s.git.Head(s.repo(), "main"))
+		},
+	},
+	{
+		name: "push that overtakes another", on: onBoth, least: 20, alone: true, birth: withApp,
+		before: func(s *subject, p *process) {
+			s.push("main")
+			s.told(p)
+			_, err := s.look(p)
+			must(s, err)
+			s.build()
+			s.push("main")
+			s.told(p)
+		},
+		act: func(ctx context.Context, s *subject, p *process) error { return s.settle(ctx, p) },
+		after: func(s *subject, _ *process) {
+			wantDeployed(s, s.git.Head(s.repo(), "main"))
+		},
+	},
+	{
 		name: "deprovision", on: everywhere, least: 35, once: true, birth: withSite,
 		before: func(s *subject, p *process) {
 			withToken(s, p)
@@ -431,6 +459,9 @@ func (l life) disturbAll(t *testing.T, b giteatest.Behaviour) {
 	runs := 0
 	for i, o := range calm {
 		for _, m := range modesFor(o, b) {
+			if m == overtaken && l.alone {
+				continue
+			}
 			if l.once {
 				s = l.born(t, b)
 			}
@@ -662,6 +693,8 @@ func (s *subject) mischief() {
 	}
 	s.git.AddDeployKey(org+"/site", giteatest.DeployKey{Title: "back door", Key: publicKey(s)})
 	s.git.AddHook(org+"/site", giteatest.Hook{URL: "https://thief.example.com"})
+	s.git.AddOrgHook(org, giteatest.Hook{URL: "https://thief.example.com/of-the-organisation"})
+	s.git.AddOrgHook(org, giteatest.Hook{URL: "https://vibn.example.com/hooks/gitea/" + s.slug, Secret: "of the thief's"})
 	s.git.AddMirror(org+"/site", giteatest.Mirror{Address: "https://thief.example.com/site.git"})
 	s.git.AddCollaborator(org+"/site", "friend", "admin")
 	s.git.SetRepo(org+"/site", func(r *giteatest.Repo) { r.Private, r.NoActions = false, false })
@@ -683,11 +716,45 @@ func wantWhole(s *subject, p *process, keys ...secret.Text) {
 	}
 	wantOrg(s, is, there, is.Bot, "owner")
 	wantBot(s, is, there, false)
+	wantHook(s, is, there)
 	plain, err := s.box(s).Open(is.TokenSealed, tenancy.TokenPlace(is.ID))
 	if err != nil {
 		s.Errorf("the workspace's token does not open: %v", err)
 	}
 	wantTokens(s, p, is, there, append(keys, plain)...)
+}
+
+// wantDeployed holds that a commit was deployed once, and last, and that Gitea was
+// told of its success.
+func wantDeployed(s *subject, commit string) {
+	s.Helper()
+	got := s.deployed("web")
+	times := len(slices.DeleteFunc(slices.Clone(got), func(c string) bool { return c != commit }))
+	if times != 1 || got[len(got)-1] != commit {
+		s.Errorf("%s was deployed %d times: %v", commit, times, got)
+	}
+	states := s.states("web", commit)
+	if len(states) < 2 || states[0] != "pending" || states[len(states)-1] != "success" {
+		s.Errorf("it is said of it: %v", states)
+	}
+	if rec := s.record("web"); rec.Head != commit || rec.Reported != "success" || s.wanted() != 0 {
+		s.Errorf("recorded: %+v, %d pushes not looked at", rec, s.wanted())
+	}
+}
+
+// wantHook holds that the organisation has one webhook, with the recorded secret.
+func wantHook(s *subject, is tenancy.Provision, there giteatest.State) {
+	s.Helper()
+	key, err := s.box(s).Open(is.HookSealed, tenancy.HookPlace(is.ID))
+	if err != nil {
+		s.Errorf("the webhook's secret does not open: %v", err)
+	}
+	want := []giteatest.Hook{{
+		ID: int(is.HookID), URL: "https://vibn.example.com/hooks/gitea/" + s.slug, ContentType: "json", Secret: key.Reveal(), Events: []string{"push"},
+	}}
+	if diff := cmp.Diff(want, there.Orgs[0].Hooks); diff != "" {
+		s.Errorf("webhooks (-want +got)\n%s", diff)
+	}
 }
 
 func wantOrg(s *subject, is tenancy.Provision, there giteatest.State, members ...string) {
@@ -799,7 +866,7 @@ func wantNoMischief(s *subject) {
 	entries = slices.DeleteFunc(entries, func(e tenancy.AuditEntry) bool { return e.At.Before(s.since) })
 	for _, what := range []string{
 		`"removed":"fork"`, `"removed":"repository of the bot's own"`, `"removed":"deploy_key"`, `"removed":"hook"`, `"removed":"push_mirror"`,
-		`"removed":"collaborator"`, `"removed":"public visibility or Actions"`,
+		`"removed":"collaborator"`, `"removed":"public visibility or Actions"`, `"name":"https://thief.example.com/of-the-organisation"`,
 	} {
 		if !slices.ContainsFunc(entries, func(e tenancy.AuditEntry) bool { return strings.Contains(unquoteHTML(e.Args), what) }) {
 			s.Errorf("the audit trail says nothing of %s: %+v", what, entries)
@@ -819,6 +886,9 @@ func wantShut(s *subject, p *process) {
 	}
 	wantOrg(s, is, there)
 	wantBot(s, is, there, true)
+	if len(there.Orgs[0].Hooks) != 0 || is.HookID != 0 || is.HookSealed != "" {
+		s.Errorf("webhooks %+v, recorded %d", there.Orgs[0].Hooks, is.HookID)
+	}
 	wantDead(s, s.pat)
 	if rows, err := s.db.BotTokens(s.Context(), is.ID); err != nil || len(rows) > 0 {
 		s.Errorf("tokens of keys that are recorded: %+v %v", rows, err)

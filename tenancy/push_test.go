@@ -26,13 +26,9 @@ import (
 // that is built from its branch main.
 func pushing(t *testing.T, f *platform, slug string) *subject {
 	t.Helper()
-	needGit(t)
-	f.cool.OnResolve(func(repository, branch string) string {
-		_, name, _ := strings.Cut(repository, ":")
-		return f.git.Head(strings.TrimSuffix(name, ".git"), branch)
-	})
-	s := newSubject(t, f, slug)
-	withApp(s, nil)
+	s := &subject{T: t, platform: f, slug: slug}
+	s.owner = int64(s.git.AddUser(giteatest.User{Login: "owner-of-" + slug}).ID)
+	withApp(s, s.start(t, nothing, 0))
 	return s
 }
 
@@ -41,12 +37,15 @@ func newPushing(t *testing.T) *subject {
 	return pushing(t, newPlatform(t, storetest.Open(t, "sqlite"), giteatest.Config{}), "acme")
 }
 
-// withApp gives the subject's repository a first commit and an app.
-func withApp(s *subject, _ *process) {
+// withApp makes a workspace with a repository that has a commit, and an app.
+func withApp(s *subject, p *process) {
 	s.Helper()
-	if s.first.Org == "" {
-		withSite(s, s.start(s, nothing, 0))
-	}
+	needGit(s.T)
+	s.cool.OnResolve(func(repository, branch string) string {
+		_, name, _ := strings.Cut(repository, ":")
+		return s.git.Head(strings.TrimSuffix(name, ".git"), branch)
+	})
+	withSite(s, p)
 	s.push("main")
 	s.app("web", "main", coolifytest.App{})
 }

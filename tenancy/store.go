@@ -144,8 +144,9 @@ type Store interface {
 	// this count; more says that something has been wanted since.
 	FinishPush(ctx context.Context, workspaceID, projectID string, wanted int64) (more bool, err error)
 
-	// CreateApp writes down an app that is about to be made. ErrConflict if the
-	// workspace has one of that name, ErrNotFound if it has no such project.
+	// CreateApp writes down an app that is about to be made, with the Head that is to
+	// count as looked at. ErrConflict if the workspace has one of that name,
+	// ErrNotFound if it has no such project.
 	CreateApp(ctx context.Context, a AppRecord) error
 	// AppRecords lists a workspace's apps by name, those that are being deleted too.
 	AppRecords(ctx context.Context, workspaceID string) ([]AppRecord, error)
