@@ -27,6 +27,7 @@ type server struct {
 	registry *mcp.Registry
 	url      string
 	client   *http.Client
+	handler  http.Handler
 }
 
 func newServer(t testing.TB, cfg tenancytest.Config) *server {
@@ -40,10 +41,11 @@ func newServerWith(t testing.TB, cfg tenancytest.Config, p *sidecar.Provider) *s
 	h := tenancytest.New(t, cfg)
 	s := &server{House: h, registry: mcp.New(h.Logger)}
 	srv := httptest.NewUnstartedServer(nil)
-	srv.Config.Handler = sidecar.Handler(sidecar.Config{
+	s.handler = sidecar.Handler(sidecar.Config{
 		Guard: h.Guard, Registry: s.registry, PublicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"},
 		Ready: func(context.Context) error { return nil }, Version: "test", Log: h.Logger, Migrate: h.DB.Migrate, Sessions: h.DB.Sessions(), Provider: p,
 	})
+	srv.Config.Handler = s.handler
 	srv.Start()
 	t.Cleanup(srv.Close)
 	s.url, s.client = srv.URL, srv.Client()

@@ -41,6 +41,9 @@ type platform struct {
 	tokens [2]string // Coolify's and Gitea's
 	sealed []string  // the secrets key, and the old ones
 
+	publicURL   *url.URL // of vibn-mcp
+	pushesBurst int      // 0 = no limit that a test reaches
+
 	gitURL  *url.URL          // of a real Gitea; nil = the simulated one
 	gitWire http.RoundTripper // to it
 }
@@ -48,7 +51,7 @@ type platform struct {
 // newPlatform makes a platform on a database, with simulators of its own.
 func newPlatform(t testing.TB, db tenancy.Store, cfg giteatest.Config) *platform {
 	t.Helper()
-	f := &platform{db: db, clock: newHandClock(), log: slog.New(slog.DiscardHandler), sealed: []string{"sealing-key-of-the-house-0123456789"}}
+	f := &platform{db: db, clock: newHandClock(), log: slog.New(slog.DiscardHandler), publicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"}, sealed: []string{"sealing-key-of-the-house-0123456789"}}
 	cfg.Now = f.clock.Now
 	f.cool, f.git = coolifytest.New(coolifytest.Config{RateLimit: -1, Now: f.clock.Now}), giteatest.New(cfg)
 	t.Cleanup(func() {
@@ -122,10 +125,14 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 		t.Fatal(err)
 	}
 	p.admin = g.Metered(free)
+	budget := tenancytest.Unlimited()
+	if f.pushesBurst > 0 {
+		budget.PushesPerMinute, budget.PushesBurst = 1, f.pushesBurst
+	}
 	var err error
 	p.guard, err = tenancy.NewGuard(tenancy.Config{
-		Store: db, Coolify: c, Gitea: g, GiteaURL: gitURL.String(), Box: f.box(t), Log: f.log, Budget: tenancytest.Unlimited(),
-		Now: f.clock.Now, PublicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"}, PollEvery: time.Nanosecond,
+		Store: db, Coolify: c, Gitea: g, GiteaURL: gitURL.String(), Box: f.box(t), Log: f.log, Budget: budget,
+		Now: f.clock.Now, PublicURL: f.publicURL, PollEvery: time.Nanosecond,
 	})
 	if err != nil {
 		t.Fatal(err)

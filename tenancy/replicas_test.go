@@ -160,3 +160,75 @@ func TestReplicasMint(t *testing.T) {
 	}
 	wantDozen(t, all, subjects, given[0])
 }
+
+// TestReplicasPush lets two processes take the webhooks of several workspaces and
+// work on their jobs: each app has the newest commit deployed, once.
+func TestReplicasPush(t *testing.T) {
+	t.Parallel()
+	address := secret.NewText(storetest.Migrated(t))
+	var all []replica
+	var f *platform
+	for range 2 {
+		db, err := store.Open(t.Context(), store.Config{URL: address})
+		must(t, err)
+		t.Cleanup(func() { must(t, db.Close()) })
+		if f == nil {
+			f = newPlatform(t, db, giteatest.Config{})
+		}
+		f.db = db
+		all = append(all, replica{f.start(t, nothing, 0), db})
+	}
+	var subjects []*subject
+	for _, slug := range []string{"acme", "beta", "gamma"} {
+		subjects = append(subjects, pushing(t, f, slug))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	for _, r := range all {
+		jobs := store.Jobs{
+			Provision: func(context.Context, string) error { return nil }, Push: r.guard.Pusher().Push, Sweep: func(context.Context) error { return nil },
+		}
+		working.Go(func() {
+			if err := r.db.Work(ctx, jobs, f.log); err != nil {
+				t.Errorf("work: %v", err)
+			}
+		})
+	}
+	for i := range 8 {
+		for _, s := range subjects {
+			s.push("main")
+			s.told(all[i%2].process)
+			s.told(all[(i+1)%2].process)
+			s.build()
+		}
+	}
+	within, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, s := range subjects {
+		s.until(within, func() bool {
+			rec := s.record("web")
+			return s.wanted() == 0 && rec.Head == s.git.Head(s.repo(), "main") && rec.Reported == "success"
+		})
+	}
+	stop()
+	working.Wait()
+	for _, s := range subjects {
+		wantDeployed(s, s.git.Head(s.repo(), "main"))
+		s.fine()
+	}
+}
+
+// until looks again and again, while Coolify builds, until something is so.
+func (s *subject) until(ctx context.Context, so func() bool) {
+	s.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+			s.build()
+		case <-ctx.Done():
+			s.Fatalf("it does not come about: %+v, %d wanted", s.record("web"), s.wanted())
+		}
+	}
+}
