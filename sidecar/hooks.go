@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -16,8 +17,9 @@ import (
 // anybody's, and costs memory and two look-ups.
 const (
 	maxHookBody         = 1 << 20
-	hookPlaces          = 32              // bodies that are read at the same time
-	hookTime            = 5 * time.Second // to read one; Gitea gives a delivery as long
+	hookPlaces          = 128             // at the same time, each of them for a body
+	hookPlacesOfOne     = 32              // the same of one address
+	hookTime            = 5 * time.Second // to read a body; Gitea gives a delivery as long
 	hookRate, hookBurst = rate.Limit(100), 1000
 )
 
@@ -34,7 +36,7 @@ var errHookBusy = &tenancy.Error{
 // that what holds for all routes holds here too; it comes to the name in
 // VIBN_PUBLIC_URL, which is the address that its webhooks have.
 func mountHooks(mux *http.ServeMux, cfg Config) {
-	h := &hooks{Config: cfg, from: newLimits(hookRate, hookBurst), places: make(chan struct{}, hookPlaces)}
+	h := &hooks{Config: cfg, from: newLimits(hookRate, hookBurst), places: places{of: map[string]int{}}}
 	mux.HandleFunc("POST /"+tenancy.HookPath+"/{workspace}", h.take)
 }
 
@@ -43,7 +45,35 @@ func mountHooks(mux *http.ServeMux, cfg Config) {
 type hooks struct {
 	Config
 	from   *limits
-	places chan struct{}
+	places places
+}
+
+// places are those that what is posted takes while it is read and looked at.
+type places struct {
+	mu    sync.Mutex
+	of    map[string]int // by address
+	taken int
+}
+
+// take takes a place; there may be none.
+func (p *places) take(address string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taken >= hookPlaces || p.of[address] >= hookPlacesOfOne {
+		return false
+	}
+	p.taken++
+	p.of[address]++
+	return true
+}
+
+func (p *places) leave(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken--
+	if p.of[address]--; p.of[address] == 0 {
+		delete(p.of, address)
+	}
 }
 
 func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
@@ -51,16 +81,12 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 		refuseHookBody(w)
 		return
 	}
-	if !h.from.allow(addressOf(r)) {
+	address := addressOf(r)
+	if !h.from.allow(address) || !h.places.take(address) {
 		refuse(w, errHookBusy)
 		return
 	}
-	select {
-	case h.places <- struct{}{}:
-		defer func() { <-h.places }()
-	case <-r.Context().Done():
-		return
-	}
+	defer h.places.leave(address)
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(hookTime)) // a recorder has none
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHookBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {

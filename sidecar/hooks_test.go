@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -415,4 +416,39 @@ func TestPushIsTheDeploy(t *testing.T) {
 		t.Error("something was said of the other tenant's commits")
 	}
 	s.Fine(t)
+}
+
+// TestHookPlaces: those that post slowly leave room for others.
+func TestHookPlaces(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	post := func(address string, body io.Reader) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/hooks/gitea/nobody", body)
+		r.Host, r.RemoteAddr = "localhost", address
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		return w
+	}
+	var posting sync.WaitGroup
+	var slow []*io.PipeWriter
+	for range 32 {
+		body, in := io.Pipe()
+		slow = append(slow, in)
+		posting.Go(func() { post("192.0.2.1:1", body) })
+		if _, err := in.Write([]byte("{")); err != nil { // it has its place
+			t.Fatal(err)
+		}
+	}
+	if w := post("192.0.2.1:2", http.NoBody); w.Code != http.StatusTooManyRequests {
+		t.Errorf("one more of the address: %d %s", w.Code, w.Body)
+	}
+	if w := post("192.0.2.2:1", http.NoBody); w.Code != http.StatusNotFound {
+		t.Errorf("another address: %d %s", w.Code, w.Body)
+	}
+	for _, in := range slow {
+		_ = in.Close()
+	}
+	posting.Wait()
+	if w := post("192.0.2.1:2", http.NoBody); w.Code != http.StatusNotFound {
+		t.Errorf("the address, when its places are free: %d %s", w.Code, w.Body)
+	}
 }

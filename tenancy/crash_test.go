@@ -43,6 +43,7 @@ type platform struct {
 
 	publicURL   *url.URL // of vibn-mcp
 	pushesBurst int      // 0 = no limit that a test reaches
+	requests    int      // to Coolify that a workspace may send; 0 = likewise
 
 	gitURL  *url.URL          // of a real Gitea; nil = the simulated one
 	gitWire http.RoundTripper // to it
@@ -130,6 +131,9 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 		budget.PushesPerMinute, budget.PushesBurst = 1, f.pushesBurst
 	}
 	var err error
+	if f.requests > 0 {
+		budget.WorkspacePerMinute, budget.WorkspaceBurst, budget.MaxWait = 1, f.requests, time.Millisecond
+	}
 	p.guard, err = tenancy.NewGuard(tenancy.Config{
 		Store: db, Coolify: c, Gitea: g, GiteaURL: gitURL.String(), Box: f.box(t), Log: f.log, Budget: budget,
 		Now: f.clock.Now, PublicURL: f.publicURL, PollEvery: time.Nanosecond,

@@ -107,8 +107,9 @@ type pushLook struct {
 	*Guard
 	scope   *Scope // for reading
 	project Project
-	bot     *gitea.Bot // nil until the repository is proved
-	heads   map[string]gitea.Commit
+	bot     *gitea.Bot              // nil until the repository is proved
+	apps    map[string]*App         // of the workspace, by uuid; nil until somebody asks
+	heads   map[string]gitea.Commit // by branch
 }
 
 // finish records that all that was pushed when the look began has been seen to.
@@ -120,8 +121,8 @@ func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// all looks at each app. decided says that nothing of what has been pushed by now
-// is still to be deployed.
+// all looks at each app, until Coolify takes no more requests of the workspace.
+// decided says that nothing of what has been pushed by now is still to be deployed.
 func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, err error) {
 	records, err := l.store.AppRecords(ctx, l.project.WorkspaceID)
 	if err != nil {
@@ -139,6 +140,9 @@ func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, 
 			again = wait
 		}
 		troubles = append(troubles, err)
+		if err != nil && Public(err).Code == RateLimited {
+			break
+		}
 	}
 	return decided, again, errors.Join(troubles...)
 }
@@ -173,11 +177,8 @@ func (l *pushLook) app(ctx context.Context, rec AppRecord) (decided bool, again 
 // that was decided on before. The decision is recorded together with what came of
 // it, so that a crash in between leaves a commit to decide on.
 func (l *pushLook) decide(ctx context.Context, rec AppRecord) (AppRecord, time.Duration, error) {
-	app, err := l.scope.App(ctx, rec.UUID)
-	if IsNotFound(err) {
-		return rec, 0, nil
-	}
-	if err != nil {
+	app, err := l.find(ctx, rec.UUID)
+	if err != nil || app == nil {
 		return rec, 0, err
 	}
 	head, err := l.head(ctx, app.is.GitBranch)
@@ -197,6 +198,22 @@ func (l *pushLook) decide(ctx context.Context, rec AppRecord) (AppRecord, time.D
 		return rec, pushAgain, nil // it is going to find this commit, or one before; Coolify queues no other until then
 	}
 	return l.deploy(ctx, rec, head.SHA)
+}
+
+// find returns an app of the workspace; nil if it is not there. All of them together
+// cost what two would: of an app that has nothing new, none of the budget is spent.
+func (l *pushLook) find(ctx context.Context, uuid string) (*App, error) {
+	if l.apps == nil {
+		list, err := l.scope.list(ctx, "")
+		if err != nil {
+			return nil, err
+		}
+		l.apps = map[string]*App{}
+		for _, a := range list {
+			l.apps[a.UUID()] = a
+		}
+	}
+	return l.apps[uuid], nil
 }
 
 // deploy asks for a deployment, on record.
@@ -313,19 +330,19 @@ func (l *pushLook) follow(ctx context.Context, rec AppRecord) (is AppRecord, aga
 	if !d.is.Status.Terminal() {
 		return rec, l.waits.every, nil
 	}
-	state, why := pushVerdict(d.is, rec.Head)
+	state, why := l.verdict(ctx, d, rec.Head)
 	return l.report(ctx, rec, state, why)
 }
 
-// pushVerdict is what is said of a commit when its deployment has ended. This is
-// the one place that says so.
-func pushVerdict(d coolify.Deployment, head string) (state, why string) {
+// verdict is what is said of a commit when its deployment has ended. This is the
+// one place that says so.
+func (l *pushLook) verdict(_ context.Context, d *Deployment, head string) (state, why string) {
 	switch {
-	case d.Status == coolify.DeploymentCancelled:
+	case d.is.Status == coolify.DeploymentCancelled:
 		return pushFailure, "the deployment was cancelled"
-	case d.Status != coolify.DeploymentFinished:
+	case d.is.Status != coolify.DeploymentFinished:
 		return pushFailure, "the deployment failed"
-	case d.Commit != head:
+	case d.is.Commit != head:
 		return pushFailure, "another commit was deployed: is the app kept at one?"
 	}
 	return pushSuccess, "deployed"

@@ -647,3 +647,53 @@ func TestPushOfOthers(t *testing.T) {
 	want(s, "of the one that is deleted", []string{}, s.deployed("deleted"))
 	want(s, "of the other workspace", []string{}, other.deployed("web"))
 }
+
+// TestPushWithoutToken: while the bot has no token that works, a push waits.
+func TestPushWithoutToken(t *testing.T) {
+	t.Parallel()
+	s := newPushing(t)
+	p := s.start(t, nothing, 0)
+	head := s.push("main")
+	s.told(p)
+	must(t, p.operator.Rotate(t.Context(), s.ws))
+	if _, err := s.look(p); err == nil {
+		t.Error("a push is seen to without a token")
+	}
+	must(t, s.job(t.Context(), p))
+	must(t, s.settle(t.Context(), p))
+	want(s, "deployments", []string{head}, s.deployed("web"))
+	want(s, "states", []string{"pending", "success"}, s.states("web", head))
+}
+
+// TestPushOnABudget: where the workspace's share of Coolify's requests does not do
+// for all its apps at once, each gets its turn.
+func TestPushOnABudget(t *testing.T) {
+	t.Parallel()
+	s := newPushing(t)
+	for i := range 5 {
+		s.app(fmt.Sprintf("app-%d", i), "main", coolifytest.App{})
+	}
+	s.told(s.start(t, nothing, 0))
+	must(t, s.settle(t.Context(), s.start(t, nothing, 0)))
+	head := s.push("main")
+	s.told(s.start(t, nothing, 0))
+	looks := 0
+	for s.wanted() > 0 && looks < 10 {
+		looks++
+		s.requests = 10 // what a new process may ask; it gets no more
+		p := s.start(t, nothing, 0)
+		again, err := s.look(p)
+		must(t, err)
+		if s.wanted() > 0 && again < 15*time.Second {
+			t.Errorf("again %v, want it to wait for its share", again)
+		}
+	}
+	s.requests = 0
+	must(t, s.settle(t.Context(), s.start(t, nothing, 0)))
+	for i := range 5 {
+		want(s, "deployments", []string{head}, s.deployed(fmt.Sprintf("app-%d", i)))
+	}
+	if looks < 3 {
+		t.Errorf("%d looks did for all: the budget was none", looks)
+	}
+}

@@ -53,7 +53,7 @@ func newGitHouse(t *testing.T, dialect string) *gitHouse {
 		}
 		t.Skipf("git is not installed: %v", err)
 	}
-	h := &gitHouse{t: t, gitea: giteatest.New(giteatest.Config{}), home: t.TempDir()}
+	h := &gitHouse{t: t, gitea: giteatest.New(giteatest.Config{LoopbackHooks: true}), home: t.TempDir()}
 	srv := httptest.NewServer(http.StripPrefix("/gitea", h.gitea))
 	t.Cleanup(func() {
 		srv.Close()
@@ -458,5 +458,27 @@ func TestGitElsewhere(t *testing.T) {
 		if p != "" {
 			t.Error("elsewhere was shown a credential")
 		}
+	}
+}
+
+// TestWebhook: the webhook that serve makes posts to where serve is, also if that
+// is a port that it chose itself.
+func TestWebhook(t *testing.T) {
+	t.Parallel()
+	h := newGitHouse(t, "sqlite")
+	if _, err := h.gitea.Push("vibn-acme/site", "main", "change", map[string]string{"index.html": "hello"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.gitea.WaitDeliveries(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	deliveries := h.gitea.Deliveries()
+	for _, d := range deliveries {
+		if d.Status != http.StatusAccepted {
+			t.Errorf("delivery to %s: %d %v", d.URL, d.Status, d.Err)
+		}
+	}
+	if len(deliveries) == 0 {
+		t.Error("nothing was delivered")
 	}
 }
