@@ -136,11 +136,15 @@ func TestHooks(t *testing.T) {
 		t.Fatalf("%d %s", status, refusal)
 	}
 	for name, ask := range map[string]func() (int, string){
-		"a wrong secret":  func() (int, string) { return s.postSigned(t, s.A.Slug, "wrong", own) },
-		"another's":       func() (int, string) { return s.postSigned(t, s.A.Slug, s.hookKey(t, s.B), own) },
-		"no signature":    func() (int, string) { return s.postSigned(t, s.A.Slug, key, own, "X-Gitea-Signature", "") },
-		"another header":  func() (int, string) { return s.postSigned(t, s.A.Slug, key, own, "X-Gitea-Signature", "", "X-Hub-Signature-256", "sha256="+hookSign(key, own)) },
-		"a key as bearer": func() (int, string) { return s.postSigned(t, s.A.Slug, "wrong", own, "Authorization", "Bearer "+s.A.Key) },
+		"a wrong secret": func() (int, string) { return s.postSigned(t, s.A.Slug, "wrong", own) },
+		"another's":      func() (int, string) { return s.postSigned(t, s.A.Slug, s.hookKey(t, s.B), own) },
+		"no signature":   func() (int, string) { return s.postSigned(t, s.A.Slug, key, own, "X-Gitea-Signature", "") },
+		"another header": func() (int, string) {
+			return s.postSigned(t, s.A.Slug, key, own, "X-Gitea-Signature", "", "X-Hub-Signature-256", "sha256="+hookSign(key, own))
+		},
+		"a key as bearer": func() (int, string) {
+			return s.postSigned(t, s.A.Slug, "wrong", own, "Authorization", "Bearer "+s.A.Key)
+		},
 	} {
 		if gotStatus, got := ask(); gotStatus != status || got != refusal {
 			t.Errorf("%s: %d %s\nwant the answer to what is not there\n%s", name, gotStatus, got, refusal)
@@ -160,8 +164,10 @@ func TestHooks(t *testing.T) {
 		"the same with a new delivery id": func() (int, string) { return s.postSigned(t, s.A.Slug, key, own, "X-Gitea-Delivery", "another") },
 		"another's repository":            func() (int, string) { return s.postSigned(t, s.A.Slug, key, body(b.RepositoryID)) },
 		"nobody's repository":             func() (int, string) { return s.postSigned(t, s.A.Slug, key, body(1<<40)) },
-		"another event":                   func() (int, string) { return s.postSigned(t, s.A.Slug, key, append(own, ' '), "X-Gitea-Event", "create") },
-		"no JSON":                         func() (int, string) { return s.postSigned(t, s.A.Slug, key, []byte("payload=")) },
+		"another event": func() (int, string) {
+			return s.postSigned(t, s.A.Slug, key, append(own, ' '), "X-Gitea-Event", "create")
+		},
+		"no JSON": func() (int, string) { return s.postSigned(t, s.A.Slug, key, []byte("payload=")) },
 	} {
 		if gotStatus, got := ask(); gotStatus != status || got != accepted {
 			t.Errorf("%s: %d %s\nwant the answer to what is accepted\n%s", name, gotStatus, got, accepted)
@@ -213,10 +219,10 @@ func TestHookBodies(t *testing.T) {
 	}
 	larger := append(exact, ' ')
 	for name, x := range map[string]hookPost{
-		"1 MiB and a byte":            {s.A.Slug, bytes.NewReader(larger), most + 1, nil},
-		"10 MB":                       {s.A.Slug, bytes.NewReader(make([]byte, 10_000_000)), 10_000_000, nil},
-		"10 MB for nobody":            {"nobody", bytes.NewReader(make([]byte, 10_000_000)), 10_000_000, nil},
-		"1 MiB and a byte, not told":  {s.A.Slug, bytes.NewReader(larger), -1, nil},
+		"1 MiB and a byte":           {s.A.Slug, bytes.NewReader(larger), most + 1, nil},
+		"10 MB":                      {s.A.Slug, bytes.NewReader(make([]byte, 10_000_000)), 10_000_000, nil},
+		"10 MB for nobody":           {"nobody", bytes.NewReader(make([]byte, 10_000_000)), 10_000_000, nil},
+		"1 MiB and a byte, not told": {s.A.Slug, bytes.NewReader(larger), -1, nil},
 		"10 MB whose length is no secret, but not told": {s.A.Slug, bytes.NewReader(make([]byte, 10_000_000)), -1, nil},
 	} {
 		x.header = http.Header{"X-Gitea-Event": {"push"}, "X-Gitea-Signature": {hookSign(key, larger)}}
@@ -412,7 +418,9 @@ func TestPushIsTheDeploy(t *testing.T) {
 			t.Errorf("the other tenant's repository has %+v", r)
 		}
 	}
-	if i := slices.IndexFunc(s.Git.Requests(), func(r giteatest.Request) bool { return r.Write && strings.Contains(r.Path, "vibn-beta") && strings.Contains(r.Path, "/statuses/") }); i >= 0 {
+	if i := slices.IndexFunc(s.Git.Requests(), func(r giteatest.Request) bool {
+		return r.Write && strings.Contains(r.Path, "vibn-beta") && strings.Contains(r.Path, "/statuses/")
+	}); i >= 0 {
 		t.Error("something was said of the other tenant's commits")
 	}
 	s.Fine(t)

@@ -404,7 +404,7 @@ var lives = []life{
 			s.push("main")
 			s.told(p)
 		},
-		act: func(ctx context.Context, s *subject, p *process) error { return s.settle(ctx, p) },
+		act: func(_ context.Context, s *subject, p *process) error { return s.settle(p) },
 		after: func(s *subject, _ *process) {
 			wantDeployed(s, s.git.Head(s.repo(), "main"))
 		},
@@ -420,7 +420,7 @@ var lives = []life{
 			s.push("main")
 			s.told(p)
 		},
-		act: func(ctx context.Context, s *subject, p *process) error { return s.settle(ctx, p) },
+		act: func(_ context.Context, s *subject, p *process) error { return s.settle(p) },
 		after: func(s *subject, _ *process) {
 			wantDeployed(s, s.git.Head(s.repo(), "main"))
 		},

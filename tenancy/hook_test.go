@@ -140,7 +140,7 @@ func TestDelivery(t *testing.T) {
 	if n := len(f.cool.Requests()) + len(f.git.Requests()); n != 0 {
 		t.Errorf("%d requests to Coolify and Gitea", n)
 	}
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments of what was only said to be pushed", []string{}, s.deployed("web"))
 }
 
@@ -220,8 +220,8 @@ func TestThousandPushes(t *testing.T) {
 	branches := []string{"main", "next", "stage"}
 	for _, b := range branches[1:] {
 		s.push(b)
-		s.app("on-"+b, b, coolifytest.App{})
-		s.app("also-on-"+b, b, coolifytest.App{})
+		s.app("on-"+b, b)
+		s.app("also-on-"+b, b)
 	}
 	apps := f.cool.Snapshot().Apps
 	before := others(f, other)
@@ -244,7 +244,7 @@ func TestThousandPushes(t *testing.T) {
 			s.build()
 		}
 	}
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	total := 0
 	for _, a := range apps {
 		if !strings.Contains(a.GitRepository, "vibn-acme/") {

@@ -1,7 +1,6 @@
 package tenancy_test
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -47,7 +46,7 @@ func withApp(s *subject, p *process) {
 	})
 	withSite(s, p)
 	s.push("main")
-	s.app("web", "main", coolifytest.App{})
+	s.app("web", "main")
 }
 
 func (s *subject) repo() string      { return "vibn-" + s.slug + "/site" }
@@ -67,30 +66,31 @@ func (s *subject) pushSaying(branch, message string) string {
 	return sha
 }
 
-// force makes a branch name another commit, or none, as a forced push does.
-func (s *subject) force(branch, sha string) {
+// force makes the branch main name another commit, or none, as a forced push does.
+func (s *subject) force(sha string) {
 	s.Helper()
 	dir, err := s.git.GitDir(s.repo())
 	must(s, err)
-	args := []string{"-C", dir, "update-ref", "refs/heads/" + branch, sha}
+	args := []string{"-C", dir, "update-ref", "refs/heads/main", sha}
 	if sha == "" {
-		args = []string{"-C", dir, "update-ref", "-d", "refs/heads/" + branch}
+		args = []string{"-C", dir, "update-ref", "-d", "refs/heads/main"}
 	}
 	if out, err := exec.CommandContext(s.Context(), "git", args...).CombinedOutput(); err != nil {
 		s.Fatalf("%v: %s", err, out)
 	}
 	s.push("elsewhere") // the simulator looks at all branches then
-	if got := s.git.Head(s.repo(), branch); got != sha {
-		s.Fatalf("%s is at %q, want %q", branch, got, sha)
+	if got := s.git.Head(s.repo(), "main"); got != sha {
+		s.Fatalf("main is at %q, want %q", got, sha)
 	}
 }
 
 // app makes an app that follows a branch, as apps.create does.
-func (s *subject) app(name, branch string, a coolifytest.App) tenancy.AppRecord {
+func (s *subject) app(name, branch string) tenancy.AppRecord {
 	s.Helper()
 	i := slices.IndexFunc(s.cool.Projects(), func(p coolifytest.Project) bool { return p.UUID == s.first.Parts.CoolifyProject })
-	a.Name, a.GitBranch, a.GitRepository = name, branch, "git@git.example.com:"+s.repo()+".git"
-	a = s.cool.AddApp(s.cool.Projects()[i].Environments[0].UUID, a)
+	a := s.cool.AddApp(s.cool.Projects()[i].Environments[0].UUID, coolifytest.App{
+		Name: name, GitBranch: branch, GitRepository: "git@git.example.com:" + s.repo() + ".git",
+	})
 	rec := tenancy.AppRecord{
 		ID: "app-" + s.slug + "-" + name, WorkspaceID: s.ws.ID, ProjectID: s.projectID(), Name: name, Nonce: strings.Repeat("0", 32), Head: s.git.Head(s.repo(), branch),
 		CreatedAt: s.clock.Now(),
@@ -167,9 +167,9 @@ func (s *subject) look(p *process) (time.Duration, error) {
 }
 
 // settle does the job of a push until it is done, while Coolify builds.
-func (s *subject) settle(ctx context.Context, p *process) error {
+func (s *subject) settle(p *process) error {
 	for range 30 {
-		again, err := p.guard.Pusher().Push(ctx, s.ws.ID, s.projectID())
+		again, err := p.guard.Pusher().Push(s.Context(), s.ws.ID, s.projectID())
 		if err != nil || again == 0 {
 			return err
 		}
@@ -246,7 +246,7 @@ func TestPush(t *testing.T) {
 	s := newPushing(t)
 	p := s.start(t, nothing, 0)
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments before a push", []string{}, s.deployed("web"))
 
 	head := s.push("main")
@@ -256,7 +256,7 @@ func TestPush(t *testing.T) {
 		t.Fatalf("again %v, %v", again, err)
 	}
 	want(s, "states while it is queued", []string{"pending"}, s.states("web", head))
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments", []string{head}, s.deployed("web"))
 	want(s, "states", []string{"pending", "success"}, s.states("web", head))
 	for _, st := range s.said("web", head) {
@@ -277,7 +277,7 @@ func TestPush(t *testing.T) {
 	s.told(p) // the same again, and what is no branch of an app's
 	s.push("elsewhere")
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments after nothing new", []string{head}, s.deployed("web"))
 	want(s, "states after nothing new", []string{"pending", "success"}, s.states("web", head))
 	s.fine()
@@ -293,31 +293,31 @@ func TestPushForced(t *testing.T) {
 	for range 2 {
 		commits = append(commits, s.push("main"))
 		s.told(p)
-		must(t, s.settle(t.Context(), p))
+		must(t, s.settle(p))
 	}
-	s.force("main", commits[0])
+	s.force(commits[0])
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments", []string{commits[0], commits[1], commits[0]}, s.deployed("web"))
 	want(s, "states of the first", []string{"pending", "success", "pending", "success"}, s.states("web", commits[0]))
 
-	s.force("main", commits[1]) // and back before anybody looks
-	s.force("main", commits[0])
+	s.force(commits[1]) // and back before anybody looks
+	s.force(commits[0])
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	if n := len(s.deployed("web")); n != 3 {
 		t.Errorf("%d deployments, want none for a branch that is where it was", n)
 	}
 
-	s.force("main", "")
+	s.force("")
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	if n, w := len(s.deployed("web")), s.wanted(); n != 3 || w != 0 {
 		t.Errorf("%d deployments, %d not looked at; want nothing done for a branch that is gone", n, w)
 	}
-	s.force("main", commits[1])
+	s.force(commits[1])
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	if got := s.deployed("web"); len(got) != 4 || got[3] != commits[1] {
 		t.Errorf("deployments %v, want that of the branch that is back", got)
 	}
@@ -330,14 +330,14 @@ func TestPushBranches(t *testing.T) {
 	s := newPushing(t)
 	p := s.start(t, nothing, 0)
 	s.push("next")
-	s.app("preview", "next", coolifytest.App{})
-	s.app("twin", "main", coolifytest.App{})
+	s.app("preview", "next")
+	s.app("twin", "main")
 	head := s.push("main")
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	next := s.push("next")
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "of web", []string{head}, s.deployed("web"))
 	want(s, "of its twin", []string{head}, s.deployed("twin"))
 	want(s, "of the other branch's", []string{next}, s.deployed("preview"))
@@ -353,13 +353,13 @@ func TestPushSkipped(t *testing.T) {
 	for _, message := range []string{"docs [skip ci]", "more\n\n[Skip CD]"} {
 		sha := s.pushSaying("main", message)
 		s.told(p)
-		must(t, s.settle(t.Context(), p))
+		must(t, s.settle(p))
 		want(s, message, []string{}, s.deployed("web"))
 		want(s, "states of "+message, []string{}, s.states("web", sha))
 	}
 	head := s.push("main")
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments", []string{head}, s.deployed("web"))
 }
 
@@ -370,10 +370,14 @@ func TestPushFails(t *testing.T) {
 		do   func(s *subject, uuid string)
 		says string
 	}{
-		"a build that fails":     {func(s *subject, uuid string) { s.cool.SetApp(uuid, func(a *coolifytest.App) { a.FailNext = true }) }, "failed"},
-		"an app kept at another": {func(s *subject, uuid string) { s.cool.SetApp(uuid, func(a *coolifytest.App) { a.GitCommitSHA = strings.Repeat("a", 40) }) }, "another commit"},
+		"a build that fails": {func(s *subject, uuid string) { s.cool.SetApp(uuid, func(a *coolifytest.App) { a.FailNext = true }) }, "failed"},
+		"an app kept at another": {func(s *subject, uuid string) {
+			s.cool.SetApp(uuid, func(a *coolifytest.App) { a.GitCommitSHA = strings.Repeat("a", 40) })
+		}, "another commit"},
 		"one that is refused": {
-			func(s *subject, uuid string) { s.cool.SetApp(uuid, func(a *coolifytest.App) { a.BuildPack = "nixpacks" }) }, `"nixpacks" could reach the host`,
+			func(s *subject, uuid string) {
+				s.cool.SetApp(uuid, func(a *coolifytest.App) { a.BuildPack = "nixpacks" })
+			}, `"nixpacks" could reach the host`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -383,14 +387,14 @@ func TestPushFails(t *testing.T) {
 			tc.do(s, s.record("web").UUID)
 			head := s.push("main")
 			s.told(p)
-			must(t, s.settle(t.Context(), p))
+			must(t, s.settle(p))
 			said := s.said("web", head)
 			if len(said) == 0 || said[len(said)-1].State != "failure" || !strings.Contains(said[len(said)-1].Description, tc.says) || len(said[len(said)-1].Description) > 255 {
 				t.Errorf("said %+v", said)
 			}
 			before := len(s.said("web", head))
 			s.told(p)
-			must(t, s.settle(t.Context(), p))
+			must(t, s.settle(p))
 			if now := len(s.said("web", head)); now != before {
 				t.Errorf("it is said %d times, then %d", before, now)
 			}
@@ -414,7 +418,7 @@ func TestPushOvertaken(t *testing.T) {
 	s.build() // it knows its commit now
 	second := s.push("main")
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments", []string{first, second}, s.deployed("web"))
 	want(s, "states of the first", []string{"pending", "warning"}, s.states("web", first))
 	want(s, "states of the second", []string{"pending", "success"}, s.states("web", second))
@@ -427,7 +431,7 @@ func TestPushOvertaken(t *testing.T) {
 	s.build()
 	s.push("main")
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "states of the third", []string{"pending", "success"}, s.states("web", third))
 }
 
@@ -443,7 +447,7 @@ func TestPushWhileQueued(t *testing.T) {
 	must(t, err)
 	head := s.push("main")
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments", []string{head}, s.deployed("web"))
 	want(s, "states", []string{"pending", "success"}, s.states("web", head))
 	if s.wanted() != 0 {
@@ -456,7 +460,7 @@ func TestPushLooksAreShared(t *testing.T) {
 	t.Parallel()
 	s := newPushing(t)
 	for _, name := range []string{"b", "c", "d"} {
-		s.app(name, "main", coolifytest.App{})
+		s.app(name, "main")
 	}
 	p := s.start(t, nothing, 0)
 	s.push("main")
@@ -496,7 +500,7 @@ func TestPushQueueFull(t *testing.T) {
 		want(s, "deployments of a full queue", []string{}, s.deployed("web"))
 	}
 	s.cool.QueueLimit(5)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments", []string{head}, s.deployed("web"))
 	if states := s.states("web", head); states[len(states)-1] != "success" {
 		t.Errorf("states %v", states)
@@ -509,19 +513,27 @@ func TestPushOutage(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ down, up func(*subject) }{
 		"coolify": {
-			func(s *subject) { s.cool.Fail("GET /applications/{uuid}", coolifytest.Fault{Status: 503, Body: `{"message":"secret-of-coolify"}`}) },
+			func(s *subject) {
+				s.cool.Fail("GET /applications/{uuid}", coolifytest.Fault{Status: 503, Body: `{"message":"secret-of-coolify"}`})
+			},
 			func(s *subject) { s.cool.Clear("GET /applications/{uuid}") },
 		},
 		"coolify's list": {
-			func(s *subject) { s.cool.Fail("GET /deployments", coolifytest.Fault{Status: 503, Body: `{"message":"secret-of-coolify"}`}) },
+			func(s *subject) {
+				s.cool.Fail("GET /deployments", coolifytest.Fault{Status: 503, Body: `{"message":"secret-of-coolify"}`})
+			},
 			func(s *subject) { s.cool.Clear("GET /deployments") },
 		},
 		"gitea": {
-			func(s *subject) { s.git.Fail("GET /repos/{owner}/{repo}", giteatest.Fault{Status: 502, Body: `secret-of-gitea`}) },
+			func(s *subject) {
+				s.git.Fail("GET /repos/{owner}/{repo}", giteatest.Fault{Status: 502, Body: `secret-of-gitea`})
+			},
 			func(s *subject) { s.git.Clear("GET /repos/{owner}/{repo}") },
 		},
 		"gitea's statuses": {
-			func(s *subject) { s.git.Fail("POST /repos/{owner}/{repo}/statuses/{sha}", giteatest.Fault{Status: 502, Body: `secret-of-gitea`}) },
+			func(s *subject) {
+				s.git.Fail("POST /repos/{owner}/{repo}/statuses/{sha}", giteatest.Fault{Status: 502, Body: `secret-of-gitea`})
+			},
 			func(s *subject) { s.git.Clear("POST /repos/{owner}/{repo}/statuses/{sha}") },
 		},
 	} {
@@ -538,7 +550,7 @@ func TestPushOutage(t *testing.T) {
 				}
 			}
 			tc.up(s)
-			must(t, s.settle(t.Context(), p))
+			must(t, s.settle(p))
 			want(s, "deployments", []string{head}, s.deployed("web"))
 			want(s, "states", []string{"pending", "success"}, s.states("web", head))
 		})
@@ -549,7 +561,7 @@ func TestPushOutage(t *testing.T) {
 func TestPushOneInTrouble(t *testing.T) {
 	t.Parallel()
 	s := newPushing(t)
-	s.app("a-first", "main", coolifytest.App{})
+	s.app("a-first", "main")
 	p := s.start(t, nothing, 0)
 	s.cool.Fail("POST /applications/{uuid}/start", coolifytest.Fault{Status: 500, Times: 1})
 	head := s.push("main")
@@ -558,7 +570,7 @@ func TestPushOneInTrouble(t *testing.T) {
 		t.Fatalf("again %v, %v: want another look, as one runs", again, err)
 	}
 	want(s, "deployments of the other", 1, len(s.deployed("web")))
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments of the one in trouble", []string{head}, s.deployed("a-first"))
 	want(s, "deployments of the other at last", []string{head}, s.deployed("web"))
 }
@@ -624,7 +636,7 @@ func TestPushResumed(t *testing.T) {
 	if s.wanted() == 0 {
 		t.Fatal("no look is wanted")
 	}
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments", []string{head}, s.deployed("web"))
 }
 
@@ -635,13 +647,13 @@ func TestPushOfOthers(t *testing.T) {
 	f := newPlatform(t, storetest.Open(t, "sqlite"), giteatest.Config{})
 	s, other := pushing(t, f, "acme"), pushing(t, f, "beta")
 	p := s.start(t, nothing, 0)
-	foreign := s.app("foreign", "main", coolifytest.App{})
+	foreign := s.app("foreign", "main")
 	f.cool.MoveApp(foreign.UUID, f.cool.Projects()[len(f.cool.Projects())-1].Environments[0].UUID)
-	deleted := s.app("deleted", "main", coolifytest.App{})
+	deleted := s.app("deleted", "main")
 	must(t, s.db.MarkAppDeleting(t.Context(), s.ws.ID, deleted.ID, s.clock.Now()))
 	head := s.push("main")
 	s.told(p)
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments of the own app", []string{head}, s.deployed("web"))
 	want(s, "of the one that was moved", []string{}, s.deployed("foreign"))
 	want(s, "of the one that is deleted", []string{}, s.deployed("deleted"))
@@ -660,7 +672,7 @@ func TestPushWithoutToken(t *testing.T) {
 		t.Error("a push is seen to without a token")
 	}
 	must(t, s.job(t.Context(), p))
-	must(t, s.settle(t.Context(), p))
+	must(t, s.settle(p))
 	want(s, "deployments", []string{head}, s.deployed("web"))
 	want(s, "states", []string{"pending", "success"}, s.states("web", head))
 }
@@ -671,10 +683,10 @@ func TestPushOnABudget(t *testing.T) {
 	t.Parallel()
 	s := newPushing(t)
 	for i := range 5 {
-		s.app(fmt.Sprintf("app-%d", i), "main", coolifytest.App{})
+		s.app(fmt.Sprintf("app-%d", i), "main")
 	}
 	s.told(s.start(t, nothing, 0))
-	must(t, s.settle(t.Context(), s.start(t, nothing, 0)))
+	must(t, s.settle(s.start(t, nothing, 0)))
 	head := s.push("main")
 	s.told(s.start(t, nothing, 0))
 	looks := 0
@@ -689,7 +701,7 @@ func TestPushOnABudget(t *testing.T) {
 		}
 	}
 	s.requests = 0
-	must(t, s.settle(t.Context(), s.start(t, nothing, 0)))
+	must(t, s.settle(s.start(t, nothing, 0)))
 	for i := range 5 {
 		want(s, "deployments", []string{head}, s.deployed(fmt.Sprintf("app-%d", i)))
 	}

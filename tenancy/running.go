@@ -14,7 +14,7 @@ import (
 // as of the last look. All who want to know share the looks.
 type runningDeployments struct {
 	coolify *coolify.Client // on the reserve, as no tenant alone causes the look
-	every   time.Duration // how old a look may be
+	every   time.Duration   // how old a look may be
 	looking singleflight.Group
 
 	mu   sync.Mutex

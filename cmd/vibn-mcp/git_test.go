@@ -464,7 +464,6 @@ func TestGitElsewhere(t *testing.T) {
 // TestWebhook: the webhook that serve makes posts to where serve is, also if that
 // is a port that it chose itself.
 func TestWebhook(t *testing.T) {
-	t.Parallel()
 	h := newGitHouse(t, "sqlite")
 	if _, err := h.gitea.Push("vibn-acme/site", "main", "change", map[string]string{"index.html": "hello"}); err != nil {
 		t.Fatal(err)
