@@ -144,7 +144,7 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 		return nil, ours("read the repository", err)
 	}
 	if repo.ID != p.RepositoryID || repo.OwnerID != s.grant.workspace.GiteaOrgID {
-		return nil, &Error{Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this"}
+		return nil, errReplaced
 	}
 	info := &RepositoryInfo{CloneURL: s.CloneURL(p.Slug), DefaultBranch: s.text(repo.DefaultBranch), Empty: repo.Empty}
 	if repo.Empty {
@@ -163,6 +163,10 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 		info.LastCommit.At = c.At.UTC().Format(timeFormat)
 	}
 	return info, nil
+}
+
+var errReplaced = &Error{
+	Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this",
 }
 
 // recordedProject returns the project that was created here under this name or

@@ -48,8 +48,11 @@ type Plan struct {
 	Databases int    // likewise
 }
 
-// or fills the zero fields of a plan from another.
-func (p Plan) or(other Plan) Plan {
+// DefaultPlan is what a workspace may use unless it is said otherwise.
+func DefaultPlan() Plan { return Plan{Memory: "512m", CPUs: "1", Apps: 10, Databases: 3} }
+
+// Or fills the zero fields of a plan from another.
+func (p Plan) Or(other Plan) Plan {
 	return Plan{
 		cmp.Or(p.Memory, other.Memory), cmp.Or(p.CPUs, other.CPUs), cmp.Or(p.Apps, other.Apps), cmp.Or(p.Databases, other.Databases),
 	}
