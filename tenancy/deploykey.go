@@ -146,7 +146,7 @@ func ensurePublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo strin
 	if err != nil || there {
 		return err
 	}
-	_, failed := admin.AddDeployKey(ctx, owner, repo, gitea.NewDeployKey{Title: "Coolify " + p.keyMark(), Key: p.DeployKey})
+	_, failed := admin.AddDeployKey(ctx, owner, repo, gitea.NewDeployKey{Title: p.keyTitle(), Key: p.DeployKey})
 	if failed == nil {
 		return nil
 	}
@@ -156,22 +156,28 @@ func ensurePublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo strin
 	return failed
 }
 
-// hasPublicHalf looks for the recorded key on a repository. One that may also write
-// is taken away.
+// keyTitle is what people see on the repository. A repository has one key of a title
+// only.
+func (p Project) keyTitle() string { return "Coolify " + p.keyMark() }
+
+// hasPublicHalf looks for the recorded key on a repository. What is in its way is
+// taken away: the same key if it may also write, and another of its title, as of a
+// key that was lost.
 func hasPublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, p Project) (bool, error) {
 	keys, err := admin.DeployKeys(ctx, owner, repo)
 	if err != nil {
 		return false, err
 	}
 	for _, k := range keys {
-		switch {
-		case keyMaterial(k.Key) != p.DeployKey:
-		case k.ReadOnly:
+		same := keyMaterial(k.Key) == p.DeployKey
+		if same && k.ReadOnly {
 			return true, nil
-		default:
-			if err := admin.DeleteDeployKey(ctx, owner, repo, k.ID); err != nil {
-				return false, err
-			}
+		}
+		if !same && k.Title != p.keyTitle() {
+			continue
+		}
+		if err := admin.DeleteDeployKey(ctx, owner, repo, k.ID); err != nil {
+			return false, err
 		}
 	}
 	return false, nil
