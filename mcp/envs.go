@@ -3,7 +3,6 @@ package mcp
 import (
 	"context"
 
-	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -66,16 +65,12 @@ type changesOut struct {
 }
 
 func upsertEnvs(ctx context.Context, s *tenancy.Scope, in upsertEnvsIn) (changesOut, error) {
-	values := make(map[string]secret.Text, len(in.Set))
-	for k, v := range in.Set {
-		values[k] = secret.NewText(v)
-	}
 	app, err := s.App(ctx, in.App)
 	if err != nil {
 		return changesOut{}, err
 	}
 	changes, err := app.SetEnvs(ctx, tenancy.EnvSet{
-		Values: values, Preview: in.Scope == "preview", BuildTime: in.BuildTime, Literal: in.Literal, Multiline: in.Multiline,
+		Values: secretValues(in.Set), Preview: in.Scope == "preview", BuildTime: in.BuildTime, Literal: in.Literal, Multiline: in.Multiline,
 	})
 	return changesOut{changes, []string{"apps_deploy brings them into effect"}}, err
 }

@@ -35,6 +35,7 @@ func mountAdmin(mux *http.ServeMux, cfg Config) {
 		"POST /api/admin/workspaces/{slug}/provision":    adminAct((*tenancy.Operator).Provision),
 		"POST /api/admin/workspaces/{slug}/suspend":      adminAct((*tenancy.Operator).Suspend),
 		"POST /api/admin/workspaces/{slug}/resume":       adminAct((*tenancy.Operator).Resume),
+		"POST /api/admin/workspaces/{slug}/plan":         adminPlan,
 		"POST /api/admin/workspaces/{slug}/rotate":       adminAct((*tenancy.Operator).Rotate),
 		"GET /api/admin/workspaces/{slug}/keys":          adminKeys,
 		"POST /api/admin/workspaces/{slug}/keys":         adminMint,
@@ -72,6 +73,7 @@ func adminOperations() []mcp.Operation {
 		{Route: "POST " + one + "/suspend", ID: "admin_suspend", Summary: "Suspend a workspace", Input: in, Output: workspace},
 		{Route: "POST " + one + "/resume", ID: "admin_resume", Summary: "Resume a workspace", Input: in, Output: workspace},
 		{Route: "POST " + one + "/rotate", ID: "admin_rotate", Summary: "Replace a workspace's tokens", Input: in, Output: workspace},
+		{Route: "POST " + one + "/plan", ID: "admin_plan", Summary: "Change what a workspace may use; what is not given stays", Input: in, Output: workspace},
 		{Route: "GET " + one + "/keys", ID: "admin_keys", Summary: "List a workspace's keys", Output: reflect.TypeFor[adminKeyList]()},
 		{Route: "POST " + one + "/keys", ID: "admin_key_mint", Summary: "Mint a key; it is shown once", Input: in, Output: reflect.TypeFor[adminKey]()},
 		{Route: "DELETE " + one + "/keys/{key}", ID: "admin_key_revoke", Summary: "Revoke a key", Input: in, Output: reflect.TypeFor[health]()},
@@ -113,6 +115,11 @@ type adminInput struct {
 	Role        string `json:"role"`
 	Minutes     *int   `json:"minutes"`
 	WaitSeconds int    `json:"wait_seconds"`
+
+	Memory    *string `json:"memory"`
+	CPUs      *string `json:"cpus"`
+	Apps      *int    `json:"apps"`
+	Databases *int    `json:"databases"`
 }
 
 func (a admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -186,9 +193,18 @@ type adminWorkspace struct {
 	GiteaOrg       string              `json:"gitea_org,omitempty"`
 	GiteaBot       string              `json:"gitea_bot_username,omitempty"`
 	Trust          string              `json:"placement_trust"`
+	Plan           adminWorkspacePlan  `json:"plan"` // absent fields are the platform's default
 	Suspended      bool                `json:"suspended"`
 	Deleted        bool                `json:"deleted"`
 	CreatedAt      string              `json:"created_at"`
+}
+
+// adminWorkspacePlan is the plan that a workspace has of its own.
+type adminWorkspacePlan struct {
+	Memory    string `json:"memory,omitempty"`
+	CPUs      string `json:"cpus,omitempty"`
+	Apps      int    `json:"apps,omitempty"`
+	Databases int    `json:"databases,omitempty"`
 }
 
 func (c *adminCall) show(p tenancy.Provision) adminWorkspace {
@@ -199,6 +215,7 @@ func (c *adminCall) show(p tenancy.Provision) adminWorkspace {
 	return adminWorkspace{
 		ID: p.ID, Slug: p.Slug, Name: p.Name, OwnerUserID: p.OwnerUserID, Status: string(p.Status), Settled: p.Done >= p.Wanted, Errors: errs,
 		CoolifyProject: p.Parts.CoolifyProject, GiteaOrg: p.GiteaOrg, GiteaBot: p.GiteaBot, Trust: string(p.Placement.Trust),
+		Plan:      adminWorkspacePlan(p.Plan),
 		Suspended: p.SuspendedAt != nil, Deleted: p.DeletedAt != nil, CreatedAt: p.CreatedAt.UTC().Format(time.RFC3339),
 	}
 }
@@ -281,6 +298,30 @@ func adminAct(act func(*tenancy.Operator, context.Context, tenancy.Workspace) er
 			return nil, err
 		}
 		return c.settled(w)
+	}
+}
+
+// adminPlan changes what a workspace may use.
+func adminPlan(c *adminCall) (any, error) {
+	w, err := c.workspace()
+	if err != nil {
+		return nil, err
+	}
+	p := w.Plan
+	keep(&p.Memory, c.in.Memory)
+	keep(&p.CPUs, c.in.CPUs)
+	keep(&p.Apps, c.in.Apps)
+	keep(&p.Databases, c.in.Databases)
+	if err := c.op.SetPlan(c.Context(), w, p); err != nil {
+		return nil, err
+	}
+	return c.settled(w)
+}
+
+// keep replaces what was given.
+func keep[T any](to, given *T) {
+	if given != nil {
+		*to = *given
 	}
 }
 

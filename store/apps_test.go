@@ -74,6 +74,30 @@ func TestRecordDeployKey(t *testing.T) {
 		wantErr(t, "RecordDeployKey of another", db.RecordDeployKey(ctx, a.ws.ID, a.project.ID, "other", "ssh-ed25519 BBBB"), tenancy.ErrConflict)
 		a.project.CoolifyKey, a.project.DeployKey = "key", "ssh-ed25519 AAAA"
 		wantSame(t, "Projects", []tenancy.Project{a.project}, must(db.Projects(ctx, a.ws.ID))(t))
+		wantErr(t, "ForgetDeployKey of another", db.ForgetDeployKey(ctx, a.ws.ID, a.project.ID, "other"), tenancy.ErrConflict)
+		check(t, db.ForgetDeployKey(ctx, a.ws.ID, a.project.ID, "key"))
+		wantErr(t, "ForgetDeployKey again", db.ForgetDeployKey(ctx, a.ws.ID, a.project.ID, "key"), tenancy.ErrConflict)
+		check(t, db.RecordDeployKey(ctx, a.ws.ID, a.project.ID, "other", "ssh-ed25519 BBBB"))
+	})
+}
+
+// TestDueDeletions: what is being deleted is looked at again until it is gone.
+func TestDueDeletions(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx, a, b := t.Context(), newTenant(t, db, "alpha"), newTenant(t, db, "beta")
+		due := func() []string {
+			settle(t, db, a.ws.ID)
+			settle(t, db, b.ws.ID)
+			return must(db.Due(ctx, day, day.Add(-time.Hour), 10))(t)
+		}
+		check(t, db.MarkAppDeleting(ctx, a.ws.ID, a.app.ID, day))
+		check(t, db.MarkDatabaseDeleting(ctx, a.ws.ID, a.data.ID, day))
+		wantSame(t, "Due with both", []string{a.ws.ID}, due())
+		check(t, db.DropApp(ctx, a.ws.ID, a.app.ID))
+		wantSame(t, "Due with the database", []string{a.ws.ID}, due())
+		check(t, db.DropDatabase(ctx, a.ws.ID, a.data.ID))
+		wantSame(t, "Due with nothing left", []string(nil), due())
 	})
 }
 

@@ -281,6 +281,11 @@ var isolations = map[string][]isolation{
 			return only(db.RecordDeployKey(ctx, a.ws.ID, a.project.ID, "key", "ssh-ed25519 AAAA"))
 		}},
 	},
+	"ForgetDeployKey": {
+		{name: "project of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.ForgetDeployKey(ctx, a.ws.ID, b.project.ID, "key"))
+		}},
+	},
 	"WantPush": {
 		{name: "repository of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			return only(db.WantPush(ctx, a.ws.ID, b.project.RepositoryID, "digest"))
@@ -671,6 +676,7 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"RecordRepository in workspace": db.RecordRepository(ctx, id, a.project.ID, 1, "x/y"),
 		"RecordRepository":              db.RecordRepository(ctx, a.ws.ID, id, 1, "x/y"),
 		"RecordDeployKey":               db.RecordDeployKey(ctx, a.ws.ID, id, "key", "public"),
+		"ForgetDeployKey":               db.ForgetDeployKey(ctx, a.ws.ID, id, "key"),
 		"WantPush in workspace":         db.WantPush(ctx, id, a.project.RepositoryID, "digest"),
 		"FinishPush":                    noPush,
 		"CreateApp in workspace":        db.CreateApp(ctx, appIn),

@@ -47,6 +47,14 @@ func (db *DB) RecordDeployKey(ctx context.Context, workspaceID, projectID, cooli
 	return wrap(err, "deploy key of project %q of workspace %q", projectID, workspaceID)
 }
 
+// ForgetDeployKey implements [tenancy.Store].
+func (db *DB) ForgetDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey string) error {
+	err := change(ctx, db.sql, `update vibn_projects set coolify_key_uuid = null, deploy_key = null
+		where workspace_id = $1 and id = $2 and coolify_key_uuid = $3`, workspaceID, projectID, coolifyKey)
+	err = failedCondition(ctx, db.sql, err, thisProject, workspaceID, projectID)
+	return wrap(err, "lost deploy key of project %q of workspace %q", projectID, workspaceID)
+}
+
 // DropProject implements [tenancy.Store].
 func (db *DB) DropProject(ctx context.Context, workspaceID, projectID string) error {
 	return wrap(change(ctx, db.sql, `delete from vibn_projects where workspace_id = $1 and id = $2 and gitea_repo_id is null`,

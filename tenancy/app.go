@@ -215,6 +215,9 @@ func (a *App) Info() AppInfo {
 		Branch: a.scope.text(a.is.GitBranch), Commit: a.scope.text(a.is.GitCommitSHA), Ports: a.scope.text(a.is.PortsExposes),
 		BaseDirectory: a.scope.text(a.is.BaseDirectory),
 	}
+	if markForm.MatchString(a.is.Description) {
+		info.Description = untrusted.Text{} // it is still being made
+	}
 	for fqdn := range strings.SplitSeq(a.is.FQDN, ",") {
 		if clean := a.scope.text(withoutUser(fqdn)); !clean.IsZero() && len(info.Domains) < 20 {
 			info.Domains = append(info.Domains, clean.String())

@@ -16,22 +16,31 @@ const maxRounds = 100
 // then what holds something. Ids are proved before each delete, as Gitea gives a
 // free name to anybody. What is gone already is no error.
 func (r *run) removeAll(ctx context.Context) error {
-	steps := []step{
-		{PartBot, "shut the bot out", r.shutOut},
-		{PartOrg, "delete the organisation", r.removeOrg},
-		{PartBot, "delete the bot", r.removeBot},
+	if r.gitea != nil {
+		for _, s := range []step{
+			{PartBot, "shut the bot out", r.shutOut},
+			{PartOrg, "delete the organisation", r.removeOrg},
+			{PartBot, "delete the bot", r.removeBot},
+		} {
+			if s.part == PartBot && r.isWrong(PartOrg) {
+				break // its owners are not known, so the bot stays
+			}
+			if err := r.do(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range []step{
+		{PartApps, "delete the apps", r.removeAllApps},
+		{PartKeys, "delete the deploy keys", r.removeKeys},
+		{PartNetwork, "delete the network", r.removeNetworks},
 		{PartProject, "delete the project", r.removeProject},
-	}
-	if r.gitea == nil {
-		steps = steps[3:]
-	}
-	for _, s := range steps {
-		before := len(r.wrong)
+	} {
+		if r.isWrong(PartApps) {
+			break // they hold the rest
+		}
 		if err := r.do(ctx, s); err != nil {
 			return err
-		}
-		if len(r.wrong) > before && s.part == PartOrg {
-			break // its owners are not known, so the bot stays
 		}
 	}
 	return nil

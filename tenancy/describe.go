@@ -18,6 +18,21 @@ type Description struct {
 	Rights       string         `json:"rights"`            // of the caller: "read,deploy"
 	Environments []string       `json:"environments"`
 	Host         HostInfo       `json:"host"`
+	Plan         PlanInfo       `json:"plan"`
+}
+
+// PlanInfo says what the workspace may use, and what it uses.
+type PlanInfo struct {
+	Memory    string `json:"memory"` // of each app and database
+	CPUs      string `json:"cpus"`   // likewise
+	Apps      Share  `json:"apps"`   // that were created here
+	Databases Share  `json:"databases"`
+}
+
+// A Share is how much there is of something.
+type Share struct {
+	Used int `json:"used"`
+	Most int `json:"most"`
 }
 
 // HostInfo says what the workspace's host may run.
@@ -51,6 +66,11 @@ func (s *Scope) Describe(ctx context.Context) (Description, error) {
 		d.Environments = append(d.Environments, s.text(e.Name).String())
 	}
 	slices.Sort(d.Environments)
+	plan := s.plan()
+	d.Plan = PlanInfo{Memory: plan.Memory, CPUs: plan.CPUs, Apps: Share{Most: plan.Apps}, Databases: Share{Most: plan.Databases}}
+	if d.Plan.Apps.Used, d.Plan.Databases.Used, err = used(ctx, s.guard.store, ws.ID); err != nil {
+		return Description{}, storeError("count what the workspace has", err)
+	}
 	return d, nil
 }
 

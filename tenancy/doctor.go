@@ -47,6 +47,10 @@ type Premises struct {
 	AppDomain     string    // domain under which apps get their names; empty = none
 	Placement     Placement // of new workspaces
 	AcceptedRisks []string  // of [Risks]: what the operator has taken upon themselves
+
+	// SharedNetworks has workspaces share the network of their server. Then their
+	// apps reach each other.
+	SharedNetworks bool
 }
 
 // A doctor looks at what the platform stands on. It changes nothing: what it asks

@@ -74,6 +74,7 @@ var troubles = []trouble{
 // what must be there first. n is another number each time.
 type trial struct {
 	tool    string
+	preset  string // of the key that it is tried with; empty = builder
 	args    func(x *tenancytest.Tenant, n int) map[string]any
 	prepare func(h *tenancytest.House, x *tenancytest.Tenant, n int) map[string]any // may add arguments
 	except  map[string]verdict                                                      // what is told instead, by trouble (* = any) and operation
@@ -138,6 +139,14 @@ var trials = []trial{
 	{tool: "apps.control", args: appArgs("action", "start"), prepare: finishAll},
 	{tool: "apps.control", args: appArgs("action", "stop")},
 	{tool: "apps.control", args: appArgs("action", "restart"), prepare: finishAll},
+	{tool: "apps.update", args: appArgs("port", 8080, "base_directory", "web", "description", "for people")},
+	{
+		tool: "apps.delete", preset: "owner",
+		args: func(x *tenancytest.Tenant, _ int) map[string]any {
+			return map[string]any{"app": x.Web.UUID, "confirm": x.Web.Name}
+		},
+		except: map[string]verdict{"404 thing DELETE /applications/{uuid}": {}}, // it is gone, as it should be
+	},
 	{tool: "apps.deployments", args: appArgs()},
 	{tool: "apps.logs", args: appArgs(), prepare: func(h *tenancytest.House, x *tenancytest.Tenant, _ int) map[string]any {
 		h.Sim.SetApp(x.Web.UUID, func(a *coolifytest.App) { a.Status = "running:healthy" })
@@ -171,7 +180,10 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			w := world{sim: coolifytest.Config{RateLimit: -1}, budget: tenancytest.Unlimited(), store: newMemory()}
 			inBubble(t, w, func(t *testing.T, h *tenancytest.House) {
-				f := &faults{House: h, world: w, trial: tr, registry: mcp.New(h.Logger)}
+				f := &faults{House: h, world: w, trial: tr, registry: mcp.New(h.Logger), key: h.A.Key}
+				if tr.preset != "" {
+					f.key, _ = h.AddKey(t, h.A, tr.preset, 0)
+				}
 				proof := f.operations(t, f.B, tenancy.NotFound)
 				for _, op := range f.operations(t, f.A, "") {
 					f.own(t, op)
@@ -210,6 +222,7 @@ type faults struct {
 	world
 	trial
 	registry *mcp.Registry
+	key      string
 	n        int
 }
 
@@ -240,7 +253,7 @@ func (f *faults) call(ctx context.Context, g *tenancy.Guard, of *tenancytest.Ten
 	if err != nil {
 		return err
 	}
-	s, err := g.OpenKey(ctx, f.A.Key)
+	s, err := g.OpenKey(ctx, f.key)
 	if err != nil {
 		return err
 	}

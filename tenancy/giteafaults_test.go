@@ -90,6 +90,8 @@ const (
 	opBranch   = "GET /repos/{owner}/{repo}/branches/{branch}"
 	opCreate   = "POST /orgs/{org}/repos"
 	opUpdate   = "PATCH /repos/{owner}/{repo}"
+	opKeys     = "GET /repos/{owner}/{repo}/keys"
+	opAddKey   = "POST /repos/{owner}/{repo}/keys"
 )
 
 // newKey is a key that has no token yet.
@@ -141,6 +143,19 @@ var giteaTrials = []giteaTrial{
 			return h.A.Key, map[string]any{"project": "site"}
 		},
 		except: map[string]verdict{"404 thing " + opBranch: {}}, // it has no such branch, so no commit
+	},
+	{
+		name: "new", tool: "apps.create", ops: []string{opRepo, opBranch, opKeys, opAddKey},
+		prepare: func(t *testing.T, h *tenancytest.House, n int) (string, map[string]any) {
+			must(t, h.Operator.SetPlan(t.Context(), h.A.Workspace, tenancy.Plan{Apps: 1000}))
+			name := fmt.Sprintf("site-%d", n)
+			h.AddRepository(t, h.A, name)
+			return h.A.Key, map[string]any{"project": name, "build": "static"}
+		},
+		except: map[string]verdict{ // it has no such branch yet; and a look tells that the key is there
+			"404 thing " + opBranch:      {},
+			"done, then 500 " + opAddKey: {}, "done, then silence " + opAddKey: {}, "done, then gone " + opAddKey: {}, "cut " + opAddKey: {},
+		},
 	},
 }
 
@@ -211,7 +226,7 @@ type tryOf struct {
 
 func (f *giteaFaults) next(t *testing.T) tryOf {
 	f.n++
-	if f.tool == "projects.create" && f.n%50 == 0 { // a workspace has only so many projects
+	if strings.HasSuffix(f.tool, ".create") && f.n%50 == 0 { // a workspace has only so many projects
 		f.A = f.AddTenant(t, fmt.Sprint("alpha-", f.n), "")
 	}
 	key, args := f.prepare(t, f.House, f.n)

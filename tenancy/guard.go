@@ -32,6 +32,7 @@ type Config struct {
 	Known     []secret.Text      // the platform's own secrets, removed from every log
 	Now       func() time.Time   // nil = time.Now
 	Premises  Premises           // for [Provisioner]
+	Plan      Plan               // of workspaces that have none of their own; zero fields are those of [DefaultPlan]
 }
 
 // A Guard turns a proof of identity into a [Scope] and holds what a Scope
@@ -51,6 +52,7 @@ type Guard struct {
 	shown     *untrusted.Scrubber // knows known; for names and messages
 	now       func() time.Time
 
+	plan    Plan
 	budget  *budget
 	envs    environments
 	waits   waitRoom
@@ -75,6 +77,7 @@ func NewGuard(cfg Config) (*Guard, error) {
 		g.now = time.Now
 	}
 	g.shown = g.scrubber()
+	g.plan = cfg.Plan.Or(DefaultPlan())
 	g.dangers = newDangers(newDoctor(cfg, g.shown, g.budget.reserve), g.now)
 	g.waits = newWaitRoom(g.coolify.Metered(g.budget.reserve), cfg.PollEvery, cfg.Log, g.shown)
 	g.stop = sync.OnceFunc(func() { close(g.waits.closing) })

@@ -292,7 +292,48 @@ func (o *Operator) Place(ctx context.Context, w Workspace, p Placement) error {
 	if err := o.store.SetPlacement(ctx, w.ID, p, o.now()); err != nil {
 		return storeError("place the workspace", err)
 	}
-	return nil
+	return o.Provision(ctx, w) // it may need a network there
+}
+
+// SetPlan changes what a workspace may use; zero fields are the platform's default.
+// Apps that are there keep what they have.
+func (o *Operator) SetPlan(ctx context.Context, w Workspace, p Plan) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	return o.audited(ctx, w, "workspace.plan", func() error { return o.store.SetPlan(ctx, w.ID, p, o.now()) })
+}
+
+// Used returns how many apps and databases a workspace has that were created here.
+func (o *Operator) Used(ctx context.Context, w Workspace) (apps, databases int, err error) {
+	apps, databases, err = used(ctx, o.store, w.ID)
+	if err != nil {
+		return 0, 0, storeError("count what the workspace has", err)
+	}
+	return apps, databases, nil
+}
+
+// used counts what was created here and is not being deleted.
+func used(ctx context.Context, store Store, workspaceID string) (apps, databases int, err error) {
+	as, err := store.AppRecords(ctx, workspaceID)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, a := range as {
+		if a.DeletingAt == nil {
+			apps++
+		}
+	}
+	ds, err := store.DatabaseRecords(ctx, workspaceID)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, d := range ds {
+		if d.DeletingAt == nil {
+			databases++
+		}
+	}
+	return apps, databases, nil
 }
 
 // DeleteWorkspace ends a workspace and all its keys, and has a job take away what

@@ -73,6 +73,9 @@ func DatabaseURLPlace(id string) secret.Place {
 const (
 	PartHost         = "host" // what everything stands on; see [Provisioner.Examine]
 	PartProject      = "coolify_project"
+	PartNetwork      = "coolify_network"
+	PartApps         = "coolify_apps"
+	PartKeys         = "coolify_keys"
 	PartOrg          = "gitea_org"
 	PartBot          = "gitea_bot"
 	PartToken        = "gitea_token"

@@ -173,9 +173,13 @@ func (s *Scope) repository(ctx context.Context, p Project) (*gitea.Bot, gitea.Re
 		return nil, gitea.Repository{}, ours("read the repository", err)
 	}
 	if repo.ID != p.RepositoryID || repo.OwnerID != s.grant.workspace.GiteaOrgID {
-		return nil, gitea.Repository{}, &Error{Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this"}
+		return nil, gitea.Repository{}, errReplaced
 	}
 	return bot, repo, nil
+}
+
+var errReplaced = &Error{
+	Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this",
 }
 
 // recordedProject returns the project that was created here under this name or

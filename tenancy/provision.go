@@ -137,10 +137,13 @@ func (r *run) letGo(ctx context.Context, workspaceID string) {
 // all sees to every part. An error is one of the database: then nothing more can
 // be recorded, so nothing more is made.
 func (r *run) all(ctx context.Context) error {
-	switch {
-	case r.is.DeletedAt != nil:
+	if r.is.DeletedAt != nil {
 		return r.removeAll(ctx)
-	case r.is.SuspendedAt != nil:
+	}
+	if err := r.do(ctx, step{PartApps, "delete the apps that are to go", r.endApps}); err != nil {
+		return err
+	}
+	if r.is.SuspendedAt != nil {
 		return r.suspend(ctx)
 	}
 	if err := r.refuseDangers(ctx); err != nil {
@@ -149,8 +152,13 @@ func (r *run) all(ctx context.Context) error {
 		}
 		return r.giteaParts(ctx, false)
 	}
-	if err := r.do(ctx, step{PartProject, "make the project", r.project}); err != nil || r.gitea == nil {
-		return err
+	for _, s := range []step{{PartProject, "make the project", r.project}, {PartNetwork, "make the network", r.network}} {
+		if err := r.do(ctx, s); err != nil {
+			return err
+		}
+	}
+	if r.gitea == nil {
+		return nil
 	}
 	return r.giteaParts(ctx, true)
 }

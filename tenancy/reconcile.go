@@ -145,8 +145,14 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 	if err != nil {
 		return err
 	}
+	deployKey := ""
+	if i >= 0 {
+		if deployKey, err = r.deployKey(ctx, repo, projects[i], extra); err != nil {
+			return err
+		}
+	}
 	for _, e := range extra {
-		if slices.Contains(access, RepositoryAccess{RepositoryID: repo.ID, Kind: e.kind, Ref: e.ref}) {
+		if slices.Contains(access, RepositoryAccess{RepositoryID: repo.ID, Kind: e.kind, Ref: e.ref}) || e.key != "" && e.key == deployKey {
 			continue
 		}
 		if err := r.takeAway(ctx, repo, string(e.kind), e.name, e.drop); err != nil {
@@ -156,11 +162,23 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 	return nil
 }
 
+// deployKey returns the key that a project's repository is meant to have, and puts
+// it back if it is not among those that it has. The project is read again: a call
+// that creates an app may have recorded the key since.
+func (r *run) deployKey(ctx context.Context, repo gitea.Repository, p Project, has []extraAccess) (string, error) {
+	p, err := projectNow(ctx, r.store, p)
+	if err != nil || p.DeployKey == "" || slices.ContainsFunc(has, func(e extraAccess) bool { return e.key == p.DeployKey }) {
+		return p.DeployKey, err
+	}
+	return p.DeployKey, ensurePublicHalf(ctx, r.gitea, repo.Owner, repo.Name, p)
+}
+
 // An extraAccess is a way into a repository besides the team.
 type extraAccess struct {
 	kind AccessKind
 	ref  string
 	name string // for people; others wrote it
+	key  string // of a deploy key that may only read; in the form of authorized_keys
 	drop func() error
 }
 
@@ -173,28 +191,32 @@ func (r *run) extra(ctx context.Context, repo gitea.Repository) ([]extraAccess, 
 		return nil, err
 	}
 	for _, k := range keys {
-		all = append(all, extraAccess{DeployKey, strconv.FormatInt(k.ID, 10), k.Title, func() error { return g.DeleteDeployKey(ctx, owner, name, k.ID) }})
+		e := extraAccess{kind: DeployKey, ref: strconv.FormatInt(k.ID, 10), name: k.Title, drop: func() error { return g.DeleteDeployKey(ctx, owner, name, k.ID) }}
+		if k.ReadOnly {
+			e.key = keyMaterial(k.Key)
+		}
+		all = append(all, e)
 	}
 	hooks, err := g.Hooks(ctx, owner, name)
 	if err != nil {
 		return nil, err
 	}
 	for _, h := range hooks {
-		all = append(all, extraAccess{Hook, strconv.FormatInt(h.ID, 10), h.URL, func() error { return g.DeleteHook(ctx, owner, name, h.ID) }})
+		all = append(all, extraAccess{kind: Hook, ref: strconv.FormatInt(h.ID, 10), name: h.URL, drop: func() error { return g.DeleteHook(ctx, owner, name, h.ID) }})
 	}
 	people, err := g.Collaborators(ctx, owner, name)
 	if err != nil {
 		return nil, err
 	}
 	for _, u := range people {
-		all = append(all, extraAccess{Collaborator, u.Login, u.Login, func() error { return g.RemoveCollaborator(ctx, owner, name, u.Login) }})
+		all = append(all, extraAccess{kind: Collaborator, ref: u.Login, name: u.Login, drop: func() error { return g.RemoveCollaborator(ctx, owner, name, u.Login) }})
 	}
 	mirrors, err := g.PushMirrors(ctx, owner, name)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range mirrors {
-		all = append(all, extraAccess{PushMirror, m.Name, m.Name, func() error { return g.DeletePushMirror(ctx, owner, name, m.Name) }})
+		all = append(all, extraAccess{kind: PushMirror, ref: m.Name, name: m.Name, drop: func() error { return g.DeletePushMirror(ctx, owner, name, m.Name) }})
 	}
 	return all, nil
 }

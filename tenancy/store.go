@@ -94,7 +94,8 @@ type Store interface {
 	// count; more says that something has been wanted since.
 	FinishProvision(ctx context.Context, workspaceID string, wanted int64, o Outcome, at time.Time) (more bool, err error)
 	// Due lists workspaces that have something to be done: wanted and not done, a
-	// key that ended and still has a token, or not reconciled since a time.
+	// key that ended and still has a token, an app or a database that is being
+	// deleted, or not reconciled since a time.
 	Due(ctx context.Context, now, reconciledBefore time.Time, limit int) ([]string, error)
 	// ForgetTokens marks every token of the bot as revoked, forgets the webhook's
 	// secret, and wants them replaced.
@@ -136,6 +137,9 @@ type Store interface {
 	// RecordDeployKey records the deploy key of a project that has none. ErrConflict
 	// if it has another.
 	RecordDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey, publicKey string) error
+	// ForgetDeployKey forgets the deploy key of a project, which is no more. ErrConflict
+	// if it has another, or none.
+	ForgetDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey string) error
 	// WantPush counts one more push to a recorded repository and queues the job that
 	// looks at it, in one transaction. A digest that is the one of the push before
 	// changes nothing. ErrNotFound if the workspace has no project with it.

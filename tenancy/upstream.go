@@ -56,12 +56,16 @@ func upstreamOf(server, doing string, err error) error {
 	return e
 }
 
-// ours is upstream for what the platform does on Gitea for a tenant. Names and
+// ours is upstream for what the platform does for a tenant by itself. Names and
 // values are the platform's own there, so whatever Gitea refuses is nothing that
 // the tenant could mend; and what was asked for goes on where it was when it is
 // asked for again.
 func ours(doing string, err error) error {
-	e, ok := errors.AsType[*Error](upstreamOf("Gitea", doing, err))
+	server := "Gitea"
+	if detail, ok := errors.AsType[*coolify.Error](err); ok {
+		server = serverName(detail)
+	}
+	e, ok := errors.AsType[*Error](upstreamOf(server, doing, err))
 	if !ok {
 		return err
 	}

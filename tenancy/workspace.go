@@ -48,8 +48,32 @@ type Plan struct {
 	Databases int    // likewise
 }
 
-// or fills the zero fields of a plan from another.
-func (p Plan) or(other Plan) Plan {
+var (
+	memoryForm = regexp.MustCompile(`^(?:0|[1-9][0-9]{0,11}[bkmg])$`)
+	cpusForm   = regexp.MustCompile(`^[0-9]{1,3}(?:\.[0-9]{1,3})?$`)
+)
+
+// maxPlanned bounds how many apps or databases a plan may allow.
+const maxPlanned = 1000
+
+// Check judges a plan that an operator typed.
+func (p Plan) Check() error {
+	switch {
+	case p.Memory != "" && !memoryForm.MatchString(p.Memory):
+		return &Error{Code: Invalid, Msg: "memory is a number with b, k, m or g after it", Hint: "as in 512m; 0 is no bound"}
+	case p.CPUs != "" && !cpusForm.MatchString(p.CPUs):
+		return &Error{Code: Invalid, Msg: "cpus is a decimal number", Hint: "as in 0.5; 0 is no bound"}
+	case p.Apps < 0 || p.Apps > maxPlanned || p.Databases < 0 || p.Databases > maxPlanned:
+		return &Error{Code: Invalid, Msg: fmt.Sprintf("a plan allows at most %d apps, and as many databases", maxPlanned), Hint: "0 is the platform's default"}
+	}
+	return nil
+}
+
+// DefaultPlan is what a workspace may use unless it is said otherwise.
+func DefaultPlan() Plan { return Plan{Memory: "512m", CPUs: "1", Apps: 10, Databases: 3} }
+
+// Or fills the zero fields of a plan from another.
+func (p Plan) Or(other Plan) Plan {
 	return Plan{
 		cmp.Or(p.Memory, other.Memory), cmp.Or(p.CPUs, other.CPUs), cmp.Or(p.Apps, other.Apps), cmp.Or(p.Databases, other.Databases),
 	}

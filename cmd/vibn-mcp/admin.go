@@ -30,8 +30,19 @@ var workspaceCommands = []command{
 		},
 		run: operator(createWorkspace),
 	},
+	{
+		name: "workspace plan", args: "SLUG", about: "change what a workspace may use; what is not given stays, and 0 apps or \"\" memory are the platform's default",
+		reads: databaseVariables,
+		flags: func(fs *pflag.FlagSet) {
+			fs.String("memory", "", "memory of each new app and database, as 512m; 0 = no bound")
+			fs.String("cpus", "", "processors of each, as 0.5; 0 = no bound")
+			fs.Int("apps", 0, "apps that may be created")
+			fs.Int("databases", 0, "databases that may be created")
+		},
+		run: operator(planWorkspace),
+	},
 	{name: "workspace list", about: "list the workspaces", reads: databaseVariables, flags: jsonFlag, run: operator(listWorkspaces)},
-	{name: "workspace show", args: "SLUG", about: "show a workspace, its parts and what is wrong with them, its members and keys", reads: databaseVariables, flags: jsonFlag, run: operator(showWorkspace)},
+	{name: "workspace show", args: "SLUG", about: "show a workspace, its parts and what is wrong with them, its plan, members and keys", reads: slices.Concat(databaseVariables, planVariables), flags: jsonFlag, run: operator(showWorkspace)},
 	{
 		name: "workspace place", args: "SLUG", about: "change where a workspace's apps run: --placement-trust, --coolify-server-uuid, --coolify-destination-uuid",
 		reads: slices.Concat(databaseVariables, placementVariables),
@@ -235,6 +246,10 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 	if err != nil {
 		return err
 	}
+	plan, err := p.planOf(ctx, op, w)
+	if err != nil {
+		return err
+	}
 	type memberLine struct {
 		UserID string `json:"user_id"`
 		Role   string `json:"role"`
@@ -242,10 +257,11 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 	}
 	all := struct {
 		workspaceLine
+		Plan    tenancy.PlanInfo    `json:"plan"`
 		Wrong   []tenancy.PartError `json:"provision_errors"`
 		Members []memberLine        `json:"members"`
 		Keys    []keyLine           `json:"keys"`
-	}{lineOf(w), cleanErrors(w.ProvisionError), []memberLine{}, keyLines(keys)}
+	}{lineOf(w), plan, cleanErrors(w.ProvisionError), []memberLine{}, keyLines(keys)}
 	rows := [][]string{
 		{"name", all.Name},
 		{"id", all.ID},
@@ -256,6 +272,8 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 		{"coolify project", all.CoolifyProject},
 		{"gitea organisation", all.GiteaOrg},
 		{"gitea bot", all.GiteaBot},
+		{"plan", fmt.Sprintf("%s memory and %s cpus for each; %d of %d apps, %d of %d databases",
+			plan.Memory, plan.CPUs, plan.Apps.Used, plan.Apps.Most, plan.Databases.Used, plan.Databases.Most)},
 		{"created", all.CreatedAt},
 	}
 	for _, e := range all.Wrong {
@@ -272,6 +290,16 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 	return p.show(all, []string{"SLUG", all.Slug}, rows)
 }
 
+// planOf is what a workspace may use, and what it uses.
+func (p *program) planOf(ctx context.Context, op *tenancy.Operator, w tenancy.Workspace) (tenancy.PlanInfo, error) {
+	apps, databases, err := op.Used(ctx, w)
+	plan := w.Plan.Or(p.cfg.plan).Or(tenancy.DefaultPlan())
+	return tenancy.PlanInfo{
+		Memory: plan.Memory, CPUs: plan.CPUs,
+		Apps: tenancy.Share{Used: apps, Most: plan.Apps}, Databases: tenancy.Share{Used: databases, Most: plan.Databases},
+	}, err
+}
+
 // cleanErrors are a workspace's troubles as a terminal may show them.
 func cleanErrors(raw string) []tenancy.PartError {
 	list := []tenancy.PartError{}
@@ -280,6 +308,37 @@ func cleanErrors(raw string) []tenancy.PartError {
 		list = append(list, e)
 	}
 	return list
+}
+
+func planWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
+	w, err := op.Workspace(ctx, p.args[0])
+	if err != nil {
+		return err
+	}
+	plan, changed := w.Plan, false
+	number := func(flag string) int {
+		n, _ := p.flags.GetInt(flag) // the command itself defines the flag
+		return n
+	}
+	for flag, set := range map[string]func(){
+		"memory":    func() { plan.Memory = p.text("memory") },
+		"cpus":      func() { plan.CPUs = p.text("cpus") },
+		"apps":      func() { plan.Apps = number("apps") },
+		"databases": func() { plan.Databases = number("databases") },
+	} {
+		if p.flags.Changed(flag) {
+			set()
+			changed = true
+		}
+	}
+	if !changed {
+		return usageError{"nothing to change", "give --memory, --cpus, --apps or --databases"}
+	}
+	if err := op.SetPlan(ctx, w, plan); err != nil {
+		return err
+	}
+	p.sayf("workspace %s has another plan; apps and databases that are there keep what they have\n", w.Slug)
+	return nil
 }
 
 func placeWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -37,6 +38,8 @@ type config struct {
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
 	appDomain      string            // empty = not told
+	sharedNetworks bool              // workspaces share the network of their server
+	plan           tenancy.Plan      // of workspaces that have none of their own
 	acceptedRisks  []string          // of [tenancy.Risks]
 	giteaURL       *url.URL          // nil = no Gitea
 	giteaToken     secret.Text
@@ -65,6 +68,7 @@ type variable struct {
 var (
 	databaseVariables  = []string{"DATABASE_URL", "VIBN_DATA_DIR"}
 	placementVariables = []string{"COOLIFY_SERVER_UUID", "COOLIFY_DESTINATION_UUID", "VIBN_PLACEMENT_TRUST"}
+	planVariables      = []string{"VIBN_PLAN_MEMORY", "VIBN_PLAN_CPUS", "VIBN_PLAN_APPS", "VIBN_PLAN_DATABASES"}
 )
 
 func variables() []variable {
@@ -165,6 +169,22 @@ func variables() []variable {
 			set:  func(c *config, v string) (err error) { c.placement.Trust, err = tenancy.ParseTrust(v); return err },
 		},
 		{
+			name: "VIBN_ISOLATE_NETWORKS", def: "`true`", about: "give each workspace a Docker network of its own, unless a destination is named; needs Coolify 4.2",
+			hint: "true, or false: then apps of all workspaces on a server reach each other",
+			set: func(c *config, v string) error {
+				isolate, err := strconv.ParseBool(v)
+				c.sharedNetworks = !isolate
+				if err != nil {
+					return errors.New("is neither true nor false")
+				}
+				return nil
+			},
+		},
+		planVariable("VIBN_PLAN_MEMORY", "`512m`", "memory of each app and database", func(p *tenancy.Plan, v string) error { p.Memory = v; return nil }),
+		planVariable("VIBN_PLAN_CPUS", "`1`", "processors of each app and database", func(p *tenancy.Plan, v string) error { p.CPUs = v; return nil }),
+		planVariable("VIBN_PLAN_APPS", "`10`", "apps that may be created in a workspace", func(p *tenancy.Plan, v string) (err error) { p.Apps, err = planCount(v); return err }),
+		planVariable("VIBN_PLAN_DATABASES", "`3`", "databases that may be created in a workspace", func(p *tenancy.Plan, v string) (err error) { p.Databases, err = planCount(v); return err }),
+		{
 			name: "VIBN_APP_DOMAIN", about: "domain under which apps of workspaces get their names, as apps.example.com",
 			hint: "give a domain without scheme and port that is registered for apps alone, or leave it out",
 			set: func(c *config, v string) error {
@@ -260,6 +280,28 @@ func variables() []variable {
 			set:  func(c *config, v string) (err error) { c.serverURL, err = parseURL(v); return err },
 		},
 	}
+}
+
+// planVariable is a part of the plan of workspaces that have none of their own.
+func planVariable(name, def, about string, set func(*tenancy.Plan, string) error) variable {
+	return variable{
+		name: name, def: def, about: about + ", unless its plan says otherwise",
+		hint: "memory as 512m, processors as 0.5, the others as whole numbers up to 1000",
+		set: func(c *config, v string) error {
+			if err := set(&c.plan, v); err != nil {
+				return err
+			}
+			return c.plan.Check()
+		},
+	}
+}
+
+func planCount(v string) (int, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return 0, errors.New("is no whole number above 0")
+	}
+	return n, nil
 }
 
 // flag returns the name of the variable's flag; "" if it has none. A secret has

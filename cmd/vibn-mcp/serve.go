@@ -109,7 +109,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 		return none, err
 	}
 	cfg := tenancy.Config{
-		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(),
+		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(), Plan: c.plan,
 		Known: append([]secret.Text{
 			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.oidcSecret, c.secretsKey, c.databaseURL, c.apiKey,
 		}, c.oldSecretsKeys...),
@@ -131,7 +131,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 
 // premises are what the platform stands on, as far as it was told.
 func (c config) premises() tenancy.Premises {
-	p := tenancy.Premises{AppDomain: c.appDomain, Placement: c.placement, AcceptedRisks: c.acceptedRisks}
+	p := tenancy.Premises{AppDomain: c.appDomain, Placement: c.placement, AcceptedRisks: c.acceptedRisks, SharedNetworks: c.sharedNetworks}
 	for _, own := range []tenancy.OwnURL{
 		{Variable: "VIBN_PUBLIC_URL", URL: c.publicURL},
 		{Variable: "COOLIFY_URL", URL: c.coolifyURL},

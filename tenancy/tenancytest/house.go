@@ -97,6 +97,9 @@ func New(t testing.TB, cfg Config) *House {
 	if cfg.Database == "" {
 		cfg.Database = "sqlite"
 	}
+	if cfg.Simulator.Version == coolifytest.Version41 { // it cannot make networks
+		cfg.Premises.SharedNetworks = true
+	}
 	h := &House{Sim: coolifytest.New(cfg.Simulator), DB: storetest.Open(t, cfg.Database), Log: &Log{}}
 	h.Logger = slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.Operator = tenancy.NewOperator(h.DB)

@@ -244,6 +244,11 @@ func (s Tap) RecordDeployKey(ctx context.Context, workspaceID, projectID, coolif
 	return s.Hook("RecordDeployKey", func() error { return s.Store.RecordDeployKey(ctx, workspaceID, projectID, coolifyKey, publicKey) })
 }
 
+// ForgetDeployKey is tapped.
+func (s Tap) ForgetDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey string) error {
+	return s.Hook("ForgetDeployKey", func() error { return s.Store.ForgetDeployKey(ctx, workspaceID, projectID, coolifyKey) })
+}
+
 // WantPush is tapped.
 func (s Tap) WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error {
 	return s.Hook("WantPush", func() error { return s.Store.WantPush(ctx, workspaceID, repositoryID, digest) })

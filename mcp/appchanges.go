@@ -1,0 +1,135 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+func addAppChanges(r *Registry) {
+	Add(r, Tool{
+		Name: "apps.create", Route: "POST /apps", Needs: tenancy.Write, Title: "Create an app", Idempotent: true, Target: "project",
+		Description: "Create an app built from a project's repository. Nothing is deployed yet: each push to its branch is. " +
+			"One of that name that is there already is returned with created false.",
+		Keep: []string{"project", "name", "branch", "build", "port", "base_directory", "publish_directory", "dockerfile", "env", "domain"},
+	}, createApp)
+	Add(r, Tool{
+		Name: "apps.update", Route: "PATCH /apps/{app}", Needs: tenancy.Write, Title: "Change an app", Idempotent: true, Destructive: true, Target: "app",
+		Description: "Change how an app is built. It takes effect with the next deployment.",
+		Keep:        []string{"branch", "build", "port", "base_directory", "publish_directory", "dockerfile"},
+	}, updateApp)
+	Add(r, Tool{
+		Name: "apps.delete", Route: "DELETE /apps/{app}", Needs: tenancy.Danger, Title: "Delete an app", Idempotent: true, Destructive: true, Target: "app",
+		Description: "Delete an app for ever, with its volumes and all data in them. Without confirm it only says what would go. The repository stays.",
+	}, deleteApp)
+}
+
+type createAppIn struct {
+	Project     string            `json:"project" jsonschema:"project that it is built from" required:"true" min:"1" max:"255"`
+	Name        string            `json:"name,omitempty" jsonschema:"lower-case letters, digits and single hyphens; default: the project's" max:"40"`
+	Branch      string            `json:"branch,omitempty" jsonschema:"default: the repository's" max:"200"`
+	Build       string            `json:"build" jsonschema:"static serves files; workspace_describe says which the host allows" enum:"static,dockerfile,nixpacks,railpack" required:"true"`
+	Port        int               `json:"port,omitempty" jsonschema:"it listens on; default 80 for static, else 3000" min:"1" max:"65535"`
+	Base        string            `json:"base_directory,omitempty" jsonschema:"where in the repository it is" max:"200"`
+	Publish     string            `json:"publish_directory,omitempty" jsonschema:"what is served of it" max:"200"`
+	Dockerfile  string            `json:"dockerfile,omitempty" jsonschema:"path in base_directory; default /Dockerfile" max:"200"`
+	Env         map[string]string `json:"env,omitempty" jsonschema:"environment variables, not seen by the build" max:"20"`
+	Domain      string            `json:"domain,omitempty" jsonschema:"one host name" max:"253"`
+	Description string            `json:"description,omitempty" jsonschema:"one sentence for people" max:"255"`
+}
+
+type createAppOut struct {
+	App     string `json:"app"` // uuid
+	Name    string `json:"name"`
+	URL     string `json:"url,omitempty"`
+	Branch  string `json:"branch"`
+	Created bool   `json:"created"`
+	Next    string `json:"next"`
+}
+
+func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createAppOut, error) {
+	app, err := s.CreateApp(ctx, tenancy.NewApp{
+		Project: in.Project, Name: in.Name, Domain: in.Domain, Description: in.Description, Env: secretValues(in.Env),
+		Spec: tenancy.BuildSpec{
+			Branch: given(in.Branch), Build: given(in.Build), Port: given(in.Port),
+			BaseDirectory: given(in.Base), PublishDirectory: given(in.Publish), Dockerfile: given(in.Dockerfile),
+		},
+	})
+	if err != nil {
+		return createAppOut{}, err
+	}
+	return createAppOut{
+		App: app.UUID, Name: app.Name, URL: app.URL, Branch: app.Branch, Created: app.Created,
+		Next: fmt.Sprintf("push to %s deploys it; deployments_wait with the commit tells how it ends. apps_deploy deploys what was pushed before", app.Branch),
+	}, nil
+}
+
+// given is nil for what was left out.
+func given[T comparable](v T) *T {
+	var none T
+	if v == none {
+		return nil
+	}
+	return &v
+}
+
+func secretValues(set map[string]string) map[string]secret.Text {
+	values := make(map[string]secret.Text, len(set))
+	for k, v := range set {
+		values[k] = secret.NewText(v)
+	}
+	return values
+}
+
+type updateAppIn struct {
+	App         string  `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Branch      *string `json:"branch,omitempty" jsonschema:"pushes to it deploy the app" min:"1" max:"200"`
+	Build       *string `json:"build,omitempty" enum:"static,dockerfile,nixpacks,railpack" jsonschema:"build pack"`
+	Port        *int    `json:"port,omitempty" jsonschema:"it listens on" min:"1" max:"65535"`
+	Base        *string `json:"base_directory,omitempty" jsonschema:"where in the repository it is" max:"200"`
+	Publish     *string `json:"publish_directory,omitempty" jsonschema:"what is served of it" max:"200"`
+	Dockerfile  *string `json:"dockerfile,omitempty" jsonschema:"path in base_directory" max:"200"`
+	Description *string `json:"description,omitempty" jsonschema:"one sentence for people" max:"255"`
+}
+
+type updateAppOut struct {
+	App  tenancy.AppInfo `json:"app"`
+	Next string          `json:"next"`
+}
+
+func updateApp(ctx context.Context, s *tenancy.Scope, in updateAppIn) (updateAppOut, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return updateAppOut{}, err
+	}
+	info, err := app.Update(ctx, tenancy.BuildSpec{
+		Branch: in.Branch, Build: in.Build, Port: in.Port, BaseDirectory: in.Base, PublishDirectory: in.Publish, Dockerfile: in.Dockerfile,
+	}, in.Description)
+	return updateAppOut{info, "apps_deploy brings it into effect"}, err
+}
+
+type deleteAppIn struct {
+	App     string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Confirm string `json:"confirm,omitempty" jsonschema:"the app's name, once a person has agreed" max:"255"`
+}
+
+type deleteAppOut struct {
+	App     string `json:"app,omitempty"` // uuid
+	Name    string `json:"name"`
+	Deleted bool   `json:"deleted"`
+	Next    string `json:"next,omitempty"`
+}
+
+func deleteApp(ctx context.Context, s *tenancy.Scope, in deleteAppIn) (deleteAppOut, error) {
+	done, err := s.DeleteApp(ctx, in.App, in.Confirm)
+	if err != nil {
+		return deleteAppOut{}, err
+	}
+	out := deleteAppOut{App: done.UUID, Name: done.Name, Deleted: done.Gone}
+	if !done.Gone {
+		out.Next = "Coolify deletes it in some seconds; nothing more is to be done"
+	}
+	return out, nil
+}

@@ -1,0 +1,221 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+// wholeApp is what goes with an app: what it has stored and its files. Networks may
+// be used by others, and the clean-up is of the whole server.
+var wholeApp = coolify.DeleteOptions{Volumes: true, Configurations: true}
+
+// DeletedApp is what is told of an app that is deleted.
+type DeletedApp struct {
+	UUID string // empty if Coolify never had it
+	Name string
+	Gone bool // else Coolify is still at it
+}
+
+// DeleteApp deletes an app with its containers, its volumes and what is in them, its
+// variables and its domain. confirm is the app's name; without it nothing is done, and
+// the error says what would go and asks for a person's word. The repository stays.
+func (s *Scope) DeleteApp(ctx context.Context, ref, confirm string) (DeletedApp, error) {
+	if err := s.need(Danger); err != nil {
+		return DeletedApp{}, err
+	}
+	app, err := s.App(ctx, ref)
+	if IsNotFound(err) {
+		return s.deleteUnmade(ctx, ref, confirm, err)
+	}
+	if err != nil {
+		return DeletedApp{}, err
+	}
+	name := s.text(app.is.Name).String()
+	if confirm != name {
+		what, err := app.doomed(ctx)
+		if err != nil {
+			return DeletedApp{}, err
+		}
+		return DeletedApp{}, unconfirmed(name, what)
+	}
+	done := DeletedApp{UUID: app.UUID(), Name: name}
+	record, err := s.recordNow(ctx, func(a AppRecord) bool {
+		return a.UUID == app.UUID() || a.UUID == "" && containsMark(app.is.Description, a.mark())
+	})
+	if errors.Is(err, errDeletedMeanwhile) { // an operator made it
+		done.Gone, err = deleteApplication(ctx, s.coolify, app.id)
+		if err != nil {
+			return DeletedApp{}, upstream("delete the app", err)
+		}
+		return done, nil
+	}
+	if err != nil {
+		return DeletedApp{}, storeError("find the app", err)
+	}
+	done.Gone, err = s.deleteRecorded(ctx, record)
+	return done, err
+}
+
+// deleteUnmade deletes an app that was written down and that Coolify does not have,
+// or no more.
+func (s *Scope) deleteUnmade(ctx context.Context, ref, confirm string, notFound error) (DeletedApp, error) {
+	record, err := s.recordNow(ctx, func(a AppRecord) bool { return a.Name == ref || a.UUID == ref && ref != "" })
+	if errors.Is(err, errDeletedMeanwhile) {
+		return DeletedApp{}, notFound
+	}
+	if err != nil {
+		return DeletedApp{}, storeError("find the app", err)
+	}
+	if confirm != record.Name {
+		return DeletedApp{}, unconfirmed(record.Name, "this deletes what is left of the app "+record.Name)
+	}
+	gone, err := s.deleteRecorded(ctx, record)
+	return DeletedApp{UUID: record.UUID, Name: record.Name, Gone: gone}, err
+}
+
+// deleteRecorded writes down that an app is to go, so that a job sees to it whatever
+// happens, and begins with it.
+func (s *Scope) deleteRecorded(ctx context.Context, a AppRecord) (gone bool, err error) {
+	project, err := s.project()
+	if err != nil {
+		return false, err
+	}
+	if err := s.guard.store.MarkAppDeleting(ctx, a.WorkspaceID, a.ID, s.guard.now()); errors.Is(err, ErrNotFound) {
+		return true, nil
+	} else if err != nil {
+		return false, storeError("write down that the app is to go", err)
+	}
+	gone, err = removeApp(ctx, s.coolify, s.guard.store, project, a)
+	if own, ok := errors.AsType[*storeTrouble](err); ok {
+		return false, storeError("forget the app", own.err)
+	}
+	if err != nil {
+		return false, upstream("delete the app", err)
+	}
+	return gone, nil
+}
+
+// doomed says what goes with an app.
+func (a *App) doomed(ctx context.Context) (string, error) {
+	envs, err := a.Envs(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	info := a.Info()
+	domain := ""
+	if len(info.Domains) > 0 {
+		domain = ", its domain " + info.Domains[0]
+	}
+	return fmt.Sprintf("this deletes the app %s for ever: its containers, its volumes and all data in them%s, and %d variables; its repository stays",
+		info.Name.String(), domain, len(envs)), nil
+}
+
+// removeApp deletes what an app that was created here has in the workspace's project
+// on Coolify, twins that a crash left included, and forgets it once that is gone.
+// Coolify takes its time to delete, so this is called again until then.
+func removeApp(ctx context.Context, c *coolify.Client, store Store, project coolify.UUID, a AppRecord) (gone bool, err error) {
+	list, err := applicationsIn(ctx, c, project)
+	if err != nil {
+		return false, err
+	}
+	gone = true
+	for _, is := range list {
+		if is.UUID.String() != a.UUID && !containsMark(is.Description, a.mark()) {
+			continue
+		}
+		one, err := deleteApplication(ctx, c, is.UUID)
+		if err != nil {
+			return false, err
+		}
+		gone = gone && one
+	}
+	if !gone {
+		return false, nil
+	}
+	if err := store.DropApp(ctx, a.WorkspaceID, a.ID); err != nil && !errors.Is(err, ErrNotFound) {
+		return false, ownTrouble(err)
+	}
+	return true, nil
+}
+
+// deleteApplication asks Coolify to delete an application, and looks whether it has.
+func deleteApplication(ctx context.Context, c *coolify.Client, id coolify.UUID) (gone bool, err error) {
+	if err := c.DeleteApplication(ctx, id, wholeApp); errors.Is(err, coolify.ErrNotFound) {
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	_, err = c.Application(ctx, id)
+	if errors.Is(err, coolify.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+// applicationsIn lists the applications of a project; none if the project is gone.
+func applicationsIn(ctx context.Context, c *coolify.Client, project coolify.UUID) ([]coolify.Application, error) {
+	if project.IsZero() {
+		return nil, nil
+	}
+	envs, err := c.Environments(ctx, project)
+	if errors.Is(err, coolify.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []coolify.Application
+	for _, e := range envs {
+		list, err := c.EnvironmentApplications(ctx, project, e.UUID)
+		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// endApps goes on with what is being deleted.
+func (r *run) endApps(ctx context.Context) error {
+	_, err := r.removeApps(ctx, func(a AppRecord) bool { return a.DeletingAt != nil })
+	return err
+}
+
+// removeAllApps deletes the apps of a deleted workspace that were created here.
+func (r *run) removeAllApps(ctx context.Context) error {
+	gone, err := r.removeApps(ctx, func(AppRecord) bool { return true })
+	if err == nil && !gone {
+		err = &PartError{Part: PartApps, Why: "Coolify is still deleting apps of the workspace", Fix: "wait for it; it is looked at again", Again: true}
+	}
+	return err
+}
+
+func (r *run) removeApps(ctx context.Context, which func(AppRecord) bool) (gone bool, err error) {
+	records, err := r.store.AppRecords(ctx, r.is.ID)
+	if err != nil {
+		return false, ownTrouble(err)
+	}
+	records = slices.DeleteFunc(records, func(a AppRecord) bool { return !which(a) })
+	if len(records) == 0 {
+		return true, nil
+	}
+	var project coolify.UUID // zero if it is gone, and all that was in it
+	if r.is.Parts.CoolifyProject != "" {
+		if project, err = coolify.ParseUUID(r.is.Parts.CoolifyProject); err != nil {
+			return false, err
+		}
+	}
+	gone = true
+	for _, a := range records {
+		one, err := removeApp(ctx, r.coolify, r.store, project, a)
+		if err != nil {
+			return false, err
+		}
+		gone = gone && one
+	}
+	return gone, nil
+}

@@ -1,0 +1,262 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// A deploy key lets Coolify read one repository. Its private half is made here and
+// kept by Coolify alone; the public half is on the repository, for reading only.
+
+// keyMark proves that a key on Coolify is the project's. Old rows have no nonce.
+func (p Project) keyMark() string { return marked(cmp.Or(p.Nonce, p.ID), "deploy key") }
+
+// ensureDeployKey sees to both halves of a project's deploy key and returns the id
+// of the private one. The key is recorded before its public half is on Gitea, so
+// that reconcile knows it there.
+func ensureDeployKey(ctx context.Context, c *coolify.Client, admin *gitea.Admin, store Store, w Workspace, p Project) (coolify.UUID, error) {
+	p, err := ensurePrivateHalf(ctx, c, store, w, p)
+	if err != nil {
+		return coolify.UUID{}, err
+	}
+	if err := ensurePublicHalf(ctx, admin, w.GiteaOrg, p.Slug, p); err != nil {
+		return coolify.UUID{}, err
+	}
+	return coolify.ParseUUID(p.CoolifyKey)
+}
+
+// ensurePrivateHalf returns the project with a key that Coolify has. What bears
+// its mark and is not the recorded one was made by a call whose answer was lost,
+// or by one that came at the same time.
+func ensurePrivateHalf(ctx context.Context, c *coolify.Client, store Store, w Workspace, p Project) (Project, error) {
+	list, err := c.PrivateKeys(ctx)
+	if err != nil {
+		return p, err
+	}
+	if p.CoolifyKey != "" && !slices.ContainsFunc(list, func(k coolify.PrivateKey) bool { return k.UUID.String() == p.CoolifyKey }) {
+		// Coolify has a button that deletes every key that nothing uses.
+		if err := store.ForgetDeployKey(ctx, w.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, ErrConflict) {
+			return p, ownTrouble(err)
+		}
+		if p, err = projectNow(ctx, store, p); err != nil {
+			return p, err
+		}
+	}
+	twins := keysOf(list, p)
+	if p.CoolifyKey == "" && len(twins) == 0 {
+		failed := createPrivateHalf(ctx, c, w, p)
+		if list, err = c.PrivateKeys(ctx); err != nil {
+			return p, err
+		}
+		if twins = keysOf(list, p); len(twins) == 0 {
+			return p, cmp.Or(failed, errors.New("the key that was made is not in the list"))
+		}
+	}
+	if p.CoolifyKey == "" {
+		if p, err = recordDeployKey(ctx, store, p, twins[0]); err != nil {
+			return p, err
+		}
+	}
+	for _, k := range twins {
+		if k.UUID.String() == p.CoolifyKey {
+			continue
+		}
+		if err := c.DeletePrivateKey(ctx, k.UUID); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// keysOf are the keys that bear a project's mark.
+func keysOf(list []coolify.PrivateKey, p Project) (ours []coolify.PrivateKey) {
+	for _, k := range list {
+		if containsMark(k.Description, p.keyMark()) {
+			ours = append(ours, k)
+		}
+	}
+	return ours
+}
+
+// createPrivateHalf makes a key and gives it to Coolify.
+func createPrivateHalf(ctx context.Context, c *coolify.Client, w Workspace, p Project) error {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		return err
+	}
+	_, err = c.CreatePrivateKey(ctx, coolify.NewPrivateKey{
+		Name: orgName(w.Slug) + "/" + p.Slug, Description: p.keyMark(), Key: secret.NewText(string(pem.EncodeToMemory(block))),
+	})
+	return err
+}
+
+// recordDeployKey records a key, or returns the project with the one that somebody
+// else has recorded meanwhile.
+func recordDeployKey(ctx context.Context, store Store, p Project, k coolify.PrivateKey) (Project, error) {
+	public := keyMaterial(k.PublicKey)
+	if !strings.HasPrefix(public, ssh.KeyAlgoED25519+" ") {
+		return p, errors.New("the key on Coolify is not of the kind that was made")
+	}
+	err := store.RecordDeployKey(ctx, p.WorkspaceID, p.ID, k.UUID.String(), public)
+	if errors.Is(err, ErrConflict) {
+		return projectNow(ctx, store, p)
+	}
+	if err != nil {
+		return p, ownTrouble(err)
+	}
+	p.CoolifyKey, p.DeployKey = k.UUID.String(), public
+	return p, nil
+}
+
+// projectNow reads a project again.
+func projectNow(ctx context.Context, store Store, p Project) (Project, error) {
+	list, err := store.Projects(ctx, p.WorkspaceID)
+	if err != nil {
+		return p, ownTrouble(err)
+	}
+	i := slices.IndexFunc(list, func(now Project) bool { return now.ID == p.ID })
+	if i < 0 {
+		return p, ownTrouble(ErrNotFound)
+	}
+	return list[i], nil
+}
+
+// ensurePublicHalf puts the recorded key on the project's repository, for reading.
+func ensurePublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, p Project) error {
+	there, err := hasPublicHalf(ctx, admin, owner, repo, p)
+	if err != nil || there {
+		return err
+	}
+	_, failed := admin.AddDeployKey(ctx, owner, repo, gitea.NewDeployKey{Title: p.keyTitle(), Key: p.DeployKey})
+	if failed == nil {
+		return nil
+	}
+	if there, err = hasPublicHalf(ctx, admin, owner, repo, p); err != nil || there {
+		return err
+	}
+	return failed
+}
+
+// keyTitle is what people see on the repository. A repository has one key of a title
+// only.
+func (p Project) keyTitle() string { return "Coolify " + p.keyMark() }
+
+// hasPublicHalf looks for the recorded key on a repository. What is in its way is
+// taken away: the same key if it may also write, and another of its title, as of a
+// key that was lost.
+func hasPublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, p Project) (bool, error) {
+	keys, err := admin.DeployKeys(ctx, owner, repo)
+	if err != nil {
+		return false, err
+	}
+	for _, k := range keys {
+		same := keyMaterial(k.Key) == p.DeployKey
+		if same && k.ReadOnly {
+			return true, nil
+		}
+		if !same && k.Title != p.keyTitle() {
+			continue
+		}
+		if err := admin.DeleteDeployKey(ctx, owner, repo, k.ID); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// keyMaterial is a line of authorized_keys without its comment.
+func keyMaterial(line string) string {
+	fields := strings.Fields(line)
+	return strings.Join(fields[:min(len(fields), 2)], " ")
+}
+
+// removeKeys deletes the private halves of a deleted workspace's deploy keys. The
+// public ones go with the repositories.
+func (r *run) removeKeys(ctx context.Context) error {
+	projects, err := r.store.Projects(ctx, r.is.ID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	if len(projects) == 0 {
+		return nil
+	}
+	list, err := r.coolify.PrivateKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range projects {
+		for _, k := range keysOf(list, p) {
+			err := r.coolify.DeletePrivateKey(ctx, k.UUID)
+			if errors.Is(err, coolify.ErrInUse) {
+				return &PartError{
+					Part: PartKeys, Why: "an app still uses the workspace's deploy key " + k.UUID.String(), Again: true, err: err,
+					Fix: "what was created here is on its way out; delete in Coolify what was not. It is tried again",
+				}
+			}
+			if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+				return err
+			}
+		}
+		if p.CoolifyKey == "" {
+			continue
+		}
+		if err := r.store.ForgetDeployKey(ctx, r.is.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, ErrConflict) {
+			return ownTrouble(err)
+		}
+	}
+	return nil
+}
+
+// deployAddress is what Coolify takes for the address of a repository that it
+// fetches over SSH: it refuses ssh://, and every user but git.
+var deployAddress = regexp.MustCompile(`^git@[A-Za-z0-9.-]+:(?:[0-9]{1,5}/)?[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+\.git$`)
+
+// cloneAddress is a repository's address in the form that Coolify takes:
+// git@host:owner/name.git, or git@host:port/owner/name.git.
+func cloneAddress(repo gitea.Repository) (string, error) {
+	address := repo.SSHURL
+	if strings.HasPrefix(address, "ssh://") {
+		u, err := url.Parse(address)
+		if err != nil || u.User == nil || u.RawQuery != "" || u.Fragment != "" {
+			return "", errAddress(repo)
+		}
+		port := ""
+		if u.Port() != "" {
+			port = u.Port() + "/"
+		}
+		address = u.User.String() + "@" + u.Hostname() + ":" + port + strings.TrimPrefix(u.Path, "/")
+	}
+	if !deployAddress.MatchString(address) || !strings.HasSuffix(strings.ToLower(address), strings.ToLower("/"+repo.Name+".git")) ||
+		!strings.Contains(strings.ToLower(address), strings.ToLower(repo.Owner+"/"+repo.Name)) {
+		return "", errAddress(repo)
+	}
+	return address, nil
+}
+
+// errAddress is for the operator: the address is made of Gitea's own settings.
+func errAddress(repo gitea.Repository) error {
+	return &Error{
+		Code: Unavailable, Msg: "Coolify takes no address of the form in which Gitea gives this repository's",
+		Hint: "only the platform's operator can mend this: Gitea's [server] SSH_USER must be git, and SSH_DOMAIN a host name that Coolify's servers reach",
+		Err:  fmt.Errorf("ssh_url %q", repo.SSHURL),
+	}
+}

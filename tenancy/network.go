@@ -1,0 +1,90 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+// On one network of Docker every container reaches every other, and finds it by
+// its name. So each workspace gets a network of its own, which Coolify calls a
+// destination.
+
+// isolates reports whether a workspace of that placement has a network of its own.
+func (p Premises) isolates(place Placement) bool {
+	return !p.SharedNetworks && place.Server != "" && place.Destination == ""
+}
+
+// networkName is what the workspace's own network is called, in Docker too.
+func (p Provision) networkName() string { return "vibn-" + p.Slug + "-" + mark(p.Nonce, "network") }
+
+// network sees to the workspace's own network on the server that it is placed on.
+// Coolify lets a server have one network of a name only, so the name is the mark.
+func (r *run) network(ctx context.Context) error {
+	if !r.dangers.isolates(r.is.Placement) {
+		return nil
+	}
+	server, err := coolify.ParseUUID(r.is.Placement.Server)
+	if err != nil {
+		return err
+	}
+	id, err := r.findNetwork(ctx, server)
+	if err == nil && id.IsZero() {
+		_, failed := r.coolify.CreateDestination(ctx, server, coolify.NewDestination{Name: r.is.networkName(), Network: r.is.networkName()})
+		if id, err = r.findNetwork(ctx, server); err == nil && id.IsZero() {
+			err = cmp.Or(failed, errors.New("the network that was made is not in the list"))
+		}
+	}
+	if errors.Is(err, coolify.ErrRouteMissing) {
+		return &PartError{
+			Part: PartNetwork, Why: "this Coolify cannot make a network of the workspace's own: that needs version 4.2", err: err,
+			Fix: "update Coolify; or let workspaces share the network of their server, on which their apps reach each other: VIBN_ISOLATE_NETWORKS=false",
+		}
+	}
+	if err != nil || id.String() == r.is.Destination {
+		return err
+	}
+	return r.record(ctx, func(p *Parts) { p.Destination = id.String() })
+}
+
+// findNetwork returns the workspace's own network on a server; zero if there is
+// none.
+func (r *run) findNetwork(ctx context.Context, server coolify.UUID) (coolify.UUID, error) {
+	list, err := r.coolify.ServerDestinations(ctx, server)
+	if err != nil {
+		return coolify.UUID{}, err
+	}
+	for _, d := range list {
+		if d.Network == r.is.networkName() {
+			return d.UUID, nil
+		}
+	}
+	return coolify.UUID{}, nil
+}
+
+// removeNetworks deletes the networks of a deleted workspace, on every server that
+// it was ever placed on.
+func (r *run) removeNetworks(ctx context.Context) error {
+	list, err := r.coolify.Destinations(ctx)
+	if err != nil && !errors.Is(err, coolify.ErrRouteMissing) {
+		return err
+	}
+	for _, d := range list {
+		if d.Network != r.is.networkName() {
+			continue
+		}
+		err := r.coolify.DeleteDestination(ctx, d.UUID)
+		if errors.Is(err, coolify.ErrInUse) {
+			return &PartError{
+				Part: PartNetwork, Why: "something is left in the workspace's network " + d.UUID.String(), Again: true, err: err,
+				Fix: "what was created here is on its way out; delete in Coolify what was not. It is tried again",
+			}
+		}
+		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			return err
+		}
+	}
+	return r.record(ctx, func(p *Parts) { p.Destination = "" })
+}

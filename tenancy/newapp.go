@@ -1,0 +1,620 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// NewApp is what an app is created from.
+type NewApp struct {
+	Project     string // that it is built from, by its name
+	Name        string // empty = the project's
+	Spec        BuildSpec
+	Env         map[string]secret.Text // values by name; at most [MaxEnvKeys]
+	Domain      string                 // a host name; may be empty
+	Description string
+}
+
+// CreatedApp is what is told of an app that was created.
+type CreatedApp struct {
+	UUID    string
+	Name    string
+	URL     string // empty = it has no domain
+	Branch  string
+	Created bool // it was not there before, or not finished
+}
+
+// mark proves that an application is the one that was made for this row. It stands
+// in its description until nothing is left to do.
+func (a AppRecord) mark() string { return marked(a.Nonce, "app") }
+
+// markForm is a description that is no more than a mark of ours.
+var markForm = regexp.MustCompile(`^vibn-[0-9a-f]{32}$`)
+
+// Ports that apps listen on unless they say otherwise.
+const (
+	staticPort  = 80
+	defaultPort = 3000
+)
+
+// CreateApp creates an app of a project that was created here, on the server and
+// in the network of the workspace, and deploys nothing: the next push does. One of
+// that name that was created here already is returned as it is. Called again after
+// a failure it goes on where that was. Everything is judged before the first write.
+func (s *Scope) CreateApp(ctx context.Context, n NewApp) (CreatedApp, error) {
+	if err := s.need(Write); err != nil {
+		return CreatedApp{}, err
+	}
+	c := &creation{Scope: s}
+	if err := c.judge(ctx, n); err != nil {
+		return CreatedApp{}, err
+	}
+	if err := c.look(ctx); err != nil {
+		return CreatedApp{}, err
+	}
+	if err := c.write(ctx); err != nil {
+		return CreatedApp{}, c.told(err)
+	}
+	created := !c.record.Made
+	is, err := c.complete(ctx)
+	if err != nil {
+		return CreatedApp{}, c.told(err)
+	}
+	s.aim(is.UUID.String())
+	url, _, _ := strings.Cut(is.FQDN, ",")
+	return CreatedApp{is.UUID.String(), s.text(is.Name).String(), s.text(withoutUser(url)).String(), s.text(is.GitBranch).String(), created}, nil
+}
+
+// A creation is one call that creates an app.
+type creation struct {
+	*Scope
+	NewApp  // judged, with what it leaves out filled in
+	project Project
+	url     string // of its domain; empty = none
+
+	server, destination coolify.UUID // destination is zero where the server has one
+	environment         coolify.Environment
+	apps                []*App // of the workspace
+	repository          gitea.Repository
+	address             string // of the repository, for Coolify
+	head                string // commit of its branch; empty = none yet
+
+	record AppRecord
+}
+
+// told is an error as the tenant may read it: whatever a server refuses here, it
+// refuses our own words.
+func (c *creation) told(err error) error {
+	if own, ok := errors.AsType[*storeTrouble](err); ok {
+		return storeError("create the app", own.err)
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return ours("create the app", err)
+}
+
+// judge judges what the caller said, and fills in what they did not.
+func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
+	c.NewApp = n
+	place := c.grant.workspace.Placement
+	if c.Spec, err = n.Spec.clean(); err != nil {
+		return err
+	}
+	if c.Spec.Build == nil {
+		return &Error{Code: Invalid, Msg: "build is one of " + strings.Join(BuildPacks(), ", ")}
+	}
+	if c.Spec.Port == nil {
+		c.Spec.Port = new(defaultPort)
+		if *c.Spec.Build == "static" {
+			c.Spec.Port = new(staticPort)
+		}
+	}
+	if c.Spec.BaseDirectory == nil {
+		c.Spec.BaseDirectory = new("/")
+	}
+	if c.server, err = c.placed(); err != nil {
+		return err
+	}
+	if err := place.refuseDeploy(c.Spec.applied(coolify.Application{ServerUUID: c.server}), nil); err != nil {
+		return err
+	}
+	if c.Description = c.text(n.Description).String(); len(c.Description) > maxDescription {
+		return &Error{Code: Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", maxDescription)}
+	}
+	if len(c.Env) > 0 {
+		if err := place.refuseEnvSet(EnvSet{Values: c.Env}); err != nil {
+			return err
+		}
+	}
+	if c.project, err = c.madeProject(ctx, n.Project); err != nil {
+		return err
+	}
+	c.Name = cmp.Or(n.Name, c.project.Slug)
+	if err := c.appName(c.Name); err != nil {
+		return err
+	}
+	c.url, err = c.domainFor(ctx, c.Name, n.Domain)
+	return err
+}
+
+// appName judges the name of an app: it becomes part of addresses.
+func (s *Scope) appName(name string) error {
+	if !projectSlug.MatchString(name) || len(name) > maxProjectName {
+		return &Error{
+			Code: Invalid, Msg: fmt.Sprintf("an app's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", maxProjectName),
+			Hint: "as in my-site",
+		}
+	}
+	if s.text(name).String() != name {
+		return &Error{Code: Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
+	}
+	return nil
+}
+
+// placed returns the server that the workspace is placed on.
+func (s *Scope) placed() (coolify.UUID, error) {
+	id, err := coolify.ParseUUID(s.grant.workspace.Placement.Server)
+	if err != nil {
+		return id, &Error{
+			Code: Unavailable, Msg: "this workspace is placed on no server yet, so nothing can be made to run",
+			Hint: "only the platform's operator can place it: \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\"", Err: err,
+		}
+	}
+	return id, nil
+}
+
+// destination returns the network that the workspace's things run in; zero where
+// the operator leaves that to the server.
+func (s *Scope) destination(ctx context.Context) (coolify.UUID, error) {
+	place := s.grant.workspace.Placement
+	if place.Destination != "" {
+		return coolify.ParseUUID(place.Destination)
+	}
+	if !s.guard.dangers.isolates(place) {
+		return coolify.UUID{}, nil
+	}
+	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return coolify.UUID{}, storeError("read the workspace's parts", err)
+	}
+	id, err := coolify.ParseUUID(p.Destination)
+	if err != nil {
+		return id, &Error{
+			Code: Unavailable, Msg: "this workspace has no network of its own yet, in which things could run", Retryable: true, RetryAfter: 15 * time.Second,
+			Hint: "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"", Err: err,
+		}
+	}
+	return id, nil
+}
+
+// production returns the environment that new things are made in.
+func (s *Scope) production(ctx context.Context) (coolify.Environment, error) {
+	list, err := s.environments(ctx)
+	if err != nil {
+		return coolify.Environment{}, err
+	}
+	if i := slices.IndexFunc(list, func(e coolify.Environment) bool { return e.Name == "production" }); i >= 0 {
+		return list[i], nil
+	}
+	if len(list) == 1 {
+		return list[0], nil
+	}
+	return coolify.Environment{}, &Error{
+		Code: Unavailable, Msg: "the workspace has no environment \"production\"", Hint: "only the platform's operator can make one, in Coolify",
+	}
+}
+
+// madeProject returns a project that was created here and has its repository.
+func (s *Scope) madeProject(ctx context.Context, name string) (Project, error) {
+	p, err := s.recordedProject(ctx, name)
+	if err != nil {
+		return p, err
+	}
+	if p.ID == "" {
+		return p, &Error{Code: NotFound, Msg: "no such project in this workspace that was created here", Hint: "projects_create makes one; projects_list shows the projects"}
+	}
+	if !p.made() {
+		return p, &Error{
+			Code: Conflict, Msg: "the project's repository is not made yet", Hint: "projects_create with the same name goes on with it",
+			Retryable: true, RetryAfter: 15 * time.Second,
+		}
+	}
+	return p, s.giteaReady()
+}
+
+// look finds out where the app goes and what is there already.
+func (c *creation) look(ctx context.Context) (err error) {
+	if c.destination, err = c.Scope.destination(ctx); err != nil {
+		return err
+	}
+	if c.environment, err = c.production(ctx); err != nil {
+		return err
+	}
+	if c.apps, err = c.list(ctx, ""); err != nil {
+		return err
+	}
+	token, err := c.workspaceToken(ctx)
+	if err != nil {
+		return err
+	}
+	bot := c.gitea.Bot(token).Metered(c.giteaMeter)
+	c.repository, err = bot.Repository(ctx, c.grant.workspace.GiteaOrg, c.project.Slug)
+	if err != nil {
+		return ours("read the repository", err)
+	}
+	if c.repository.ID != c.project.RepositoryID || c.repository.OwnerID != c.grant.workspace.GiteaOrgID {
+		return errReplaced
+	}
+	if c.address, err = cloneAddress(c.repository); err != nil {
+		return err
+	}
+	if c.Spec.Branch == nil {
+		c.Spec.Branch = new(cmp.Or(c.repository.DefaultBranch, "main"))
+		if _, err := c.Spec.clean(); err != nil {
+			return err
+		}
+	}
+	c.head, err = branchHead(ctx, bot, c.grant.workspace.GiteaOrg, c.project.Slug, *c.Spec.Branch)
+	return err
+}
+
+// branchHead returns the commit of a branch; "" if there is no such branch.
+func branchHead(ctx context.Context, bot *gitea.Bot, org, repository, branch string) (string, error) {
+	b, err := bot.Branch(ctx, org, repository, branch)
+	if errors.Is(err, gitea.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", ours("read the repository's branch", err)
+	}
+	return b.Commit.SHA, nil
+}
+
+// write writes the app down, or finds it written down. What is in the way of the
+// name is a [Conflict].
+func (c *creation) write(ctx context.Context) error {
+	records, err := c.guard.store.AppRecords(ctx, c.grant.workspace.ID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	living := 0
+	for _, a := range records {
+		if a.DeletingAt == nil {
+			living++
+		}
+		if a.Name != c.Name {
+			continue
+		}
+		there, err := c.standing(ctx, a)
+		if err != nil {
+			return err
+		}
+		if there && a.Made {
+			c.record = a
+			return nil
+		}
+		if there {
+			c.record = a
+			return c.free()
+		}
+		if a.DeletingAt == nil {
+			living--
+		}
+	}
+	if err := c.free(); err != nil {
+		return err
+	}
+	if most := c.plan().Apps; living >= most {
+		return &Error{Code: Forbidden, Msg: fmt.Sprintf("this workspace's plan allows %d apps, and it has as many", most), Hint: "delete one with apps_delete, or ask the operator for a larger plan"}
+	}
+	c.record = AppRecord{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: c.grant.workspace.ID, ProjectID: c.project.ID, Name: c.Name,
+		Nonce: randomHex(), CreatedAt: c.guard.now(),
+	}
+	err = c.guard.store.CreateApp(ctx, c.record)
+	if !errors.Is(err, ErrConflict) {
+		return ownTrouble(err)
+	}
+	c.record, err = c.recordNow(ctx, func(a AppRecord) bool { return a.Name == c.Name }) // somebody was quicker
+	return err
+}
+
+// plan is what the workspace may use.
+func (s *Scope) plan() Plan { return s.grant.workspace.Plan.Or(s.guard.plan) }
+
+// recordNow reads a row again.
+func (s *Scope) recordNow(ctx context.Context, is func(AppRecord) bool) (AppRecord, error) {
+	records, err := s.guard.store.AppRecords(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return AppRecord{}, ownTrouble(err)
+	}
+	i := slices.IndexFunc(records, is)
+	if i < 0 {
+		return AppRecord{}, errDeletedMeanwhile
+	}
+	return records[i], nil
+}
+
+var errDeletedMeanwhile = &Error{Code: Conflict, Msg: "the app was deleted while it was being created", Hint: "call again if it is still wanted", Retryable: true}
+
+// standing reports whether the row of an app is to be gone on with. The row of one
+// that is gone from Coolify is forgotten.
+func (c *creation) standing(ctx context.Context, a AppRecord) (bool, error) {
+	switch {
+	case a.DeletingAt != nil:
+		project, err := c.Scope.project()
+		if err != nil {
+			return false, err
+		}
+		gone, err := removeApp(ctx, c.coolify, c.guard.store, project, a)
+		if err != nil || gone {
+			return false, err
+		}
+		return false, &Error{Code: Conflict, Msg: "an app of that name is being deleted", Hint: "call again in a moment", Retryable: true, RetryAfter: 5 * time.Second}
+	case a.ProjectID != c.project.ID:
+		return false, &Error{Code: Conflict, Msg: "another project of this workspace has an app of that name", Hint: "choose another name"}
+	case a.UUID == "" || slices.ContainsFunc(c.apps, func(app *App) bool { return app.UUID() == a.UUID }):
+		return true, nil
+	}
+	id, err := coolify.ParseUUID(a.UUID)
+	if err != nil {
+		return false, err
+	}
+	_, err = c.coolify.Application(ctx, id)
+	if err == nil {
+		return false, &Error{Code: Conflict, Msg: "an app of that name was moved out of this workspace", Hint: "choose another name, or ask the platform's operator"}
+	}
+	if !errors.Is(err, coolify.ErrNotFound) {
+		return false, err
+	}
+	return false, ownTrouble(c.guard.store.DropApp(ctx, a.WorkspaceID, a.ID))
+}
+
+// free refuses a name that an app has which was not created here.
+func (c *creation) free() error {
+	for _, app := range c.apps {
+		if app.is.Name == c.Name && app.UUID() != c.record.UUID && (c.record.ID == "" || !containsMark(app.is.Description, c.record.mark())) {
+			return &Error{
+				Code: Conflict, Msg: "this workspace has an app of that name already, which was not created here",
+				Hint: "choose another name; apps_get shows that one",
+			}
+		}
+	}
+	return nil
+}
+
+// complete makes the application, unless it is there, and does all that is left to
+// do to it.
+func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
+	var none coolify.Application
+	if c.record.Made {
+		return c.made(ctx)
+	}
+	key, err := ensureDeployKey(ctx, c.coolify, c.gitea, c.guard.store, c.grant.workspace, c.project)
+	if err != nil {
+		return none, err
+	}
+	fresh, err := c.application(ctx, key)
+	if err != nil {
+		return none, err
+	}
+	id, err := coolify.ParseUUID(c.record.UUID)
+	if err != nil {
+		return none, err
+	}
+	if c.record.Made { // by a call that came at the same time
+		return c.made(ctx)
+	}
+	if !fresh { // an earlier call may have asked for something else
+		u := c.Spec.update()
+		u.Domain = &c.url
+		if err := c.coolify.UpdateApplication(ctx, id, u); err != nil {
+			return none, c.undone(ctx, err)
+		}
+	}
+	is, err := c.coolify.Application(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	if wrong := c.wrong(is); wrong != "" {
+		return none, c.undone(ctx, &Error{
+			Code: Unavailable, Msg: "Coolify did not make the app as it was asked to, so it was taken away again: " + wrong,
+			Hint: "only the platform's operator can mend this; \"vibn-mcp doctor\" and the log may tell why",
+		})
+	}
+	if len(c.Env) > 0 {
+		if _, err := (&App{c.Scope, id, is, c.environment}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
+			return none, err
+		}
+	}
+	return is, c.finish(ctx, id)
+}
+
+// made returns an application to which nothing is left to do, but for twins that a
+// crash left.
+func (c *creation) made(ctx context.Context) (coolify.Application, error) {
+	id, err := coolify.ParseUUID(c.record.UUID)
+	if err != nil {
+		return coolify.Application{}, err
+	}
+	if err := c.dropTwins(ctx, c.marked()); err != nil {
+		return coolify.Application{}, err
+	}
+	return c.coolify.Application(ctx, id)
+}
+
+// application makes the application if there is none, records it, and deletes its
+// twins; fresh says that this call made it. Of several the oldest stays, unless
+// another is recorded: a call whose answer was lost made them, or one that came at
+// the same time.
+func (c *creation) application(ctx context.Context, key coolify.UUID) (fresh bool, err error) {
+	twins := c.marked()
+	if c.record.UUID == "" && len(twins) == 0 {
+		fresh = true
+		failed := c.make(ctx, key)
+		if c.apps, err = c.list(ctx, ""); err != nil {
+			return fresh, err
+		}
+		if twins = c.marked(); len(twins) == 0 {
+			return fresh, c.notMade(ctx, failed)
+		}
+	}
+	if c.record.UUID == "" {
+		err := c.guard.store.RecordApp(ctx, c.record.WorkspaceID, c.record.ID, twins[0].UUID(), false)
+		switch {
+		case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
+		case err != nil:
+			return fresh, ownTrouble(err)
+		}
+		was := c.record
+		if c.record, err = c.recordNow(ctx, func(a AppRecord) bool { return a.ID == was.ID }); err != nil {
+			if errors.Is(err, errDeletedMeanwhile) {
+				err = cmp.Or(c.dropTwins(ctx, twins), err)
+			}
+			return fresh, err
+		}
+		fresh = fresh && c.record.UUID == twins[0].UUID()
+	}
+	return fresh, c.dropTwins(ctx, twins)
+}
+
+// marked are the applications that bear the app's mark, the oldest first.
+func (c *creation) marked() []*App {
+	var ours []*App
+	for _, app := range c.apps {
+		if containsMark(app.is.Description, c.record.mark()) {
+			ours = append(ours, app)
+		}
+	}
+	slices.SortFunc(ours, func(a, b *App) int {
+		return cmp.Or(a.is.CreatedAt.Compare(b.is.CreatedAt), cmp.Compare(a.UUID(), b.UUID()))
+	})
+	return ours
+}
+
+func (c *creation) dropTwins(ctx context.Context, twins []*App) error {
+	for _, app := range twins {
+		if app.UUID() == c.record.UUID {
+			continue
+		}
+		if err := c.coolify.DeleteApplication(ctx, app.id, wholeApp); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *creation) make(ctx context.Context, key coolify.UUID) error {
+	project, err := c.Scope.project()
+	if err != nil {
+		return err
+	}
+	want := c.Spec.applied(coolify.Application{})
+	_, err = c.coolify.CreateDeployKeyApplication(ctx, coolify.NewApplication{
+		Project: project, Environment: c.environment.UUID, Server: c.server, Destination: c.destination, PrivateKey: key,
+		Name: c.Name, Description: c.record.mark(), Repository: c.address, Branch: want.GitBranch, BuildPack: want.BuildPack,
+		Ports: want.PortsExposes, BaseDirectory: want.BaseDirectory, DockerfileLocation: want.DockerfileLocation,
+		PublishDirectory: want.PublishDirectory, Domain: c.url, Limits: c.limits(),
+	})
+	return err
+}
+
+func (s *Scope) limits() coolify.Limits {
+	p := s.plan()
+	return coolify.Limits{Memory: p.Memory, MemorySwap: p.Memory, CPUs: p.CPUs}
+}
+
+// notMade gives the name back if Coolify refused to make the application.
+func (c *creation) notMade(ctx context.Context, failed error) error {
+	if failed == nil {
+		return errors.New("the app that was made is not in the list")
+	}
+	if !errors.Is(failed, coolify.ErrConflict) && !errors.Is(failed, coolify.ErrInvalid) && !errors.Is(failed, coolify.ErrNotFound) {
+		return failed
+	}
+	if err := c.guard.store.DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
+		return ownTrouble(err)
+	}
+	return domainTaken(failed)
+}
+
+// domainTaken says that somebody has the domain, and not who.
+func domainTaken(err error) error {
+	if !errors.Is(err, coolify.ErrConflict) {
+		return err
+	}
+	return &Error{Code: Conflict, Msg: "this domain is in use already", Hint: "choose another domain", Err: err}
+}
+
+// undone takes away what has been made, and returns why.
+func (c *creation) undone(ctx context.Context, why error) error {
+	if !errors.Is(why, coolify.ErrConflict) {
+		if _, ok := errors.AsType[*Error](why); !ok {
+			return why // it may be finished later
+		}
+	}
+	project, err := c.Scope.project()
+	if err != nil {
+		return err
+	}
+	if err := c.guard.store.MarkAppDeleting(ctx, c.record.WorkspaceID, c.record.ID, c.guard.now()); err != nil {
+		return ownTrouble(err)
+	}
+	if _, err := removeApp(ctx, c.coolify, c.guard.store, project, c.record); err != nil {
+		c.guard.log.WarnContext(ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app", c.record.ID, "err", c.ForLog(err))
+	}
+	return domainTaken(why)
+}
+
+// wrong says in what an application is not as it was asked for; "" if it is. Coolify
+// ignores some of it without a word.
+func (c *creation) wrong(is coolify.Application) string {
+	switch missed := c.Spec.missed(is); {
+	case missed != "":
+		return "its " + missed + " is another"
+	case is.EnvironmentID != c.environment.ID:
+		return "it is in another environment"
+	case !is.ServerUUID.IsZero() && is.ServerUUID != c.server:
+		return "it is on another server"
+	case !c.destination.IsZero() && is.DestinationUUID != c.destination:
+		return "it is in another network"
+	case is.Limits != c.limits():
+		return "its limits are others"
+	case is.AutoDeploy != nil && *is.AutoDeploy:
+		return "Coolify's own webhook deploys it"
+	case strings.TrimSuffix(is.FQDN, "/") != strings.TrimSuffix(c.url, "/"):
+		return "its domain is another"
+	}
+	return ""
+}
+
+// finish replaces the mark with the description that people wrote, notes the head
+// of the branch, so that only what is pushed from now on is deployed, and has
+// somebody look whether that was pushed meanwhile.
+func (c *creation) finish(ctx context.Context, id coolify.UUID) error {
+	if err := c.coolify.UpdateApplication(ctx, id, coolify.ApplicationUpdate{Description: &c.Description}); err != nil {
+		return err
+	}
+	seen := c.record
+	seen.Head = c.head
+	if err := c.guard.store.SetAppPush(ctx, c.record, seen); err != nil && !errors.Is(err, ErrConflict) {
+		return ownTrouble(err)
+	}
+	if err := c.guard.store.RecordApp(ctx, c.record.WorkspaceID, c.record.ID, c.record.UUID, true); err != nil {
+		return ownTrouble(err)
+	}
+	return ownTrouble(c.guard.store.WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID))
+}
