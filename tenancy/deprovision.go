@@ -20,6 +20,7 @@ func (r *run) removeAll(ctx context.Context) error {
 		{PartBot, "shut the bot out", r.shutOut},
 		{PartOrg, "delete the organisation", r.removeOrg},
 		{PartBot, "delete the bot", r.removeBot},
+		{PartDatabases, "delete the databases", r.endDatabases},
 		{PartProject, "delete the project", r.removeProject},
 	}
 	if r.gitea == nil {
@@ -32,6 +33,9 @@ func (r *run) removeAll(ctx context.Context) error {
 		}
 		if len(r.wrong) > before && s.part == PartOrg {
 			break // its owners are not known, so the bot stays
+		}
+		if len(r.wrong) > before && s.part == PartDatabases {
+			break // the project is not empty
 		}
 	}
 	return nil

@@ -73,6 +73,7 @@ func DatabaseURLPlace(id string) secret.Place {
 const (
 	PartHost         = "host" // what everything stands on; see [Provisioner.Examine]
 	PartProject      = "coolify_project"
+	PartDatabases    = "coolify_databases"
 	PartOrg          = "gitea_org"
 	PartBot          = "gitea_bot"
 	PartToken        = "gitea_token"

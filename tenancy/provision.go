@@ -137,10 +137,13 @@ func (r *run) letGo(ctx context.Context, workspaceID string) {
 // all sees to every part. An error is one of the database: then nothing more can
 // be recorded, so nothing more is made.
 func (r *run) all(ctx context.Context) error {
-	switch {
-	case r.is.DeletedAt != nil:
+	if r.is.DeletedAt != nil {
 		return r.removeAll(ctx)
-	case r.is.SuspendedAt != nil:
+	}
+	if err := r.do(ctx, step{PartDatabases, "delete the databases that are to go", r.endDatabases}); err != nil {
+		return err
+	}
+	if r.is.SuspendedAt != nil {
 		return r.suspend(ctx)
 	}
 	if err := r.refuseDangers(ctx); err != nil {
