@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +53,9 @@ func (a *asking) forward(d time.Duration) {
 }
 
 // deleting reports whether somebody has got the database deleted.
-func (a *asking) deleting() bool { return a.Sim.Databases()[0].Deleting }
+func (a *asking) deleting() bool {
+	return slices.ContainsFunc(a.Sim.Databases(), func(d coolifytest.Database) bool { return d.UUID == a.database.UUID && d.Deleting })
+}
 
 // A person answers what the client asks them. Between question and answer the
 // client may do something.

@@ -231,7 +231,7 @@ func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolif
 // dropLost deletes databases that were made for a record and whose answer got
 // lost. Coolify takes a while; meanwhile the mark tells them from the one to come.
 func (s *Scope) dropLost(ctx context.Context, r DatabaseRecord, project coolify.UUID) error {
-	envs, err := s.environments(ctx)
+	envs, err := s.recentEnvironments(ctx)
 	if err != nil {
 		return err
 	}
