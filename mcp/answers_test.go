@@ -97,6 +97,10 @@ func largest(h *house) map[string]string {
 		"apps.get":           app + `}`,
 		"apps.list":          `{"limit":50}`,
 		"apps.logs":          app + `,"lines":500}`,
+		"databases.create":   `{"name":"` + strings.Repeat("b", 40) + `","engine":"postgresql","attach_to":"` + h.A.API.UUID + `"}`,
+		"databases.delete":   `{"database":"` + h.Sim.AddDatabase(h.A.Project.Environments[0].UUID, coolifytest.Database{Name: "doomed"}).UUID + `","confirm":"doomed"}`,
+		"databases.get":      `{"database":"` + h.Sim.AddDatabase(h.A.Project.Environments[0].UUID, coolifytest.Database{Name: strings.Repeat("d", 255)}).UUID + `"}`,
+		"databases.list":     `{}`,
 		"deployments.cancel": `{"deployment":"` + h.Sim.AddDeployment(h.A.API.UUID, coolifytest.Deployment{}).UUID + `"}`,
 		"deployments.get":    build + `}`,
 		"deployments.logs":   build + `,"lines":500}`,
@@ -124,6 +128,7 @@ func TestLargeWorkspace(t *testing.T) {
 }
 
 func checkAnswers(t *testing.T, h *house) {
+	h.A.Key, _ = h.AddKey(t, h.A, "owner", 0)
 	calls := largest(h)
 	for _, tool := range h.registry.Tools() {
 		args, ok := calls[tool.Name]

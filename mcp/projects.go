@@ -79,6 +79,7 @@ func getProject(ctx context.Context, s *tenancy.Scope, in projectIn) (projectDet
 type createProjectIn struct {
 	Name        string `json:"name" jsonschema:"lower-case letters, digits and single hyphens; becomes the repository's name" required:"true" min:"1" max:"40"`
 	Description string `json:"description,omitempty" jsonschema:"one sentence for people" max:"255"`
+	Key         string `json:"idempotency_key,omitempty" jsonschema:"the same key with other arguments is refused" max:"64"`
 }
 
 type createProjectOut struct {

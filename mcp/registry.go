@@ -3,6 +3,8 @@ package mcp
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,7 +99,7 @@ func Add[In, Out any](r *Registry, t Tool, fn Func[In, Out]) {
 // New returns the registry of all tools.
 func New(log *slog.Logger) *Registry {
 	r := &Registry{log: log, byName: map[string]*entry{}}
-	for _, add := range []func(*Registry){addWorkspace, addGitea, addProjects, addApps, addAppChanges, addDeployments, addEnvs, addActivity} {
+	for _, add := range []func(*Registry){addWorkspace, addGitea, addProjects, addApps, addAppChanges, addDeployments, addEnvs, addDatabases, addActivity} {
 		add(r)
 	}
 	return r
@@ -161,7 +163,9 @@ func (r *Registry) call(ctx context.Context, e *entry, s *tenancy.Scope, req Req
 	if err != nil {
 		return nil, 0, err
 	}
-	out, err = r.run(ctx, e, act, args)
+	if err = e.claim(ctx, act, values); err == nil {
+		out, err = r.run(ctx, e, act, args)
+	}
 	act.End(ctx, err)
 	return out, act.UpstreamCalls(), err
 }
@@ -241,6 +245,17 @@ func (e *entry) decode(raw json.RawMessage) (json.RawMessage, map[string]any, er
 	}
 	args, err := json.Marshal(values)
 	return args, values, err
+}
+
+// digest tells arguments apart. Numbers, spaces and the order of names do not
+// matter to it where they do not matter to the tool.
+func digest(values map[string]any) string {
+	raw, err := json.Marshal(values) // names in order
+	if err != nil {                  // values that came as JSON
+		panic(err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // keep returns the arguments that the audit trail may hold.

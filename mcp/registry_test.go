@@ -151,12 +151,13 @@ func checkGolden(t *testing.T, path string, raw []byte) {
 func TestListPerPreset(t *testing.T) {
 	h := newHouse(t)
 	reads := []string{
-		"activity_list", "apps_deployments", "apps_get", "apps_list", "apps_logs", "deployments_get", "deployments_logs",
-		"deployments_wait", "envs_list", "projects_get", "projects_list", "workspace_describe",
+		"activity_list", "apps_deployments", "apps_get", "apps_list", "apps_logs", "databases_get", "databases_list", "deployments_get",
+		"deployments_logs", "deployments_wait", "envs_list", "projects_get", "projects_list", "workspace_describe",
 	}
 	deploys := append([]string{"apps_control", "apps_deploy", "deployments_cancel"}, reads...)
-	writes := append([]string{"envs_delete", "envs_upsert", "gitea_credentials", "projects_create"}, deploys...)
-	for preset, want := range map[string][]string{"viewer": reads, "deployer": deploys, "builder": writes, "owner": writes} {
+	writes := append([]string{"databases_create", "envs_delete", "envs_upsert", "gitea_credentials", "projects_create"}, deploys...)
+	all := append([]string{"databases_delete"}, writes...)
+	for preset, want := range map[string][]string{"viewer": reads, "deployer": deploys, "builder": writes, "owner": all} {
 		key, _ := h.AddKey(t, h.A, preset, 0)
 		tools, size := h.list(t, key)
 		var got []string

@@ -80,12 +80,25 @@ func (e *entry) sdkTool() *sdk.Tool {
 // nothing we declare, and show it instead of the text.
 func (r *Registry) handle(e *entry) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		out, err := r.Call(ctx, scopeOf(ctx), Request{Tool: e.Name, Args: req.Params.Arguments, Client: clientOf(req), Look: progress(ctx, req)})
+		out, question, err := r.serve(ctx, e, req)
+		if question != nil {
+			return question, nil
+		}
 		if err != nil {
 			return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: string(FailureOf(err).JSON())}}}, nil
 		}
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: string(out)}}, StructuredContent: out}, nil
 	}
+}
+
+// serve calls a tool, or has a person asked first.
+func (r *Registry) serve(ctx context.Context, e *entry, req *sdk.CallToolRequest) (out json.RawMessage, question *sdk.CallToolResult, err error) {
+	call := Request{Tool: e.Name, Args: req.Params.Arguments, Client: clientOf(req), Look: progress(ctx, req)}
+	if e.canAsk(req) {
+		return r.callAsking(ctx, scopeOf(ctx), e, req, call)
+	}
+	out, err = r.Call(ctx, scopeOf(ctx), call)
+	return out, nil, err
 }
 
 // clientOf returns what the client calls itself.

@@ -46,6 +46,10 @@ func newCanary(t *testing.T, database string) *canary {
 	t.Helper()
 	c := &canary{server: newServer(t, tenancytest.Config{Database: database, Admin: strings.Repeat("operator-token-", 3)}), answers: map[string]string{}}
 	c.addShops(t)
+	c.A.Key, c.A.KeyID = c.AddKey(t, c.A, "owner", 0)
+	if err := c.DB.SetPlan(t.Context(), c.A.ID, tenancy.Plan{Databases: 1000}, c.A.CreatedAt); err != nil {
+		t.Fatal(err)
+	}
 	key, _ := tenancy.NewKey(&tenancy.Key{})
 	c.shaped = "987|" + strings.Repeat("aB3dE", 8)
 	c.typed = append(slices.Clone(c.Secrets), key.Reveal(), c.shaped, c.A.Key, c.B.Key)
@@ -90,10 +94,16 @@ func (c *canary) plantForeign() {
 // passwords are those that were given to bots, which nobody keeps.
 var passwords = regexp.MustCompile(`"password":"([^"]+)"`)
 
-// known returns what Gitea knows and nobody may see: tokens, passwords, and what
-// webhooks prove themselves with.
+// known returns what Gitea and Coolify know and nobody may see: tokens, passwords,
+// and what webhooks prove themselves with.
 func (c *canary) known() []string {
 	all := c.Git.Secrets()
+	for _, d := range c.Sim.Databases() {
+		if u, err := url.Parse(c.Sim.DatabaseURL(d.UUID)); err == nil {
+			password, _ := u.User.Password()
+			all = append(all, password)
+		}
+	}
 	for _, r := range c.Git.Requests() {
 		for _, m := range passwords.FindAllStringSubmatch(r.Body, -1) {
 			all = append(all, m[1])
@@ -169,6 +179,13 @@ func (c *canary) good() map[string][]map[string]any {
 	calls["projects.get"] = append(calls["projects.get"], map[string]any{"project": shopOf(c.A)})
 	calls["projects.create"] = append(calls["projects.create"], map[string]any{"name": "described", "description": traps + strings.Join(c.typed, " ")[:100]})
 	calls["gitea.credentials"] = []map[string]any{{}, {"reveal": true}}
+	for _, engine := range []string{"postgresql", "mysql", "mariadb", "mongodb", "redis"} {
+		made := map[string]any{"name": "of-" + engine, "engine": engine, "attach_to": c.A.Web.UUID, "env_key": strings.ToUpper(engine) + "_ADDRESS", "idempotency_key": engine}
+		calls["databases.create"] = append(calls["databases.create"], made, with(made, "idempotency_key", c.typed[0]), with(made, "name", "other-"+engine), with(made, "engine", "redis"))
+	}
+	calls["databases.list"] = append(calls["databases.list"], map[string]any{})
+	calls["databases.get"] = append(calls["databases.get"], map[string]any{"database": "of-postgresql"})
+	calls["databases.delete"] = append(calls["databases.delete"], map[string]any{"database": "of-postgresql"})
 	return calls
 }
 

@@ -175,9 +175,10 @@ func TestStatuses(t *testing.T) {
 // TestEveryToolHasATwin: the route of each tool is served, and wants a key.
 func TestEveryToolHasATwin(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
+	s.A.Key, _ = s.AddKey(t, s.A, "owner", 0)
 	for _, tool := range s.registry.Tools() {
 		method, path, _ := strings.Cut(tool.Route, " ")
-		path = strings.NewReplacer("{app}", s.A.Web.UUID, "{deployment}", s.A.Done.UUID, "{project}", "x").Replace(path)
+		path = strings.NewReplacer("{app}", s.A.Web.UUID, "{deployment}", s.A.Done.UUID, "{project}", "x", "{database}", "x").Replace(path)
 		q := question{method: method, path: "/api/workspaces/" + s.A.Slug + strings.TrimSuffix(path, "/")}
 		if r := s.ask(t, q); r.status != 401 {
 			t.Errorf("%s without a key: %d %s", tool.Route, r.status, r.body)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -50,6 +51,10 @@ func probesOf(x *tenancytest.Tenant) map[string]probe {
 		"envs.list":          {app, []string{"app"}},
 		"envs.upsert":        {with(app, "set", map[string]string{"PROBE": "1"}), []string{"app"}},
 		"envs.delete":        {with(app, "keys", []string{"PROBE"}), []string{"app"}},
+		"databases.list":     {},
+		"databases.get":      {map[string]any{"database": x.Data.UUID}, []string{"database"}},
+		"databases.create":   {map[string]any{"name": "made-" + x.Canary, "engine": "postgresql", "attach_to": x.API.UUID}, []string{"attach_to"}}, // the name is as that of a project
+		"databases.delete":   {map[string]any{"database": x.Data.UUID, "confirm": x.Data.Name}, []string{"database"}},
 		"activity.list":      {args: map[string]any{"target": x.Web.UUID}}, // names nothing; it repeats what its own workspace asked for
 	}
 }
@@ -74,14 +79,25 @@ func (s *server) addShops(t testing.TB) {
 
 // twins are pairs of ids of one form: B's, and nobody's.
 func twins(b *tenancytest.Tenant) map[string][][2]string {
+	apps := [][2]string{
+		{b.Web.UUID, nobody},
+		{b.Web.Name, "nobodys-name"},
+		{"web.beta.example.com", "web.nobody.example.com"},
+		{"https://web.beta.example.com/", "https://web.nobody.example.com/"},
+		{b.Done.UUID, nobody},
+		{b.Project.UUID, nobody},
+		{b.Data.UUID, nobody},
+	}
 	return map[string][][2]string{
-		"app": {
+		"app":       apps,
+		"attach_to": apps,
+		"database": {
+			{b.Data.UUID, nobody},
+			{b.Data.Name, "nobodys-name"},
 			{b.Web.UUID, nobody},
 			{b.Web.Name, "nobodys-name"},
-			{"web.beta.example.com", "web.nobody.example.com"},
-			{"https://web.beta.example.com/", "https://web.nobody.example.com/"},
-			{b.Done.UUID, nobody},
 			{b.Project.UUID, nobody},
+			{b.ID, "01a210e7-b726-7213-a787-bbfa60525fe6"},
 		},
 		"deployment": {{b.Done.UUID, nobody}, {b.Web.UUID, nobody}},
 		"project": {
@@ -110,7 +126,7 @@ func TestWall(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
 	s.addShops(t)
 	probes, ids := probesOf(s.A), twins(s.B)
-	envsOfB, buildsOfB, onGiteaOfB := s.Sim.Envs(s.B.Web.UUID), s.Sim.Deployments(s.B.Web.UUID), s.giteaOf(s.B)
+	envsOfB, buildsOfB, onGiteaOfB, dataOfB := s.Sim.Envs(s.B.Web.UUID), s.Sim.Deployments(s.B.Web.UUID), s.giteaOf(s.B), s.databasesOf(s.B)
 	for _, door := range s.doors(t, s.A) {
 		door.call(t, toolNamed(t, s.registry, "apps.get"), map[string]any{"app": nobody}) // the first miss looks the environments up
 		for _, tool := range s.registry.Tools() {
@@ -140,10 +156,18 @@ func TestWall(t *testing.T) {
 	if diff := cmp.Diff(buildsOfB, s.Sim.Deployments(s.B.Web.UUID)); diff != "" {
 		t.Errorf("B's deployments changed (-before +after)\n%s", diff)
 	}
+	if diff := cmp.Diff(dataOfB, s.databasesOf(s.B)); diff != "" {
+		t.Errorf("B's databases changed (-before +after)\n%s", diff)
+	}
 	if diff := cmp.Diff(onGiteaOfB, s.giteaOf(s.B), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("what B has on Gitea changed (-before +after)\n%s", diff)
 	}
 	s.Fine(t)
+}
+
+// databasesOf are the databases in a tenant's project.
+func (s *server) databasesOf(x *tenancytest.Tenant) []coolifytest.Database {
+	return slices.DeleteFunc(s.Sim.Databases(), func(d coolifytest.Database) bool { return d.EnvironmentUUID != x.Project.Environments[0].UUID })
 }
 
 // giteaOf is what a tenant has on Gitea.
@@ -280,6 +304,28 @@ func TestWallNames(t *testing.T) {
 	got := s.overREST(t, toolNamed(t, s.registry, "projects.get"), s.A.Slug, s.A.Key, map[string]any{"project": shopOf(s.B)})
 	if !strings.Contains(got, `"project":"vibn-alpha/shop-canary-beta"`) || strings.Contains(got, "commit of canary-beta") || strings.Contains(got, "vibn-beta") {
 		t.Errorf("A's project of that name: %s", got)
+	}
+}
+
+// TestWallDatabaseNames has A create a database of the name that one of B's has:
+// it is A's own, and whether B has one does not show.
+func TestWallDatabaseNames(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	create, before := toolNamed(t, s.registry, "databases.create"), s.databasesOf(s.B)
+	s.overREST(t, toolNamed(t, s.registry, "workspace.describe"), s.A.Slug, s.A.Key, map[string]any{}) // looks the environments up
+	var requests [2][]string
+	for i, name := range []string{s.B.Data.Name, "data-of-nobody"} {
+		s.forget()
+		answer := s.overREST(t, create, s.A.Slug, s.A.Key, map[string]any{"name": name, "engine": "postgresql"})
+		if requests[i] = s.caused(); !strings.Contains(answer, `"created":true`) || strings.Contains(answer, s.B.Data.UUID) {
+			t.Errorf("a database called %s: %s", name, answer)
+		}
+	}
+	if !slices.Equal(requests[0], requests[1]) {
+		t.Errorf("a database of B's name: %v; of nobody's: %v", requests[0], requests[1])
+	}
+	if diff := cmp.Diff(before, s.databasesOf(s.B)); diff != "" || len(s.databasesOf(s.A)) != 3 {
+		t.Errorf("B's databases changed (-before +after)\n%s\nor A has not three: %v", diff, s.databasesOf(s.A))
 	}
 }
 

@@ -25,12 +25,24 @@ func (db *DB) DatabaseRecords(ctx context.Context, workspaceID string) ([]tenanc
 	return all, wrap(err, "databases of workspace %q", workspaceID)
 }
 
+const thisDatabase = `select 1 from vibn_databases where workspace_id = $1 and id = $2`
+
 // RecordDatabase implements [tenancy.Store].
-func (db *DB) RecordDatabase(ctx context.Context, workspaceID, id, uuid, urlSealed string) error {
+func (db *DB) RecordDatabase(ctx context.Context, was tenancy.DatabaseRecord, uuid, urlSealed string) error {
 	err := change(ctx, db.sql, `update vibn_databases set coolify_uuid = $3, url_encrypted = $4
-		where workspace_id = $1 and id = $2 and coolify_uuid is null`, workspaceID, id, uuid, urlSealed)
-	err = failedCondition(ctx, db.sql, err, `select 1 from vibn_databases where workspace_id = $1 and id = $2`, workspaceID, id)
-	return wrap(err, "uuid of database %q of workspace %q", id, workspaceID)
+		where workspace_id = $1 and id = $2 and coolify_uuid is null and deleting_at is null and created_at = $5`,
+		was.WorkspaceID, was.ID, uuid, urlSealed, micros(was.CreatedAt))
+	err = failedCondition(ctx, db.sql, err, thisDatabase, was.WorkspaceID, was.ID)
+	return wrap(err, "uuid of database %q of workspace %q", was.ID, was.WorkspaceID)
+}
+
+// TakeOverDatabase implements [tenancy.Store].
+func (db *DB) TakeOverDatabase(ctx context.Context, was tenancy.DatabaseRecord, at time.Time) error {
+	err := change(ctx, db.sql, `update vibn_databases set created_at = $4
+		where workspace_id = $1 and id = $2 and coolify_uuid is null and deleting_at is null and created_at = $3`,
+		was.WorkspaceID, was.ID, micros(was.CreatedAt), micros(at))
+	err = failedCondition(ctx, db.sql, err, thisDatabase, was.WorkspaceID, was.ID)
+	return wrap(err, "take over database %q of workspace %q", was.ID, was.WorkspaceID)
 }
 
 // MarkDatabaseDeleting implements [tenancy.Store].

@@ -365,16 +365,21 @@ var isolations = map[string][]isolation{
 	}}},
 	"RecordDatabase": {
 		{name: "database of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
-			return only(db.RecordDatabase(ctx, a.ws.ID, b.data.ID, b.data.UUID, "v1.x.other"))
+			b.data.WorkspaceID = a.ws.ID
+			return only(db.RecordDatabase(ctx, b.data, b.data.UUID, "v1.x.other"))
 		}},
 		{name: "uuid of b's database", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			r := newDatabase(a.ws.ID, "other")
 			if err := db.CreateDatabase(ctx, r); err != nil {
 				return nil, err
 			}
-			return only(db.RecordDatabase(ctx, a.ws.ID, r.ID, b.data.UUID, "v1.x.other"))
+			return only(db.RecordDatabase(ctx, r, b.data.UUID, "v1.x.other"))
 		}},
 	},
+	"TakeOverDatabase": {{name: "database of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		b.data.WorkspaceID = a.ws.ID
+		return only(db.TakeOverDatabase(ctx, b.data, after(1)))
+	}}},
 	"MarkDatabaseDeleting": {{name: "database of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 		return only(db.MarkDatabaseDeleting(ctx, a.ws.ID, b.data.ID, after(1)))
 	}}},
@@ -619,8 +624,8 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 	_, noNonce := db.KeepNonce(ctx, id, "nonce")
 	_, noOutcome := db.FinishProvision(ctx, id, 1, tenancy.Outcome{Status: tenancy.Ready, Reconciled: true}, day)
 	check(t, db.RevokeEndedTokens(ctx, id, day, day)) // there are none
-	inWorkspace, ofKey, withID := a.token, newToken(a.key), a.token
-	inWorkspace.WorkspaceID, ofKey.KeyID, withID.ID = id, id, id
+	inWorkspace, ofKey, withID, dataWithID := a.token, newToken(a.key), a.token, a.data
+	inWorkspace.WorkspaceID, ofKey.KeyID, withID.ID, dataWithID.ID = id, id, id, id
 	link, opens := newLink(id)
 	appIn, appOf, push := newApp(a.project, "other"), newApp(a.project, "other"), a.app
 	appIn.WorkspaceID, appOf.ProjectID, push.ID = id, id, id
@@ -689,7 +694,8 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"DropApp in workspace":          db.DropApp(ctx, id, a.app.ID),
 		"DropApp":                       db.DropApp(ctx, a.ws.ID, id),
 		"CreateDatabase in workspace":   db.CreateDatabase(ctx, newDatabase(id, "other")),
-		"RecordDatabase":                db.RecordDatabase(ctx, a.ws.ID, id, "uuid", "v1.x.y"),
+		"RecordDatabase":                db.RecordDatabase(ctx, dataWithID, "uuid", "v1.x.y"),
+		"TakeOverDatabase":              db.TakeOverDatabase(ctx, dataWithID, day),
 		"MarkDatabaseDeleting":          db.MarkDatabaseDeleting(ctx, a.ws.ID, id, day),
 		"DropDatabase":                  db.DropDatabase(ctx, a.ws.ID, id),
 		"SetPlan":                       db.SetPlan(ctx, id, tenancy.Plan{}, day),

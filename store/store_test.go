@@ -230,7 +230,7 @@ func (a *tenant) provision(t *testing.T, db *store.DB) {
 	a.data = newDatabase(a.ws.ID, "data-"+slug)
 	check(t, db.CreateDatabase(ctx, a.data))
 	a.data.UUID, a.data.URLSealed = "uuid-of-"+a.data.ID, "v1.x.database-"+slug
-	check(t, db.RecordDatabase(ctx, a.ws.ID, a.data.ID, a.data.UUID, a.data.URLSealed))
+	check(t, db.RecordDatabase(ctx, a.data, a.data.UUID, a.data.URLSealed))
 
 	a.link, a.opens = newLink(a.ws.ID)
 	check(t, db.AddLoginLink(ctx, a.link, a.opens))

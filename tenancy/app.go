@@ -96,14 +96,20 @@ func (s *Scope) app(ctx context.Context, id coolify.UUID) (*App, error) {
 
 // owns reports whether an application is in the workspace's project, and in
 // which environment. A zero application, of one that was not found, asks as
-// much of Coolify as one of another workspace. Where Coolify names the project
-// itself and it is another one, the answer is no, whatever else is known.
+// much of Coolify as one of another workspace.
 func (s *Scope) owns(ctx context.Context, is coolify.Application) (coolify.Environment, bool, error) {
-	env, ok, err := s.environment(ctx, is.EnvironmentID)
+	return s.within(ctx, is.EnvironmentID, is.ProjectUUID)
+}
+
+// within reports whether a thing in this environment and project is in the
+// workspace's. Where Coolify names the project itself and it is another one, the
+// answer is no, whatever else is known.
+func (s *Scope) within(ctx context.Context, environmentID int, projectUUID string) (coolify.Environment, bool, error) {
+	env, ok, err := s.environment(ctx, environmentID)
 	if err != nil || !ok {
 		return coolify.Environment{}, false, err
 	}
-	if is.ProjectUUID != "" && is.ProjectUUID != s.grant.workspace.CoolifyProject {
+	if projectUUID != "" && projectUUID != s.grant.workspace.CoolifyProject {
 		return coolify.Environment{}, false, nil
 	}
 	return env, true, nil

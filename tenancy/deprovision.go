@@ -32,12 +32,13 @@ func (r *run) removeAll(ctx context.Context) error {
 	}
 	for _, s := range []step{
 		{PartApps, "delete the apps", r.removeAllApps},
+		{PartDatabases, "delete the databases", r.endDatabases},
 		{PartKeys, "delete the deploy keys", r.removeKeys},
 		{PartNetwork, "delete the network", r.removeNetworks},
 		{PartProject, "delete the project", r.removeProject},
 	} {
-		if r.isWrong(PartApps) {
-			break // they hold the rest
+		if s.part != PartDatabases && (r.isWrong(PartApps) || r.isWrong(PartDatabases)) {
+			break // what is left of them holds the rest
 		}
 		if err := r.do(ctx, s); err != nil {
 			return err

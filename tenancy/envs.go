@@ -49,6 +49,7 @@ type EnvSet struct {
 	BuildTime *bool
 	Literal   *bool
 	Multiline *bool
+	comment   string // says whose address it is; see [Database.Attach]
 }
 
 // Coolify copies each new production variable to a twin for previews, and never
@@ -182,6 +183,9 @@ func (s EnvSet) write(key string, row *coolify.Env) coolify.EnvUpdate {
 		if f.from != nil {
 			*f.to = *f.from
 		}
+	}
+	if s.comment != "" || row != nil && strings.HasPrefix(row.Comment, addressOf) {
+		w.Comment = &s.comment // a value of another's is no address
 	}
 	if strings.Contains(w.Value.Reveal(), "\n") {
 		w.Multiline = true

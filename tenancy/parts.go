@@ -76,6 +76,7 @@ const (
 	PartNetwork      = "coolify_network"
 	PartApps         = "coolify_apps"
 	PartKeys         = "coolify_keys"
+	PartDatabases    = "coolify_databases"
 	PartOrg          = "gitea_org"
 	PartBot          = "gitea_bot"
 	PartToken        = "gitea_token"

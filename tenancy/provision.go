@@ -140,8 +140,13 @@ func (r *run) all(ctx context.Context) error {
 	if r.is.DeletedAt != nil {
 		return r.removeAll(ctx)
 	}
-	if err := r.do(ctx, step{PartApps, "delete the apps that are to go", r.endApps}); err != nil {
-		return err
+	for _, s := range []step{
+		{PartApps, "delete the apps that are to go", r.endApps},
+		{PartDatabases, "delete the databases that are to go", r.endDatabases},
+	} {
+		if err := r.do(ctx, s); err != nil {
+			return err
+		}
 	}
 	if r.is.SuspendedAt != nil {
 		return r.suspend(ctx)

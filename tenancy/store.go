@@ -173,8 +173,12 @@ type Store interface {
 	// deleted too.
 	DatabaseRecords(ctx context.Context, workspaceID string) ([]DatabaseRecord, error)
 	// RecordDatabase records the uuid and the sealed address of a database that has
-	// none. ErrConflict if it has another, or the uuid is another database's.
-	RecordDatabase(ctx context.Context, workspaceID, id, uuid, urlSealed string) error
+	// none. ErrConflict if it is being deleted, somebody has taken it over, or the uuid
+	// is another database's.
+	RecordDatabase(ctx context.Context, was DatabaseRecord, uuid, urlSealed string) error
+	// TakeOverDatabase gives a database without a uuid another CreatedAt, which says
+	// that somebody else makes it from now on. ErrConflict if it is not as was any more.
+	TakeOverDatabase(ctx context.Context, was DatabaseRecord, at time.Time) error
 	// MarkDatabaseDeleting says that a database is to go, and wants that carried out.
 	// One that is marked keeps its first time.
 	MarkDatabaseDeleting(ctx context.Context, workspaceID, id string, at time.Time) error
@@ -300,7 +304,7 @@ type DatabaseRecord struct {
 	UUID        string // on Coolify; empty until it is known
 	URLSealed   string // at [DatabaseURLPlace]
 	DeletingAt  *time.Time
-	CreatedAt   time.Time
+	CreatedAt   time.Time // when the call began that makes it, or has made it
 }
 
 // RepositoryAccess is one thing that the platform put on a repository.

@@ -65,6 +65,7 @@ type Tenant struct {
 	Project  coolifytest.Project
 	Web, API coolifytest.App
 	Done     coolifytest.Deployment // a finished deployment of Web
+	Data     coolifytest.Database   // that the operator made for them
 	Key      string                 // with the rights of a builder
 	KeyID    string
 	Canary   string // stands in every name of the tenant's
@@ -216,6 +217,7 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 		return a
 	}
 	x.Web, x.API = app("web"), app("api")
+	x.Data = h.Sim.AddDatabase(env, coolifytest.Database{Name: "data-" + x.Canary, Description: x.Canary, Status: "running:healthy"})
 	x.Done = h.Sim.AddDeployment(x.Web.UUID, coolifytest.Deployment{
 		Status: "finished", Message: "change by " + x.Canary, Logs: []coolifytest.LogLine{{Output: "built " + x.Canary}},
 	})

@@ -285,8 +285,13 @@ func (s Tap) CreateDatabase(ctx context.Context, d tenancy.DatabaseRecord) error
 }
 
 // RecordDatabase is tapped.
-func (s Tap) RecordDatabase(ctx context.Context, workspaceID, id, uuid, urlSealed string) error {
-	return s.Hook("RecordDatabase", func() error { return s.Store.RecordDatabase(ctx, workspaceID, id, uuid, urlSealed) })
+func (s Tap) RecordDatabase(ctx context.Context, was tenancy.DatabaseRecord, uuid, urlSealed string) error {
+	return s.Hook("RecordDatabase", func() error { return s.Store.RecordDatabase(ctx, was, uuid, urlSealed) })
+}
+
+// TakeOverDatabase is tapped.
+func (s Tap) TakeOverDatabase(ctx context.Context, was tenancy.DatabaseRecord, at time.Time) error {
+	return s.Hook("TakeOverDatabase", func() error { return s.Store.TakeOverDatabase(ctx, was, at) })
 }
 
 // MarkDatabaseDeleting is tapped.

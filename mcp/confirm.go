@@ -1,0 +1,108 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+const (
+	// asksPeople is the first version of the protocol in which an answer can be a
+	// question to a person, and the call comes again with what they said.
+	asksPeople = "2026-07-28"
+	// question names the only question of an answer, and its only field.
+	question = "confirm"
+)
+
+// canAsk reports whether a person can be asked about this call: by this client, in
+// this version of the protocol, and for this tool.
+func (e *entry) canAsk(req *sdk.CallToolRequest) bool {
+	if _, ok := e.schema.Properties[question]; !ok {
+		return false
+	}
+	version, _ := req.Params.Meta[sdk.MetaKeyProtocolVersion].(string)
+	c := req.ClientCapabilities()
+	return version >= asksPeople && c != nil && c.Elicitation != nil && (c.Elicitation.Form != nil || c.Elicitation.URL == nil)
+}
+
+// callAsking is Call for a client that can ask a person. What the model says in
+// their place does not count. The second result is a question, and the call comes
+// again with the answer to it.
+func (r *Registry) callAsking(ctx context.Context, s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, call Request) (json.RawMessage, *sdk.CallToolResult, error) {
+	if err := s.May(e.Needs); err != nil {
+		return nil, nil, s.Public(err)
+	}
+	_, values, err := e.decode(call.Args)
+	if err != nil {
+		return nil, nil, s.Public(err)
+	}
+	delete(values, question)
+	args := digest(values)
+	answered := req.Params.RequestState != "" || len(req.Params.InputResponses) > 0
+	if answered {
+		if values[question], err = confirmed(s, e, req, args); err != nil {
+			return nil, nil, s.Public(err)
+		}
+	}
+	if call.Args, err = json.Marshal(values); err != nil {
+		return nil, nil, s.Public(err)
+	}
+	out, err := r.Call(ctx, s, call)
+	if c := tenancy.Public(err).Confirm; err == nil || c == nil || answered {
+		return out, nil, err
+	}
+	ask, err := ask(s, e, *tenancy.Public(err).Confirm, args)
+	if err != nil {
+		return nil, nil, s.Public(err)
+	}
+	return nil, ask, nil
+}
+
+// ask is the question whether to go on: the person types a name, so that nobody
+// agrees by the way.
+func ask(s *tenancy.Scope, e *entry, c tenancy.Confirmation, args string) (*sdk.CallToolResult, error) {
+	state, err := s.SealQuestion(e.Name, c, args)
+	if err != nil {
+		return nil, err
+	}
+	form := map[string]any{
+		"type": "object", "required": []string{question}, "properties": map[string]any{
+			question: map[string]string{"type": "string", "title": "Name", "description": "Type " + c.Name + " to go on"},
+		},
+	}
+	return &sdk.CallToolResult{
+		RequestState:  state,
+		InputRequests: sdk.InputRequestMap{question: &sdk.ElicitParams{Mode: "form", Message: c.What + ". Type " + c.Name + " to go on.", RequestedSchema: form}},
+	}, nil
+}
+
+// confirmed returns the name that a person has typed.
+func confirmed(s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, args string) (string, error) {
+	answer, _ := req.Params.InputResponses[question].(*sdk.ElicitResult)
+	if answer != nil && answer.Action != "accept" {
+		return "", tenancy.ErrDeclined
+	}
+	typed := ""
+	if answer != nil {
+		typed, _ = answer.Content[question].(string)
+	}
+	return s.Confirmed(e.Name, req.Params.RequestState, args, typed)
+}
+
+// idempotencyKey is the argument by which a caller knows a call again.
+const idempotencyKey = "idempotency_key"
+
+// claim keeps the caller's key for a call, if the tool takes one and there is one.
+func (e *entry) claim(ctx context.Context, s *tenancy.Scope, values map[string]any) error {
+	key, _ := values[idempotencyKey].(string)
+	if _, ok := e.schema.Properties[idempotencyKey]; !ok || key == "" {
+		return nil
+	}
+	others := maps.Clone(values)
+	delete(others, idempotencyKey)
+	return s.ClaimKey(ctx, e.Name, key, digest(others))
+}

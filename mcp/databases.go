@@ -1,0 +1,127 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+func addDatabases(r *Registry) {
+	Add(r, Tool{
+		Name: "databases.list", Route: "GET /databases", Needs: tenancy.Read, Title: "List databases",
+		Description: "The workspace's databases with engine and status.",
+	}, listDatabases)
+	Add(r, Tool{
+		Name: "databases.get", Route: "GET /databases/{database}", Needs: tenancy.Read, Title: "Show a database", Target: "database",
+		Description: "One database as it is now. Its address has a password and is never shown.",
+	}, getDatabase)
+	Add(r, Tool{
+		Name: "databases.create", Route: "POST /databases", Needs: tenancy.Write, Title: "Create a database", Idempotent: true,
+		Target: "name", Keep: []string{"name", "engine", "attach_to", "env_key"},
+		Description: "Create and start a database that only the workspace's network reaches. attach_to writes its address into a variable of an app, " +
+			"also of a database of that name that is there already; deploy the app after that.",
+	}, createDatabase)
+	Add(r, Tool{
+		Name: "databases.delete", Route: "DELETE /databases/{database}", Needs: tenancy.Danger, Title: "Delete a database", Idempotent: true, Destructive: true,
+		Target:      "database",
+		Description: "Delete a database with all its data, for ever. A person is asked first.",
+	}, deleteDatabase)
+}
+
+type databasesOut struct {
+	Databases []tenancy.DatabaseInfo `json:"databases"`
+	Truncated bool                   `json:"truncated"`
+}
+
+// maxDatabases bounds a list of databases; a workspace with more is not listed in
+// full.
+const maxDatabases = 100
+
+func listDatabases(ctx context.Context, s *tenancy.Scope, _ struct{}) (databasesOut, error) {
+	all, err := s.Databases(ctx)
+	if err != nil {
+		return databasesOut{}, err
+	}
+	shown := fit(all[:min(len(all), maxDatabases)], maxPage)
+	return databasesOut{shown, len(shown) < len(all)}, nil
+}
+
+type databaseIn struct {
+	Database string `json:"database" jsonschema:"uuid or name" required:"true" min:"1" max:"255"`
+}
+
+func getDatabase(ctx context.Context, s *tenancy.Scope, in databaseIn) (tenancy.DatabaseInfo, error) {
+	d, err := s.Database(ctx, in.Database)
+	if err != nil {
+		return tenancy.DatabaseInfo{}, err
+	}
+	return d.Info(), nil
+}
+
+type createDatabaseIn struct {
+	Name     string `json:"name" jsonschema:"lower-case letters, digits and single hyphens" required:"true" min:"1" max:"40"`
+	Engine   string `json:"engine" jsonschema:"kind of database" enum:"postgresql,mysql,mariadb,mongodb,redis" required:"true"`
+	AttachTo string `json:"attach_to,omitempty" jsonschema:"uuid, name or domain of the app that gets the address" max:"255"`
+	EnvKey   string `json:"env_key,omitempty" jsonschema:"the variable; else DATABASE_URL, MONGODB_URL or REDIS_URL" max:"255"`
+	Key      string `json:"idempotency_key,omitempty" jsonschema:"the same key with other arguments is refused" max:"64"`
+}
+
+type createDatabaseOut struct {
+	Database tenancy.DatabaseInfo `json:"database"`
+	Created  bool                 `json:"created"`
+	Attached *tenancy.Attachment  `json:"attached,omitempty"`
+	Next     []string             `json:"next"`
+}
+
+func createDatabase(ctx context.Context, s *tenancy.Scope, in createDatabaseIn) (createDatabaseOut, error) {
+	n := tenancy.NewDatabase{Name: in.Name, Engine: in.Engine, EnvKey: in.EnvKey}
+	if in.AttachTo == "" {
+		if in.EnvKey != "" {
+			return createDatabaseOut{}, invalid("env_key needs attach_to")
+		}
+		d, created, err := s.CreateDatabase(ctx, n)
+		if err != nil {
+			return createDatabaseOut{}, err
+		}
+		return createDatabaseOut{d.Info(), created, nil, []string{"databases_create with the same name and attach_to gives an app its address"}}, nil
+	}
+	app, err := s.App(ctx, in.AttachTo)
+	if err != nil {
+		return createDatabaseOut{}, err
+	}
+	n.AttachTo = app
+	d, created, err := s.CreateDatabase(ctx, n)
+	if err != nil {
+		return createDatabaseOut{}, err
+	}
+	attached, err := d.Attach(ctx, app, in.EnvKey)
+	if err != nil {
+		e := *s.Public(err)
+		e.Msg = fmt.Sprintf("the database %s is there, but its address is not in the app's variables: %s", in.Name, e.Msg)
+		return createDatabaseOut{}, &e
+	}
+	return createDatabaseOut{d.Info(), created, &attached, []string{"apps_deploy brings the variable into effect"}}, nil
+}
+
+type deleteDatabaseIn struct {
+	Database string `json:"database" jsonschema:"uuid or name" required:"true" min:"1" max:"255"`
+	Confirm  string `json:"confirm,omitempty" jsonschema:"the database's name, once a person agrees" max:"255"`
+}
+
+type deletedOut struct {
+	Database string   `json:"database"` // uuid
+	Deleting bool     `json:"deleting"`
+	Next     []string `json:"next"`
+}
+
+func deleteDatabase(ctx context.Context, s *tenancy.Scope, in deleteDatabaseIn) (deletedOut, error) {
+	d, err := s.Database(ctx, in.Database)
+	if err != nil {
+		return deletedOut{}, err
+	}
+	if err := d.Delete(ctx, in.Confirm); err != nil {
+		return deletedOut{}, err
+	}
+	return deletedOut{d.UUID(), true, []string{"databases_list shows when it is gone", "envs_delete removes its address from apps"}}, nil
+}

@@ -1,0 +1,351 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// A Database is a database that was proved to be in its Scope's workspace, as
+// Coolify knew it at that moment. Its backups are never asked for: Coolify mixes
+// them up with those of other databases.
+type Database struct {
+	scope       *Scope
+	id          coolify.UUID
+	is          coolify.Database
+	environment coolify.Environment
+	record      *DatabaseRecord // nil = it was not created here
+}
+
+// DatabaseInfo is what a tenant may know of a database. Its address has its
+// password in it, and goes into the variables of apps only.
+type DatabaseInfo struct {
+	UUID        string         `json:"uuid"`
+	Name        untrusted.Text `json:"name"`
+	Engine      string         `json:"engine"`
+	Status      untrusted.Text `json:"status"` // state:health, as "running:healthy"
+	Environment untrusted.Text `json:"environment"`
+	Image       untrusted.Text `json:"image,omitzero"`
+	Attachable  bool           `json:"attachable"`          // its address is known here
+	Deleting    bool           `json:"deleting,omitempty"`  // it is on its way out
+	UpdatedAt   string         `json:"updated_at,omitzero"` // RFC 3339, UTC
+}
+
+// errNoDatabase does not repeat what was asked for, so that it is the same for all.
+var errNoDatabase = &Error{Code: NotFound, Msg: "no such database in this workspace", Hint: "databases_list shows the databases and their uuids"}
+
+// Database finds a database of the workspace by uuid or name, as [Scope.App] finds
+// an app.
+func (s *Scope) Database(ctx context.Context, ref string) (*Database, error) {
+	if err := s.need(Read); err != nil {
+		return nil, err
+	}
+	if ref == "" || len(ref) > maxRef {
+		return nil, errNoDatabase
+	}
+	if coolifyUUID.MatchString(ref) {
+		id, err := coolify.ParseUUID(ref)
+		if err != nil {
+			return nil, errNoDatabase
+		}
+		return s.database(ctx, id)
+	}
+	id, err := s.databaseNamed(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return s.database(ctx, id)
+}
+
+// database fetches a database afresh and proves that it is the workspace's own. An
+// operator can move one, so it is asked for each time.
+func (s *Scope) database(ctx context.Context, id coolify.UUID) (*Database, error) {
+	is, err := s.coolify.Database(ctx, id)
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return nil, upstream("read the database", err)
+	}
+	env, ok, ownErr := s.within(ctx, is.EnvironmentID, is.ProjectUUID)
+	if ownErr != nil {
+		return nil, ownErr
+	}
+	if err != nil || !ok || is.UUID != id {
+		return nil, errNoDatabase
+	}
+	records, err := s.databaseRecords(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.aim(id.String())
+	return &Database{s, id, is, env, recordOf(records, is)}, nil
+}
+
+func (s *Scope) databaseRecords(ctx context.Context) ([]DatabaseRecord, error) {
+	records, err := s.guard.store.DatabaseRecords(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return nil, storeError("list the databases", err)
+	}
+	return records, nil
+}
+
+// recordOf returns what is recorded of a database; nil if it was not created here.
+func recordOf(records []DatabaseRecord, is coolify.Database) *DatabaseRecord {
+	if i := slices.IndexFunc(records, func(r DatabaseRecord) bool { return r.UUID == is.UUID.String() }); i >= 0 {
+		return &records[i]
+	}
+	return nil
+}
+
+// isLost reports whether a database was made for a record by a call whose answer
+// got lost. Nobody was told of it.
+func (r DatabaseRecord) isLost(is coolify.Database) bool {
+	return r.UUID != is.UUID.String() && containsMark(is.Description, marked(r.Nonce, "database"))
+}
+
+func (s *Scope) databaseNamed(ctx context.Context, name string) (coolify.UUID, error) {
+	all, err := s.databases(ctx)
+	if err != nil {
+		return coolify.UUID{}, err
+	}
+	all = slices.DeleteFunc(all, func(d *Database) bool { return d.is.Name != name && d.id.String() != name })
+	switch len(all) {
+	case 0:
+		return coolify.UUID{}, errNoDatabase
+	case 1:
+		return all[0].id, nil
+	}
+	var names []string
+	for _, d := range all[:min(len(all), 10)] {
+		names = append(names, d.id.String()+" (in "+s.text(d.environment.Name).String()+")")
+	}
+	return coolify.UUID{}, &Error{
+		Code: Conflict, Msg: "several databases of this workspace go by that name: " + strings.Join(names, ", "),
+		Hint: "name the database by its uuid",
+	}
+}
+
+// Databases lists the workspace's databases, by environment, name and uuid.
+func (s *Scope) Databases(ctx context.Context) ([]DatabaseInfo, error) {
+	if err := s.need(Read); err != nil {
+		return nil, err
+	}
+	all, err := s.databases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]DatabaseInfo, 0, len(all))
+	for _, d := range all {
+		infos = append(infos, d.Info())
+	}
+	return infos, nil
+}
+
+// databases goes down from the project, as [Scope.list] does.
+func (s *Scope) databases(ctx context.Context) ([]*Database, error) {
+	project, err := s.project()
+	if err != nil {
+		return nil, err
+	}
+	records, err := s.databaseRecords(ctx)
+	if err != nil {
+		return nil, err
+	}
+	envs, err := s.environments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []*Database
+	for _, env := range envs {
+		list, err := s.coolify.EnvironmentDatabases(ctx, project, env.UUID)
+		if err != nil {
+			return nil, upstream("list the databases", err)
+		}
+		for _, is := range list {
+			lost := slices.ContainsFunc(records, func(r DatabaseRecord) bool { return r.isLost(is) })
+			if is.EnvironmentID == env.ID && env.ID != 0 && !lost {
+				all = append(all, &Database{s, is.UUID, is, env, recordOf(records, is)})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *Database) int {
+		return cmp.Or(cmp.Compare(a.environment.Name, b.environment.Name), cmp.Compare(a.is.Name, b.is.Name), cmp.Compare(a.id.String(), b.id.String()))
+	})
+	return all, nil
+}
+
+// UUID returns the database's uuid.
+func (d *Database) UUID() string { return d.id.String() }
+
+// Info returns what may be told of the database.
+func (d *Database) Info() DatabaseInfo {
+	info := DatabaseInfo{
+		UUID: d.id.String(), Name: d.scope.text(d.is.Name), Engine: d.scope.text(string(d.is.Kind)).String(), Status: d.scope.text(d.is.Status),
+		Environment: d.scope.text(d.environment.Name), Image: d.scope.text(d.is.Image),
+		Attachable: d.record != nil && d.record.URLSealed != "" && d.record.DeletingAt == nil, Deleting: d.record != nil && d.record.DeletingAt != nil,
+	}
+	if !d.is.UpdatedAt.IsZero() {
+		info.UpdatedAt = d.is.UpdatedAt.UTC().Format(timeFormat)
+	}
+	return info
+}
+
+// addressKeys are the variables that programs look for an address in.
+var addressKeys = map[coolify.DatabaseKind]string{
+	coolify.PostgreSQL: "DATABASE_URL", coolify.MySQL: "DATABASE_URL", coolify.MariaDB: "DATABASE_URL",
+	coolify.MongoDB: "MONGODB_URL", coolify.Redis: "REDIS_URL",
+}
+
+// An Attachment says where the address of a database stands.
+type Attachment struct {
+	App    string `json:"app"` // uuid
+	Key    string `json:"key"`
+	Action string `json:"action"` // created or updated
+	Note   string `json:"note,omitempty"`
+}
+
+// Attach writes the database's address, with its password, into a variable of an
+// app; an empty key is the one of its kind. A variable that is there already is
+// replaced only if it was written for this database: [Conflict] otherwise.
+func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment, error) {
+	if err := d.scope.need(Write); err != nil {
+		return Attachment{}, err
+	}
+	if !d.Info().Attachable {
+		return Attachment{}, &Error{
+			Code: Conflict, Msg: "the address of this database is not known here, as it was not created here or is being deleted",
+			Hint: "databases_create makes one whose address is known; the address of another can be set with envs_upsert",
+		}
+	}
+	address, err := d.scope.guard.box.Open(d.record.URLSealed, DatabaseURLPlace(d.record.ID))
+	if err != nil {
+		return Attachment{}, notOpen(err)
+	}
+	key = cmp.Or(key, addressKeys[coolify.DatabaseKind(d.record.Engine)])
+	if err := app.refuseTakenKey(ctx, key, d.record); err != nil {
+		return Attachment{}, err
+	}
+	changes, err := app.SetEnvs(ctx, EnvSet{
+		Values: map[string]secret.Text{key: address}, Literal: new(true), BuildTime: new(false), comment: d.record.addressMark(),
+	})
+	if err != nil {
+		return Attachment{}, err
+	}
+	a := Attachment{App: app.UUID(), Key: changes[0].Key, Action: changes[0].Action}
+	if app.is.DestinationUUID != d.is.DestinationUUID {
+		a.Note = "the app is in another network than the database, and may not reach it"
+	}
+	return a, nil
+}
+
+// addressOf begins the comment of a variable that holds a database's address.
+const addressOf = "address of "
+
+func (r DatabaseRecord) addressMark() string {
+	return addressOf + r.Name + " " + marked(r.Nonce, "address")
+}
+
+// holdsAddress reports whether a variable was written by [Database.Attach], and by
+// nobody since.
+func (r DatabaseRecord) holdsAddress(e coolify.Env) bool {
+	return !e.Preview && containsMark(e.Comment, marked(r.Nonce, "address"))
+}
+
+// refuseTakenKey refuses to replace a variable that was not written for this
+// database; nil is one that is still to be made. What is in it cannot be read, so
+// nobody could bring it back.
+func (a *App) refuseTakenKey(ctx context.Context, key string, r *DatabaseRecord) error {
+	rows, err := a.envRows(ctx)
+	if err != nil {
+		return err
+	}
+	if e := rows.one(key, false); e != nil && (r == nil || !r.holdsAddress(*e)) {
+		return &Error{
+			Code: Conflict, Msg: fmt.Sprintf("the app has a variable %s already, which was not written for this database", cleanKey(key)),
+			Hint: "choose another with env_key, or remove it with envs_delete and call again",
+		}
+	}
+	return nil
+}
+
+// goneWith are what goes with a database when it is deleted.
+var goneWith = coolify.DeleteOptions{Volumes: true, Configurations: true}
+
+// Delete deletes the database with its volume and all that is in it, once confirm
+// is its name. Until then the error says what goes. Coolify takes a while; what
+// a failure leaves is seen to by a job.
+func (d *Database) Delete(ctx context.Context, confirm string) error {
+	if err := d.scope.need(Danger); err != nil {
+		return err
+	}
+	name := cmp.Or(d.scope.text(d.is.Name).String(), d.id.String())
+	if confirm != name {
+		return d.unconfirmed(ctx, name)
+	}
+	if d.record == nil {
+		return d.ask(ctx)
+	}
+	err := d.scope.guard.store.MarkDatabaseDeleting(ctx, d.record.WorkspaceID, d.record.ID, d.scope.guard.now())
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return storeError("delete the database", err)
+	}
+	if err := d.ask(ctx); err != nil {
+		d.scope.guard.log.WarnContext(ctx, "database is not deleted yet; a job goes on", "workspace", d.scope.Slug(), "err", d.scope.ForLog(err))
+	}
+	return nil
+}
+
+func (d *Database) ask(ctx context.Context) error {
+	err := d.scope.coolify.DeleteDatabase(ctx, d.id, goneWith)
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return upstream("delete the database", err)
+	}
+	return nil
+}
+
+// unconfirmed says what goes with the database.
+func (d *Database) unconfirmed(ctx context.Context, name string) error {
+	users, err := d.users(ctx)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("this deletes the database %s (%s) for ever, with its volume and all data in it", name, d.Info().Engine)
+	if len(users) > 0 {
+		what += "; its address stands in variables of " + strings.Join(users, ", ")
+	}
+	return unconfirmed(name, what)
+}
+
+// maxUsers bounds the apps that are looked at for who uses a database: each costs a
+// request.
+const maxUsers = 20
+
+// users names the apps that hold the database's address, as far as it was written
+// here.
+func (d *Database) users(ctx context.Context) ([]string, error) {
+	if d.record == nil {
+		return nil, nil
+	}
+	apps, err := d.scope.list(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var users []string
+	for _, a := range apps[:min(len(apps), maxUsers)] {
+		rows, err := a.envRows(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range rows.all {
+			if d.record.holdsAddress(e) {
+				users = append(users, a.scope.text(a.is.Name).String()+" ("+a.scope.text(e.Key).String()+")")
+			}
+		}
+	}
+	return users, nil
+}

@@ -1,0 +1,97 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+// endDatabases deletes the databases that are to go, those of a deleted workspace,
+// those that nobody came back for, and what lost calls have made; and forgets what
+// is gone. Coolify takes a while, so the next run may find the same. Of a deleted
+// workspace everything has to be gone before its project can.
+func (r *run) endDatabases(ctx context.Context) error {
+	records, err := r.store.DatabaseRecords(ctx, r.is.ID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	there, err := r.databases(ctx)
+	if err != nil {
+		return err
+	}
+	left := false
+	for _, d := range records {
+		remains, err := r.endDatabase(ctx, d, there)
+		if err != nil {
+			return err
+		}
+		left = left || remains
+	}
+	if left && r.is.DeletedAt != nil {
+		return &PartError{
+			Part: PartDatabases, Why: "databases of the workspace are still there", Again: true,
+			Fix: "Coolify deletes them by and by; it is tried again",
+		}
+	}
+	return nil
+}
+
+// databases lists what is in the workspace's project.
+func (r *run) databases(ctx context.Context) ([]coolify.Database, error) {
+	if r.is.Parts.CoolifyProject == "" {
+		return nil, nil
+	}
+	project, err := coolify.ParseUUID(r.is.Parts.CoolifyProject)
+	if err != nil {
+		return nil, err
+	}
+	envs, err := r.coolify.Environments(ctx, project)
+	if errors.Is(err, coolify.ErrNotFound) {
+		return nil, nil // with all that was in it
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []coolify.Database
+	for _, env := range envs {
+		list, err := r.coolify.EnvironmentDatabases(ctx, project, env.UUID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// endDatabase sees to one record. It remains while something of it may be there.
+func (r *run) endDatabase(ctx context.Context, d DatabaseRecord, there []coolify.Database) (remains bool, err error) {
+	begun := d.UUID == "" && r.now().Sub(d.CreatedAt) < begunLong // a call may be at it
+	toGo := d.DeletingAt != nil || r.is.DeletedAt != nil
+	if !toGo && d.UUID == "" && !begun {
+		if err := r.store.MarkDatabaseDeleting(ctx, d.WorkspaceID, d.ID, r.now()); err != nil {
+			return false, ownTrouble(err)
+		}
+		toGo = true
+	}
+	for _, is := range there {
+		lost := d.isLost(is) && !begun
+		if !lost && (!toGo || is.UUID.String() != d.UUID) {
+			continue
+		}
+		remains = remains || toGo
+		if err := r.coolify.DeleteDatabase(ctx, is.UUID, goneWith); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			return false, err
+		}
+	}
+	if !toGo || remains || begun {
+		return true, nil
+	}
+	if err := r.store.DropDatabase(ctx, d.WorkspaceID, d.ID); err != nil && !errors.Is(err, ErrNotFound) {
+		return false, ownTrouble(err)
+	}
+	return false, nil
+}
