@@ -11,6 +11,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	Known     []secret.Text      // the platform's own secrets, removed from every log
 	Now       func() time.Time   // nil = time.Now
 	Premises  Premises           // for [Provisioner]
+	Probe     *probe.Prober      // nil = no app's domain is probed, and verdicts say so
 }
 
 // A Guard turns a proof of identity into a [Scope] and holds what a Scope
@@ -45,6 +47,7 @@ type Guard struct {
 	log       *slog.Logger
 	known     []secret.Text
 	shown     *untrusted.Scrubber // knows known; for names and messages
+	probe     *probe.Prober       // nil = nothing is probed
 	now       func() time.Time
 
 	budget  *budget
@@ -62,6 +65,7 @@ func NewGuard(cfg Config) (*Guard, error) {
 	g := &Guard{
 		store: cfg.Store, coolify: cfg.Coolify, sensitive: cfg.Sensitive, box: cfg.Box, log: cfg.Log,
 		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea, giteaURL: strings.TrimRight(cfg.GiteaURL, "/"), admin: cfg.Admin,
+		probe: cfg.Probe,
 	}
 	if g.now == nil {
 		g.now = time.Now
