@@ -284,6 +284,9 @@ func (m *memory) KeyByDigest(_ context.Context, d tenancy.Digest) (tenancy.Key, 
 // Projects are none: no call that needs them to be any goes to a memory.
 func (*memory) Projects(context.Context, string) ([]tenancy.Project, error) { return nil, nil }
 
+// AppRecords are none either.
+func (*memory) AppRecords(context.Context, string) ([]tenancy.AppRecord, error) { return nil, nil }
+
 func (*memory) TouchKey(context.Context, string, string, time.Time) error { return nil }
 
 func (*memory) StartAudit(context.Context, tenancy.AuditEntry) error { return nil }
