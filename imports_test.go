@@ -14,18 +14,19 @@ const module = "github.com/vibnai/vibn-mcp/"
 // the packages that face an agent reach Coolify, Gitea and the database only
 // through tenancy, where ownership is proved.
 var mayImport = map[string]string{
-	"cmd/vibn-mcp":        "clients coolify coolify/coolifytest db/migrations gitea gitea/giteatest mcp secret sidecar store tenancy untrusted",
+	"cmd/vibn-mcp":        "clients coolify coolify/coolifytest db/migrations gitea gitea/giteatest mcp probe secret sidecar store tenancy untrusted",
 	"clients":             "secret untrusted",
 	"mcp":                 "secret tenancy untrusted",
 	"sidecar":             "clients mcp secret tenancy untrusted",
 	"sidecar/oidctest":    "",
-	"tenancy":             "coolify gitea secret untrusted",
-	"tenancy/tenancytest": "coolify coolify/coolifytest gitea gitea/giteatest secret store store/storetest tenancy",
+	"tenancy":             "coolify gitea probe secret untrusted",
+	"tenancy/tenancytest": "coolify coolify/coolifytest gitea gitea/giteatest probe secret store store/storetest tenancy",
 	"store":               "db/migrations secret tenancy",
 	"store/storetest":     "secret store",
 	"coolify":             "secret upstream",
 	"coolify/coolifytest": "",
 	"gitea":               "secret upstream",
+	"probe":               "",
 	"upstream":            "secret",
 	"gitea/giteatest":     "",
 	"untrusted":           "secret",

@@ -94,6 +94,7 @@ func largest(h *house) map[string]string {
 		"apps.control":       app + `,"action":"restart"}`,
 		"apps.deploy":        app + `,"force":true}`,
 		"apps.deployments":   app + `,"limit":50}`,
+		"apps.diagnose":      app + `}`,
 		"apps.get":           app + `}`,
 		"apps.list":          `{"limit":50}`,
 		"apps.logs":          app + `,"lines":500}`,

@@ -20,7 +20,7 @@ func addApps(r *Registry) {
 	Add(r, Tool{
 		Name: "apps.deploy", Route: "POST /apps/{app}/deploy", Needs: tenancy.Deploy, Title: "Deploy an app",
 		Target: "app", Keep: []string{"force", "wait_seconds"},
-		Description: "Build and start the app's newest commit. Pushing the commit comes first. With wait_seconds it waits and says how it ended; " +
+		Description: "Build and start the app's newest commit. Pushing the commit comes first. With wait_seconds it waits and ends with a verdict, as deployments_wait; " +
 			"without, confirmed is false and deployments_wait tells.",
 	}, deployApp)
 	Add(r, Tool{
@@ -36,6 +36,10 @@ func addApps(r *Registry) {
 		Name: "apps.logs", Route: "GET /apps/{app}/logs", Needs: tenancy.Read, Title: "Read an app's log", Target: "app",
 		Description: "What the running app printed last. For a failed build use deployments_logs.",
 	}, appLogs)
+	Add(r, Tool{
+		Name: "apps.diagnose", Route: "GET /apps/{app}/diagnose", Needs: tenancy.Read, Title: "Find out what is wrong with an app", Target: "app",
+		Description: "What is wrong with an app: likely causes, each with the next call; status, deployments, first error, unset variables, domain, certificate.",
+	}, diagnoseApp)
 }
 
 type listAppsIn struct {
@@ -78,11 +82,12 @@ type deployIn struct {
 }
 
 type deployOut struct {
-	Deployment string                  `json:"deployment,omitempty"` // uuid
-	Confirmed  bool                    `json:"confirmed"`            // a look at it has shown that it exists
-	Already    bool                    `json:"already_queued"`       // this commit was queued or running before
-	State      *tenancy.DeploymentInfo `json:"state,omitempty"`
-	Next       []string                `json:"next"`
+	Deployment        string                   `json:"deployment,omitempty"` // uuid
+	Confirmed         bool                     `json:"confirmed"`            // a look at it has shown that it exists
+	Already           bool                     `json:"already_queued"`       // this commit was queued or running before
+	tenancy.Judgement                          // if it waited
+	State             *tenancy.DeploymentState `json:"state,omitempty"`
+	Next              []string                 `json:"next"`
 }
 
 func deployApp(ctx context.Context, s *tenancy.Scope, in deployIn) (deployOut, error) {
@@ -94,11 +99,11 @@ func deployApp(ctx context.Context, s *tenancy.Scope, in deployIn) (deployOut, e
 	if err != nil {
 		return deployOut{}, err
 	}
-	return follow(ctx, s, started, in.Wait)
+	return follow(ctx, s, app, started, in.Wait)
 }
 
 // follow waits for a deployment that was just queued, if the caller wants to.
-func follow(ctx context.Context, s *tenancy.Scope, started tenancy.Started, wait int) (deployOut, error) {
+func follow(ctx context.Context, s *tenancy.Scope, app *tenancy.App, started tenancy.Started, wait int) (deployOut, error) {
 	out := deployOut{Deployment: started.Deployment, Already: started.Already, Next: []string{"deployments_wait tells how it ends"}}
 	if started.Deployment == "" {
 		out.Next = []string{"apps_deployments shows what is queued"}
@@ -107,12 +112,10 @@ func follow(ctx context.Context, s *tenancy.Scope, started tenancy.Started, wait
 	if wait == 0 {
 		return out, nil
 	}
-	state, err := s.Wait(ctx, started.Deployment, time.Duration(wait)*time.Second)
-	if tenancy.IsNotFound(err) {
-		return deployOut{}, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "Coolify named a deployment that does not exist: its queue is full, so nothing was queued",
-			Hint: "wait for running deployments to end, then deploy again", Retryable: true, RetryAfter: time.Minute, Err: err,
-		}
+	w, err := s.Verdict(ctx, started.Deployment, "", time.Duration(wait)*time.Second)
+	if tenancy.IsNotFound(err) { // Coolify's queue is full, and so it named one that does not exist
+		j, next, err := app.Unqueued(ctx)
+		return deployOut{Judgement: j, Next: next}, err
 	}
 	if code := tenancy.Public(err).Code; err != nil && code != tenancy.Unauthorized && code != tenancy.Forbidden {
 		return out, nil // it was queued; that nobody could wait for it is no failure of the deployment
@@ -120,7 +123,7 @@ func follow(ctx context.Context, s *tenancy.Scope, started tenancy.Started, wait
 	if err != nil {
 		return deployOut{}, err
 	}
-	out.Confirmed, out.State, out.Next = true, &state, nextAfter(state)
+	out.Confirmed, out.Judgement, out.State, out.Next = true, w.Judgement, &w.DeploymentState, w.Next
 	return out, nil
 }
 
@@ -149,7 +152,7 @@ func controlApp(ctx context.Context, s *tenancy.Scope, in controlIn) (deployOut,
 	if err != nil {
 		return deployOut{}, err
 	}
-	return follow(ctx, s, started, 0)
+	return follow(ctx, s, app, started, 0)
 }
 
 type deploymentsIn struct {
@@ -210,4 +213,22 @@ func appLogs(ctx context.Context, s *tenancy.Scope, in appLogsIn) (logsOut, erro
 		return logsOut{}, err
 	}
 	return logsOut{Lines: len(logs.Lines), Log: untrusted.Block(logs.Lines), Truncated: logs.Earlier > 0, Note: logs.Note}, nil
+}
+
+type diagnoseOut struct {
+	tenancy.Diagnosis
+	Log string `json:"log,omitempty"` // between two markers: data, not instructions
+}
+
+func diagnoseApp(ctx context.Context, s *tenancy.Scope, in appIn) (diagnoseOut, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return diagnoseOut{}, err
+	}
+	d, err := app.Diagnose(ctx)
+	out := diagnoseOut{Diagnosis: d}
+	if len(d.Log) > 0 {
+		out.Log = untrusted.Block(d.Log)
+	}
+	return out, err
 }

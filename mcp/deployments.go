@@ -15,7 +15,8 @@ func addDeployments(r *Registry) {
 	}, getDeployment)
 	Add(r, Tool{
 		Name: "deployments.wait", Route: "GET /deployments/{deployment}/wait", Needs: tenancy.Read, Title: "Wait for a deployment", Target: "deployment",
-		Description: "Wait until a deployment has ended, or the time is over: then done is false and you may call again.",
+		Description: "Wait until a deployment has ended, and for its app to answer. verdict: live, failed, stale (an older version answers), unreachable, " +
+			"or still_running when the time is over: call again. Right after a push, give the commit.",
 	}, waitDeployment)
 	Add(r, Tool{
 		Name: "deployments.logs", Route: "GET /deployments/{deployment}/logs", Needs: tenancy.Read, Title: "Read a build log", Target: "deployment",
@@ -47,16 +48,13 @@ func getDeployment(ctx context.Context, s *tenancy.Scope, in deploymentIn) (depl
 }
 
 type waitIn struct {
-	Deployment string `json:"deployment" jsonschema:"uuid of the deployment" required:"true" min:"1" max:"64"`
+	Deployment string `json:"deployment" jsonschema:"uuid of the deployment, or the whole id of a commit that was pushed" required:"true" min:"1" max:"64"`
+	App        string `json:"app,omitempty" jsonschema:"uuid, name or domain of the app, if several deploy that commit" max:"255"`
 	Wait       int    `json:"wait_seconds,omitempty" jsonschema:"longest wait" min:"1" max:"45" default:"45"`
 }
 
-func waitDeployment(ctx context.Context, s *tenancy.Scope, in waitIn) (deploymentOut, error) {
-	info, err := s.Wait(ctx, in.Deployment, time.Duration(in.Wait)*time.Second)
-	if err != nil {
-		return deploymentOut{}, err
-	}
-	return deploymentOut{info, nextAfter(info)}, nil
+func waitDeployment(ctx context.Context, s *tenancy.Scope, in waitIn) (tenancy.Waited, error) {
+	return s.Verdict(ctx, in.Deployment, in.App, time.Duration(in.Wait)*time.Second)
 }
 
 // nextAfter says what to call next, by how a deployment stands.

@@ -84,14 +84,15 @@ func (a *App) branchChanged(ctx context.Context) error {
 		if p.ID != record.ProjectID || s.giteaReady() != nil {
 			continue
 		}
-		token, err := s.workspaceToken(ctx)
+		repo, err := s.openRepository(ctx, p)
 		if err != nil {
 			return err
 		}
-		bot := s.gitea.Bot(token).Metered(s.giteaMeter)
-		if seen.Head, err = branchHead(ctx, bot, s.grant.workspace.GiteaOrg, p.Slug, a.is.GitBranch); err != nil {
+		head, err := repo.head(ctx, a.is.GitBranch)
+		if err != nil {
 			return err
 		}
+		seen.Head = head.SHA
 	}
 	if err := s.guard.store.SetAppPush(ctx, record, seen); err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
 		return storeError("note the branch's head", err)

@@ -88,7 +88,7 @@ func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}
-	gc := tenancy.Config{Store: w.store, Coolify: ordinary, Sensitive: sensitive, Box: box, Log: h.Logger, Budget: w.budget, Now: w.now}
+	gc := tenancy.Config{Store: w.store, Coolify: ordinary, Sensitive: sensitive, Box: box, Log: h.Logger, Budget: w.budget, Now: w.now, Probe: h.Prober()}
 	if h.Git != nil {
 		root := &url.URL{Scheme: "https", Host: "git.example.com"}
 		gc.Gitea, err1 = gitea.New(gitea.Config{URL: root, Token: secret.NewText(h.Secrets[2]), Transport: wire{root.Host: h.Git}})

@@ -46,12 +46,9 @@ func (s *Scope) Deployment(ctx context.Context, ref string) (*Deployment, error)
 	if err := s.need(Read); err != nil {
 		return nil, err
 	}
-	if !coolifyUUID.MatchString(ref) {
-		return nil, errNoDeployment
-	}
-	id, err := coolify.ParseUUID(ref)
+	id, err := deploymentID(ref)
 	if err != nil {
-		return nil, errNoDeployment
+		return nil, err
 	}
 	return s.deployment(ctx, id)
 }
@@ -125,23 +122,24 @@ func (a *App) Deployments(ctx context.Context, skip, limit int) (list []Deployme
 const MaxWait = 45 * time.Second
 
 // Wait waits until the deployment has ended, for at most d (and [MaxWait]), and
-// returns what is known of it then. The principal's rights are read again before
-// each look and before the answer.
+// returns what is known of it then; [Scope.Verdict] says what that means. The
+// principal's rights are read again before each look and before the answer.
 func (s *Scope) Wait(ctx context.Context, ref string, d time.Duration) (DeploymentInfo, error) {
 	if err := s.need(Read); err != nil {
 		return DeploymentInfo{}, err
 	}
-	if !coolifyUUID.MatchString(ref) {
-		return DeploymentInfo{}, errNoDeployment
-	}
-	id, err := coolify.ParseUUID(ref)
+	id, err := deploymentID(ref)
 	if err != nil {
-		return DeploymentInfo{}, errNoDeployment
+		return DeploymentInfo{}, err
 	}
 	leave, err := s.guard.budget.enterWait(s.grant.workspace.ID)
 	if err != nil {
 		return DeploymentInfo{}, err
 	}
 	defer leave()
-	return s.wait(ctx, id, min(d, MaxWait))
+	is, err := s.wait(ctx, id, min(d, MaxWait))
+	if err != nil {
+		return DeploymentInfo{}, err
+	}
+	return s.deploymentInfo(is, is.Application.UUID.String(), is.Application.Name), nil
 }

@@ -132,8 +132,8 @@ var trials = []trial{
 	{tool: "apps.deploy", args: appArgs(), prepare: finishAll},
 	{
 		tool: "apps.deploy", args: appArgs("wait_seconds", 1), prepare: finishAll,
-		except: map[string]verdict{ // it was queued, whatever becomes of the wait, unless there is no such deployment
-			"* " + lookOp: {}, "404 thing " + lookOp: {tenancy.Conflict, true},
+		except: map[string]verdict{ // it was queued, whatever becomes of the wait; that there is no such deployment is a verdict
+			"* " + lookOp: {},
 		},
 	},
 	{tool: "apps.control", args: appArgs("action", "start"), prepare: finishAll},
@@ -152,6 +152,13 @@ var trials = []trial{
 		h.Sim.SetApp(x.Web.UUID, func(a *coolifytest.App) { a.Status = "running:healthy" })
 		return nil
 	}},
+	{
+		tool: "apps.diagnose", args: appArgs(), prepare: func(h *tenancytest.House, x *tenancytest.Tenant, _ int) map[string]any {
+			h.Sim.SetApp(x.Web.UUID, func(a *coolifytest.App) { a.Status, a.Logs = "running:unhealthy", "DATABASE_URL is not set" })
+			return nil
+		},
+		except: map[string]verdict{"* GET /applications/{uuid}/logs": {}, "* GET /applications/{uuid}/envs": {}}, // the rest is told all the same
+	},
 	{tool: "deployments.get", args: doneArgs},
 	{tool: "deployments.wait", args: doneArgs},
 	{tool: "deployments.logs", args: doneArgs},

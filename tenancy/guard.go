@@ -12,6 +12,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -33,6 +34,7 @@ type Config struct {
 	Now       func() time.Time   // nil = time.Now
 	Premises  Premises           // for [Provisioner]
 	Plan      Plan               // of workspaces that have none of their own; zero fields are those of [DefaultPlan]
+	Probe     *probe.Prober      // nil = no app's domain is probed, and verdicts say so
 }
 
 // A Guard turns a proof of identity into a [Scope] and holds what a Scope
@@ -50,6 +52,7 @@ type Guard struct {
 	log       *slog.Logger
 	known     []secret.Text
 	shown     *untrusted.Scrubber // knows known; for names and messages
+	probe     *probe.Prober       // nil = nothing is probed
 	now       func() time.Time
 
 	plan    Plan
@@ -67,7 +70,8 @@ func NewGuard(cfg Config) (*Guard, error) {
 	}
 	g := &Guard{
 		store: cfg.Store, coolify: cfg.Coolify, sensitive: cfg.Sensitive, box: cfg.Box, log: cfg.Log,
-		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea, giteaURL: strings.TrimRight(cfg.GiteaURL, "/"), admin: cfg.Admin, publicURL: cfg.PublicURL,
+		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea, giteaURL: strings.TrimRight(cfg.GiteaURL, "/"),
+		admin: cfg.Admin, publicURL: cfg.PublicURL, probe: cfg.Probe,
 	}
 	var err error
 	if g.noHook, err = g.box.Seal(secret.NewText(randomHex()), HookPlace("")); err != nil {

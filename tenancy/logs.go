@@ -80,13 +80,28 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 			Hint: "the operator can allow them by setting COOLIFY_SENSITIVE_TOKEN",
 		}
 	}
-	scrubber, note, err := d.scope.scrubber(ctx, d.is.Application.UUID)
+	lines, note, err := d.scope.buildLog(ctx, d.is)
 	if err != nil {
 		return Logs{}, err
 	}
-	entries, err := d.scope.sensitive.DeploymentLogs(ctx, d.id)
+	if before < 0 || before > len(lines) {
+		before = len(lines)
+	}
+	logs := page(lines, before, n, contains)
+	logs.Note = note
+	return logs, nil
+}
+
+// buildLog reads the whole log of a deployment, as Coolify shows it, without
+// secrets. The sensitive token must be there.
+func (s *Scope) buildLog(ctx context.Context, d coolify.Deployment) (lines []string, note string, err error) {
+	scrubber, note, err := s.scrubber(ctx, d.Application.UUID)
 	if err != nil {
-		return Logs{}, upstream("read the deployment's log", err)
+		return nil, "", err
+	}
+	entries, err := s.sensitive.DeploymentLogs(ctx, d.UUID)
+	if err != nil {
+		return nil, "", upstream("read the deployment's log", err)
 	}
 	var raw strings.Builder
 	for _, e := range entries {
@@ -97,14 +112,9 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 	}
 	lines, cut, err := scrubbed(scrubber, strings.TrimSuffix(raw.String(), "\n"))
 	if err != nil {
-		return Logs{}, withheld(err)
+		return nil, "", withheld(err)
 	}
-	if before < 0 || before > len(lines) {
-		before = len(lines)
-	}
-	logs := page(lines, before, n, contains)
-	logs.Note = strings.TrimSpace(note + cut)
-	return logs, nil
+	return lines, strings.TrimSpace(note + cut), nil
 }
 
 // noteCut says that a log was too long to be searched for secrets as a whole.

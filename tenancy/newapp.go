@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vibnai/vibn-mcp/coolify"
-	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
@@ -87,7 +86,6 @@ type creation struct {
 	server, destination coolify.UUID // destination is zero where the server has one
 	environment         coolify.Environment
 	apps                []*App // of the workspace
-	repository          gitea.Repository
 	address             string // of the repository, for Coolify
 	head                string // commit of its branch; empty = none yet
 
@@ -246,41 +244,22 @@ func (c *creation) look(ctx context.Context) (err error) {
 	if c.apps, err = c.list(ctx, ""); err != nil {
 		return err
 	}
-	token, err := c.workspaceToken(ctx)
+	repo, err := c.openRepository(ctx, c.project)
 	if err != nil {
 		return err
 	}
-	bot := c.gitea.Bot(token).Metered(c.giteaMeter)
-	c.repository, err = bot.Repository(ctx, c.grant.workspace.GiteaOrg, c.project.Slug)
-	if err != nil {
-		return ours("read the repository", err)
-	}
-	if c.repository.ID != c.project.RepositoryID || c.repository.OwnerID != c.grant.workspace.GiteaOrgID {
-		return errReplaced
-	}
-	if c.address, err = cloneAddress(c.repository); err != nil {
+	if c.address, err = cloneAddress(repo.Repository); err != nil {
 		return err
 	}
 	if c.Spec.Branch == nil {
-		c.Spec.Branch = new(cmp.Or(c.repository.DefaultBranch, "main"))
+		c.Spec.Branch = new(cmp.Or(repo.DefaultBranch, "main"))
 		if _, err := c.Spec.clean(); err != nil {
 			return err
 		}
 	}
-	c.head, err = branchHead(ctx, bot, c.grant.workspace.GiteaOrg, c.project.Slug, *c.Spec.Branch)
+	head, err := repo.head(ctx, *c.Spec.Branch)
+	c.head = head.SHA
 	return err
-}
-
-// branchHead returns the commit of a branch; "" if there is no such branch.
-func branchHead(ctx context.Context, bot *gitea.Bot, org, repository, branch string) (string, error) {
-	b, err := bot.Branch(ctx, org, repository, branch)
-	if errors.Is(err, gitea.ErrNotFound) {
-		return "", nil
-	}
-	if err != nil {
-		return "", ours("read the repository's branch", err)
-	}
-	return b.Commit.SHA, nil
 }
 
 // write writes the app down, or finds it written down. What is in the way of the

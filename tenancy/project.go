@@ -134,7 +134,7 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 	if err != nil || p.RepositoryID == 0 || s.giteaReady() != nil {
 		return nil, err
 	}
-	bot, repo, err := s.repository(ctx, p)
+	repo, err := s.openRepository(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -142,14 +142,10 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 	if repo.Empty {
 		return info, nil
 	}
-	branch, err := bot.Branch(ctx, s.grant.workspace.GiteaOrg, p.Slug, repo.DefaultBranch)
-	if errors.Is(err, gitea.ErrNotFound) {
-		return info, nil
+	c, err := repo.head(ctx, repo.DefaultBranch)
+	if err != nil || c.SHA == "" {
+		return info, err
 	}
-	if err != nil {
-		return nil, ours("read the repository's branch", err)
-	}
-	c := branch.Commit
 	info.LastCommit = &CommitInfo{SHA: s.text(c.SHA), Message: s.text(c.Message), Author: s.text(c.Author)}
 	if !c.At.IsZero() {
 		info.LastCommit.At = c.At.UTC().Format(timeFormat)
@@ -157,29 +153,46 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 	return info, nil
 }
 
-// repository returns a project's repository and the workspace's bot, which read it:
-// the one that is recorded, in the workspace's own organisation.
-func (s *Scope) repository(ctx context.Context, p Project) (*gitea.Bot, gitea.Repository, error) {
+// An openRepository is the recorded repository of a project, as the workspace's bot
+// may read it.
+type openRepository struct {
+	gitea.Repository
+	bot *gitea.Bot
+}
+
+// openRepository asks Gitea for the repository of a recorded project, and takes no
+// other that has its name now.
+func (s *Scope) openRepository(ctx context.Context, p Project) (openRepository, error) {
 	if err := s.giteaReady(); err != nil {
-		return nil, gitea.Repository{}, err
+		return openRepository{}, err
 	}
 	token, err := s.workspaceToken(ctx)
 	if err != nil {
-		return nil, gitea.Repository{}, err
+		return openRepository{}, err
 	}
 	bot := s.gitea.Bot(token).Metered(s.giteaMeter)
 	repo, err := bot.Repository(ctx, s.grant.workspace.GiteaOrg, p.Slug)
 	if err != nil {
-		return nil, gitea.Repository{}, ours("read the repository", err)
+		return openRepository{}, ours("read the repository", err)
 	}
 	if repo.ID != p.RepositoryID || repo.OwnerID != s.grant.workspace.GiteaOrgID {
-		return nil, gitea.Repository{}, errReplaced
+		return openRepository{}, errReplaced
 	}
-	return bot, repo, nil
+	return openRepository{repo, bot}, nil
 }
 
 var errReplaced = &Error{
 	Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this",
+}
+
+// head is the newest commit of a branch; zero if there is no such branch, or none
+// can be called so.
+func (r openRepository) head(ctx context.Context, branch string) (gitea.Commit, error) {
+	b, err := r.bot.Branch(ctx, r.Owner, r.Name, branch)
+	if err != nil && !errors.Is(err, gitea.ErrNotFound) && !errors.Is(err, gitea.ErrInvalid) {
+		return gitea.Commit{}, ours("read the repository's branch", err)
+	}
+	return b.Commit, nil
 }
 
 // recordedProject returns the project that was created here under this name or

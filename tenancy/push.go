@@ -107,7 +107,7 @@ type pushLook struct {
 	*Guard
 	scope   *Scope // for reading
 	project Project
-	bot     *gitea.Bot              // nil until the repository is proved
+	opened  openRepository          // its bot is nil until the repository is proved
 	apps    map[string]*App         // of the workspace, by uuid; nil until somebody asks
 	heads   map[string]gitea.Commit // by branch
 }
@@ -361,7 +361,7 @@ const maxStatus = 255
 
 // tell writes a status of a commit, as the workspace's bot.
 func (l *pushLook) tell(ctx context.Context, rec AppRecord, state, why string) error {
-	bot, err := l.repository(ctx)
+	repo, err := l.repository(ctx)
 	if err != nil {
 		return err
 	}
@@ -373,23 +373,20 @@ func (l *pushLook) tell(ctx context.Context, rec AppRecord, state, why string) e
 	if l.publicURL != nil {
 		status.TargetURL = l.publicURL.JoinPath("w", l.scope.Slug(), "apps", rec.UUID).String()
 	}
-	if err := bot.CreateStatus(ctx, l.scope.grant.workspace.GiteaOrg, l.project.Slug, rec.Head, status); err != nil {
+	if err := repo.bot.CreateStatus(ctx, l.scope.grant.workspace.GiteaOrg, l.project.Slug, rec.Head, status); err != nil {
 		return ours("write a commit's status", err)
 	}
 	return nil
 }
 
 // repository proves the project's repository, once in a look.
-func (l *pushLook) repository(ctx context.Context) (*gitea.Bot, error) {
-	if l.bot != nil {
-		return l.bot, nil
+func (l *pushLook) repository(ctx context.Context) (openRepository, error) {
+	if l.opened.bot != nil {
+		return l.opened, nil
 	}
-	bot, _, err := l.scope.repository(ctx, l.project)
-	if err != nil {
-		return nil, err
-	}
-	l.bot = bot
-	return bot, nil
+	var err error
+	l.opened, err = l.scope.openRepository(ctx, l.project)
+	return l.opened, err
 }
 
 // head returns the newest commit of a branch; a zero Commit if there is none.
@@ -397,16 +394,15 @@ func (l *pushLook) head(ctx context.Context, branch string) (gitea.Commit, error
 	if c, ok := l.heads[branch]; ok {
 		return c, nil
 	}
-	bot, err := l.repository(ctx)
+	repo, err := l.repository(ctx)
 	if err != nil {
 		return gitea.Commit{}, err
 	}
-	b, err := bot.Branch(ctx, l.scope.grant.workspace.GiteaOrg, l.project.Slug, branch)
-	if err != nil && !errors.Is(err, gitea.ErrNotFound) && !errors.Is(err, gitea.ErrInvalid) {
-		return gitea.Commit{}, ours("read the app's branch", err)
+	c, err := repo.head(ctx, branch)
+	if err == nil {
+		l.heads[branch] = c
 	}
-	l.heads[branch] = b.Commit
-	return b.Commit, nil
+	return c, err
 }
 
 // fewDeployments is how many of an app's deployments are looked at, so that some of

@@ -63,7 +63,7 @@ func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown
 }
 
 // wait is [Scope.Wait] for an id that is well-formed.
-func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (DeploymentInfo, error) {
+func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (coolify.Deployment, error) {
 	room, key := s.guard.waits, watchKey{s.grant.workspace.ID, id}
 	room.enter(key) //nolint:contextcheck // the look at running deployments serves all waits and outlives this one
 	defer room.leave(key)
@@ -72,36 +72,27 @@ func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (Dep
 	for {
 		is, looked, err := s.look(ctx, key)
 		if err != nil {
-			return DeploymentInfo{}, err
+			return coolify.Deployment{}, err
 		}
-		info := s.deploymentInfo(is, is.Application.UUID.String(), is.Application.Name)
-		if info.Done {
-			return s.tell(ctx, info)
+		if is.Status.Terminal() {
+			return is, s.prove(ctx)
 		}
 		if s.call.look != nil {
-			s.call.look(info)
+			s.call.look(s.deploymentInfo(is, is.Application.UUID.String(), is.Application.Name))
 		}
 		select {
 		case <-looked:
 		case <-end.C:
-			return s.tell(ctx, info)
+			return is, s.prove(ctx)
 		case <-room.closing:
-			return s.tell(ctx, info)
+			return is, s.prove(ctx)
 		case <-ctx.Done():
-			return DeploymentInfo{}, upstream("wait for the deployment", ctx.Err())
+			return coolify.Deployment{}, upstream("wait for the deployment", ctx.Err())
 		}
 		if err := s.prove(ctx); err != nil {
-			return DeploymentInfo{}, err
+			return coolify.Deployment{}, err
 		}
 	}
-}
-
-// tell answers a wait, if the principal may still know.
-func (s *Scope) tell(ctx context.Context, info DeploymentInfo) (DeploymentInfo, error) {
-	if err := s.prove(ctx); err != nil {
-		return DeploymentInfo{}, err
-	}
-	return info, nil
 }
 
 // look returns what is known of the deployment, and a channel that closes when

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -41,6 +42,7 @@ type config struct {
 	sharedNetworks bool              // workspaces share the network of their server
 	plan           tenancy.Plan      // of workspaces that have none of their own
 	acceptedRisks  []string          // of [tenancy.Risks]
+	probe          probe.Config      // of apps' own domains
 	giteaURL       *url.URL          // nil = no Gitea
 	giteaToken     secret.Text
 	giteaPublicURL *url.URL    // nil = giteaURL
@@ -207,6 +209,11 @@ func variables() []variable {
 				}
 				return nil
 			},
+		},
+		{
+			name: "VIBN_PROBE_ALLOW", about: "comma list of networks that are not public and that apps' domains may lead to all the same, as 10.0.5.0/24",
+			hint: "give the addresses of the proxies before the apps, as 10.0.5.7 or 10.0.5.0/24, or leave it out",
+			set:  func(c *config, v string) (err error) { c.probe.Allow, err = probe.ParseAllow(v); return err },
 		},
 		{
 			name: "GITEA_API_URL", about: "root of the Gitea, without /api/v1; without it workspaces have no repositories",

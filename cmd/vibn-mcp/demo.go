@@ -21,6 +21,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -78,7 +79,9 @@ func demo(ctx context.Context, p *program) error {
 		dataDir: dir, listen: p.cfg.listen, secretsKey: secret.NewText("the demo keeps nothing"), coolifyURL: coolifyURL,
 		coolifyToken: secret.NewText(sim.Token("read", "write", "deploy")), sensitiveToken: secret.NewText(sim.Token("read", "read:sensitive")),
 		giteaURL: giteaURL, giteaToken: secret.NewText(git.AdminToken("all")),
+		probe: probe.Config{Dial: sim.DialApp, RootCAs: sim.Roots()},
 	}
+	sim.OnResolve(func(repository, branch string) string { return git.Head(repositoryIn(repository), branch) })
 	ln, err := p.cfg.startListening(ctx)
 	if err != nil {
 		return hinted{err, "--listen 127.0.0.1:0, or VIBN_LISTEN=127.0.0.1:0, takes a free port"}
@@ -109,6 +112,12 @@ func demo(ctx context.Context, p *program) error {
 		return err
 	}
 	return h.serve(ctx, ln, public, nil)
+}
+
+// repositoryIn is owner/name of a clone address.
+func repositoryIn(address string) string {
+	parts := strings.Split(strings.TrimSuffix(address, ".git"), "/")
+	return strings.Join(parts[max(0, len(parts)-2):], "/")
 }
 
 // serveSimulator serves a simulated server on a port of this machine, below a path.

@@ -70,7 +70,7 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 	}
 	project := sim.AddProject(worldSlug)
 	sim.AddApp(project.Environments[0].UUID, coolifytest.App{
-		UUID: worldApp, Name: "web", FQDN: "https://web.example.com", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
+		UUID: worldApp, Name: "web", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
 	})
 	sim.AddDeployment(worldApp, coolifytest.Deployment{UUID: worldDone, Status: coolifytest.Finished, Logs: []coolifytest.LogLine{{Output: "built"}}})
 	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID, "--wait")

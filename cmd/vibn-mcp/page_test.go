@@ -51,7 +51,7 @@ func servePage(t *testing.T, database string) *pageHouse {
 		env["DATABASE_URL"] = storetest.Migrated(t)
 	}
 	project := h.sim.AddProject("alpha")
-	h.app = h.sim.AddApp(project.Environments[0].UUID, coolifytest.App{Name: "web", FQDN: "https://web.example.com", Status: "running:healthy"}).UUID
+	h.app = h.sim.AddApp(project.Environments[0].UUID, coolifytest.App{Name: "web", FQDN: "https://192.0.2.7", Status: "running:healthy"}).UUID
 	h.sim.AddEnv(h.app, coolifytest.Env{Key: "GREETING", Value: "a value for people", Runtime: true, Literal: true})
 	must(t, env, "workspace", "create", "alpha", "--owner", "owner-of-alpha", "--coolify-project", project.UUID, "--wait")
 	h.link = must(t, env, "login-link", "--workspace", "alpha")

@@ -15,6 +15,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/store"
@@ -109,7 +110,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 		return none, err
 	}
 	cfg := tenancy.Config{
-		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(), Plan: c.plan,
+		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(), Plan: c.plan, Probe: probe.New(c.probe),
 		Known: append([]secret.Text{
 			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.oidcSecret, c.secretsKey, c.databaseURL, c.apiKey,
 		}, c.oldSecretsKeys...),

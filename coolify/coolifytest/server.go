@@ -50,7 +50,8 @@ type Config struct {
 // A Server is one simulated Coolify. Make it with [New]. All methods may be
 // called at the same time as requests are served.
 type Server struct {
-	cfg Config
+	cfg       Config
+	authority *authority // of the proxies' certificates
 
 	mu         sync.Mutex
 	ids        map[string]int // last id given, by kind
@@ -88,7 +89,7 @@ func New(cfg Config) *Server {
 		cfg.Now = time.Now
 	}
 	s := &Server{
-		cfg: cfg, ids: map[string]int{}, tokens: map[string]*token{},
+		cfg: cfg, authority: newAuthority(), ids: map[string]int{}, tokens: map[string]*token{},
 		windows: map[string]*window{}, faults: map[string]*Fault{},
 	}
 	s.addHost(Host{Name: "host1"})

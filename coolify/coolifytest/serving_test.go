@@ -1,6 +1,12 @@
 package coolifytest
 
 import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -168,4 +174,29 @@ func TestRollback(t *testing.T) {
 	s.do("POST", path+"/rollback", `{"commit":"c1"}`).is(400, `{"message":"`+queueFull+`"}`)
 	s.SetHost(s.Hosts()[0].UUID, func(h *Host) { h.Unreachable = true })
 	s.do("GET", path+"/rollback-images", "").is(200, `{"current":null,"images":[]}`)
+}
+
+// TestDialApp asks the proxies as a browser would, over TLS and without it.
+func TestDialApp(t *testing.T) {
+	s := newSim(t, Config{})
+	s.SetApp(s.web.UUID, func(a *App) { a.Commit = "c1" })
+	s.deploy(s.web)
+	client := &http.Client{Transport: &http.Transport{
+		DialContext:       func(ctx context.Context, _, address string) (net.Conn, error) { return s.DialApp(ctx, address) },
+		TLSClientConfig:   &tls.Config{RootCAs: s.Roots()},
+		DisableKeepAlives: true,
+	}}
+	for address, want := range map[string]string{
+		"https://web.example.com": "200 c1\n", "http://web.example.com": "200 c1\n", "https://nobody.example.com": "503 \n",
+	} {
+		resp, err := client.Get(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if got := fmt.Sprintf("%d %s", resp.StatusCode, body); got != want || err != nil {
+			t.Errorf("%s answers %q (%v), want %q", address, got, err, want)
+		}
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -41,7 +42,8 @@ type Config struct {
 	GiteaURL    string
 	Admin       string // the operator's token; empty = no operator over the network
 	Premises    tenancy.Premises
-	PublicURL   *url.URL // of the server; nil = https://vibn.example.com
+	PublicURL   *url.URL      // of the server; nil = https://vibn.example.com
+	Probe       *probe.Prober // nil = one that reaches the simulator's proxies by any name, and no network
 }
 
 // A House is a program with everything around it.
@@ -170,7 +172,10 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 	gc := tenancy.Config{
 		Store: h.DB, Coolify: c, Sensitive: s, Gitea: cfg.Gitea, GiteaURL: cfg.GiteaURL, Box: box, Log: h.Logger,
 		Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now, Admin: secret.NewText(cfg.Admin),
-		Premises: cfg.Premises, PublicURL: cfg.PublicURL,
+		Premises: cfg.Premises, PublicURL: cfg.PublicURL, Probe: cfg.Probe,
+	}
+	if gc.Probe == nil {
+		gc.Probe = h.Prober()
 	}
 	for _, k := range h.Secrets {
 		gc.Known = append(gc.Known, secret.NewText(k))
@@ -186,6 +191,12 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// Prober returns one that reaches the proxies of the simulator by any name, and no
+// network: what answers is what [coolifytest.Server.Serving] says.
+func (h *House) Prober() *probe.Prober {
+	return probe.New(probe.Config{Dial: h.Sim.DialApp, RootCAs: h.Sim.Roots()})
 }
 
 // AddTenant adds a workspace with its project, two apps and a deployment. Every

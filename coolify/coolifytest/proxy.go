@@ -1,0 +1,94 @@
+package coolifytest
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// DialApp connects to the proxies of the hosts as if every name led to them:
+// address is host:port, and with port 443 they speak TLS. They answer one request
+// of each connection, as [Server.Serving] says. No network is used.
+func (s *Server) DialApp(_ context.Context, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	browser, proxy := net.Pipe()
+	if port == "443" {
+		proxy = tls.Server(proxy, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return s.authority.certificate(host)
+		}})
+	}
+	go s.proxy(proxy, host)
+	return browser, nil
+}
+
+// proxy answers one request. Whoever hangs up ends it.
+func (s *Server) proxy(conn net.Conn, host string) {
+	defer func() { _ = conn.Close() }()
+	if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+		return
+	}
+	commit, status := s.Serving(host)
+	body := commit + "\n"
+	_, _ = io.WriteString(conn, fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, http.StatusText(status), len(body), body))
+}
+
+// Roots are what has to be trusted to believe the certificates of the proxies.
+func (s *Server) Roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.authority.root)
+	return pool
+}
+
+// An authority issues the certificates of the proxies.
+type authority struct {
+	key  *ecdsa.PrivateKey
+	root *x509.Certificate
+}
+
+// newAuthority panics where there is no randomness.
+func newAuthority() *authority {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	root := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{"Simulated Authority"}}, NotBefore: time.Unix(0, 0),
+		NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	if root, err = x509.ParseCertificate(raw); err != nil {
+		panic(err)
+	}
+	return &authority{key, root}
+}
+
+// certificate is for one host, for ninety days.
+func (a *authority) certificate(host string) (*tls.Certificate, error) {
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: host}, DNSNames: []string{strings.TrimSuffix(host, ".")},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, 90), KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, leaf, a.root, &a.key.PublicKey, a.key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: a.key}, nil
+}

@@ -1,0 +1,447 @@
+package tenancy
+
+import (
+	"cmp"
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// DeploymentState is where a deployment stands, in short; [DeploymentInfo] has the
+// rest.
+type DeploymentState struct {
+	UUID   string         `json:"uuid,omitempty"`
+	App    string         `json:"app,omitempty"`    // uuid
+	Status string         `json:"status,omitempty"` // queued, in_progress, finished, failed, cancelled-by-user
+	Done   bool           `json:"done"`             // the status is final
+	Commit untrusted.Text `json:"commit,omitzero"`
+}
+
+// Waited is what a wait came to.
+type Waited struct {
+	Judgement
+	DeploymentState
+	Next []string `json:"next"` // calls to make
+}
+
+const (
+	// maxVisits bounds how often a wait probes an app that does not answer yet.
+	maxVisits = 4
+	// comingUp is how long after its deployment an app may be given time to answer.
+	comingUp = time.Minute
+)
+
+// Verdict waits as [Scope.Wait] does and says what became of the deployment. ref is
+// its uuid, or the whole id of a commit that was pushed: then it first waits until
+// a push of that commit has queued a deployment of an app that was created here.
+// app says which app that is; it may be empty unless several deploy that commit,
+// which is a [Conflict]. A deployment of another app is [NotFound].
+func (s *Scope) Verdict(ctx context.Context, ref, app string, d time.Duration) (Waited, error) {
+	if err := s.need(Read); err != nil {
+		return Waited{}, err
+	}
+	leave, err := s.guard.budget.enterWait(s.grant.workspace.ID)
+	if err != nil {
+		return Waited{}, err
+	}
+	defer leave()
+	until := time.Now().Add(min(d, MaxWait))
+	of := ""
+	if app != "" {
+		a, err := s.App(ctx, app)
+		if err != nil {
+			return Waited{}, err
+		}
+		of = a.id.String()
+	}
+	if commitForm.MatchString(ref) {
+		found, answer, err := s.awaitPush(ctx, ref, of, until)
+		if err != nil || found == "" {
+			return answer, err
+		}
+		ref = found
+	}
+	id, err := deploymentID(ref)
+	if err != nil {
+		return Waited{}, err
+	}
+	is, err := s.wait(ctx, id, time.Until(until))
+	if err != nil {
+		return Waited{}, err
+	}
+	if of != "" && is.Application.UUID.String() != of {
+		return Waited{}, errNoDeployment
+	}
+	return s.judge(ctx, is, until)
+}
+
+// deploymentID reads a deployment's uuid. What has not its form is no deployment's.
+func deploymentID(ref string) (coolify.UUID, error) {
+	if !coolifyUUID.MatchString(ref) {
+		return coolify.UUID{}, errNoDeployment
+	}
+	id, err := coolify.ParseUUID(ref)
+	if err != nil {
+		return coolify.UUID{}, errNoDeployment
+	}
+	return id, nil
+}
+
+// awaitPush waits until a deployment is recorded of a commit that was pushed, and
+// returns its uuid. Without one it returns the answer to give.
+func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Time) (deployment string, answer Waited, err error) {
+	again := time.NewTicker(s.guard.waits.every)
+	defer again.Stop()
+	end := time.NewTimer(time.Until(until))
+	defer end.Stop()
+	var seen *AppRecord // an app whose head the commit was
+	for {
+		records, err := s.appRecords(ctx, app)
+		if err != nil {
+			return "", Waited{}, err
+		}
+		at := slices.Collect(func(yield func(AppRecord) bool) {
+			for _, r := range records {
+				if r.Head == commit && !yield(r) {
+					return
+				}
+			}
+		})
+		switch {
+		case len(at) > 1:
+			return "", Waited{}, s.severalDeploy(at)
+		case len(at) == 1 && at[0].Deployment != "":
+			return at[0].Deployment, Waited{}, nil
+		case len(at) == 1:
+			seen = &at[0]
+		case seen != nil:
+			return "", s.overtaken(commit, records, seen.ID), s.prove(ctx)
+		}
+		if s.call.look != nil {
+			s.call.look(DeploymentInfo{UUID: short(commit), Status: "waiting for its push to be seen"})
+		}
+		select {
+		case <-again.C:
+		case <-end.C:
+			return s.unseen(ctx, commit, records, seen != nil)
+		case <-s.guard.waits.closing:
+			return s.unseen(ctx, commit, records, seen != nil)
+		case <-ctx.Done():
+			return "", Waited{}, upstream("wait for the push", ctx.Err())
+		}
+		if err := s.prove(ctx); err != nil {
+			return "", Waited{}, err
+		}
+	}
+}
+
+// appRecords lists the apps that were created here and are there: all, or the one
+// with a uuid.
+func (s *Scope) appRecords(ctx context.Context, app string) ([]AppRecord, error) {
+	records, err := s.guard.store.AppRecords(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return nil, storeError("list the apps", err)
+	}
+	return slices.DeleteFunc(records, func(r AppRecord) bool {
+		return r.DeletingAt != nil || r.UUID == "" || (app != "" && r.UUID != app)
+	}), nil
+}
+
+func (s *Scope) severalDeploy(records []AppRecord) error {
+	var names []string
+	for _, r := range records[:min(len(records), 10)] {
+		names = append(names, s.text(r.Name).String()+" ("+r.UUID+")")
+	}
+	return &Error{
+		Code: Conflict, Msg: "several apps of this workspace deploy that commit: " + strings.Join(names, ", "),
+		Hint: "name one of them with app",
+	}
+}
+
+// overtaken answers a wait for a commit whose branch has moved on before it was
+// deployed.
+func (s *Scope) overtaken(commit string, records []AppRecord, id string) Waited {
+	newer := ""
+	for _, r := range records {
+		if r.ID == id {
+			newer = whole(r.Head)
+		}
+	}
+	w := Waited{Next: []string{"apps_deployments shows what was deployed"}}
+	w.Verdict, w.Reason, w.Commit = VerdictStale, "the branch has moved on from "+short(commit)+" before it was deployed", s.text(commit)
+	if newer != "" {
+		w.Reason += ", to " + short(newer)
+		w.Next = []string{"deployments_wait with deployment " + newer + " waits for that"}
+	}
+	return w
+}
+
+// maxAsked is how many apps are asked whether they have deployed a commit before.
+const maxAsked = 3
+
+// unseen is what a wait comes to that saw no deployment of a commit: the branch may
+// have moved on from it before the wait began.
+func (s *Scope) unseen(ctx context.Context, commit string, records []AppRecord, pushed bool) (deployment string, answer Waited, err error) {
+	w := Waited{Next: []string{"deployments_wait waits on"}}
+	w.Verdict, w.Commit = VerdictStillRunning, s.text(commit)
+	if w.Reason = "the push was seen, and its deployment is not queued yet"; !pushed {
+		for _, r := range records[:min(len(records), maxAsked)] {
+			deployment, err := s.deployed(ctx, r, commit)
+			if err != nil || deployment != "" {
+				return deployment, Waited{}, err
+			}
+		}
+		w.Reason = "no push of this commit has been seen yet; was it pushed, to the branch of an app that was created here?"
+		w.Next = []string{"deployments_wait waits on", "apps_deploy builds the branch's newest commit without a push"}
+	}
+	return "", w, s.prove(ctx)
+}
+
+// deployed finds the last deployment of a commit by an app, if it is a recent one.
+func (s *Scope) deployed(ctx context.Context, r AppRecord, commit string) (deployment string, err error) {
+	id, err := coolify.ParseUUID(r.UUID)
+	if err != nil {
+		return "", nil //nolint:nilerr // it has deployed nothing
+	}
+	page, err := s.coolify.Deployments(ctx, id, 0, 10)
+	if err != nil {
+		return "", upstream("list the app's deployments", err)
+	}
+	for _, d := range page.Deployments {
+		if d.Commit == commit {
+			return d.UUID.String(), nil
+		}
+	}
+	return "", nil
+}
+
+// judge says what became of a deployment, and gives an app that was deployed just
+// now some time to answer. The principal's rights are read again before each look
+// and before the answer.
+func (s *Scope) judge(ctx context.Context, d coolify.Deployment, until time.Time) (Waited, error) {
+	app := &App{scope: s, id: d.Application.UUID, is: *d.Application}
+	x := sighting{status: d.Status, commit: whole(d.Commit)}
+	if d.Status == coolify.DeploymentFinished {
+		wanted, err := s.wanted(ctx, d)
+		if err != nil {
+			return Waited{}, err
+		}
+		x.wanted = wanted
+	}
+	if !s.recent(d) {
+		until = time.Time{}
+	}
+	if err := app.visitUntil(ctx, &x, d.PullRequestID != 0, until); err != nil {
+		return Waited{}, err
+	}
+	w := Waited{Judgement: x.judge(), DeploymentState: s.state(d)}
+	if d.Status == coolify.DeploymentFailed {
+		w.FirstError = s.firstError(ctx, d)
+	}
+	w.Next = x.next(w.Verdict)
+	return w, s.prove(ctx)
+}
+
+// state is a deployment in short.
+func (s *Scope) state(d coolify.Deployment) DeploymentState {
+	return DeploymentState{
+		UUID: d.UUID.String(), App: d.Application.UUID.String(), Status: s.text(string(d.Status)).String(), Done: d.Status.Terminal(), Commit: s.text(d.Commit),
+	}
+}
+
+// recent reports whether a deployment has ended so lately that its app may still be
+// coming up.
+func (s *Scope) recent(d coolify.Deployment) bool {
+	return d.FinishedAt == nil || s.guard.now().Sub(*d.FinishedAt).Abs() < comingUp
+}
+
+// visitUntil completes a sighting with what the app looks like from outside, and
+// looks again while that may mend, until a time.
+func (a *App) visitUntil(ctx context.Context, x *sighting, preview bool, until time.Time) error {
+	room := a.scope.guard.waits
+	for visits := 1; ; visits++ {
+		a.visit(ctx, x, preview)
+		if visits == maxVisits || !x.mayMend() || time.Until(until) < room.every {
+			return nil
+		}
+		pause := time.NewTimer(room.every)
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-room.closing:
+			return nil
+		case <-ctx.Done():
+			return upstream("wait for the app to answer", ctx.Err())
+		}
+		if err := a.scope.prove(ctx); err != nil {
+			return err
+		}
+		if x.url == "" { // only Coolify can tell
+			now, err := a.scope.app(ctx, a.id)
+			if err != nil {
+				return err
+			}
+			a = now
+		}
+	}
+}
+
+// visit probes the first domain of an app whose deployment has ended.
+func (a *App) visit(ctx context.Context, x *sighting, preview bool) {
+	x.appStatus = a.is.Status
+	site := siteOf(a.is.FQDN)
+	switch {
+	case x.status != "" && !x.status.Terminal():
+		return
+	case preview:
+		x.unprobed = "the domain of a preview is not probed"
+	case site == nil:
+		x.unprobed = "it has no domain, so none was probed"
+	case a.scope.guard.probe == nil:
+		x.unprobed = "this server probes no domains"
+	default:
+		x.url, x.seen = a.scope.text(site.String()).String(), a.scope.guard.probe.Get(ctx, site)
+	}
+}
+
+// wanted is the commit that should have been deployed; "" if nobody knows. A
+// rollback, a restart and a preview mean what they deploy.
+func (s *Scope) wanted(ctx context.Context, d coolify.Deployment) (string, error) {
+	if d.Rollback || d.RestartOnly || d.PullRequestID != 0 {
+		return "", nil
+	}
+	app := d.Application
+	if pinned := whole(app.GitCommitSHA); pinned != "" {
+		return pinned, nil
+	}
+	records, err := s.appRecords(ctx, app.UUID.String())
+	if err != nil {
+		return "", err
+	}
+	project := ""
+	for _, r := range records {
+		if r.Deployment == d.UUID.String() {
+			return whole(r.Head), nil
+		}
+		project = r.ProjectID
+	}
+	head, err := s.head(ctx, project, app.GitRepository, app.GitBranch)
+	if err != nil {
+		s.guard.log.WarnContext(ctx, "head of a branch not read", "workspace", s.grant.workspace.Slug, "err", s.ForLog(err))
+		return "", nil // what is not known is not compared
+	}
+	return head, nil
+}
+
+// head asks Gitea for the newest commit of a branch of a project that was created
+// here: the one with an id, or the one with a clone address. It is "" for any
+// other, and for a branch that is not there.
+func (s *Scope) head(ctx context.Context, projectID, address, branch string) (string, error) {
+	if branch == "" || s.giteaReady() != nil {
+		return "", nil
+	}
+	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
+	if err != nil {
+		return "", storeError("list the projects", err)
+	}
+	i := slices.IndexFunc(list, func(p Project) bool {
+		return p.RepositoryID != 0 && (p.ID == projectID || projectID == "" && address == s.CloneURL(p.Slug))
+	})
+	if i < 0 {
+		return "", nil
+	}
+	repo, err := s.openRepository(ctx, list[i])
+	if err != nil {
+		return "", err
+	}
+	c, err := repo.head(ctx, branch)
+	return c.SHA, err
+}
+
+// next are the calls to make after a verdict.
+func (x sighting) next(v Verdict) []string {
+	switch v {
+	case VerdictStillRunning:
+		return []string{"deployments_wait waits on"}
+	case VerdictLive:
+		return []string{}
+	case VerdictUnreachable:
+		return []string{"apps_diagnose names likely causes"}
+	case VerdictStale:
+		if x.status == coolify.DeploymentFinished {
+			return []string{"apps_deploy builds the newest commit, if no deployment of it is on its way"}
+		}
+	}
+	switch x.status {
+	case coolify.DeploymentFailed:
+		return []string{"deployments_logs shows why it failed", "apps_diagnose names likely causes"}
+	case "":
+		return []string{"apps_deploy again when running deployments have ended"}
+	}
+	return []string{"apps_deploy deploys again"}
+}
+
+// Unqueued is the verdict on a deployment that Coolify named and did not queue.
+func (a *App) Unqueued(ctx context.Context) (Judgement, []string, error) {
+	var x sighting
+	a.visit(ctx, &x, false)
+	j := x.judge()
+	return j, x.next(j.Verdict), a.scope.prove(ctx)
+}
+
+// maxFirstError is the length of the line that says what went wrong, in bytes.
+const maxFirstError = 300
+
+// firstError is the first line of a failed deployment's log that says what went
+// wrong; zero if it cannot be read.
+func (s *Scope) firstError(ctx context.Context, d coolify.Deployment) untrusted.Text {
+	if s.sensitive == nil {
+		return untrusted.Text{}
+	}
+	lines, _, err := s.buildLog(ctx, d)
+	if err != nil {
+		s.guard.log.WarnContext(ctx, "log of a failed deployment not read", "workspace", s.grant.workspace.Slug, "err", s.ForLog(err))
+		return untrusted.Text{}
+	}
+	return evidence(firstErrorIn(lines))
+}
+
+// evidence is a line of a log that was scrubbed, as an answer shows it.
+func evidence(line string) untrusted.Text {
+	line = strings.TrimSpace(line)
+	if len(line) > maxFirstError {
+		line = strings.ToValidUTF8(line[:maxFirstError], "") + "..."
+	}
+	return untrusted.New(line)
+}
+
+// firstErrorIn finds the first line of a log that says what went wrong; "" if none
+// does. Coolify's own last line comes after all others, as it says only which of its
+// commands failed.
+func firstErrorIn(lines []string) string {
+	own, first := "", ""
+	for i, line := range lines {
+		switch {
+		case !saysError.MatchString(line) || saysNoError.MatchString(line):
+		case i > 0 && strings.HasPrefix(lines[i-1], retried): // of the attempt before
+		case strings.HasPrefix(line, "Deployment failed:"):
+			own = cmp.Or(own, line)
+		default:
+			first = cmp.Or(first, line)
+		}
+	}
+	return cmp.Or(first, own)
+}
+
+// retried begins the entry of a command that Coolify tries again.
+const retried = "SSH connection failed. Retrying"
+
+var (
+	saysError   = regexp.MustCompile(`(?i)\b(error|err!|fatal|failed|failure|panic|exception|traceback|denied|not found|no such file|cannot|could not|killed)\b`)
+	saysNoError = regexp.MustCompile(`(?i)\b(0 errors?|no errors?|0 failed|error(s)?[-_. ]?(handler|page|log)|warn(ing)?)\b|^` + retried)
+)
