@@ -537,16 +537,18 @@ func (s *subject) order(ctx context.Context, p *process, order func() error) err
 	return s.job(ctx, p)
 }
 
-// job is what a worker does for the workspace. It comes back for what Coolify
-// takes its time for.
-func (s *subject) job(ctx context.Context, p *process) error {
-	err := p.guard.Provisioner().Provision(ctx, s.ws.ID)
+// job is what a worker does for the workspace.
+func (s *subject) job(ctx context.Context, p *process) error { return s.jobOf(ctx, p, s.ws.ID) }
+
+// jobOf comes back for what Coolify takes its time for.
+func (s *subject) jobOf(ctx context.Context, p *process, id string) error {
+	err := p.guard.Provisioner().Provision(ctx, id)
 	wrong, ok := errors.AsType[*tenancy.PartsError](err)
 	if !ok || !slices.ContainsFunc(wrong.Errors, func(e tenancy.PartError) bool { return e.Again && e.Part == tenancy.PartDatabases }) {
 		return err
 	}
 	s.clock.forward(time.Minute)
-	return p.guard.Provisioner().Provision(ctx, s.ws.ID)
+	return p.guard.Provisioner().Provision(ctx, id)
 }
 
 // sweep does the jobs that a sweep finds for the workspace.
@@ -561,7 +563,7 @@ func (s *subject) sweep(p *process) {
 		if id != ws.ID {
 			s.Errorf("a workspace is due that nobody made")
 		}
-		return s.job(ctx, p)
+		return s.jobOf(ctx, p, id)
 	})
 	if err != nil {
 		s.Fatalf("the next run: %v\n%s", err, s.parts(p).ProvisionError)
