@@ -313,6 +313,36 @@ func TestAskForged(t *testing.T) {
 	a.Fine(t)
 }
 
+// TestAskSwapped: what goes is what the person was asked about, whatever bears its
+// name when they have answered.
+func TestAskSwapped(t *testing.T) {
+	t.Parallel()
+	a := newAsking(t)
+	p := person{action: "accept", name: "shop-data"}
+	var swapped coolifytest.Database
+	p.during = func() {
+		a.Sim.SetDatabase(a.database.UUID, func(d *coolifytest.Database) { d.Name = "old" })
+		swapped = a.Sim.AddDatabase(a.A.Project.Environments[0].UUID, coolifytest.Database{Name: "shop-data"})
+	}
+	session := a.ways()["HTTP"](t, p.client())
+	res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "databases_delete", Arguments: map[string]any{"database": "shop-data"}})
+	if err != nil || failureOf(t, res).Code != tenancy.Conflict || a.deleting() || len(p.asked) != 1 {
+		t.Errorf("renamed: %+v, %v", res, err)
+	}
+	a.Sim.SetDatabase(swapped.UUID, func(d *coolifytest.Database) { d.Name = "other" })
+	a.Sim.SetDatabase(a.database.UUID, func(d *coolifytest.Database) { d.Name = "shop-data" })
+	p.during = func() { a.Sim.SetDatabase(swapped.UUID, func(d *coolifytest.Database) { d.Name = "shop-data" }) }
+	res, err = session.CallTool(t.Context(), &sdk.CallToolParams{Name: "databases_delete", Arguments: map[string]any{"database": "shop-data"}})
+	if err != nil || res.IsError || !a.deleting() {
+		t.Errorf("a second of that name: %+v, %v", res, err)
+	}
+	for _, d := range a.Sim.Databases() {
+		if d.UUID == swapped.UUID && d.Deleting {
+			t.Error("the other one goes")
+		}
+	}
+}
+
 // TestAskRevoked: what a person says does not bring back a right.
 func TestAskRevoked(t *testing.T) {
 	t.Parallel()
