@@ -330,7 +330,7 @@ func (s *Scope) databasePlace(ctx context.Context) (coolify.NewDatabase, error) 
 		Project: project, Server: server, InstantDeploy: true,
 		Limits: coolify.Limits{Memory: plan.Memory, MemorySwap: plan.Memory, CPUs: plan.CPUs},
 	}
-	if network := cmp.Or(p.Destination, p.Placement.Destination); network != "" {
+	if network := cmp.Or(p.Placement.Destination, p.Destination); network != "" {
 		if place.Destination, err = coolify.ParseUUID(network); err != nil {
 			return coolify.NewDatabase{}, err
 		}
