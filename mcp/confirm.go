@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -44,22 +45,36 @@ func (r *Registry) callAsking(ctx context.Context, s *tenancy.Scope, e *entry, r
 	args := digest(values)
 	answered := req.Params.RequestState != "" || len(req.Params.InputResponses) > 0
 	if answered {
-		if values[question], err = confirmed(s, e, req, args); err != nil {
+		agreed, err := confirmed(s, e, req, args)
+		if err != nil {
 			return nil, nil, s.Public(err)
+		}
+		values[question] = agreed.Name
+		if agreed.Thing != "" {
+			values[e.Target] = agreed.Thing // a name may be another's by now
 		}
 	}
 	if call.Args, err = json.Marshal(values); err != nil {
 		return nil, nil, s.Public(err)
 	}
 	out, err := r.Call(ctx, s, call)
-	if c := tenancy.Public(err).Confirm; err == nil || c == nil || answered {
+	c := confirmationOf(err)
+	if c == nil || answered {
 		return out, nil, err
 	}
-	ask, err := ask(s, e, *tenancy.Public(err).Confirm, args)
+	ask, err := ask(s, e, *c, args)
 	if err != nil {
 		return nil, nil, s.Public(err)
 	}
 	return nil, ask, nil
+}
+
+// confirmationOf returns what a person is to be asked; nil if nothing.
+func confirmationOf(err error) *tenancy.Confirmation {
+	if e, ok := errors.AsType[*tenancy.Error](err); ok {
+		return e.Confirm
+	}
+	return nil
 }
 
 // ask is the question whether to go on: the person types a name, so that nobody
@@ -80,11 +95,11 @@ func ask(s *tenancy.Scope, e *entry, c tenancy.Confirmation, args string) (*sdk.
 	}, nil
 }
 
-// confirmed returns the name that a person has typed.
-func confirmed(s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, args string) (string, error) {
+// confirmed returns what a person has agreed to.
+func confirmed(s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, args string) (tenancy.Confirmation, error) {
 	answer, _ := req.Params.InputResponses[question].(*sdk.ElicitResult)
 	if answer != nil && answer.Action != "accept" {
-		return "", tenancy.ErrDeclined
+		return tenancy.Confirmation{}, tenancy.ErrDeclined
 	}
 	typed := ""
 	if answer != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -162,9 +163,7 @@ func TestAskPerson(t *testing.T) {
 				a, p := newAsking(t), tc.person
 				session := a.ways()[door](t, p.client())
 				args := map[string]any{"database": a.database.UUID}
-				for k, v := range tc.args {
-					args[k] = v
-				}
+				maps.Copy(args, tc.args)
 				res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "databases_delete", Arguments: args})
 				if err != nil {
 					t.Fatal(err)
@@ -211,8 +210,8 @@ func TestAskNobody(t *testing.T) {
 
 const canAsk = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{}}}}`
 
-// raw sends a call by hand, and returns the result.
-func (a *asking) raw(t *testing.T, key, tool, args, more string) (result struct {
+// raw asks by hand to delete a database, and returns the result.
+func (a *asking) raw(t *testing.T, key, args, more string) (result struct {
 	Type          string `json:"resultType"`
 	State         string `json:"requestState"`
 	InputRequests map[string]struct {
@@ -230,11 +229,11 @@ func (a *asking) raw(t *testing.T, key, tool, args, more string) (result struct 
 	if more != "" {
 		more = "," + more
 	}
-	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `","arguments":` + args + `,` + canAsk + more + `}}`
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"databases_delete","arguments":` + args + `,` + canAsk + more + `}}`
 	req := httptest.NewRequestWithContext(t.Context(), "POST", a.url, strings.NewReader(body))
 	req.RequestURI = ""
 	for name, value := range map[string]string{
-		"Authorization": "Bearer " + key, "Content-Type": "application/json", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool,
+		"Authorization": "Bearer " + key, "Content-Type": "application/json", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "databases_delete",
 	} {
 		req.Header.Set(name, value)
 	}
@@ -263,7 +262,7 @@ func TestAskForged(t *testing.T) {
 	b, _ := a.AddKey(t, a.B, "owner", 0)
 	twin := a.Sim.AddDatabase(a.A.Project.Environments[0].UUID, coolifytest.Database{Name: "shop-data"})
 	args := `{"database":"` + a.database.UUID + `"}`
-	asked := a.raw(t, a.owner, "databases_delete", args, "")
+	asked := a.raw(t, a.owner, args, "")
 	if q := asked.InputRequests["confirm"]; asked.Type != "input_required" || len(asked.InputRequests) != 1 || q.Method != "elicitation/create" ||
 		q.Params.Mode != "form" || strings.Count(string(q.Params.RequestedSchema), `"type":"string"`) != 1 {
 		t.Fatalf("asked %+v", asked)
@@ -291,13 +290,13 @@ func TestAskForged(t *testing.T) {
 		"the same, named anew":   {a.owner, `{"database":"shop-data"}`, yes(asked.State)},
 		"confirmed by the model": {a.owner, `{"database":"` + twin.UUID + `","confirm":"shop-data"}`, yes(asked.State)},
 	} {
-		got := a.raw(t, tc.key, "databases_delete", tc.args, tc.more)
+		got := a.raw(t, tc.key, tc.args, tc.more)
 		if !got.IsError || !strings.Contains(got.Content[0].Text, "nothing was changed") {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 	a.forward(10 * time.Minute)
-	if late := a.raw(t, a.owner, "databases_delete", args, yes(asked.State)); !late.IsError || !strings.Contains(late.Content[0].Text, "too late") {
+	if late := a.raw(t, a.owner, args, yes(asked.State)); !late.IsError || !strings.Contains(late.Content[0].Text, "too late") {
 		t.Errorf("late: %+v", late)
 	}
 	for _, d := range a.Sim.Databases() {
@@ -305,12 +304,42 @@ func TestAskForged(t *testing.T) {
 			t.Errorf("%s is deleted", d.UUID)
 		}
 	}
-	asked = a.raw(t, a.owner, "databases_delete", args, "")
+	asked = a.raw(t, a.owner, args, "")
 	a.forward(10*time.Minute - time.Second)
-	if got := a.raw(t, a.owner, "databases_delete", `{"confirm":null,`+args[1:], yes(asked.State)); got.IsError || !a.deleting() {
+	if got := a.raw(t, a.owner, `{"confirm":null,`+args[1:], yes(asked.State)); got.IsError || !a.deleting() {
 		t.Errorf("just in time: %+v", got)
 	}
 	a.Fine(t)
+}
+
+// TestAskSwapped: what goes is what the person was asked about, whatever bears its
+// name when they have answered.
+func TestAskSwapped(t *testing.T) {
+	t.Parallel()
+	a := newAsking(t)
+	p := person{action: "accept", name: "shop-data"}
+	var swapped coolifytest.Database
+	p.during = func() {
+		a.Sim.SetDatabase(a.database.UUID, func(d *coolifytest.Database) { d.Name = "old" })
+		swapped = a.Sim.AddDatabase(a.A.Project.Environments[0].UUID, coolifytest.Database{Name: "shop-data"})
+	}
+	session := a.ways()["HTTP"](t, p.client())
+	res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "databases_delete", Arguments: map[string]any{"database": "shop-data"}})
+	if err != nil || failureOf(t, res).Code != tenancy.Conflict || a.deleting() || len(p.asked) != 1 {
+		t.Errorf("renamed: %+v, %v", res, err)
+	}
+	a.Sim.SetDatabase(swapped.UUID, func(d *coolifytest.Database) { d.Name = "other" })
+	a.Sim.SetDatabase(a.database.UUID, func(d *coolifytest.Database) { d.Name = "shop-data" })
+	p.during = func() { a.Sim.SetDatabase(swapped.UUID, func(d *coolifytest.Database) { d.Name = "shop-data" }) }
+	res, err = session.CallTool(t.Context(), &sdk.CallToolParams{Name: "databases_delete", Arguments: map[string]any{"database": "shop-data"}})
+	if err != nil || res.IsError || !a.deleting() {
+		t.Errorf("a second of that name: %+v, %v", res, err)
+	}
+	for _, d := range a.Sim.Databases() {
+		if d.UUID == swapped.UUID && d.Deleting {
+			t.Error("the other one goes")
+		}
+	}
 }
 
 // TestAskRevoked: what a person says does not bring back a right.
@@ -342,7 +371,7 @@ func TestAskAllowed(t *testing.T) {
 		"no such":    {a.owner, `{"database":"other"}`, "not_found"},
 		"unfinished": {a.owner, `{}`, "invalid"},
 	} {
-		if got := a.raw(t, tc.key, "databases_delete", tc.args, ""); !got.IsError || !strings.Contains(got.Content[0].Text, `"`+tc.code+`"`) {
+		if got := a.raw(t, tc.key, tc.args, ""); !got.IsError || !strings.Contains(got.Content[0].Text, `"`+tc.code+`"`) {
 			t.Errorf("%s: %+v", what, got)
 		}
 	}

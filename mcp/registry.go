@@ -166,6 +166,9 @@ func (r *Registry) call(ctx context.Context, e *entry, s *tenancy.Scope, req Req
 	if err = e.claim(ctx, act, values); err == nil {
 		out, err = r.run(ctx, e, act, args)
 	}
+	if c := confirmationOf(err); c != nil {
+		c.Thing = act.Target()
+	}
 	act.End(ctx, err)
 	return out, act.UpstreamCalls(), err
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -251,6 +252,7 @@ type memory struct {
 	mu            sync.Mutex
 	workspaces    map[string]tenancy.Workspace
 	keys          map[tenancy.Digest]tenancy.Key
+	databases     []tenancy.DatabaseRecord
 }
 
 func newMemory() *memory {
@@ -260,6 +262,7 @@ func newMemory() *memory {
 func (m *memory) CreateWorkspace(_ context.Context, w tenancy.Workspace, _ int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	w.Plan.Databases = 100_000 // nobody is refused for what they have
 	m.workspaces[w.ID] = w
 	return nil
 }
@@ -287,13 +290,55 @@ func (*memory) Projects(context.Context, string) ([]tenancy.Project, error) { re
 // AppRecords are none likewise.
 func (*memory) AppRecords(context.Context, string) ([]tenancy.AppRecord, error) { return nil, nil }
 
-// DatabaseRecords are none likewise.
-func (*memory) DatabaseRecords(context.Context, string) ([]tenancy.DatabaseRecord, error) {
-	return nil, nil
-}
-
 func (*memory) TouchKey(context.Context, string, string, time.Time) error { return nil }
 
 func (*memory) StartAudit(context.Context, tenancy.AuditEntry) error { return nil }
 
 func (*memory) FinishAudit(context.Context, string, string, tenancy.AuditFinish) error { return nil }
+
+func (m *memory) Provision(_ context.Context, workspaceID string) (tenancy.Provision, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return tenancy.Provision{Workspace: m.workspaces[workspaceID]}, nil
+}
+
+func (m *memory) CreateDatabase(_ context.Context, d tenancy.DatabaseRecord) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.databases = append(m.databases, d)
+	return nil
+}
+
+func (m *memory) DatabaseRecords(_ context.Context, workspaceID string) ([]tenancy.DatabaseRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.databases), func(d tenancy.DatabaseRecord) bool { return d.WorkspaceID != workspaceID }), nil
+}
+
+func (m *memory) RecordDatabase(_ context.Context, was tenancy.DatabaseRecord, uuid, urlSealed string) error {
+	return m.changeDatabase(was, func(d *tenancy.DatabaseRecord) { d.UUID, d.URLSealed = uuid, urlSealed })
+}
+
+func (m *memory) TakeOverDatabase(_ context.Context, was tenancy.DatabaseRecord, at time.Time) error {
+	return m.changeDatabase(was, func(d *tenancy.DatabaseRecord) { d.CreatedAt = at })
+}
+
+func (m *memory) changeDatabase(was tenancy.DatabaseRecord, change func(*tenancy.DatabaseRecord)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.IndexFunc(m.databases, func(d tenancy.DatabaseRecord) bool {
+		return d.ID == was.ID && d.CreatedAt.Equal(was.CreatedAt) && d.UUID == ""
+	})
+	if i < 0 {
+		return tenancy.ErrConflict
+	}
+	change(&m.databases[i])
+	return nil
+}
+
+func (m *memory) DropDatabase(_ context.Context, _, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.databases = slices.DeleteFunc(m.databases, func(d tenancy.DatabaseRecord) bool { return d.ID == id })
+	return nil
+}

@@ -13,39 +13,40 @@ const confirmTime = 10 * time.Minute
 
 // A question is what was put to a person, as the client carries it.
 type question struct {
-	Name string    `json:"n"` // what they have to type
-	Args string    `json:"a"` // digest of the arguments of the call
-	Ends time.Time `json:"e"`
+	Name  string    `json:"n"` // what they have to type
+	Thing string    `json:"t"` // uuid of what it is about
+	Args  string    `json:"a"` // digest of the arguments of the call
+	Ends  time.Time `json:"e"`
 }
 
 // SealQuestion seals what a person is asked before a call of a tool is carried
 // out. args is a digest of the call's arguments. What it returns goes through the
 // client, and opens for the same principal, workspace and tool only.
 func (s *Scope) SealQuestion(tool string, c Confirmation, args string) (string, error) {
-	return s.SealCursor(questionsOf(tool), question{c.Name, args, s.guard.now().Add(confirmTime)})
+	return s.SealCursor(questionsOf(tool), question{c.Name, c.Thing, args, s.guard.now().Add(confirmTime)})
 }
 
-// Confirmed returns what a person had to type and did type, if the question was
-// put for this call and not long ago. [Invalid] if it was not; [Conflict] if the
-// time is over or they typed something else.
-func (s *Scope) Confirmed(tool, sealed, args, typed string) (string, error) {
+// Confirmed returns what a person has agreed to, if the question was put for this
+// call and not long ago. [Invalid] if it was not; [Conflict] if the time is over or
+// they typed something else.
+func (s *Scope) Confirmed(tool, sealed, args, typed string) (Confirmation, error) {
 	if s.guard == nil {
-		return "", errUnauthorized
+		return Confirmation{}, errUnauthorized
 	}
 	var q question
 	if err := s.OpenCursor(questionsOf(tool), sealed, &q); err != nil || q.Args != args {
-		return "", &Error{
+		return Confirmation{}, &Error{
 			Code: Invalid, Msg: "this answer is not one to a question about this call; nothing was changed",
 			Hint: "call again without inputResponses and requestState, and send both back as they are with the same arguments", Err: err,
 		}
 	}
 	if !s.guard.now().Before(q.Ends) {
-		return "", &Error{Code: Conflict, Msg: "the answer came too late; nothing was changed", Hint: "call again to be asked anew"}
+		return Confirmation{}, &Error{Code: Conflict, Msg: "the answer came too late; nothing was changed", Hint: "call again to be asked anew"}
 	}
 	if typed != q.Name {
-		return "", &Error{Code: Conflict, Msg: "what was typed is not the name that was asked for; nothing was changed", Hint: "call again to be asked anew"}
+		return Confirmation{}, &Error{Code: Conflict, Msg: "what was typed is not the name that was asked for; nothing was changed", Hint: "call again to be asked anew"}
 	}
-	return q.Name, nil
+	return Confirmation{Name: q.Name, Thing: q.Thing}, nil
 }
 
 func questionsOf(tool string) string { return "question about " + tool }

@@ -54,7 +54,7 @@ func newPlatform(t testing.TB, db tenancy.Store, cfg giteatest.Config) *platform
 	t.Helper()
 	f := &platform{db: db, clock: newHandClock(), log: slog.New(slog.DiscardHandler), publicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"}, sealed: []string{"sealing-key-of-the-house-0123456789"}}
 	cfg.Now = f.clock.Now
-	f.cool, f.git = coolifytest.New(coolifytest.Config{RateLimit: -1, Now: f.clock.Now}), giteatest.New(cfg)
+	f.cool, f.git = coolifytest.New(coolifytest.Config{RateLimit: -1, BuildTime: time.Second, Now: f.clock.Now}), giteatest.New(cfg)
 	t.Cleanup(func() {
 		if err := f.git.Close(); err != nil {
 			t.Error(err)
@@ -277,6 +277,7 @@ type subject struct {
 	first  tenancy.Provision // as it was when the disturbed act began
 	key    string            // of a builder
 	keyID  string
+	web    string      // uuid of an app; see withPlainApp
 	pat    secret.Text // the key's
 	asked  bool        // who ordered the act was told that it will be done
 	since  time.Time   // when the mischief was done
@@ -293,6 +294,7 @@ type life struct {
 	birth  func(*subject, *process) // makes the workspace
 	before func(*subject, *process) // brings it to where the act begins
 	act    func(context.Context, *subject, *process) error
+	rival  func(*subject, *process) // what else is done while the act is overtaken; may be nil
 	after  func(*subject, *process) // holds what must have become of it
 }
 
@@ -450,7 +452,7 @@ var lives = []life{
 // meant to be, and nothing is left over.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	for _, l := range lives {
+	for _, l := range slices.Concat(lives, livesOfDatabases) {
 		for _, b := range l.on {
 			t.Run(l.name+" on "+string(b), func(t *testing.T) {
 				t.Parallel()
@@ -536,6 +538,9 @@ func (l life) disturb(t *testing.T, s *subject, m mode, at int) (ops []op) {
 		p.meanwhile = func() {
 			s.clock.forward(long)
 			s.sweep(next)
+			if l.rival != nil {
+				l.rival(s, next)
+			}
 		}
 		err := l.act(t.Context(), s, p)
 		ops = p.ops
@@ -576,8 +581,17 @@ func (s *subject) order(ctx context.Context, p *process, order func() error) err
 }
 
 // job is what a worker does for the workspace.
-func (s *subject) job(ctx context.Context, p *process) error {
-	return p.guard.Provisioner().Provision(ctx, s.ws.ID)
+func (s *subject) job(ctx context.Context, p *process) error { return s.jobOf(ctx, p, s.ws.ID) }
+
+// jobOf comes back for what Coolify takes its time for.
+func (s *subject) jobOf(ctx context.Context, p *process, id string) error {
+	err := p.guard.Provisioner().Provision(ctx, id)
+	wrong, ok := errors.AsType[*tenancy.PartsError](err)
+	if !ok || !slices.ContainsFunc(wrong.Errors, func(e tenancy.PartError) bool { return e.Again && e.Part == tenancy.PartDatabases }) {
+		return err
+	}
+	s.clock.forward(time.Minute)
+	return p.guard.Provisioner().Provision(ctx, id)
 }
 
 // sweep does the jobs that a sweep finds for the workspace.
@@ -592,7 +606,7 @@ func (s *subject) sweep(p *process) {
 		if id != ws.ID {
 			s.Errorf("a workspace is due that nobody made")
 		}
-		return p.guard.Provisioner().Provision(ctx, id)
+		return s.jobOf(ctx, p, id)
 	})
 	if err != nil {
 		s.Fatalf("the next run: %v\n%s", err, s.parts(p).ProvisionError)

@@ -204,7 +204,7 @@ func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolif
 		s.leaveDatabase(ctx, r)
 		return nil, err
 	}
-	if !place.Destination.IsZero() && d.is.DestinationUUID != place.Destination || d.is.ServerUUID != place.Server {
+	if isMisplaced(d.is, place) {
 		return nil, s.undoDatabase(ctx, r, made.UUID)
 	}
 	if !made.URL.IsZero() {
@@ -280,6 +280,11 @@ func (s *Scope) leaveDatabase(ctx context.Context, r DatabaseRecord) {
 	if err := s.guard.store.TakeOverDatabase(ctx, r, r.CreatedAt.Add(-makingTime)); err != nil {
 		s.guard.log.WarnContext(ctx, "database that was not made is not left to others", "workspace", s.Slug(), "err", s.ForLog(err))
 	}
+}
+
+// isMisplaced reports whether Coolify has put a database elsewhere.
+func isMisplaced(is coolify.Database, place coolify.NewDatabase) bool {
+	return !place.Destination.IsZero() && is.DestinationUUID != place.Destination || !is.ServerUUID.IsZero() && is.ServerUUID != place.Server
 }
 
 // undoDatabase deletes a database that Coolify has put elsewhere, as it does

@@ -69,13 +69,12 @@ func (r *run) databases(ctx context.Context) ([]coolify.Database, error) {
 
 // endDatabase sees to one record. It remains while something of it may be there.
 func (r *run) endDatabase(ctx context.Context, d DatabaseRecord, there []coolify.Database) (remains bool, err error) {
-	begun := d.UUID == "" && r.now().Sub(d.CreatedAt) < begunLong // a call may be at it
+	begun := d.UUID == "" && d.DeletingAt == nil && r.now().Sub(d.CreatedAt) < begunLong // a call may be at it
 	toGo := d.DeletingAt != nil || r.is.DeletedAt != nil
 	if !toGo && d.UUID == "" && !begun {
-		if err := r.store.MarkDatabaseDeleting(ctx, d.WorkspaceID, d.ID, r.now()); err != nil {
-			return false, ownTrouble(err)
+		if toGo, err = r.giveUpDatabase(ctx, d); err != nil || !toGo {
+			return !toGo, err
 		}
-		toGo = true
 	}
 	for _, is := range there {
 		lost := d.isLost(is) && !begun
@@ -94,4 +93,17 @@ func (r *run) endDatabase(ctx context.Context, d DatabaseRecord, there []coolify
 		return false, ownTrouble(err)
 	}
 	return false, nil
+}
+
+// giveUpDatabase says that a database is to go that nobody came back for; false if
+// somebody just has.
+func (r *run) giveUpDatabase(ctx context.Context, d DatabaseRecord) (bool, error) {
+	err := r.store.TakeOverDatabase(ctx, d, r.now())
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, ownTrouble(err)
+	}
+	return true, ownTrouble(r.store.MarkDatabaseDeleting(ctx, d.WorkspaceID, d.ID, r.now()))
 }

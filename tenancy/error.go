@@ -60,13 +60,16 @@ type Error struct {
 type Confirmation struct {
 	Name string // what they have to type
 	What string // what is destroyed, as a sentence without its end: "this deletes …"
+	// Thing is the uuid of what goes, however the caller named it; filled in when the
+	// call has ended.
+	Thing string
 }
 
 // unconfirmed asks for a person's word.
 func unconfirmed(name, what string) *Error {
 	return &Error{
 		Code: Conflict, Msg: what, Hint: fmt.Sprintf("ask a person; if they agree, call again with confirm set to %q", name),
-		Confirm: &Confirmation{name, what},
+		Confirm: &Confirmation{Name: name, What: what},
 	}
 }
 

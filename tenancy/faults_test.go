@@ -176,6 +176,22 @@ var trials = []trial{
 		},
 		except: map[string]verdict{"404 thing DELETE /applications/{uuid}/envs/{env_uuid}": {}}, // it is gone, as it should be
 	},
+	{tool: "databases.list", args: noArgs},
+	{tool: "databases.get", args: dataArgs},
+	{tool: "databases.get", args: func(x *tenancytest.Tenant, _ int) map[string]any { return map[string]any{"database": x.Data.Name} }},
+	{
+		tool: "databases.delete", preset: "owner", args: func(x *tenancytest.Tenant, _ int) map[string]any {
+			return map[string]any{"database": x.Data.UUID, "confirm": x.Data.Name}
+		},
+		except: map[string]verdict{"404 thing DELETE /databases/{uuid}": {}}, // it is gone, as it should be
+	},
+	{tool: "databases.create", args: func(x *tenancytest.Tenant, n int) map[string]any {
+		return map[string]any{"name": fmt.Sprint("made-", n), "engine": "redis", "attach_to": x.Web.UUID, "env_key": fmt.Sprint("KEY_", n)}
+	}},
+}
+
+func dataArgs(x *tenancytest.Tenant, _ int) map[string]any {
+	return map[string]any{"database": x.Data.UUID}
 }
 
 // TestFaults lets each operation that a tool uses fail in each way, first for A's

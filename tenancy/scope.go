@@ -95,9 +95,7 @@ func (s *Scope) End(ctx context.Context, err error) {
 	if err != nil {
 		f.Outcome = string(Public(err).Code)
 	}
-	if t := s.call.target.Load(); t != nil {
-		f.Target = *t
-	}
+	f.Target = s.Target()
 	if err := s.guard.store.FinishAudit(ctx, s.grant.workspace.ID, s.call.audit, f); err != nil {
 		s.guard.log.ErrorContext(ctx, "audit entry not completed", "audit_id", s.call.audit, "outcome", f.Outcome, "err", err)
 	}
@@ -114,6 +112,15 @@ func (s *Scope) Principal() string { return s.grant.who }
 
 // UpstreamCalls returns how many requests this call has sent to Coolify and Gitea.
 func (s *Scope) UpstreamCalls() int { return int(s.call.upstream.Load()) }
+
+// Target returns the uuid of what this call has turned out to act on; "" if it has
+// found nothing yet.
+func (s *Scope) Target() string {
+	if t := s.call.target.Load(); t != nil {
+		return *t
+	}
+	return ""
+}
 
 // May refuses, with [Forbidden], what the Scope has no right to.
 func (s *Scope) May(r Rights) error { return s.need(r) }
@@ -169,6 +176,9 @@ func (s *Scope) Public(err error) *Error {
 	e := *Public(err)
 	if s.guard != nil {
 		e.Msg, e.Hint = s.text(e.Msg).String(), s.text(e.Hint).String()
+		if c := e.Confirm; c != nil {
+			e.Confirm = &Confirmation{s.text(c.Name).String(), s.text(c.What).String(), c.Thing}
+		}
 	}
 	return &e
 }

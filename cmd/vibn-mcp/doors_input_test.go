@@ -156,14 +156,14 @@ func (o *operation) flags(args map[string]any) (flags []string, ok bool) {
 // required and are not here are made from the schema.
 var known = map[string]any{
 	"app": worldApp, "deployment": worldDone, "project": worldProject, "action": "restart",
-	"set": map[string]string{"A": "1"}, "keys": []string{"A"},
+	"set": map[string]string{"A": "1"}, "keys": []string{"A"}, "database": worldData, "confirm": "web",
 }
 
 // good are arguments with which a tool does what it is for.
 func (o *operation) good() map[string]any {
 	args := map[string]any{}
 	for _, p := range o.params {
-		if v, ok := known[p.Name]; ok && p.Required {
+		if v, ok := known[p.Name]; ok && (p.Required || p.Name == "confirm") {
 			args[p.Name] = v
 		} else if p.Required {
 			args[p.Name] = p.Schema.sample()

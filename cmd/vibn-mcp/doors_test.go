@@ -32,6 +32,7 @@ const (
 	worldSlug    = "alpha"
 	worldApp     = "aaaaaaaaaaaaaaaaaaaaaaaa"
 	worldDone    = "dddddddddddddddddddddddd" // a deployment that has ended
+	worldData    = "bbbbbbbbbbbbbbbbbbbbbbbb" // a database
 	worldProject = "vibn-alpha/web"
 	worldNobody  = "zzzzzzzzzzzzzzzzzzzzzzzz"
 )
@@ -40,6 +41,7 @@ const (
 // that a call finds what it would find had it come first through this door.
 type world struct {
 	sim  *coolifytest.Server
+	home string // uuid of its environment
 	env  map[string]string
 	keys map[string]string // by preset
 	url  string            // of its server, if it has one
@@ -64,11 +66,12 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 		}
 	})
 	env["GITEA_API_URL"], env["GITEA_API_TOKEN"] = gitServer.URL, git.AdminToken("all")
-	env["VIBN_DATA_DIR"] = t.TempDir()
+	env["VIBN_DATA_DIR"], env["COOLIFY_SERVER_UUID"] = t.TempDir(), sim.Hosts()[0].UUID
 	if database == "postgres" {
 		env["DATABASE_URL"] = storetest.Postgres(t)
 	}
 	project := sim.AddProject(worldSlug)
+	w.home = project.Environments[0].UUID
 	sim.AddApp(project.Environments[0].UUID, coolifytest.App{
 		UUID: worldApp, Name: "web", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
 	})
@@ -88,6 +91,10 @@ func (w *world) settle() {
 		}
 	}
 	w.sim.SetApp(worldApp, func(a *coolifytest.App) { a.Status = "running:healthy" })
+	w.sim.FinishDeletions()
+	if !slices.ContainsFunc(w.sim.Databases(), func(d coolifytest.Database) bool { return d.UUID == worldData }) {
+		w.sim.AddDatabase(w.home, coolifytest.Database{UUID: worldData, Name: "web"})
+	}
 }
 
 // serve puts the program together as serve does, on a budget that a thousand calls
