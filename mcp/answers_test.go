@@ -91,6 +91,9 @@ func largest(h *house) map[string]string {
 	app, build := `{"app":"`+h.A.Web.UUID+`"`, `{"deployment":"`+strings.Repeat("b", 24)+`"`
 	return map[string]string{
 		"activity.list":      `{"limit":50}`,
+		"apps.create":        `{"project":"` + repositoryName + `","build":"static","name":"` + strings.Repeat("b", 40) + `"}`,
+		"apps.delete":        app + `,"confirm":"` + h.A.Web.Name + `"}`,
+		"apps.update":        app + `,"description":"` + strings.Repeat("d", 255) + `"}`,
 		"apps.control":       app + `,"action":"restart"}`,
 		"apps.deploy":        app + `,"force":true}`,
 		"apps.deployments":   app + `,"limit":50}`,
@@ -125,13 +128,14 @@ func TestLargeWorkspace(t *testing.T) {
 
 func checkAnswers(t *testing.T, h *house) {
 	calls := largest(h)
+	key, _ := h.AddKey(t, h.A, "owner", 0)
 	for _, tool := range h.registry.Tools() {
 		args, ok := calls[tool.Name]
 		if !ok {
 			t.Errorf("%s has no call for its largest answer", tool.Name)
 			continue
 		}
-		out, err := h.call(t, tool.Name, args)
+		out, err := h.callWith(t, key, tool.Name, args)
 		if err != nil || len(out) > mcp.MaxAnswer {
 			t.Errorf("%s: %d bytes, %v", tool.Name, len(out), err)
 		}
@@ -147,7 +151,7 @@ func checkPages(t *testing.T, h *house) {
 		tool, args, list, id string
 		want                 int // 0 = not known
 	}{
-		{"apps.list", `"limit":50`, "apps", "uuid", 52},
+		{"apps.list", `"limit":50`, "apps", "uuid", 53},
 		{"apps.deployments", app + `,"limit":50`, "deployments", "uuid", len(h.Sim.Deployments(h.A.Web.UUID))},
 		{"activity.list", `"limit":50`, "entries", "", 0},
 		{"projects.list", `"limit":25`, "projects", "project", 3 + tenancy.MaxProjects},
