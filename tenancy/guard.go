@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +30,14 @@ type Config struct {
 	Admin     secret.Text        // proves an operator who comes over the network; zero = none may
 	Known     []secret.Text      // the platform's own secrets, removed from every log
 	Now       func() time.Time   // nil = time.Now
-	Premises  Premises           // for [Provisioner]
+	Premises  Premises           // for [Provisioner]; whose host names are whose
+
+	// PlatformHosts are host names of the platform besides those of
+	// Premises.OwnURLs. No workspace gets one of them, nor what is above or below.
+	PlatformHosts []string
+	// LookupTXT returns the TXT records of a name that ends in a dot; nil asks the
+	// system's resolver.
+	LookupTXT func(ctx context.Context, name string) ([]string, error)
 }
 
 // A Guard turns a proof of identity into a [Scope] and holds what a Scope
@@ -46,6 +54,8 @@ type Guard struct {
 	known     []secret.Text
 	shown     *untrusted.Scrubber // knows known; for names and messages
 	now       func() time.Time
+	names     names
+	lookupTXT func(ctx context.Context, name string) ([]string, error)
 
 	budget  *budget
 	envs    environments
@@ -65,6 +75,10 @@ func NewGuard(cfg Config) (*Guard, error) {
 	}
 	if g.now == nil {
 		g.now = time.Now
+	}
+	g.names = names{cfg.Premises.AppDomain, platformHosts(cfg.Premises.OwnURLs, cfg.PlatformHosts)}
+	if g.lookupTXT = cfg.LookupTXT; g.lookupTXT == nil {
+		g.lookupTXT = net.DefaultResolver.LookupTXT
 	}
 	g.shown = g.scrubber()
 	g.dangers = newDangers(newDoctor(cfg, g.shown, g.budget.reserve), g.now)

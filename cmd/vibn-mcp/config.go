@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -35,7 +34,7 @@ type config struct {
 	coolifyToken   secret.Text
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
-	appDomain      string            // empty = not told
+	appDomain      tenancy.AppDomain
 	acceptedRisks  []string          // of [tenancy.Risks]
 	giteaURL       *url.URL          // nil = no Gitea
 	giteaToken     secret.Text
@@ -164,15 +163,9 @@ func variables() []variable {
 			set:  func(c *config, v string) (err error) { c.placement.Trust, err = tenancy.ParseTrust(v); return err },
 		},
 		{
-			name: "VIBN_APP_DOMAIN", about: "domain under which apps of workspaces get their names, as apps.example.com",
-			hint: "give a domain without scheme and port that is registered for apps alone, or leave it out",
-			set: func(c *config, v string) error {
-				if !domainForm.MatchString(v) || len(v) > 253 {
-					return errors.New("is not a domain of at least two names of small letters, digits and hyphens")
-				}
-				c.appDomain = v
-				return nil
-			},
+			name: "VIBN_APP_DOMAIN", about: "domain under which apps of workspaces get their names, as apps.example.com; with `http://` in front where there are no certificates",
+			hint: "give a domain without port that is registered for apps alone, or leave it out",
+			set:  func(c *config, v string) (err error) { c.appDomain, err = tenancy.ParseAppDomain(v); return err },
 		},
 		{
 			name: "VIBN_ACCEPT_RISKS", about: "comma list of risks that provisioning would refuse, as `doctor` names them",
@@ -357,8 +350,6 @@ func parseIssuer(s string) (*url.URL, error) {
 	}
 	return u, nil
 }
-
-var domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$`)
 
 // minAdminToken keeps out tokens that could be guessed.
 const minAdminToken = 32
