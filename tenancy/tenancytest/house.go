@@ -4,7 +4,9 @@ package tenancytest
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -41,6 +43,9 @@ type Config struct {
 	GiteaURL    string
 	Admin       string // the operator's token; empty = no operator over the network
 	Premises    tenancy.Premises
+
+	PlatformHosts []string
+	LookupTXT     func(ctx context.Context, name string) ([]string, error) // nil = there is no record
 }
 
 // A House is a program with everything around it.
@@ -165,7 +170,12 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 	gc := tenancy.Config{
 		Store: h.DB, Coolify: c, Sensitive: s, Gitea: cfg.Gitea, GiteaURL: cfg.GiteaURL, Box: box, Log: h.Logger,
 		Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now, Admin: secret.NewText(cfg.Admin),
-		Premises: cfg.Premises,
+		Premises: cfg.Premises, PlatformHosts: cfg.PlatformHosts, LookupTXT: cfg.LookupTXT,
+	}
+	if gc.LookupTXT == nil { // a test asks nobody outside
+		gc.LookupTXT = func(_ context.Context, name string) ([]string, error) {
+			return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+		}
 	}
 	for _, k := range h.Secrets {
 		gc.Known = append(gc.Known, secret.NewText(k))
