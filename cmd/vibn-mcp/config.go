@@ -36,10 +36,10 @@ type config struct {
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
 	appDomain      tenancy.AppDomain
-	sharedNetworks bool              // workspaces share the network of their server
-	plan           tenancy.Plan      // of workspaces that have none of their own
-	acceptedRisks  []string          // of [tenancy.Risks]
-	giteaURL       *url.URL          // nil = no Gitea
+	sharedNetworks bool         // workspaces share the network of their server
+	plan           tenancy.Plan // of workspaces that have none of their own
+	acceptedRisks  []string     // of [tenancy.Risks]
+	giteaURL       *url.URL     // nil = no Gitea
 	giteaToken     secret.Text
 	giteaPublicURL *url.URL    // nil = giteaURL
 	adminToken     secret.Text // empty = no operator API

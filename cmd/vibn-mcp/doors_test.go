@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -73,10 +74,13 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 		UUID: worldApp, Name: "web", FQDN: "https://web.example.com", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
 	})
 	sim.AddDeployment(worldApp, coolifytest.Deployment{UUID: worldDone, Status: coolifytest.Finished, Logs: []coolifytest.LogLine{{Output: "built"}}})
-	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID, "--wait")
+	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID, "--coolify-server-uuid", sim.Hosts()[0].UUID, "--wait")
 	for _, preset := range []string{"owner", "viewer"} {
 		w.keys[preset] = must(t, env, "key", "create", worldSlug, "--preset", preset)
 	}
+	owner := maps.Clone(env)
+	owner["VIBN_API_KEY"] = w.keys["owner"]
+	must(t, owner, "call", "projects.create", "--name", path.Base(worldProject))
 	return w
 }
 
