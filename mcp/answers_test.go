@@ -127,15 +127,15 @@ func TestLargeWorkspace(t *testing.T) {
 }
 
 func checkAnswers(t *testing.T, h *house) {
+	h.A.Key, _ = h.AddKey(t, h.A, "owner", 0)
 	calls := largest(h)
-	key, _ := h.AddKey(t, h.A, "owner", 0)
 	for _, tool := range h.registry.Tools() {
 		args, ok := calls[tool.Name]
 		if !ok {
 			t.Errorf("%s has no call for its largest answer", tool.Name)
 			continue
 		}
-		out, err := h.callWith(t, key, tool.Name, args)
+		out, err := h.call(t, tool.Name, args)
 		if err != nil || len(out) > mcp.MaxAnswer {
 			t.Errorf("%s: %d bytes, %v", tool.Name, len(out), err)
 		}

@@ -37,13 +37,7 @@ func newHouse(t testing.TB) *house {
 // call calls a tool of the registry with A's key.
 func (h *house) call(t testing.TB, tool, args string) (json.RawMessage, error) {
 	t.Helper()
-	return h.callWith(t, h.A.Key, tool, args)
-}
-
-// callWith calls a tool of the registry with a key.
-func (h *house) callWith(t testing.TB, key, tool, args string) (json.RawMessage, error) {
-	t.Helper()
-	scope, err := h.Guard.OpenKey(t.Context(), key)
+	scope, err := h.Guard.OpenKey(t.Context(), h.A.Key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,7 +156,8 @@ func TestListPerPreset(t *testing.T) {
 	}
 	deploys := append([]string{"apps_control", "apps_deploy", "deployments_cancel"}, reads...)
 	writes := append([]string{"apps_create", "apps_update", "envs_delete", "envs_upsert", "gitea_credentials", "projects_create"}, deploys...)
-	for preset, want := range map[string][]string{"viewer": reads, "deployer": deploys, "builder": writes, "owner": append([]string{"apps_delete"}, writes...)} {
+	all := append([]string{"apps_delete"}, writes...)
+	for preset, want := range map[string][]string{"viewer": reads, "deployer": deploys, "builder": writes, "owner": all} {
 		key, _ := h.AddKey(t, h.A, preset, 0)
 		tools, size := h.list(t, key)
 		var got []string

@@ -75,6 +75,7 @@ type shownWorkspace struct {
 	GiteaOrg       string              `json:"gitea_org"`
 	GiteaBot       string              `json:"gitea_bot_username"`
 	Trust          string              `json:"placement_trust"`
+	Plan           map[string]any      `json:"plan"`
 	Suspended      bool
 	Deleted        bool
 	CreatedAt      time.Time `json:"created_at"`

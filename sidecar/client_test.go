@@ -52,7 +52,8 @@ func (s *server) connect(t *testing.T, key string, told chan<- *sdk.ProgressNoti
 // TestClient has a client that we did not write list and call the tools.
 func TestClient(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
-	session, err := s.connect(t, s.A.Key, nil)
+	owner, _ := s.AddKey(t, s.A, "owner", 0)
+	session, err := s.connect(t, owner, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,7 @@ func toolNames(t *testing.T, result json.RawMessage) []string {
 // TestLegacy: clients of the three older versions get what they ask for.
 func TestLegacy(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
+	s.A.Key, _ = s.AddKey(t, s.A, "owner", 0)
 	for _, version := range []string{"2025-11-25", "2025-06-18", "2025-03-26"} {
 		ask := func(body string) reply {
 			return s.ask(t, question{method: "POST", path: "/mcp", key: s.A.Key, body: body, header: map[string]string{
@@ -102,6 +103,7 @@ func TestLegacy(t *testing.T) {
 // TestModern: a client of the present version needs no handshake.
 func TestModern(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
+	s.A.Key, _ = s.AddKey(t, s.A, "owner", 0)
 	discovered := s.ask(t, modernly(s.A.Key, "server/discover", `{`+meta+`}`, ""))
 	var d struct {
 		SupportedVersions        []string

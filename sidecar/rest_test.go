@@ -125,7 +125,7 @@ func TestNoRoute(t *testing.T) {
 		{path: root + "/apps/./logs"},
 		{path: app + "/deploy"},
 		{method: "POST", path: app, body: "{}"},
-		{method: "DELETE", path: app},
+		{method: "PUT", path: app, body: "{}"},
 		{method: "PUT", path: app + "/envs", body: "{}"},
 		{method: "POST", path: app + "/deploy/", body: "{}"},
 		{method: "POST", path: root + "/apps/../deploy", body: "{}"},
@@ -175,6 +175,7 @@ func TestStatuses(t *testing.T) {
 // TestEveryToolHasATwin: the route of each tool is served, and wants a key.
 func TestEveryToolHasATwin(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
+	s.A.Key, _ = s.AddKey(t, s.A, "owner", 0)
 	for _, tool := range s.registry.Tools() {
 		method, path, _ := strings.Cut(tool.Route, " ")
 		path = strings.NewReplacer("{app}", s.A.Web.UUID, "{deployment}", s.A.Done.UUID, "{project}", "x").Replace(path)

@@ -41,6 +41,7 @@ const (
 // that a call finds what it would find had it come first through this door.
 type world struct {
 	sim  *coolifytest.Server
+	home string // uuid of its environment
 	env  map[string]string
 	keys map[string]string // by preset
 	url  string            // of its server, if it has one
@@ -70,10 +71,8 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 		env["DATABASE_URL"] = storetest.Postgres(t)
 	}
 	project := sim.AddProject(worldSlug)
-	sim.AddApp(project.Environments[0].UUID, coolifytest.App{
-		UUID: worldApp, Name: "web", FQDN: "https://web.example.com", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
-	})
-	sim.AddDeployment(worldApp, coolifytest.Deployment{UUID: worldDone, Status: coolifytest.Finished, Logs: []coolifytest.LogLine{{Output: "built"}}})
+	w.home = project.Environments[0].UUID
+	w.addApp()
 	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID, "--coolify-server-uuid", sim.Hosts()[0].UUID, "--wait")
 	for _, preset := range []string{"owner", "viewer"} {
 		w.keys[preset] = must(t, env, "key", "create", worldSlug, "--preset", preset)
@@ -84,8 +83,19 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 	return w
 }
 
+func (w *world) addApp() {
+	w.sim.AddApp(w.home, coolifytest.App{
+		UUID: worldApp, Name: "web", FQDN: "https://web.example.com", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
+	})
+	w.sim.AddDeployment(worldApp, coolifytest.Deployment{UUID: worldDone, Status: coolifytest.Finished, Logs: []coolifytest.LogLine{{Output: "built"}}})
+}
+
 // settle ends what runs, so that what a call finds is no matter of time.
 func (w *world) settle() {
+	w.sim.FinishDeletions()
+	if _, there := w.sim.App(worldApp); !there {
+		w.addApp()
+	}
 	for _, d := range w.sim.Deployments(worldApp) {
 		if d.FinishedAt == nil {
 			w.sim.Finish(d.UUID, coolifytest.Finished)
