@@ -91,6 +91,9 @@ func largest(h *house) map[string]string {
 	app, build := `{"app":"`+h.A.Web.UUID+`"`, `{"deployment":"`+strings.Repeat("b", 24)+`"`
 	return map[string]string{
 		"activity.list":      `{"limit":50}`,
+		"apps.create":        `{"project":"` + repositoryName + `","build":"static","name":"` + strings.Repeat("b", 40) + `"}`,
+		"apps.delete":        app + `,"confirm":"` + h.A.Web.Name + `"}`,
+		"apps.update":        app + `,"description":"` + strings.Repeat("d", 255) + `"}`,
 		"apps.control":       app + `,"action":"restart"}`,
 		"apps.deploy":        app + `,"force":true}`,
 		"apps.deployments":   app + `,"limit":50}`,
@@ -153,7 +156,7 @@ func checkPages(t *testing.T, h *house) {
 		tool, args, list, id string
 		want                 int // 0 = not known
 	}{
-		{"apps.list", `"limit":50`, "apps", "uuid", 52},
+		{"apps.list", `"limit":50`, "apps", "uuid", 53},
 		{"apps.deployments", app + `,"limit":50`, "deployments", "uuid", len(h.Sim.Deployments(h.A.Web.UUID))},
 		{"activity.list", `"limit":50`, "entries", "", 0},
 		{"projects.list", `"limit":25`, "projects", "project", 3 + tenancy.MaxProjects},

@@ -38,6 +38,7 @@ type createAppIn struct {
 	Env         map[string]string `json:"env,omitempty" jsonschema:"environment variables, not seen by the build" max:"20"`
 	Domain      string            `json:"domain,omitempty" jsonschema:"one host name" max:"253"`
 	Description string            `json:"description,omitempty" jsonschema:"one sentence for people" max:"255"`
+	Key         string            `json:"idempotency_key,omitempty" jsonschema:"the same key with other arguments is refused" max:"64"`
 }
 
 type createAppOut struct {

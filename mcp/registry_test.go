@@ -155,8 +155,10 @@ func TestListPerPreset(t *testing.T) {
 		"deployments_logs", "deployments_wait", "envs_list", "projects_get", "projects_list", "workspace_describe",
 	}
 	deploys := append([]string{"apps_control", "apps_deploy", "deployments_cancel"}, reads...)
-	writes := append([]string{"databases_create", "envs_delete", "envs_upsert", "gitea_credentials", "projects_create"}, deploys...)
-	all := append([]string{"databases_delete"}, writes...)
+	writes := append([]string{
+		"apps_create", "apps_update", "databases_create", "envs_delete", "envs_upsert", "gitea_credentials", "projects_create",
+	}, deploys...)
+	all := append([]string{"apps_delete", "databases_delete"}, writes...)
 	for preset, want := range map[string][]string{"viewer": reads, "deployer": deploys, "builder": writes, "owner": all} {
 		key, _ := h.AddKey(t, h.A, preset, 0)
 		tools, size := h.list(t, key)

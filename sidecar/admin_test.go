@@ -75,6 +75,7 @@ type shownWorkspace struct {
 	GiteaOrg       string              `json:"gitea_org"`
 	GiteaBot       string              `json:"gitea_bot_username"`
 	Trust          string              `json:"placement_trust"`
+	Plan           map[string]any      `json:"plan"`
 	Suspended      bool
 	Deleted        bool
 	CreatedAt      time.Time `json:"created_at"`
@@ -125,6 +126,7 @@ func adminRoutes(slug string) []question {
 		{method: "POST", path: one + "/suspend", body: "{}"},
 		{method: "POST", path: one + "/resume", body: "{}"},
 		{method: "POST", path: one + "/rotate", body: "{}"},
+		{method: "POST", path: one + "/plan", body: `{"apps":5}`},
 		{method: "GET", path: one + "/keys"},
 		{method: "POST", path: one + "/keys", body: `{"name":"k"}`},
 		{method: "DELETE", path: one + "/keys/01a210e7-b726-7213-a787-bbfa60525fe6"},
@@ -548,6 +550,48 @@ func TestAdminSuspend(t *testing.T) {
 	answer := s.overREST(t, toolNamed(t, s.registry, "activity.list"), s.A.Slug, s.A.Key, map[string]any{})
 	if !strings.Contains(answer, `"workspace.suspend"`) || !strings.Contains(answer, `"workspace.resume"`) || !strings.Contains(answer, `"operator"`) {
 		t.Errorf("A's activity: %s", answer)
+	}
+}
+
+// TestAdminPlan: what is given replaces what the workspace has, and nothing is the
+// platform's default again; the workspace itself is told what it may use.
+func TestAdminPlan(t *testing.T) {
+	s := newOperated(t, "sqlite")
+	for _, step := range []struct {
+		body string
+		want map[string]any
+		told string
+	}{
+		{`{"memory":"1g","apps":5}`, map[string]any{"memory": "1g", "apps": 5.0}, `"plan":{"memory":"1g","cpus":"1","apps":{"used":0,"most":5},"databases":{"used":0,"most":3}}`},
+		{`{"cpus":"0.5","databases":1}`, map[string]any{"memory": "1g", "cpus": "0.5", "apps": 5.0, "databases": 1.0}, `"cpus":"0.5"`},
+		{`{"memory":"0"}`, map[string]any{"memory": "0", "cpus": "0.5", "apps": 5.0, "databases": 1.0}, `"memory":"0"`},
+		{`{"memory":"","apps":0}`, map[string]any{"cpus": "0.5", "databases": 1.0}, `"plan":{"memory":"512m","cpus":"0.5","apps":{"used":0,"most":10},"databases":{"used":0,"most":1}}`},
+	} {
+		got := read[shownWorkspace](t, s.operate(t, "POST", "/workspaces/alpha/plan", step.body))
+		if diff := cmp.Diff(step.want, got.Plan); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", step.body, diff)
+		}
+		if told := s.overREST(t, toolNamed(t, s.registry, "workspace.describe"), s.A.Slug, s.A.Key, map[string]any{}); !strings.Contains(told, step.told) {
+			t.Errorf("%s: the workspace is told %s", step.body, told)
+		}
+	}
+	before := read[shownWorkspace](t, s.operate(t, "GET", "/workspaces/alpha", "")).Plan
+	for _, bad := range []string{
+		`{"memory":"lots"}`, `{"memory":"512"}`, `{"memory":"-1m"}`, `{"memory":"512m --privileged"}`, `{"memory":"1.5g"}`, `{"cpus":"one"}`, `{"cpus":"-1"}`, `{"cpus":"1,2"}`,
+		`{"apps":-1}`, `{"apps":1001}`, `{"databases":-1}`, `{"apps":"5"}`, `{"disk":"1g"}`,
+	} {
+		if r := s.operate(t, "POST", "/workspaces/alpha/plan", bad); r.status != 422 {
+			t.Errorf("%s: %d %s", bad, r.status, r.body)
+		}
+	}
+	if diff := cmp.Diff(before, read[shownWorkspace](t, s.operate(t, "GET", "/workspaces/alpha", "")).Plan); diff != "" {
+		t.Errorf("after what was refused\n%s", diff)
+	}
+	if b := read[shownWorkspace](t, s.operate(t, "GET", "/workspaces/beta", "")).Plan; len(b) > 0 {
+		t.Errorf("B's plan: %v", b)
+	}
+	if told := s.overREST(t, toolNamed(t, s.registry, "activity.list"), s.A.Slug, s.A.Key, map[string]any{}); !strings.Contains(told, `"workspace.plan"`) {
+		t.Errorf("A's activity: %s", told)
 	}
 }
 

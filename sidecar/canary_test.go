@@ -109,8 +109,23 @@ func (c *canary) known() []string {
 			all = append(all, m[1])
 		}
 	}
+	all = append(all, c.privateHalves()...)
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// privateKeys are those that were made for Coolify, which nobody else keeps. The
+// first two lines say nothing that is secret.
+var privateKeys = regexp.MustCompile(`"private_key":"-----BEGIN OPENSSH PRIVATE KEY-----\\n[^"\\]+\\n[^"\\]+\\n([^"\\]+)`)
+
+func (c *canary) privateHalves() []string {
+	var all []string
+	for _, r := range c.Sim.Requests() {
+		if m := privateKeys.FindStringSubmatch(r.Body); m != nil {
+			all = append(all, m[1])
+		}
+	}
+	return all
 }
 
 // forms writes a secret as programs do.
@@ -178,6 +193,9 @@ func (c *canary) good() map[string][]map[string]any {
 	calls["activity.list"] = append(calls["activity.list"], map[string]any{"limit": 50})
 	calls["projects.get"] = append(calls["projects.get"], map[string]any{"project": shopOf(c.A)})
 	calls["projects.create"] = append(calls["projects.create"], map[string]any{"name": "described", "description": traps + strings.Join(c.typed, " ")[:100]})
+	calls["apps.create"] = append(calls["apps.create"], map[string]any{
+		"project": shopOf(c.A), "name": "made", "build": "static", "env": map[string]string{"SECRET": c.typed[0]}, "description": traps + strings.Join(c.typed, " ")[:100],
+	})
 	calls["gitea.credentials"] = []map[string]any{{}, {"reveal": true}}
 	for _, engine := range []string{"postgresql", "mysql", "mariadb", "mongodb", "redis"} {
 		made := map[string]any{"name": "of-" + engine, "engine": engine, "attach_to": c.A.Web.UUID, "env_key": strings.ToUpper(engine) + "_ADDRESS", "idempotency_key": engine}
@@ -415,6 +433,9 @@ func (c *canary) check(t *testing.T, least int, rowsOf func(t *testing.T, c *can
 		t.Fatal(err)
 	}
 	c.secrets = append(c.secrets, c.known()...)
+	if len(c.privateHalves()) == 0 {
+		t.Error("no deploy key was made")
+	}
 	if !slices.Contains(c.secrets, own.Token.Reveal()) {
 		t.Error("the token that was revealed is not among the secrets that are looked for")
 	}

@@ -125,7 +125,7 @@ func TestNoRoute(t *testing.T) {
 		{path: root + "/apps/./logs"},
 		{path: app + "/deploy"},
 		{method: "POST", path: app, body: "{}"},
-		{method: "DELETE", path: app},
+		{method: "PUT", path: app, body: "{}"},
 		{method: "PUT", path: app + "/envs", body: "{}"},
 		{method: "POST", path: app + "/deploy/", body: "{}"},
 		{method: "POST", path: root + "/apps/../deploy", body: "{}"},

@@ -40,6 +40,9 @@ func probesOf(x *tenancytest.Tenant) map[string]probe {
 		"gitea.credentials":  {args: map[string]any{"reveal": true}},             // names nothing
 		"apps.list":          {map[string]any{"environment": x.Project.Environments[0].UUID}, []string{"environment"}},
 		"apps.get":           {app, []string{"app"}},
+		"apps.create":        {map[string]any{"project": projectOf(x), "build": "static"}, []string{"project"}},
+		"apps.update":        {with(app, "port", 8080), []string{"app"}},
+		"apps.delete":        {with(app, "confirm", ""), []string{"app"}}, // nothing goes without a person's word
 		"apps.deploy":        {app, []string{"app"}},
 		"apps.control":       {with(app, "action", "stop"), []string{"app"}},
 		"apps.deployments":   {app, []string{"app"}},

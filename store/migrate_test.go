@@ -200,6 +200,10 @@ var rowsOfVersion = map[int64]statement{
 		`insert into vibn_idempotency_keys (workspace_id, tool, idempotency_key, digest, created_at) values ($1, $2, $3, $4, $5)`,
 		[]any{"w1", "apps.create", "mine", strings.Repeat("4", 64), day},
 	},
+	21: {
+		`insert into vibn_apps (id, workspace_id, project_id, name, nonce, deleting_at, created_at) values ($1, $2, $3, $4, $5, $6, $7)`,
+		[]any{"x2", "w2", "p2", "web", "nonce", after(3), day},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.

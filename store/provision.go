@@ -280,9 +280,9 @@ func (db *DB) Due(ctx context.Context, now, reconciledBefore time.Time, limit in
 			select cast(id as text) from vibn_workspaces
 				where deleted_at is null and gitea_org_id is not null and reconciled_at < $2
 			union
-			select cast(workspace_id as text) from vibn_apps where deleting_at is not null
+			select cast(workspace_id as text) from vibn_apps where deleting_at <= $1
 			union
-			select cast(workspace_id as text) from vibn_databases where deleting_at is not null
+			select cast(workspace_id as text) from vibn_databases where deleting_at <= $1
 		) due order by random() limit $3`, micros(now), micros(reconciledBefore), limit)
 	return ids, wrap(err, "what is due")
 }

@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,7 @@ func (s *Scope) deleteUnmade(ctx context.Context, ref, confirm string, notFound 
 	if err != nil {
 		return DeletedApp{}, storeError("find the app", err)
 	}
+	s.aim(cmp.Or(record.UUID, record.Name))
 	if confirm != record.Name {
 		return DeletedApp{}, unconfirmed(record.Name, "this deletes what is left of the app "+record.Name)
 	}

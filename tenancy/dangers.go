@@ -109,7 +109,7 @@ func (x *examination) proxies(ctx context.Context) Check {
 }
 
 func (x *examination) appDomain(context.Context) Check {
-	if x.AppDomain == "" {
+	if x.AppDomain.IsZero() {
 		return ok("VIBN_APP_DOMAIN is not set")
 	}
 	return x.risked(RiskAppDomain, x.ownSite(), nil)
@@ -148,7 +148,7 @@ func (d *doctor) ownProxy(ctx context.Context, s coolify.Server) (string, error)
 // ownSite: apps of one registrable domain are one site to a browser, and may set
 // each other's cookies.
 func (d *doctor) ownSite() string {
-	domain := strings.ToLower(d.AppDomain)
+	domain := d.AppDomain.Host
 	for _, own := range d.OwnURLs {
 		host := strings.ToLower(own.URL.Hostname())
 		if host == domain || strings.HasSuffix(host, "."+domain) || sameSite(host, domain) {
@@ -264,7 +264,7 @@ func (r *run) refuseDangers(ctx context.Context) error {
 // against returns what was found and is not accepted.
 func (d *dangers) against(ctx context.Context, p Placement) ([]finding, error) {
 	var found []finding
-	if !slices.Contains(d.AcceptedRisks, RiskAppDomain) && d.AppDomain != "" {
+	if !slices.Contains(d.AcceptedRisks, RiskAppDomain) && !d.AppDomain.IsZero() {
 		if f := d.ownSite(); f != "" {
 			found = append(found, finding{RiskAppDomain, f})
 		}

@@ -44,7 +44,7 @@ type OwnURL struct {
 // Premises are what the platform stands on, as far as it was told.
 type Premises struct {
 	OwnURLs       []OwnURL  // of vibn-mcp, Coolify and Gitea
-	AppDomain     string    // domain under which apps get their names; empty = none
+	AppDomain     AppDomain // under which apps get their names; zero = none
 	Placement     Placement // of new workspaces
 	AcceptedRisks []string  // of [Risks]: what the operator has taken upon themselves
 

@@ -77,7 +77,7 @@ func newPremises(t *testing.T, cfg giteatest.Config) *premises {
 			{Variable: "COOLIFY_URL", URL: p.coolifyURL},
 			{Variable: "GITEA_PUBLIC_URL", URL: parsed(t, "https://git.platform.example")},
 		},
-		AppDomain: "apps.example.net",
+		AppDomain: tenancy.AppDomain{Scheme: "https", Host: "apps.example.net"},
 		Placement: tenancy.Placement{Trust: tenancy.Shared, Server: p.host.UUID, Destination: p.host.DestinationUUID},
 	}
 	p.settle()
@@ -380,9 +380,9 @@ var ailments = []ailment{
 	{name: "Coolify on the tenants' address", do: func(p *premises) {
 		p.sim.SetHost(p.host.UUID, func(h *coolifytest.Host) { h.IP = p.coolifyURL.Hostname() })
 	}, check: "shared-proxy", state: "fail", says: []string{"(COOLIFY_URL)"}},
-	{name: "apps beside vibn-mcp", do: func(p *premises) { p.told.AppDomain = "apps.platform.example" }, check: "app-domain", state: "fail", says: []string{"VIBN_PUBLIC_URL", "VIBN_APP_DOMAIN", "VIBN_ACCEPT_RISKS=app-domain"}},
+	{name: "apps beside vibn-mcp", do: func(p *premises) { p.told.AppDomain.Host = "apps.platform.example" }, check: "app-domain", state: "fail", says: []string{"VIBN_PUBLIC_URL", "VIBN_APP_DOMAIN", "VIBN_ACCEPT_RISKS=app-domain"}},
 	{name: "apps above Gitea", do: func(p *premises) {
-		p.told.AppDomain = "platform.github.io"
+		p.told.AppDomain.Host = "platform.github.io"
 		p.told.OwnURLs[2].URL = parsed(p.T, "https://git.platform.github.io")
 	}, check: "app-domain", state: "fail", says: []string{"GITEA_PUBLIC_URL"}},
 
@@ -569,7 +569,7 @@ func TestDoctorEverythingBroken(t *testing.T) {
 	p := newPremises(t, cfg)
 	p.seals = "another-sealing-key-0123456789"
 	p.token, p.sensitive = p.mint("read"), ""
-	p.told.AppDomain = "platform.example"
+	p.told.AppDomain.Host = "platform.example"
 	p.sim.SetHost(p.host.UUID, func(h *coolifytest.Host) {
 		h.IsCoolifyHost, h.Unusable, h.Domains = true, true, []string{"git.platform.example"}
 	})

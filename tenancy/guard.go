@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -32,9 +33,16 @@ type Config struct {
 	Admin     secret.Text        // proves an operator who comes over the network; zero = none may
 	Known     []secret.Text      // the platform's own secrets, removed from every log
 	Now       func() time.Time   // nil = time.Now
-	Premises  Premises           // for [Provisioner]
+	Premises  Premises           // for [Provisioner]; whose host names are whose
 	Plan      Plan               // of workspaces that have none of their own; zero fields are those of [DefaultPlan]
 	Probe     *probe.Prober      // nil = no app's domain is probed, and verdicts say so
+
+	// PlatformHosts are host names of the platform besides those of
+	// Premises.OwnURLs. No workspace gets one of them, nor what is above or below.
+	PlatformHosts []string
+	// LookupTXT returns the TXT records of a name that ends in a dot; nil asks the
+	// system's resolver.
+	LookupTXT func(ctx context.Context, name string) ([]string, error)
 }
 
 // A Guard turns a proof of identity into a [Scope] and holds what a Scope
@@ -54,6 +62,8 @@ type Guard struct {
 	shown     *untrusted.Scrubber // knows known; for names and messages
 	probe     *probe.Prober       // nil = nothing is probed
 	now       func() time.Time
+	names     names
+	lookupTXT func(ctx context.Context, name string) ([]string, error)
 
 	plan    Plan
 	budget  *budget
@@ -79,6 +89,10 @@ func NewGuard(cfg Config) (*Guard, error) {
 	}
 	if g.now == nil {
 		g.now = time.Now
+	}
+	g.names = names{cfg.Premises.AppDomain, platformHosts(cfg.Premises.OwnURLs, cfg.PlatformHosts)}
+	if g.lookupTXT = cfg.LookupTXT; g.lookupTXT == nil {
+		g.lookupTXT = net.DefaultResolver.LookupTXT
 	}
 	g.shown = g.scrubber()
 	g.plan = cfg.Plan.Or(DefaultPlan())

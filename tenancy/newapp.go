@@ -400,8 +400,12 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if !fresh { // an earlier call may have asked for something else
 		u := c.Spec.update()
 		u.Domain = &c.url
-		if err := c.coolify.UpdateApplication(ctx, id, u); err != nil {
-			return none, c.undone(ctx, err)
+		err := c.coolify.UpdateApplication(ctx, id, u)
+		if errors.Is(err, coolify.ErrConflict) {
+			return none, c.undone(ctx, domainRefused("create the app", err))
+		}
+		if err != nil {
+			return none, err
 		}
 	}
 	is, err := c.coolify.Application(ctx, id)
@@ -527,24 +531,14 @@ func (c *creation) notMade(ctx context.Context, failed error) error {
 	if err := c.guard.store.DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
 		return ownTrouble(err)
 	}
-	return domainTaken(failed)
-}
-
-// domainTaken says that somebody has the domain, and not who.
-func domainTaken(err error) error {
-	if !errors.Is(err, coolify.ErrConflict) {
-		return err
+	if errors.Is(failed, coolify.ErrConflict) {
+		return domainRefused("create the app", failed)
 	}
-	return &Error{Code: Conflict, Msg: "this domain is in use already", Hint: "choose another domain", Err: err}
+	return failed
 }
 
 // undone takes away what has been made, and returns why.
 func (c *creation) undone(ctx context.Context, why error) error {
-	if !errors.Is(why, coolify.ErrConflict) {
-		if _, ok := errors.AsType[*Error](why); !ok {
-			return why // it may be finished later
-		}
-	}
 	project, err := c.Scope.project()
 	if err != nil {
 		return err
@@ -555,7 +549,7 @@ func (c *creation) undone(ctx context.Context, why error) error {
 	if _, err := removeApp(ctx, c.coolify, c.guard.store, project, c.record); err != nil {
 		c.guard.log.WarnContext(ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app", c.record.ID, "err", c.ForLog(err))
 	}
-	return domainTaken(why)
+	return why
 }
 
 // wrong says in what an application is not as it was asked for; "" if it is. Coolify

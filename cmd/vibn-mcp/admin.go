@@ -30,23 +30,23 @@ var workspaceCommands = []command{
 		},
 		run: operator(createWorkspace),
 	},
-	{
-		name: "workspace plan", args: "SLUG", about: "change what a workspace may use; what is not given stays, and 0 apps or \"\" memory are the platform's default",
-		reads: databaseVariables,
-		flags: func(fs *pflag.FlagSet) {
-			fs.String("memory", "", "memory of each new app and database, as 512m; 0 = no bound")
-			fs.String("cpus", "", "processors of each, as 0.5; 0 = no bound")
-			fs.Int("apps", 0, "apps that may be created")
-			fs.Int("databases", 0, "databases that may be created")
-		},
-		run: operator(planWorkspace),
-	},
 	{name: "workspace list", about: "list the workspaces", reads: databaseVariables, flags: jsonFlag, run: operator(listWorkspaces)},
 	{name: "workspace show", args: "SLUG", about: "show a workspace, its parts and what is wrong with them, its plan, members and keys", reads: slices.Concat(databaseVariables, planVariables), flags: jsonFlag, run: operator(showWorkspace)},
 	{
 		name: "workspace place", args: "SLUG", about: "change where a workspace's apps run: --placement-trust, --coolify-server-uuid, --coolify-destination-uuid",
 		reads: slices.Concat(databaseVariables, placementVariables),
 		run:   operator(placeWorkspace),
+	},
+	{
+		name: "workspace plan", args: "SLUG", about: "change what a workspace may use: --memory, --cpus, --apps, --databases",
+		reads: databaseVariables,
+		flags: func(fs *pflag.FlagSet) {
+			fs.String("memory", "", "memory of each new app and database, as 512m; 0 = no bound")
+			fs.String("cpus", "", "processors of each, as 0.5; 0 = no bound")
+			fs.Int("apps", 0, "apps that may be created; 0 = the platform's default")
+			fs.Int("databases", 0, "databases that may be created; 0 = the platform's default")
+		},
+		run: operator(planWorkspace),
 	},
 	{name: "workspace provision", args: "SLUG", about: "look at a workspace's parts, and make or mend what is not as it should be", reads: databaseVariables, waits: true, run: operator(act("provisioned", (*tenancy.Operator).Provision))},
 	{name: "workspace suspend", args: "SLUG", about: "refuse a workspace's keys and members, and shut its bot out of Gitea", reads: databaseVariables, waits: true, run: operator(act("suspended", (*tenancy.Operator).Suspend))},

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,12 +37,12 @@ type config struct {
 	coolifyToken   secret.Text
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
-	appDomain      string            // empty = not told
-	sharedNetworks bool              // workspaces share the network of their server
-	plan           tenancy.Plan      // of workspaces that have none of their own
-	acceptedRisks  []string          // of [tenancy.Risks]
-	probe          probe.Config      // of apps' own domains
-	giteaURL       *url.URL          // nil = no Gitea
+	appDomain      tenancy.AppDomain
+	sharedNetworks bool         // workspaces share the network of their server
+	plan           tenancy.Plan // of workspaces that have none of their own
+	acceptedRisks  []string     // of [tenancy.Risks]
+	probe          probe.Config // of apps' own domains
+	giteaURL       *url.URL     // nil = no Gitea
 	giteaToken     secret.Text
 	giteaPublicURL *url.URL    // nil = giteaURL
 	adminToken     secret.Text // empty = no operator API
@@ -187,15 +186,9 @@ func variables() []variable {
 		planVariable("VIBN_PLAN_APPS", "`10`", "apps that may be created in a workspace", func(p *tenancy.Plan, v string) (err error) { p.Apps, err = planCount(v); return err }),
 		planVariable("VIBN_PLAN_DATABASES", "`3`", "databases that may be created in a workspace", func(p *tenancy.Plan, v string) (err error) { p.Databases, err = planCount(v); return err }),
 		{
-			name: "VIBN_APP_DOMAIN", about: "domain under which apps of workspaces get their names, as apps.example.com",
-			hint: "give a domain without scheme and port that is registered for apps alone, or leave it out",
-			set: func(c *config, v string) error {
-				if !domainForm.MatchString(v) || len(v) > 253 {
-					return errors.New("is not a domain of at least two names of small letters, digits and hyphens")
-				}
-				c.appDomain = v
-				return nil
-			},
+			name: "VIBN_APP_DOMAIN", about: "domain under which apps of workspaces get their names, as apps.example.com; with `http://` in front where there are no certificates",
+			hint: "give a domain without port that is registered for apps alone, or leave it out",
+			set:  func(c *config, v string) (err error) { c.appDomain, err = tenancy.ParseAppDomain(v); return err },
 		},
 		{
 			name: "VIBN_ACCEPT_RISKS", about: "comma list of risks that provisioning would refuse, as `doctor` names them",
@@ -407,8 +400,6 @@ func parseIssuer(s string) (*url.URL, error) {
 	}
 	return u, nil
 }
-
-var domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$`)
 
 // minAdminToken keeps out tokens that could be guessed.
 const minAdminToken = 32

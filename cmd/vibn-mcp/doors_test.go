@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -72,19 +73,30 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 	}
 	project := sim.AddProject(worldSlug)
 	w.home = project.Environments[0].UUID
-	sim.AddApp(project.Environments[0].UUID, coolifytest.App{
-		UUID: worldApp, Name: "web", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
-	})
-	sim.AddDeployment(worldApp, coolifytest.Deployment{UUID: worldDone, Status: coolifytest.Finished, Logs: []coolifytest.LogLine{{Output: "built"}}})
-	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID, "--wait")
+	w.addApp()
+	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID, "--coolify-server-uuid", sim.Hosts()[0].UUID, "--wait")
 	for _, preset := range []string{"owner", "viewer"} {
 		w.keys[preset] = must(t, env, "key", "create", worldSlug, "--preset", preset)
 	}
+	owner := maps.Clone(env)
+	owner["VIBN_API_KEY"] = w.keys["owner"]
+	must(t, owner, "call", "projects.create", "--name", path.Base(worldProject))
 	return w
+}
+
+func (w *world) addApp() {
+	w.sim.AddApp(w.home, coolifytest.App{
+		UUID: worldApp, Name: "web", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
+	})
+	w.sim.AddDeployment(worldApp, coolifytest.Deployment{UUID: worldDone, Status: coolifytest.Finished, Logs: []coolifytest.LogLine{{Output: "built"}}})
 }
 
 // settle ends what runs, so that what a call finds is no matter of time.
 func (w *world) settle() {
+	w.sim.FinishDeletions()
+	if _, there := w.sim.App(worldApp); !there {
+		w.addApp()
+	}
 	for _, d := range w.sim.Deployments(worldApp) {
 		if d.FinishedAt == nil {
 			w.sim.Finish(d.UUID, coolifytest.Finished)

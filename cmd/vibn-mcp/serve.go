@@ -110,7 +110,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 		return none, err
 	}
 	cfg := tenancy.Config{
-		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(), Plan: c.plan, Probe: probe.New(c.probe),
+		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(), PlatformHosts: c.allowedHosts, Plan: c.plan, Probe: probe.New(c.probe),
 		Known: append([]secret.Text{
 			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.oidcSecret, c.secretsKey, c.databaseURL, c.apiKey,
 		}, c.oldSecretsKeys...),

@@ -47,6 +47,11 @@ type Config struct {
 	// ALLOWED_HOST_LIST=loopback does. Nothing is ever delivered elsewhere.
 	LoopbackHooks bool
 
+	// SSHPort and SSHUser stand in clone addresses: [server] SSH_PORT, 22 by default,
+	// and SSH_USER, git by default.
+	SSHPort int
+	SSHUser string
+
 	RequireSignIn     bool // [service] REQUIRE_SIGNIN_VIEW
 	NoBasicAuth       bool // [service] ENABLE_BASIC_AUTHENTICATION=false
 	ProxyAuth         bool // [service] ENABLE_REVERSE_PROXY_AUTHENTICATION(_API)

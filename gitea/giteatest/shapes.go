@@ -1,10 +1,12 @@
 package giteatest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -156,7 +158,11 @@ func (s *Server) sshURL(r *repo) string {
 	if err != nil {
 		return ""
 	}
-	return "git@" + u.Hostname() + ":" + r.fullName() + ".git"
+	user := cmp.Or(s.cfg.SSHUser, "git")
+	if port := cmp.Or(s.cfg.SSHPort, 22); port != 22 {
+		return fmt.Sprintf("ssh://%s@%s:%d/%s.git", user, u.Hostname(), port, r.fullName())
+	}
+	return user + "@" + u.Hostname() + ":" + r.fullName() + ".git"
 }
 
 func sortedByName(teams []*team) []*team {

@@ -4,7 +4,9 @@ package tenancytest
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -44,6 +46,9 @@ type Config struct {
 	Premises    tenancy.Premises
 	PublicURL   *url.URL      // of the server; nil = https://vibn.example.com
 	Probe       *probe.Prober // nil = one that reaches the simulator's proxies by any name, and no network
+
+	PlatformHosts []string
+	LookupTXT     func(ctx context.Context, name string) ([]string, error) // nil = there is no record
 }
 
 // A House is a program with everything around it.
@@ -172,10 +177,15 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 	gc := tenancy.Config{
 		Store: h.DB, Coolify: c, Sensitive: s, Gitea: cfg.Gitea, GiteaURL: cfg.GiteaURL, Box: box, Log: h.Logger,
 		Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now, Admin: secret.NewText(cfg.Admin),
-		Premises: cfg.Premises, PublicURL: cfg.PublicURL, Probe: cfg.Probe,
+		Premises: cfg.Premises, PublicURL: cfg.PublicURL, Probe: cfg.Probe, PlatformHosts: cfg.PlatformHosts, LookupTXT: cfg.LookupTXT,
 	}
 	if gc.Probe == nil {
 		gc.Probe = h.Prober()
+	}
+	if gc.LookupTXT == nil { // a test asks nobody outside
+		gc.LookupTXT = func(_ context.Context, name string) ([]string, error) {
+			return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+		}
 	}
 	for _, k := range h.Secrets {
 		gc.Known = append(gc.Known, secret.NewText(k))
