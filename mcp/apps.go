@@ -82,12 +82,12 @@ type deployIn struct {
 }
 
 type deployOut struct {
-	Deployment string `json:"deployment,omitempty"` // uuid
-	Confirmed  bool   `json:"confirmed"`            // a look at it has shown that it exists
-	Already    bool   `json:"already_queued"`       // this commit was queued or running before
-	tenancy.Judgement // if it waited
-	State *tenancy.DeploymentState `json:"state,omitempty"`
-	Next  []string                 `json:"next"`
+	Deployment        string                   `json:"deployment,omitempty"` // uuid
+	Confirmed         bool                     `json:"confirmed"`            // a look at it has shown that it exists
+	Already           bool                     `json:"already_queued"`       // this commit was queued or running before
+	tenancy.Judgement                          // if it waited
+	State             *tenancy.DeploymentState `json:"state,omitempty"`
+	Next              []string                 `json:"next"`
 }
 
 func deployApp(ctx context.Context, s *tenancy.Scope, in deployIn) (deployOut, error) {
@@ -123,6 +123,7 @@ func follow(ctx context.Context, s *tenancy.Scope, app *tenancy.App, started ten
 	if err != nil {
 		return deployOut{}, err
 	}
+	w.UUID = "" // it is out.Deployment
 	out.Confirmed, out.Judgement, out.State, out.Next = true, w.Judgement, &w.DeploymentState, w.Next
 	return out, nil
 }

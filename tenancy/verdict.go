@@ -123,7 +123,7 @@ func (x sighting) silent() string {
 	case x.url == "":
 		return x.unprobed
 	case x.seen.Status == http.StatusServiceUnavailable:
-		return "the domain answers 503, as it does while no container runs for it"
+		return "the domain answers 503, as when no container runs for it"
 	case x.seen.Status > 0:
 		return fmt.Sprintf("the domain answers %d", x.seen.Status)
 	}
