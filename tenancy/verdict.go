@@ -77,8 +77,9 @@ func (x sighting) decide() (Verdict, string) {
 		return x.decideUndone("Coolify's queue is full, so nothing was deployed")
 	case coolify.DeploymentQueued:
 		return VerdictStillRunning, "the deployment is queued"
+	default:
+		return VerdictStillRunning, "the deployment is running"
 	}
-	return VerdictStillRunning, "the deployment is running"
 }
 
 func (x sighting) decideUndone(how string) (Verdict, string) {
@@ -139,8 +140,9 @@ func (x sighting) mayMend() bool {
 	switch x.seen.Problem {
 	case probe.InvalidURL, probe.DNS, probe.RefusedAddress:
 		return false
+	default:
+		return x.url != "" || !x.running()
 	}
-	return x.url != "" || !x.running()
 }
 
 // commitForm is the form of a whole commit id, as git shows it.
