@@ -123,6 +123,7 @@ func follow(ctx context.Context, s *tenancy.Scope, app *tenancy.App, started ten
 	if err != nil {
 		return deployOut{}, err
 	}
+	w.UUID = "" // it is out.Deployment
 	out.Confirmed, out.Judgement, out.State, out.Next = true, w.Judgement, &w.DeploymentState, w.Next
 	return out, nil
 }

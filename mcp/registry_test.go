@@ -151,7 +151,7 @@ func checkGolden(t *testing.T, path string, raw []byte) {
 func TestListPerPreset(t *testing.T) {
 	h := newHouse(t)
 	reads := []string{
-		"activity_list", "apps_deployments", "apps_get", "apps_list", "apps_logs", "databases_get", "databases_list", "deployments_get",
+		"activity_list", "apps_deployments", "apps_diagnose", "apps_get", "apps_list", "apps_logs", "databases_get", "databases_list", "deployments_get",
 		"deployments_logs", "deployments_wait", "envs_list", "projects_get", "projects_list", "workspace_describe",
 	}
 	deploys := append([]string{"apps_control", "apps_deploy", "deployments_cancel"}, reads...)

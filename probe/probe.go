@@ -72,7 +72,7 @@ const (
 	InvalidURL     Problem = "invalid_url"     // not http or https, or another port than 80 and 443
 	DNS            Problem = "dns"             // the name stands for no address
 	RefusedAddress Problem = "refused_address" // the address is not public
-	Refused        Problem = "refused"         // nobody listens there
+	Refused        Problem = "refused"         // nobody listens there, or no way leads there
 	Timeout        Problem = "timeout"
 	BadCertificate Problem = "certificate"
 	NoAnswer       Problem = "no_answer" // the connection broke, or what came is not HTTP
@@ -162,7 +162,7 @@ var reasons = map[Problem]string{
 	InvalidURL:     "this is no address of a web site",
 	DNS:            "the name could not be looked up",
 	RefusedAddress: "the name stands for an address that is not public, so it was not asked",
-	Refused:        "nobody listens at the address",
+	Refused:        "nobody listens at the address, or it cannot be reached",
 	Timeout:        "there was no answer in time",
 	BadCertificate: "the certificate is not valid",
 	NoAnswer:       "the connection broke before there was an answer",
@@ -186,7 +186,7 @@ func problemOf(err error) Result {
 	}
 	var late interface{ Timeout() bool }
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return failed(Refused)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.As(err, &late) && late.Timeout():
 		return failed(Timeout)

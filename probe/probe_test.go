@@ -238,8 +238,10 @@ func TestControl(t *testing.T) {
 			t.Errorf("%s: %+v, want %q", address, got, want)
 		}
 	}
-	if got := problemOf(&net.OpError{Err: syscall.ECONNREFUSED}); got.Problem != Refused {
-		t.Errorf("a closed port: %+v", got)
+	for _, err := range []error{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
+		if got := problemOf(&net.OpError{Err: err}); got.Problem != Refused {
+			t.Errorf("%v: %+v", err, got)
+		}
 	}
 }
 

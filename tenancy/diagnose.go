@@ -69,6 +69,7 @@ type RecentDeploy struct {
 
 const (
 	recentDeploys = 3
+	readDeploys   = 10 // of which previews are left out
 	maxCauses     = 6
 	maxUnset      = 10
 	shownLines    = 8     // of the log
@@ -84,7 +85,7 @@ func (a *App) Diagnose(ctx context.Context) (Diagnosis, error) {
 	if err := a.scope.need(Read); err != nil {
 		return Diagnosis{}, err
 	}
-	page, err := a.scope.coolify.Deployments(ctx, a.id, 0, recentDeploys)
+	page, err := a.scope.coolify.Deployments(ctx, a.id, 0, readDeploys)
 	if err != nil {
 		return Diagnosis{}, upstream("list the app's deployments", err)
 	}
@@ -92,7 +93,8 @@ func (a *App) Diagnose(ctx context.Context) (Diagnosis, error) {
 	if err != nil {
 		return Diagnosis{}, err
 	}
-	y := symptoms{app: a.is, deployments: page.Deployments[:min(len(page.Deployments), recentDeploys)], now: a.scope.guard.now()}
+	own := slices.DeleteFunc(page.Deployments, func(d coolify.Deployment) bool { return d.PullRequestID != 0 })
+	y := symptoms{app: a.is, deployments: own[:min(len(own), recentDeploys)], now: a.scope.guard.now()}
 	if len(records) == 1 {
 		y.push = &records[0]
 	}

@@ -203,6 +203,7 @@ func TestZeroScope(t *testing.T) {
 		"Apps":           func() error { _, err := s.Apps(ctx, ""); return err },
 		"Deployment":     func() error { _, err := s.Deployment(ctx, strings.Repeat("a", 24)); return err },
 		"Wait":           func() error { _, err := s.Wait(ctx, strings.Repeat("a", 24), 0); return err },
+		"Verdict":        func() error { _, err := s.Verdict(ctx, strings.Repeat("a", 40), "", 0); return err },
 		"Projects":       func() error { _, err := s.Projects(ctx); return err },
 		"Project":        func() error { _, err := s.Project(ctx, "a/b"); return err },
 		"GitCredentials": func() error { _, err := s.GitCredentials(ctx, true); return err },

@@ -77,8 +77,9 @@ func (x sighting) decide() (Verdict, string) {
 		return x.decideUndone("Coolify's queue is full, so nothing was deployed")
 	case coolify.DeploymentQueued:
 		return VerdictStillRunning, "the deployment is queued"
+	default:
+		return VerdictStillRunning, "the deployment is running"
 	}
-	return VerdictStillRunning, "the deployment is running"
 }
 
 func (x sighting) decideUndone(how string) (Verdict, string) {
@@ -123,7 +124,7 @@ func (x sighting) silent() string {
 	case x.url == "":
 		return x.unprobed
 	case x.seen.Status == http.StatusServiceUnavailable:
-		return "the domain answers 503, as it does while no container runs for it"
+		return "the domain answers 503, as when no container runs for it"
 	case x.seen.Status > 0:
 		return fmt.Sprintf("the domain answers %d", x.seen.Status)
 	}
@@ -139,8 +140,9 @@ func (x sighting) mayMend() bool {
 	switch x.seen.Problem {
 	case probe.InvalidURL, probe.DNS, probe.RefusedAddress:
 		return false
+	default:
+		return x.url != "" || !x.running()
 	}
-	return x.url != "" || !x.running()
 }
 
 // commitForm is the form of a whole commit id, as git shows it.

@@ -76,31 +76,49 @@ func TestVerdicts(t *testing.T) {
 		took    time.Duration
 	}{
 		"live": {coolifytest.Finished, nil, tenancy.Judgement{Verdict: "live", URL: site, HTTPStatus: 200}, "commit 0000000000 answers 200", 2 * tick},
-		"not found is an answer": {coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.HTTPStatus = 404 }) },
-			tenancy.Judgement{Verdict: "live", URL: site, HTTPStatus: 404}, "answers 404", 2 * tick},
+		"not found is an answer": {
+			coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.HTTPStatus = 404 }) },
+			tenancy.Judgement{Verdict: "live", URL: site, HTTPStatus: 404},
+			"answers 404", 2 * tick,
+		},
 		"comes up late": {coolifytest.Finished, func(h *tenancytest.House) {
 			set(h, func(a *coolifytest.App) { a.HTTPStatus = 502 })
 			time.AfterFunc(10*time.Second, func() { set(h, func(a *coolifytest.App) { a.HTTPStatus = 200 }) })
 		}, tenancy.Judgement{Verdict: "live", URL: site, HTTPStatus: 200}, "answers 200", 4 * tick},
-		"never comes up": {coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.HTTPStatus = 502 }) },
-			tenancy.Judgement{Verdict: "unreachable", URL: site, HTTPStatus: 502}, "the domain answers 502", 5 * tick},
+		"never comes up": {
+			coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.HTTPStatus = 502 }) },
+			tenancy.Judgement{Verdict: "unreachable", URL: site, HTTPStatus: 502},
+			"the domain answers 502", 5 * tick,
+		},
 		"wrong host": {coolifytest.Finished, func(h *tenancytest.House) {
 			time.AfterFunc(5*time.Second, func() { set(h, func(a *coolifytest.App) { a.FQDN = "https://other.example.com" }) })
 		}, tenancy.Judgement{Verdict: "unreachable", URL: "https://other.example.com/", HTTPStatus: 503}, "no container runs for it", 5 * tick},
 		"port and path are the proxy's": {coolifytest.Finished, func(h *tenancytest.House) {
 			set(h, func(a *coolifytest.App) { a.FQDN = "http://web.alpha.example.com:3000/x,https://b.example.com" })
 		}, tenancy.Judgement{Verdict: "live", URL: "http://web.alpha.example.com/", HTTPStatus: 200}, "answers 200", 2 * tick},
-		"no domain": {coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.FQDN = "" }) },
-			tenancy.Judgement{Verdict: "live"}, "runs; it has no domain", 2 * tick},
+		"no domain": {
+			coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.FQDN = "" }) },
+			tenancy.Judgement{Verdict: "live"},
+			"runs; it has no domain", 2 * tick,
+		},
 		"no domain, and stopped": {coolifytest.Finished, func(h *tenancytest.House) {
 			time.AfterFunc(5*time.Second, func() { set(h, func(a *coolifytest.App) { a.FQDN, a.Status = "", "exited:unhealthy" }) })
 		}, tenancy.Judgement{Verdict: "unreachable"}, "does not run", 5 * tick},
-		"pinned to another commit": {coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.GitCommitSHA = oldCommit }) },
-			tenancy.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200}, "but 0000000000 was wanted", 2 * tick},
-		"failed, the old one answers": {coolifytest.Failed, nil,
-			tenancy.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200}, "the deployment failed; the version before it answers 200", 2 * tick},
-		"failed, none answers": {coolifytest.Failed, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.Status = "exited:unhealthy" }) },
-			tenancy.Judgement{Verdict: "failed", URL: site, HTTPStatus: 503}, "the deployment failed, and the domain answers 503", 2 * tick},
+		"pinned to another commit": {
+			coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.GitCommitSHA = oldCommit }) },
+			tenancy.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200},
+			"but 0000000000 was wanted", 2 * tick,
+		},
+		"failed, the old one answers": {
+			coolifytest.Failed, nil,
+			tenancy.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200},
+			"the deployment failed; the version before it answers 200", 2 * tick,
+		},
+		"failed, none answers": {
+			coolifytest.Failed, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.Status = "exited:unhealthy" }) },
+			tenancy.Judgement{Verdict: "failed", URL: site, HTTPStatus: 503},
+			"the deployment failed, and the domain answers 503", 2 * tick,
+		},
 		"cancelled": {coolifytest.Cancelled, nil, tenancy.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200}, "cancelled; the version before it", 2 * tick},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -269,7 +287,7 @@ func TestVerdictOfPush(t *testing.T) {
 			t.Errorf("the caller was told %q", o.seen)
 		}
 		again := <-judge(t.Context(), p.Guard, p.A.Key, newCommit, "web.alpha.example.com", tenancy.MaxWait)
-		if again.err != nil || again.Waited.Verdict != tenancy.VerdictLive || again.UUID != id || again.took != 0 {
+		if again.err != nil || again.Verdict != tenancy.VerdictLive || again.UUID != id || again.took != 0 {
 			t.Errorf("asked again: %+v", again)
 		}
 	})

@@ -342,7 +342,7 @@ func (s *Scope) wanted(ctx context.Context, d coolify.Deployment) (string, error
 // here: the one with an id, or the one with a clone address. It is "" for any
 // other, and for a branch that is not there.
 func (s *Scope) head(ctx context.Context, projectID, address, branch string) (string, error) {
-	if branch == "" || s.giteaReady() != nil {
+	if ready := s.giteaReady() == nil; !ready || branch == "" {
 		return "", nil
 	}
 	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
@@ -365,22 +365,18 @@ func (s *Scope) head(ctx context.Context, projectID, address, branch string) (st
 
 // next are the calls to make after a verdict.
 func (x sighting) next(v Verdict) []string {
-	switch v {
-	case VerdictStillRunning:
+	switch {
+	case v == VerdictStillRunning:
 		return []string{"deployments_wait waits on"}
-	case VerdictLive:
+	case v == VerdictLive:
 		return []string{}
-	case VerdictUnreachable:
+	case v == VerdictUnreachable:
 		return []string{"apps_diagnose names likely causes"}
-	case VerdictStale:
-		if x.status == coolify.DeploymentFinished {
-			return []string{"apps_deploy builds the newest commit, if no deployment of it is on its way"}
-		}
-	}
-	switch x.status {
-	case coolify.DeploymentFailed:
+	case x.status == coolify.DeploymentFinished:
+		return []string{"apps_deploy builds the newest commit, if no deployment of it is on its way"}
+	case x.status == coolify.DeploymentFailed:
 		return []string{"deployments_logs shows why it failed", "apps_diagnose names likely causes"}
-	case "":
+	case x.status == "":
 		return []string{"apps_deploy again when running deployments have ended"}
 	}
 	return []string{"apps_deploy deploys again"}

@@ -32,7 +32,7 @@ func (s *Server) DialApp(_ context.Context, address string) (net.Conn, error) {
 			return s.authority.certificate(host)
 		}})
 	}
-	go s.proxy(proxy, host)
+	go s.proxy(proxy, host) //nolint:contextcheck // the connection outlives the call that makes it
 	return browser, nil
 }
 
