@@ -152,10 +152,10 @@ func TestListPerPreset(t *testing.T) {
 	h := newHouse(t)
 	reads := []string{
 		"activity_list", "apps_deployments", "apps_get", "apps_list", "apps_logs", "deployments_get", "deployments_logs",
-		"deployments_wait", "envs_list", "projects_get", "projects_list", "workspace_describe",
+		"deployments_wait", "domains_list", "envs_list", "projects_get", "projects_list", "workspace_describe",
 	}
-	deploys := append([]string{"apps_control", "apps_deploy", "deployments_cancel"}, reads...)
-	writes := append([]string{"envs_delete", "envs_upsert", "gitea_credentials", "projects_create"}, deploys...)
+	deploys := append([]string{"apps_control", "apps_deploy", "apps_rollback", "deployments_cancel"}, reads...)
+	writes := append([]string{"domains_set", "envs_delete", "envs_upsert", "gitea_credentials", "projects_create"}, deploys...)
 	for preset, want := range map[string][]string{"viewer": reads, "deployer": deploys, "builder": writes, "owner": writes} {
 		key, _ := h.AddKey(t, h.A, preset, 0)
 		tools, size := h.list(t, key)

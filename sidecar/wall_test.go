@@ -41,6 +41,7 @@ func probesOf(x *tenancytest.Tenant) map[string]probe {
 		"apps.get":           {app, []string{"app"}},
 		"apps.deploy":        {app, []string{"app"}},
 		"apps.control":       {with(app, "action", "stop"), []string{"app"}},
+		"apps.rollback":      {app, []string{"app"}},
 		"apps.deployments":   {app, []string{"app"}},
 		"apps.logs":          {app, []string{"app"}},
 		"deployments.get":    {dep, []string{"deployment"}},
@@ -50,6 +51,8 @@ func probesOf(x *tenancytest.Tenant) map[string]probe {
 		"envs.list":          {app, []string{"app"}},
 		"envs.upsert":        {with(app, "set", map[string]string{"PROBE": "1"}), []string{"app"}},
 		"envs.delete":        {with(app, "keys", []string{"PROBE"}), []string{"app"}},
+		"domains.list":       {app, []string{"app"}},
+		"domains.set":        {with(app, "domain", "www." + x.Slug + ".apps.example.org"), []string{"app"}},
 		"activity.list":      {args: map[string]any{"target": x.Web.UUID}}, // names nothing; it repeats what its own workspace asked for
 	}
 }

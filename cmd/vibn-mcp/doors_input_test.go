@@ -156,7 +156,7 @@ func (o *operation) flags(args map[string]any) (flags []string, ok bool) {
 // required and are not here are made from the schema.
 var known = map[string]any{
 	"app": worldApp, "deployment": worldDone, "project": worldProject, "action": "restart",
-	"set": map[string]string{"A": "1"}, "keys": []string{"A"},
+	"set": map[string]string{"A": "1"}, "keys": []string{"A"}, "domain": "web." + worldSlug + "." + worldApps,
 }
 
 // good are arguments with which a tool does what it is for.

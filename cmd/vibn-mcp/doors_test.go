@@ -33,6 +33,8 @@ const (
 	worldApp     = "aaaaaaaaaaaaaaaaaaaaaaaa"
 	worldDone    = "dddddddddddddddddddddddd" // a deployment that has ended
 	worldProject = "vibn-alpha/web"
+	worldCommit  = "2222222222222222222222222222222222222222" // of the newest deployment
+	worldApps    = "apps.example.net" // where apps get their names
 	worldNobody  = "zzzzzzzzzzzzzzzzzzzzzzzz"
 )
 
@@ -64,6 +66,7 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 		}
 	})
 	env["GITEA_API_URL"], env["GITEA_API_TOKEN"] = gitServer.URL, git.AdminToken("all")
+	env["VIBN_APP_DOMAIN"] = worldApps
 	env["VIBN_DATA_DIR"] = t.TempDir()
 	if database == "postgres" {
 		env["DATABASE_URL"] = storetest.Postgres(t)
@@ -72,7 +75,10 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 	sim.AddApp(project.Environments[0].UUID, coolifytest.App{
 		UUID: worldApp, Name: "web", FQDN: "https://web.example.com", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
 	})
-	sim.AddDeployment(worldApp, coolifytest.Deployment{UUID: worldDone, Status: coolifytest.Finished, Logs: []coolifytest.LogLine{{Output: "built"}}})
+	sim.AddDeployment(worldApp, coolifytest.Deployment{Status: coolifytest.Finished, Commit: strings.Repeat("1", 40)})
+	sim.AddDeployment(worldApp, coolifytest.Deployment{
+		UUID: worldDone, Status: coolifytest.Finished, Commit: worldCommit, Logs: []coolifytest.LogLine{{Output: "built"}},
+	})
 	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID, "--wait")
 	for _, preset := range []string{"owner", "viewer"} {
 		w.keys[preset] = must(t, env, "key", "create", worldSlug, "--preset", preset)
@@ -80,12 +86,18 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 	return w
 }
 
-// settle ends what runs, so that what a call finds is no matter of time.
+// settle ends what runs, so that what a call finds is no matter of time; nor is
+// what runs then.
 func (w *world) settle() {
+	begun := false
 	for _, d := range w.sim.Deployments(worldApp) {
 		if d.FinishedAt == nil {
 			w.sim.Finish(d.UUID, coolifytest.Finished)
 		}
+		begun = d.Commit != worldCommit
+	}
+	if begun {
+		w.sim.AddDeployment(worldApp, coolifytest.Deployment{Status: coolifytest.Finished, Commit: worldCommit})
 	}
 	w.sim.SetApp(worldApp, func(a *coolifytest.App) { a.Status = "running:healthy" })
 }
