@@ -52,7 +52,7 @@ func probesOf(x *tenancytest.Tenant) map[string]probe {
 		"envs.upsert":        {with(app, "set", map[string]string{"PROBE": "1"}), []string{"app"}},
 		"envs.delete":        {with(app, "keys", []string{"PROBE"}), []string{"app"}},
 		"domains.list":       {app, []string{"app"}},
-		"domains.set":        {with(app, "domain", "www." + x.Slug + ".apps.example.org"), []string{"app"}},
+		"domains.set":        {with(app, "domain", "www."+x.Slug+".apps.example.org"), []string{"app"}},
 		"activity.list":      {args: map[string]any{"target": x.Web.UUID}}, // names nothing; it repeats what its own workspace asked for
 	}
 }

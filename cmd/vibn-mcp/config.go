@@ -35,8 +35,8 @@ type config struct {
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
 	appDomain      tenancy.AppDomain
-	acceptedRisks  []string          // of [tenancy.Risks]
-	giteaURL       *url.URL          // nil = no Gitea
+	acceptedRisks  []string // of [tenancy.Risks]
+	giteaURL       *url.URL // nil = no Gitea
 	giteaToken     secret.Text
 	giteaPublicURL *url.URL    // nil = giteaURL
 	adminToken     secret.Text // empty = no operator API

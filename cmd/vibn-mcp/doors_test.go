@@ -34,7 +34,7 @@ const (
 	worldDone    = "dddddddddddddddddddddddd" // a deployment that has ended
 	worldProject = "vibn-alpha/web"
 	worldCommit  = "2222222222222222222222222222222222222222" // of the newest deployment
-	worldApps    = "apps.example.net" // where apps get their names
+	worldApps    = "apps.example.net"                         // where apps get their names
 	worldNobody  = "zzzzzzzzzzzzzzzzzzzzzzzz"
 )
 
