@@ -29,6 +29,11 @@ func addApps(r *Registry) {
 		Description: "Start (deploys), stop, or restart an app's containers. Restart is quicker than deploy and takes up no new commit.",
 	}, controlApp)
 	Add(r, Tool{
+		Name: "apps.rollback", Route: "POST /apps/{app}/rollback", Needs: tenancy.Deploy, Title: "Roll an app back",
+		Destructive: true, Target: "app", Keep: []string{"commit", "wait_seconds"},
+		Description: "Deploy an earlier commit again: the last good one before the one that runs, or one named. The next push or apps_deploy goes forward again.",
+	}, rollBackApp)
+	Add(r, Tool{
 		Name: "apps.deployments", Route: "GET /apps/{app}/deployments", Needs: tenancy.Read, Title: "List an app's deployments", Target: "app",
 		Description: "An app's deployments, newest first, with status and commit.",
 	}, listDeployments)
@@ -154,6 +159,34 @@ func controlApp(ctx context.Context, s *tenancy.Scope, in controlIn) (deployOut,
 		return deployOut{}, err
 	}
 	return follow(ctx, s, app, started, 0)
+}
+
+type rollbackIn struct {
+	App    string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Commit string `json:"commit,omitempty" jsonschema:"7 to 40 digits of a commit that was deployed before" max:"40"`
+	Wait   int    `json:"wait_seconds,omitempty" jsonschema:"wait so long for the end" min:"0" max:"45" default:"0"`
+}
+
+type rollbackOut struct {
+	Commit string `json:"commit"` // that is deployed again
+	deployOut
+}
+
+func rollBackApp(ctx context.Context, s *tenancy.Scope, in rollbackIn) (rollbackOut, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return rollbackOut{}, err
+	}
+	commit, started, err := app.Rollback(ctx, in.Commit)
+	if err != nil {
+		return rollbackOut{}, err
+	}
+	out, err := follow(ctx, s, app, started, in.Wait)
+	if err != nil {
+		return rollbackOut{}, err
+	}
+	out.Next = append(out.Next, "the next push or apps_deploy goes forward again; correct what was wrong first")
+	return rollbackOut{commit, out}, nil
 }
 
 type deploymentsIn struct {

@@ -99,7 +99,9 @@ func Add[In, Out any](r *Registry, t Tool, fn Func[In, Out]) {
 // New returns the registry of all tools.
 func New(log *slog.Logger) *Registry {
 	r := &Registry{log: log, byName: map[string]*entry{}}
-	for _, add := range []func(*Registry){addWorkspace, addGitea, addProjects, addApps, addAppChanges, addDeployments, addEnvs, addDatabases, addActivity} {
+	for _, add := range []func(*Registry){
+		addWorkspace, addGitea, addProjects, addApps, addAppChanges, addDeployments, addEnvs, addDomains, addDatabases, addActivity,
+	} {
 		add(r)
 	}
 	return r

@@ -152,11 +152,11 @@ func TestListPerPreset(t *testing.T) {
 	h := newHouse(t)
 	reads := []string{
 		"activity_list", "apps_deployments", "apps_diagnose", "apps_get", "apps_list", "apps_logs", "databases_get", "databases_list", "deployments_get",
-		"deployments_logs", "deployments_wait", "envs_list", "projects_get", "projects_list", "workspace_describe",
+		"deployments_logs", "deployments_wait", "domains_list", "envs_list", "projects_get", "projects_list", "workspace_describe",
 	}
-	deploys := append([]string{"apps_control", "apps_deploy", "deployments_cancel"}, reads...)
+	deploys := append([]string{"apps_control", "apps_deploy", "apps_rollback", "deployments_cancel"}, reads...)
 	writes := append([]string{
-		"apps_create", "apps_update", "databases_create", "envs_delete", "envs_upsert", "gitea_credentials", "projects_create",
+		"apps_create", "apps_update", "databases_create", "domains_set", "envs_delete", "envs_upsert", "gitea_credentials", "projects_create",
 	}, deploys...)
 	all := append([]string{"apps_delete", "databases_delete"}, writes...)
 	for preset, want := range map[string][]string{"viewer": reads, "deployer": deploys, "builder": writes, "owner": all} {

@@ -45,6 +45,7 @@ func probesOf(x *tenancytest.Tenant) map[string]probe {
 		"apps.delete":        {with(app, "confirm", ""), []string{"app"}}, // nothing goes without a person's word
 		"apps.deploy":        {app, []string{"app"}},
 		"apps.control":       {with(app, "action", "stop"), []string{"app"}},
+		"apps.rollback":      {app, []string{"app"}},
 		"apps.deployments":   {app, []string{"app"}},
 		"apps.logs":          {app, []string{"app"}},
 		"apps.diagnose":      {app, []string{"app"}},
@@ -59,6 +60,8 @@ func probesOf(x *tenancytest.Tenant) map[string]probe {
 		"databases.get":      {map[string]any{"database": x.Data.UUID}, []string{"database"}},
 		"databases.create":   {map[string]any{"name": "made-" + x.Canary, "engine": "postgresql", "attach_to": x.API.UUID}, []string{"attach_to"}}, // the name is as that of a project
 		"databases.delete":   {map[string]any{"database": x.Data.UUID, "confirm": x.Data.Name}, []string{"database"}},
+		"domains.list":       {app, []string{"app"}},
+		"domains.set":        {with(app, "domain", "www."+x.Slug+".apps.example.org"), []string{"app"}},
 		"activity.list":      {args: map[string]any{"target": x.Web.UUID}}, // names nothing; it repeats what its own workspace asked for
 	}
 }

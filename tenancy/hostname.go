@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
@@ -184,7 +185,7 @@ func refuseCharacters(s string) error {
 		return malformed("is empty")
 	case len(s) > maxHostname:
 		return malformed("has more than 253 characters")
-	case strings.ContainsFunc(s, func(r rune) bool { return r > '~' }):
+	case strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }):
 		return malformed("is not written in ASCII; an international name is given in the form that begins with xn--")
 	case strings.Contains(s, ","):
 		return malformed("is a list")

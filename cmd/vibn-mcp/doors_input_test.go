@@ -157,6 +157,7 @@ func (o *operation) flags(args map[string]any) (flags []string, ok bool) {
 var known = map[string]any{
 	"app": worldApp, "deployment": worldDone, "project": worldProject, "action": "restart",
 	"set": map[string]string{"A": "1"}, "keys": []string{"A"}, "database": worldData, "confirm": "web",
+	"domain": "web." + worldSlug + "." + worldApps,
 }
 
 // good are arguments with which a tool does what it is for.

@@ -35,6 +35,8 @@ const (
 	worldDone    = "dddddddddddddddddddddddd" // a deployment that has ended
 	worldData    = "bbbbbbbbbbbbbbbbbbbbbbbb" // a database
 	worldProject = "vibn-alpha/web"
+	worldCommit  = "2222222222222222222222222222222222222222" // of the newest deployment
+	worldApps    = "apps.example.net"                         // where apps get their names
 	worldNobody  = "zzzzzzzzzzzzzzzzzzzzzzzz"
 )
 
@@ -67,6 +69,7 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 		}
 	})
 	env["GITEA_API_URL"], env["GITEA_API_TOKEN"] = gitServer.URL, git.AdminToken("all")
+	env["VIBN_APP_DOMAIN"] = worldApps
 	env["VIBN_DATA_DIR"], env["COOLIFY_SERVER_UUID"] = t.TempDir(), sim.Hosts()[0].UUID
 	if database == "postgres" {
 		env["DATABASE_URL"] = storetest.Postgres(t)
@@ -88,19 +91,28 @@ func (w *world) addApp() {
 	w.sim.AddApp(w.home, coolifytest.App{
 		UUID: worldApp, Name: "web", GitRepository: "git@git.example.com:" + worldProject + ".git", Logs: "hello\n",
 	})
-	w.sim.AddDeployment(worldApp, coolifytest.Deployment{UUID: worldDone, Status: coolifytest.Finished, Logs: []coolifytest.LogLine{{Output: "built"}}})
+	w.sim.AddDeployment(worldApp, coolifytest.Deployment{Status: coolifytest.Finished, Commit: strings.Repeat("1", 40)})
+	w.sim.AddDeployment(worldApp, coolifytest.Deployment{
+		UUID: worldDone, Status: coolifytest.Finished, Commit: worldCommit, Logs: []coolifytest.LogLine{{Output: "built"}},
+	})
 }
 
-// settle ends what runs, so that what a call finds is no matter of time.
+// settle ends what runs, so that what a call finds is no matter of time; nor is
+// what runs then.
 func (w *world) settle() {
 	w.sim.FinishDeletions()
 	if _, there := w.sim.App(worldApp); !there {
 		w.addApp()
 	}
+	begun := false
 	for _, d := range w.sim.Deployments(worldApp) {
 		if d.FinishedAt == nil {
 			w.sim.Finish(d.UUID, coolifytest.Finished)
 		}
+		begun = d.Commit != worldCommit
+	}
+	if begun {
+		w.sim.AddDeployment(worldApp, coolifytest.Deployment{Status: coolifytest.Finished, Commit: worldCommit})
 	}
 	w.sim.SetApp(worldApp, func(a *coolifytest.App) { a.Status = "running:healthy" })
 	w.sim.FinishDeletions()

@@ -1,0 +1,65 @@
+package mcp
+
+import (
+	"context"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+func addDomains(r *Registry) {
+	Add(r, Tool{
+		Name: "domains.list", Route: "GET /domains", Needs: tenancy.Read, Title: "List domains",
+		Description: "The domains of the workspace's apps, or of one app, and which ones are free for use without proof.",
+	}, listDomains)
+	Add(r, Tool{
+		Name: "domains.set", Route: "PATCH /apps/{app}/domain", Needs: tenancy.Write, Title: "Set an app's domain",
+		Idempotent: true, Destructive: true, Target: "app", Keep: []string{"domain"},
+		Description: "Give an app one domain in place of those that it has, or take it away. It takes effect with the next deployment. " +
+			"A domain from elsewhere needs a DNS record first: call, and the answer says which.",
+	}, setDomain)
+}
+
+type listDomainsIn struct {
+	App string `json:"app,omitempty" jsonschema:"only of this app (uuid, name or domain)" max:"255"`
+}
+
+type domainsOut struct {
+	Domains   []tenancy.DomainInfo `json:"domains"`
+	Free      string               `json:"free,omitempty"` // what needs no proof, with NAME for what may be chosen
+	Truncated bool                 `json:"truncated"`
+}
+
+func listDomains(ctx context.Context, s *tenancy.Scope, in listDomainsIn) (domainsOut, error) {
+	domains, err := s.Domains(ctx, in.App)
+	if err != nil {
+		return domainsOut{}, err
+	}
+	shown := fit(domains, maxPage)
+	return domainsOut{shown, s.FreeDomains(), len(shown) < len(domains)}, nil
+}
+
+type setDomainIn struct {
+	App    string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
+	Domain string `json:"domain" jsonschema:"host name alone, as shop.example.com; empty takes the domain away" required:"true" max:"253"`
+}
+
+type setDomainOut struct {
+	tenancy.DomainInfo
+	Next []string `json:"next"`
+}
+
+func setDomain(ctx context.Context, s *tenancy.Scope, in setDomainIn) (setDomainOut, error) {
+	app, err := s.App(ctx, in.App)
+	if err != nil {
+		return setDomainOut{}, err
+	}
+	info, err := app.SetDomain(ctx, in.Domain)
+	if err != nil {
+		return setDomainOut{}, err
+	}
+	out := setDomainOut{info, []string{"apps_deploy brings it into effect"}}
+	if info.Kind == "custom" {
+		out.Next = append(out.Next, "the domain's DNS has to point at the host of the apps")
+	}
+	return out, nil
+}
