@@ -33,7 +33,7 @@ type judged struct {
 }
 
 // judge waits for a verdict as a call of a key's would.
-func judge(ctx context.Context, g *tenancy.Guard, key, ref, app string, d time.Duration) <-chan judged {
+func verdictOn(ctx context.Context, g *tenancy.Guard, key, ref, app string, d time.Duration) <-chan judged {
 	ended := make(chan judged, 1)
 	go func() {
 		var o judged
@@ -128,7 +128,7 @@ func TestVerdicts(t *testing.T) {
 					tc.prepare(h)
 				}
 				id := build(h, h.A.Web, newCommit, tc.status)
-				o := <-judge(t.Context(), h.Guard, h.A.Key, id, "", tenancy.MaxWait)
+				o := <-verdictOn(t.Context(), h.Guard, h.A.Key, id, "", tenancy.MaxWait)
 				if tc.status == coolifytest.Failed {
 					if o.FirstError.String() != "npm error code 1" {
 						t.Errorf("the first error is %q", o.FirstError)
@@ -273,7 +273,7 @@ func inPushes(t *testing.T, test func(t *testing.T, p *pushes)) {
 func TestVerdictOfPush(t *testing.T) {
 	t.Parallel()
 	inPushes(t, func(t *testing.T, p *pushes) {
-		wait := judge(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait)
+		wait := verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait)
 		pass(4 * time.Second)
 		p.push(t, "web", newCommit, "") // the webhook has come
 		pass(4 * time.Second)
@@ -286,7 +286,7 @@ func TestVerdictOfPush(t *testing.T) {
 		if len(o.seen) < 3 || o.seen[0] != newCommit[:10]+" waiting for its push to be seen" || o.seen[len(o.seen)-1] != id+" in_progress" {
 			t.Errorf("the caller was told %q", o.seen)
 		}
-		again := <-judge(t.Context(), p.Guard, p.A.Key, newCommit, "web.alpha.example.com", tenancy.MaxWait)
+		again := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "web.alpha.example.com", tenancy.MaxWait)
 		if again.err != nil || again.Verdict != tenancy.VerdictLive || again.UUID != id || again.took != 0 {
 			t.Errorf("asked again: %+v", again)
 		}
@@ -300,7 +300,7 @@ func TestVerdictOfNoPush(t *testing.T) {
 		p.push(t, "theirs", newCommit, build(p.House, p.B.Web, newCommit, coolifytest.Finished))
 		p.push(t, "web", oldCommit, "")
 		p.Sim.Reset()
-		o := <-judge(t.Context(), p.Guard, p.A.Key, newCommit, "", 10*time.Second)
+		o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", 10*time.Second)
 		if o.err != nil || o.Verdict != tenancy.VerdictStillRunning || o.Done || o.UUID != "" || o.took != 10*time.Second {
 			t.Errorf("%+v, %v after %v; want still running after 10 s", o.Waited, o.err, o.took)
 		}
@@ -311,7 +311,7 @@ func TestVerdictOfNoPush(t *testing.T) {
 			t.Errorf("requests: %v, want one for each of A's apps, at the end", p.Requests())
 		}
 		p.push(t, "web", newCommit, "")
-		if o = <-judge(t.Context(), p.Guard, p.A.Key, newCommit, "", 5*time.Second); !strings.Contains(o.Reason, "not queued yet") {
+		if o = <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", 5*time.Second); !strings.Contains(o.Reason, "not queued yet") {
 			t.Errorf("the webhook has come: %+v", o.Waited)
 		}
 	})
@@ -322,7 +322,7 @@ func TestVerdictOfOldPush(t *testing.T) {
 	t.Parallel()
 	inPushes(t, func(t *testing.T, p *pushes) {
 		p.push(t, "web", oldCommit, "")
-		wait := judge(t.Context(), p.Guard, p.A.Key, oldCommit, "", tenancy.MaxWait)
+		wait := verdictOn(t.Context(), p.Guard, p.A.Key, oldCommit, "", tenancy.MaxWait)
 		pass(4 * time.Second)
 		p.push(t, "web", newCommit, "")
 		o := <-wait
@@ -335,7 +335,7 @@ func TestVerdictOfOldPush(t *testing.T) {
 		p.push(t, "web", oldCommit, id)
 		pass(10 * time.Second)
 		p.push(t, "web", newCommit, "")
-		o := <-judge(t.Context(), p.Guard, p.A.Key, oldCommit, "", 5*time.Second)
+		o := <-verdictOn(t.Context(), p.Guard, p.A.Key, oldCommit, "", 5*time.Second)
 		if o.err != nil || o.UUID != id || o.Status != "finished" {
 			t.Errorf("a commit that was deployed before: %+v, %v; want its deployment", o.Waited, o.err)
 		}
@@ -351,7 +351,7 @@ func TestVerdictOfTwoApps(t *testing.T) {
 		p.push(t, "web", newCommit, web)
 		p.push(t, "api", newCommit, api)
 		p.push(t, "theirs", newCommit, build(p.House, p.B.Web, newCommit, coolifytest.Finished))
-		o := <-judge(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait)
+		o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait)
 		e := tenancy.Public(o.err)
 		for _, want := range []string{p.A.Web.UUID, p.A.API.UUID, "web", "api"} {
 			if !strings.Contains(e.Msg, want) {
@@ -362,14 +362,14 @@ func TestVerdictOfTwoApps(t *testing.T) {
 			t.Errorf("two apps: %+v after %v", e, o.took)
 		}
 		for app, want := range map[string]string{p.A.Web.UUID: web, p.A.API.Name: api} {
-			if o := <-judge(t.Context(), p.Guard, p.A.Key, newCommit, app, tenancy.MaxWait); o.err != nil || o.UUID != want {
+			if o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, app, tenancy.MaxWait); o.err != nil || o.UUID != want {
 				t.Errorf("%s: %+v, %v", app, o.Waited, o.err)
 			}
 		}
 		for name, tc := range map[string]struct{ ref, app string }{
 			"B's app": {newCommit, p.B.Web.UUID}, "nobody's": {newCommit, nobody}, "another app's deployment": {web, p.A.API.UUID}, "B's deployment": {p.B.Done.UUID, p.A.Web.UUID},
 		} {
-			if o := <-judge(t.Context(), p.Guard, p.A.Key, tc.ref, tc.app, tenancy.MaxWait); codeOf(o.err) != tenancy.NotFound {
+			if o := <-verdictOn(t.Context(), p.Guard, p.A.Key, tc.ref, tc.app, tenancy.MaxWait); codeOf(o.err) != tenancy.NotFound {
 				t.Errorf("%s: %+v, %v; want not found", name, o.Waited, o.err)
 			}
 		}
@@ -390,7 +390,7 @@ func TestVerdictRevoked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inPushes(t, func(t *testing.T, p *pushes) {
-				wait := judge(t.Context(), p.Guard, p.A.Key, ref(p), "", tenancy.MaxWait)
+				wait := verdictOn(t.Context(), p.Guard, p.A.Key, ref(p), "", tenancy.MaxWait)
 				pass(time.Second)
 				if err := p.DB.RevokeKey(t.Context(), p.A.ID, p.A.KeyID, time.Now()); err != nil {
 					t.Fatal(err)
@@ -410,8 +410,8 @@ func TestVerdictStop(t *testing.T) {
 		p.Sim.SetApp(p.A.Web.UUID, func(a *coolifytest.App) { a.HTTPStatus = 502 })
 		id := p.Sim.AddDeployment(p.A.Web.UUID, coolifytest.Deployment{Status: coolifytest.Finished, FinishedAt: new(time.Now())}).UUID
 		waits := map[tenancy.Verdict]<-chan judged{
-			tenancy.VerdictStillRunning: judge(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait),
-			tenancy.VerdictUnreachable:  judge(t.Context(), p.Guard, p.A.Key, id, "", tenancy.MaxWait),
+			tenancy.VerdictStillRunning: verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait),
+			tenancy.VerdictUnreachable:  verdictOn(t.Context(), p.Guard, p.A.Key, id, "", tenancy.MaxWait),
 		}
 		pass(time.Second)
 		synctest.Wait()
@@ -430,7 +430,7 @@ func TestVerdictSize(t *testing.T) {
 	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		long := strings.Repeat("error \u202e<\"&", 3000)
 		id := h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{Status: coolifytest.Failed, Commit: newCommit, Message: long, Logs: []coolifytest.LogLine{{Output: long}}}).UUID
-		o := <-judge(t.Context(), h.Guard, h.A.Key, id, "", time.Second)
+		o := <-verdictOn(t.Context(), h.Guard, h.A.Key, id, "", time.Second)
 		if n := len(fmt.Sprintf("%+v", o.Waited)); o.err != nil || n > 1_500 || strings.Contains(o.FirstError.String(), "\u202e") {
 			t.Errorf("%d bytes, %v: %+v", n, o.err, o.Waited)
 		}
