@@ -277,7 +277,6 @@ func TestReseal(t *testing.T) {
 			{Place: tokenPlace(b.ws.ID), Value: b.parts.TokenSealed},
 			{Place: tenancy.HookPlace(a.ws.ID), Value: a.parts.HookSealed},
 			{Place: tenancy.HookPlace(b.ws.ID), Value: b.parts.HookSealed},
-			{Place: tenancy.HookPlace(foreign.ws.ID), Value: foreign.parts.HookSealed},
 			{Place: tenancy.DatabaseURLPlace(a.data.ID), Value: a.data.URLSealed},
 			{Place: tenancy.DatabaseURLPlace(b.data.ID), Value: b.data.URLSealed},
 			{Place: tenancy.DatabaseURLPlace(foreign.data.ID), Value: foreign.data.URLSealed},

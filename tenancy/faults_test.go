@@ -136,6 +136,13 @@ var trials = []trial{
 			"* " + lookOp: {},
 		},
 	},
+	{tool: "apps.rollback", args: noArgs, prepare: func(h *tenancytest.House, x *tenancytest.Tenant, _ int) map[string]any {
+		return map[string]any{"app": history(h, x, "c1", "c2")}
+	}},
+	{tool: "domains.list", args: noArgs},
+	{tool: "domains.set", args: noArgs, prepare: func(h *tenancytest.House, x *tenancytest.Tenant, _ int) map[string]any {
+		return map[string]any{"app": history(h, x), "domain": ""}
+	}},
 	{tool: "apps.control", args: appArgs("action", "start"), prepare: finishAll},
 	{tool: "apps.control", args: appArgs("action", "stop")},
 	{tool: "apps.control", args: appArgs("action", "restart"), prepare: finishAll},

@@ -12,10 +12,10 @@ import (
 // commitOf is a whole commit: the first digits and as many again as it takes.
 func commitOf(short string) string { return short + strings.Repeat("0", 40-len(short)) }
 
-// history adds an app whose deployments come oldest first: a commit, then how it
+// history adds an app to a tenant, whose deployments come oldest first: a commit, then how it
 // ended if not well, and what kind it was.
-func history(h *tenancytest.House, deployments ...string) string {
-	uuid := newApp(h, coolifytest.App{Status: "running:healthy", Files: map[string]string{"Dockerfile": "FROM scratch\n"}})
+func history(h *tenancytest.House, x *tenancytest.Tenant, deployments ...string) string {
+	uuid := h.Sim.AddApp(x.Project.Environments[0].UUID, coolifytest.App{Status: "running:healthy", Name: x.Canary}).UUID
 	for _, line := range deployments {
 		d := coolifytest.Deployment{Status: coolifytest.Finished}
 		for i, word := range strings.Fields(line) {
@@ -83,7 +83,7 @@ func TestRollback(t *testing.T) {
 		"two begin so":              {[]string{"abcdef01", "abcdef02"}, "abcdef0", "conflict"},
 		"one begins so, twice":      {[]string{"abcdef01", "abcdef01", "c2"}, "abcdef0", "abcdef01"},
 	} {
-		uuid := history(h, tc.past...)
+		uuid := history(h, h.A, tc.past...)
 		h.Sim.Reset()
 		got, started, err := rollBack(t, h, uuid, tc.commit)
 		if err != nil {
@@ -103,7 +103,7 @@ func TestRollback(t *testing.T) {
 // further.
 func TestRollbackTwice(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
-	uuid := history(h, "c1", "c2", "c3")
+	uuid := history(h, h.A, "c1", "c2", "c3")
 	_, first, err := rollBack(t, h, uuid, "")
 	if err != nil {
 		t.Fatal(err)
@@ -118,12 +118,12 @@ func TestRollbackTwice(t *testing.T) {
 
 func TestRollbackRefused(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
-	uuid := history(h, "c1", "c2")
+	uuid := history(h, h.A, "c1", "c2")
 	h.Sim.SetApp(uuid, func(a *coolifytest.App) { a.BuildPack = "nixpacks" })
 	h.Sim.Reset()
 	_, _, err := rollBack(t, h, uuid, "")
 	wantRefused(t, h, "a build pack that could reach the host", err, "nixpacks")
-	uuid = history(h, "c1", "c2")
+	uuid = history(h, h.A, "c1", "c2")
 	h.Sim.QueueLimit(1)
 	h.Sim.AddDeployment(h.A.API.UUID, coolifytest.Deployment{})
 	if _, _, err := rollBack(t, h, uuid, ""); tenancy.Public(err).Code != tenancy.Conflict || !tenancy.Public(err).Retryable {
@@ -133,7 +133,7 @@ func TestRollbackRefused(t *testing.T) {
 		t.Errorf("with the right to read: %v", err)
 	}
 	old := tenancytest.New(t, tenancytest.Config{Simulator: coolifytest.Config{Version: coolifytest.Version41}})
-	if _, _, err := rollBack(t, old, history(old, "c1", "c2"), ""); tenancy.Public(err).Code != tenancy.Unavailable || !strings.Contains(err.Error(), "4.3") {
+	if _, _, err := rollBack(t, old, history(old, old.A, "c1", "c2"), ""); tenancy.Public(err).Code != tenancy.Unavailable || !strings.Contains(err.Error(), "4.3") {
 		t.Errorf("an older Coolify: %v", err)
 	}
 }

@@ -82,7 +82,7 @@ func fill(t *testing.T, text, name, with string) string {
 }
 
 // nouns are the groups of tools, in the order in which an agent meets them.
-var nouns = []string{"workspace", "gitea", "projects", "apps", "deployments", "envs", "databases", "activity"}
+var nouns = []string{"workspace", "gitea", "projects", "apps", "deployments", "envs", "domains", "databases", "activity"}
 
 func toolsTable(t *testing.T) string {
 	t.Helper()
