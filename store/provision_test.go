@@ -516,7 +516,7 @@ func TestForgetTokens(t *testing.T) {
 		check(t, db.ForgetTokens(ctx, a.ws.ID, after(1)))
 		wantQueued(t, "ForgetTokens", db, a.ws.ID, 1)
 		want := a.parts
-		want.TokenID, want.TokenSealed = 0, ""
+		want.TokenID, want.TokenSealed, want.HookID, want.HookSealed = 0, "", 0, ""
 		wantSame(t, "Parts", want, must(db.Provision(ctx, a.ws.ID))(t).Parts)
 		wantSame(t, "BotTokens", []tenancy.BotToken(nil), must(db.BotTokens(ctx, a.ws.ID))(t))
 		wantSame(t, "what is sealed", []string(nil), dump(t, db, `select sealed from vibn_bot_tokens where workspace_id = $1 and sealed <> ''`, a.ws.ID))

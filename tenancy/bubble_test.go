@@ -90,6 +90,7 @@ func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
 		t.Fatal(err)
 	}
 	gc := tenancy.Config{Store: w.store, Coolify: ordinary, Sensitive: sensitive, Box: box, Log: h.Logger, Budget: w.budget, Now: w.now, Probe: h.Prober()}
+	gc.Premises.SharedNetworks = w.gitea == nil // a memory keeps no parts
 	if h.Git != nil {
 		root := &url.URL{Scheme: "https", Host: "git.example.com"}
 		gc.Gitea, err1 = gitea.New(gitea.Config{URL: root, Token: secret.NewText(h.Secrets[2]), Transport: wire{root.Host: h.Git}})

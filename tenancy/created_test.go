@@ -81,14 +81,34 @@ func madeIn(sim *coolifytest.Server, project string, but ...string) (apps []cool
 // onCoolify does something on Coolify as an operator does.
 func (s *shop) onCoolify(method, path, body string) {
 	s.Helper()
-	req := httptest.NewRequestWithContext(s.Context(), method, "/api/v1"+path, strings.NewReader(body))
-	req.Header.Set("Authorization", "Bearer "+s.Sim.Token("read", "write"))
+	onCoolify(s.T, s.Sim, method, path, body)
+}
+
+func onCoolify(t testing.TB, sim *coolifytest.Server, method, path, body string) {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), method, "/api/v1"+path, strings.NewReader(body))
+	req.Header.Set("Authorization", "Bearer "+sim.Token("read", "write"))
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/json")
 	rec := httptest.NewRecorder()
-	s.Sim.ServeHTTP(rec, req)
+	sim.ServeHTTP(rec, req)
 	if rec.Code/100 != 2 {
-		s.Fatalf("%s %s: %d %s", method, path, rec.Code, rec.Body)
+		t.Fatalf("%s %s: %d %s", method, path, rec.Code, rec.Body)
+	}
+}
+
+// leaveOneNetwork takes away what the tenants have on their server but for its first
+// network.
+func leaveOneNetwork(t *testing.T, h *tenancytest.House) {
+	t.Helper()
+	for _, x := range []*tenancytest.Tenant{h.A, h.B} {
+		for _, app := range []string{x.Web.UUID, x.API.UUID} {
+			onCoolify(t, h.Sim, http.MethodDelete, "/applications/"+app, "")
+		}
+	}
+	h.Sim.FinishDeletions()
+	for _, d := range h.Sim.Destinations()[1:] {
+		onCoolify(t, h.Sim, http.MethodDelete, "/destinations/"+d.UUID, "")
 	}
 }
 
@@ -493,9 +513,7 @@ func (s *shop) otherEnvironments() {
 func TestCreateAppNetworkIgnored(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, tenancytest.Config{})
-	for _, d := range s.Sim.Destinations()[1:] {
-		s.onCoolify(http.MethodDelete, "/destinations/"+d.UUID, "")
-	}
+	leaveOneNetwork(s.T, s.House)
 	_, err := s.create(siteApp())
 	if codeOf(err) != tenancy.Unavailable || !strings.Contains(err.Error(), "another network") {
 		t.Errorf("%v, want it refused", err)

@@ -77,6 +77,7 @@ func withServer(s *subject, p *process) {
 	s.Helper()
 	withWorkspace(s, p)
 	must(s, s.db.SetPlacement(s.Context(), s.ws.ID, tenancy.Placement{Server: s.cool.Hosts()[0].UUID}, s.clock.Now()))
+	must(s, s.job(s.Context(), p)) // which makes its network
 	rights, err := tenancy.PresetRights("owner")
 	must(s, err)
 	_, key, err := p.operator.CreateKey(s.Context(), s.ws, "owner", rights, 0)

@@ -229,32 +229,20 @@ func TestCreateDatabaseAtOnce(t *testing.T) {
 // has another one only. What is not in the workspace's own is deleted again.
 func TestDatabaseElsewhere(t *testing.T) {
 	h := newDataHouse(t, coolifytest.Config{})
-	is, err := h.DB.Provision(t.Context(), h.A.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	own := is.Parts
-	own.Destination = strings.Repeat("n", 24)
-	if err := h.DB.SetParts(t.Context(), h.A.ID, is.Parts, own); err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = h.create(t, tenancy.NewDatabase{Name: "data", Engine: "redis"})
+	leaveOneNetwork(t, h.House)
+	_, _, err := h.create(t, tenancy.NewDatabase{Name: "data", Engine: "redis"})
 	wantCode(t, "elsewhere", err, tenancy.Unavailable, "another network than the workspace's")
 	if made := h.made(); len(made) != 1 || !made[0].Deleting || len(h.records(t)) != 0 {
 		t.Errorf("made %+v, recorded %+v", made, h.records(t))
 	}
 	h.Sim.FinishDeletions()
-	d := h.Sim.AddDestination(coolifytest.Destination{HostUUID: h.A.Placement.Server, Network: "own"})
-	was := own
-	own.Destination = d.UUID
-	if err := h.DB.SetParts(t.Context(), h.A.ID, was, own); err != nil {
-		t.Fatal(err)
-	}
+	own := h.Provision(t, h.A).Parts.Destination // made anew
 	h.mustCreate(t, "data", "redis")
-	if made := h.made(); made[len(made)-1].DestinationUUID != d.UUID {
+	if made := h.made(); made[len(made)-1].DestinationUUID != own {
 		t.Errorf("made %+v", made)
 	}
-	a, err := h.attach(t, "data", h.A.Web.UUID, "")
+	elsewhere := h.Sim.AddApp(h.A.Project.Environments[0].UUID, coolifytest.App{Name: "elsewhere"})
+	a, err := h.attach(t, "data", elsewhere.UUID, "")
 	if err != nil || !strings.Contains(a.Note, "another network") {
 		t.Errorf("attached to an app elsewhere: %+v, %v", a, err)
 	}

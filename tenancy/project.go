@@ -185,11 +185,10 @@ var errReplaced = &Error{
 	Code: Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this",
 }
 
-// head is the newest commit of a branch; zero if there is no such branch, or none
-// can be called so.
+// head is the newest commit of a branch; zero if there is no such branch.
 func (r openRepository) head(ctx context.Context, branch string) (gitea.Commit, error) {
 	b, err := r.bot.Branch(ctx, r.Owner, r.Name, branch)
-	if err != nil && !errors.Is(err, gitea.ErrNotFound) && !errors.Is(err, gitea.ErrInvalid) {
+	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
 		return gitea.Commit{}, ours("read the repository's branch", err)
 	}
 	return b.Commit, nil

@@ -399,10 +399,11 @@ func (l *pushLook) head(ctx context.Context, branch string) (gitea.Commit, error
 		return gitea.Commit{}, err
 	}
 	c, err := repo.head(ctx, branch)
-	if err == nil {
-		l.heads[branch] = c
+	if err != nil && !errors.Is(err, gitea.ErrInvalid) { // none can be called so
+		return gitea.Commit{}, err
 	}
-	return c, err
+	l.heads[branch] = c
+	return c, nil
 }
 
 // fewDeployments is how many of an app's deployments are looked at, so that some of

@@ -223,8 +223,9 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 		t.Fatal(err)
 	}
 	x.Workspace = w
+	network := "" // the workspace's own
 	if h.Git != nil {
-		h.Provision(t, x)
+		network = h.Provision(t, x).Parts.Destination
 	}
 	x.Key, x.KeyID = h.AddKey(t, x, "builder", 0)
 	env := x.Project.Environments[0].UUID
@@ -232,7 +233,7 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 		a := h.Sim.AddApp(env, coolifytest.App{
 			Name: name + "-" + x.Canary, FQDN: "https://" + name + "." + slug + ".example.com", Status: "running:healthy", Description: x.Canary,
 			GitRepository: "git@git.example.com:vibn-" + slug + "/" + name + "-" + x.Canary + ".git", Logs: "hello from " + x.Canary + "\n",
-			CommitMessage: "change by " + x.Canary,
+			CommitMessage: "change by " + x.Canary, DestinationUUID: network,
 		})
 		h.Sim.AddEnv(a.UUID, coolifytest.Env{Key: "SECRET_OF_" + strings.ToUpper(slug), Value: "value-" + x.Canary, Runtime: true, Literal: true})
 		return a
