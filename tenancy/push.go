@@ -32,6 +32,8 @@ func (g *Guard) Pusher() *Pusher { return &Pusher{g} }
 const (
 	// pushAgain is when to look again at what Coolify has not begun with.
 	pushAgain = 5 * time.Second
+	// pushVisits is how long an app that was deployed just now has to answer.
+	pushVisits = 20 * time.Second
 	// pushTrouble is when to look again where one app waits and another is in trouble.
 	pushTrouble = 15 * time.Second
 )
@@ -330,22 +332,21 @@ func (l *pushLook) follow(ctx context.Context, rec AppRecord) (is AppRecord, aga
 	if !d.is.Status.Terminal() {
 		return rec, l.waits.every, nil
 	}
-	state, why := l.verdict(ctx, d, rec.Head)
-	return l.report(ctx, rec, state, why)
-}
-
-// verdict is what is said of a commit when its deployment has ended. This is the
-// one place that says so.
-func (l *pushLook) verdict(_ context.Context, d *Deployment, head string) (state, why string) {
-	switch {
-	case d.is.Status == coolify.DeploymentCancelled:
-		return pushFailure, "the deployment was cancelled"
-	case d.is.Status != coolify.DeploymentFinished:
-		return pushFailure, "the deployment failed"
-	case d.is.Commit != head:
-		return pushFailure, "another commit was deployed: is the app kept at one?"
+	w, err := l.scope.judge(ctx, d.is, time.Now().Add(pushVisits))
+	if err != nil {
+		return rec, 0, err
 	}
-	return pushSuccess, "deployed"
+	state, why := pushFailure, w.Reason
+	switch {
+	case w.Verdict == VerdictLive && d.is.Commit != rec.Head:
+		why = "another commit was deployed: is the app kept at one?"
+	case w.Verdict == VerdictLive:
+		state = pushSuccess
+	}
+	if !w.FirstError.IsZero() {
+		why += ": " + w.FirstError.String()
+	}
+	return l.report(ctx, rec, state, why)
 }
 
 // report says something of the recorded commit, and then records it.

@@ -275,8 +275,6 @@ func TestVerdictOfPush(t *testing.T) {
 	inPushes(t, func(t *testing.T, p *pushes) {
 		wait := verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait)
 		pass(4 * time.Second)
-		p.push(t, "web", newCommit, "") // the webhook has come
-		pass(4 * time.Second)
 		id := build(p.House, p.A.Web, newCommit, coolifytest.Finished)
 		p.push(t, "web", newCommit, id)
 		o := <-wait
@@ -310,26 +308,12 @@ func TestVerdictOfNoPush(t *testing.T) {
 		if n := countOps(p.Requests()); len(p.Requests()) != 2 || n["GET /deployments/applications/{uuid}"] != 2 {
 			t.Errorf("requests: %v, want one for each of A's apps, at the end", p.Requests())
 		}
-		p.push(t, "web", newCommit, "")
-		if o = <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", 5*time.Second); !strings.Contains(o.Reason, "not queued yet") {
-			t.Errorf("the webhook has come: %+v", o.Waited)
-		}
 	})
 }
 
-// TestVerdictOfOldPush: the branch moves on, before or while somebody waits.
+// TestVerdictOfOldPush: the branch has moved on before somebody waits.
 func TestVerdictOfOldPush(t *testing.T) {
 	t.Parallel()
-	inPushes(t, func(t *testing.T, p *pushes) {
-		p.push(t, "web", oldCommit, "")
-		wait := verdictOn(t.Context(), p.Guard, p.A.Key, oldCommit, "", tenancy.MaxWait)
-		pass(4 * time.Second)
-		p.push(t, "web", newCommit, "")
-		o := <-wait
-		if o.err != nil || o.Verdict != tenancy.VerdictStale || o.took != 2*tick || !strings.Contains(o.Reason, "moved on") || !strings.Contains(o.Next[0], newCommit) {
-			t.Errorf("overtaken: %+v, %v after %v; want stale, and the newer commit named", o.Waited, o.err, o.took)
-		}
-	})
 	inPushes(t, func(t *testing.T, p *pushes) {
 		id := build(p.House, p.A.Web, oldCommit, coolifytest.Finished)
 		p.push(t, "web", oldCommit, id)
@@ -338,6 +322,32 @@ func TestVerdictOfOldPush(t *testing.T) {
 		o := <-verdictOn(t.Context(), p.Guard, p.A.Key, oldCommit, "", 5*time.Second)
 		if o.err != nil || o.UUID != id || o.Status != "finished" {
 			t.Errorf("a commit that was deployed before: %+v, %v; want its deployment", o.Waited, o.err)
+		}
+	})
+}
+
+// TestVerdictOfUndeployed: a push that was looked at and not deployed is not waited
+// for; somebody may have had its commit deployed all the same.
+func TestVerdictOfUndeployed(t *testing.T) {
+	t.Parallel()
+	inPushes(t, func(t *testing.T, p *pushes) {
+		for reported, want := range map[string]string{"": "[skip ci]", "failure": "may not be deployed"} {
+			was := p.records["web"]
+			is := was
+			is.Head, is.Reported = newCommit, reported
+			if err := p.DB.SetAppPush(t.Context(), was, is); err != nil {
+				t.Fatal(err)
+			}
+			p.records["web"] = is
+			o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait)
+			if o.err != nil || o.Verdict != tenancy.VerdictFailed || o.took != 0 || !strings.Contains(o.Reason, want) || !strings.Contains(o.Next[0], "apps_deploy") {
+				t.Errorf("reported %q: %+v, %v after %v", reported, o.Waited, o.err, o.took)
+			}
+		}
+		id := build(p.House, p.A.Web, newCommit, coolifytest.Finished)
+		pass(10 * time.Second)
+		if o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait); o.UUID != id || o.Verdict != tenancy.VerdictLive {
+			t.Errorf("deployed without a push: %+v, %v", o.Waited, o.err)
 		}
 	})
 }

@@ -99,7 +99,6 @@ func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Ti
 	defer again.Stop()
 	end := time.NewTimer(time.Until(until))
 	defer end.Stop()
-	var seen *AppRecord // an app whose head the commit was
 	for {
 		records, err := s.appRecords(ctx, app)
 		if err != nil {
@@ -118,9 +117,7 @@ func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Ti
 		case len(at) == 1 && at[0].Deployment != "":
 			return at[0].Deployment, Waited{}, nil
 		case len(at) == 1:
-			seen = &at[0]
-		case seen != nil:
-			return "", s.overtaken(commit, records, seen.ID), s.prove(ctx)
+			return s.undeployed(ctx, at[0])
 		}
 		if s.call.look != nil {
 			s.call.look(DeploymentInfo{UUID: short(commit), Status: "waiting for its push to be seen"})
@@ -128,9 +125,9 @@ func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Ti
 		select {
 		case <-again.C:
 		case <-end.C:
-			return s.unseen(ctx, commit, records, seen != nil)
+			return s.unseen(ctx, commit, records)
 		case <-s.guard.waits.closing:
-			return s.unseen(ctx, commit, records, seen != nil)
+			return s.unseen(ctx, commit, records)
 		case <-ctx.Done():
 			return "", Waited{}, upstream("wait for the push", ctx.Err())
 		}
@@ -163,42 +160,37 @@ func (s *Scope) severalDeploy(records []AppRecord) error {
 	}
 }
 
-// overtaken answers a wait for a commit whose branch has moved on before it was
-// deployed.
-func (s *Scope) overtaken(commit string, records []AppRecord, id string) Waited {
-	newer := ""
-	for _, r := range records {
-		if r.ID == id {
-			newer = whole(r.Head)
-		}
+// undeployed answers a wait for a commit that was looked at and not deployed, as it
+// was decided then. Somebody may have had it deployed without a push.
+func (s *Scope) undeployed(ctx context.Context, r AppRecord) (deployment string, answer Waited, err error) {
+	if deployment, err = s.deployed(ctx, r, r.Head); err != nil || deployment != "" {
+		return deployment, Waited{}, err
 	}
-	w := Waited{Next: []string{"apps_deployments shows what was deployed"}}
-	w.Verdict, w.Reason, w.Commit = VerdictStale, "the branch has moved on from "+short(commit)+" before it was deployed", s.text(commit)
-	if newer != "" {
-		w.Reason += ", to " + short(newer)
-		w.Next = []string{"deployments_wait with deployment " + newer + " waits for that"}
+	w := Waited{Next: []string{"apps_deploy builds the branch's newest commit"}}
+	w.Verdict, w.Commit = VerdictFailed, s.text(r.Head)
+	w.Reason = "nothing was deployed of this commit: it was there before the app was, or its message says [skip ci]"
+	if r.Reported == pushFailure {
+		w.Reason = "the app as it is may not be deployed, so this push was not"
+		w.Next = []string{"apps_deploy says what is in the way", "apps_diagnose looks at the app"}
 	}
-	return w
+	return "", w, s.prove(ctx)
 }
 
 // maxAsked is how many apps are asked whether they have deployed a commit before.
 const maxAsked = 3
 
-// unseen is what a wait comes to that saw no deployment of a commit: the branch may
-// have moved on from it before the wait began.
-func (s *Scope) unseen(ctx context.Context, commit string, records []AppRecord, pushed bool) (deployment string, answer Waited, err error) {
-	w := Waited{Next: []string{"deployments_wait waits on"}}
-	w.Verdict, w.Commit = VerdictStillRunning, s.text(commit)
-	if w.Reason = "the push was seen, and its deployment is not queued yet"; !pushed {
-		for _, r := range records[:min(len(records), maxAsked)] {
-			deployment, err := s.deployed(ctx, r, commit)
-			if err != nil || deployment != "" {
-				return deployment, Waited{}, err
-			}
+// unseen is what a wait comes to that saw no push of a commit: the branch may have
+// moved on from it before the wait began.
+func (s *Scope) unseen(ctx context.Context, commit string, records []AppRecord) (deployment string, answer Waited, err error) {
+	for _, r := range records[:min(len(records), maxAsked)] {
+		deployment, err := s.deployed(ctx, r, commit)
+		if err != nil || deployment != "" {
+			return deployment, Waited{}, err
 		}
-		w.Reason = "no push of this commit has been seen yet; was it pushed, to the branch of an app that was created here?"
-		w.Next = []string{"deployments_wait waits on", "apps_deploy builds the branch's newest commit without a push"}
 	}
+	w := Waited{Next: []string{"deployments_wait waits on", "apps_deploy builds the branch's newest commit without a push"}}
+	w.Verdict, w.Commit = VerdictStillRunning, s.text(commit)
+	w.Reason = "no push of this commit has been seen yet; was it pushed, to the branch of an app that was created here?"
 	return "", w, s.prove(ctx)
 }
 
