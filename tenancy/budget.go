@@ -14,7 +14,7 @@ import (
 // Budget shares out what Coolify allows one user: 200 requests in a minute,
 // counted over all tenants together. A bucket of Burst that refills at PerMinute
 // lets through at most Burst+PerMinute in any minute, so the defaults add up to
-// 200: 160 for all tenants and 40 in reserve.
+// 200: 130 for all tenants and 70 in reserve.
 type Budget struct {
 	TenantsPerMinute, TenantsBurst     int // all workspaces together
 	WorkspacePerMinute, WorkspaceBurst int // each workspace
@@ -30,9 +30,9 @@ type Budget struct {
 // DefaultBudget fits a Coolify with its default limit and one process of ours.
 func DefaultBudget() Budget {
 	return Budget{
-		TenantsPerMinute: 120, TenantsBurst: 40,
+		TenantsPerMinute: 100, TenantsBurst: 30,
 		WorkspacePerMinute: 40, WorkspaceBurst: 30,
-		ReservePerMinute: 30, ReserveBurst: 10,
+		ReservePerMinute: 50, ReserveBurst: 20,
 		Slow: 2, Waits: 16, CallsPerMinute: 600, CallsBurst: 100, InFlight: 24,
 		PushesPerMinute: 1200, PushesBurst: 1000, MaxWait: 2 * time.Second,
 	}

@@ -33,6 +33,7 @@ var demoCommand = command{
 	flags: func(fs *pflag.FlagSet) {
 		fs.Bool("json", false, "print one line of JSON instead of words")
 		fs.Bool("script", false, "play an agent's round as a client, print it, and stop")
+		fs.Bool("journey", false, "with --script: go from nothing to a live address, with real git")
 	},
 	run: demo,
 }
@@ -63,25 +64,13 @@ func demo(ctx context.Context, p *program) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	sim := coolifytest.New(coolifytest.Config{BuildTime: demoBuild})
-	stopSim, coolifyURL, err := serveSimulator(ctx, sim, "/coolify")
-	if err != nil {
-		return err
-	}
-	defer stopSim()
 	git := giteatest.New(giteatest.Config{GitRoot: filepath.Join(dir, "git"), RequireSignIn: true, LoopbackHooks: true})
 	defer func() { _ = git.Close() }() // the whole directory goes
-	stopGit, giteaURL, err := serveSimulator(ctx, git, "/git")
+	stopServing, err := p.simulate(ctx, dir, sim, git)
 	if err != nil {
 		return err
 	}
-	defer stopGit()
-	p.cfg = config{
-		dataDir: dir, listen: p.cfg.listen, secretsKey: secret.NewText("the demo keeps nothing"), coolifyURL: coolifyURL,
-		coolifyToken: secret.NewText(sim.Token("read", "write", "deploy")), sensitiveToken: secret.NewText(sim.Token("read", "read:sensitive")),
-		giteaURL: giteaURL, giteaToken: secret.NewText(git.AdminToken("all")),
-		probe: probe.Config{Dial: sim.DialApp, RootCAs: sim.Roots()},
-	}
-	sim.OnResolve(func(repository, branch string) string { return git.Head(repositoryIn(repository), branch) })
+	defer stopServing()
 	ln, err := p.cfg.startListening(ctx)
 	if err != nil {
 		return hinted{err, "--listen 127.0.0.1:0, or VIBN_LISTEN=127.0.0.1:0, takes a free port"}
@@ -104,7 +93,12 @@ func demo(ctx context.Context, p *program) error {
 		serving, stop := context.WithCancel(ctx)
 		ended := make(chan error, 1)
 		go func() { ended <- h.serve(serving, ln, public, nil) }()
-		err := p.perform(ctx, public, workspaces)
+		var err error
+		if far, _ := p.flags.GetBool("journey"); far {
+			err = p.travel(ctx, public, workspaces[0])
+		} else {
+			err = p.perform(ctx, public, workspaces)
+		}
 		stop()
 		return errors.Join(err, <-ended)
 	}
@@ -114,9 +108,31 @@ func demo(ctx context.Context, p *program) error {
 	return h.serve(ctx, ln, public, nil)
 }
 
-// repositoryIn is owner/name of a clone address.
+// simulate serves a Coolify and a Gitea that know each other, and has the program
+// use them.
+func (p *program) simulate(ctx context.Context, dir string, sim *coolifytest.Server, git *giteatest.Server) (stop func(), err error) {
+	stopSim, coolifyURL, err := serveSimulator(ctx, sim, "/coolify")
+	if err != nil {
+		return nil, err
+	}
+	stopGit, giteaURL, err := serveSimulator(ctx, git, "/git")
+	if err != nil {
+		stopSim()
+		return nil, err
+	}
+	sim.OnResolve(func(repository, branch string) string { return git.Head(repositoryIn(repository), branch) })
+	p.cfg = config{
+		dataDir: dir, listen: p.cfg.listen, secretsKey: secret.NewText("the demo keeps nothing"), coolifyURL: coolifyURL,
+		coolifyToken: secret.NewText(sim.Token("read", "write", "deploy")), sensitiveToken: secret.NewText(sim.Token("read", "read:sensitive")),
+		giteaURL: giteaURL, giteaToken: secret.NewText(git.AdminToken("all")),
+		probe: probe.Config{Dial: sim.DialApp, RootCAs: sim.Roots()}, appDomain: tenancy.AppDomain{Scheme: "https", Host: "apps.example.com"},
+	}
+	return func() { stopGit(); stopSim() }, nil
+}
+
+// repositoryIn is owner/name of a clone address, for HTTP or for SSH.
 func repositoryIn(address string) string {
-	parts := strings.Split(strings.TrimSuffix(address, ".git"), "/")
+	parts := strings.FieldsFunc(strings.TrimSuffix(address, ".git"), func(r rune) bool { return r == '/' || r == ':' })
 	return strings.Join(parts[max(0, len(parts)-2):], "/")
 }
 
@@ -141,7 +157,10 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *house) ([]demoWork
 	var all []demoWorkspace
 	for _, slug := range []string{"alpha", "beta"} {
 		project := sim.AddProject("vibn-ws-" + slug)
-		w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: slug, CoolifyProject: project.UUID, OwnerUserID: "owner-of-" + slug})
+		w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{
+			Slug: slug, CoolifyProject: project.UUID, OwnerUserID: "owner-of-" + slug,
+			Placement: tenancy.Placement{Server: sim.Hosts()[0].UUID},
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -45,31 +45,31 @@ func (p *program) perform(ctx context.Context, public *url.URL, workspaces []dem
 		return err
 	}
 	for _, s := range script(workspaces[1]) {
-		if err := p.play(ctx, b, s); err != nil {
+		if _, _, err := p.play(ctx, b, s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *program) play(ctx context.Context, b *mcp.Bridge, s scene) error {
+// play makes one call and prints it. It returns what was asked and answered.
+func (p *program) play(ctx context.Context, b *mcp.Bridge, s scene) (asked, answer json.RawMessage, err error) {
 	if s.args == nil {
 		s.args = map[string]any{}
 	}
-	args, err := json.Marshal(s.args)
-	if err != nil {
-		return err
+	if asked, err = json.Marshal(s.args); err != nil {
+		return nil, nil, err
 	}
-	if err := p.printf("\n# %s\n> %s %s\n", s.says, s.tool, args); err != nil {
-		return err
+	if err := p.printf("\n# %s\n> %s %s\n", s.says, s.tool, asked); err != nil {
+		return nil, nil, err
 	}
-	out, err := b.Call(ctx, s.tool, args, "demo script", version())
+	answer, err = b.Call(ctx, s.tool, asked, "demo script", version())
 	if tenancy.IsNotFound(err) {
 		e := tenancy.Public(err)
-		return p.printf("error: %s\nhint: %s\n", e.Msg, e.Hint)
+		return asked, nil, p.printf("error: %s\nhint: %s\n", e.Msg, e.Hint)
 	}
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	return p.showAnswer(out)
+	return asked, answer, p.showAnswer(answer)
 }
