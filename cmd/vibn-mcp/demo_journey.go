@@ -55,7 +55,8 @@ func (j *journey) goOn(ctx context.Context, checkout string) error {
 	}
 	err = j.call(ctx, scene{
 		"An app of it: its network, its deploy key on both sides and its address are made at once.",
-		"apps.create", map[string]any{"project": "shop", "build": "dockerfile", "port": 3000},
+		"apps.create",
+		map[string]any{"project": "shop", "build": "dockerfile", "port": 3000},
 	}, nil)
 	if err != nil {
 		return err
@@ -73,7 +74,8 @@ func (j *journey) goOn(ctx context.Context, checkout string) error {
 	}
 	err = j.call(ctx, scene{
 		"A fourth call for a database. Its address goes into the app's variables, and nobody sees the password.",
-		"databases.create", map[string]any{"name": "shop", "engine": "postgresql", "attach_to": "shop"},
+		"databases.create",
+		map[string]any{"name": "shop", "engine": "postgresql", "attach_to": "shop"},
 	}, nil)
 	if err != nil {
 		return err
