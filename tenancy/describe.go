@@ -17,6 +17,7 @@ type Description struct {
 	Git          string         `json:"git,omitempty"`     // where its repositories are
 	Rights       string         `json:"rights"`            // of the caller: "read,deploy"
 	Environments []string       `json:"environments"`
+	Domains      string         `json:"domains,omitempty"` // names that its apps may have without proof, with NAME for what is chosen
 	Host         HostInfo       `json:"host"`
 	Plan         PlanInfo       `json:"plan"`
 }
@@ -50,7 +51,7 @@ func (s *Scope) Describe(ctx context.Context) (Description, error) {
 	ws := s.grant.workspace
 	d := Description{
 		Workspace: ws.Slug, Name: s.text(ws.Name), Status: string(ws.Status), Rights: s.grant.held.String(),
-		Environments: []string{}, Host: ws.Placement.info(),
+		Environments: []string{}, Host: ws.Placement.info(), Domains: s.FreeDomains(),
 	}
 	for _, e := range ParsePartErrors(ws.ProvisionError) {
 		d.Missing = append(d.Missing, e.Part)

@@ -53,18 +53,24 @@ func (s *Scope) Parts(ctx context.Context) (PartsInfo, error) {
 		info.Parts = append(info.Parts, part)
 	}
 	for _, e := range wrong {
-		info.Parts = append(info.Parts, s.wrongPart(PartInfo{Part: e.Part, Title: "The platform"}, e))
+		info.Parts = append(info.Parts, s.wrongPart(PartInfo{Part: e.Part, Title: cmp.Or(onlyWrong[e.Part], "The platform")}, e))
 	}
 	return info, nil
 }
 
+// onlyWrong are the parts that are shown only if something is wrong with them.
+var onlyWrong = map[string]string{PartApps: "Apps", PartDatabases: "Databases", PartKeys: "Deploy keys"}
+
 // expected lists the parts that a workspace has on this platform.
 func (s *Scope) expected(p Provision) []PartInfo {
 	parts := []PartInfo{made(PartProject, "Coolify project", projectName(p.Slug), p.Parts.CoolifyProject != "")}
+	if s.guard.dangers.isolates(p.Placement) {
+		parts = append(parts, made(PartNetwork, "Docker network", "", p.Parts.Destination != ""))
+	}
 	if s.gitea == nil {
 		return parts
 	}
-	return append(
+	parts = append(
 		parts,
 		made(PartOrg, "Gitea organisation", cmp.Or(p.Org, orgName(p.Slug)), p.OrgID != 0),
 		made(PartBot, "Gitea bot", cmp.Or(p.Bot, botName(p.Slug)), p.BotID != 0),
@@ -73,6 +79,10 @@ func (s *Scope) expected(p Provision) []PartInfo {
 		made(PartPeople, "People in the team", "", p.TeamID != 0),
 		made(PartRepositories, "Repositories", "", p.OrgID != 0),
 	)
+	if s.guard.publicURL != nil {
+		parts = append(parts, made(PartHook, "Webhook", "", p.HookID != 0))
+	}
+	return parts
 }
 
 func made(part, title, name string, there bool) PartInfo {
