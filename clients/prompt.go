@@ -32,10 +32,13 @@ func (w Workspace) Prompt() string {
 1. **Describe.** Call ` + "`workspace_describe`" + ` first: it says what your key may do and what may be built here. ` + "`apps_list`" + ` shows the apps.
 2. **Edit** the code.
 3. **Push.** Commit and ` + "`git push`" + `; vibn builds what was pushed, not what lies in this folder.
-4. **Deploy.** ` + "`apps_deploy`" + ` with ` + "`wait_seconds`" + ` builds the newest commit.
-5. **Wait.** If it is not done yet, ` + "`deployments_wait`" + ` waits on. Do not deploy again meanwhile.
-6. **Logs.** After a failure read ` + "`deployments_logs`" + `, mend the cause, and go round again. ` + "`apps_logs`" + ` shows what the running app prints.
+4. **Deploy.** The push deploys an app that ` + "`apps_create`" + ` made. For any other, ` + "`apps_deploy`" + ` builds the newest commit.
+5. **Wait.** ` + "`deployments_wait`" + ` with the commit that you pushed (` + "`git rev-parse HEAD`" + `), or with the deployment, ends with a verdict. Only ` + "`live`" + ` means
+   that your commit runs and answers; after ` + "`still_running`" + ` call it again, and do not deploy meanwhile.
+6. **Mend.** ` + "`apps_diagnose`" + ` names likely causes and the next call; ` + "`deployments_logs`" + ` has the build log, ` + "`apps_logs`" + ` what the running app
+   prints. ` + "`apps_rollback`" + ` goes back to the commit before.
 
+A new code base is ` + "`projects_create`" + `, then ` + "`apps_create`" + `, then a push; ` + "`databases_create`" + ` with ` + "`attach_to`" + ` gives an app a database.
 Variables are set with ` + "`envs_upsert`" + ` and take effect with the next deployment. An error says in its hint what to do; only one
 marked retryable is worth trying again unchanged.
 

@@ -212,9 +212,12 @@ func (r *Registry) instructions(rights tenancy.Rights) string {
 	for _, step := range []struct{ tool, does string }{
 		{"workspace.describe", "says what you may do; begin with it"},
 		{"apps.list", "lists the apps; name an app by uuid, name or domain"},
+		{"projects.create", "and apps_create make something new; then a git push is the deploy"},
+		{"databases.create", "gives an app a database with attach_to"},
 		{"envs.upsert", "sets variables; they take effect with the next deployment"},
-		{"apps.deploy", "deploys the newest commit; wait_seconds waits for the end"},
-		{"deployments.wait", "waits on, cheaper than asking again and again"},
+		{"apps.deploy", "deploys without a push; wait_seconds waits for the end"},
+		{"deployments.wait", "with the pushed commit or the deployment ends with a verdict; only live means that it runs and answers"},
+		{"apps.diagnose", "says what is wrong and what to call next"},
 		{"deployments.logs", "shows why a deployment failed"},
 		{"apps.logs", "shows what a running app prints"},
 	} {
