@@ -149,7 +149,7 @@ func TestWantPush(t *testing.T) {
 			t.Helper()
 			p := must(db.Projects(ctx, a.ws.ID))(t)[0]
 			wantSame(t, "wanted and done", [2]int64{wanted, done}, [2]int64{p.PushWanted, p.PushDone})
-			wantSame(t, "jobs", jobs, jobsOf(t, db, a.ws.ID))
+			wantSame(t, "jobs", jobs, jobsOf(t, db, a.ws.ID)) //nolint:contextcheck // it is the context of the test
 		}
 		push("one")
 		push("one")

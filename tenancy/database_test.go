@@ -236,7 +236,7 @@ func TestDatabaseElsewhere(t *testing.T) {
 		t.Errorf("made %+v, recorded %+v", made, h.records(t))
 	}
 	h.Sim.FinishDeletions()
-	own := h.Provision(t, h.A).Parts.Destination // made anew
+	own := h.Provision(t, h.A).Destination // made anew
 	h.mustCreate(t, "data", "redis")
 	if made := h.made(); made[len(made)-1].DestinationUUID != own {
 		t.Errorf("made %+v", made)

@@ -65,7 +65,7 @@ var onlyWrong = map[string]string{PartApps: "Apps", PartDatabases: "Databases", 
 func (s *Scope) expected(p Provision) []PartInfo {
 	parts := []PartInfo{made(PartProject, "Coolify project", projectName(p.Slug), p.Parts.CoolifyProject != "")}
 	if s.guard.dangers.isolates(p.Placement) {
-		parts = append(parts, made(PartNetwork, "Docker network", "", p.Parts.Destination != ""))
+		parts = append(parts, made(PartNetwork, "Docker network", "", p.Destination != ""))
 	}
 	if s.gitea == nil {
 		return parts

@@ -140,7 +140,7 @@ func (j *journey) git(ctx context.Context, dir string, args ...string) (string, 
 	if err := j.printf("$ git %s\n", strings.ReplaceAll(strings.Join(shown, " "), j.cfg.dataDir+string(filepath.Separator), "")); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // our own words, and addresses of the demo
 	cmd.Dir, cmd.Env = dir, j.env
 	out, err := cmd.Output()
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {

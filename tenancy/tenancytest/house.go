@@ -225,7 +225,7 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 	x.Workspace = w
 	network := "" // the workspace's own
 	if h.Git != nil {
-		network = h.Provision(t, x).Parts.Destination
+		network = h.Provision(t, x).Destination
 	}
 	x.Key, x.KeyID = h.AddKey(t, x, "builder", 0)
 	env := x.Project.Environments[0].UUID
