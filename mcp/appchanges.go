@@ -117,10 +117,10 @@ type deleteAppIn struct {
 }
 
 type deleteAppOut struct {
-	App     string `json:"app,omitempty"` // uuid
-	Name    string `json:"name"`
-	Deleted bool   `json:"deleted"`
-	Next    string `json:"next,omitempty"`
+	App     string   `json:"app,omitempty"` // uuid
+	Name    string   `json:"name"`
+	Deleted bool     `json:"deleted"` // it is gone already
+	Next    []string `json:"next"`
 }
 
 func deleteApp(ctx context.Context, s *tenancy.Scope, in deleteAppIn) (deleteAppOut, error) {
@@ -128,9 +128,9 @@ func deleteApp(ctx context.Context, s *tenancy.Scope, in deleteAppIn) (deleteApp
 	if err != nil {
 		return deleteAppOut{}, err
 	}
-	out := deleteAppOut{App: done.UUID, Name: done.Name, Deleted: done.Gone}
+	out := deleteAppOut{App: done.UUID, Name: done.Name, Deleted: done.Gone, Next: []string{}}
 	if !done.Gone {
-		out.Next = "Coolify deletes it in some seconds; nothing more is to be done"
+		out.Next = append(out.Next, "apps_list shows when it is gone, in some seconds")
 	}
 	return out, nil
 }
