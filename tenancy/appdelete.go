@@ -10,9 +10,9 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 )
 
-// wholeApp is what goes with an app: what it has stored and its files. Networks may
-// be used by others, and the clean-up is of the whole server.
-var wholeApp = coolify.DeleteOptions{Volumes: true, Configurations: true}
+// wholly is what goes with an app or a database: what it has stored and its files.
+// Networks may be used by others, and the clean-up is of the whole server.
+var wholly = coolify.DeleteOptions{Volumes: true, Configurations: true}
 
 // DeletedApp is what is told of an app that is deleted.
 type DeletedApp struct {
@@ -35,7 +35,7 @@ func (s *Scope) DeleteApp(ctx context.Context, ref, confirm string) (DeletedApp,
 	if err != nil {
 		return DeletedApp{}, err
 	}
-	name := s.text(app.is.Name).String()
+	name := cmp.Or(s.text(app.is.Name).String(), app.UUID())
 	if confirm != name {
 		what, err := app.doomed(ctx)
 		if err != nil {
@@ -120,7 +120,7 @@ func (a *App) doomed(ctx context.Context) (string, error) {
 // on Coolify, twins that a crash left included, and forgets it once that is gone.
 // Coolify takes its time to delete, so this is called again until then.
 func removeApp(ctx context.Context, c *coolify.Client, store Store, project coolify.UUID, a AppRecord) (gone bool, err error) {
-	list, err := applicationsIn(ctx, c, project)
+	list, err := inProject(ctx, c, project, c.EnvironmentApplications)
 	if err != nil {
 		return false, err
 	}
@@ -146,7 +146,7 @@ func removeApp(ctx context.Context, c *coolify.Client, store Store, project cool
 
 // deleteApplication asks Coolify to delete an application, and looks whether it has.
 func deleteApplication(ctx context.Context, c *coolify.Client, id coolify.UUID) (gone bool, err error) {
-	if err := c.DeleteApplication(ctx, id, wholeApp); errors.Is(err, coolify.ErrNotFound) {
+	if err := c.DeleteApplication(ctx, id, wholly); errors.Is(err, coolify.ErrNotFound) {
 		return true, nil
 	} else if err != nil {
 		return false, err
@@ -158,8 +158,9 @@ func deleteApplication(ctx context.Context, c *coolify.Client, id coolify.UUID) 
 	return false, err
 }
 
-// applicationsIn lists the applications of a project; none if the project is gone.
-func applicationsIn(ctx context.Context, c *coolify.Client, project coolify.UUID) ([]coolify.Application, error) {
+// inProject lists what is in a project, whatever list lists of an environment; none
+// if the project is gone.
+func inProject[T any](ctx context.Context, c *coolify.Client, project coolify.UUID, list func(ctx context.Context, project, environment coolify.UUID) ([]T, error)) ([]T, error) {
 	if project.IsZero() {
 		return nil, nil
 	}
@@ -170,15 +171,23 @@ func applicationsIn(ctx context.Context, c *coolify.Client, project coolify.UUID
 	if err != nil {
 		return nil, err
 	}
-	var all []coolify.Application
+	var all []T
 	for _, e := range envs {
-		list, err := c.EnvironmentApplications(ctx, project, e.UUID)
+		some, err := list(ctx, project, e.UUID)
 		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return nil, err
 		}
-		all = append(all, list...)
+		all = append(all, some...)
 	}
 	return all, nil
+}
+
+// inCoolify is the workspace's project; zero if it is gone, and all that was in it.
+func (r *run) inCoolify() (coolify.UUID, error) {
+	if r.is.Parts.CoolifyProject == "" {
+		return coolify.UUID{}, nil
+	}
+	return coolify.ParseUUID(r.is.Parts.CoolifyProject)
 }
 
 // endApps goes on with what is being deleted.
@@ -205,11 +214,9 @@ func (r *run) removeApps(ctx context.Context, which func(AppRecord) bool) (gone 
 	if len(records) == 0 {
 		return true, nil
 	}
-	var project coolify.UUID // zero if it is gone, and all that was in it
-	if r.is.Parts.CoolifyProject != "" {
-		if project, err = coolify.ParseUUID(r.is.Parts.CoolifyProject); err != nil {
-			return false, err
-		}
+	project, err := r.inCoolify()
+	if err != nil {
+		return false, err
 	}
 	gone = true
 	for _, a := range records {

@@ -1022,3 +1022,17 @@ func TestNetworkSwitchedOff(t *testing.T) {
 		s.Fine(t)
 	}
 }
+
+// TestDeleteAppWithoutAName: what has a name that nobody can see is confirmed by its
+// uuid, not by nothing.
+func TestDeleteAppWithoutAName(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, tenancytest.Config{})
+	app := s.Sim.AddApp(s.A.Project.Environments[0].UUID, coolifytest.App{Name: "\u200b"})
+	_, err := s.remove(app.UUID, "")
+	if told := tenancy.Public(err); told.Confirm == nil || told.Confirm.Name != app.UUID {
+		t.Errorf("nothing was confirmed: %v", err)
+	}
+	_, err = s.remove(app.UUID, app.UUID)
+	must(t, err)
+}

@@ -273,9 +273,6 @@ func (a *App) refuseTakenKey(ctx context.Context, key string, r *DatabaseRecord)
 	return nil
 }
 
-// goneWith are what goes with a database when it is deleted.
-var goneWith = coolify.DeleteOptions{Volumes: true, Configurations: true}
-
 // Delete deletes the database with its volume and all that is in it, once confirm
 // is its name. Until then the error says what goes. Coolify takes a while; what
 // a failure leaves is seen to by a job.
@@ -301,7 +298,7 @@ func (d *Database) Delete(ctx context.Context, confirm string) error {
 }
 
 func (d *Database) ask(ctx context.Context) error {
-	err := d.scope.coolify.DeleteDatabase(ctx, d.id, goneWith)
+	err := d.scope.coolify.DeleteDatabase(ctx, d.id, wholly)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return upstream("delete the database", err)
 	}

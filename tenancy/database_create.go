@@ -244,7 +244,7 @@ func (s *Scope) dropLost(ctx context.Context, r DatabaseRecord, project coolify.
 			if !r.isLost(is) {
 				continue
 			}
-			if err := s.coolify.DeleteDatabase(ctx, is.UUID, goneWith); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			if err := s.coolify.DeleteDatabase(ctx, is.UUID, wholly); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 				return upstream("delete what a lost call has made", err)
 			}
 		}
@@ -290,7 +290,7 @@ func isMisplaced(is coolify.Database, place coolify.NewDatabase) bool {
 // undoDatabase deletes a database that Coolify has put elsewhere, as it does
 // without a word.
 func (s *Scope) undoDatabase(ctx context.Context, r DatabaseRecord, id coolify.UUID) error {
-	err := s.coolify.DeleteDatabase(ctx, id, goneWith)
+	err := s.coolify.DeleteDatabase(ctx, id, wholly)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		s.leaveDatabase(ctx, r)
 		return upstream("delete the database again, as Coolify put it into another network", err)

@@ -19,7 +19,11 @@ func (r *run) endDatabases(ctx context.Context) error {
 	if len(records) == 0 {
 		return nil
 	}
-	there, err := r.databases(ctx)
+	project, err := r.inCoolify()
+	if err != nil {
+		return err
+	}
+	there, err := inProject(ctx, r.coolify, project, r.coolify.EnvironmentDatabases)
 	if err != nil {
 		return err
 	}
@@ -40,33 +44,6 @@ func (r *run) endDatabases(ctx context.Context) error {
 	return nil
 }
 
-// databases lists what is in the workspace's project.
-func (r *run) databases(ctx context.Context) ([]coolify.Database, error) {
-	if r.is.Parts.CoolifyProject == "" {
-		return nil, nil
-	}
-	project, err := coolify.ParseUUID(r.is.Parts.CoolifyProject)
-	if err != nil {
-		return nil, err
-	}
-	envs, err := r.coolify.Environments(ctx, project)
-	if errors.Is(err, coolify.ErrNotFound) {
-		return nil, nil // with all that was in it
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all []coolify.Database
-	for _, env := range envs {
-		list, err := r.coolify.EnvironmentDatabases(ctx, project, env.UUID)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, list...)
-	}
-	return all, nil
-}
-
 // endDatabase sees to one record. It remains while something of it may be there.
 func (r *run) endDatabase(ctx context.Context, d DatabaseRecord, there []coolify.Database) (remains bool, err error) {
 	begun := d.UUID == "" && d.DeletingAt == nil && r.now().Sub(d.CreatedAt) < begunLong // a call may be at it
@@ -82,7 +59,7 @@ func (r *run) endDatabase(ctx context.Context, d DatabaseRecord, there []coolify
 			continue
 		}
 		remains = remains || toGo
-		if err := r.coolify.DeleteDatabase(ctx, is.UUID, goneWith); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		if err := r.coolify.DeleteDatabase(ctx, is.UUID, wholly); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return false, err
 		}
 	}

@@ -493,7 +493,7 @@ func (c *creation) dropTwins(ctx context.Context, twins []*App) error {
 		if app.UUID() == c.record.UUID {
 			continue
 		}
-		if err := c.coolify.DeleteApplication(ctx, app.id, wholeApp); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		if err := c.coolify.DeleteApplication(ctx, app.id, wholly); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return err
 		}
 	}
