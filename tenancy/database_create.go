@@ -322,9 +322,7 @@ func (s *Scope) databasePlace(ctx context.Context) (coolify.NewDatabase, error) 
 	if err != nil {
 		return coolify.NewDatabase{}, err
 	}
-	plan := s.plan()
 	return coolify.NewDatabase{
-		Project: project, Environment: env.UUID, Server: server, Destination: network, InstantDeploy: true,
-		Limits: coolify.Limits{Memory: plan.Memory, MemorySwap: plan.Memory, CPUs: plan.CPUs},
+		Project: project, Environment: env.UUID, Server: server, Destination: network, InstantDeploy: true, Limits: s.limits(),
 	}, nil
 }

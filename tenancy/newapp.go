@@ -515,6 +515,7 @@ func (c *creation) make(ctx context.Context, key coolify.UUID) error {
 	return err
 }
 
+// limits are what each container of the workspace may take.
 func (s *Scope) limits() coolify.Limits {
 	p := s.plan()
 	return coolify.Limits{Memory: p.Memory, MemorySwap: p.Memory, CPUs: p.CPUs}
