@@ -34,11 +34,11 @@ func (w Workspace) Prompt() string {
 3. **Push.** Commit and ` + "`git push`" + `; vibn builds what was pushed, not what lies in this folder.
 4. **Deploy.** The push deploys an app that ` + "`apps_create`" + ` made. For any other, ` + "`apps_deploy`" + ` builds the newest commit.
 5. **Wait.** ` + "`deployments_wait`" + ` with the commit that you pushed (` + "`git rev-parse HEAD`" + `), or with the deployment, ends with a verdict. Only ` + "`live`" + ` means
-   that your commit runs and answers; after ` + "`still_running`" + ` call it again, and do not deploy meanwhile.
+   that your commit runs and answers; after "still running" call it again, and do not deploy meanwhile.
 6. **Mend.** ` + "`apps_diagnose`" + ` names likely causes and the next call; ` + "`deployments_logs`" + ` has the build log, ` + "`apps_logs`" + ` what the running app
    prints. ` + "`apps_rollback`" + ` goes back to the commit before.
 
-A new code base is ` + "`projects_create`" + `, then ` + "`apps_create`" + `, then a push; ` + "`databases_create`" + ` with ` + "`attach_to`" + ` gives an app a database.
+A new code base is ` + "`projects_create`" + `, then ` + "`apps_create`" + `, then a push; ` + "`databases_create`" + ` makes a database and attaches it to an app.
 Variables are set with ` + "`envs_upsert`" + ` and take effect with the next deployment. An error says in its hint what to do; only one
 marked retryable is worth trying again unchanged.
 

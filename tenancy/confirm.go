@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -62,8 +63,10 @@ func (s *Scope) ClaimKey(ctx context.Context, tool, key, args string) error {
 	if err := s.need(s.call.need); err != nil {
 		return err
 	}
-	digest := sha256.Sum256([]byte(key)) // whatever it is, it is in no row
-	err := s.guard.store.ClaimKey(ctx, s.grant.workspace.ID, tool, hex.EncodeToString(digest[:]), args, s.guard.now())
+	digest := sha256.Sum256([]byte(key))       // whatever it is, it is in no row
+	bound := hmac.New(sha256.New, []byte(key)) // so that who reads the row cannot try out what the arguments were
+	bound.Write([]byte(args))
+	err := s.guard.store.ClaimKey(ctx, s.grant.workspace.ID, tool, hex.EncodeToString(digest[:]), hex.EncodeToString(bound.Sum(nil)), s.guard.now())
 	if errors.Is(err, ErrConflict) {
 		return &Error{
 			Code: Conflict, Msg: "this idempotency_key was used with other arguments",

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -1035,4 +1036,30 @@ func TestDeleteAppWithoutAName(t *testing.T) {
 	}
 	_, err = s.remove(app.UUID, app.UUID)
 	must(t, err)
+}
+
+// TestCreateAppsAtOnce: several calls at once do not get past what the plan allows,
+// and an app is not called as ids are.
+func TestCreateAppsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, tenancytest.Config{})
+	must(t, s.DB.SetPlan(t.Context(), s.A.ID, tenancy.Plan{Apps: 2}, time.Now()))
+	var all sync.WaitGroup
+	for i := range 6 {
+		scope := s.Open(t, s.A.Key, tenancy.Write)
+		all.Go(func() {
+			_, err := scope.CreateApp(context.WithoutCancel(t.Context()), siteApp(func(n *tenancy.NewApp) { n.Name = fmt.Sprintf("site-%d", i) }))
+			if code := codeOf(err); err != nil && code != tenancy.Forbidden && code != tenancy.Conflict {
+				t.Errorf("site-%d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+	if n := len(s.records()); n > 2 {
+		t.Errorf("%d apps are recorded, want at most 2", n)
+	}
+	_, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Name = strings.Repeat("a", 24) }))
+	if codeOf(err) != tenancy.Invalid {
+		t.Errorf("a name of the form of an id: %v", err)
+	}
 }

@@ -150,6 +150,9 @@ func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
 
 // appName judges the name of an app: it becomes part of addresses.
 func (s *Scope) appName(name string) error {
+	if coolifyUUID.MatchString(name) {
+		return &Error{Code: Invalid, Msg: "this name has the form of an id", Hint: "choose another, with a hyphen or of another length"}
+	}
 	if !projectSlug.MatchString(name) || len(name) > maxProjectName {
 		return &Error{
 			Code: Invalid, Msg: fmt.Sprintf("an app's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", maxProjectName),
@@ -296,19 +299,46 @@ func (c *creation) write(ctx context.Context) error {
 	if err := c.free(); err != nil {
 		return err
 	}
-	if most := c.plan().Apps; living >= most {
-		return &Error{Code: Forbidden, Msg: fmt.Sprintf("this workspace's plan allows %d apps, and it has as many", most), Hint: "delete one with apps_delete, or ask the operator for a larger plan"}
+	if living >= c.plan().Apps {
+		return c.full()
 	}
 	c.record = AppRecord{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: c.grant.workspace.ID, ProjectID: c.project.ID, Name: c.Name,
 		Nonce: randomHex(), CreatedAt: c.guard.now(),
 	}
 	err = c.guard.store.CreateApp(ctx, c.record)
+	if err == nil {
+		return c.refuseOneMore(ctx)
+	}
 	if !errors.Is(err, ErrConflict) {
 		return ownTrouble(err)
 	}
 	c.record, err = c.recordNow(ctx, func(a AppRecord) bool { return a.Name == c.Name }) // somebody was quicker
 	return err
+}
+
+// refuseOneMore refuses an app that is more than the plan allows. It looks when the
+// row is there, so that several calls at once do not get past it.
+func (c *creation) refuseOneMore(ctx context.Context) error {
+	records, err := c.guard.store.AppRecords(ctx, c.grant.workspace.ID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	records = slices.DeleteFunc(records, func(a AppRecord) bool { return a.DeletingAt != nil })
+	if len(records) <= c.plan().Apps {
+		return nil
+	}
+	if err := c.guard.store.DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
+		return ownTrouble(err)
+	}
+	return c.full()
+}
+
+func (c *creation) full() *Error {
+	return &Error{
+		Code: Forbidden, Msg: fmt.Sprintf("this workspace's plan allows %d apps, and has no room for one more", c.plan().Apps),
+		Hint: "delete one with apps_delete, or ask the operator for a larger plan",
+	}
 }
 
 // plan is what the workspace may use.

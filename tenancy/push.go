@@ -332,9 +332,12 @@ func (l *pushLook) follow(ctx context.Context, rec AppRecord) (is AppRecord, aga
 	if !d.is.Status.Terminal() {
 		return rec, l.waits.every, nil
 	}
-	w, err := l.scope.judge(ctx, d.is, time.Now().Add(pushVisits))
+	w, err := l.scope.judge(ctx, d.is, time.Time{})
 	if err != nil {
 		return rec, 0, err
+	}
+	if w.Verdict == VerdictUnreachable && d.is.FinishedAt != nil && l.now().Sub(*d.is.FinishedAt) < pushVisits {
+		return rec, l.waits.every, nil // it may still be coming up, and nobody else's push waits for that
 	}
 	state, why := pushFailure, w.Reason
 	switch {
