@@ -1,6 +1,6 @@
 # Packages that the lint targets look at, and how long each fuzz target runs.
 PKGS = ./...
-FUZZTIME = 10s
+FUZZTIME = 5s
 
 # The tools have go.mod files of their own, so that what they need never moves
 # what the program needs.
@@ -52,7 +52,7 @@ lint: fmt-check vet staticcheck golangci ## Run every linter; PKGS=./tenancy/...
 fmt: toolchain ## Format the code
 	$(GOLANGCI) fmt
 
-fuzz: toolchain ## Run every fuzz target for FUZZTIME (10s) each
+fuzz: toolchain ## Run every fuzz target for FUZZTIME (5s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
 check: toolchain ## Run every check: what CI runs

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs every fuzz target of every package for FUZZTIME (10s) each.
+# Runs every fuzz target of every package for FUZZTIME (5s) each.
 set -eu
 
-fuzztime=${FUZZTIME:-10s}
+fuzztime=${FUZZTIME:-5s}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
