@@ -31,16 +31,6 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
-func needGit(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("git is required here")
-		}
-		t.Skip("no git")
-	}
-}
-
 // A hookPost is what is posted to the address of a webhook.
 type hookPost struct {
 	slug   string
@@ -120,7 +110,7 @@ func (s *server) project(t *testing.T, x *tenancytest.Tenant) tenancy.Project {
 
 // TestHooks: one answer to all that is signed, another to all that is not.
 func TestHooks(t *testing.T) {
-	needGit(t)
+	tenancytest.NeedGit(t)
 	s := newServer(t, tenancytest.Config{})
 	s.AddRepository(t, s.A, "site")
 	s.AddRepository(t, s.B, "site")
@@ -338,7 +328,7 @@ func (c *checkout) commit(message string) string {
 // TestPushIsTheDeploy pushes with git, and all else comes about by itself: Gitea's
 // webhook, the job, the deployment, and what Gitea shows of the commit.
 func TestPushIsTheDeploy(t *testing.T) {
-	needGit(t)
+	tenancytest.NeedGit(t)
 	s := pushHouse(t)
 	s.AddRepository(t, s.A, "site")
 	s.AddRepository(t, s.B, "site")

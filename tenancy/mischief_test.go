@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -19,17 +18,6 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
-// needGit skips a test where there is no git, but not in CI.
-func needGit(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("git is required here")
-		}
-		t.Skip("no git")
-	}
-}
-
 // hostile is a name that a terminal would obey.
 const hostile = "key\x1b[2J\x1b]0;owned\x07\u202e<script>"
 
@@ -38,7 +26,7 @@ const hostile = "key\x1b[2J\x1b]0;owned\x07\u202e<script>"
 // an entry for each, and a suspension leaves no way in.
 func TestMischief(t *testing.T) {
 	t.Parallel()
-	needGit(t)
+	tenancytest.NeedGit(t)
 	for _, b := range everywhere {
 		t.Run(string(b), func(t *testing.T) {
 			t.Parallel()

@@ -19,6 +19,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
 // pushing makes a subject that has a repository with a first commit, and an app
@@ -39,7 +40,7 @@ func newPushing(t *testing.T) *subject {
 // withApp makes a workspace with a repository that has a commit, and an app.
 func withApp(s *subject, p *process) {
 	s.Helper()
-	needGit(s.T)
+	tenancytest.NeedGit(s.T)
 	s.cool.OnResolve(func(repository, branch string) string {
 		_, name, _ := strings.Cut(repository, ":")
 		return s.git.Head(strings.TrimSuffix(name, ".git"), branch)

@@ -16,6 +16,7 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
 // newSubject makes a workspace of that slug on the platform, with a repository.
@@ -54,7 +55,7 @@ func (s *subject) opens(token secret.Text) []string {
 // run of the job, by no way; the tokens of others stay as they are.
 func TestEndedTokens(t *testing.T) {
 	t.Parallel()
-	needGit(t)
+	tenancytest.NeedGit(t)
 	all := []string{"API", "fetch", "push"}
 	for _, e := range []struct {
 		name   string

@@ -25,6 +25,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/store/storetest"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
 // A gitHouse is the program, as an operator runs it, on a simulated Coolify and a
@@ -47,12 +48,7 @@ type gitHouse struct {
 // its repository "site".
 func newGitHouse(t *testing.T, dialect string) *gitHouse {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("git is required here: %v", err)
-		}
-		t.Skipf("git is not installed: %v", err)
-	}
+	tenancytest.NeedGit(t)
 	h := &gitHouse{t: t, gitea: giteatest.New(giteatest.Config{LoopbackHooks: true}), home: t.TempDir()}
 	srv := httptest.NewServer(http.StripPrefix("/gitea", h.gitea))
 	t.Cleanup(func() {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
 // maxTokens is what a journey may cost a model beyond the list of tools; a token is
@@ -26,12 +27,7 @@ const maxTokens = 4_000
 // TestJourney goes from an empty workspace to a live address, as an agent does: two
 // calls, a push with real git, and a wait. A fourth call adds a database.
 func TestJourney(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("git is required here: %v", err)
-		}
-		t.Skipf("git is not installed: %v", err)
-	}
+	tenancytest.NeedGit(t)
 	j := newTraveller(t)
 	project := j.call("projects_create", map[string]any{"name": "shop"})
 	app := j.call("apps_create", map[string]any{"project": "shop", "build": "dockerfile", "port": 3000})

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -295,6 +297,17 @@ func (h *House) Open(t testing.TB, key string, needs tenancy.Rights) *tenancy.Sc
 		t.Fatal(err)
 	}
 	return s
+}
+
+// NeedGit skips a test where there is no git, but not in CI.
+func NeedGit(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("git is required here: %v", err)
+		}
+		t.Skipf("git is not installed: %v", err)
+	}
 }
 
 // Requests returns the operations that Coolify was asked for since the last
