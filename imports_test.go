@@ -1,8 +1,13 @@
 package vibn_test
 
 import (
-	"os/exec"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -92,24 +97,51 @@ func TestImportsOfOthers(t *testing.T) {
 	}
 }
 
-// listImports returns what each package of this module imports outside its
-// tests. Packages of this module go by their path below it.
+// listImports returns what each package of this module imports outside its tests,
+// on any platform. Packages of this module go by their path below it. It reads the
+// files itself: of what another program reads, go test's cache knows nothing.
 func listImports(t *testing.T) map[string][]string {
 	t.Helper()
-	const format = `{{if .GoFiles}}{{.ImportPath}}{{range .Imports}} {{.}}{{end}}{{end}}`
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", format, "./...")
-	cmd.Stderr = t.Output()
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
 	imports := map[string][]string{}
-	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) > 0 {
-			imports[strings.TrimPrefix(f[0], module)] = f[1:]
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && noPackage(d.Name()):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
 		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		imports[pkg] = append(imports[pkg], importsOf(t, f)...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return imports
+}
+
+// noPackage reports whether a folder of that name holds no package of this module.
+func noPackage(name string) bool {
+	return name == "testdata" || name == "node_modules" || name != "." && strings.HasPrefix(name, ".")
+}
+
+func importsOf(t *testing.T, f *ast.File) []string {
+	t.Helper()
+	var paths []string
+	for _, spec := range f.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	return paths
 }
 
 // contains reports whether name is among the space-separated names.
