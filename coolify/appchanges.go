@@ -133,16 +133,22 @@ type DeleteOptions struct {
 	Volumes        bool // what it has stored
 	Networks       bool // networks of its own
 	Configurations bool // its files on the server
-	DockerCleanup  bool // images and the like that nothing uses any more, of the whole server
 }
 
 // query has all of them, as Coolify takes an absent one for true.
 func (o DeleteOptions) query() url.Values {
-	return url.Values{
-		"delete_volumes": {strconv.FormatBool(o.Volumes)}, "delete_connected_networks": {strconv.FormatBool(o.Networks)},
-		"delete_configurations": {strconv.FormatBool(o.Configurations)}, "docker_cleanup": {strconv.FormatBool(o.DockerCleanup)},
-	}
+	q := withoutCleanup()
+	q.Set("delete_volumes", strconv.FormatBool(o.Volumes))
+	q.Set("delete_connected_networks", strconv.FormatBool(o.Networks))
+	q.Set("delete_configurations", strconv.FormatBool(o.Configurations))
+	return q
 }
+
+// withoutCleanup is in the query of each stop and each deletion. Unless it is told
+// not to, Coolify then removes the build cache of the whole server and every image
+// there that no container uses, whoever's it is: a rollback would have to build again.
+// Nobody needs that here, so it is no option.
+func withoutCleanup() url.Values { return url.Values{"docker_cleanup": {"false"}} }
 
 // DeleteApplication queues the deletion of an application. Until it is carried
 // out the application is there and its project and key are in use; then it is

@@ -181,7 +181,9 @@ func (c *Client) Restart(ctx context.Context, app UUID) (Queued, error) {
 //
 //api:op POST /applications/{uuid}/stop
 func (c *Client) Stop(ctx context.Context, app UUID) error {
-	return c.do(ctx, newRequest("POST", "/applications/{uuid}/stop", app), &acknowledged{})
+	r := newRequest("POST", "/applications/{uuid}/stop", app)
+	r.query = withoutCleanup()
+	return c.do(ctx, r, &acknowledged{})
 }
 
 // Logs returns the last lines of what an application's first container has

@@ -67,7 +67,7 @@ func createDatabase(kind coolify.DatabaseKind) call {
 }
 
 // all are the options of a deletion that keeps nothing.
-var all = coolify.DeleteOptions{Volumes: true, Networks: true, Configurations: true, DockerCleanup: true}
+var all = coolify.DeleteOptions{Volumes: true, Networks: true, Configurations: true}
 
 // calls has every method of both clients, at least once.
 var calls = []call{
@@ -200,7 +200,7 @@ var calls = []call{
 	},
 	{
 		"Client.Stop", func(ctx context.Context, c clients) (any, error) { return only(c.Stop(ctx, app)) },
-		"POST /applications/" + appID + "/stop", "", 200, `{"message":"Application stopping request queued."}`, nil,
+		"POST /applications/" + appID + "/stop?docker_cleanup=false", "", 200, `{"message":"Application stopping request queued."}`, nil,
 	},
 	{
 		"Client.Logs", func(ctx context.Context, c clients) (any, error) { return c.Logs(ctx, app, 50) },
@@ -299,7 +299,7 @@ var calls = []call{
 	},
 	{
 		"Client.DeleteApplication", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteApplication(ctx, app, all)) },
-		"DELETE /applications/" + appID + "?delete_configurations=true&delete_connected_networks=true&delete_volumes=true&docker_cleanup=true", "",
+		"DELETE /applications/" + appID + "?delete_configurations=true&delete_connected_networks=true&delete_volumes=true&docker_cleanup=false", "",
 		200, `{"message":"Application deletion request queued."}`, nil,
 	},
 	{
@@ -394,7 +394,7 @@ var calls = []call{
 	},
 	{
 		"Client.DeleteDatabase", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteDatabase(ctx, database, all)) },
-		"DELETE /databases/" + databaseID + "?delete_configurations=true&delete_connected_networks=true&delete_volumes=true&docker_cleanup=true", "",
+		"DELETE /databases/" + databaseID + "?delete_configurations=true&delete_connected_networks=true&delete_volumes=true&docker_cleanup=false", "",
 		200, `{"message":"Database deletion request queued."}`, nil,
 	},
 	{
@@ -403,7 +403,7 @@ var calls = []call{
 	},
 	{
 		"Client.StopDatabase", func(ctx context.Context, c clients) (any, error) { return only(c.StopDatabase(ctx, database)) },
-		"POST /databases/" + databaseID + "/stop", "", 200, `{"message":"Database stopping request queued."}`, nil,
+		"POST /databases/" + databaseID + "/stop?docker_cleanup=false", "", 200, `{"message":"Database stopping request queued."}`, nil,
 	},
 	{
 		"Sensitive.DatabaseURL", func(ctx context.Context, c clients) (any, error) {

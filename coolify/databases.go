@@ -235,7 +235,9 @@ func (c *Client) StartDatabase(ctx context.Context, database UUID) error {
 //
 //api:op POST /databases/{uuid}/stop
 func (c *Client) StopDatabase(ctx context.Context, database UUID) error {
-	return already(c.do(ctx, newRequest("POST", "/databases/{uuid}/stop", database), &acknowledged{}))
+	r := newRequest("POST", "/databases/{uuid}/stop", database)
+	r.query = withoutCleanup()
+	return already(c.do(ctx, r, &acknowledged{}))
 }
 
 // already returns nil for a refusal to do what is done.

@@ -3,6 +3,7 @@ package coolify_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -201,6 +202,12 @@ func (d *document) validate(r *http.Request, body []byte) error {
 	if err != nil {
 		return err
 	}
+	// Where it is not said, Coolify cleans up the whole server, other tenants' images
+	// included.
+	cleans := slices.ContainsFunc(route.Operation.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.Name == "docker_cleanup" })
+	if cleans && r.URL.Query().Get("docker_cleanup") != "false" {
+		return errors.New("no docker_cleanup=false")
+	}
 	for key := range r.URL.Query() {
 		if !slices.ContainsFunc(route.Operation.Parameters, func(p *openapi3.ParameterRef) bool {
 			return p.Value.In == "query" && p.Value.Name == key
@@ -236,14 +243,18 @@ func TestDocumentJudges(t *testing.T) {
 		{"POST", "/projects", `{"name":7}`, false},
 		{"POST", "/projects", `{"name":"web","uuid":"` + projectID + `"}`, false},
 		{"POST", "/projects", ``, false},
-		{"POST", "/applications/" + appID + "/stop", `{}`, false},
+		{"POST", "/applications/" + appID + "/stop?docker_cleanup=false", `{}`, false},
 		{"PATCH", "/applications/" + appID + "/envs", `{"key":"A"}`, false},
 		{"PATCH", "/applications/" + appID + "/envs", `{"key":"A","value":"b","is_buildtime":false}`, true},
 		{"GET", "/deployments/applications/" + appID + "?take=0", "", false},
 		{"POST", "/databases/redis", `{"project_uuid":"a","environment_uuid":"b","server_uuid":"c"}`, true},
 		{"POST", "/databases/redis", `{"project_uuid":"a","environment_uuid":"b"}`, false},
 		{"POST", "/databases/redis", `{"project_uuid":"a","environment_uuid":"b","server_uuid":"c","mysql_user":"d"}`, false},
-		{"DELETE", "/applications/" + appID + "?delete_volumes=maybe", "", false},
+		{"DELETE", "/applications/" + appID + "?delete_volumes=maybe&docker_cleanup=false", "", false},
+		{"DELETE", "/applications/" + appID + "?delete_volumes=true&docker_cleanup=false", "", true},
+		{"DELETE", "/applications/" + appID + "?delete_volumes=true", "", false},
+		{"POST", "/databases/" + databaseID + "/stop?docker_cleanup=true", "", false},
+		{"POST", "/services/" + appID + "/stop", "", false},
 	} {
 		u, err := url.Parse(basePath + "/api/v1" + tc.target)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // wholly is what goes with an app or a database: what it has stored and its files.
-// Networks may be used by others, and the clean-up is of the whole server.
+// Networks may be used by others.
 var wholly = coolify.DeleteOptions{Volumes: true, Configurations: true}
 
 // DeletedApp is what is told of an app that is deleted.

@@ -104,7 +104,7 @@ func leaveOneNetwork(t *testing.T, h *tenancytest.House) {
 	t.Helper()
 	for _, x := range []*tenancytest.Tenant{h.A, h.B} {
 		for _, app := range []string{x.Web.UUID, x.API.UUID} {
-			onCoolify(t, h.Sim, http.MethodDelete, "/applications/"+app, "")
+			onCoolify(t, h.Sim, http.MethodDelete, "/applications/"+app+"?docker_cleanup=false", "")
 		}
 	}
 	h.Sim.FinishDeletions()

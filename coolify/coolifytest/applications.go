@@ -94,6 +94,7 @@ func (s *Server) deleteApplication(c *call) answer {
 	if now := s.cfg.Now(); a.deleted == nil {
 		a.deleted = &now
 	}
+	a.cleanup = a.cleanup || c.cleansUp()
 	return message(http.StatusOK, "Application deletion request queued.")
 }
 
@@ -127,6 +128,9 @@ func (s *Server) stop(c *call) answer {
 		return message(http.StatusNotFound, "Application not found.")
 	}
 	a.Status = "exited:unhealthy"
+	if c.cleansUp() {
+		s.cleanUp(a.host)
+	}
 	return message(http.StatusOK, "Application stopping request queued.")
 }
 

@@ -36,6 +36,7 @@ type database struct {
 	password         string
 	created, updated time.Time
 	deleted          *time.Time // when its deletion was asked for
+	cleanup          bool       // its deletion cleans its server up
 }
 
 // An engine is a kind of database.
@@ -312,6 +313,7 @@ func (s *Server) deleteDatabase(c *call) answer {
 	if now := s.cfg.Now(); d.deleted == nil {
 		d.deleted = &now
 	}
+	d.cleanup = d.cleanup || c.cleansUp()
 	return message(http.StatusOK, "Database deletion request queued.")
 }
 
@@ -336,6 +338,9 @@ func (s *Server) stopDatabase(c *call) answer {
 		return message(http.StatusBadRequest, "Database is already stopped.")
 	}
 	d.Status = "exited"
+	if c.cleansUp() {
+		s.cleanUp(d.dest.host)
+	}
 	return message(http.StatusOK, "Database stopping request queued.")
 }
 

@@ -169,7 +169,7 @@ func TestUUIDOverrideOfDatabases(t *testing.T) {
 	if got := s.Databases(); len(got) != 1 || got[0].Name != "mine" || got[0].Status != "exited:unhealthy" {
 		t.Errorf("databases = %+v, want mine, untouched", got)
 	}
-	if n := len(s.Violations()); n != 3 {
-		t.Errorf("%d violations, want 3", n)
+	if n := len(s.Violations()); n != 4 {
+		t.Errorf("%d violations, want 4: the deletion cleans up besides", n)
 	}
 }

@@ -62,7 +62,14 @@ func (s *Server) build(d *deployment, at time.Time) {
 	s.resolveCommit(d)
 	var output string
 	var err error
+	found, known := false, true
+	if d.Rollback {
+		found, known = s.findImage(d, at)
+	}
 	switch {
+	case found: // and nothing is built
+	case !known:
+		output, err = "fatal: remote error: upload-pack: not our ref "+d.Commit, errExit
 	case d.Commit == "HEAD":
 		output, err = "fatal: Remote branch "+a.GitBranch+" not found in upstream origin", errExit
 	case a.FailNext:

@@ -49,6 +49,8 @@ type deployment struct {
 	url   string    // as it was when the deployment was queued
 	name  string    // likewise
 	since time.Time // of the present status, for the clock
+
+	imageGone bool // what it built was removed from the host
 }
 
 // AddDeployment adds a deployment as it is. An unknown application panics.

@@ -54,8 +54,8 @@ func TestUUIDOverrideOfActions(t *testing.T) {
 	if got, _ := s.App(s.api.UUID); got.Status != "exited:unhealthy" {
 		t.Errorf("status of the one in the body = %q, want it stopped", got.Status)
 	}
-	if got := len(s.Violations()); got != 3 {
-		t.Errorf("%d violations, want 3", got)
+	if got := len(s.Violations()); got != 4 {
+		t.Errorf("%d violations, want 4: the stop cleans up besides", got)
 	}
 }
 

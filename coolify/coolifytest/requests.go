@@ -98,6 +98,13 @@ var teamWide = []string{"GET /applications", "GET /databases", "POST /deploy", "
 // are looked up by the number of a database, and each kind counts from 1.
 var mixedUp = []string{"GET /databases/{uuid}/backups"}
 
+// cleaning are the operations that clean their whole server up unless they are told
+// not to.
+var cleaning = []string{
+	"POST /applications/{uuid}/stop", "GET /applications/{uuid}/stop", "DELETE /applications/{uuid}",
+	"POST /databases/{uuid}/stop", "DELETE /databases/{uuid}",
+}
+
 // sensitiveOperations are all that a token which sees secrets is for.
 var sensitiveOperations = []string{
 	"GET /applications/{uuid}/envs", "GET /deployments/{uuid}", "GET /deployments/applications/{uuid}", "GET /databases/{uuid}",
@@ -132,6 +139,9 @@ func (s *Server) judge(c *call, t *token) []string {
 	}
 	if slices.Contains(mixedUp, c.operation()) {
 		add("its answer may be about another's database")
+	}
+	if slices.Contains(cleaning, c.operation()) && c.cleansUp() {
+		add("it removes other tenants' images")
 	}
 	if domains := c.text("domains"); domains != "" && !oneDomain.MatchString(domains) {
 		add("domains that are not one URL of a host name")

@@ -62,31 +62,6 @@ func (c *container) answers(host string) bool {
 	})
 }
 
-// rollbackImages are the images that the host still has: of each deployment that
-// finished, newest first.
-func (s *Server) rollbackImages(c *call) answer {
-	a := s.teamApp(c, c.path["uuid"])
-	if a == nil {
-		return message(http.StatusNotFound, "Application not found.")
-	}
-	var current any
-	images := []object{}
-	if runs := a.container(); runs != nil && !a.host.Unreachable {
-		current = runs.commit
-	}
-	var seen []string
-	for _, d := range slices.Backward(s.builds) {
-		if d.app != a || d.Status != Finished || a.host.Unreachable || slices.Contains(seen, d.Commit) {
-			continue
-		}
-		seen = append(seen, d.Commit)
-		images = append(images, object{"tag": d.Commit, "created_at": plainStamp(d.CreatedAt) + " +0000 UTC", "is_current": d.Commit == current})
-	}
-	out := reply(http.StatusOK, object{"current": current, "images": images})
-	out.ssh = true
-	return out
-}
-
 // rollback queues a deployment of a commit, whether there is an image of it or
 // not.
 func (s *Server) rollback(c *call) answer {

@@ -206,6 +206,7 @@ type app struct {
 	rows             []*row
 	created, updated time.Time
 	deleted          *time.Time // when its deletion was asked for
+	cleanup          bool       // its deletion cleans its server up
 }
 
 func (a *App) fill() {
@@ -315,10 +316,18 @@ func (s *Server) FinishDeletions() {
 
 // removeDeleted removes those whose deletion was asked for at a time that is due.
 func (s *Server) removeDeleted(due func(asked time.Time) bool) {
+	for _, a := range s.apps {
+		if a.deleted != nil && due(*a.deleted) && a.cleanup {
+			s.cleanUp(a.host)
+		}
+	}
 	s.apps = slices.DeleteFunc(s.apps, func(a *app) bool { return a.deleted != nil && due(*a.deleted) })
 	for _, d := range s.databases {
 		if d.deleted != nil && due(*d.deleted) {
 			s.backups = slices.DeleteFunc(s.backups, func(b *backup) bool { return b.of(d) })
+			if d.cleanup {
+				s.cleanUp(d.dest.host)
+			}
 		}
 	}
 	s.databases = slices.DeleteFunc(s.databases, func(d *database) bool { return d.deleted != nil && due(*d.deleted) })
