@@ -98,7 +98,8 @@ var (
 	}
 	key      = gitea.DeployKey{ID: 3, KeyID: 5, Title: "coolify", Key: "ssh-ed25519 AAAA", Fingerprint: "SHA256:x", ReadOnly: true, CreatedAt: created}
 	hook     = gitea.Hook{ID: 4, Type: "gitea", URL: "https://x.example/", ContentType: "json", BranchFilter: "main", Events: []string{"push"}, Active: true, Authorization: true}
-	hookSpec = gitea.HookSpec{URL: "https://x.example/", Secret: secret.NewText(canaryPassword), Events: []string{"push", "create"}, BranchFilter: "main", Active: true}
+	hookSpec = gitea.HookSpec{URL: "https://x.example/", Events: []string{"push", "create"}, BranchFilter: "main", Active: true}
+	newHook  = gitea.NewHook{HookSpec: hookSpec, Secret: secret.NewText(canaryPassword)}
 	rule     = gitea.BranchProtection{
 		Rule: "main", EnablePush: true, EnablePushList: true, PushUsers: []string{"bob"}, PushTeams: []string{"t"}, PushDeployKeys: true, EnableForcePush: true,
 		RequiredApprovals: 1,
@@ -107,7 +108,8 @@ var (
 )
 
 const (
-	hookBody     = `"active":true,"events":["push","create"],"branch_filter":"main","config":{"url":"https://x.example/","content_type":"json","secret":"` + canaryPassword + `"}}`
+	hookBody     = `"active":true,"events":["push","create"],"branch_filter":"main","config":{"url":"https://x.example/","content_type":"json"`
+	newHookBody  = `{"type":"gitea",` + hookBody + `,"secret":"` + canaryPassword + `"}}`
 	ruleBody     = `"enable_push":true,"enable_push_whitelist":true,"push_whitelist_usernames":["bob"],"push_whitelist_teams":[],"push_whitelist_deploy_keys":false,"enable_force_push":false,"required_approvals":1}`
 	teamBody     = `{"name":"writers","permission":"write","units_map":{"repo.code":"write"},"includes_all_repositories":true,"can_create_org_repo":false}`
 	resetBody    = `{"login_name":"bob","source_id":0,"must_change_password":false,"password":"<random>"}`
@@ -321,15 +323,15 @@ var calls = []call{
 	},
 	{
 		"Admin.CreateHook", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateHook(ctx, "vibn-acme", "site", hookSpec)
+			return c.CreateHook(ctx, "vibn-acme", "site", newHook)
 		},
-		write("POST /repos/vibn-acme/site/hooks", `{"type":"gitea",`+hookBody, 201, hookJSON), hook,
+		write("POST /repos/vibn-acme/site/hooks", newHookBody, 201, hookJSON), hook,
 	},
 	{
 		"Admin.UpdateHook", func(ctx context.Context, c clients) (any, error) {
 			return c.UpdateHook(ctx, "vibn-acme", "site", 4, hookSpec)
 		},
-		write("PATCH /repos/vibn-acme/site/hooks/4", `{`+hookBody, 200, hookJSON), hook,
+		write("PATCH /repos/vibn-acme/site/hooks/4", `{`+hookBody+`}}`, 200, hookJSON), hook,
 	},
 	{
 		"Admin.UpdateHook", func(ctx context.Context, c clients) (any, error) {
@@ -345,14 +347,14 @@ var calls = []call{
 	},
 	{"Admin.OrgHooks", func(ctx context.Context, c clients) (any, error) { return c.OrgHooks(ctx, "vibn-acme") }, list("/orgs/vibn-acme/hooks", hookJSON), []gitea.Hook{hook}},
 	{
-		"Admin.CreateOrgHook", func(ctx context.Context, c clients) (any, error) { return c.CreateOrgHook(ctx, "vibn-acme", hookSpec) },
-		write("POST /orgs/vibn-acme/hooks", `{"type":"gitea",`+hookBody, 201, hookJSON), hook,
+		"Admin.CreateOrgHook", func(ctx context.Context, c clients) (any, error) { return c.CreateOrgHook(ctx, "vibn-acme", newHook) },
+		write("POST /orgs/vibn-acme/hooks", newHookBody, 201, hookJSON), hook,
 	},
 	{
 		"Admin.UpdateOrgHook", func(ctx context.Context, c clients) (any, error) {
 			return c.UpdateOrgHook(ctx, "vibn-acme", 4, hookSpec)
 		},
-		write("PATCH /orgs/vibn-acme/hooks/4", `{`+hookBody, 200, hookJSON), hook,
+		write("PATCH /orgs/vibn-acme/hooks/4", `{`+hookBody+`}}`, 200, hookJSON), hook,
 	},
 	{"Admin.DeleteOrgHook", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteOrgHook(ctx, "vibn-acme", 4)) }, remove("/orgs/vibn-acme/hooks/4"), nil},
 	{

@@ -217,7 +217,7 @@ var replays = map[string]func(context.Context, clients, exchange) (any, error){
 		return c.Hooks(ctx, e.segment(1), e.segment(2))
 	},
 	"POST /repos/{owner}/{repo}/hooks": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.CreateHook(ctx, e.segment(1), e.segment(2), e.hook())
+		return c.CreateHook(ctx, e.segment(1), e.segment(2), gitea.NewHook{HookSpec: e.hook()})
 	},
 	"PATCH /repos/{owner}/{repo}/hooks/{id}": func(ctx context.Context, c clients, e exchange) (any, error) {
 		return c.UpdateHook(ctx, e.segment(1), e.segment(2), e.id(4), e.hook())

@@ -131,7 +131,7 @@ var faults = []fault{
 }
 
 // sendSecrets are the methods whose requests hold one, whatever is sent.
-var sendSecrets = []string{"Admin.CreateUser", "Admin.CreateHook", "Admin.CreateOrgHook", "Admin.UpdateOrgHook", "Admin.UpdateUser", "Admin.UpdateHook"}
+var sendSecrets = []string{"Admin.CreateUser", "Admin.CreateHook", "Admin.CreateOrgHook", "Admin.UpdateUser"}
 
 // takes reports whether the method makes something else of the fault than an
 // error, or sees no fault in it.

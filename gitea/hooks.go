@@ -41,19 +41,25 @@ func (w wireHook) plain() Hook {
 	}
 }
 
-// A HookSpec says what a webhook is to be. It posts JSON, signed with Secret.
+// A HookSpec says what a webhook is to be. It posts JSON.
 type HookSpec struct {
 	URL          string
-	Secret       secret.Text // zero in a change = as it is
-	Events       []string    // as "push"; empty = push only; Gitea drops what it does not know
-	BranchFilter string      // glob; empty = every branch
+	Events       []string // as "push"; empty = push only; Gitea drops what it does not know
+	BranchFilter string   // glob; empty = every branch
 	Active       bool
+}
+
+// A NewHook is a webhook to create. Its deliveries are signed with Secret for as
+// long as it is there: Gitea accepts a change of the secret, and ignores it.
+type NewHook struct {
+	HookSpec
+	Secret secret.Text
 }
 
 type wireHookConfig struct {
 	URL         string `json:"url"`
 	ContentType string `json:"content_type"`
-	Secret      string `json:"secret,omitempty"`
+	Secret      string `json:"secret,omitempty"` // of a new one only
 }
 
 // wireHookSpec sends every field: Gitea clears branch_filter when it is absent
@@ -71,21 +77,19 @@ func (s HookSpec) wire() wireHookSpec {
 	if len(events) == 0 {
 		events = []string{"push"}
 	}
-	return wireHookSpec{Active: s.Active, Events: events, BranchFilter: s.BranchFilter, Config: wireHookConfig{s.URL, "json", s.Secret.Reveal()}}
+	return wireHookSpec{Active: s.Active, Events: events, BranchFilter: s.BranchFilter, Config: wireHookConfig{URL: s.URL, ContentType: "json"}}
 }
 
-func (a *Admin) createHook(ctx context.Context, r request, s HookSpec) (Hook, error) {
-	body := s.wire()
-	body.Type = "gitea"
+func (a *Admin) createHook(ctx context.Context, r request, n NewHook) (Hook, error) {
+	body := n.wire()
+	body.Type, body.Config.Secret = "gitea", n.Secret.Reveal()
 	r = r.with(body)
-	r.secret = !s.Secret.IsZero()
-	return one(ctx, a.client, r, func(w wireHook) bool { return string(w.Config.Value.URL) == s.URL })
+	r.secret = !n.Secret.IsZero()
+	return one(ctx, a.client, r, func(w wireHook) bool { return string(w.Config.Value.URL) == n.URL })
 }
 
 func (a *Admin) updateHook(ctx context.Context, r request, hook int64, s HookSpec) (Hook, error) {
-	r = r.with(s.wire())
-	r.secret = !s.Secret.IsZero()
-	return one(ctx, a.client, r, func(w wireHook) bool { return int64(w.ID) == hook && string(w.Config.Value.URL) == s.URL })
+	return one(ctx, a.client, r.with(s.wire()), func(w wireHook) bool { return int64(w.ID) == hook && string(w.Config.Value.URL) == s.URL })
 }
 
 // Hooks lists the webhooks of a repository.
@@ -99,11 +103,11 @@ func (a *Admin) Hooks(ctx context.Context, owner, repo string) ([]Hook, error) {
 // allow the host of the URL, deliveries fail without a word.
 //
 //api:op POST /repos/{owner}/{repo}/hooks
-func (a *Admin) CreateHook(ctx context.Context, owner, repo string, s HookSpec) (Hook, error) {
-	return a.createHook(ctx, newRequest("POST", "/repos/{owner}/{repo}/hooks", login(owner), repository(repo)), s)
+func (a *Admin) CreateHook(ctx context.Context, owner, repo string, n NewHook) (Hook, error) {
+	return a.createHook(ctx, newRequest("POST", "/repos/{owner}/{repo}/hooks", login(owner), repository(repo)), n)
 }
 
-// UpdateHook makes a webhook what s says.
+// UpdateHook makes a webhook what s says. Its secret stays.
 //
 //api:op PATCH /repos/{owner}/{repo}/hooks/{id}
 func (a *Admin) UpdateHook(ctx context.Context, owner, repo string, hook int64, s HookSpec) (Hook, error) {
@@ -128,11 +132,11 @@ func (a *Admin) OrgHooks(ctx context.Context, org string) ([]Hook, error) {
 // CreateOrgHook makes a webhook of an organisation. Asking twice makes two.
 //
 //api:op POST /orgs/{org}/hooks
-func (a *Admin) CreateOrgHook(ctx context.Context, org string, s HookSpec) (Hook, error) {
-	return a.createHook(ctx, newRequest("POST", "/orgs/{org}/hooks", login(org)), s)
+func (a *Admin) CreateOrgHook(ctx context.Context, org string, n NewHook) (Hook, error) {
+	return a.createHook(ctx, newRequest("POST", "/orgs/{org}/hooks", login(org)), n)
 }
 
-// UpdateOrgHook makes a webhook of an organisation what s says.
+// UpdateOrgHook makes a webhook of an organisation what s says. Its secret stays.
 //
 //api:op PATCH /orgs/{org}/hooks/{id}
 func (a *Admin) UpdateOrgHook(ctx context.Context, org string, hook int64, s HookSpec) (Hook, error) {

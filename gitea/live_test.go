@@ -229,7 +229,9 @@ func TestLiveRepositories(t *testing.T) {
 func liveHooks(t *testing.T, s stage) {
 	t.Helper()
 	a, ctx := s.admin, t.Context()
-	spec := gitea.HookSpec{URL: "http://127.0.0.1:9/x", Secret: secret.NewText("s3cr3t"), Events: []string{"push"}, BranchFilter: "main", Active: true}
+	spec := gitea.NewHook{Secret: secret.NewText("s3cr3t"), HookSpec: gitea.HookSpec{
+		URL: "http://127.0.0.1:9/x", Events: []string{"push"}, BranchFilter: "main", Active: true,
+	}}
 	off := gitea.HookSpec{URL: "http://127.0.0.1:9/y", Events: []string{"push"}, BranchFilter: "main"}
 	hook := must(a.CreateHook(ctx, s.org, "site2", spec))(t)
 	hook = must(a.UpdateHook(ctx, s.org, "site2", hook.ID, off))(t)

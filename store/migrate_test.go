@@ -204,6 +204,11 @@ var rowsOfVersion = map[int64]statement{
 		`insert into vibn_apps (id, workspace_id, project_id, name, nonce, deleting_at, created_at) values ($1, $2, $3, $4, $5, $6, $7)`,
 		[]any{"x2", "w2", "p2", "web", "nonce", after(3), day},
 	},
+	22: {
+		`insert into vibn_workspaces (id, slug, name, provision_status, gitea_hook_id, gitea_hook_secret_encrypted, created_at, updated_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		[]any{"w4", "delta", "Delta", "ready", 31, "v1.x.w4", day, day},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.
@@ -258,6 +263,21 @@ func migrateFrom(t *testing.T, db *store.DB, version int64) {
 		wantSame(t, query, want, dump(t, db, query))
 	}
 	readAsOf(t, db, version)
+}
+
+// Webhooks whose secret may be another than the recorded one are forgotten, and the
+// secret stays.
+func TestMigrateForgetsWebhooks(t *testing.T) {
+	t.Parallel()
+	eachEmpty(t, func(t *testing.T, cfg store.Config) {
+		db := open(t, cfg)
+		check(t, db.MigrateTo(t.Context(), 21))
+		webhook := rowsOfVersion[22]
+		execSQL(t, db, webhook.query, webhook.args...)
+		must(db.Migrate(t.Context()))(t)
+		p := must(db.Provision(t.Context(), "w4"))(t)
+		wantSame(t, "webhook", tenancy.Parts{HookSealed: "v1.x.w4"}, p.Parts)
+	})
 }
 
 func columnsOf(t *testing.T, db *store.DB, table string) []string {
@@ -334,6 +354,9 @@ func readAsOf(t *testing.T, db *store.DB, version int64) {
 	}
 	if version >= 20 {
 		wantErr(t, "ClaimKey", db.ClaimKey(ctx, "w1", "apps.create", "mine", "other", day), tenancy.ErrConflict)
+	}
+	if version >= 22 {
+		wantSame(t, "webhook", int64(31), must(db.Provision(ctx, "w4"))(t).HookID)
 	}
 	if version >= 7 {
 		want := tenancy.AuditEntry{

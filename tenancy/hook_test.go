@@ -164,6 +164,46 @@ func TestDeliveryLimit(t *testing.T) {
 	must(t, p.guard.TakeDelivery(t.Context(), other.slug, signed(other.hookSecret(), body(other.repositoryID(), ""))))
 }
 
+// TestRotatedHookDelivers: after a rotation, also one that was repeated, what Gitea
+// signs is taken and deployed.
+func TestRotatedHookDelivers(t *testing.T) {
+	t.Parallel()
+	s := newPushing(t)
+	p := s.start(t, nothing, 0)
+	for range 2 {
+		before := s.hookSecret()
+		must(t, p.operator.Rotate(t.Context(), s.ws))
+		must(t, s.job(t.Context(), p))
+		if s.hookSecret() == before {
+			t.Error("the webhook signs with the secret from before")
+		}
+		must(t, s.settle(p))
+		head := s.push("main")
+		s.told(p)
+		must(t, s.settle(p))
+		got := s.deployed("web")
+		want(s, "the last deployment", head, got[len(got)-1])
+	}
+	s.fine()
+}
+
+// TestPushMissedByTheHook: a push whose delivery was refused while the webhook was
+// replaced is deployed, also where something else of the workspace is wrong.
+func TestPushMissedByTheHook(t *testing.T) {
+	t.Parallel()
+	s := newPushing(t)
+	p := s.start(t, nothing, 0)
+	must(t, s.db.CreateProject(t.Context(), tenancy.Project{ID: "taken", WorkspaceID: s.ws.ID, Slug: "taken", Name: "taken", Nonce: strings.Repeat("1", 32)}))
+	s.git.AddRepo(s.first.Org, giteatest.Repo{Name: "taken", Private: true, NoActions: true})
+	must(t, p.operator.Rotate(t.Context(), s.ws))
+	head := s.push("main")
+	if err := s.job(t.Context(), p); err == nil {
+		t.Fatal("a repository that is not ours is taken for ours")
+	}
+	must(t, s.settle(p))
+	want(s, "deployments", []string{head}, s.deployed("web"))
+}
+
 // TestHookIsMended: whatever becomes of a webhook in Gitea, the next run has it as
 // it should be, and of another address there is none.
 func TestHookIsMended(t *testing.T) {
@@ -174,8 +214,13 @@ func TestHookIsMended(t *testing.T) {
 	admin, id, org := p.admin, s.first.HookID, s.first.Org
 	for name, do := range map[string]func() error{
 		"gone": func() error { return admin.DeleteOrgHook(t.Context(), org, s.parts(p).HookID) },
-		"another secret": func() error {
-			_, err := admin.UpdateOrgHook(t.Context(), org, s.parts(p).HookID, gitea.HookSpec{URL: "https://vibn.example.com/hooks/gitea/acme", Secret: secret.NewText("known to somebody"), Active: true})
+		"replaced by one that somebody else made": func() error {
+			if err := admin.DeleteOrgHook(t.Context(), org, s.parts(p).HookID); err != nil {
+				return err
+			}
+			_, err := admin.CreateOrgHook(t.Context(), org, gitea.NewHook{
+				HookSpec: gitea.HookSpec{URL: "https://vibn.example.com/hooks/gitea/acme", Active: true}, Secret: secret.NewText("known to somebody"),
+			})
 			return err
 		},
 		"another address, off, other events": func() error {
@@ -183,7 +228,7 @@ func TestHookIsMended(t *testing.T) {
 			return err
 		},
 		"a second one": func() error {
-			_, err := admin.CreateOrgHook(t.Context(), org, gitea.HookSpec{URL: "https://vibn.example.com/hooks/gitea/acme", Active: true})
+			_, err := admin.CreateOrgHook(t.Context(), org, gitea.NewHook{HookSpec: gitea.HookSpec{URL: "https://vibn.example.com/hooks/gitea/acme", Active: true}})
 			return err
 		},
 	} {
@@ -204,8 +249,13 @@ func TestHookIsMended(t *testing.T) {
 	}
 	entries, err := s.db.Audit(t.Context(), s.ws.ID, tenancy.AuditQuery{Tool: "platform.reconcile", Limit: 10})
 	must(t, err)
-	if len(entries) != 1 || entries[0].Target != org || !strings.Contains(entries[0].Args, `"removed":"hook"`) || entries[0].Principal != "platform" {
-		t.Errorf("on record: %+v, want the second one that was taken away", entries)
+	if len(entries) != 2 {
+		t.Errorf("on record: %+v, want the two webhooks that were taken away", entries)
+	}
+	for _, e := range entries {
+		if e.Target != org || !strings.Contains(e.Args, `"removed":"hook"`) || e.Principal != "platform" {
+			t.Errorf("on record: %+v, want a webhook that was taken away", e)
+		}
 	}
 }
 

@@ -185,9 +185,9 @@ func (r *run) giteaParts(ctx context.Context, mayMake bool) error {
 		{step{PartPeople, "put the people into the team", r.people}, nil},
 		{step{PartHook, "make the webhook", r.hook}, nil},
 		{step{PartHook, "take other webhooks away", r.otherHooks}, []string{PartOrg}},
+		{step{PartRepositories, "have the repositories looked at", r.wantPushes}, nil},
 		{step{PartRepositories, "reconcile the repositories", r.reconcile}, []string{PartOrg, PartBot}},
 		{step{PartRepositories, "make the repositories that are missing", r.missing}, nil},
-		{step{PartRepositories, "have the repositories looked at", r.wantPushes}, nil},
 	} {
 		if !mayMake && (s.of == nil || slices.ContainsFunc(s.of, r.isWrong)) {
 			continue

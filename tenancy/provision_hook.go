@@ -3,13 +3,16 @@ package tenancy
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// hook sees to the organisation's webhook. Gitea never tells its secret, so it is
-// set each time, and with it all else.
+// hook sees to the organisation's webhook. Gitea never tells a webhook's secret, and
+// never changes it. So only a webhook that was recorded when it was created is known
+// to sign with the recorded secret: any other is left for [run.otherHooks] to delete,
+// also one with our address whose answer was lost.
 func (r *run) hook(ctx context.Context) error {
 	if r.guard.publicURL == nil {
 		return nil // nobody is there to take deliveries
@@ -22,23 +25,21 @@ func (r *run) hook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	spec := gitea.HookSpec{URL: r.hookURL(), Secret: key, Events: []string{"push"}, Active: true}
-	h, there := r.ownHook(hooks)
-	if there {
-		h, err = r.gitea.UpdateOrgHook(ctx, r.is.Org, h.ID, spec)
-	} else {
-		h, err = r.gitea.CreateOrgHook(ctx, r.is.Org, spec)
+	spec := gitea.HookSpec{URL: r.hookURL(), Events: []string{"push"}, Active: true}
+	if slices.ContainsFunc(hooks, func(h gitea.Hook) bool { return h.ID == r.is.HookID && h.Type == "gitea" }) {
+		_, err := r.gitea.UpdateOrgHook(ctx, r.is.Org, r.is.HookID, spec)
+		return err
 	}
+	h, err := r.gitea.CreateOrgHook(ctx, r.is.Org, gitea.NewHook{HookSpec: spec, Secret: key})
 	if err != nil {
 		return err
 	}
-	// Recorded also if it is the same: if the secret was replaced meanwhile, this run
-	// has just set the old one, learns so here, and is run again.
 	return r.record(ctx, func(p *Parts) { p.HookID = h.ID })
 }
 
-// hookKey returns what the webhook signs with. A new one is recorded before the
-// webhook has it.
+// hookKey returns what the webhook signs with. A new one is recorded before a
+// webhook has it, and in the same step the webhook that signs with another is
+// forgotten.
 func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
 	if r.is.HookSealed != "" {
 		key, err := r.box.Open(r.is.HookSealed, HookPlace(r.is.ID))
@@ -55,27 +56,10 @@ func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, err
 	}
-	return key, r.record(ctx, func(p *Parts) { p.HookSealed = sealed })
+	return key, r.record(ctx, func(p *Parts) { p.HookID, p.HookSealed = 0, sealed })
 }
 
 func (r *run) hookURL() string { return r.guard.publicURL.JoinPath(HookPath, r.is.Slug).String() }
-
-// ownHook returns the recorded webhook, or else the oldest that posts to the
-// workspace's own address: the answer that named it was lost.
-func (r *run) ownHook(hooks []gitea.Hook) (own gitea.Hook, there bool) {
-	for _, h := range hooks {
-		if h.Type != "gitea" {
-			continue
-		}
-		if h.ID == r.is.HookID {
-			return h, true
-		}
-		if h.URL == r.hookURL() && (own.ID == 0 || h.ID < own.ID) {
-			own = h
-		}
-	}
-	return own, own.ID != 0
-}
 
 // otherHooks takes away the organisation's webhooks but the recorded one: each sees
 // every push to every repository.
@@ -116,7 +100,7 @@ func (r *run) endHook(ctx context.Context) error {
 }
 
 // wantPushes has the repositories looked at that apps are built from: a delivery
-// may have been lost.
+// may have been lost, or refused while the webhook was being replaced.
 func (r *run) wantPushes(ctx context.Context) error {
 	apps, err := r.store.AppRecords(ctx, r.is.ID)
 	if err != nil || len(apps) == 0 {

@@ -226,7 +226,7 @@ type Parts struct {
 	TokenID        int64  // of the workspace's own token
 	TokenSealed    string // at [TokenPlace]
 	Destination    string // uuid of its own network on Coolify
-	HookID         int64  // of the organisation's webhook
+	HookID         int64  // of the organisation's webhook that was created with HookSealed
 	HookSealed     string // the webhook's secret, at [HookPlace]
 }
 

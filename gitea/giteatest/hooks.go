@@ -175,7 +175,8 @@ func (s *Server) createHook(c *call, hooks *[]*hook) answer {
 }
 
 // updateHook merges the config, and forgets a branch filter, events and a header
-// that it is not told again.
+// that it is not told again. It ignores a secret: deliveries are signed with the
+// one that the hook was created with.
 func (s *Server) updateHook(c *call, hooks []*hook) answer {
 	h := findHook(c, hooks)
 	if h == nil {
@@ -188,7 +189,7 @@ func (s *Server) updateHook(c *call, hooks []*hook) answer {
 	if why := s.checkHookConfig(form.Config); why != "" {
 		return c.unprocessable(why)
 	}
-	for field, to := range map[string]*string{"url": &h.URL, "content_type": &h.ContentType, "secret": &h.Secret} {
+	for field, to := range map[string]*string{"url": &h.URL, "content_type": &h.ContentType} {
 		if v, ok := form.Config[field]; ok {
 			*to = v
 		}
