@@ -253,7 +253,7 @@ var calls = []call{
 		"Admin.CreateRepository", func(ctx context.Context, c clients) (any, error) {
 			return c.CreateRepository(ctx, "vibn-acme", gitea.NewRepository{Name: "site", Description: "d", DefaultBranch: "main"})
 		},
-		write("POST /orgs/vibn-acme/repos", `{"name":"site","description":"d","default_branch":"main","private":true,"auto_init":true}`, 201, siteJSON), site,
+		write("POST /orgs/vibn-acme/repos", `{"name":"site","description":"d","default_branch":"main","private":true}`, 201, siteJSON), site,
 	},
 	{
 		"Admin.UpdateRepository", func(ctx context.Context, c clients) (any, error) {
@@ -456,6 +456,16 @@ var calls = []call{
 		},
 		as(bot, get("/repos/vibn-acme/site/branches/main", `{"name":"main","commit":{"id":"`+sha+`","message":"m","author":{"name":"Bob"},"timestamp":"2026-11-23T19:20:13Z"}}`)),
 		gitea.Branch{Name: "main", Commit: gitea.Commit{SHA: sha, Message: "m", Author: "Bob", At: created}},
+	},
+	{
+		"Bot.CreateFile", func(ctx context.Context, c clients) (any, error) {
+			return c.bot.CreateFile(ctx, "vibn-acme", "site", gitea.NewFile{
+				Name: "README.md", Content: "hi", Branch: "main", Message: "m", Author: gitea.Identity{Name: "bot", Email: "bot@x.invalid"},
+			})
+		},
+		as(bot, write("POST /repos/vibn-acme/site/contents/README.md",
+			`{"content":"aGk=","branch":"main","message":"m","author":{"name":"bot","email":"bot@x.invalid"}}`, 201,
+			`{"content":{"path":"README.md"},"commit":{"sha":"`+sha+`"}}`)), sha,
 	},
 	{
 		"Bot.CreateStatus", func(ctx context.Context, c clients) (any, error) {

@@ -197,7 +197,7 @@ func TestLiveRepositories(t *testing.T) {
 	s, ctx := setUp(t), t.Context()
 	a := s.admin
 	repo := must(a.CreateRepository(ctx, s.org, gitea.NewRepository{Name: "site", Description: "d", DefaultBranch: "main"}))(t)
-	if !repo.Private || repo.DefaultBranch != "main" || repo.Empty {
+	if !repo.Private || repo.DefaultBranch != "main" || !repo.Empty {
 		t.Errorf("CreateRepository() = %+v", repo)
 	}
 	if _, err := a.CreateRepository(ctx, s.org, gitea.NewRepository{Name: "Site"}); !errors.Is(err, gitea.ErrConflict) {
@@ -281,8 +281,15 @@ func TestLiveBot(t *testing.T) {
 	if repo := must(bot.Repository(ctx, s.org, "site"))(t); repo.CanAdmin || !repo.CanPush || !repo.CanPull {
 		t.Errorf("Repository() = %+v", repo)
 	}
+	readme := gitea.NewFile{
+		Name: "README.md", Content: "# site\n", Branch: "feat/x", Message: "Initial commit", Author: gitea.Identity{Name: "x", Email: "x@x.invalid"},
+	}
+	sha := must(bot.CreateFile(ctx, s.org, "site", readme))(t)
+	if _, err := bot.CreateFile(ctx, s.org, "site", readme); !errors.Is(err, gitea.ErrInvalid) {
+		t.Errorf("CreateFile() again: %v", err)
+	}
 	branch := must(bot.Branch(ctx, s.org, "site", "feat/x"))(t)
-	if branch.Commit.Message == "" || branch.Commit.At.IsZero() {
+	if branch.Commit.SHA != sha || branch.Commit.Author != "x" || branch.Commit.Message == "" || branch.Commit.At.IsZero() {
 		t.Errorf("Branch() = %+v", branch)
 	}
 	said := gitea.Status{State: "success", Context: "vibn", Description: "done", TargetURL: "https://example.com/"}

@@ -31,7 +31,7 @@ var (
 	errRepo   = errors.New("not a name of a repository: letters, digits, -, _ and .; 1 to 100")
 	errBranch = errors.New("not a name of a branch")
 	errSHA    = errors.New("not a commit: 40 or 64 hexadecimal digits, in lower case")
-	errRule   = errors.New("not a name of a rule, mirror or package")
+	errRule   = errors.New("not a name of a rule, mirror, package or file")
 	errID     = errors.New("not an id: it is above 0")
 )
 

@@ -125,11 +125,11 @@ type wireNewRepository struct {
 	Description   string `json:"description"`
 	DefaultBranch string `json:"default_branch,omitempty"`
 	Private       bool   `json:"private"`
-	AutoInit      bool   `json:"auto_init"`
 }
 
-// CreateRepository makes a private repository with a first commit in an
-// organisation; [ErrConflict] if it has one of that name, [ErrNotFound] if there
+// CreateRepository makes a private repository without a commit in an
+// organisation: with one, Gitea would write the description into README.md. It is
+// [ErrConflict] if it has one of that name, [ErrNotFound] if there
 // is no such organisation.
 //
 //api:op POST /orgs/{org}/repos
@@ -138,7 +138,7 @@ func (a *Admin) CreateRepository(ctx context.Context, org string, n NewRepositor
 	if err := CheckRepository(n.Name); err != nil { // some of what it refuses Gitea answers with 500
 		return Repository{}, a.conn.api.Refuse(r.op, r.op.Path, ErrInvalid, err)
 	}
-	r = r.with(wireNewRepository{n.Name, n.Description, n.DefaultBranch, true, true})
+	r = r.with(wireNewRepository{n.Name, n.Description, n.DefaultBranch, true})
 	return one(ctx, a.client, r, repositoryNamed(org, n.Name))
 }
 

@@ -89,14 +89,23 @@ func (r *run) tokenAlive(ctx context.Context) (bool, error) {
 	if r.is.TokenID == 0 {
 		return false, nil
 	}
+	bot, err := r.asBot()
+	if err != nil {
+		return false, err
+	}
+	return bot.Alive(ctx)
+}
+
+// asBot returns a client with the workspace's own token, which is there.
+func (r *run) asBot() (*gitea.Bot, error) {
 	plain, err := r.box.Open(r.is.TokenSealed, TokenPlace(r.is.ID))
 	if err != nil { // another process may have a key that this one has not: a new token would end the one in use
-		return false, &PartError{
+		return nil, &PartError{
 			Part: PartToken, Why: "the bot's token does not open with VIBN_SECRETS_KEY",
 			Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes new tokens",
 		}
 	}
-	return r.gitea.Bot(plain).Metered(unmetered).Alive(ctx)
+	return r.gitea.Bot(plain).Metered(unmetered), nil
 }
 
 // endTokens leaves the bot the tokens that are recorded, and no other: those of

@@ -864,6 +864,9 @@ func wantSite(s *subject, p *process) {
 	if err != nil || len(list) != 1 || list[0].RepositoryID != int64(repo.ID) || list[0].Repository != repo.Owner+"/site" || len(repo.Heads) != 1 {
 		s.Errorf("projects %+v %v", list, err)
 	}
+	if readme, _ := s.git.File(s.repo(), "main", "README.md"); readme != "# site\n\na site\n" || aMark.Match(s.commits()) {
+		s.Errorf("README.md %q, commits %s", readme, s.commits())
+	}
 }
 
 func wantRepository(s *subject) {

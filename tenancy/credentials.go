@@ -103,6 +103,15 @@ func (s *Scope) workspaceToken(ctx context.Context) (secret.Text, error) {
 	return t, nil
 }
 
+// bot returns a client with the workspace's own token, on the workspace's budget.
+func (s *Scope) bot(ctx context.Context) (*gitea.Bot, error) {
+	token, err := s.workspaceToken(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.gitea.Bot(token).Metered(s.giteaMeter), nil
+}
+
 const (
 	// mintTime is how long the making of a token may take before another call takes
 	// it over.

@@ -90,6 +90,7 @@ const (
 	opBranch   = "GET /repos/{owner}/{repo}/branches/{branch}"
 	opCreate   = "POST /orgs/{org}/repos"
 	opUpdate   = "PATCH /repos/{owner}/{repo}"
+	opFile     = "POST /repos/{owner}/{repo}/contents/{filepath}"
 	opKeys     = "GET /repos/{owner}/{repo}/keys"
 	opAddKey   = "POST /repos/{owner}/{repo}/keys"
 )
@@ -125,12 +126,13 @@ var giteaTrials = []giteaTrial{
 		except: map[string]verdict{"401 " + opSearch: {}}, // it is dead, so there is a new one
 	},
 	{
-		name: "new", tool: "projects.create", ops: []string{opRepo, opUpdate, opCreate},
+		name: "new", tool: "projects.create", ops: []string{opRepo, opUpdate, opCreate, opFile},
 		prepare: func(_ *testing.T, h *tenancytest.House, n int) (string, map[string]any) {
 			return h.A.Key, map[string]any{"name": fmt.Sprintf("project-%d", n), "description": "for people"}
 		},
 		except: map[string]verdict{ // a look tells that it is there
 			"done, then 500 " + opCreate: {}, "done, then silence " + opCreate: {}, "done, then gone " + opCreate: {}, "cut " + opCreate: {},
+			"done, then 500 " + opFile: {}, "done, then silence " + opFile: {}, "done, then gone " + opFile: {}, "cut " + opFile: {},
 		},
 	},
 	{

@@ -166,11 +166,10 @@ func (s *Scope) openRepository(ctx context.Context, p Project) (openRepository, 
 	if err := s.giteaReady(); err != nil {
 		return openRepository{}, err
 	}
-	token, err := s.workspaceToken(ctx)
+	bot, err := s.bot(ctx)
 	if err != nil {
 		return openRepository{}, err
 	}
-	bot := s.gitea.Bot(token).Metered(s.giteaMeter)
 	repo, err := bot.Repository(ctx, s.grant.workspace.GiteaOrg, p.Slug)
 	if err != nil {
 		return openRepository{}, ours("read the repository", err)
@@ -243,7 +242,11 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 	if record.made() {
 		return s.projectInfo(record), false, nil
 	}
-	repo, err := ensureRepository(ctx, s.gitea, s.guard.store, s.grant.workspace, record)
+	bot, err := s.bot(ctx)
+	if err != nil {
+		return ProjectInfo{}, false, err
+	}
+	repo, err := ensureRepository(ctx, s.gitea, bot, s.guard.store, s.grant.workspace, record)
 	if errors.Is(err, errForeignRepository) {
 		if err := s.guard.store.DropProject(ctx, record.WorkspaceID, record.ID); err != nil && !errors.Is(err, ErrNotFound) {
 			return ProjectInfo{}, false, storeError("give the name back", err)

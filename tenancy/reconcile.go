@@ -76,12 +76,16 @@ func (r *run) missing(ctx context.Context) error {
 		return ownTrouble(err)
 	}
 	w := r.is.Workspace
-	w.GiteaOrg, w.GiteaOrgID = r.is.Org, r.is.OrgID
+	w.GiteaOrg, w.GiteaOrgID, w.GiteaBot = r.is.Org, r.is.OrgID, r.is.Bot
 	for _, p := range projects {
 		if p.made() {
 			continue
 		}
-		_, err := ensureRepository(ctx, r.gitea, r.store, w, p)
+		bot, err := r.asBot()
+		if err != nil {
+			return err
+		}
+		_, err = ensureRepository(ctx, r.gitea, bot, r.store, w, p)
 		if errors.Is(err, errForeignRepository) {
 			return foreign(PartRepositories, "a repository", p.Slug)
 		}
@@ -122,7 +126,8 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 	if i < 0 && repo.Fork {
 		return r.dropRepository(ctx, repo, "fork")
 	}
-	if i >= 0 && projects[i].Repository != repo.FullName {
+	finished := i >= 0 && (projects[i].made() || !repo.Empty) // else run.missing finishes it
+	if finished && projects[i].Repository != repo.FullName {
 		if err := r.store.RecordRepository(ctx, r.is.ID, projects[i].ID, repo.ID, repo.FullName); err != nil {
 			return ownTrouble(err)
 		}

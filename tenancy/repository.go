@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/vibnai/vibn-mcp/gitea"
 )
@@ -19,9 +20,10 @@ var errHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.E
 // ensureRepository makes the repository of a project that has none, private and
 // with a first commit. The project's nonce stands in the description until the
 // id is recorded: whoever made a repository of this name, only with it is it taken
-// for ours. Then the description that people wrote replaces it, and at last the
-// name is recorded, which says that nothing is left to do.
-func ensureRepository(ctx context.Context, admin *gitea.Admin, store Store, w Workspace, p Project) (gitea.Repository, error) {
+// for ours. Then the description that people wrote replaces it, the workspace's bot
+// makes the first commit, and at last the name is recorded, which says that nothing
+// is left to do.
+func ensureRepository(ctx context.Context, admin *gitea.Admin, bot *gitea.Bot, store Store, w Workspace, p Project) (gitea.Repository, error) {
 	repo, err := admin.Repository(ctx, w.GiteaOrg, p.Slug)
 	if errors.Is(err, gitea.ErrNotFound) && p.RepositoryID == 0 {
 		_, failed := admin.CreateRepository(ctx, w.GiteaOrg, gitea.NewRepository{
@@ -55,7 +57,33 @@ func ensureRepository(ctx context.Context, admin *gitea.Admin, store Store, w Wo
 	if err != nil {
 		return gitea.Repository{}, err
 	}
+	if err := firstCommit(ctx, bot, repo, p, w.GiteaBot); err != nil {
+		return gitea.Repository{}, err
+	}
 	return repo, ownTrouble(store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName))
+}
+
+// firstCommit commits a README.md to a repository that is empty. Gitea would do
+// so itself when it makes the repository, with the description of that moment,
+// which is our mark, and as the administrator. The bot's own address bears a mark
+// too, so the commit has another. If somebody else has committed meanwhile, nothing
+// is left to do.
+func firstCommit(ctx context.Context, bot *gitea.Bot, repo gitea.Repository, p Project, login string) error {
+	if !repo.Empty {
+		return nil
+	}
+	_, failed := bot.CreateFile(ctx, repo.Owner, repo.Name, gitea.NewFile{
+		Name: "README.md", Content: strings.TrimSpace("# "+p.Name+"\n\n"+p.Description) + "\n", Branch: "main",
+		Message: "Initial commit", Author: gitea.Identity{Name: login, Email: login + "@vibn.invalid"},
+	})
+	if failed == nil {
+		return nil
+	}
+	now, err := bot.Repository(ctx, repo.Owner, repo.Name)
+	if err == nil && now.ID == repo.ID && !now.Empty {
+		return nil
+	}
+	return failed
 }
 
 // recordedMeanwhile refuses a repository that is not the project's. One without a

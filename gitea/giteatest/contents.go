@@ -12,7 +12,7 @@ import (
 // firstCommit is what auto_init makes: README.md on the default branch.
 func (s *Server) firstCommit(r *repo, by *account) error {
 	readme := "# " + r.Name + "\n\n" + r.Description
-	_, err := s.commitFiles(r, r.DefaultBranch, by, "Initial commit\n", map[string]string{"README.md": strings.TrimSpace(readme) + "\n"})
+	_, err := s.commitFiles(r, r.DefaultBranch, s.signs(by), "Initial commit\n", map[string]string{"README.md": strings.TrimSpace(readme) + "\n"})
 	if err != nil {
 		return err
 	}
@@ -20,9 +20,12 @@ func (s *Server) firstCommit(r *repo, by *account) error {
 	return err
 }
 
+// signs is an account as git names the author of a commit.
+func (s *Server) signs(a *account) person { return person{a.displayName(), a.Email, s.cfg.Now()} }
+
 // commitFiles puts files on a branch, "" to delete one, and returns the commit.
 // A caller holds s.mu.
-func (s *Server) commitFiles(r *repo, branch string, by *account, message string, files map[string]string) (string, error) {
+func (s *Server) commitFiles(r *repo, branch string, who person, message string, files map[string]string) (string, error) {
 	dir, err := s.git(r)
 	if err != nil {
 		return "", err
@@ -47,7 +50,6 @@ func (s *Server) commitFiles(r *repo, branch string, by *account, message string
 	if err != nil {
 		return "", err
 	}
-	who := person{by.displayName(), by.Email, s.cfg.Now()}
 	c := commit{tree: root, author: who, committer: who, message: message}
 	if parent != "" {
 		c.parents = []string{parent}
@@ -78,7 +80,7 @@ func (s *Server) PushAs(login, repo, branch, message string, files map[string]st
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, by := must(s.repoNamed(repo), "repository", repo), must(s.account(login), "user", login)
-	if sha, err = s.commitFiles(r, branch, by, message, files); err != nil {
+	if sha, err = s.commitFiles(r, branch, s.signs(by), message, files); err != nil {
 		return "", err
 	}
 	return sha, s.pushed(r, by)
@@ -266,6 +268,19 @@ type fileForm struct {
 	Message string `json:"message"`
 	Branch  string `json:"branch"`
 	SHA     string `json:"sha"`
+	Author  struct {
+		Name  string `json:"name"`
+		Email string `json:"email"`
+	} `json:"author"`
+}
+
+// who is the author of the commit: the doer, unless the form names another. A
+// committer of another name is not simulated.
+func (f fileForm) who(doer person) person {
+	if f.Author.Email == "" {
+		return doer
+	}
+	return person{f.Author.Name, f.Author.Email, doer.at}
 }
 
 // writeContents creates (POST), changes (PUT) or deletes a file.
@@ -294,7 +309,7 @@ func (s *Server) writeContents(c *call) answer {
 	if refusal, ok := s.checkFile(c, form, name); !ok {
 		return refusal
 	}
-	sha, err := s.commitFiles(r, form.Branch, c.doer, form.Message+"\n", map[string]string{name: string(content)})
+	sha, err := s.commitFiles(r, form.Branch, form.who(s.signs(c.doer)), form.Message+"\n", map[string]string{name: string(content)})
 	if err == nil {
 		err = s.pushed(r, c.doer)
 	}
