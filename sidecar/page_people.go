@@ -131,5 +131,6 @@ func (v *visit) removeMember() error {
 	if id == v.user.ID {
 		return v.done(v.r.Context(), "/w", "You have left the workspace.")
 	}
-	return v.done(v.r.Context(), v.at("people"), "The person is no member any more, and the keys that they made are revoked.")
+	const done = "The person is no member any more. The keys and invitations that they made have ended."
+	return v.done(v.r.Context(), v.at("people"), done)
 }

@@ -284,6 +284,63 @@ func TestPageInvite(t *testing.T) {
 	})
 }
 
+// TestPageInviteOfFormerMember: who was removed does not come back by an invitation
+// of their own, with this account or another, and nobody is shown it any more.
+func TestPageInviteOfFormerMember(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		people := "/w/" + s.A.Slug + "/people"
+		member := tenancy.Member{WorkspaceID: s.A.ID, UserID: "second", Role: tenancy.RoleOwner, CreatedAt: time.Now()}
+		if err := s.DB.SetMember(t.Context(), member); err != nil {
+			t.Fatal(err)
+		}
+		first, second := s.signedIn(t, s.A, owner(s.A)), s.signedIn(t, s.A, "second")
+		invite := func(role tenancy.Role) (token string) {
+			r := second.post(t, people+"/invite", url.Values{"role": {string(role)}})
+			return regexp.MustCompile(`/link/([\w-]+)`).FindStringSubmatch(r.text())[1]
+		}
+		refused := func(token string) {
+			t.Helper()
+			other := s.signedIn(t, s.B, owner(s.B))
+			for what, g := range map[string]*guest{"the maker": second, "another account": other, "a stranger": {s: s}} {
+				g.get(t, "/account") // it takes the message of what was done before
+				unknown := g.get(t, "/link/"+strings.Repeat("A", 43))
+				use := url.Values{"token": {token}, "name": {"x"}}
+				for _, r := range []reply{g.get(t, "/link/"+token), g.post(t, "/link", use)} {
+					if r.status != http.StatusNotFound || r.text() != unknown.text() {
+						t.Errorf("%s: %d %s, want as a link that never was: %s", what, r.status, r.text(), unknown.text())
+					}
+				}
+			}
+			if r := first.get(t, people); strings.Contains(r.body, `name="invite"`) {
+				t.Errorf("the invitation is listed: %s", r.text())
+			}
+		}
+
+		asOwner, asMember := invite(tenancy.RoleOwner), invite(tenancy.RoleMember)
+		first.post(t, people+"/role", url.Values{"user": {"second"}, "role": {"admin"}}).says(t, http.StatusSeeOther)
+		if r := (&guest{s: s}).get(t, "/link/"+asOwner); r.status != http.StatusNotFound {
+			t.Errorf("an admin's link for an owner: %d %s", r.status, r.text())
+		}
+		(&guest{s: s}).get(t, "/link/"+asMember).says(t, http.StatusOK, "You are invited")
+		first.post(t, people+"/role", url.Values{"user": {"second"}, "role": {"member"}}).says(t, http.StatusSeeOther)
+		refused(asMember)
+
+		first.post(t, people+"/role", url.Values{"user": {"second"}, "role": {"owner"}}).says(t, http.StatusSeeOther)
+		refused(asOwner) // it stays withdrawn
+		asOwner = invite(tenancy.RoleOwner)
+		first.post(t, people+"/remove", url.Values{"user": {"second"}}).says(t, http.StatusSeeOther)
+		refused(asOwner)
+
+		if err := s.DB.SetMember(t.Context(), member); err != nil {
+			t.Fatal(err)
+		}
+		asOwner = invite(tenancy.RoleOwner)
+		// They leave by themselves.
+		second.post(t, people+"/remove", url.Values{"user": {"second"}}).says(t, http.StatusSeeOther)
+		refused(asOwner)
+	})
+}
+
 // TestPageSignOut: a session ends where its person says so, and all of them at once.
 func TestPageSignOut(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {

@@ -116,7 +116,7 @@ func writeAdopted(t *testing.T, db *store.DB) {
 	_, role, err := db.Membership(ctx, "first", personOne)
 	check(t, err)
 	wantSame(t, "role", tenancy.RoleAdmin, role)
-	check(t, db.RemoveMember(ctx, w.ID, personOne))
+	check(t, db.RemoveMember(ctx, w.ID, personOne, day))
 	elsewhere := after(2).In(time.FixedZone("", -7*3600)) // updated_at may be without a zone
 	check(t, db.SetPlacement(ctx, w.ID, tenancy.Placement{Server: "s1", Trust: tenancy.Dedicated}, elsewhere))
 	wantSame(t, "UpdatedAt", after(2), must(db.Workspace(ctx, "first"))(t).UpdatedAt)

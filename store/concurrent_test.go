@@ -116,3 +116,31 @@ func mintUntilRefused(t *testing.T, db *store.DB, a tenant, minted chan<- struct
 	}
 	return errors.New("never refused")
 }
+
+// What changes one membership at once takes turns: no order of the rows in which
+// two of them would wait for each other.
+func TestConcurrentMembership(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		a, person := newTenant(t, db, "alpha"), newID()
+		m := tenancy.Member{WorkspaceID: a.ws.ID, UserID: person, Role: tenancy.RoleAdmin, CreatedAt: day}
+		check(t, db.SetMember(t.Context(), m))
+		together, ctx := errgroup.WithContext(t.Context())
+		for _, change := range []func(n int) error{
+			func(int) error { return db.SetMember(ctx, m) },
+			func(n int) error { return db.KeepGiteaUser(ctx, person, int64(n)) },
+			func(n int) error { return db.KeepGiteaUser(ctx, person, int64(-n)) },
+			func(int) error { return db.ChangeMember(ctx, a.ws.ID, person, tenancy.RoleMember, after(1)) },
+		} {
+			together.Go(func() error {
+				for n := range rounds {
+					if err := change(n + 1); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		check(t, together.Wait())
+	})
+}

@@ -111,7 +111,7 @@ var isolations = map[string][]isolation{
 		return db.Members(ctx, a.ws.ID)
 	}}},
 	"RemoveMember": {{name: "person of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
-		return only(db.RemoveMember(ctx, a.ws.ID, b.user))
+		return only(db.RemoveMember(ctx, a.ws.ID, b.user, after(1)))
 	}}},
 	"EnsureWorkspace": {
 		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
@@ -652,8 +652,8 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"SetPlacement":                db.SetPlacement(ctx, id, tenancy.Placement{}, day),
 		"DeleteWorkspace":             db.DeleteWorkspace(ctx, id, day),
 		"SetMember in workspace":      db.SetMember(ctx, tenancy.Member{WorkspaceID: id, UserID: a.user, CreatedAt: day}),
-		"RemoveMember from workspace": db.RemoveMember(ctx, id, a.user),
-		"RemoveMember":                db.RemoveMember(ctx, a.ws.ID, id),
+		"RemoveMember from workspace": db.RemoveMember(ctx, id, a.user, day),
+		"RemoveMember":                db.RemoveMember(ctx, a.ws.ID, id, day),
 		"StartAudit in workspace":     db.StartAudit(ctx, tenancy.AuditEntry{ID: newID(), WorkspaceID: id, At: day}),
 		"FinishAudit in workspace":    db.FinishAudit(ctx, id, a.entry.ID, tenancy.AuditFinish{}),
 		"FinishAudit":                 db.FinishAudit(ctx, a.ws.ID, id, tenancy.AuditFinish{}),

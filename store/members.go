@@ -30,10 +30,13 @@ func (db *DB) MemberWorkspaces(ctx context.Context, userID string) ([]tenancy.Wo
 // e-mail and the name are not stored: they belong to the user.
 func (db *DB) SetMember(ctx context.Context, m tenancy.Member) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, m.WorkspaceID); err != nil {
+			return err
+		}
 		if err := setMember(ctx, tx, m); err != nil {
 			return err
 		}
-		return db.want(ctx, tx, m.WorkspaceID)
+		return db.endBeyond(ctx, tx, m.WorkspaceID, m.UserID, m.Role, m.CreatedAt)
 	}), "member %q of workspace %q", m.UserID, m.WorkspaceID)
 }
 
@@ -48,14 +51,21 @@ func setMember(ctx context.Context, on execer, m tenancy.Member) error {
 }
 
 // RemoveMember implements [tenancy.Store].
-func (db *DB) RemoveMember(ctx context.Context, workspaceID, userID string) error {
+func (db *DB) RemoveMember(ctx context.Context, workspaceID, userID string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		err := change(ctx, tx, `delete from vibn_workspace_members where workspace_id = $1 and user_id = $2`, workspaceID, userID)
-		if err != nil {
+		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
 			return err
 		}
-		return db.want(ctx, tx, workspaceID)
+		if err := removeMember(ctx, tx, workspaceID, userID); err != nil {
+			return err
+		}
+		return db.endBeyond(ctx, tx, workspaceID, userID, "", at)
 	}), "member %q of workspace %q", userID, workspaceID)
+}
+
+func removeMember(ctx context.Context, tx *sql.Tx, workspaceID, userID string) error {
+	return change(ctx, tx, `delete from vibn_workspace_members where workspace_id = $1 and user_id = $2`,
+		workspaceID, userID)
 }
 
 // Members implements [tenancy.Store].

@@ -35,9 +35,9 @@ func TestMembers(t *testing.T) {
 			must(db.MemberWorkspaces(ctx, second.UserID))(t))
 
 		settle(t, db, a.ws.ID)
-		check(t, db.RemoveMember(ctx, a.ws.ID, second.UserID))
+		check(t, db.RemoveMember(ctx, a.ws.ID, second.UserID, after(6)))
 		wantQueued(t, "RemoveMember", db, a.ws.ID, 1)
-		wantErr(t, "RemoveMember again", db.RemoveMember(ctx, a.ws.ID, second.UserID), tenancy.ErrNotFound)
+		wantErr(t, "RemoveMember again", db.RemoveMember(ctx, a.ws.ID, second.UserID, after(6)), tenancy.ErrNotFound)
 		_, _, err = db.Membership(ctx, "alpha", second.UserID)
 		wantErr(t, "Membership of one who left", err, tenancy.ErrNotFound)
 		wantSame(t, "MemberWorkspaces of one who left", []tenancy.Workspace{b.ws},

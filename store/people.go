@@ -45,7 +45,8 @@ func keepUser(ctx context.Context, on execer, u tenancy.User) error {
 		u.ID, null(u.Issuer), null(u.Subject), u.Email, u.DisplayName, nullInt(u.GiteaUserID))
 }
 
-// KeepGiteaUser implements [tenancy.Store].
+// KeepGiteaUser implements [tenancy.Store]. It takes each workspace's row before the
+// member's, in the order of all that change members.
 func (db *DB) KeepGiteaUser(ctx context.Context, userID string, giteaUserID int64) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		ids, err := collect(ctx, tx, scanText, `select cast(w.id as text) from vibn_workspaces w join vibn_workspace_members m on m.workspace_id = w.id
@@ -54,10 +55,12 @@ func (db *DB) KeepGiteaUser(ctx context.Context, userID string, giteaUserID int6
 			return err
 		}
 		for _, id := range ids {
-			if err := change(ctx, tx, `update vibn_workspace_members set gitea_user_id = $3 where workspace_id = $1 and user_id = $2`, id, userID, giteaUserID); err != nil {
+			if err := db.want(ctx, tx, id); err != nil {
 				return err
 			}
-			if err := db.want(ctx, tx, id); err != nil {
+			err := change(ctx, tx, `update vibn_workspace_members set gitea_user_id = $3
+				where workspace_id = $1 and user_id = $2`, id, userID, giteaUserID)
+			if err != nil {
 				return err
 			}
 		}
@@ -72,10 +75,20 @@ func (db *DB) SignOut(ctx context.Context, userID string, at time.Time) error {
 	return wrap(err, "sign out %q", userID)
 }
 
-const linkColumns = `l.id, l.workspace_id, l.user_id, l.role, l.created_by, l.created_at, l.expires_at, l.used_at, l.used_by`
+// linkColumns has the roles of today: what a link is worth depends on them. An
+// adopted user_id may be uuid, which does not compare with text.
+const linkColumns = `l.id, l.workspace_id, l.user_id, l.role, l.created_by, l.created_at, l.expires_at,
+	l.used_at, l.used_by,
+	coalesce((select cast(m.role as text) from vibn_workspace_members m
+		where m.workspace_id = l.workspace_id and cast(m.user_id as text) = l.created_by), ''),
+	coalesce((select cast(m.role as text) from vibn_workspace_members m
+		where m.workspace_id = l.workspace_id and cast(m.user_id as text) = l.user_id), '')`
 
 func linkDest(l *tenancy.LoginLink) []any {
-	return []any{&l.ID, &l.WorkspaceID, &l.UserID, &l.Role, &l.CreatedBy, &l.CreatedAt, &l.ExpiresAt, &l.UsedAt, &l.UsedBy}
+	return []any{
+		&l.ID, &l.WorkspaceID, &l.UserID, &l.Role, &l.CreatedBy, &l.CreatedAt, &l.ExpiresAt, &l.UsedAt, &l.UsedBy,
+		&l.MakerRole, &l.UserRole,
+	}
 }
 
 func scanLink(from row) (tenancy.LoginLink, error) {
@@ -84,12 +97,35 @@ func scanLink(from row) (tenancy.LoginLink, error) {
 	return l, err
 }
 
-// AddLoginLink implements [tenancy.Store]. A deleted workspace is not found.
+// AddLoginLink implements [tenancy.Store]. A deleted workspace is not found. It
+// holds the workspace's row, as ChangeMember does: else a link that is made while its
+// maker is being removed would open again when they come back.
 func (db *DB) AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tenancy.Digest) error {
-	return wrap(change(ctx, db.sql, `insert into vibn_login_links (id, workspace_id, digest, user_id, role, created_by, created_at, expires_at)
-		select $1, w.id, $3, $4, $5, $6, $7, $8 from vibn_workspaces w where w.id = $2 and w.deleted_at is null`,
-		l.ID, l.WorkspaceID, hex.EncodeToString(digest[:]), l.UserID, l.Role, l.CreatedBy, micros(l.CreatedAt), micros(l.ExpiresAt)),
-		"link into workspace %q", l.WorkspaceID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, l.WorkspaceID); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `insert into vibn_login_links
+			(id, workspace_id, digest, user_id, role, created_by, created_at, expires_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			l.ID, l.WorkspaceID, hex.EncodeToString(digest[:]), l.UserID, l.Role, l.CreatedBy,
+			micros(l.CreatedAt), micros(l.ExpiresAt))
+		if err != nil {
+			return err
+		}
+		return linkOpen(ctx, tx, l, l.CreatedAt)
+	}), "link into workspace %q", l.WorkspaceID)
+}
+
+// linkOpen is ErrNotFound for a link that may not be used at a time. The workspace's
+// row must be held, so that its members stay as they are until tx ends.
+func linkOpen(ctx context.Context, tx *sql.Tx, l tenancy.LoginLink, at time.Time) error {
+	now, err := scanLink(tx.QueryRowContext(ctx, `select `+linkColumns+` from vibn_login_links l
+		where l.workspace_id = $1 and l.id = $2`, l.WorkspaceID, l.ID))
+	if err == nil && !now.Open(at) {
+		return tenancy.ErrNotFound
+	}
+	return err
 }
 
 // LoginLink implements [tenancy.Store].
@@ -109,21 +145,27 @@ func (db *DB) LoginLinks(ctx context.Context, workspaceID string) ([]tenancy.Log
 
 // WithdrawLoginLink implements [tenancy.Store].
 func (db *DB) WithdrawLoginLink(ctx context.Context, workspaceID, id string, at time.Time) error {
-	return wrap(change(ctx, db.sql, `update vibn_login_links set used_at = $3 where workspace_id = $1 and id = $2 and used_at is null`,
-		workspaceID, id, micros(at)), "link %q into workspace %q", id, workspaceID)
+	err := change(ctx, db.sql, withdrawLink, workspaceID, id, micros(at))
+	return wrap(err, "link %q into workspace %q", id, workspaceID)
 }
 
-// UseLoginLink implements [tenancy.Store]. One statement decides who of several is
-// first.
+const withdrawLink = `update vibn_login_links set used_at = $3 where workspace_id = $1 and id = $2 and used_at is null`
+
+// UseLoginLink implements [tenancy.Store]. It holds the workspace's row, as
+// ChangeMember does: else a link could be used while its maker is being removed. One
+// statement decides who of several is first.
 func (db *DB) UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.Person, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		err := change(ctx, tx, `update vibn_login_links set used_at = $3, used_by = $4 where workspace_id = $1 and id = $2 and used_at is null and expires_at > $5`,
-			l.WorkspaceID, l.ID, micros(at), by.UserID, micros(at))
-		if err != nil {
+		if err := lockWorkspace(ctx, tx, l.WorkspaceID); err != nil {
 			return err
 		}
-		if l.UserID != "" {
-			return exists(ctx, tx, `select 1 from vibn_workspace_members where workspace_id = $1 and user_id = $2`, l.WorkspaceID, l.UserID)
+		if err := linkOpen(ctx, tx, l, at); err != nil {
+			return err
+		}
+		err := change(ctx, tx, `update vibn_login_links set used_at = $3, used_by = $4
+			where workspace_id = $1 and id = $2 and used_at is null`, l.WorkspaceID, l.ID, micros(at), by.UserID)
+		if err != nil || l.UserID != "" {
+			return err
 		}
 		if err := keepPerson(ctx, tx, by); err != nil {
 			return err
@@ -150,12 +192,7 @@ func (db *DB) ChangeMember(ctx context.Context, workspaceID, userID string, role
 		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
 			return err
 		}
-		if role == "" {
-			err := change(ctx, tx, `delete from vibn_workspace_members where workspace_id = $1 and user_id = $2`, workspaceID, userID)
-			if err != nil {
-				return err
-			}
-		} else if err := change(ctx, tx, `update vibn_workspace_members set role = $3 where workspace_id = $1 and user_id = $2`, workspaceID, userID, role); err != nil {
+		if err := setRole(ctx, tx, workspaceID, userID, role); err != nil {
 			return err
 		}
 		err := exists(ctx, tx, `select 1 from vibn_workspace_members where workspace_id = $1 and role = 'owner' limit 1`, workspaceID)
@@ -165,11 +202,52 @@ func (db *DB) ChangeMember(ctx context.Context, workspaceID, userID string, role
 		if err != nil {
 			return err
 		}
-		if err := db.revokeBeyond(ctx, tx, workspaceID, userID, role.Rights(), at); err != nil {
+		return db.endBeyond(ctx, tx, workspaceID, userID, role, at)
+	}), "member %q of workspace %q", userID, workspaceID)
+}
+
+// setRole changes a member's role; an empty one ends the membership.
+func setRole(ctx context.Context, tx *sql.Tx, workspaceID, userID string, role tenancy.Role) error {
+	if role == "" {
+		return removeMember(ctx, tx, workspaceID, userID)
+	}
+	return change(ctx, tx, `update vibn_workspace_members set role = $3 where workspace_id = $1 and user_id = $2`,
+		workspaceID, userID, role)
+}
+
+// endBeyond ends what a person made that their role of now does not allow, and wants
+// the workspace's parts brought to its members of now. The role is stored already,
+// and the workspace's row is held.
+func (db *DB) endBeyond(
+	ctx context.Context, tx *sql.Tx, workspaceID, userID string, role tenancy.Role, at time.Time,
+) error {
+	if err := db.revokeBeyond(ctx, tx, workspaceID, userID, role.Rights(), at); err != nil {
+		return err
+	}
+	if err := withdrawBeyond(ctx, tx, workspaceID, userID, at); err != nil {
+		return err
+	}
+	return db.want(ctx, tx, workspaceID)
+}
+
+// withdrawBeyond withdraws the links that a person made and that are not open any
+// more. They stay withdrawn if the person gets a higher role later.
+func withdrawBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string, at time.Time) error {
+	links, err := collect(ctx, tx, scanLink, `select `+linkColumns+` from vibn_login_links l
+		where l.workspace_id = $1 and l.created_by = $2 and l.used_at is null`, workspaceID, userID)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if l.Open(at) {
+			continue
+		}
+		_, err := tx.ExecContext(ctx, withdrawLink, workspaceID, l.ID, micros(at)) // it may be withdrawn by now
+		if err != nil {
 			return err
 		}
-		return db.want(ctx, tx, workspaceID)
-	}), "member %q of workspace %q", userID, workspaceID)
+	}
+	return nil
 }
 
 // revokeBeyond revokes the keys that a person minted and that may do more than the

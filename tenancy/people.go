@@ -47,6 +47,22 @@ type LoginLink struct {
 	ExpiresAt   time.Time
 	UsedAt      *time.Time
 	UsedBy      string // user id; empty with UsedAt: it was withdrawn
+
+	MakerRole Role // that CreatedBy has now; empty = none, or the operator
+	UserRole  Role // that UserID has now; empty = none
+}
+
+// Open reports whether a link may be used at a time. An invitation is never worth
+// more than its maker could give at that time; a sign-in link needs its person to
+// be a member, and only the operator makes one.
+func (l LoginLink) Open(now time.Time) bool {
+	switch {
+	case l.UsedAt != nil, !now.Before(l.ExpiresAt), l.UserID != "" && l.UserRole == "":
+		return false
+	case l.CreatedBy == "operator":
+		return true
+	}
+	return l.Role != "" && l.MakerRole.Rights().Has(Keys) && (l.Role != RoleOwner || l.MakerRole == RoleOwner)
 }
 
 // How long links are good for.
@@ -72,7 +88,8 @@ type peopleStore interface {
 	// SignOut ends every session of a person that began before at.
 	SignOut(ctx context.Context, userID string, at time.Time) error
 
-	// AddLoginLink stores a link.
+	// AddLoginLink stores a link. ErrNotFound if it would not be open: its maker has
+	// lost the role for it, or the person whom it signs in is no member.
 	AddLoginLink(ctx context.Context, l LoginLink, digest Digest) error
 	// LoginLink returns a link and its workspace, whatever their state.
 	LoginLink(ctx context.Context, digest Digest) (LoginLink, Workspace, error)
@@ -81,12 +98,13 @@ type peopleStore interface {
 	// WithdrawLoginLink ends a link that was not used.
 	WithdrawLoginLink(ctx context.Context, workspaceID, id string, at time.Time) error
 	// UseLoginLink uses a link up, and makes the person a member if it invites.
-	// ErrNotFound if it is not good any more, or the person whom it signs in is no
-	// member; ErrConflict, and the link stays good, if the invited person is one.
+	// ErrNotFound if it is not open any more (see [LoginLink.Open]); ErrConflict, and
+	// the link stays good, if the invited person is a member.
 	UseLoginLink(ctx context.Context, l LoginLink, by Person, at time.Time) error
 	// ChangeMember gives a member another role, or ends the membership with an empty
-	// one, and revokes the keys that the person minted and that may do more than the
-	// person may then. ErrConflict if no owner would be left.
+	// one. It revokes the keys that the person minted and that may do more than the
+	// person may then, and withdraws the links that they could not make any more.
+	// ErrConflict if no owner would be left.
 	ChangeMember(ctx context.Context, workspaceID, userID string, role Role, at time.Time) error
 }
 
@@ -240,7 +258,7 @@ func (a *Accounts) Link(ctx context.Context, digest Digest) (LinkInfo, error) {
 	if err != nil {
 		return LinkInfo{}, storeError("look up a link", err)
 	}
-	if l.UsedAt != nil || !a.guard.now().Before(l.ExpiresAt) || w.DeletedAt != nil {
+	if !l.Open(a.guard.now()) || w.DeletedAt != nil {
 		return LinkInfo{}, errNoLink
 	}
 	info := LinkInfo{Slug: w.Slug, Name: a.guard.text(w.Name), Role: l.Role, ExpiresAt: l.ExpiresAt, link: l, workspace: w}
@@ -322,7 +340,13 @@ func (o *Operator) LoginLink(ctx context.Context, w Workspace, userID string, ro
 func addLink(ctx context.Context, store Store, l LoginLink) (LoginLink, secret.Text, error) {
 	l.ID = uuid.Must(uuid.NewV7()).String()
 	token, digest := newLinkToken()
-	if err := store.AddLoginLink(ctx, l, digest); err != nil {
+	switch err := store.AddLoginLink(ctx, l, digest); {
+	case errors.Is(err, ErrNotFound):
+		return LoginLink{}, secret.Text{}, &Error{
+			Code: Conflict, Msg: "the workspace's members changed meanwhile, and no link was made",
+			Hint: "look at the members, then try again",
+		}
+	case err != nil:
 		return LoginLink{}, secret.Text{}, storeError("store a link", err)
 	}
 	return l, token, nil

@@ -83,7 +83,7 @@ var endings = []ending{
 	{"workspace suspended", false, suspend, tenancy.Forbidden},
 	{"workspace deleted", false, remove, tenancy.Unauthorized},
 	{"member removed", true, func(t *testing.T, h *tenancytest.House, _ levers, x *tenancytest.Tenant, _ tenancy.Rights) {
-		must(t, h.DB.RemoveMember(t.Context(), x.ID, person))
+		must(t, h.DB.RemoveMember(t.Context(), x.ID, person, time.Now()))
 	}, tenancy.NotFound},
 	{"member with fewer rights", true, func(t *testing.T, h *tenancytest.House, _ levers, x *tenancytest.Tenant, _ tenancy.Rights) {
 		must(t, h.DB.SetMember(t.Context(), tenancy.Member{WorkspaceID: x.ID, UserID: person, Role: "guest"}))

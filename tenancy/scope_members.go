@@ -76,7 +76,7 @@ func (s *Scope) mayChange(roles ...Role) error {
 	return nil
 }
 
-// Invites lists the invitations that are still good.
+// Invites lists the invitations that are still open.
 func (s *Scope) Invites(ctx context.Context) ([]InviteInfo, error) {
 	if err := s.need(Keys); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (s *Scope) Invites(ctx context.Context) ([]InviteInfo, error) {
 	}
 	infos := []InviteInfo{}
 	for _, l := range links {
-		if l.Role != "" && l.UsedAt == nil && s.guard.now().Before(l.ExpiresAt) {
+		if l.Role != "" && l.Open(s.guard.now()) {
 			infos = append(infos, InviteInfo{l.ID, l.Role, l.CreatedBy, l.CreatedAt, l.ExpiresAt})
 		}
 	}
@@ -142,7 +142,8 @@ func (s *Scope) WithdrawInvite(ctx context.Context, id string) error {
 }
 
 // SetRole gives a member another role. Keys that the person minted and that may do
-// more than the person may then are revoked.
+// more than the person may then are revoked, and invitations that the person could
+// not make then are withdrawn.
 func (s *Scope) SetRole(ctx context.Context, userID string, role Role) error {
 	if role.Rights() == 0 {
 		return &Error{Code: Invalid, Msg: "a role is owner, admin or member"}
@@ -150,8 +151,8 @@ func (s *Scope) SetRole(ctx context.Context, userID string, role Role) error {
 	return s.changeMember(ctx, userID, role)
 }
 
-// RemoveMember ends a membership, and the keys that the person minted. Everybody
-// may leave.
+// RemoveMember ends a membership, with the keys and the invitations that the person
+// made. Everybody may leave.
 func (s *Scope) RemoveMember(ctx context.Context, userID string) error {
 	return s.changeMember(ctx, userID, "")
 }

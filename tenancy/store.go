@@ -52,14 +52,15 @@ type Store interface {
 	Membership(ctx context.Context, slug, userID string) (Workspace, Role, error)
 	// MemberWorkspaces lists the living workspaces of a user, by slug.
 	MemberWorkspaces(ctx context.Context, userID string) ([]Workspace, error)
-	// SetMember adds a member or changes the role of one, and wants the team on
-	// Gitea brought to that.
+	// SetMember adds a member or changes the role of one, as of CreatedAt, and wants
+	// the team on Gitea brought to that. It ends what ChangeMember ends.
 	SetMember(ctx context.Context, m Member) error
 	// Members lists a workspace's members, oldest first, with e-mail and name
 	// where the store or the platform's own user table knows them.
 	Members(ctx context.Context, workspaceID string) ([]Member, error)
-	// RemoveMember ends a membership, and wants the person out of the team on Gitea.
-	RemoveMember(ctx context.Context, workspaceID, userID string) error
+	// RemoveMember ends a membership, an owner's too, and wants the person out of the
+	// team on Gitea. It ends what ChangeMember ends.
+	RemoveMember(ctx context.Context, workspaceID, userID string, at time.Time) error
 
 	// EnsureWorkspace returns the oldest living workspace that the person owns, or
 	// stores w for them, with the first of the slugs that was never used; created

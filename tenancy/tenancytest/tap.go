@@ -114,8 +114,8 @@ func (s Tap) Members(ctx context.Context, workspaceID string) ([]tenancy.Member,
 }
 
 // RemoveMember is tapped.
-func (s Tap) RemoveMember(ctx context.Context, workspaceID, userID string) error {
-	return s.Hook("RemoveMember", func() error { return s.Store.RemoveMember(ctx, workspaceID, userID) })
+func (s Tap) RemoveMember(ctx context.Context, workspaceID, userID string, at time.Time) error {
+	return s.Hook("RemoveMember", func() error { return s.Store.RemoveMember(ctx, workspaceID, userID, at) })
 }
 
 // EnsureWorkspace is tapped.
