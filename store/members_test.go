@@ -65,3 +65,20 @@ func TestOwnerWithoutMembership(t *testing.T) {
 		wantSame(t, "Members", []tenancy.Member{owner}, must(db.Members(ctx, a.ws.ID))(t))
 	})
 }
+
+// Who founded a workspace and was removed is not let in again by the next sign-in.
+func TestRemovedFounder(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx, a, second := t.Context(), newTenant(t, db, "alpha"), newID()
+		owner := tenancy.Member{WorkspaceID: a.ws.ID, UserID: second, Role: tenancy.RoleOwner, CreatedAt: day}
+		check(t, db.SetMember(ctx, owner))
+		check(t, db.ChangeMember(ctx, a.ws.ID, a.user, "", after(1)))
+		given := tenancy.Workspace{ID: newID(), CreatedAt: after(3), UpdatedAt: after(3)}
+		w, created, err := db.EnsureWorkspace(ctx, tenancy.Person{UserID: a.user}, given, []string{"gamma"})
+		check(t, err)
+		wantSame(t, "workspace of the one who founded another", given.ID, w.ID)
+		wantSame(t, "created", true, created)
+		wantSame(t, "Members", []tenancy.Member{owner}, must(db.Members(ctx, a.ws.ID))(t))
+	})
+}

@@ -48,12 +48,15 @@ func keepPerson(ctx context.Context, tx *sql.Tx, p tenancy.Person) error {
 }
 
 // joinOwned makes a person a member of the workspaces that a platform's own rows
-// call theirs without a membership. The ids may be of different types there, so
-// they are compared as text, which reads the table: people sign up seldom.
+// call theirs without a membership. A workspace with another owner is left out: its
+// row names who founded it, also after an owner removed them. The ids may be of
+// different types there, so they are compared as text, which reads the table: people
+// sign up seldom.
 func joinOwned(ctx context.Context, tx *sql.Tx, userID string, at time.Time) error {
 	rows, err := tx.QueryContext(ctx, `select cast(w.id as text) from vibn_workspaces w
 		where cast(w.owner_user_id as text) = cast($1 as text) and w.deleted_at is null and not exists
-			(select 1 from vibn_workspace_members m where m.workspace_id = w.id and cast(m.user_id as text) = cast($1 as text))`, userID)
+			(select 1 from vibn_workspace_members m where m.workspace_id = w.id
+				and (m.role = 'owner' or cast(m.user_id as text) = cast($1 as text)))`, userID)
 	if err != nil {
 		return err
 	}
