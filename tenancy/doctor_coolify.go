@@ -237,6 +237,9 @@ func (x *examination) someApps(ctx context.Context, w Workspace) func(func(cooli
 	}
 }
 
+// newWorkspaces stands for those that are still to come.
+const newWorkspaces = "new workspaces"
+
 // A placed is a placement and who has it.
 type placed struct {
 	Placement
@@ -246,7 +249,7 @@ type placed struct {
 // placed groups the placements in force: that of new workspaces, then those of the
 // living ones.
 func (x *examination) placed() []placed {
-	all := []placed{{x.Placement, []string{"new workspaces"}}}
+	all := []placed{{x.Placement, []string{newWorkspaces}}}
 	for _, w := range x.workspaces {
 		i := slices.IndexFunc(all, func(p placed) bool { return p.Placement == w.Placement })
 		if i < 0 {
@@ -257,10 +260,43 @@ func (x *examination) placed() []placed {
 	return all
 }
 
-const placeFix = "set COOLIFY_SERVER_UUID and COOLIFY_DESTINATION_UUID for new workspaces, and \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID --coolify-destination-uuid UUID\" for those that are there"
+// What the operator does about placements. None of it joins the networks of
+// workspaces: a destination that is named is one network for all who are placed on it.
+const (
+	serverFix = "set COOLIFY_SERVER_UUID for new workspaces, and " +
+		"\"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\" for those that are there"
+	destinationFix = "unset COOLIFY_DESTINATION_UUID for new workspaces, and " +
+		"\"vibn-mcp workspace place SLUG --coolify-destination-uuid ''\" for those that are there: " +
+		"then each gets a network of its own"
+	networksFix = "leave VIBN_ISOLATE_NETWORKS at its default, so that each workspace gets a network of its own"
+)
+
+// placementFaults collects what is wrong with the placements in force.
+type placementFaults struct {
+	broken, open []string // open: it works, and workspaces are not separated by it
+	fixes        []string // of both, in the order in which they were found
+}
+
+func (f *placementFaults) add(to *[]string, what, fix string) {
+	*to = append(*to, what)
+	if !slices.Contains(f.fixes, fix) {
+		f.fixes = append(f.fixes, fix)
+	}
+}
+
+func (f *placementFaults) check() Check {
+	fix := strings.Join(f.fixes, "; ")
+	switch {
+	case len(f.broken) > 0:
+		return fail(strings.Join(append(f.broken, f.open...), "; "), fix)
+	case len(f.open) > 0:
+		return warn(strings.Join(f.open, "; "), fix)
+	}
+	return ok("every placement names a server that can be used, and workspaces have networks of their own")
+}
 
 // placements proves that each placement names a server and a destination that are
-// there.
+// there, and that workspaces share no network.
 func (x *examination) placements(ctx context.Context) Check {
 	servers, err := x.coolify.Servers(ctx)
 	if err != nil {
@@ -271,7 +307,8 @@ func (x *examination) placements(ctx context.Context) Check {
 	if err != nil && !errors.Is(err, coolify.ErrRouteMissing) {
 		return failed("list its destinations", err)
 	}
-	var broken, loose []string
+	untold := errors.Is(err, coolify.ErrRouteMissing)
+	var faults placementFaults
 	for _, p := range x.placed() {
 		i := slices.IndexFunc(servers, func(s coolify.Server) bool { return p.Server != "" && s.UUID.String() == p.Server })
 		if i >= 0 && p.Trust != Trusted && !slices.ContainsFunc(x.servers, func(s coolify.Server) bool { return s.UUID == servers[i].UUID }) {
@@ -280,29 +317,26 @@ func (x *examination) placements(ctx context.Context) Check {
 		who := some(p.who) + ": "
 		switch {
 		case p.Server == "":
-			loose = append(loose, who+"no server")
+			faults.add(&faults.open, who+"no server", serverFix)
 		case i < 0:
-			broken = append(broken, who+"the team has no server "+p.Server)
-		default:
-			if why := unfit(servers[i]); why != "" {
-				broken = append(broken, who+"server "+servers[i].Name+" "+why)
-				continue
-			}
-			bad, open := fits(p.Placement, destinations, errors.Is(err, coolify.ErrRouteMissing))
-			if bad != "" {
-				broken = append(broken, who+bad)
-			} else if open != "" {
-				loose = append(loose, who+open)
-			}
+			faults.add(&faults.broken, who+"the team has no server "+p.Server, serverFix)
+		case unfit(servers[i]) != "":
+			faults.add(&faults.broken, who+"server "+servers[i].Name+" "+unfit(servers[i]), serverFix)
+		case !untold && misplaced(p.Placement, destinations) != "":
+			faults.add(&faults.broken, who+misplaced(p.Placement, destinations), destinationFix)
+		case p.Destination != "" && p.several():
+			faults.add(&faults.open, who+"they share the network "+p.Destination+", on which their apps reach each other", destinationFix)
+		case p.Destination == "" && x.SharedNetworks && p.several():
+			faults.add(&faults.open, who+"they share the network of their server, on which their apps reach each other", networksFix)
 		}
 	}
-	switch {
-	case len(broken) > 0:
-		return fail(strings.Join(broken, "; "), placeFix)
-	case len(loose) > 0:
-		return warn(strings.Join(loose, "; "), placeFix)
-	}
-	return ok("every placement names a server that can be used, and a destination on it")
+	return faults.check()
+}
+
+// several reports whether more than one untrusted workspace has the placement, or
+// will have it.
+func (p placed) several() bool {
+	return p.Trust != Trusted && (len(p.who) > 1 || p.who[0] == newWorkspaces)
 }
 
 // unfit says why a server runs no apps.
@@ -318,20 +352,18 @@ func unfit(s coolify.Server) string {
 	return ""
 }
 
-// fits says what is wrong with a placement's destination, or left open.
-func fits(p Placement, all []coolify.Destination, untold bool) (bad, open string) {
+// misplaced says why apps cannot run in a placement's destination; "" if it names
+// none, or one that will do.
+func misplaced(p Placement, all []coolify.Destination) string {
 	if p.Destination == "" {
-		return "", "no destination: its apps share one with others"
-	}
-	if untold {
-		return "", ""
+		return ""
 	}
 	i := slices.IndexFunc(all, func(d coolify.Destination) bool { return d.UUID.String() == p.Destination })
 	if i < 0 {
-		return "the team has no destination " + p.Destination, ""
+		return "the team has no destination " + p.Destination
 	}
 	if all[i].Server.String() != p.Server {
-		return "destination " + all[i].Name + " is on another server", ""
+		return "destination " + all[i].Name + " is on another server"
 	}
-	return "", ""
+	return ""
 }

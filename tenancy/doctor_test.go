@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -78,7 +79,7 @@ func newPremises(t *testing.T, cfg giteatest.Config) *premises {
 			{Variable: "GITEA_PUBLIC_URL", URL: parsed(t, "https://git.platform.example")},
 		},
 		AppDomain: tenancy.AppDomain{Scheme: "https", Host: "apps.example.net"},
-		Placement: tenancy.Placement{Trust: tenancy.Shared, Server: p.host.UUID, Destination: p.host.DestinationUUID},
+		Placement: tenancy.Placement{Trust: tenancy.Shared, Server: p.host.UUID},
 	}
 	p.settle()
 	p.admin = p.git.AdminToken("write:admin", "write:organization", "write:repository", "write:package", "read:user")
@@ -235,11 +236,25 @@ func (p *premises) examine() []tenancy.Check {
 		p.Errorf("looking changed Coolify (-before +after):\n%s", diff)
 	}
 	p.readsOnly()
+	for _, c := range checks {
+		p.keepsIsolation(c.Fix)
+	}
 	for _, v := range slices.Concat(p.sim.Violations(), p.git.Violations()) {
 		p.Errorf("simulator: %s", v)
 	}
 	p.showsNoSecret(checks)
 	return checks
+}
+
+// weakening is advice that would join what separates workspaces.
+var weakening = regexp.MustCompile(`(?i)ISOLATE_NETWORKS=false|(^|[^n])set COOLIFY_DESTINATION_UUID|trust[ =]trusted`)
+
+// keepsIsolation: no advice joins what separates workspaces.
+func (p *premises) keepsIsolation(fix string) {
+	p.Helper()
+	if weakening.MatchString(fix) {
+		p.Errorf("the advice weakens isolation: %s", fix)
+	}
 }
 
 // readsOnly: whatever is no GET is about what cannot exist.
@@ -352,7 +367,24 @@ var ailments = []ailment{
 	{name: "an unknown sensitive token", do: func(p *premises) { p.sensitive = "9|nothing" }, check: "coolify-sensitive-token", state: "fail", says: []string{"does not accept COOLIFY_SENSITIVE_TOKEN"}},
 
 	{name: "no server for new workspaces", do: func(p *premises) { p.told.Placement = tenancy.Placement{Trust: tenancy.Shared} }, check: "placements", state: "warn", says: []string{"new workspaces: no server", "COOLIFY_SERVER_UUID"}},
-	{name: "no destination", do: func(p *premises) { p.told.Placement.Destination = "" }, check: "placements", state: "warn", says: []string{"new workspaces: no destination", "COOLIFY_DESTINATION_UUID"}},
+	{
+		name: "one network for all workspaces", do: func(p *premises) { p.told.Placement.Destination = p.host.DestinationUUID },
+		check: "placements", state: "warn", says: []string{"new workspaces: they share the network", "unset COOLIFY_DESTINATION_UUID"},
+	},
+	{
+		name: "workspaces in one network", stays: true, do: func(p *premises) {
+			own := tenancy.Placement{Trust: tenancy.Shared, Server: p.host.UUID, Destination: p.host.DestinationUUID}
+			p.place(own)
+			if err := p.operator.Place(p.Context(), p.create("beta"), own); err != nil {
+				p.Fatal(err)
+			}
+		},
+		check: "placements", state: "warn", says: []string{"alpha, beta: they share the network", "--coolify-destination-uuid ''"},
+	},
+	{
+		name: "isolation switched off", do: func(p *premises) { p.told.SharedNetworks = true },
+		check: "placements", state: "warn", says: []string{"share the network of their server", "leave VIBN_ISOLATE_NETWORKS at its default"},
+	},
 	{name: "a server that is not there", do: func(p *premises) { p.told.Placement.Server = "nosuchserver" }, check: "placements", state: "fail", says: []string{"no server nosuchserver", "COOLIFY_SERVER_UUID"}},
 	{name: "a server of another team", do: func(p *premises) { p.told.Placement.Server = p.sim.Hosts()[0].UUID }, check: "placements", state: "fail", says: []string{"no server"}},
 	{name: "a workspace on a server that is not there", do: func(p *premises) {
@@ -637,7 +669,24 @@ func (p *premises) parts(guard *tenancy.Guard, slug string, place tenancy.Placem
 			changed = append(changed, r.Operation)
 		}
 	}
-	return tenancy.ParsePartErrors(state.ProvisionError), changed
+	wrong = tenancy.ParsePartErrors(state.ProvisionError)
+	for _, e := range wrong {
+		p.keepsIsolation(e.Fix)
+	}
+	return wrong, changed
+}
+
+// TestNetworkOfAnOldCoolify: where no network can be made, the advice is an update,
+// not to do without.
+func TestNetworkOfAnOldCoolify(t *testing.T) {
+	p := newPremises(t, closedGitea())
+	p.sim.Fail("GET /servers/{server_uuid}/destinations", coolifytest.Fault{
+		Status: 404, Body: `{"message":"Not found.","docs":"https://coolify.io/docs"}`,
+	})
+	wrong, _ := p.parts(p.guard(), "new", p.told.Placement)
+	if len(wrong) != 1 || wrong[0].Part != tenancy.PartNetwork || !strings.Contains(wrong[0].Fix, "update Coolify") {
+		t.Errorf("%+v", wrong)
+	}
 }
 
 // TestDangersAreRefused: with a danger nothing is made, and it is said which, why,

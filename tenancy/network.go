@@ -40,7 +40,7 @@ func (r *run) network(ctx context.Context) error {
 	if errors.Is(err, coolify.ErrRouteMissing) {
 		return &PartError{
 			Part: PartNetwork, Why: "this Coolify cannot make a network of the workspace's own: that needs version 4.2", err: err,
-			Fix: "update Coolify; or let workspaces share the network of their server, on which their apps reach each other: VIBN_ISOLATE_NETWORKS=false",
+			Fix: "update Coolify; then have it provisioned again",
 		}
 	}
 	if err != nil || id.String() == r.is.Destination {
