@@ -26,6 +26,9 @@ var (
 	// ErrScope is the cause of an [ErrForbidden] for which Gitea's words blame the
 	// token's scopes, or a ceiling on them. It is a hint: the words change.
 	ErrScope = errors.New("the token lacks a scope")
+	// ErrNotAdmin is the cause of an [ErrForbidden] for which Gitea's words want a
+	// site administrator. It is a hint: the words change.
+	ErrNotAdmin = errors.New("the token's user is no site administrator")
 	// ErrAuthMethod is the cause of an [ErrForbidden] of [Tokens]: the server takes
 	// none of the ways in which a site admin can make tokens for a user.
 	ErrAuthMethod = errors.New("the server lets a site admin manage nobody's tokens: is basic authentication off?")
@@ -59,8 +62,13 @@ func refusal(a *upstream.Answer) upstream.Refusal {
 		return upstream.Refusal{Kind: upstream.KindOf(a.Status, false)}
 	}
 	r := upstream.Refusal{Kind: upstream.KindOf(a.Status, true), Said: string(*said.Message)}
-	if a.Status == http.StatusForbidden && strings.Contains(strings.ToLower(r.Said), "scope") {
+	said403 := strings.ToLower(r.Said)
+	switch {
+	case a.Status != http.StatusForbidden:
+	case strings.Contains(said403, "scope"):
 		r.Cause = ErrScope
+	case strings.Contains(said403, "should be the site admin"):
+		r.Cause = ErrNotAdmin
 	}
 	return r
 }

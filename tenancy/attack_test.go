@@ -63,14 +63,14 @@ var hindrances = []hindrance{
 	// The token, and what else the platform needs of Gitea.
 	{name: "the least scopes", prepare: withScopes(leastScopes...), status: tenancy.Ready},
 	{
-		name: "token of an ordinary user", status: tenancy.Failed, part: tenancy.PartHost, why: "Gitea forbids the platform", fix: "a site administrator's",
+		name: "token of an ordinary user", status: tenancy.Failed, part: tenancy.PartHost, why: "no site administrator", fix: "of a site administrator",
 		prepare: func(s *subject) {
 			s.git.AddUser(giteatest.User{Login: "ordinary"})
 			s.tokens[1] = s.git.AddToken("ordinary", "all")
 		},
 	},
 	{
-		name: "token that is no more", status: tenancy.Failed, part: tenancy.PartHost, why: "does not accept GITEA_API_TOKEN", fix: "make a new token",
+		name: "token that is no more", status: tenancy.Failed, part: tenancy.PartHost, why: "does not accept GITEA_API_TOKEN", fix: "make a token",
 		prepare: func(s *subject) { s.tokens[1] = strings.Repeat("0", 40) },
 	},
 	{
@@ -79,7 +79,7 @@ var hindrances = []hindrance{
 	},
 	{
 		name: "no write:organization", prepare: withoutScope("write:organization"),
-		status: tenancy.Partial, part: tenancy.PartOrg, why: "GITEA_API_TOKEN lacks a scope to make the organisation", fix: needsScope,
+		status: tenancy.Partial, part: tenancy.PartOrg, why: "GITEA_API_TOKEN lacks a scope: could not make the organisation", fix: needsScope,
 	},
 	{
 		name: "no read:user", prepare: withoutScope("read:user"),
@@ -87,18 +87,18 @@ var hindrances = []hindrance{
 	},
 	{
 		name: "no write:repository", prepare: withoutScope("write:repository"),
-		status: tenancy.Partial, part: tenancy.PartRepositories, why: "GITEA_API_TOKEN lacks a scope to reconcile", fix: needsScope,
+		status: tenancy.Partial, part: tenancy.PartRepositories, why: "GITEA_API_TOKEN lacks a scope: could not reconcile", fix: needsScope,
 	},
 	{name: "basic authentication off", cfg: noBasic(giteatest.V126), prepare: withScopes("all"), status: tenancy.Ready},
 	{name: "basic authentication off, since 1.27", cfg: noBasic(giteatest.V127), prepare: withScopes("all"), status: tenancy.Ready},
 	{
 		name: "basic authentication off, and too few scopes for the other way", cfg: noBasic(giteatest.V126), prepare: withScopes(leastScopes...),
-		status: tenancy.Partial, part: tenancy.PartToken, why: "lacks a scope to make the bot's token", fix: "Gitea must allow basic authentication",
+		status: tenancy.Partial, part: tenancy.PartToken, why: "lacks a scope: could not make the bot's token", fix: "Gitea must allow basic authentication",
 	},
 	{
 		name: "basic authentication off, and too few scopes to give", cfg: noBasic(giteatest.V127),
 		prepare: withScopes(append([]string{"write:user"}, leastScopes...)...),
-		status:  tenancy.Partial, part: tenancy.PartToken, why: "lacks a scope to make the bot's token", fix: "Gitea must allow basic authentication",
+		status:  tenancy.Partial, part: tenancy.PartToken, why: "lacks a scope: could not make the bot's token", fix: "Gitea must allow basic authentication",
 	},
 	{
 		name: "second factor enforced", cfg: enforced(giteatest.V127), prepare: bornWith(withSite),
@@ -115,12 +115,12 @@ var hindrances = []hindrance{
 		status: tenancy.Partial, part: tenancy.PartRepositories, why: "two-factor authentication is enforced", fix: "unset [security] TWO_FACTOR_AUTH",
 	},
 	{
-		name: "Gitea is down", status: tenancy.Failed, part: tenancy.PartHost, why: "Gitea did not answer", fix: "see whether it is up; it is tried again",
+		name: "Gitea is down", status: tenancy.Failed, part: tenancy.PartHost, why: "Gitea does not answer", fix: "see whether it is up",
 		prepare: func(s *subject) { s.git.OnRequest(func(giteatest.Request) error { return errGone }) },
 		lift:    func(s *subject) { s.git.OnRequest(nil) },
 	},
 	{
-		name: "Gitea goes down", status: tenancy.Partial, part: tenancy.PartOrg, why: "Gitea did not answer", fix: "it is tried again",
+		name: "Gitea goes down", status: tenancy.Partial, part: tenancy.PartOrg, why: "Gitea answers with the status 502", fix: "it is tried again by itself",
 		prepare: func(s *subject) { s.git.Fail("GET /orgs/{org}", giteatest.Fault{Status: 502, Body: "<html>"}) },
 		lift:    func(s *subject) { s.git.Clear("GET /orgs/{org}") },
 	},
@@ -209,14 +209,14 @@ var hindrances = []hindrance{
 
 	// Coolify.
 	{
-		name: "Coolify is down", status: tenancy.Partial, part: tenancy.PartProject, why: "Coolify did not answer", fix: "it is tried again",
+		name: "Coolify is down", status: tenancy.Partial, part: tenancy.PartProject, why: "Coolify answers with the status 503", fix: "it is tried again by itself",
 		prepare: func(s *subject) {
 			s.cool.Fail("GET /projects", coolifytest.Fault{Status: http.StatusServiceUnavailable})
 		},
 		lift: func(s *subject) { s.cool.Clear("GET /projects") },
 	},
 	{
-		name: "Coolify's token may not write", status: tenancy.Partial, part: tenancy.PartProject, why: "Coolify forbids", fix: "it needs read, write and deploy",
+		name: "Coolify's token may not write", status: tenancy.Partial, part: tenancy.PartProject, why: "COOLIFY_API_TOKEN lacks an ability", fix: "make a token with read, write and deploy",
 		prepare: func(s *subject) { s.tokens[0] = s.cool.Token("read") },
 	},
 	{

@@ -35,7 +35,7 @@ var riskFixes = map[string]string{
 	RiskCoolifyHost:      "add a server of its own for tenants to Coolify, and place workspaces there (COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
 	RiskSharedProxy:      "move vibn-mcp, Gitea and Coolify off the servers of tenants, or place workspaces on another server (COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
 	RiskAppDomain:        "give VIBN_APP_DOMAIN a domain that is registered for apps alone",
-	RiskInstanceRunners:  "remove the runners in Gitea under Site Administration, Actions, Runners, or register them for an organisation of your own and accept the risk: Gitea does not tell those apart",
+	RiskInstanceRunners:  "remove the runners in Gitea under Site Administration, Actions, Runners; Gitea does not tell those of an organisation of your own from those that serve all",
 	RiskOpenRegistration: "set [service] DISABLE_REGISTRATION=true in Gitea's configuration",
 	RiskProxyAuth:        "set [service] ENABLE_REVERSE_PROXY_AUTHENTICATION=false in Gitea's configuration",
 }
@@ -55,21 +55,21 @@ func (d *doctor) riskFix(risks ...string) string {
 // will. Then nothing is refused: the operator could do nothing about it.
 var errUntold = errors.New("not told")
 
-// risked is the check of a risk: found says in what it lies, "" = it is not there.
+// risked is the check of a risk: found says in what it lies, "" = it is not there. A
+// look that failed names no risk: what is not known is nothing to accept.
 func (d *doctor) risked(risk, found string, err error) Check {
 	c := ok("no")
 	switch {
 	case errors.Is(err, errUntold):
 		return warn(err.Error(), riskFixes[risk])
 	case err != nil:
-		c = failed("tell whether there is this risk", err)
-		c.Fix += "; or accept the risk unseen: VIBN_ACCEPT_RISKS=" + risk
+		c = failed("look for this risk", err)
 	case found != "":
 		c = fail(found, d.riskFix(risk))
+		c.Risk = risk
 	default:
 		return c
 	}
-	c.Risk = risk
 	if slices.Contains(d.AcceptedRisks, risk) {
 		c.State, c.Detail = CheckWarn, c.Detail+" (accepted by VIBN_ACCEPT_RISKS)"
 	}
@@ -246,7 +246,7 @@ func (r *run) refuseDangers(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		return trouble(PartHost, "show that tenants are safe there", err)
+		return trouble(PartHost, "look for what endangers tenants", err)
 	}
 	if len(found) == 0 {
 		return nil
@@ -332,7 +332,19 @@ func (d *dangers) atServer(ctx context.Context, server string) ([]finding, error
 	})
 }
 
+// atGitea looks whether the platform's token is an administrator's first: another
+// one would be refused at each step, in other words.
 func (d *dangers) atGitea(ctx context.Context) ([]finding, error) {
+	self, err := d.gitea.Self(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !self.IsAdmin {
+		return nil, &PartError{
+			Part: PartHost, Why: "the user of GITEA_API_TOKEN is no site administrator, so nothing can be made in Gitea",
+			Fix: giteaTokenFix,
+		}
+	}
 	return d.notAccepted(ctx, []risk{{RiskInstanceRunners, d.runners}, {RiskOpenRegistration, d.registration}, {RiskProxyAuth, d.proxyAuth}})
 }
 
@@ -351,9 +363,7 @@ func (d *dangers) notAccepted(ctx context.Context, risks []risk) ([]finding, err
 		}
 		f, err := r.look(ctx)
 		if err != nil && !errors.Is(err, errUntold) {
-			e := trouble(PartHost, "show whether there is the risk "+r.name, err)
-			e.Fix += "; or accept the risk unseen: VIBN_ACCEPT_RISKS=" + strings.Join(append(slices.Clone(d.AcceptedRisks), r.name), ",")
-			return nil, e
+			return nil, err
 		}
 		if f != "" {
 			found = append(found, finding{r.name, f})

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -169,8 +170,11 @@ func fail(detail, fix string) Check { return Check{State: CheckFail, Detail: det
 // failed is fail for an error of Coolify or Gitea, in the words in which
 // provisioning tells it too.
 func failed(doing string, err error) Check {
-	e := trouble("", doing, err)
-	return fail(e.Why+" ("+err.Error()+")", e.Fix)
+	if e, ok := errors.AsType[*PartError](err); ok {
+		return fail(e.Why, e.Fix)
+	}
+	why, fix, _ := explain(doing, err)
+	return fail(why+" ("+err.Error()+")", fix)
 }
 
 func (x *examination) ownLooks() []look {

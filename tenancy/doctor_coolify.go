@@ -52,7 +52,7 @@ func (x *examination) coolifyToken(ctx context.Context) Check {
 		if errors.Is(err, coolify.ErrAbility) {
 			lacks = append(lacks, a.ability)
 		} else if err != nil {
-			return tokenTrouble("COOLIFY_API_TOKEN", err)
+			return tokenTrouble("COOLIFY_API_TOKEN", upstreamServers["Coolify"].renew, err)
 		}
 	}
 	if len(lacks) > 0 {
@@ -62,21 +62,19 @@ func (x *examination) coolifyToken(ctx context.Context) Check {
 	return ok("may read, write and deploy; its user is an admin of the team") // of others Coolify takes no token that may write
 }
 
-// tokenTrouble is for a token that is of no use at all.
-func tokenTrouble(variable string, err error) Check {
-	switch {
-	case errors.Is(err, coolify.ErrUnauthorized):
-		return fail("Coolify does not accept "+variable, "make a new token in Coolify under Keys & Tokens and give it as "+variable)
-	case errors.Is(err, coolify.ErrRole):
-		return fail("the user of "+variable+" is no admin of the team", "make the user an admin of the team in Coolify, or give the token of one as "+variable)
-	case errors.Is(err, coolify.ErrAPIOff):
-		return fail("Coolify's API is switched off", "switch it on in Coolify under Settings, Advanced; COOLIFY_URL is that of this Coolify")
-	case errors.Is(err, coolify.ErrNotAllowed):
-		return fail("Coolify's API does not let in this machine's address", "add it to the allowed IPs in Coolify under Settings, Advanced; COOLIFY_URL is that of this Coolify")
-	case errors.Is(err, coolify.ErrRateLimited):
-		return fail("Coolify takes no more requests from this user for now", "wait a minute; \"coolify-budget\" tells how many it takes")
+// tokenTrouble is for a token that is of no use at all; renew says how to make another.
+func tokenTrouble(variable, renew string, err error) Check {
+	server := upstreamServers["Coolify"]
+	server.renew = renew
+	why, fix := server.tokenFault(variable, err)
+	if detail, ok := errors.AsType[*coolify.Error](err); ok && why == "" {
+		why, fix = server.outage(detail)
+		why += ", so what " + variable + " may is not known (" + err.Error() + ")"
 	}
-	return fail("Coolify does not tell what "+variable+" may: "+err.Error(), "see whether COOLIFY_URL is Coolify's root and Coolify is up")
+	if why == "" {
+		return failed("tell what "+variable+" may", err)
+	}
+	return fail(why, fix)
 }
 
 func (x *examination) coolifyVersion(ctx context.Context) Check {
@@ -171,7 +169,7 @@ func (x *examination) sensitiveToken(ctx context.Context) Check {
 			return fail(name+" may "+a.ability+" too", fix)
 		}
 		if !errors.Is(err, coolify.ErrAbility) {
-			return tokenTrouble(name, err)
+			return tokenTrouble(name, fix, err)
 		}
 	}
 	sees, err := x.seesValues(ctx)
@@ -179,7 +177,7 @@ func (x *examination) sensitiveToken(ctx context.Context) Check {
 	case errors.Is(err, coolify.ErrForbidden):
 		return fail(name+" may not read, or not what is sensitive", fix)
 	case err != nil:
-		return tokenTrouble(name, err)
+		return tokenTrouble(name, fix, err)
 	case !sees:
 		return ok("may read and cannot change anything; no app has a variable yet that would show whether it has read:sensitive")
 	}

@@ -36,7 +36,11 @@ func (x *examination) giteaLooks() []look {
 func (x *examination) giteaAnswers(ctx context.Context) Check {
 	if err := x.gitea.Health(ctx); err != nil {
 		x.without[needGitea] = "Gitea does not answer"
-		return fail("Gitea does not say that it is well: "+err.Error(), "see whether GITEA_API_URL is Gitea's root and Gitea is up")
+		why := "Gitea does not say that it is well"
+		if detail, ok := errors.AsType[*gitea.Error](err); ok && detail.Status == 0 {
+			why = "Gitea does not answer"
+		}
+		return fail(why+": "+err.Error(), "see whether GITEA_API_URL is Gitea's root and Gitea is up")
 	}
 	return ok("answers, and says that it is well")
 }
@@ -89,6 +93,8 @@ func (x *examination) giteaToken(ctx context.Context) Check {
 	return ok("of the site administrator %s, with every scope that is needed, on Gitea %s", self.Login, version)
 }
 
+const basicAuthFix = "set [service] ENABLE_BASIC_AUTHENTICATION=true in Gitea's configuration"
+
 func (x *examination) basicAuth(ctx context.Context) Check {
 	works, err := x.gitea.BasicAuthWorks(ctx)
 	if err != nil {
@@ -96,7 +102,7 @@ func (x *examination) basicAuth(ctx context.Context) Check {
 	}
 	if !works {
 		return fail("Gitea takes no passwords by basic authentication, by which the bots' tokens are made",
-			"set [service] ENABLE_BASIC_AUTHENTICATION=true in Gitea's configuration")
+			basicAuthFix)
 	}
 	return ok("on")
 }

@@ -306,14 +306,15 @@ var order = []string{
 
 // An ailment is one thing that is wrong, and what is to be said of it.
 type ailment struct {
-	name  string
-	gitea func(*giteatest.Config)
-	do    func(*premises)
-	stays bool // it leaves what [premises.heal] does not take away
-	check string
-	state tenancy.CheckState
-	says  []string // in detail or fix
-	skips []string // checks that cannot be looked at then
+	name   string
+	gitea  func(*giteatest.Config)
+	do     func(*premises)
+	stays  bool // it leaves what [premises.heal] does not take away
+	check  string
+	state  tenancy.CheckState
+	says   []string // in detail or fix
+	unseen bool     // the look failed, so there is no risk to accept
+	skips  []string // checks that cannot be looked at then
 }
 
 var (
@@ -333,7 +334,7 @@ var ailments = []ailment{
 	}, check: "workspaces", state: "warn", says: []string{"broken", "vibn-mcp workspace show"}},
 
 	{name: "Coolify down", do: func(p *premises) { p.coolifyURL = parsed(p.T, "http://127.0.0.1:1") }, check: "coolify", state: "fail", says: []string{"COOLIFY_URL"}, skips: append([]string{"coolify-token"}, afterToken...)},
-	{name: "an unknown token", do: func(p *premises) { p.token = "9|nothing" }, check: "coolify-token", state: "fail", says: []string{"does not accept", "COOLIFY_API_TOKEN"}, skips: afterToken},
+	{name: "an unknown token", do: func(p *premises) { p.token = "9|unheardof" }, check: "coolify-token", state: "fail", says: []string{"does not accept", "COOLIFY_API_TOKEN"}, skips: afterToken},
 	{name: "a token that may not read", do: func(p *premises) { p.token = p.mint("write", "deploy") }, check: "coolify-token", state: "fail", says: []string{"may not read", "COOLIFY_API_TOKEN"}, skips: afterToken},
 	{name: "a token that may not write", do: func(p *premises) { p.token = p.mint("read", "deploy") }, check: "coolify-token", state: "fail", says: []string{"may not write", "COOLIFY_API_TOKEN"}},
 	{name: "a token that may not deploy", do: func(p *premises) { p.token = p.mint("read", "write") }, check: "coolify-token", state: "fail", says: []string{"may not deploy", "COOLIFY_API_TOKEN"}},
@@ -364,7 +365,7 @@ var ailments = []ailment{
 	{name: "a sensitive token of a member", do: func(p *premises) {
 		p.sensitive = p.sim.Mint(coolifytest.TokenSpec{User: 8, Team: tenantsTeam, Abilities: []string{"read", "read:sensitive"}, Member: true})
 	}, check: "coolify-sensitive-token", state: "fail", says: []string{"admin of the team"}},
-	{name: "an unknown sensitive token", do: func(p *premises) { p.sensitive = "9|nothing" }, check: "coolify-sensitive-token", state: "fail", says: []string{"does not accept COOLIFY_SENSITIVE_TOKEN"}},
+	{name: "an unknown sensitive token", do: func(p *premises) { p.sensitive = "9|unheardof" }, check: "coolify-sensitive-token", state: "fail", says: []string{"does not accept COOLIFY_SENSITIVE_TOKEN", "with read and read:sensitive, and nothing else"}},
 
 	{name: "no server for new workspaces", do: func(p *premises) { p.told.Placement = tenancy.Placement{Trust: tenancy.Shared} }, check: "placements", state: "warn", says: []string{"new workspaces: no server", "COOLIFY_SERVER_UUID"}},
 	{
@@ -441,7 +442,7 @@ var ailments = []ailment{
 		p.git.Fail("GET /admin/actions/runners", giteatest.Fault{Status: 404, Body: `{"message":"not found"}`})
 	}, check: "instance-runners", state: "warn", says: []string{"not told"}},
 	{name: "open registration", gitea: func(c *giteatest.Config) { c.OpenRegistration = true }, check: "open-registration", state: "fail", says: []string{"DISABLE_REGISTRATION=true", "VIBN_ACCEPT_RISKS=open-registration"}},
-	{name: "a page of registration that says nothing", do: func(p *premises) { p.git.Fail("GET /user/sign_up", giteatest.Fault{Status: 200, Body: `<html>`}) }, check: "open-registration", state: "fail", says: []string{"VIBN_ACCEPT_RISKS=open-registration"}},
+	{name: "a page of registration that says nothing", do: func(p *premises) { p.git.Fail("GET /user/sign_up", giteatest.Fault{Status: 200, Body: `<html>`}) }, check: "open-registration", state: "fail", says: []string{"gave an answer that cannot be used", "GITEA_API_URL"}, unseen: true},
 	{name: "trust in a proxy", gitea: func(c *giteatest.Config) { c.ProxyAuth = true }, check: "proxy-auth", state: "fail", says: []string{"ENABLE_REVERSE_PROXY_AUTHENTICATION=false", "VIBN_ACCEPT_RISKS=proxy-auth"}},
 	{name: "no sign-in needed", gitea: func(c *giteatest.Config) { c.RequireSignIn = false }, check: "gitea-sign-in", state: "warn", says: []string{"REQUIRE_SIGNIN_VIEW=true"}},
 	{name: "a page of users", gitea: func(c *giteatest.Config) { c.NoUsersPage = false }, check: "gitea-users-page", state: "warn", says: []string{"DISABLE_USERS_PAGE=true"}},
@@ -547,7 +548,7 @@ func (a ailment) judge(t *testing.T, checks []tenancy.Check) {
 					t.Errorf("%+v does not say %q", c, s)
 				}
 			}
-			if risky := c.State == tenancy.CheckFail && slices.Contains(tenancy.Risks(), c.Name); (c.Risk == c.Name) != risky {
+			if risky := !a.unseen && c.State == tenancy.CheckFail && slices.Contains(tenancy.Risks(), c.Name); (c.Risk == c.Name) != risky {
 				t.Errorf("%+v: risk %q", c, c.Risk)
 			}
 		case c.State == tenancy.CheckSkip:
@@ -637,7 +638,7 @@ func TestDoctorCleans(t *testing.T) {
 // dangerous are the ways in which tenants are endangered, each with its risk.
 func dangerous() []ailment {
 	return slices.DeleteFunc(slices.Clone(ailments), func(a ailment) bool {
-		return a.state != tenancy.CheckFail || !slices.Contains(tenancy.Risks(), a.check) || a.name == "a dedicated host that is Coolify's"
+		return a.state != tenancy.CheckFail || a.unseen || !slices.Contains(tenancy.Risks(), a.check) || a.name == "a dedicated host that is Coolify's"
 	})
 }
 
@@ -772,6 +773,7 @@ func TestDangersUnseen(t *testing.T) {
 			if len(wrong) != 1 || !wrong[0].Again || wrong[0].Part != tenancy.PartHost || len(changed) > 0 {
 				t.Fatalf("wrong: %+v; changed: %q", wrong, changed)
 			}
+			invitesNobody(t, wrong[0].Why+wrong[0].Fix)
 			p.sim.Clear(op)
 			p.git.Clear(op)
 			now = now.Add(time.Minute)
@@ -863,4 +865,74 @@ func TestDangersOfACancelledRun(t *testing.T) {
 	}
 	close(gate)
 	p.provision(guard, w)
+}
+
+// invitesNobody: what could not be looked at is no risk that anybody may accept.
+func invitesNobody(t *testing.T, text string) {
+	t.Helper()
+	if regexp.MustCompile(`(?i)accept (the|a) risk|VIBN_ACCEPT_RISKS`).MatchString(text) {
+		t.Errorf("this invites to accept a risk: %s", text)
+	}
+}
+
+// TestOutageTokenAndRights: a server that is away, a token that it does not accept
+// and one whose user or scopes do not suffice are told apart, by provisioning and by
+// the doctor. Nothing is made, and nobody is invited to accept a risk.
+func TestOutageTokenAndRights(t *testing.T) {
+	nowhere := func(t *testing.T) *url.URL { return parsed(t, "http://127.0.0.1:1") }
+	for _, tc := range []struct {
+		name  string
+		do    func(*premises)
+		says  string // by both
+		again bool   // it is tried again by itself
+	}{
+		{"Coolify is away", func(p *premises) { p.coolifyURL = nowhere(p.T) }, "Coolify does not answer", true},
+		{"Coolify's proxy is alone", func(p *premises) {
+			for _, op := range []string{"GET /servers/{uuid}", "GET /version", "GET /projects"} {
+				p.sim.Fail(op, coolifytest.Fault{Status: 502, Body: "<html>Bad Gateway</html>"})
+			}
+		}, "Coolify answers with the status 502", true},
+		{"Coolify is silent", func(p *premises) {
+			p.sim.Fail("GET /servers/{uuid}", coolifytest.Fault{Hang: true})
+			p.sim.Fail("GET /version", coolifytest.Fault{Hang: true})
+		}, "Coolify does not answer", true},
+		{"Coolify does not know the token", func(p *premises) { p.token = "9|unheardof" }, "Coolify does not accept COOLIFY_API_TOKEN", false},
+		{"the token of a member of the team", func(p *premises) {
+			p.token = p.sim.Mint(coolifytest.TokenSpec{User: 7, Team: tenantsTeam, Abilities: []string{"read", "write", "deploy"}, Member: true})
+		}, "the user of COOLIFY_API_TOKEN is no admin of the team", false},
+		{"a token that may not read", func(p *premises) { p.token = p.mint("write", "deploy") }, "COOLIFY_API_TOKEN", false},
+		{"the API is off", func(p *premises) { p.sim.DisableAPI(true) }, "Coolify's API is switched off", false},
+		{"the address is not let in", func(p *premises) { p.sim.RefuseIP(true) }, "does not let in this machine's address", false},
+
+		{"Gitea is away", func(p *premises) { p.gitURL = nowhere(p.T) }, "Gitea does not answer", true},
+		{"Gitea's proxy is alone", func(p *premises) {
+			p.git.Fail("GET /user", giteatest.Fault{Status: 502, Body: "<html>Bad Gateway</html>"})
+		}, "Gitea answers with the status 502", true},
+		{"Gitea does not know the token", func(p *premises) { p.admin = strings.Repeat("0", 40) }, "Gitea does not accept GITEA_API_TOKEN", false},
+		{"the token of a user", func(p *premises) {
+			p.admin = p.git.AddToken(p.git.AddUser(giteatest.User{Login: "somebody"}).Login, "all")
+		}, "no site administrator", false},
+		{"a token without a scope", adminScopes("write:organization", "write:repository", "write:package", "read:user"), "GITEA_API_TOKEN", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := newPremises(t, closedGitea())
+			tc.do(p)
+			wrong, changed := p.parts(p.guard(), "new", p.told.Placement)
+			if len(wrong) != 1 || len(changed) > 0 {
+				t.Fatalf("wrong: %s; changed: %q", wrong, changed)
+			}
+			if e := wrong[0]; !strings.Contains(e.Why, tc.says) || e.Again != tc.again || e.Fix == "" {
+				t.Errorf("provisioning says %+v, want %q", e, tc.says)
+			}
+			invitesNobody(t, wrong[0].Why+wrong[0].Fix)
+			said := false
+			for _, c := range p.examine() {
+				invitesNobody(t, c.Detail+c.Fix+c.Risk)
+				said = said || c.State == tenancy.CheckFail && strings.Contains(c.Detail, tc.says)
+			}
+			if !said {
+				t.Errorf("the doctor does not say %q", tc.says)
+			}
+		})
+	}
 }

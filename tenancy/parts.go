@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -151,40 +152,96 @@ func trouble(part, doing string, err error) *PartError {
 		return e
 	}
 	e := &PartError{Part: part, err: err}
-	detail, ok := errors.AsType[*coolify.Error](err)
-	if !ok {
-		e.Why, e.Fix, e.Again = "could not "+doing, "it is tried again; the log has the cause", true
-		return e
-	}
-	name := serverName(detail)
-	needs := tokenNeeds[name]
-	switch {
-	case errors.Is(err, gitea.ErrUnauthorized):
-		e.Why, e.Fix = name+" does not accept "+needs.variable, "make a new token and restart with it"
-	case errors.Is(err, gitea.ErrScope):
-		e.Why, e.Fix = needs.variable+" lacks a scope to "+doing, needs.fix
-	case errors.Is(err, gitea.ErrForbidden):
-		e.Why, e.Fix = name+" forbids the platform to "+doing, needs.fix
-	case errors.Is(err, gitea.ErrRenamed):
-		e.Why, e.Fix = "what was needed to "+doing+" has been renamed in "+name, "give it its old name back"
-	case errors.Is(err, gitea.ErrNotFound), errors.Is(err, gitea.ErrRouteMissing):
-		e.Why, e.Fix = name+" has not what was needed to "+doing, "see whether its address is right and whether somebody deletes what vibn-mcp makes; then have it provisioned again"
-	case errors.Is(err, gitea.ErrInvalid), errors.Is(err, gitea.ErrConflict):
-		e.Why, e.Fix = name+" refused to "+doing, "the log has its words; mend the cause, then have it provisioned again"
-	default:
-		e.Why, e.Fix, e.Again = name+" did not answer when it was to "+doing, "see whether it is up; it is tried again", true
+	e.Why, e.Fix, e.Again = explain(doing, err)
+	if e.Again {
+		e.Fix += "; it is tried again by itself"
 	}
 	return e
 }
 
-// tokenNeeds says for each server which variable has its token, and what the token
-// must be good for.
-var tokenNeeds = map[string]struct{ variable, fix string }{
-	"Gitea": {
-		"GITEA_API_TOKEN",
-		"it must be a site administrator's, with write:admin, write:organization, write:repository, write:package and read:user (or all), and Gitea must allow basic authentication; \"vibn-mcp doctor\" tells which it is",
+// explain says in the operator's words why something could not be done upstream, and
+// what they do about it. passes reports whether it may pass without their doing.
+func explain(doing string, err error) (why, fix string, passes bool) {
+	detail, ok := errors.AsType[*coolify.Error](err)
+	if !ok {
+		return "could not " + doing, "the log has the cause", true
+	}
+	server := upstreamServers[serverName(detail)]
+	if why, fix := server.tokenFault(server.variable, err); why != "" {
+		return why + ": could not " + doing, fix, false
+	}
+	switch {
+	case errors.Is(err, gitea.ErrRenamed):
+		return "what was needed to " + doing + " has been renamed in " + server.name, "give it its old name back", false
+	case errors.Is(err, gitea.ErrNotFound), errors.Is(err, gitea.ErrRouteMissing):
+		return server.name + " has not what was needed to " + doing,
+			"see whether " + server.address + " is right and whether somebody deletes what vibn-mcp makes; " +
+				"then have it provisioned again", false
+	case errors.Is(err, gitea.ErrInvalid), errors.Is(err, gitea.ErrConflict):
+		return server.name + " refused to " + doing, "the log has its words; mend the cause, then have it provisioned again", false
+	}
+	why, fix = server.outage(detail)
+	return why + ": could not " + doing, fix, true
+}
+
+// An upstreamServer is Coolify or Gitea, as its operator configured it here.
+type upstreamServer struct {
+	name     string
+	address  string // variable of its root
+	variable string // variable of its token
+	renew    string // how to make a token that is good for all that is needed
+}
+
+var upstreamServers = map[string]upstreamServer{
+	"Gitea": {"Gitea", "GITEA_API_URL", "GITEA_API_TOKEN", giteaTokenFix + "; Gitea must allow basic authentication"},
+	"Coolify": {
+		"Coolify", "COOLIFY_URL", "COOLIFY_API_TOKEN",
+		"make a token with read, write and deploy, of a user who is admin of the team, in Coolify under Keys & Tokens, " +
+			"and give it as COOLIFY_API_TOKEN",
 	},
-	"Coolify": {"COOLIFY_API_TOKEN", "it needs read, write and deploy, of a user who is admin of the team"},
+}
+
+// tokenFault says what is wrong with a token, or with who may use the API, and what
+// the operator does about it. Both are "" if the server refused for another reason,
+// or did not answer at all.
+func (s upstreamServer) tokenFault(variable string, err error) (why, fix string) {
+	switch {
+	case errors.Is(err, gitea.ErrUnauthorized):
+		return s.name + " does not accept " + variable, s.renew
+	case errors.Is(err, coolify.ErrRole):
+		return "the user of " + variable + " is no admin of the team",
+			"make the user an admin of the team in Coolify, or give the token of one as " + variable
+	case errors.Is(err, gitea.ErrNotAdmin):
+		return "the user of " + variable + " is no site administrator", s.renew
+	case errors.Is(err, coolify.ErrAPIOff):
+		return "Coolify's API is switched off",
+			"switch it on in Coolify under Settings, Advanced; COOLIFY_URL is that of this Coolify"
+	case errors.Is(err, coolify.ErrNotAllowed):
+		return "Coolify's API does not let in this machine's address",
+			"add it to the allowed IPs in Coolify under Settings, Advanced; COOLIFY_URL is that of this Coolify"
+	case errors.Is(err, coolify.ErrAbility):
+		return variable + " lacks an ability", s.renew
+	case errors.Is(err, gitea.ErrScope):
+		return variable + " lacks a scope", s.renew
+	case errors.Is(err, gitea.ErrAuthMethod):
+		return "Gitea takes no passwords by basic authentication, by which the bots' tokens are made", basicAuthFix
+	case errors.Is(err, gitea.ErrForbidden):
+		return s.name + " forbids this to " + variable, s.renew
+	}
+	return "", ""
+}
+
+// outage says how a server failed that refused nothing, and what to look at.
+func (s upstreamServer) outage(detail *coolify.Error) (why, fix string) {
+	switch {
+	case errors.Is(detail, coolify.ErrRateLimited):
+		return s.name + " takes no more requests for now", "wait a minute; \"vibn-mcp doctor\" tells how many it takes"
+	case detail.Status == 0:
+		return s.name + " does not answer", "see whether it is up, and " + s.address + " its root"
+	case detail.Status/100 == 2:
+		return s.name + " gave an answer that cannot be used", "see whether " + s.address + " is its root, without a proxy's page before it"
+	}
+	return fmt.Sprintf("%s answers with the status %d", s.name, detail.Status), "see whether it is up, and the proxy before it"
 }
 
 // serverName is the server that a failure is about, for people.

@@ -85,7 +85,7 @@ func scriptCoolify(ts *testscript.TestScript, _ bool, _ []string) {
 	sim.AddApp(alpha.Environments[0].UUID, coolifytest.App{Name: "web"})
 	env["ALPHA"], env["BETA"] = alpha.UUID, beta.UUID
 	host := sim.Hosts()[0]
-	env["HOST"], env["DESTINATION"] = host.UUID, host.DestinationUUID
+	env["HOST"] = host.UUID
 	for name, value := range env {
 		ts.Setenv(name, value)
 	}
