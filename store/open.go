@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -25,8 +24,8 @@ import (
 // Config says which database to open.
 type Config struct {
 	// URL is postgres://user:password@host:5432/name, with the parameters of
-	// libpq and pool_max_conns (default: the number of CPUs, at least 4). If
-	// empty, the database is SQLite.
+	// libpq and pool_max_conns (default: the number of CPUs, at least 4), but no
+	// password among them. If empty, the database is SQLite. See [CheckURL].
 	URL secret.Text
 	// Dir is the directory of SQLite's file, vibn.db. It is made, for its owner
 	// only, if it is not there. PostgreSQL does not use it.
@@ -36,9 +35,6 @@ type Config struct {
 // ErrLocked is returned by [Open] when another process, or this one, has the
 // SQLite database open.
 var ErrLocked = errors.New("in use: SQLite serves one process; stop the other one, or use PostgreSQL for several")
-
-// errURL replaces the driver's error, which may quote a part of the password.
-var errURL = errors.New("the database URL cannot be read: want postgres://user:password@host:5432/name")
 
 // A dialect is what differs between the databases besides their migrations.
 type dialect struct {
@@ -90,13 +86,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 }
 
 func openPostgres(ctx context.Context, c Config) (*DB, error) {
-	scheme, _, _ := strings.Cut(c.URL.Reveal(), "://")
-	if scheme != "postgres" && scheme != "postgresql" {
-		return nil, errURL
-	}
-	cfg, err := pgxpool.ParseConfig(c.URL.Reveal())
+	cfg, err := parseURL(c.URL)
 	if err != nil {
-		return nil, errURL
+		return nil, fmt.Errorf("the database URL %w", err)
 	}
 	cfg.AfterConnect = scanUTC
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)

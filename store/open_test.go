@@ -133,6 +133,65 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestCheckURL: a URL is taken only if it can be read in one way, so that no part of
+// the password is taken for anything else; and nothing of it is quoted.
+func TestCheckURL(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{
+		"postgres://host/name", "postgresql://user@host", "postgres://user:@host/",
+		"postgres://:word@host/name", "postgres:///name",
+		"postgres://user:word@host:5432/name",
+		"postgres://user:word@host:5432/name?sslmode=disable&pool_max_conns=7",
+		"postgres://user:word@host/name?",
+		"postgres://user:a:b;c,d&e=f+g$h!(*)'~@host/name",
+		"postgres://user%40server:%40%2F%3F%23%25%3A%20%C3%BC@host/name",
+		"postgres://user:word@one:5432,two:5433/name?target_session_attrs=read-write",
+		"postgres://user:word@[2001:db8::1]:5432/name",
+		"postgres:///name?host=/run/postgresql&user=postgres&sslmode=disable",
+		"postgres://user:word@%2Frun%2Fpostgresql/name",
+		"postgres:///name?host=%2Frun%2Fpostgresql&options=-c%20search_path%3Dx&application_name=vibn",
+		"postgres://user:word@/name?host=/cloudsql/a:b:c",
+	} {
+		if err := store.CheckURL(secret.NewText(good)); err != nil {
+			t.Errorf("CheckURL(%q) = %v, want it taken", good, err)
+		}
+	}
+	for _, bad := range []string{
+		"", "postgres", "postgres:user:word@host", "POSTGRES://user:word@host", "https://user:word@host",
+		"user=user password=word host=host", "word",
+		"postgres://user:1@2@host/name", "postgres://user:1/2@host/name", "postgres://user:1#2@host/name",
+		"postgres://user:1?2@host/name",
+		"postgres://user:1?a=2@host/name", "postgres://user:1?a=2&b=3@host/name", "postgres://user:1%@host",
+		"postgres://user:1%2@host", "postgres://user:1%zz@host",
+		"postgres://user:a b@host", "postgres://user:a\tb@host", "postgres://user:a\nb@host",
+		"postgres://user:a\x00b@host", "postgres://user:ü@host", "postgres://user:a\\b@host",
+		"postgres://user:a[b@host", "postgres://user:a\"b@host", "postgres://user:a^b@host",
+		"postgres://user:a`b@host", "postgres://user:<a>@host",
+		"postgres://user:word%40host/name", "postgres://user%3Aword@host/name",
+		"postgres://user%3aword%40host/name", "postgres://us@er:word@host/name",
+		"postgres://host/name@x", "postgres://host/name?a=b@c", "postgres://host/name#x", "postgres://host/a/b",
+		"postgres://ho st/name", "postgres://host:port/name",
+		"postgres://host:1:2/name", "postgres://host:123456/name", "postgres://host:99999/name",
+		"postgres://host/%00", "postgres://[::1/name",
+		"postgres://host/name?sslmode", "postgres://host/name?=x", "postgres://host/name?sslmode=a=b",
+		"postgres://host/name?sslmode=perhaps", "postgres://host/name?pool_max_conns=many",
+		"postgres://host/name?password=word", "postgres://host/name?user=u&PassWord=word",
+		"postgres://host/name?sslpassword=word", "postgres://host/name?pass%77ord=word",
+		"postgres://host/name?sslrootcert=/none/word.pem&sslmode=verify-full",
+		"postgres://host/name?password=wo&rd=x", "\npostgres://host/name", "postgres://host/name\n",
+	} {
+		err := store.CheckURL(secret.NewText(bad))
+		if err == nil {
+			t.Errorf("CheckURL(%q) takes it", bad)
+			continue
+		}
+		said := strings.ReplaceAll(err.Error(), "user:password@", "")
+		if errors.Unwrap(err) != nil || strings.Contains(said, "word@") || strings.Contains(said, "\n") {
+			t.Errorf("CheckURL(%q) = %q, which quotes", bad, err)
+		}
+	}
+}
+
 // TestThere: to ask for a database makes none.
 func TestThere(t *testing.T) {
 	cfg := store.Config{Dir: filepath.Join(t.TempDir(), "none")}

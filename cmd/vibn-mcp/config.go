@@ -20,6 +20,7 @@ import (
 	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
+	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -77,7 +78,10 @@ func variables() []variable {
 		{
 			name: "DATABASE_URL", secret: true, def: "SQLite in VIBN_DATA_DIR", about: "`postgres://…` of the database",
 			hint: "leave it out for SQLite (one process), or give postgres://user:password@host:5432/name",
-			set:  func(c *config, v string) error { c.databaseURL = secret.NewText(v); return nil },
+			set: func(c *config, v string) error {
+				c.databaseURL = secret.NewText(v)
+				return store.CheckURL(c.databaseURL)
+			},
 		},
 		{
 			name: "VIBN_DATA_DIR", def: "`$XDG_DATA_HOME/vibn-mcp`, else `~/.local/share/vibn-mcp`", about: "directory of the SQLite database",
@@ -98,6 +102,7 @@ func variables() []variable {
 			hint: "give the keys that were VIBN_SECRETS_KEY before, or leave it out",
 			set: func(c *config, v string) error {
 				for old := range strings.SplitSeq(v, ",") {
+					old = strings.TrimSpace(old) // as VIBN_SECRETS_KEY was
 					if _, err := secret.NewBox(secret.NewText(old)); err != nil {
 						return err
 					}
@@ -347,9 +352,12 @@ func readConfig(env func(string) string, flags *pflag.FlagSet, cmd command) (con
 	c := config{listen: "127.0.0.1:8080", dataDir: dataDir(env), placement: tenancy.Placement{Trust: tenancy.Shared}}
 	var wrong configErrors
 	for _, v := range cmd.variables() {
-		value, err := v.read(env, flags)
+		value, file, err := v.read(env, flags)
 		if err == nil && value != "" {
 			err = v.set(&c, value)
+		}
+		if err != nil && file != "" {
+			err = fmt.Errorf("%s_FILE: %s%w", v.name, shownPath(file), err)
 		}
 		if err == nil && value == "" && slices.Contains(cmd.needs, v.name) {
 			err = errors.New("is not set")
@@ -404,32 +412,61 @@ func parseIssuer(s string) (*url.URL, error) {
 // minAdminToken keeps out tokens that could be guessed.
 const minAdminToken = 32
 
-// read returns a variable's value: from its flag, its file or the environment.
-func (v variable) read(env func(string) string, flags *pflag.FlagSet) (string, error) {
+// read returns a variable's value: from its flag, its file, which it names then, or
+// the environment. A secret comes without the white space around it, wherever it is
+// from: a line's end is easily caught, and no secret of ours ends in one.
+func (v variable) read(env func(string) string, flags *pflag.FlagSet) (value, file string, err error) {
 	if name := v.flag(); name != "" && flags.Changed(name) {
-		return flags.GetString(name)
+		value, err = flags.GetString(name)
+		return value, "", err
 	}
-	value, file := env(v.name), ""
-	if v.secret {
-		file = env(v.name + "_FILE")
+	value = env(v.name)
+	if !v.secret {
+		return value, "", nil
 	}
-	switch {
-	case file == "":
-		return value, nil
-	case value != "":
-		return "", fmt.Errorf("%s_FILE is set too", v.name)
+	value, file = strings.TrimSpace(value), env(v.name+"_FILE")
+	if file == "" {
+		return value, "", nil
 	}
+	if value != "" {
+		return "", "", fmt.Errorf("%s_FILE is set too", v.name)
+	}
+	value, err = readSecret(file)
+	return value, file, err
+}
+
+// readSecret reads a file that holds a secret and nothing else.
+func readSecret(file string) (string, error) {
 	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err // not the path: who mistakes the variable puts the secret there
+		return "", e.Err // see shownPath
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s_FILE: %w", v.name, err)
+		return "", err
 	}
-	if value = strings.TrimSpace(string(raw)); value == "" {
-		return "", fmt.Errorf("%s_FILE: the file is empty", v.name)
+	value := strings.TrimSpace(string(raw))
+	if value == "" {
+		return "", errors.New("the file is empty")
 	}
 	return value, nil
+}
+
+// shownPath returns the path of a secret's file as an error begins with it, or "" if
+// it may be the secret itself, put into the wrong variable: there is no such file,
+// and it leads into no directory that is at the root.
+func shownPath(file string) string {
+	if _, err := os.Lstat(file); err == nil { //nolint:gosec // the operator names the file
+		return file + ": "
+	}
+	parts := strings.SplitN(filepath.ToSlash(file), "/", 3)
+	if !filepath.IsAbs(file) || len(parts) < 3 || parts[1] == "" {
+		return ""
+	}
+	top, err := os.Stat(parts[0] + "/" + parts[1]) //nolint:gosec // the operator names the file
+	if err != nil || !top.IsDir() {
+		return ""
+	}
+	return file + ": "
 }
 
 // dataDir returns where SQLite's file is by default; "" if the environment does
@@ -463,9 +500,11 @@ func (c config) reachedAt() *url.URL {
 	return cmp.Or(c.publicURL, &url.URL{Scheme: "http", Host: listenHost(c.listen)})
 }
 
+// parseURL takes an address without a password. An @ shows one, also where it is
+// not before the host, as in https://user:12/34@host. The errors quote nothing.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.ContainsAny(s, "@?#") {
 		return nil, errors.New("is not an http or https URL without user, query and fragment")
 	}
 	return u, nil
