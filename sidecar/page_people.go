@@ -114,7 +114,8 @@ func (v *visit) setRole() error {
 	if err != nil {
 		return err
 	}
-	return v.done(v.r.Context(), v.at("people"), "The role is changed.")
+	const done = "The role is changed. If it allows less than before, the bot's token is being replaced."
+	return v.done(v.r.Context(), v.at("people"), done)
 }
 
 func (v *visit) removeMember() error {
@@ -131,6 +132,6 @@ func (v *visit) removeMember() error {
 	if id == v.user.ID {
 		return v.done(v.r.Context(), "/w", "You have left the workspace.")
 	}
-	const done = "The person is no member any more. The keys and invitations that they made have ended."
+	const done = "They are out. The keys and invitations that they made have ended; the bot's token is being replaced."
 	return v.done(v.r.Context(), v.at("people"), done)
 }

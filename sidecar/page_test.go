@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -481,6 +482,102 @@ func TestPageReveal(t *testing.T) {
 			t.Error("the log holds a secret")
 		}
 	})
+}
+
+// TestPageTokenOfFormerMember: the bot's token that a member was shown dies in Gitea
+// once the member may do less, whoever changes that, and the workspace has another.
+// Who may do as much as before knows the token still.
+func TestPageTokenOfFormerMember(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	s.AddRepository(t, s.A, "site")
+	people := "/w/" + s.A.Slug + "/people"
+	first := s.signedIn(t, s.A, owner(s.A))
+	change := func(by *guest, what string, form url.Values) {
+		by.post(t, people+what, form).says(t, http.StatusSeeOther)
+	}
+	for i, tc := range []struct {
+		name   string
+		role   tenancy.Role
+		dies   bool
+		change func(user string, by *guest)
+	}{
+		{"removed", tenancy.RoleMember, true, func(user string, _ *guest) {
+			change(first, "/remove", url.Values{"user": {user}})
+		}},
+		{"left", tenancy.RoleMember, true, func(user string, by *guest) {
+			change(by, "/remove", url.Values{"user": {user}})
+		}},
+		{"lowered", tenancy.RoleAdmin, true, func(user string, _ *guest) {
+			change(first, "/role", url.Values{"user": {user}, "role": {"member"}})
+		}},
+		{"lowered themselves", tenancy.RoleOwner, true, func(user string, by *guest) {
+			change(by, "/role", url.Values{"user": {user}, "role": {"member"}})
+		}},
+		{"raised", tenancy.RoleMember, false, func(user string, _ *guest) {
+			change(first, "/role", url.Values{"user": {user}, "role": {"admin"}})
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s.Provision(t, s.A)
+			user := fmt.Sprint("person-", i)
+			m := tenancy.Member{WorkspaceID: s.A.ID, UserID: user, Role: tc.role, CreatedAt: time.Now()}
+			if err := s.DB.SetMember(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			g := s.signedIn(t, s.A, user)
+			known := revealed(t, g)
+			if got := s.gitea(t, known); got != http.StatusOK {
+				t.Fatalf("the token that was shown: %d", got)
+			}
+			tc.change(user, g)
+
+			again := first.post(t, "/w/"+s.A.Slug+"/bot-token", nil)
+			if shown := strings.Contains(again.body, known); shown == tc.dies {
+				t.Errorf("until a run replaces it the token is shown: %v, want %v", shown, !tc.dies)
+			}
+			s.readsRepository(t)
+			s.Provision(t, s.A)
+			s.readsRepository(t)
+			want := map[bool]int{true: http.StatusUnauthorized, false: http.StatusOK}[tc.dies]
+			if got := s.gitea(t, known); got != want {
+				t.Errorf("the token that was shown, in the end: %d, want %d", got, want)
+			}
+			now := revealed(t, first)
+			if got := s.gitea(t, now); got != http.StatusOK || (now != known) != tc.dies {
+				t.Errorf("the workspace's token: %d, another one: %v, want %v", got, now != known, tc.dies)
+			}
+		})
+	}
+}
+
+// revealed has a person shown the bot's token.
+func revealed(t *testing.T, g *guest) string {
+	t.Helper()
+	r := g.post(t, "/w/"+g.s.A.Slug+"/bot-token", nil)
+	token := regexp.MustCompile(`id="bot-token"[^>]*><code>([0-9a-f]{40})</code>`).FindStringSubmatch(r.body)
+	if token == nil {
+		t.Fatalf("the bot's token: %d %s", r.status, r.text())
+	}
+	return token[1]
+}
+
+// gitea returns what Gitea answers who asks for a repository with a token.
+func (s *server) gitea(t *testing.T, token string) int {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/repos/"+s.A.GiteaOrg+"/site", nil)
+	req.Header.Set("Authorization", "token "+token)
+	rec := httptest.NewRecorder()
+	s.Git.ServeHTTP(rec, req)
+	return rec.Code
+}
+
+// readsRepository holds that what reads a repository of the workspace works.
+func (s *server) readsRepository(t *testing.T) {
+	t.Helper()
+	r := s.ask(t, question{method: "GET", path: "/api/workspaces/" + s.A.Slug + "/projects/site", key: s.A.Key})
+	if r.status != http.StatusOK || !strings.Contains(r.body, "site.git") {
+		t.Errorf("the project: %d %s", r.status, r.body)
+	}
 }
 
 // TestPageSlow: a page is there within two seconds, and says what is missing.

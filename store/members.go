@@ -29,15 +29,9 @@ func (db *DB) MemberWorkspaces(ctx context.Context, userID string) ([]tenancy.Wo
 // SetMember implements [tenancy.Store]. A deleted workspace is not found. The
 // e-mail and the name are not stored: they belong to the user.
 func (db *DB) SetMember(ctx context.Context, m tenancy.Member) error {
-	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		if err := lockWorkspace(ctx, tx, m.WorkspaceID); err != nil {
-			return err
-		}
-		if err := setMember(ctx, tx, m); err != nil {
-			return err
-		}
-		return db.endBeyond(ctx, tx, m.WorkspaceID, m.UserID, m.Role, m.CreatedAt)
-	}), "member %q of workspace %q", m.UserID, m.WorkspaceID)
+	return db.changeRole(ctx, m.WorkspaceID, m.UserID, m.Role, m.CreatedAt, func(tx *sql.Tx) error {
+		return setMember(ctx, tx, m)
+	})
 }
 
 // setMember looks at the workspace itself: an adopted table may have no foreign
@@ -52,15 +46,9 @@ func setMember(ctx context.Context, on execer, m tenancy.Member) error {
 
 // RemoveMember implements [tenancy.Store].
 func (db *DB) RemoveMember(ctx context.Context, workspaceID, userID string, at time.Time) error {
-	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
-			return err
-		}
-		if err := removeMember(ctx, tx, workspaceID, userID); err != nil {
-			return err
-		}
-		return db.endBeyond(ctx, tx, workspaceID, userID, "", at)
-	}), "member %q of workspace %q", userID, workspaceID)
+	return db.changeRole(ctx, workspaceID, userID, "", at, func(tx *sql.Tx) error {
+		return removeMember(ctx, tx, workspaceID, userID)
+	})
 }
 
 func removeMember(ctx context.Context, tx *sql.Tx, workspaceID, userID string) error {

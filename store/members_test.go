@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/vibnai/vibn-mcp/store"
@@ -81,4 +82,49 @@ func TestRemovedFounder(t *testing.T) {
 		wantSame(t, "created", true, created)
 		wantSame(t, "Members", []tenancy.Member{owner}, must(db.Members(ctx, a.ws.ID))(t))
 	})
+}
+
+// A member who may do less than before may know the workspace's own token: it is
+// forgotten, but for what is sealed. The webhook and the keys' tokens stay.
+func TestTokenOfFormerMembers(t *testing.T) {
+	t.Parallel()
+	const owner, admin, member = tenancy.RoleOwner, tenancy.RoleAdmin, tenancy.RoleMember
+	for _, name := range []string{"ChangeMember", "SetMember or RemoveMember"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, db *store.DB) {
+				ctx := t.Context()
+				for i, tc := range []struct {
+					was, is  tenancy.Role
+					replaced bool
+				}{
+					{owner, "", true},
+					{admin, "", true},
+					{member, "", true},
+					{owner, member, true},
+					{admin, member, true},
+					{owner, admin, false}, // they may do the same
+					{admin, owner, false},
+					{member, member, false},
+					{member, admin, false},
+				} {
+					a, user := newTenant(t, db, fmt.Sprint("alpha-", i)), newID()
+					check(t, db.SetMember(ctx, tenancy.Member{WorkspaceID: a.ws.ID, UserID: user, Role: tc.was, CreatedAt: day}))
+					want, tokens := a.parts, must(db.BotTokens(ctx, a.ws.ID))(t)
+					if tc.replaced {
+						want.TokenID = 0
+					}
+					settle(t, db, a.ws.ID)
+					memberChanges[name](ctx, t, db, a, user, tc.is)
+					what := fmt.Sprintf("%+v", tc)
+					wantSame(t, what+": parts", want, must(db.Provision(ctx, a.ws.ID))(t).Parts)
+					wantSame(t, what+": keys' tokens", tokens, must(db.BotTokens(ctx, a.ws.ID))(t))
+					wantQueued(t, what, db, a.ws.ID, 1)
+				}
+				a := newTenant(t, db, "beta")
+				wantErr(t, "the only owner", db.ChangeMember(ctx, a.ws.ID, a.user, "", after(1)), tenancy.ErrConflict)
+				wantSame(t, "parts then", a.parts, must(db.Provision(ctx, a.ws.ID))(t).Parts)
+			})
+		})
+	}
 }

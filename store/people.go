@@ -188,10 +188,7 @@ func (db *DB) UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.
 // ChangeMember implements [tenancy.Store]. It holds the workspace's row: two owners
 // who remove each other at once would leave none.
 func (db *DB) ChangeMember(ctx context.Context, workspaceID, userID string, role tenancy.Role, at time.Time) error {
-	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
-			return err
-		}
+	return db.changeRole(ctx, workspaceID, userID, role, at, func(tx *sql.Tx) error {
 		if err := setRole(ctx, tx, workspaceID, userID, role); err != nil {
 			return err
 		}
@@ -199,11 +196,8 @@ func (db *DB) ChangeMember(ctx context.Context, workspaceID, userID string, role
 		if errors.Is(err, sql.ErrNoRows) {
 			return tenancy.ErrConflict
 		}
-		if err != nil {
-			return err
-		}
-		return db.endBeyond(ctx, tx, workspaceID, userID, role, at)
-	}), "member %q of workspace %q", userID, workspaceID)
+		return err
+	})
 }
 
 // setRole changes a member's role; an empty one ends the membership.
@@ -215,19 +209,53 @@ func setRole(ctx context.Context, tx *sql.Tx, workspaceID, userID string, role t
 		workspaceID, userID, role)
 }
 
-// endBeyond ends what a person made that their role of now does not allow, and wants
-// the workspace's parts brought to its members of now. The role is stored already,
-// and the workspace's row is held.
-func (db *DB) endBeyond(
-	ctx context.Context, tx *sql.Tx, workspaceID, userID string, role tenancy.Role, at time.Time,
+// changeRole has write change a person's role, to an empty one for no membership. It
+// ends what the person has that the new role does not allow, and wants the workspace's
+// parts brought to its members of now. It holds the workspace's row meanwhile.
+func (db *DB) changeRole(
+	ctx context.Context, workspaceID, userID string, role tenancy.Role, at time.Time, write func(*sql.Tx) error,
 ) error {
-	if err := db.revokeBeyond(ctx, tx, workspaceID, userID, role.Rights(), at); err != nil {
-		return err
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
+			return err
+		}
+		was, err := roleOf(ctx, tx, workspaceID, userID)
+		if err != nil {
+			return err
+		}
+		if err := write(tx); err != nil {
+			return err
+		}
+		if !role.Rights().Has(was.Rights()) {
+			if err := replaceToken(ctx, tx, workspaceID); err != nil {
+				return err
+			}
+		}
+		if err := db.revokeBeyond(ctx, tx, workspaceID, userID, role.Rights(), at); err != nil {
+			return err
+		}
+		if err := withdrawBeyond(ctx, tx, workspaceID, userID, at); err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
+	}), "member %q of workspace %q", userID, workspaceID)
+}
+
+// roleOf returns a person's role in a workspace, empty if they are no member.
+func roleOf(ctx context.Context, tx *sql.Tx, workspaceID, userID string) (role tenancy.Role, err error) {
+	err = tx.QueryRowContext(ctx, `select coalesce(cast(role as text), '') from vibn_workspace_members
+		where workspace_id = $1 and user_id = $2`, workspaceID, userID).Scan(&role)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
 	}
-	if err := withdrawBeyond(ctx, tx, workspaceID, userID, at); err != nil {
-		return err
-	}
-	return db.want(ctx, tx, workspaceID)
+	return role, err
+}
+
+// replaceToken has the next run make a new token of the workspace's own and end the
+// old one, which a member may have been shown. What is sealed stays until then: the
+// platform reads repositories with it.
+func replaceToken(ctx context.Context, tx *sql.Tx, workspaceID string) error {
+	return change(ctx, tx, `update vibn_workspaces set gitea_bot_token_id = null where id = $1`, workspaceID)
 }
 
 // withdrawBeyond withdraws the links that a person made and that are not open any

@@ -42,6 +42,13 @@ var (
 	}
 )
 
+// errNoToken says that a job is to make the workspace's own token, or to replace it.
+var errNoToken = &Error{
+	Code: Unavailable, Msg: "the workspace's Gitea token is just being made or replaced",
+	Hint:      "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"",
+	Retryable: true, RetryAfter: 15 * time.Second,
+}
+
 // giteaReady refuses what needs the workspace's half on Gitea before it is there.
 func (s *Scope) giteaReady() error {
 	switch {
@@ -87,29 +94,59 @@ func (s *Scope) CloneURL(repository string) string {
 	return s.grant.workspace.cloneURL(s.guard.giteaURL, repository)
 }
 
-// workspaceToken returns the workspace's own token.
+// workspaceToken returns the workspace's own token, for a person to have.
 func (s *Scope) workspaceToken(ctx context.Context) (secret.Text, error) {
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
 	if err != nil {
 		return secret.Text{}, storeError("read the workspace's token", err)
 	}
 	if p.TokenID == 0 {
-		return secret.Text{}, errNoOrg
+		return secret.Text{}, errNoToken
+	}
+	return s.openToken(p)
+}
+
+// openToken opens the workspace's own token. One that is being replaced opens too,
+// for what this server does meanwhile; a platform's own, from before it was adopted,
+// does not.
+func (s *Scope) openToken(p Provision) (secret.Text, error) {
+	if p.TokenSealed == "" {
+		return secret.Text{}, errNoToken
 	}
 	t, err := s.guard.box.Open(p.TokenSealed, TokenPlace(p.ID))
+	if err != nil && p.TokenID == 0 {
+		return secret.Text{}, errNoToken
+	}
 	if err != nil {
 		return secret.Text{}, notOpen(err)
 	}
 	return t, nil
 }
 
-// bot returns a client with the workspace's own token, on the workspace's budget.
-func (s *Scope) bot(ctx context.Context) (*gitea.Bot, error) {
-	token, err := s.workspaceToken(ctx)
+// bot returns a client with the workspace's own token, on the workspace's budget, and
+// the token as it is sealed.
+func (s *Scope) bot(ctx context.Context) (bot *gitea.Bot, sealed string, err error) {
+	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, err
+		return nil, "", storeError("read the workspace's token", err)
 	}
-	return s.gitea.Bot(token).Metered(s.giteaMeter), nil
+	token, err := s.openToken(p)
+	if err != nil {
+		return nil, "", err
+	}
+	return s.gitea.Bot(token).Metered(s.giteaMeter), p.TokenSealed, nil
+}
+
+// botFailed is the error of a request with the workspace's token, as it was sealed
+// then. One that is refused may have been replaced since: the caller is to try again.
+func (s *Scope) botFailed(ctx context.Context, sealed, doing string, err error) error {
+	if errors.Is(err, gitea.ErrUnauthorized) {
+		now, stateErr := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+		if stateErr == nil && (now.TokenID == 0 || now.TokenSealed != sealed) {
+			return errNoToken
+		}
+	}
+	return ours(doing, err)
 }
 
 const (

@@ -218,7 +218,7 @@ func (x *examination) bots(ctx context.Context) Check {
 // token; nil if it has not both.
 func (x *examination) botOf(ctx context.Context, w Workspace) (string, *gitea.Bot, error) {
 	state, err := x.store.Provision(ctx, w.ID)
-	if err != nil || state.TokenSealed == "" {
+	if err != nil || state.TokenID == 0 {
 		return "", nil, err
 	}
 	token, err := x.box.Open(state.TokenSealed, TokenPlace(w.ID))

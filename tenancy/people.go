@@ -103,8 +103,10 @@ type peopleStore interface {
 	UseLoginLink(ctx context.Context, l LoginLink, by Person, at time.Time) error
 	// ChangeMember gives a member another role, or ends the membership with an empty
 	// one. It revokes the keys that the person minted and that may do more than the
-	// person may then, and withdraws the links that they could not make any more.
-	// ErrConflict if no owner would be left.
+	// person may then, and withdraws the links that they could not make any more. If
+	// the person may do less than before, it forgets which token is the workspace's
+	// own and keeps what was sealed: a run replaces it, as they may have been shown
+	// it. ErrConflict if no owner would be left.
 	ChangeMember(ctx context.Context, workspaceID, userID string, role Role, at time.Time) error
 }
 

@@ -157,7 +157,9 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 // may read it.
 type openRepository struct {
 	gitea.Repository
-	bot *gitea.Bot
+	bot   *gitea.Bot
+	scope *Scope
+	token string // as it was sealed when it was read
 }
 
 // openRepository asks Gitea for the repository of a recorded project, and takes no
@@ -166,18 +168,24 @@ func (s *Scope) openRepository(ctx context.Context, p Project) (openRepository, 
 	if err := s.giteaReady(); err != nil {
 		return openRepository{}, err
 	}
-	bot, err := s.bot(ctx)
+	bot, sealed, err := s.bot(ctx)
 	if err != nil {
 		return openRepository{}, err
 	}
-	repo, err := bot.Repository(ctx, s.grant.workspace.GiteaOrg, p.Slug)
+	r := openRepository{bot: bot, scope: s, token: sealed}
+	r.Repository, err = bot.Repository(ctx, s.grant.workspace.GiteaOrg, p.Slug)
 	if err != nil {
-		return openRepository{}, ours("read the repository", err)
+		return openRepository{}, r.failed(ctx, "read the repository", err)
 	}
-	if repo.ID != p.RepositoryID || repo.OwnerID != s.grant.workspace.GiteaOrgID {
+	if r.ID != p.RepositoryID || r.OwnerID != s.grant.workspace.GiteaOrgID {
 		return openRepository{}, errReplaced
 	}
-	return openRepository{repo, bot}, nil
+	return r, nil
+}
+
+// failed is the error of a request with the workspace's token.
+func (r openRepository) failed(ctx context.Context, doing string, err error) error {
+	return r.scope.botFailed(ctx, r.token, doing, err)
 }
 
 var errReplaced = &Error{
@@ -188,7 +196,7 @@ var errReplaced = &Error{
 func (r openRepository) head(ctx context.Context, branch string) (gitea.Commit, error) {
 	b, err := r.bot.Branch(ctx, r.Owner, r.Name, branch)
 	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
-		return gitea.Commit{}, ours("read the repository's branch", err)
+		return gitea.Commit{}, r.failed(ctx, "read the repository's branch", err)
 	}
 	return b.Commit, nil
 }
@@ -242,7 +250,7 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 	if record.made() {
 		return s.projectInfo(record), false, nil
 	}
-	bot, err := s.bot(ctx)
+	bot, sealed, err := s.bot(ctx)
 	if err != nil {
 		return ProjectInfo{}, false, err
 	}
@@ -260,7 +268,7 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 		return ProjectInfo{}, false, storeError("record the repository", own.err)
 	}
 	if err != nil {
-		return ProjectInfo{}, false, ours("make the repository", err)
+		return ProjectInfo{}, false, s.botFailed(ctx, sealed, "make the repository", err)
 	}
 	record.RepositoryID, record.Repository = repo.ID, repo.FullName
 	s.aim(record.Repository)

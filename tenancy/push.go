@@ -378,7 +378,7 @@ func (l *pushLook) tell(ctx context.Context, rec AppRecord, state, why string) e
 		status.TargetURL = l.publicURL.JoinPath("w", l.scope.Slug(), "apps", rec.UUID).String()
 	}
 	if err := repo.bot.CreateStatus(ctx, l.scope.grant.workspace.GiteaOrg, l.project.Slug, rec.Head, status); err != nil {
-		return ours("write a commit's status", err)
+		return repo.failed(ctx, "write a commit's status", err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
@@ -187,6 +188,7 @@ func TestPeoplesCredentials(t *testing.T) {
 	must(t, err)
 	for role, want := range map[tenancy.Role]tenancy.Code{tenancy.RoleOwner: "", tenancy.RoleAdmin: "", tenancy.RoleMember: "", "guest": tenancy.Forbidden} {
 		must(t, h.DB.SetMember(ctx, tenancy.Member{WorkspaceID: h.A.ID, UserID: person, Role: role}))
+		must(t, h.Guard.Provisioner().Provision(ctx, h.A.ID)) // a lower role has replaced the token
 		s, err := h.Guard.OpenMember(ctx, person, h.A.Slug)
 		must(t, err)
 		got, err := s.GitCredentials(ctx, true)
@@ -230,4 +232,30 @@ func TestDeletedToken(t *testing.T) {
 			t.Errorf("on record: %+v, %v", now, err)
 		}
 	})
+}
+
+// TestTokenReplacedMeanwhile: a call that read the workspace's token just before a job
+// replaced it may be made again, and then works.
+func TestTokenReplacedMeanwhile(t *testing.T) {
+	t.Parallel()
+	h := tenancytest.New(t, tenancytest.Config{})
+	ctx := t.Context()
+	h.AddRepository(t, h.A, "site")
+	must(t, h.DB.SetMember(ctx, tenancy.Member{WorkspaceID: h.A.ID, UserID: person, Role: tenancy.RoleMember}))
+	s := h.Open(t, h.A.Key, tenancy.Read)
+	var once atomic.Bool
+	h.Git.OnRequest(func(r giteatest.Request) error {
+		if r.Status == 0 && once.CompareAndSwap(false, true) {
+			must(t, h.DB.ChangeMember(ctx, h.A.ID, person, "", time.Now()))
+			must(t, h.Guard.Provisioner().Provision(ctx, h.A.ID))
+		}
+		return nil
+	})
+	_, err := s.Repository(ctx, "site")
+	if told, ok := errors.AsType[*tenancy.Error](err); !ok || told.Code != tenancy.Unavailable || !told.Retryable {
+		t.Errorf("with a token that was replaced: %v, want to be asked to try again", err)
+	}
+	if _, err := s.Repository(ctx, "site"); err != nil || !once.Load() {
+		t.Errorf("again: %v", err)
+	}
 }

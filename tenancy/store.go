@@ -224,8 +224,8 @@ type Parts struct {
 	TeamID         int64 // of the team Writers
 	Bot            string
 	BotID          int64
-	TokenID        int64  // of the workspace's own token
-	TokenSealed    string // at [TokenPlace]
+	TokenID        int64  // of the workspace's own token; 0 = one is to be made
+	TokenSealed    string // at [TokenPlace]; without TokenID, of one that is being replaced
 	Destination    string // uuid of its own network on Coolify
 	HookID         int64  // of the organisation's webhook that was created with HookSealed
 	HookSealed     string // the webhook's secret, at [HookPlace]
