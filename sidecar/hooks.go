@@ -29,7 +29,7 @@ type accepted struct {
 }
 
 var errHookBusy = &tenancy.Error{
-	Code: tenancy.RateLimited, Msg: "too many webhooks post at the same time", Hint: "what was not taken is found within the hour", Retryable: true, RetryAfter: time.Second,
+	Code: tenancy.RateLimited, Msg: "too many webhooks post at the same time", Hint: "what was not taken is found within minutes", Retryable: true, RetryAfter: time.Second,
 }
 
 // mountHooks serves Gitea's webhooks. Gitea is no browser and sends no Origin, so

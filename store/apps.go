@@ -10,22 +10,22 @@ import (
 
 // CreateApp implements [tenancy.Store]. A deleted workspace is not found.
 func (db *DB) CreateApp(ctx context.Context, a tenancy.AppRecord) error {
-	return wrap(change(ctx, db.sql, `insert into vibn_apps (id, workspace_id, project_id, name, nonce, created_at, head)
-		select $1, p.workspace_id, p.id, $4, $5, $6, $7 from vibn_projects p join vibn_workspaces w on w.id = p.workspace_id
+	return wrap(change(ctx, db.sql, `insert into vibn_apps (id, workspace_id, project_id, name, nonce, created_at, head, branch)
+		select $1, p.workspace_id, p.id, $4, $5, $6, $7, $8 from vibn_projects p join vibn_workspaces w on w.id = p.workspace_id
 		where p.workspace_id = $2 and p.id = $3 and w.deleted_at is null`,
-		a.ID, a.WorkspaceID, a.ProjectID, a.Name, a.Nonce, micros(a.CreatedAt), a.Head), "create app %q in workspace %q", a.Name, a.WorkspaceID)
+		a.ID, a.WorkspaceID, a.ProjectID, a.Name, a.Nonce, micros(a.CreatedAt), a.Head, a.Branch), "create app %q in workspace %q", a.Name, a.WorkspaceID)
 }
 
 // AppRecords implements [tenancy.Store].
 func (db *DB) AppRecords(ctx context.Context, workspaceID string) ([]tenancy.AppRecord, error) {
 	apps, err := list(ctx, db, scanApp, `select id, workspace_id, project_id, name, nonce, coalesce(coolify_uuid, ''), made, deleting_at,
-		head, deployment, reported, created_at from vibn_apps where workspace_id = $1 order by name`, workspaceID)
+		branch, head, deployment, reported, created_at from vibn_apps where workspace_id = $1 order by name`, workspaceID)
 	return apps, wrap(err, "apps of workspace %q", workspaceID)
 }
 
 func scanApp(from row) (a tenancy.AppRecord, err error) {
 	err = from.Scan(&a.ID, &a.WorkspaceID, &a.ProjectID, &a.Name, &a.Nonce, &a.UUID, &a.Made, &a.DeletingAt,
-		&a.Head, &a.Deployment, &a.Reported, &a.CreatedAt)
+		&a.Branch, &a.Head, &a.Deployment, &a.Reported, &a.CreatedAt)
 	return a, err
 }
 
@@ -41,9 +41,9 @@ func (db *DB) RecordApp(ctx context.Context, workspaceID, id, uuid string, made 
 
 // SetAppPush implements [tenancy.Store].
 func (db *DB) SetAppPush(ctx context.Context, was, is tenancy.AppRecord) error {
-	err := change(ctx, db.sql, `update vibn_apps set head = $3, deployment = $4, reported = $5
+	err := change(ctx, db.sql, `update vibn_apps set head = $3, deployment = $4, reported = $5, branch = $9
 		where workspace_id = $1 and id = $2 and head = $6 and deployment = $7 and reported = $8`,
-		was.WorkspaceID, was.ID, is.Head, is.Deployment, is.Reported, was.Head, was.Deployment, was.Reported)
+		was.WorkspaceID, was.ID, is.Head, is.Deployment, is.Reported, was.Head, was.Deployment, was.Reported, is.Branch)
 	err = failedCondition(ctx, db.sql, err, thisApp, was.WorkspaceID, was.ID)
 	return wrap(err, "push to app %q of workspace %q", was.ID, was.WorkspaceID)
 }

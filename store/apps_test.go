@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -161,6 +162,46 @@ func TestWantPush(t *testing.T) {
 		wantSame(t, "more", false, must(db.FinishPush(ctx, a.ws.ID, a.project.ID, 3))(t))
 		wantSame(t, "more, by one that comes late", true, must(db.FinishPush(ctx, a.ws.ID, a.project.ID, 1))(t))
 		state(3, 3, "state=available ")
+	})
+}
+
+// Repositories that apps are built from are looked at in turns, also after a restart.
+func TestNextPushLooks(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		var all []string
+		var tenants []tenant
+		for _, slug := range []string{"alpha", "beta", "gamma"} {
+			a := newTenant(t, db, slug)
+			check(t, db.RecordApp(ctx, a.ws.ID, a.app.ID, a.app.UUID, true))
+			check(t, db.CreateProject(ctx, newProject(a.ws.ID, "no-app")))
+			all, tenants = append(all, a.project.ID), append(tenants, a)
+		}
+		next := func(now, before, limit int) []string {
+			t.Helper()
+			var ids []string
+			for _, p := range must(db.NextPushLooks(ctx, after(now), after(before), limit))(t) {
+				ids = append(ids, p.ID)
+			}
+			slices.Sort(ids)
+			return ids
+		}
+		slices.Sort(all)
+		first := next(1, 0, 2)
+		second := next(2, 1, 2)
+		wantSame(t, "looks in a first round", 2, len(first))
+		wantSame(t, "looks in a second round", 1, len(second)) // the others were looked at just now
+		both := slices.Concat(first, second)
+		slices.Sort(both)
+		wantSame(t, "all of them", all, both)
+		wantSame(t, "looks too soon", []string(nil), next(3, 1, 9))
+		wantSame(t, "those that wait the longest", first, next(4, 3, 2))
+		check(t, db.SetSuspended(ctx, tenants[0].ws.ID, &day, day))
+		check(t, db.DeleteWorkspace(ctx, tenants[1].ws.ID, day))
+		wantSame(t, "without the suspended and the deleted", []string{tenants[2].project.ID}, next(9, 9, 9))
+		check(t, db.MarkAppDeleting(ctx, tenants[2].ws.ID, tenants[2].app.ID, day))
+		wantSame(t, "without an app", []string(nil), next(11, 11, 9))
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -294,6 +295,9 @@ var isolations = map[string][]isolation{
 			return only(db.WantPush(ctx, a.ws.ID, a.project.RepositoryID, "digest"))
 		}},
 	},
+	"NextPushLooks": {{name: "list of all that is due, which is none", call: func(ctx context.Context, db *store.DB, _, _ tenant) (any, error) {
+		return db.NextPushLooks(ctx, day, time.Unix(0, 0), 10_000)
+	}}},
 	"FinishPush": {
 		{name: "project of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			return db.FinishPush(ctx, a.ws.ID, b.project.ID, 1)

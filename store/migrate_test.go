@@ -209,6 +209,10 @@ var rowsOfVersion = map[int64]statement{
 		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		[]any{"w4", "delta", "Delta", "ready", 31, "v1.x.w4", day, day},
 	},
+	23: {
+		`insert into vibn_apps (id, workspace_id, project_id, name, nonce, made, branch, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		[]any{"x3", "w2", "p2", "api", "nonce", true, "trunk", day},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.
@@ -357,6 +361,13 @@ func readAsOf(t *testing.T, db *store.DB, version int64) {
 	}
 	if version >= 22 {
 		wantSame(t, "webhook", int64(31), must(db.Provision(ctx, "w4"))(t).HookID)
+	}
+	if version >= 23 {
+		wantSame(t, "branch", "trunk", must(db.AppRecords(ctx, "w2"))(t)[0].Branch)
+		next := must(db.NextPushLooks(ctx, after(3), after(2), 9))(t)
+		if len(next) != 1 || next[0].ID != "p2" {
+			t.Errorf("repositories to look at: %+v, want p2", next)
+		}
 	}
 	if version >= 7 {
 		want := tenancy.AuditEntry{

@@ -15,10 +15,12 @@ func (db *DB) CreateProject(ctx context.Context, p tenancy.Project) error {
 
 // Projects implements [tenancy.Store].
 func (db *DB) Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error) {
-	projects, err := list(ctx, db, scanProject, `select id, workspace_id, slug, name, description, coalesce(gitea_repo_id, 0),
-		coalesce(gitea_repo, ''), provision_nonce, created_at, coalesce(coolify_key_uuid, ''), coalesce(deploy_key, ''), push_wanted, push_done from vibn_projects where workspace_id = $1 order by slug`, workspaceID)
+	projects, err := list(ctx, db, scanProject, `select `+projectColumns+` from vibn_projects where workspace_id = $1 order by slug`, workspaceID)
 	return projects, wrap(err, "projects of workspace %q", workspaceID)
 }
+
+const projectColumns = `id, workspace_id, slug, name, description, coalesce(gitea_repo_id, 0), coalesce(gitea_repo, ''), provision_nonce,
+	created_at, coalesce(coolify_key_uuid, ''), coalesce(deploy_key, ''), push_wanted, push_done`
 
 func scanProject(from row) (tenancy.Project, error) {
 	var p tenancy.Project

@@ -47,6 +47,22 @@ func (db *DB) WantPush(ctx context.Context, workspaceID string, repositoryID int
 	}), "push to repository %d of workspace %q", repositoryID, workspaceID)
 }
 
+// NextPushLooks implements [tenancy.Store].
+func (db *DB) NextPushLooks(ctx context.Context, now, before time.Time, limit int) ([]tenancy.Project, error) {
+	var next []tenancy.Project
+	err := db.inTx(ctx, func(tx *sql.Tx) (err error) {
+		next, err = collect(ctx, tx, scanProject, `update vibn_projects set push_looked_at = $1 where id in (
+				select p.id from vibn_projects p join vibn_workspaces w on w.id = p.workspace_id
+				where p.push_looked_at < $2 and p.gitea_repo_id is not null and w.deleted_at is null and w.suspended_at is null
+					and exists (select 1 from vibn_apps a
+						where a.workspace_id = p.workspace_id and a.project_id = p.id and a.made and a.deleting_at is null)
+				order by p.push_looked_at limit $3)
+			returning `+projectColumns, micros(now), micros(before), limit)
+		return err
+	})
+	return next, wrap(err, "repositories to look at")
+}
+
 // FinishPush implements [tenancy.Store].
 func (db *DB) FinishPush(ctx context.Context, workspaceID, projectID string, wanted int64) (more bool, err error) {
 	var now int64

@@ -79,7 +79,7 @@ func (a *App) branchChanged(ctx context.Context) error {
 		return storeError("list the projects", err)
 	}
 	seen := record
-	seen.Head, seen.Deployment, seen.Reported = "", "", ""
+	seen.Branch, seen.Head, seen.Deployment, seen.Reported = a.is.GitBranch, "", "", ""
 	for _, p := range projects {
 		if p.ID != record.ProjectID || s.giteaReady() != nil {
 			continue

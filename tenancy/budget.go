@@ -204,7 +204,7 @@ func (b *budget) admitPush(workspaceID string) error {
 		return nil
 	}
 	return &Error{
-		Code: RateLimited, Msg: "this workspace's webhook posts too much", Hint: "nothing is lost: what was not taken is found within the hour",
+		Code: RateLimited, Msg: "this workspace's webhook posts too much", Hint: "nothing is lost: what was not taken is found within minutes",
 		Retryable: true, RetryAfter: time.Second,
 	}
 }

@@ -203,7 +203,7 @@ func TestCreateApp(t *testing.T) {
 	}
 	record := s.records()[0]
 	record.ID, record.Nonce, record.ProjectID, record.CreatedAt = "", "", "", app0(t, s).CreatedAt
-	if diff := cmp.Diff(tenancy.AppRecord{WorkspaceID: s.A.ID, Name: "site", UUID: app.UUID, Made: true, Head: repo.Heads["main"], CreatedAt: record.CreatedAt}, record); diff != "" {
+	if diff := cmp.Diff(tenancy.AppRecord{WorkspaceID: s.A.ID, Name: "site", UUID: app.UUID, Made: true, Branch: "main", Head: repo.Heads["main"], CreatedAt: record.CreatedAt}, record); diff != "" {
 		t.Errorf("the row (-want +got)\n%s", diff)
 	}
 	again, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Description = "another" }))

@@ -30,8 +30,8 @@ var errNoHook = &Error{Code: NotFound, Msg: "there is no such webhook, or it did
 // a wake-up and no more: of a body that is signed the id of a repository is read,
 // and if it is one of the workspace's own, a job looks at what Gitea has there. All
 // that is signed is answered alike, and so is all that is not ([NotFound]).
-// [RateLimited] if the workspace's webhook posts too much: the hourly look finds
-// what was not taken.
+// [RateLimited] if the workspace's webhook posts too much: [Pusher.Sweep]
+// finds what was not taken.
 func (g *Guard) TakeDelivery(ctx context.Context, slug string, d Delivery) error {
 	signature, err := hex.DecodeString(d.Signature)
 	if err != nil || len(signature) != sha256.Size {

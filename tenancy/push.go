@@ -184,8 +184,16 @@ func (l *pushLook) decide(ctx context.Context, rec AppRecord) (AppRecord, time.D
 		return rec, 0, err
 	}
 	head, err := l.head(ctx, app.is.GitBranch)
-	if err != nil || head.SHA == "" || head.SHA == rec.Head {
+	if err != nil {
 		return rec, 0, err
+	}
+	branch := rec.Branch
+	rec.Branch = app.is.GitBranch
+	if head.SHA == "" || head.SHA == rec.Head {
+		if rec.Branch == branch {
+			return rec, 0, nil
+		}
+		return l.set(ctx, rec, rec.Head, rec.Deployment, rec.Reported)
 	}
 	if skipsDeployment(head.Message) {
 		return l.set(ctx, rec, head.SHA, "", "")

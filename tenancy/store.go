@@ -145,6 +145,11 @@ type Store interface {
 	// looks at it, in one transaction. A digest that is the one of the push before
 	// changes nothing. ErrNotFound if the workspace has no project with it.
 	WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
+	// NextPushLooks takes the repositories that apps are built from and that were not
+	// looked at for pushes since a time, those first that were not for the longest, and
+	// records that they are looked at now. It leaves out suspended and deleted
+	// workspaces.
+	NextPushLooks(ctx context.Context, now, before time.Time, limit int) ([]Project, error)
 	// FinishPush records that a job has looked at what was wanted when wanted was
 	// this count; more says that something has been wanted since.
 	FinishPush(ctx context.Context, workspaceID, projectID string, wanted int64) (more bool, err error)
@@ -289,6 +294,7 @@ type AppRecord struct {
 	UUID        string // on Coolify; empty until it is known
 	Made        bool   // nothing is left to do to it
 	DeletingAt  *time.Time
+	Branch      string // that Head was read from; empty = not known yet
 	Head        string // newest commit of its branch that was looked at
 	Deployment  string // of Head, on Coolify; empty = none yet, or none wanted
 	Reported    string // state that Gitea was last told of Head; empty = none

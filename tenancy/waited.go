@@ -99,6 +99,7 @@ func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Ti
 	defer again.Stop()
 	end := time.NewTimer(time.Until(until))
 	defer end.Stop()
+	search := &commitSearch{Scope: s, commit: commit}
 	for {
 		records, err := s.appRecords(ctx, app)
 		if err != nil {
@@ -119,15 +120,18 @@ func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Ti
 		case len(at) == 1:
 			return s.undeployed(ctx, at[0])
 		}
+		if err := search.once(ctx, records); err != nil {
+			return "", Waited{}, err
+		}
 		if s.call.look != nil {
 			s.call.look(DeploymentInfo{UUID: short(commit), Status: "waiting for its push to be seen"})
 		}
 		select {
 		case <-again.C:
 		case <-end.C:
-			return s.unseen(ctx, commit, records)
+			return search.unseen(ctx, records)
 		case <-s.guard.waits.closing:
-			return s.unseen(ctx, commit, records)
+			return search.unseen(ctx, records)
 		case <-ctx.Done():
 			return "", Waited{}, upstream("wait for the push", ctx.Err())
 		}
@@ -173,24 +177,6 @@ func (s *Scope) undeployed(ctx context.Context, r AppRecord) (deployment string,
 		w.Reason = "the app as it is may not be deployed, so this push was not"
 		w.Next = []string{"apps_deploy says what is in the way", "apps_diagnose looks at the app"}
 	}
-	return "", w, s.prove(ctx)
-}
-
-// maxAsked is how many apps are asked whether they have deployed a commit before.
-const maxAsked = 3
-
-// unseen is what a wait comes to that saw no push of a commit: the branch may have
-// moved on from it before the wait began.
-func (s *Scope) unseen(ctx context.Context, commit string, records []AppRecord) (deployment string, answer Waited, err error) {
-	for _, r := range records[:min(len(records), maxAsked)] {
-		deployment, err := s.deployed(ctx, r, commit)
-		if err != nil || deployment != "" {
-			return deployment, Waited{}, err
-		}
-	}
-	w := Waited{Next: []string{"deployments_wait waits on", "apps_deploy builds the branch's newest commit without a push"}}
-	w.Verdict, w.Commit = VerdictStillRunning, s.text(commit)
-	w.Reason = "no push of this commit has been seen yet; was it pushed, to the branch of an app that was created here?"
 	return "", w, s.prove(ctx)
 }
 

@@ -199,7 +199,7 @@ const stopTime = 25 * time.Second
 
 // jobs are what runs in the background of a server.
 func (h *house) jobs() store.Jobs {
-	p := h.guard.Provisioner()
+	p, pusher := h.guard.Provisioner(), h.guard.Pusher()
 	return store.Jobs{
 		Provision: func(ctx context.Context, workspaceID string) error {
 			err := p.Provision(ctx, workspaceID)
@@ -208,9 +208,9 @@ func (h *house) jobs() store.Jobs {
 			}
 			return err
 		},
-		Push: h.guard.Pusher().Push,
+		Push: pusher.Push,
 		Sweep: func(ctx context.Context) error {
-			return errors.Join(p.Sweep(ctx, h.db.Queue), h.db.DropExpired(ctx, time.Now()))
+			return errors.Join(p.Sweep(ctx, h.db.Queue), h.db.DropExpired(ctx, time.Now()), pusher.Sweep(ctx))
 		},
 	}
 }

@@ -249,6 +249,11 @@ func (s Tap) ForgetDeployKey(ctx context.Context, workspaceID, projectID, coolif
 	return s.Hook("ForgetDeployKey", func() error { return s.Store.ForgetDeployKey(ctx, workspaceID, projectID, coolifyKey) })
 }
 
+// NextPushLooks is tapped.
+func (s Tap) NextPushLooks(ctx context.Context, now, before time.Time, limit int) ([]tenancy.Project, error) {
+	return get(s, "NextPushLooks", func() ([]tenancy.Project, error) { return s.Store.NextPushLooks(ctx, now, before, limit) })
+}
+
 // WantPush is tapped.
 func (s Tap) WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error {
 	return s.Hook("WantPush", func() error { return s.Store.WantPush(ctx, workspaceID, repositoryID, digest) })

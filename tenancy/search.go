@@ -1,0 +1,95 @@
+package tenancy
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxAsked is how many apps are asked whether they have deployed a commit before.
+	maxAsked = 3
+	// maxSearched is how many apps' branches a wait for a commit looks at.
+	maxSearched = 5
+)
+
+// A commitSearch looks for a commit of which no push has been seen, in the branches
+// that apps of the workspace are built from.
+type commitSearch struct {
+	*Scope
+	commit string
+
+	began  bool
+	pushed bool     // it is the newest commit of a branch
+	looked []string // names of the apps whose branches do not have it as their newest
+}
+
+// once looks at the branches, when it is called first. Of a commit that is a
+// branch's newest the delivery has not come yet, or never will: so it wants the job
+// of a push, as a delivery does. What cannot be read is left out.
+func (c *commitSearch) once(ctx context.Context, records []AppRecord) error {
+	if c.began {
+		return nil
+	}
+	c.began = true
+	projects, err := c.guard.store.Projects(ctx, c.grant.workspace.ID)
+	if err != nil {
+		return storeError("list the projects", err)
+	}
+	records = records[:min(len(records), maxSearched)]
+	for _, p := range projects {
+		of := slices.DeleteFunc(slices.Clone(records), func(r AppRecord) bool { return !r.follows(p) || r.Branch == "" })
+		if len(of) == 0 || !p.made() {
+			continue
+		}
+		if err := c.project(ctx, p, of); err != nil {
+			c.guard.log.WarnContext(ctx, "branches not searched for a commit", "workspace", c.Slug(), "project_id", p.ID, "err", c.ForLog(err))
+		}
+	}
+	return nil
+}
+
+// project looks at the branches of one project's apps.
+func (c *commitSearch) project(ctx context.Context, p Project, records []AppRecord) error {
+	repo, err := c.openRepository(ctx, p)
+	if err != nil {
+		return err
+	}
+	heads, err := repo.headsOf(ctx, records)
+	if err != nil {
+		return err
+	}
+	for _, h := range heads {
+		if h.head == c.commit {
+			c.pushed = true
+			return c.guard.wantMoved(ctx, p, heads)
+		}
+		c.looked = append(c.looked, c.text(h.app.Name).String())
+	}
+	return nil
+}
+
+// unseen is what a wait comes to that saw no push of a commit: the branch may have
+// moved on from it before the wait began.
+func (c *commitSearch) unseen(ctx context.Context, records []AppRecord) (deployment string, answer Waited, err error) {
+	for _, r := range records[:min(len(records), maxAsked)] {
+		deployment, err := c.deployed(ctx, r, c.commit)
+		if err != nil || deployment != "" {
+			return deployment, Waited{}, err
+		}
+	}
+	w := Waited{Next: []string{"deployments_wait waits on", "apps_deploy builds the branch's newest commit without a push"}}
+	w.Verdict, w.Commit, w.Reason = VerdictStillRunning, c.text(c.commit), c.reason()
+	return "", w, c.prove(ctx)
+}
+
+// reason says what was looked at when the wait began.
+func (c *commitSearch) reason() string {
+	switch {
+	case c.pushed:
+		return "this commit has been pushed, and its deployment is not queued yet"
+	case len(c.looked) > 0:
+		return "no push of this commit has been seen yet; it was not the newest commit of the branches of " + strings.Join(c.looked, ", ") + ": was it pushed?"
+	}
+	return "no push of this commit has been seen yet; was it pushed, to the branch of an app that was created here?"
+}
