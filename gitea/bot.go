@@ -87,6 +87,45 @@ func (b *Bot) Branch(ctx context.Context, owner, repo, branch string) (Branch, e
 	return one(ctx, b.client, r, func(w wireBranch) bool { return string(w.Name) == branch })
 }
 
+type wireCommit struct {
+	SHA text `json:"sha"`
+}
+
+func (w wireCommit) whole() bool   { return shaForm.MatchString(string(w.SHA)) }
+func (w wireCommit) plain() string { return string(w.SHA) }
+
+// Contains reports whether a commit is head or one of those before it.
+// [ErrNotFound] if there is no such commit.
+//
+//api:op GET /repos/{owner}/{repo}/commits
+func (b *Bot) Contains(ctx context.Context, owner, repo, head, commit string) (bool, error) {
+	r := newRequest("GET", "/repos/{owner}/{repo}/commits", login(owner), repository(repo))
+	if !shaForm.MatchString(head) || !shaForm.MatchString(commit) {
+		return false, b.conn.api.Refuse(r.op, r.op.Path, ErrInvalid, errSHA)
+	}
+	// Those that lead to the commit and not to head: none if it is before head.
+	r.query = url.Values{
+		"sha": {commit}, "not": {head}, "page": {"1"}, "limit": {"1"}, "stat": {"false"}, "verification": {"false"}, "files": {"false"},
+	}
+	answer, err := b.send(ctx, r)
+	if err != nil {
+		return false, err
+	}
+	var others []wireCommit
+	if err := answer.Decode(&others); err != nil {
+		return false, answer.Unusable(err)
+	}
+	if others == nil {
+		return false, answer.Unusable(errAnswer)
+	}
+	for _, c := range others {
+		if err := judge(c, nil); err != nil {
+			return false, answer.Unusable(err)
+		}
+	}
+	return len(others) == 0, nil
+}
+
 // A Status is what somebody says of a commit.
 type Status struct {
 	State       string // pending, success, error, failure, warning; skipped in newer versions

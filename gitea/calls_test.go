@@ -79,7 +79,8 @@ const (
 	hookJSON = `{"id":4,"type":"gitea","branch_filter":"main","config":{"content_type":"json","url":"https://x.example/"},"events":["push"],"authorization_header":"Bearer zz","active":true}`
 	ruleJSON = `{"rule_name":"main","enable_push":true,"enable_push_whitelist":true,"push_whitelist_usernames":["bob"],"push_whitelist_teams":["t"],` +
 		`"push_whitelist_deploy_keys":true,"enable_force_push":true,"required_approvals":1}`
-	tokenJSON = `{"id":43,"name":"vibn-1","sha1":"` + sha + `","token_last_eight":"01234567","scopes":["write:issue"],"created_at":"2026-11-23T19:20:13Z"}`
+	containsQuery = "files=false&limit=1&not=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa&page=1&sha=" + sha + "&stat=false&verification=false"
+	tokenJSON     = `{"id":43,"name":"vibn-1","sha1":"` + sha + `","token_last_eight":"01234567","scopes":["write:issue"],"created_at":"2026-11-23T19:20:13Z"}`
 )
 
 var (
@@ -456,6 +457,18 @@ var calls = []call{
 		},
 		as(bot, get("/repos/vibn-acme/site/branches/main", `{"name":"main","commit":{"id":"`+sha+`","message":"m","author":{"name":"Bob"},"timestamp":"2026-11-23T19:20:13Z"}}`)),
 		gitea.Branch{Name: "main", Commit: gitea.Commit{SHA: sha, Message: "m", Author: "Bob", At: created}},
+	},
+	{
+		"Bot.Contains", func(ctx context.Context, c clients) (any, error) {
+			return c.bot.Contains(ctx, "vibn-acme", "site", strings.Repeat("a", 40), sha)
+		},
+		as(bot, get("/repos/vibn-acme/site/commits?"+containsQuery, `[]`)), true,
+	},
+	{
+		"Bot.Contains", func(ctx context.Context, c clients) (any, error) {
+			return c.bot.Contains(ctx, "vibn-acme", "site", strings.Repeat("a", 40), sha)
+		},
+		as(bot, get("/repos/vibn-acme/site/commits?"+containsQuery, `[{"sha":"`+sha+`"}]`)), false,
 	},
 	{
 		"Bot.CreateFile", func(ctx context.Context, c clients) (any, error) {

@@ -292,6 +292,12 @@ func TestLiveBot(t *testing.T) {
 	if branch.Commit.SHA != sha || branch.Commit.Author != "x" || branch.Commit.Message == "" || branch.Commit.At.IsZero() {
 		t.Errorf("Branch() = %+v", branch)
 	}
+	if in := must(bot.Contains(ctx, s.org, "site", sha, sha))(t); !in {
+		t.Error("Contains() of the head = false")
+	}
+	if _, err := bot.Contains(ctx, s.org, "site", sha, strings.Repeat("0", 40)); !errors.Is(err, gitea.ErrNotFound) {
+		t.Errorf("Contains() of no commit: %v", err)
+	}
 	said := gitea.Status{State: "success", Context: "vibn", Description: "done", TargetURL: "https://example.com/"}
 	check(t, bot.CreateStatus(ctx, s.org, "site", branch.Commit.SHA, said))
 	if all := must(bot.Statuses(ctx, s.org, "site", branch.Commit.SHA))(t); len(all) != 1 || all[0] != said {

@@ -201,6 +201,16 @@ func (r openRepository) head(ctx context.Context, branch string) (gitea.Commit, 
 	return b.Commit, nil
 }
 
+// contains reports whether a commit is head or one of those before it; false if
+// there is no such commit.
+func (r openRepository) contains(ctx context.Context, head, commit string) (bool, error) {
+	in, err := r.bot.Contains(ctx, r.Owner, r.Name, head, commit)
+	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
+		return false, ours("read the repository's commits", err)
+	}
+	return in, nil
+}
+
 // recordedProject returns the project that was created here under this name or
 // owner/name; a zero Project if there is none.
 func (s *Scope) recordedProject(ctx context.Context, name string) (Project, error) {

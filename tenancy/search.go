@@ -9,8 +9,10 @@ import (
 const (
 	// maxAsked is how many apps are asked whether they have deployed a commit before.
 	maxAsked = 3
-	// maxSearched is how many apps' branches a wait for a commit looks at.
+	// maxSearched is how many apps' branches a wait for a commit looks at, and
+	// maxSearches how often.
 	maxSearched = 5
+	maxSearches = 5
 )
 
 // A commitSearch looks for a commit of which no push has been seen, in the branches
@@ -19,19 +21,27 @@ type commitSearch struct {
 	*Scope
 	commit string
 
-	began  bool
-	pushed bool     // it is the newest commit of a branch
-	looked []string // names of the apps whose branches do not have it as their newest
+	searches int
+	decided  []string // commits of the apps at the last look
+	pushed   bool     // it is the newest commit of a branch
+	newer    appHead  // of a branch that has gone on from it; zero = none
+	looked   []string // names of the apps whose branches do not have it as their newest
 }
 
-// once looks at the branches, when it is called first. Of a commit that is a
-// branch's newest the delivery has not come yet, or never will: so it wants the job
-// of a push, as a delivery does. What cannot be read is left out.
-func (c *commitSearch) once(ctx context.Context, records []AppRecord) error {
-	if c.began {
+// look looks at the branches when it is called first, and when something was decided
+// on since. Of a commit that is a branch's newest the delivery has not come yet, or
+// never will: so it wants the job of a push, as a delivery does. What cannot be read
+// is left out.
+func (c *commitSearch) look(ctx context.Context, records []AppRecord) error {
+	var decided []string
+	for _, r := range records {
+		decided = append(decided, r.Head)
+	}
+	if c.searches == maxSearches || c.searches > 0 && slices.Equal(decided, c.decided) {
 		return nil
 	}
-	c.began = true
+	c.searches++
+	c.decided, c.pushed, c.looked = decided, false, nil
 	projects, err := c.guard.store.Projects(ctx, c.grant.workspace.ID)
 	if err != nil {
 		return storeError("list the projects", err)
@@ -44,6 +54,10 @@ func (c *commitSearch) once(ctx context.Context, records []AppRecord) error {
 		}
 		if err := c.project(ctx, p, of); err != nil {
 			c.guard.log.WarnContext(ctx, "branches not searched for a commit", "workspace", c.Slug(), "project_id", p.ID, "err", c.ForLog(err))
+		}
+		if c.pushed { // what it is to one app counts for more than that another has gone on
+			c.newer = appHead{}
+			return nil
 		}
 	}
 	return nil
@@ -59,14 +73,36 @@ func (c *commitSearch) project(ctx context.Context, p Project, records []AppReco
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(heads, func(h appHead) bool { return h.head == c.commit }) {
+		c.pushed = true
+		return c.guard.wantMoved(ctx, p, heads)
+	}
 	for _, h := range heads {
-		if h.head == c.commit {
-			c.pushed = true
-			return c.guard.wantMoved(ctx, p, heads)
-		}
 		c.looked = append(c.looked, c.text(h.app.Name).String())
+		if h.head == "" || c.newer.head != "" {
+			continue
+		}
+		in, err := repo.contains(ctx, h.head, c.commit)
+		if err != nil {
+			return err
+		}
+		if in {
+			c.newer = h
+		}
 	}
 	return nil
+}
+
+// overtaken is what a wait comes to for a commit that a branch has gone on from: the
+// deployment of the commit if there is one.
+func (c *commitSearch) overtaken(ctx context.Context) (deployment string, answer Waited, err error) {
+	if deployment, err = c.deployed(ctx, c.newer.app, c.commit); err != nil || deployment != "" {
+		return deployment, Waited{}, err
+	}
+	x := sighting{commit: c.newer.head, wanted: c.commit, overtaken: true}
+	w := Waited{Judgement: x.judge()}
+	w.App, w.Commit, w.Next = c.newer.app.UUID, c.text(c.commit), x.next(w.Verdict)
+	return "", w, c.prove(ctx)
 }
 
 // unseen is what a wait comes to that saw no push of a commit: the branch may have

@@ -21,7 +21,7 @@ type Verdict string
 const (
 	VerdictLive         Verdict = "live"          // the commit that was wanted runs, and answers
 	VerdictFailed       Verdict = "failed"        // it did not come to an end, and nothing answers
-	VerdictStale        Verdict = "stale"         // another version than the one that was wanted answers
+	VerdictStale        Verdict = "stale"         // another version than the one that was wanted answers, or takes its place
 	VerdictUnreachable  Verdict = "unreachable"   // it was deployed, and does not answer
 	VerdictStillRunning Verdict = "still_running" // it has not ended
 )
@@ -41,6 +41,7 @@ type sighting struct {
 	status    coolify.DeploymentStatus // empty = Coolify named a deployment that is not there
 	commit    string                   // that was deployed; empty = not told
 	wanted    string                   // empty = not known, so not compared
+	overtaken bool                     // commit is a newer one of the branch than wanted, which was not deployed
 	appStatus string                   // as "running:healthy"
 	url       string                   // that was probed; empty = none was
 	unprobed  string                   // why none was
@@ -66,6 +67,9 @@ func (x sighting) judge() Judgement {
 }
 
 func (x sighting) decide() (Verdict, string) {
+	if x.overtaken {
+		return VerdictStale, "a newer push overtook this commit: " + x.commit
+	}
 	switch x.status {
 	case coolify.DeploymentFinished:
 		return x.decideFinished()

@@ -15,6 +15,7 @@ const verdicts = `
 	finished         live   live   live   unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  live    unreachable
 	finished,unknown live   live   live   unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  live    unreachable
 	finished,old     stale  stale  stale  stale        stale        stale        stale        stale        stale        stale        stale        stale   stale
+	finished,newer   stale  stale  stale  stale        stale        stale        stale        stale        stale        stale        stale        stale   stale
 	failed           stale  stale  stale  failed       failed       failed       failed       failed       failed       failed       failed       failed  failed
 	failed,old       stale  stale  stale  failed       failed       failed       failed       failed       failed       failed       failed       failed  failed
 	cancelled        stale  stale  stale  failed       failed       failed       failed       failed       failed       failed       failed       failed  failed
@@ -58,6 +59,8 @@ func TestVerdictMatrix(t *testing.T) {
 			switch commit {
 			case "old":
 				x.commit = old
+			case "newer":
+				x.commit, x.overtaken = old, true
 			case "unknown":
 				x.wanted = ""
 			}
@@ -73,6 +76,9 @@ func TestVerdictMatrix(t *testing.T) {
 			}
 			if says := "why"; want == "unreachable" && x.seen.Reason != "" && !strings.HasSuffix(j.Reason, says) {
 				t.Errorf("%s, %s: the reason %q does not say %q", row[0], met[i], j.Reason, says)
+			}
+			if x.overtaken && (!strings.HasSuffix(j.Reason, old) || !strings.Contains(x.next(j.Verdict)[0], old)) {
+				t.Errorf("%s, %s: %q, next %q; want the newer commit in both", row[0], met[i], j.Reason, x.next(j.Verdict))
 			}
 			if next := x.next(j.Verdict); (len(next) == 0) != (want == "live") {
 				t.Errorf("%s, %s: next is %q", row[0], met[i], next)

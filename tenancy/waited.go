@@ -120,8 +120,11 @@ func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Ti
 		case len(at) == 1:
 			return s.undeployed(ctx, at[0])
 		}
-		if err := search.once(ctx, records); err != nil {
+		if err := search.look(ctx, records); err != nil {
 			return "", Waited{}, err
+		}
+		if search.newer.head != "" {
+			return search.overtaken(ctx)
 		}
 		if s.call.look != nil {
 			s.call.look(DeploymentInfo{UUID: short(commit), Status: "waiting for its push to be seen"})
@@ -205,11 +208,14 @@ func (s *Scope) judge(ctx context.Context, d coolify.Deployment, until time.Time
 	app := &App{scope: s, id: d.Application.UUID, is: *d.Application}
 	x := sighting{status: d.Status, commit: whole(d.Commit)}
 	if d.Status == coolify.DeploymentFinished {
-		wanted, err := s.wanted(ctx, d)
+		wanted, project, err := s.wanted(ctx, d)
 		if err != nil {
 			return Waited{}, err
 		}
 		x.wanted = wanted
+		if x.other() && whole(d.Application.GitCommitSHA) == "" {
+			x.overtaken = s.contains(ctx, project, d.Application.GitRepository, x.commit, x.wanted)
+		}
 	}
 	if !s.recent(d) {
 		until = time.Time{}
@@ -288,57 +294,81 @@ func (a *App) visit(ctx context.Context, x *sighting, preview bool) {
 }
 
 // wanted is the commit that should have been deployed; "" if nobody knows. A
-// rollback, a restart and a preview mean what they deploy.
-func (s *Scope) wanted(ctx context.Context, d coolify.Deployment) (string, error) {
+// rollback, a restart and a preview mean what they deploy. project is the id of the
+// project that the app is built from; "" if it was not created here.
+func (s *Scope) wanted(ctx context.Context, d coolify.Deployment) (commit, project string, err error) {
 	if d.Rollback || d.RestartOnly || d.PullRequestID != 0 {
-		return "", nil
+		return "", "", nil
 	}
 	app := d.Application
 	if pinned := whole(app.GitCommitSHA); pinned != "" {
-		return pinned, nil
+		return pinned, "", nil
 	}
 	records, err := s.appRecords(ctx, app.UUID.String())
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	project := ""
 	for _, r := range records {
-		if r.Deployment == d.UUID.String() {
-			return whole(r.Head), nil
-		}
 		project = r.ProjectID
+		if r.Deployment == d.UUID.String() {
+			return whole(r.Head), project, nil
+		}
 	}
 	head, err := s.head(ctx, project, app.GitRepository, app.GitBranch)
 	if err != nil {
 		s.guard.log.WarnContext(ctx, "head of a branch not read", "workspace", s.grant.workspace.Slug, "err", s.ForLog(err))
-		return "", nil // what is not known is not compared
+		return "", project, nil // what is not known is not compared
 	}
-	return head, nil
+	return head, project, nil
 }
 
-// head asks Gitea for the newest commit of a branch of a project that was created
-// here: the one with an id, or the one with a clone address. It is "" for any
-// other, and for a branch that is not there.
+// head asks Gitea for the newest commit of a branch. It is "" for a branch that is
+// not there, and where [Scope.repositoryOf] has nothing.
 func (s *Scope) head(ctx context.Context, projectID, address, branch string) (string, error) {
-	if ready := s.giteaReady() == nil; !ready || branch == "" {
+	if branch == "" {
 		return "", nil
+	}
+	repo, err := s.repositoryOf(ctx, projectID, address)
+	if err != nil || repo.bot == nil {
+		return "", err
+	}
+	c, err := repo.head(ctx, branch)
+	return c.SHA, err
+}
+
+// contains asks Gitea whether a commit is before another one. Where that cannot be
+// told it is not.
+func (s *Scope) contains(ctx context.Context, projectID, address, head, commit string) bool {
+	repo, err := s.repositoryOf(ctx, projectID, address)
+	if err == nil && repo.bot != nil {
+		var in bool
+		if in, err = repo.contains(ctx, head, commit); err == nil {
+			return in
+		}
+	}
+	if err != nil {
+		s.guard.log.WarnContext(ctx, "history of a branch not read", "workspace", s.grant.workspace.Slug, "err", s.ForLog(err))
+	}
+	return false
+}
+
+// repositoryOf opens the repository of a project that was created here: the one with
+// an id, or the one with a clone address. Its bot is nil for any other.
+func (s *Scope) repositoryOf(ctx context.Context, projectID, address string) (openRepository, error) {
+	if s.giteaReady() != nil {
+		return openRepository{}, nil
 	}
 	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return "", storeError("list the projects", err)
+		return openRepository{}, storeError("list the projects", err)
 	}
 	i := slices.IndexFunc(list, func(p Project) bool {
 		return p.RepositoryID != 0 && (p.ID == projectID || projectID == "" && address == s.CloneURL(p.Slug))
 	})
 	if i < 0 {
-		return "", nil
+		return openRepository{}, nil
 	}
-	repo, err := s.openRepository(ctx, list[i])
-	if err != nil {
-		return "", err
-	}
-	c, err := repo.head(ctx, branch)
-	return c.SHA, err
+	return s.openRepository(ctx, list[i])
 }
 
 // next are the calls to make after a verdict.
@@ -350,6 +380,8 @@ func (x sighting) next(v Verdict) []string {
 		return []string{}
 	case v == VerdictUnreachable:
 		return []string{"apps_diagnose names likely causes"}
+	case x.overtaken:
+		return []string{"deployments_wait with " + x.commit + " waits for the newer push"}
 	case x.status == coolify.DeploymentFinished:
 		return []string{"apps_deploy builds the newest commit, if no deployment of it is on its way"}
 	case x.status == coolify.DeploymentFailed:

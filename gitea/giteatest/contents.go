@@ -1,6 +1,7 @@
 package giteatest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"maps"
 	"net/http"
@@ -195,7 +196,19 @@ func (s *Server) listCommits(c *call) answer {
 	if from == "" {
 		return c.notFound()
 	}
-	return list(c, c.repo.dir.log(from, ""), paging{links: true}, func(one commit) any { return s.commitJSON(c.repo, one) })
+	commits := c.repo.dir.log(from, "")
+	if not := c.query.Get("not"); not != "" {
+		without := c.repo.at(not)
+		if without == "" {
+			return c.broken("exit status 128 - fatal: bad object " + not)
+		}
+		history := c.repo.dir.history(without)
+		commits = slices.DeleteFunc(slices.Collect(maps.Values(c.repo.dir.history(from))), func(one commit) bool { return history[one.sha].sha != "" })
+		slices.SortFunc(commits, func(a, b commit) int {
+			return cmp.Or(b.committer.at.Compare(a.committer.at), cmp.Compare(a.sha, b.sha))
+		})
+	}
+	return list(c, commits, paging{links: true}, func(one commit) any { return s.commitJSON(c.repo, one) })
 }
 
 func (s *Server) getCommit(c *call) answer {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -349,6 +350,32 @@ func TestPathsStayInside(t *testing.T) {
 	if err != nil || len(entries) > 1 {
 		t.Errorf("beside the repositories there is %v (%v)", entries, err)
 	}
+}
+
+// TestCommitsWithout: the list of commits leaves out those that lead to another.
+func TestCommitsWithout(t *testing.T) {
+	s := newSim(t, Config{})
+	var shas []string
+	for _, branch := range []string{"main", "main", "other"} {
+		sha, err := s.Push("vibn-acme/app", branch, "m\n", map[string]string{"a": itoa(len(shas))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shas = append(shas, sha)
+	}
+	bot := s.bot("acme", "read:repository")
+	for _, tc := range []struct {
+		from, without string
+		want          []string
+	}{
+		{shas[0], shas[1], nil}, {shas[1], shas[0], shas[1:2]}, {shas[1], shas[1], nil}, {shas[2], shas[1], shas[2:]},
+	} {
+		got := bot.do("GET", "/repos/vibn-acme/app/commits?page=1&limit=1&sha="+tc.from+"&not="+tc.without, "").ok(200).names("sha")
+		if !slices.Equal(tc.want, got) {
+			t.Errorf("commits from %s without %s = %v, want %v", tc.from, tc.without, got, tc.want)
+		}
+	}
+	bot.do("GET", "/repos/vibn-acme/app/commits?sha="+strings.Repeat("0", 40)+"&not="+shas[0], "").ok(404)
 }
 
 func TestStatuses(t *testing.T) {

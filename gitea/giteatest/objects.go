@@ -319,6 +319,21 @@ func (d gitDir) log(from, until string) []commit {
 	return out
 }
 
+// history are a commit and all before it, along every parent.
+func (d gitDir) history(from string) map[string]commit {
+	out := map[string]commit{}
+	for next := []string{from}; len(next) > 0; next = next[1:] {
+		if _, seen := out[next[0]]; seen {
+			continue
+		}
+		if c, err := d.commit(next[0]); err == nil {
+			out[c.sha] = c
+			next = append(next, c.parents...)
+		}
+	}
+	return out
+}
+
 // changed compares a commit with its first parent.
 func (d gitDir) changed(c commit) (added, removed, modified []string) {
 	now, err := d.files(c.sha)
