@@ -248,3 +248,54 @@ func TestGitAsksVibn(t *testing.T) {
 		})
 	}
 }
+
+// TestGitSettingsOfBefore: over settings that an older version wrote, without the
+// line that has git forget its other helpers, a run writes today's, and uninstall
+// takes these out.
+func TestGitSettingsOfBefore(t *testing.T) {
+	s := setup()
+	s.Gitea = &url.URL{Scheme: "https", Host: "git.example.com:8443"}
+	script := s.Script(secret.NewText(testKey))
+	today := s.gitConfig()
+	older := strings.Replace(today, "\thelper =\n", "", 1)
+	if older == today {
+		t.Fatalf("today's settings do not reset the helpers:\n%s", today)
+	}
+	for _, by := range append(slices.Clone(shells), "Go") {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			r := newRoom(t)
+			r.git("init", "-q")
+			before := r.snapshot()
+			if err := os.Symlink(need(t, "true"), filepath.Join(r.path, "vibn-mcp")); err != nil {
+				t.Fatal(err)
+			}
+			r.write(".git/"+gitConfigFile, older)
+			r.write(".git/"+gitKeyFile, "vibn_sk_of_before\n")
+			r.git("config", "--local", "--add", "include.path", gitConfigFile)
+			run := func(uninstall bool) {
+				t.Helper()
+				if by != "Go" {
+					r.install(shell(t, by), script, map[bool][]string{true: {"--uninstall"}}[uninstall]...)
+					return
+				}
+				f, words := r.folder(s)
+				f.Uninstall = uninstall
+				if !f.Connect(t.Context()) {
+					t.Fatalf("Go says\n%s", words)
+				}
+			}
+			run(false)
+			if got := r.read(".git/" + gitConfigFile); got != today {
+				t.Errorf("the settings (-want +got)\n%s", cmp.Diff(today, got))
+			}
+			if got := r.git("config", "--local", "--get-all", "include.path"); got != gitConfigFile+"\n" {
+				t.Errorf("included are %q", got)
+			}
+			run(true)
+			if diff := cmp.Diff(before.plain(), r.snapshot().plain()); diff != "" {
+				t.Errorf("taken out (-before +after)\n%s", diff)
+			}
+		})
+	}
+}

@@ -40,7 +40,7 @@ func TestREST(t *testing.T) {
 		{"POST", app + "/deploy", `{"force":true,"wait_seconds":null}`, []string{`"deployment":"`}},
 		{"GET", "/api/workspaces", "", []string{`{"workspaces":[{"slug":"alpha"`}},
 		{"GET", "/", "", []string{`"mcp_url":"https://vibn.example.com/mcp"`}},
-		{"GET", root + "/gitea-credentials", "", []string{`"username":"vibn-bot-alpha"`, `"clone_url":"` + s.GitURL + `/vibn-alpha/{repository}.git"`, `"helper":"git config --global credential.` + s.GitURL + `.helper '!vibn-mcp git-credential'"`}},
+		{"GET", root + "/gitea-credentials", "", []string{`"username":"vibn-bot-alpha"`, `"clone_url":"` + s.GitURL + `/vibn-alpha/{repository}.git"`, `"helper":"git config --global --unset-all 'credential.` + s.GitURL + `.helper' || true; git config --global --add 'credential.` + s.GitURL + `.helper' ''`}},
 		{"GET", root + "/gitea-credentials?reveal=true", "", []string{`"token":"`}},
 		{"POST", root + "/projects", `{"name":"site","description":"for people"}`, []string{`"project":"vibn-alpha/site"`, `"created":true`}},
 		{"POST", root + "/projects", `{"name":"site"}`, []string{`"created":false`}},

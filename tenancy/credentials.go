@@ -19,10 +19,16 @@ type GitCredentials struct {
 	Token    secret.Text // zero unless it was to be revealed
 }
 
-// Helper is the line that makes git ask vibn-mcp for credentials, for this server
-// only.
+// Helper is the line of sh that makes git ask vibn-mcp for credentials, for this
+// server only. It may be run again. The empty helper has git forget the helpers that
+// are configured before it, which would be told the token, keep it, and serve it
+// after a rotation; so both are put at the end of git's settings.
 func (c GitCredentials) Helper() string {
-	return "git config --global credential." + c.Server + ".helper '!vibn-mcp git-credential'"
+	key := "'credential." + strings.ReplaceAll(c.Server, "'", `'\''`) + ".helper'"
+	const config = "git config --global "
+	return config + "--unset-all " + key + " || true; " +
+		config + "--add " + key + " '' && " +
+		config + "--add " + key + " '!vibn-mcp git-credential'"
 }
 
 // cloneURL is the address of a repository of the organisation, without

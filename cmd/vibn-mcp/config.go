@@ -455,14 +455,14 @@ func readSecret(file string) (string, error) {
 // it may be the secret itself, put into the wrong variable: there is no such file,
 // and it leads into no directory that is at the root.
 func shownPath(file string) string {
-	if _, err := os.Lstat(file); err == nil { //nolint:gosec // the operator names the file
+	if _, err := os.Lstat(file); err == nil {
 		return file + ": "
 	}
 	parts := strings.SplitN(filepath.ToSlash(file), "/", 3)
 	if !filepath.IsAbs(file) || len(parts) < 3 || parts[1] == "" {
 		return ""
 	}
-	top, err := os.Stat(parts[0] + "/" + parts[1]) //nolint:gosec // the operator names the file
+	top, err := os.Stat(parts[0] + "/" + parts[1])
 	if err != nil || !top.IsDir() {
 		return ""
 	}

@@ -289,5 +289,5 @@ vibn $W/apps/web/logs
 vibn $W/activity
 vibn %s -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 export VIBN_URL=%s
-git -c credential.helper='!%s git-credential' clone %s
+git -c credential.helper= -c credential.helper='!%s git-credential' clone %s
 `

@@ -457,6 +457,78 @@ func TestGitElsewhere(t *testing.T) {
 	}
 }
 
+// TestGitHelperLine: the line that gitea.credentials gives leaves the token to no
+// other helper that is configured for all hosts, also where an older line of ours
+// stands before that, and where it is run twice. And when the key is revoked, or the
+// server is away, git ends by itself: it asks nobody.
+func TestGitHelperLine(t *testing.T) {
+	h := newGitHouse(t, "sqlite")
+	var minted struct{ ID, Key string }
+	const keys = "/api/admin/workspaces/acme/keys"
+	h.rest(h.env["VIBN_ADMIN_TOKEN"], "POST", keys, `{"name":"line","preset":"builder"}`, &minted)
+	var given struct{ Helper string }
+	h.rest(minted.Key, "GET", "/api/workspaces/acme/gitea-credentials", "", &given)
+	stored, called := filepath.Join(h.home, "it's stored"), filepath.Join(h.home, "called")
+	askpass := filepath.Join(h.home, "askpass")
+	if err := os.WriteFile(askpass, []byte("#!/bin/sh\necho \"$1\" >>'"+called+"'\necho x\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run := func(program string, args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), program, args...)
+		cmd.Dir = h.home
+		cmd.Env = []string{
+			"PATH=" + os.Getenv("PATH"), "HOME=" + h.home, "GIT_CONFIG_NOSYSTEM=1", "GIT_ASKPASS=" + askpass, "LC_ALL=C",
+			"GORACE=atexit_sleep_ms=10", "VIBN_URL=" + h.url, "VIBN_API_KEY=" + minted.Key,
+		}
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	good := func(program string, args ...string) string {
+		t.Helper()
+		out, err := run(program, args...)
+		if err != nil {
+			t.Fatalf("%s %q: %v\n%s", program, args, err, out)
+		}
+		return out
+	}
+	good("git", "config", "--global", "credential."+h.root+".helper", "!vibn-mcp git-credential")
+	good("git", "config", "--global", "credential.helper", `store --file "`+stored+`"`)
+	good("git", "config", "--global", "user.name", "agent")
+	if strings.Contains(given.Helper, "\n") {
+		t.Errorf("the line has several lines: %s", given.Helper)
+	}
+	good("sh", "-euc", given.Helper)
+	once := good("git", "config", "--global", "--list")
+	good("sh", "-euc", given.Helper)
+	if twice := good("git", "config", "--global", "--list"); twice != once {
+		t.Errorf("a second run makes\n%s\nof\n%s", twice, once)
+	}
+
+	site := h.root + "/vibn-acme/site.git"
+	good("git", "clone", "-q", site, "one")
+	if text, err := os.ReadFile(stored); err == nil {
+		t.Errorf("the other helper was told %q", text)
+	}
+	h.rest(h.env["VIBN_ADMIN_TOKEN"], "DELETE", keys+"/"+minted.ID, "", nil)
+	quits := func(when, reason string) {
+		t.Helper()
+		for _, args := range [][]string{{"clone", "-q", site, "two"}, {"-C", "one", "fetch", "-q"}} {
+			out, err := run("git", args...)
+			if err == nil || !strings.Contains(out, "told us to quit") || !strings.Contains(out, reason) {
+				t.Errorf("%s, git %s: %v, want it to quit and say %q\n%s", when, args[0], err, reason, out)
+			}
+		}
+		if text, err := os.ReadFile(called); err == nil {
+			t.Errorf("%s git asks somebody for %q", when, text)
+		}
+	}
+	quits("with a revoked key", "error: ")
+	if status := h.server.end(); status != 0 {
+		t.Errorf("serve ended with status %d", status)
+	}
+	quits("without a server", "error: ")
+}
+
 // TestWebhook: the webhook that serve makes posts to where serve is, also if that
 // is a port that it chose itself.
 func TestWebhook(t *testing.T) {

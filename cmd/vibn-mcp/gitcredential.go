@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -24,7 +26,7 @@ import (
 // repository's configuration nor in an agent's context.
 var gitCredentialCommand = command{
 	name: "git-credential", args: "ACTION", about: "give git the workspace's token, as a credential helper: get, store or erase",
-	reads: []string{"VIBN_URL", "VIBN_API_KEY"}, needs: []string{"VIBN_URL", "VIBN_API_KEY"},
+	reads: []string{"VIBN_URL", "VIBN_API_KEY"}, needs: []string{"VIBN_URL", "VIBN_API_KEY"}, later: true,
 	run: gitCredential,
 }
 
@@ -36,16 +38,28 @@ const (
 	maxAsked = 64 << 10
 )
 
-// gitCredential answers git's "get" if it is about the workspace's own Gitea, and
-// otherwise says nothing, so that git asks its next helper. There is nothing to
-// store or to erase.
+// gitCredential answers git's "get" if it is about the workspace's own Gitea. About
+// another host it says nothing, so that git asks its next helper. There is nothing
+// to store or to erase, and an operation that it does not know it has to ignore.
+//
+// If it cannot answer, or cannot tell whether the question is about its Gitea, it
+// has git quit. Git would go on to ask a person for a name at the terminal, and an
+// agent would wait for ever. It is configured for the address of its Gitea alone,
+// so that no other host has to wait for it.
 func gitCredential(ctx context.Context, p *program) error {
-	switch p.args[0] {
-	case "get":
-	case "store", "erase":
+	if p.args[0] != "get" {
 		return nil
-	default:
-		return usageError{fmt.Sprintf("git asks a helper to get, store or erase, not to %q", p.args[0]), "this command is for git, not for people"}
+	}
+	err := p.answerGit(ctx)
+	if err != nil {
+		err = cmp.Or(p.printf("quit=1\n"), err)
+	}
+	return err
+}
+
+func (p *program) answerGit(ctx context.Context) error {
+	if err := p.configure(); err != nil {
+		return err
 	}
 	asked, err := readAttributes(p.stdin)
 	if err != nil {
@@ -68,7 +82,9 @@ func (p *program) giveCredential(ctx context.Context, asked map[string]string) e
 	if err := server.fetch(ctx, "/api/workspaces", &list); err != nil {
 		return err
 	}
+	known := false
 	for _, w := range list.Workspaces {
+		known = known || w.GitServer != ""
 		if !sameServer(w.GitServer, asked) {
 			continue
 		}
@@ -76,13 +92,19 @@ func (p *program) giveCredential(ctx context.Context, asked map[string]string) e
 		if err := server.fetch(ctx, "/api/workspaces/"+url.PathEscape(w.Slug)+"/gitea-credentials?reveal=true", &c); err != nil {
 			return err
 		}
-		if asked["username"] != "" && asked["username"] != c.Username {
-			return nil
-		}
 		if !plainValue(c.Username) || !plainValue(c.Token) {
 			return errors.New("the server's answer is not a name and a token")
 		}
+		if asked["username"] != "" && asked["username"] != c.Username {
+			return hinted{
+				fmt.Errorf("the key opens the repositories as %s, and git asks for another user", c.Username),
+				"take the user name out of the repository's address",
+			}
+		}
 		return p.printf("username=%s\npassword=%s\n", c.Username, c.Token)
+	}
+	if !known {
+		return hinted{errors.New("the key's workspace has no repositories"), "try again in a minute if it has just been made"}
 	}
 	return nil
 }
@@ -102,9 +124,13 @@ func sameServer(server string, asked map[string]string) bool {
 	return !told || below == "//" || strings.HasPrefix(path.Clean("/"+about), below)
 }
 
-// readAttributes reads git's question: lines of NAME=VALUE up to an empty one. A
-// control character is refused, as a carriage return has fooled helpers into
-// answering about another host.
+// deciding are the attributes of git's question that decide the answer.
+var deciding = []string{"protocol", "host", "path", "username"}
+
+// readAttributes reads git's question: lines of NAME=VALUE up to an empty one. Of
+// what decides the answer it refuses a control character, as a carriage return has
+// fooled helpers into answering about another host. It skips the rest, which may
+// hold anything: wwwauth[] has what a server sent.
 func readAttributes(r io.Reader) (map[string]string, error) {
 	asked := map[string]string{}
 	limited := &io.LimitedReader{R: r, N: maxAsked}
@@ -116,10 +142,16 @@ func readAttributes(r io.Reader) (map[string]string, error) {
 			break
 		}
 		name, value, ok := strings.Cut(line, "=")
-		if !ok || name == "" || !plainValue(line) {
+		if !ok || !plainValue(name) {
 			return nil, errors.New("what git asks is not understood")
 		}
-		if _, twice := asked[name]; twice && !strings.HasSuffix(name, "[]") {
+		if !slices.Contains(deciding, name) {
+			continue
+		}
+		if value != "" && !plainValue(value) {
+			return nil, errors.New("what git asks is not understood")
+		}
+		if _, twice := asked[name]; twice {
 			return nil, fmt.Errorf("git tells %q twice", name)
 		}
 		asked[name] = value

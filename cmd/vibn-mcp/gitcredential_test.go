@@ -20,7 +20,9 @@ func TestReadAttributes(t *testing.T) {
 		"protocol=https\nhost=git.example.com\n\n":                   {"protocol": "https", "host": "git.example.com"},
 		"protocol=https\nhost=git.example.com":                       {"protocol": "https", "host": "git.example.com"},
 		"host=a\n\nhost=b\n":                                         {"host": "a"},
-		"wwwauth[]=a\nwwwauth[]=b\nhost=x\n":                         {"wwwauth[]": "b", "host": "x"},
+		"wwwauth[]=a\nwwwauth[]=b\nhost=x\n":                         {"host": "x"},
+		"wwwauth[]=a\tb\r\x00\x1b\xff\nhost=x\npassword=\x07\n":      {"host": "x"},
+		"password=x\nhost=x\npassword=y\nstate[]=\nx=\xc0\n":         {"host": "x"},
 		"path=a=b=c\nusername=\n":                                    {"path": "a=b=c", "username": ""},
 		"host=müller.example.com\n":                                  {"host": "müller.example.com"},
 		"protocol=https\nhost=git.example.com\n" + "\nrubbish\r\x00": {"protocol": "https", "host": "git.example.com"},
@@ -32,7 +34,8 @@ func TestReadAttributes(t *testing.T) {
 	}
 	for _, in := range []string{
 		"host=a\r\n\n", "host=evil\rhost=good\n", "\rhost=a\n", "host=a\x00b\n", "host=a\x1b[31m\n", "host=a\x7f\n", "host=a\u0085b\n", "host=a\xff\n",
-		"host=a\tb\n", "host\n", "=a\n", " \n", "host=a\nhost=a\n", "host=a\nprotocol=b\nhost=c\n", "password=x\npassword=y\n",
+		"host=a\tb\n", "host\n", "=a\n", " \n", "host=a\nhost=a\n", "host=a\nprotocol=b\nhost=c\n",
+		"username=x\nusername=\n", "path=\tx\n", "x\x1b=host\n",
 		"pad=" + strings.Repeat("x", maxAsked) + "\n", strings.Repeat("wwwauth[]=x\n", maxAsked/12) + "host=a\n",
 	} {
 		if got, err := readAttributes(strings.NewReader(in)); err == nil {
@@ -128,16 +131,17 @@ func TestHelperTrustsNobody(t *testing.T) {
 	}{
 		"good":                   {one, `{"username":"bot","token":"secret-token"}`, 0, "username=bot\npassword=secret-token\n", 2},
 		"another server":         {`{"workspaces":[{"slug":"a","git_server":"https://git.example.org"}]}`, "", 0, "", 1},
-		"no server":              {`{"workspaces":[{"slug":"a"}]}`, "", 0, "", 1},
-		"no workspace":           {`{"workspaces":[]}`, "", 0, "", 1},
-		"a line break":           {one, `{"username":"bot\nhost=x","token":"secret-token"}`, 1, "", 2},
-		"a line break, later":    {one, `{"username":"bot","token":"secret-token\nquit=1"}`, 1, "", 2},
-		"a carriage return":      {one, `{"username":"bot","token":"secret-token\r"}`, 1, "", 2},
-		"a NUL":                  {one, `{"username":"bot\u0000","token":"secret-token"}`, 1, "", 2},
-		"no token":               {one, `{"username":"bot"}`, 1, "", 2},
-		"no name":                {one, `{"token":"secret-token"}`, 1, "", 2},
-		"no JSON":                {`<html>`, "", 1, "", 1},
-		"no JSON, later":         {one, `<html>`, 1, "", 2},
+		"no server":              {`{"workspaces":[{"slug":"a"}]}`, "", 1, "quit=1\n", 1},
+		"no workspace":           {`{"workspaces":[]}`, "", 1, "quit=1\n", 1},
+		"a line break":           {one, `{"username":"bot\nhost=x","token":"secret-token"}`, 1, "quit=1\n", 2},
+		"a line break, later":    {one, `{"username":"bot","token":"secret-token\nquit=1"}`, 1, "quit=1\n", 2},
+		"a carriage return":      {one, `{"username":"bot","token":"secret-token\r"}`, 1, "quit=1\n", 2},
+		"a NUL":                  {one, `{"username":"bot\u0000","token":"secret-token"}`, 1, "quit=1\n", 2},
+		"no token":               {one, `{"username":"bot"}`, 1, "quit=1\n", 2},
+		"no name":                {one, `{"token":"secret-token"}`, 1, "quit=1\n", 2},
+		"no JSON":                {`<html>`, "", 1, "quit=1\n", 1},
+		"no JSON, later":         {one, `<html>`, 1, "quit=1\n", 2},
+		"one without a server":   {`{"workspaces":[{"slug":"x"},{"slug":"y","git_server":"https://git.example.org"}]}`, "", 0, "", 1},
 		"a path for a slug":      {`{"workspaces":[{"slug":"../../x?y=","git_server":"https://git.example.com"}]}`, `{"username":"bot","token":"secret-token"}`, 0, "username=bot\npassword=secret-token\n", 2},
 		"one of several servers": {`{"workspaces":[{"slug":"x","git_server":"https://git.example.org"},{"slug":"y","git_server":"https://git.example.com"}]}`, `{"username":"bot","token":"secret-token"}`, 0, "username=bot\npassword=secret-token\n", 2},
 	} {
@@ -171,12 +175,12 @@ func TestHelperFollowsNobody(t *testing.T) {
 		srv := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/api/workspaces", status))
 		r := askHelper(t, srv.URL, "protocol=https\nhost=git.example.com\n\n")
 		srv.Close()
-		if r.status != 1 || r.stdout.String() != "" || !strings.Contains(r.stderr.String(), "the server at VIBN_URL answers") {
+		if r.status != 1 || r.stdout.String() != "quit=1\n" || !strings.Contains(r.stderr.String(), "the server at VIBN_URL answers") {
 			t.Errorf("%d: status %d, %q, %s", status, r.status, r.stdout, r.stderr)
 		}
 	}
 	for _, server := range []string{"http://vibn.example.com", "http://192.0.2.1:8080", "http://localhost.example.com"} {
-		if r := askHelper(t, server, "protocol=https\nhost=git.example.com\n\n"); r.status != 1 || !strings.Contains(r.stderr.String(), "in the clear") || r.stdout.String() != "" {
+		if r := askHelper(t, server, "protocol=https\nhost=git.example.com\n\n"); r.status != 1 || !strings.Contains(r.stderr.String(), "in the clear") || r.stdout.String() != "quit=1\n" {
 			t.Errorf("%s: status %d, %q, %s", server, r.status, r.stdout, r.stderr)
 		}
 	}

@@ -46,6 +46,7 @@ type program struct {
 	stderr io.Writer // words for people
 	flags  *pflag.FlagSet
 	args   []string // after the command and its flags
+	cmd    command
 	cfg    config
 	db     *store.DB // of commands of the operator's
 }
@@ -57,6 +58,7 @@ type command struct {
 	about string
 	reads []string // the only variables that it looks at; nil = all
 	needs []string // those that must be there
+	later bool     // run reads the configuration itself, if it needs it
 	waits bool     // --wait does its work here and now, with all that a server needs
 	flags func(*pflag.FlagSet)
 	run   func(context.Context, *program) error
@@ -114,12 +116,20 @@ func (p *program) run(ctx context.Context, args []string) error {
 	if wait, _ := p.flags.GetBool("wait"); wait && cmd.waits { // no such flag is no wait
 		cmd.reads, cmd.needs = nil, serverNeeds
 	}
-	cfg, err := readConfig(p.env, p.flags, cmd)
-	if err != nil {
+	p.cmd = cmd
+	if cmd.later {
+		return cmd.run(ctx, p)
+	}
+	if err := p.configure(); err != nil {
 		return err
 	}
-	p.cfg = cfg
 	return cmd.run(ctx, p)
+}
+
+// configure reads the configuration of the command.
+func (p *program) configure() (err error) {
+	p.cfg, err = readConfig(p.env, p.flags, p.cmd)
+	return err
 }
 
 // parse reads what follows the words of a command.

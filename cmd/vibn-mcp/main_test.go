@@ -50,7 +50,7 @@ func runScripts(t *testing.T, dir, database string) {
 			return name == database, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"coolify": scriptCoolify, "gitea": scriptGitea, "upstream": scriptUpstream, "ask": scriptAsk, "serving": scriptServing, "stopped": scriptStopped, "fails": scriptFails, "get": scriptGet, "json": scriptJSON, "setenv": scriptSetenv,
+			"coolify": scriptCoolify, "gitea": scriptGitea, "upstream": scriptUpstream, "ask": scriptAsk, "serving": scriptServing, "stopped": scriptStopped, "fails": scriptFails, "quits": scriptQuits, "get": scriptGet, "json": scriptJSON, "setenv": scriptSetenv,
 		},
 	})
 }
@@ -216,19 +216,33 @@ func scriptFails(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: fails STATUS PROGRAM [args]")
 	}
+	failing(ts, args[0], "", args[1:])
+}
+
+// scriptQuits is "quits PROGRAM [args]": the program fails with status 1, and has
+// git quit.
+func scriptQuits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 1 {
+		ts.Fatalf("usage: quits PROGRAM [args]")
+	}
+	failing(ts, "1", "quit=1\n", args)
+}
+
+// failing runs a program that has to end with a status and a standard output.
+func failing(ts *testscript.TestScript, status, stdout string, args []string) {
 	got := "0"
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
+	if err := ts.Exec(args[0], args[1:]...); err != nil {
 		exit, ok := errors.AsType[*exec.ExitError](err)
 		if !ok {
 			ts.Fatalf("%v", err)
 		}
 		got = strconv.Itoa(exit.ExitCode())
 	}
-	if got != args[0] {
-		ts.Fatalf("exit status = %s, want %s", got, args[0])
+	if got != status {
+		ts.Fatalf("exit status = %s, want %s", got, status)
 	}
-	if data := ts.ReadFile("stdout"); data != "" {
-		ts.Fatalf("standard output = %q, want nothing", data)
+	if data := ts.ReadFile("stdout"); data != stdout {
+		ts.Fatalf("standard output = %q, want %q", data, stdout)
 	}
 }
 
