@@ -87,7 +87,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	b.out = out
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	lines, ended := make(chan []byte), make(chan error, 1)
+	lines, ended := make(chan inputLine), make(chan error, 1)
 	go func() { ended <- readLines(ctx, in, lines) }()
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -104,10 +104,10 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 }
 
 // readLines hands on the input a line at a time, until it ends.
-func readLines(ctx context.Context, in io.Reader, lines chan<- []byte) error {
+func readLines(ctx context.Context, in io.Reader, lines chan<- inputLine) error {
 	for r := bufio.NewReader(in); ; {
 		line, err := readLine(r)
-		if line = bytes.TrimSpace(line); len(line) > 0 {
+		if line.text = bytes.TrimSpace(line.text); len(line.text) > 0 {
 			select {
 			case lines <- line:
 			case <-ctx.Done():
@@ -149,13 +149,13 @@ func (p *params) UnmarshalJSON(raw []byte) error {
 func (m message) isRequest() bool { return len(m.ID) > 0 && m.Method != "" }
 
 // take begins one message of the client's.
-func (b *Bridge) take(ctx context.Context, wg *sync.WaitGroup, line []byte) {
+func (b *Bridge) take(ctx context.Context, wg *sync.WaitGroup, line inputLine) {
 	var m message
-	if len(line) > MaxBody {
-		b.fail(nil, int(errLongLine.Code), errLongLine.Message, "")
+	if len(line.text) > MaxBody {
+		b.fail(line.id, int(errLongLine.Code), errLongLine.Message, "")
 		return
 	}
-	if err := json.Unmarshal(line, &m); err != nil {
+	if err := json.Unmarshal(line.text, &m); err != nil {
 		b.fail(nil, -32700, "the line is not a JSON-RPC message", "")
 		return
 	}
@@ -165,7 +165,7 @@ func (b *Bridge) take(ctx context.Context, wg *sync.WaitGroup, line []byte) {
 	ctx, done := b.begin(ctx, m)
 	wg.Go(func() {
 		defer done()
-		b.carry(ctx, m, line)
+		b.carry(ctx, m, line.text)
 	})
 }
 
@@ -263,8 +263,8 @@ func (b *Bridge) dress(req *http.Request, m message) {
 }
 
 // relay writes one message of the server's as a line, and reports whether it is
-// the answer to m. A refusal has no id, as the server did not read the message;
-// here it gets the one of the request, or is dropped if that wants no answer.
+// the answer to m. A refusal without an id, as of an older server, gets the one of
+// the request, or is dropped if that wants no answer.
 func (b *Bridge) relay(m message, raw []byte) (answer bool) {
 	var got map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &got); err != nil {
@@ -306,9 +306,9 @@ func (b *Bridge) fail(id json.RawMessage, code int, msg, hint string) {
 	b.write(map[string]any{"jsonrpc": "2.0", "id": id, "error": map[string]any{"code": code, "message": msg, "data": map[string]string{"hint": hint}}})
 }
 
-// write writes one message as one line.
+// write writes one message as one line, with what the server sent as it came.
 func (b *Bridge) write(v any) {
-	raw, err := json.Marshal(v)
+	raw, err := encode(v)
 	if err != nil {
 		return
 	}

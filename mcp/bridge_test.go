@@ -171,14 +171,22 @@ func TestBridgeRefusals(t *testing.T) {
 	}
 }
 
-// TestBridgeLongLine: a message that is too large is refused, and what comes after
-// it is carried.
+// TestBridgeLongLine: a message that is too large is refused under its id, wherever
+// it stands, and what comes after it is carried.
 func TestBridgeLongLine(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	b := newBridge(t, remote(t, h).URL, h.A.Key)
-	got := runBridge(t, b, `{"jsonrpc":"2.0","id":1,"method":"`+strings.Repeat("x", mcp.MaxBody)+`"}`, legacyList)
-	if !strings.Contains(got["null"], "the message is larger than") || !strings.Contains(got["2"], "apps_deploy") {
-		t.Errorf("answers: %v", got)
+	long := strings.Repeat("x", 3*mcp.MaxBody)
+	got := runBridge(t, b,
+		`{"jsonrpc":"2.0","id":1,"method":"`+long+`"}`,
+		`{"method":"ping","params":{"x":"`+long+`"},"jsonrpc":"2.0","id":"<3>"}`, legacyList)
+	for _, id := range []string{"1", `"<3>"`} {
+		if !strings.Contains(got[id], "the message is larger than") {
+			t.Errorf("answer %s = %s", id, got[id])
+		}
+	}
+	if !strings.Contains(got["2"], "apps_deploy") {
+		t.Errorf("what comes after: %v", got)
 	}
 }
 

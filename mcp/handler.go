@@ -38,37 +38,38 @@ func handler(srv *sdk.Server, methods []string, guard *tenancy.Guard, log *slog.
 		})
 	}
 	answer, stream := serve(true), serve(false)
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	return Identified(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		scope, err := OpenBearer(guard, req)
 		if err != nil {
-			Refuse(w, err)
+			Refuse(w, req, err)
 			return
 		}
 		leave, err := scope.Enter()
 		if err != nil {
-			Refuse(w, err)
+			Refuse(w, req, err)
 			return
 		}
 		defer leave()
 		body, err := ReadBody(w, req)
 		if err != nil {
-			Refuse(w, err)
+			Refuse(w, req, err)
 			return
 		}
-		if status, id, e := refusal(req, body, methods); e != nil {
+		id := requestID(req, MaxBody)
+		if status, id, e := refusal(req, body, id, methods); e != nil {
 			sendError(w, status, id, e)
 			return
 		}
 		req = req.WithContext(withScope(req.Context(), scope))
 		req.Body = io.NopCloser(bytes.NewReader(body))
-		w = &plain{ResponseWriter: w, body: body}
+		w = &plain{ResponseWriter: w, id: id}
 		if accept(req) && wantsProgress(body) {
 			w.Header().Set("X-Accel-Buffering", "no")
 			stream.ServeHTTP(w, req)
 			return
 		}
 		answer.ServeHTTP(w, req)
-	})
+	}))
 }
 
 // OpenBearer opens the Scope of a request's bearer key, and counts the request
@@ -106,11 +107,19 @@ func Challenge(w http.ResponseWriter, err error) {
 
 // Refuse answers with a JSON-RPC error: clients take any other body for the end
 // of the connection. The code is the HTTP status, outside of what JSON-RPC and
-// MCP keep for themselves.
-func Refuse(w http.ResponseWriter, err error) {
+// MCP keep for themselves. The id is that of the request, as clients wait for
+// minutes for an answer under it. For that, a body that was not read yet is read
+// until the id is found: [MaxBody] bytes at the most, and a few more of one that is
+// too large, which only a key makes us read. Little of it is kept.
+func Refuse(w http.ResponseWriter, req *http.Request, err error) {
 	f, status := FailureOf(err), Status(err)
+	most := int64(MaxBody)
+	if status == http.StatusRequestEntityTooLarge {
+		most = maxOverrun
+	}
+	id := requestID(req, most)
 	Challenge(w, err)
-	sendError(w, status, nil, &jsonrpc.Error{Code: int64(status), Message: f.Message, Data: f.JSON()})
+	sendError(w, status, id, &jsonrpc.Error{Code: int64(status), Message: f.Message, Data: f.JSON()})
 }
 
 // Status is the HTTP status of a refusal, in every door that speaks HTTP: the
@@ -134,16 +143,28 @@ func ReadBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-func sendError(w http.ResponseWriter, status int, id any, e *jsonrpc.Error) {
+// sendError answers with a JSON-RPC error; a nil id is sent as null.
+func sendError(w http.ResponseWriter, status int, id json.RawMessage, e *jsonrpc.Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": id, "error": e}) //nolint:errchkjson // the client is gone if this fails
+	_, _ = w.Write(append(errorMessage(id, e), '\n')) // the client is gone if this fails
+}
+
+// errorMessage is a JSON-RPC error with its id as it came.
+func errorMessage(id json.RawMessage, e *jsonrpc.Error) []byte {
+	raw, err := encode(map[string]any{"jsonrpc": "2.0", "id": id, "error": e})
+	if err != nil { // an id and an error of ours are JSON
+		return []byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}`)
+	}
+	return raw
 }
 
 // refusal refuses what the SDK would take and should not, or would answer in a way
-// that clients do not expect.
-func refusal(req *http.Request, body []byte, methods []string) (status int, id any, e *jsonrpc.Error) {
+// that clients do not expect. What is no message has no id.
+func refusal(
+	req *http.Request, body []byte, id json.RawMessage, methods []string,
+) (int, json.RawMessage, *jsonrpc.Error) {
 	if req.Method != http.MethodPost {
 		return 0, nil, nil // the SDK says so
 	}
@@ -153,6 +174,9 @@ func refusal(req *http.Request, body []byte, methods []string) (status int, id a
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) { // one request would be any number of calls
 		return http.StatusBadRequest, nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "batches are not served: send one message at a time"}
 	}
+	if !isExactID(id) {
+		return http.StatusBadRequest, id, errInexactID
+	}
 	var named struct{ Method string }
 	if err := json.Unmarshal(body, &named); err == nil && slices.Contains(methods, named.Method) {
 		return 0, nil, nil // the rest is the SDK's: its own decoder costs 32 KB for each look
@@ -161,11 +185,15 @@ func refusal(req *http.Request, body []byte, methods []string) (status int, id a
 	if !ok || !call.IsCall() || slices.Contains(methods, call.Method) {
 		return 0, nil, nil
 	}
-	status = http.StatusOK
+	status := http.StatusOK
 	if req.Header.Get("MCP-Protocol-Version") >= "2026-07-28" {
 		status = http.StatusNotFound
 	}
-	return status, call.ID.Raw(), errNoMethod
+	return status, id, errNoMethod
+}
+
+var errInexactID = &jsonrpc.Error{
+	Code: jsonrpc.CodeInvalidRequest, Message: "the id must be a text or a whole number of less than 2^53",
 }
 
 // requestIn returns the JSON-RPC request in a body.
@@ -178,7 +206,7 @@ func requestIn(body []byte) (*jsonrpc.Request, bool) {
 // plain turns what the SDK refuses in plain text into JSON-RPC errors.
 type plain struct {
 	http.ResponseWriter
-	body   []byte // of the request
+	id     json.RawMessage // of the request; nil = it has none
 	wrote  bool
 	status int // of a refusal in plain text; 0 = none
 }
@@ -207,11 +235,7 @@ func (w *plain) Write(p []byte) (int, error) {
 	if w.status == http.StatusBadRequest {
 		e.Code = jsonrpc.CodeInvalidRequest
 	}
-	var id any
-	if req, ok := requestIn(w.body); ok {
-		id = req.ID.Raw()
-	}
-	sendError(w.ResponseWriter, w.status, id, e)
+	sendError(w.ResponseWriter, w.status, w.id, e)
 	return len(p), nil
 }
 

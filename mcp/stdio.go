@@ -98,60 +98,68 @@ func (c *lineCounter) Read(p []byte) (int, error) {
 func (c *lineCounter) next() ([]byte, error) {
 	for {
 		line, err := readLine(c.in)
-		if len(line) == 0 && err != nil {
+		if len(line.text) == 0 && err != nil {
 			return nil, err
 		}
-		if len(bytes.TrimSpace(line)) == 0 {
+		if len(bytes.TrimSpace(line.text)) == 0 {
 			continue
 		}
-		msg, refused := decodeLine(line)
-		if refused != nil {
-			c.refuse(nil, refused)
-			continue
-		}
-		id, refused := c.begin(msg)
+		id, refused := c.judge(line)
 		if refused == nil {
-			return line, nil
+			return line.text, nil
 		}
 		c.refuse(id, refused)
 	}
 }
 
+// judge counts a line's request in, or refuses the line, under an id where it may
+// have one.
+func (c *lineCounter) judge(line inputLine) (id json.RawMessage, refused *jsonrpc.Error) {
+	switch {
+	case len(line.text) > MaxBody:
+		return line.id, errLongLine
+	case !json.Valid(line.text):
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "the line is not JSON"}
+	case !isExactID(line.id):
+		return line.id, errInexactID
+	}
+	msg, err := jsonrpc.DecodeMessage(line.text)
+	if err != nil {
+		return line.id, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "the line is not one JSON-RPC message"}
+	}
+	return c.begin(msg, line.id)
+}
+
+// An inputLine is one line of input, of which at most MaxBody+1 bytes are kept, and
+// the id of the request in the whole of it.
+type inputLine struct {
+	text []byte
+	id   json.RawMessage
+}
+
 // readLine reads one line. Of one that is longer than MaxBody, it keeps one byte
 // more than that.
-func readLine(in *bufio.Reader) ([]byte, error) {
+func readLine(in *bufio.Reader) (inputLine, error) {
 	var line []byte
+	var scan idScanner
 	for {
 		part, err := in.ReadSlice('\n')
+		_, _ = scan.Write(part)
 		line = append(line, part[:min(len(part), MaxBody+1-len(line))]...)
 		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, err
+			return inputLine{line, scan.found()}, err
 		}
 	}
 }
 
 var errLongLine = &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("the message is larger than %d bytes", MaxBody)}
 
-func decodeLine(line []byte) (jsonrpc.Message, *jsonrpc.Error) {
-	if len(line) > MaxBody {
-		return nil, errLongLine
-	}
-	if !json.Valid(line) {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "the line is not JSON"}
-	}
-	msg, err := jsonrpc.DecodeMessage(line)
-	if err != nil {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "the line is not one JSON-RPC message"}
-	}
-	return msg, nil
-}
-
-// refuse answers a line here; id is nil where there is none that we could name.
-func (c *lineCounter) refuse(id any, e *jsonrpc.Error) {
-	raw, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": id, "error": e})
-	if err == nil {
-		_, _ = answers{c}.Write(append(raw, '\n')) // the client is gone if this fails
-	}
+// refuse answers a line here; id is nil where there is none that we could name. The
+// request was not counted in, so it is not counted out.
+func (c *lineCounter) refuse(id json.RawMessage, e *jsonrpc.Error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_, _ = c.out.Write(append(errorMessage(id, e), '\n')) // the client is gone if this fails
 }
 
 // drain waits until every request is answered, but not for ever.
@@ -175,13 +183,13 @@ func (c *lineCounter) drain() {
 
 // begin counts a request in, or refuses it under an id: the SDK would repeat the
 // name of a method that it does not know, and drop a request whose id is in use.
-func (c *lineCounter) begin(msg jsonrpc.Message) (id any, refused *jsonrpc.Error) {
+func (c *lineCounter) begin(msg jsonrpc.Message, id json.RawMessage) (json.RawMessage, *jsonrpc.Error) {
 	req, ok := msg.(*jsonrpc.Request)
 	if !ok || !req.IsCall() {
 		return nil, nil
 	}
 	if !slices.Contains(served, req.Method) {
-		return req.ID.Raw(), errNoMethod
+		return id, errNoMethod
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

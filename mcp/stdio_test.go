@@ -119,7 +119,7 @@ func TestStdioEnd(t *testing.T) {
 	lines := []string{
 		ping, "", " ", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"nobody"}}`,
 		toolCall("2", "apps_get", app), toolCall(`"2"`, "apps.get", app), toolCall("-3", "apps_list", "{}"), toolCall("0", "envs_list", app),
-		toolCall("9007199254740991", "apps_logs", app), toolCall("1e3", "projects_list", "{}"), toolCall("4.0", "apps_list", "{}"), toolCall("5.7", "apps_list", "{}"),
+		toolCall("9007199254740991", "apps_logs", app), toolCall("1e3", "projects_list", "{}"), toolCall("4.0", "apps_list", "{}"), toolCall("5.5", "apps_list", "{}"),
 		toolCall(`"a \"quoted\" \u00e9 \\ id"`, "workspace_describe", "{}"), toolCall(`""`, "workspace_describe", "{}"),
 		toolCall(`"slow"`, "deployments_wait", `{"deployment":"`+h.A.Done.UUID+`"}`),
 		`{"jsonrpc":"2.0","id":"unknown","method":"no/such"}`, `{"jsonrpc":"2.0","id":"undeclared","method":"prompts/list"}`, toolCall(`"tool"`, "no_such", "{}"),
@@ -131,12 +131,14 @@ func TestStdioEnd(t *testing.T) {
 	if err != nil {
 		t.Fatalf("ServeStdio: %v", err)
 	}
-	for _, id := range []any{"hello", 1.0, 2.0, "2", -3.0, 0.0, 9007199254740991.0, 1000.0, 4.0, 5.0, `a "quoted" é \ id`, "", "slow", "last"} {
+	for _, id := range []any{"hello", 1.0, 2.0, "2", -3.0, 0.0, 9007199254740991.0, 1000.0, 4.0, `a "quoted" é \ id`, "", "slow", "last"} {
 		if a, ok := answers[id]; !ok || a.Error != nil {
 			t.Errorf("id %v: %+v", id, a)
 		}
 	}
-	for id, code := range map[any]int64{"unknown": jsonrpc.CodeMethodNotFound, "undeclared": jsonrpc.CodeMethodNotFound, "tool": jsonrpc.CodeInvalidParams} {
+	for id, code := range map[any]int64{
+		5.5: jsonrpc.CodeInvalidRequest, "unknown": jsonrpc.CodeMethodNotFound, "undeclared": jsonrpc.CodeMethodNotFound, "tool": jsonrpc.CodeInvalidParams,
+	} {
 		if a := answers[id]; a.Error == nil || a.Error.Code != code {
 			t.Errorf("id %v: %+v, want code %d", id, a, code)
 		}
@@ -182,26 +184,27 @@ func TestStdioGarbage(t *testing.T) {
 	for name, tc := range map[string]struct {
 		line string
 		code int64
+		id   any
 	}{
-		"words":                      {"hello there", jsonrpc.CodeParseError},
-		"half a message":             {`{"jsonrpc":"2.0","id":1,`, jsonrpc.CodeParseError},
-		"two messages":               {ping + " " + ping, jsonrpc.CodeParseError},
-		"bytes":                      {"\x00\xff\xfe", jsonrpc.CodeParseError},
-		"a number":                   {"7", jsonrpc.CodeInvalidRequest},
-		"a batch":                    {"[" + ping + "]", jsonrpc.CodeInvalidRequest},
-		"no version":                 {`{"id":1,"method":"ping"}`, jsonrpc.CodeInvalidRequest},
-		"an id that is none":         {`{"jsonrpc":"2.0","id":{},"method":"ping"}`, jsonrpc.CodeInvalidRequest},
-		"a method that is none":      {`{"jsonrpc":"2.0","id":1,"method":7}`, jsonrpc.CodeInvalidRequest},
-		"a line that is too long":    {`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"` + strings.Repeat("x", mcp.MaxBody) + `"}}`, jsonrpc.CodeInvalidRequest},
-		"a long line that is none":   {strings.Repeat("x", 3*mcp.MaxBody), jsonrpc.CodeInvalidRequest},
-		"a line of the right length": {`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"` + strings.Repeat("x", mcp.MaxBody-100) + `"}}`, 0},
+		"words":                      {"hello there", jsonrpc.CodeParseError, nil},
+		"half a message":             {`{"jsonrpc":"2.0","id":1,`, jsonrpc.CodeParseError, nil},
+		"two messages":               {ping + " " + ping, jsonrpc.CodeParseError, nil},
+		"bytes":                      {"\x00\xff\xfe", jsonrpc.CodeParseError, nil},
+		"a number":                   {"7", jsonrpc.CodeInvalidRequest, nil},
+		"a batch":                    {"[" + ping + "]", jsonrpc.CodeInvalidRequest, nil},
+		"no version":                 {`{"id":1,"method":"ping"}`, jsonrpc.CodeInvalidRequest, 1.0},
+		"an id that is none":         {`{"jsonrpc":"2.0","id":{},"method":"ping"}`, jsonrpc.CodeInvalidRequest, nil},
+		"a method that is none":      {`{"jsonrpc":"2.0","id":1,"method":7}`, jsonrpc.CodeInvalidRequest, 1.0},
+		"a line that is too long":    {`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"` + strings.Repeat("x", mcp.MaxBody) + `"}}`, jsonrpc.CodeInvalidRequest, 1.0},
+		"a long line that is none":   {strings.Repeat("x", 3*mcp.MaxBody), jsonrpc.CodeInvalidRequest, nil},
+		"a line of the right length": {`{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"` + strings.Repeat("x", mcp.MaxBody-100) + `"}}`, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answers, err := h.pipe(t, h.A.Key, hello+tc.line+"\n"+toolCall(`"after"`, "apps_get", `{"app":"`+h.A.Web.UUID+`"}`)+"\n")
 			if err != nil || answers["after"].Result == nil || answers["hello"].Result == nil {
 				t.Errorf("after it: %+v, %v", answers["after"], err)
 			}
-			if a := answers[nil]; tc.code != 0 && (a.Error == nil || a.Error.Code != tc.code) {
+			if a := answers[tc.id]; tc.code != 0 && (a.Error == nil || a.Error.Code != tc.code) {
 				t.Errorf("it is answered with %+v, want code %d", a, tc.code)
 			}
 			if tc.code == 0 && answers[1.0].Result == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -219,7 +220,7 @@ func TestProtocolErrors(t *testing.T) {
 		{"a cursor that is no text", method("tools/list", `{"cursor":7}`), 200, -32602, 1.0},
 		{"no JSON", `{"jsonrpc":`, 400, -32700, nil},
 		{"two messages", listTools + listTools, 400, -32700, nil},
-		{"another version of JSON-RPC", `{"jsonrpc":"1.0","id":1,"method":"ping"}`, 400, -32600, nil},
+		{"another version of JSON-RPC", `{"jsonrpc":"1.0","id":1,"method":"ping"}`, 400, -32600, 1.0},
 		{"an id that is none", `{"jsonrpc":"2.0","id":true,"method":"ping"}`, 400, -32600, nil},
 		{"a text", `"x"`, 400, -32600, nil},
 		{"a batch", "[" + listTools + "]", 400, -32600, nil},
@@ -306,13 +307,65 @@ func TestStream(t *testing.T) {
 func TestNoOAuth(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
 	for _, path := range []string{
-		"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-authorization-server",
-		"/.well-known/openid-configuration", "/register", "/authorize", "/token", "/sse", "/mcp/", "/api", "/api/workspaces/" + s.A.Slug + "/", "/favicon.ico",
+		"/sse", "/mcp/", "/api", "/api/workspaces/" + s.A.Slug + "/", "/favicon.ico", "/.well-known/", "/register/x",
+		"/.well-known/oauth-protected-resource/other",
 		"/apps/../healthz", "//healthz", "/api/./workspaces", "/healthz/",
 	} {
 		for _, key := range []string{"", s.A.Key} {
 			if r := s.ask(t, question{path: path, key: key}); r.status != 404 || r.failure(t).Code != tenancy.NotFound {
 				t.Errorf("%s: %d %s, want 404", path, r.status, r.body)
+			}
+		}
+	}
+}
+
+// oauthRoutes are where clients look for OAuth once a key was refused, with the
+// status that they are answered.
+var oauthRoutes = map[string]int{
+	"/.well-known/oauth-protected-resource":         404,
+	"/.well-known/oauth-protected-resource/mcp":     404,
+	"/.well-known/oauth-protected-resource/api/mcp": 404,
+	"/.well-known/oauth-authorization-server":       404,
+	"/.well-known/oauth-authorization-server/mcp":   404,
+	"/.well-known/openid-configuration":             404,
+	"/.well-known/openid-configuration/mcp":         404,
+	"/mcp/.well-known/openid-configuration":         404,
+	"/mcp/.well-known/oauth-authorization-server":   404,
+	"/register":  403,
+	"/authorize": 403,
+	"/token":     403,
+}
+
+// TestOAuthIsRefused: what a client is answered where it looks for OAuth is an error
+// of OAuth's that says how to give the key, as clients show it to people and models.
+// A key that is sent along changes nothing.
+func TestOAuthIsRefused(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	plain := regexp.MustCompile(`^[ !#-\[\]-~]+$`) // RFC 6749, section 5.2
+	for path, status := range oauthRoutes {
+		for _, method := range []string{"GET", "POST"} {
+			first := s.ask(t, question{method: method, path: path})
+			var e struct {
+				Error       string
+				Description string `json:"error_description"`
+			}
+			err := json.Unmarshal([]byte(first.body), &e)
+			if err != nil || first.status != status || e.Error != "access_denied" {
+				t.Errorf("%s %s: %d %s, want %d (%v)", method, path, first.status, first.body, status, err)
+			}
+			if !plain.MatchString(e.Description) || !strings.Contains(e.Description, "Authorization: Bearer vibn_sk_") {
+				t.Errorf("%s %s says %q", method, path, e.Description)
+			}
+			for _, key := range []string{"rubbish", s.A.Key} {
+				got := s.ask(t, question{method: method, path: path, key: key, body: `{"redirect_uris":["http://127.0.0.1:1/cb"]}`})
+				if got.status != first.status || got.body != first.body {
+					t.Errorf("%s %s with the key %.10s: %d %s", method, path, key, got.status, got.body)
+				}
+			}
+			for name := range first.header {
+				if strings.HasPrefix(name, "Access-Control-") || name == "Www-Authenticate" || name == "Location" {
+					t.Errorf("%s %s answers with %s", method, path, name)
+				}
 			}
 		}
 	}

@@ -6,6 +6,7 @@ package sidecar
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -50,6 +51,7 @@ func Handler(cfg Config) http.Handler {
 	mountSetup(mux, cfg)
 	mountAdmin(mux, cfg)
 	mountHooks(mux, cfg)
+	mountNoOAuth(mux)
 	cfg.site.mount(mux)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
@@ -65,8 +67,23 @@ func Handler(cfg Config) http.Handler {
 	outer.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, health{true}) })
 	outer.HandleFunc("GET /readyz", ready(cfg))
 	outer.Handle("/", knownHost(cfg, sameOrigin(cfg, cfg.site.loaded(mux))))
-	return recovered(cfg.Log, guarded(outer))
+	return identified(recovered(cfg.Log, guarded(outer)))
 }
+
+// identified has every refusal of MCP carry the id of its request.
+func identified(next http.Handler) http.Handler {
+	known := mcp.Identified(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isMCP(r) {
+			known.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isMCP reports whether a request is for one of MCP's two routes.
+func isMCP(r *http.Request) bool { return r.URL.Path == "/mcp" || r.URL.Path == "/api/mcp" }
 
 // guarded makes every answer one that nobody keeps or takes for a page, and has
 // no path mean another one: the mux would redirect /apps/../x to /x.
@@ -144,18 +161,22 @@ func recovered(log *slog.Logger, next http.Handler) http.Handler {
 			}
 			if p != nil {
 				log.ErrorContext(r.Context(), "request panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-				refuse(w, fmt.Errorf("panic in a request"))
+				refuseAt(w, r, errors.New("panic in a request"))
 			}
 		}()
 		next.ServeHTTP(w, r)
 	})
 }
 
-// forbid refuses a request before anybody is known, in the form of the route.
+// forbid refuses a request before anybody is known.
 func forbid(w http.ResponseWriter, r *http.Request, msg, hint string) {
-	err := &tenancy.Error{Code: tenancy.Forbidden, Msg: msg, Hint: hint}
-	if r.URL.Path == "/mcp" || r.URL.Path == "/api/mcp" {
-		mcp.Refuse(w, err)
+	refuseAt(w, r, &tenancy.Error{Code: tenancy.Forbidden, Msg: msg, Hint: hint})
+}
+
+// refuseAt sends an error in the form of the request's route.
+func refuseAt(w http.ResponseWriter, r *http.Request, err error) {
+	if isMCP(r) {
+		mcp.Refuse(w, r, err)
 		return
 	}
 	refuse(w, err)
