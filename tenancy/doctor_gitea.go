@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,7 +155,7 @@ func (x *examination) webhooks(context.Context) Check {
 	}
 	host := x.publicURL.Hostname()
 	if inside(host) {
-		return warn("Gitea's webhooks post to "+host+", a private address, which Gitea refuses unless it is told to allow it: pushes are then deployed within an hour only",
+		return warn("Gitea's webhooks post to "+host+", a private address, which Gitea refuses unless it is told to allow it: a push is then found by the look that comes once a minute",
 			"set [webhook] ALLOWED_HOST_LIST=external,"+host+" in Gitea's configuration, or give VIBN_PUBLIC_URL a public name")
 	}
 	return ok("post to %s", host)
@@ -230,8 +231,8 @@ func (x *examination) botOf(ctx context.Context, w Workspace) (string, *gitea.Bo
 		return "", nil, err
 	}
 	for _, p := range projects {
-		if p.made() {
-			return p.Repository, x.gitea.Bot(token).Metered(unmetered), nil
+		if p.RepositoryID != 0 { // also one without a first commit, which a bot that is not shown it cannot make
+			return cmp.Or(p.Repository, state.Org+"/"+p.Slug), x.gitea.Bot(token).Metered(unmetered), nil
 		}
 	}
 	return "", nil, nil

@@ -81,13 +81,14 @@ func newPremises(t *testing.T, cfg giteatest.Config) *premises {
 		AppDomain: tenancy.AppDomain{Scheme: "https", Host: "apps.example.net"},
 		Placement: tenancy.Placement{Trust: tenancy.Shared, Server: p.host.UUID},
 	}
-	p.settle()
+	p.settle(cfg.TwoFactorEnforced)
 	p.admin = p.git.AdminToken("write:admin", "write:organization", "write:repository", "write:package", "read:user")
 	return p
 }
 
-// settle makes the workspace, its app and its repository, whatever the risks.
-func (p *premises) settle() {
+// settle makes the workspace, its app and its repository, whatever the risks. Where
+// the repository is hidden from the bot it has no first commit.
+func (p *premises) settle(hidden bool) {
 	p.Helper()
 	asTold := p.told
 	p.told.AcceptedRisks = tenancy.Risks()
@@ -106,7 +107,7 @@ func (p *premises) settle() {
 	if err != nil {
 		p.Fatal(err)
 	}
-	if _, _, err := key.CreateProject(p.Context(), "site", ""); err != nil {
+	if _, _, err := key.CreateProject(p.Context(), "site", ""); (err != nil) != hidden {
 		p.Fatal(err)
 	}
 }

@@ -80,8 +80,11 @@ func firstCommit(ctx context.Context, bot *gitea.Bot, repo gitea.Repository, p P
 		return nil
 	}
 	now, err := bot.Repository(ctx, repo.Owner, repo.Name)
-	if err == nil && now.ID == repo.ID && !now.Empty {
+	switch {
+	case err == nil && now.ID == repo.ID && !now.Empty:
 		return nil
+	case errors.Is(failed, gitea.ErrNotFound) && errors.Is(err, gitea.ErrNotFound):
+		return errHidden
 	}
 	return failed
 }
