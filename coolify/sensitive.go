@@ -112,6 +112,8 @@ type EnvValue struct {
 	UUID      UUID
 	Key       string
 	Preview   bool
+	Literal   bool        // Coolify quotes the value, as that of
+	Multiline bool        // this
 	ShownOnce bool        // locked: Coolify tells its value to nobody
 	Value     secret.Text // zero if locked
 	RealValue secret.Text // with shared variables resolved, then quoted or escaped; zero if locked
@@ -130,7 +132,8 @@ func (s *Sensitive) EnvValues(ctx context.Context, app UUID) ([]EnvValue, error)
 	values := make([]EnvValue, 0, len(w.list))
 	for _, e := range w.list {
 		values = append(values, EnvValue{
-			UUID: e.UUID.UUID, Key: string(e.Key), Preview: bool(e.Preview), ShownOnce: bool(e.ShownOnce),
+			UUID: e.UUID.UUID, Key: string(e.Key), Preview: bool(e.Preview),
+			Literal: bool(e.Literal), Multiline: bool(e.Multiline), ShownOnce: bool(e.ShownOnce),
 			Value: e.Value.secret(), RealValue: e.RealValue.secret(),
 		})
 	}
@@ -141,6 +144,8 @@ type wireValue struct {
 	UUID      uid     `json:"uuid"`
 	Key       text    `json:"key"`
 	Preview   flag    `json:"is_preview"`
+	Literal   flag    `json:"is_literal"`
+	Multiline flag    `json:"is_multiline"`
 	ShownOnce flag    `json:"is_shown_once"`
 	Value     rawText `json:"value"`
 	RealValue rawText `json:"real_value"`

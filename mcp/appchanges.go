@@ -35,7 +35,7 @@ type createAppIn struct {
 	Base        string            `json:"base_directory,omitempty" jsonschema:"where in the repository it is" max:"200"`
 	Publish     string            `json:"publish_directory,omitempty" jsonschema:"what is served of it" max:"200"`
 	Dockerfile  string            `json:"dockerfile,omitempty" jsonschema:"path in base_directory; default /Dockerfile" max:"200"`
-	Env         map[string]string `json:"env,omitempty" jsonschema:"environment variables, not seen by the build" max:"20"`
+	Env         map[string]string `json:"env,omitempty" jsonschema:"environment variables, to the byte; not seen by the build" max:"20"`
 	Domain      string            `json:"domain,omitempty" jsonschema:"one host name" max:"253"`
 	Description string            `json:"description,omitempty" jsonschema:"one sentence for people" max:"255"`
 	Key         string            `json:"idempotency_key,omitempty" jsonschema:"the same key with other arguments is refused" max:"64"`

@@ -55,7 +55,7 @@ type upsertEnvsIn struct {
 	Set       map[string]string `json:"set" jsonschema:"values by name" required:"true" min:"1" max:"20"`
 	Scope     string            `json:"scope,omitempty" jsonschema:"which deployments see them" enum:"production,preview" default:"\"production\""`
 	BuildTime *bool             `json:"build_time,omitempty" jsonschema:"also visible while building; a new variable is not unless you say so"`
-	Literal   *bool             `json:"literal,omitempty" jsonschema:"take the value as it is, without $VAR; build-time variables always are"`
+	Literal   *bool             `json:"literal,omitempty" jsonschema:"true by default: the container gets exactly these bytes; false: $NAME is replaced. Build-time ones always are literal"`
 	Multiline *bool             `json:"multiline,omitempty" jsonschema:"the value has line breaks"`
 }
 

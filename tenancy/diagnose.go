@@ -268,6 +268,11 @@ type ailment struct {
 }
 
 var ailments = []ailment{
+	{
+		regexp.MustCompile(`failed to read \S*\.env: `),
+		"the value of a variable that was not set here cannot be read from Coolify's .env file, so no deployment starts",
+		"set it again with envs_upsert, which writes it so that it can be read; Coolify does not say which one it is",
+	},
 	{regexp.MustCompile(`(?i)remote branch .* not found|couldn't find remote ref`), "the repository has no such branch", "push the branch, or apps_update with one that is there"},
 	{regexp.MustCompile(`(?i)permission denied \(publickey|could not read from remote repository|host key verification failed`), "Coolify may not read the repository", "only the platform's operator can mend this: its deploy key is not in force"},
 	{regexp.MustCompile(`(?i)failed to read dockerfile|cannot (find|locate).*dockerfile|dockerfile.*(no such file|not found)`), "there is no Dockerfile where the app looks for one", "push a Dockerfile, or apps_update with base_directory"},

@@ -85,6 +85,11 @@ func TestDiagnose(t *testing.T) {
 		"never deployed": {func(h *tenancytest.House) {
 			h.Sim.SetApp(h.A.API.UUID, func(a *coolifytest.App) { a.Status = "exited:unhealthy" })
 		}, "never deployed", "", "apps_deploy", healthy},
+		"an unread value": {
+			failed("Deployment failed: Command execution failed (exit code 1): docker compose up\n" +
+				"Error: failed to read /artifacts/x/.env: line 5: unexpected character \"'\" in variable name \"s a secret'\""),
+			"cannot be read from Coolify's .env file", "line 5: unexpected character ...", "envs_upsert", built,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

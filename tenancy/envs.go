@@ -42,7 +42,7 @@ type EnvChange struct {
 }
 
 // EnvSet is a write of variables. Nil flags keep what a key has, and are false
-// for a new key.
+// for a new key; but a nil Literal is true, so that a value arrives as it is given.
 type EnvSet struct {
 	Values    map[string]secret.Text
 	Preview   bool // write the values of preview deployments, not of production
@@ -132,6 +132,8 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 func (a *App) setEnv(ctx context.Context, key string, set EnvSet, rows envRows) (EnvChange, error) {
 	row := rows.one(key, set.Preview)
 	w := set.write(key, row)
+	stored, _, _ := storedEnv(w) // judged by refuseEnvWrite
+	w.Value = secret.NewText(stored)
 	if set.Preview && (row == nil || follows(*row)) {
 		w.Comment = new(ownMark)
 	}
@@ -172,9 +174,9 @@ func (a *App) writeEnv(ctx context.Context, w coolify.EnvUpdate, isNew bool) (En
 // write is the full set of flags for a key: Coolify takes an absent flag for
 // false, and answers 500 for some. row is what is there now, or nil.
 func (s EnvSet) write(key string, row *coolify.Env) coolify.EnvUpdate {
-	w := coolify.EnvUpdate{Key: key, Value: s.Values[key], Preview: s.Preview, Runtime: true}
+	w := coolify.EnvUpdate{Key: key, Value: s.Values[key], Preview: s.Preview, Runtime: true, Literal: true}
 	if row != nil {
-		w.BuildTime, w.Literal, w.Multiline, w.ShownOnce, w.Runtime = row.BuildTime, row.Literal, row.Multiline, row.ShownOnce, row.Runtime
+		w.BuildTime, w.Multiline, w.ShownOnce, w.Runtime = row.BuildTime, row.Multiline, row.ShownOnce, row.Runtime
 	}
 	for _, f := range []struct {
 		to   *bool
@@ -187,11 +189,11 @@ func (s EnvSet) write(key string, row *coolify.Env) coolify.EnvUpdate {
 	if s.comment != "" || row != nil && strings.HasPrefix(row.Comment, addressOf) {
 		w.Comment = &s.comment // a value of another's is no address
 	}
-	if strings.Contains(w.Value.Reveal(), "\n") {
-		w.Multiline = true
-	}
 	if w.BuildTime {
 		w.Literal = true // else the build's shell would evaluate the value
+	}
+	if w.Literal && strings.Contains(w.Value.Reveal(), "\n") {
+		w.Multiline = true // else it would break the build's Dockerfile
 	}
 	return w
 }
@@ -340,21 +342,37 @@ func refuseEnvKeys(keys []string) error {
 	return nil
 }
 
-// refuseEnvSet judges keys and values before anything is asked of Coolify.
+// refuseEnvSet judges keys and values before anything is asked of Coolify, the values as
+// those of new keys.
 func (p Placement) refuseEnvSet(set EnvSet) error {
 	if err := refuseEnvKeys(slices.Collect(maps.Keys(set.Values))); err != nil {
 		return err
 	}
 	for _, k := range slices.Sorted(maps.Keys(set.Values)) {
-		if reason := refuseEnvValue(set.Values[k].Reveal()); reason != "" {
-			return &Error{Code: Invalid, Msg: fmt.Sprintf("the value of %s %s", k, reason)}
+		if why := refuseEnvValue(set.Values[k].Reveal()); why != "" {
+			return &Error{Code: Invalid, Msg: fmt.Sprintf("the value of %s %s", k, why)}
+		}
+		if err := refuseArrival(k, set.write(k, nil)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// refuseEnvWrite judges one write against what a shared host may build with.
+// refuseArrival refuses a value that would reach the app changed.
+func refuseArrival(key string, w coolify.EnvUpdate) error {
+	if _, why, hint := storedEnv(w); why != "" {
+		return &Error{Code: Invalid, Msg: fmt.Sprintf("the value of %s %s", key, why), Hint: hint}
+	}
+	return nil
+}
+
+// refuseEnvWrite judges one write by what the key is already, and against what a shared
+// host may build with.
 func (p Placement) refuseEnvWrite(app coolify.Application, key string, w coolify.EnvUpdate) error {
+	if err := refuseArrival(key, w); err != nil {
+		return err
+	}
 	if !p.shares(app) || !w.BuildTime {
 		return nil
 	}
@@ -362,25 +380,4 @@ func (p Placement) refuseEnvWrite(app coolify.Application, key string, w coolify
 		return sharedHost(fmt.Sprintf("the build-time variable %q %s", key, reason), "set it with build_time false")
 	}
 	return nil
-}
-
-// sharedVariable is the only form of {{…}} that stays inside the app's own
-// project. Coolify trims what is between the braces of characters that no eye
-// sees, and resolves {{team.…}} and {{server.…}} with everybody's secrets.
-var sharedVariable = regexp.MustCompile(`\{\{(?:project|environment)\.[A-Za-z_][A-Za-z0-9_]*\}\}`)
-
-// refuseEnvValue says what is wrong with a value, without repeating it; "" if
-// nothing is.
-func refuseEnvValue(v string) string {
-	switch {
-	case len(v) > maxEnvValue:
-		return fmt.Sprintf("is longer than %d bytes", maxEnvValue)
-	case strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }):
-		return "has a control character in it"
-	case strings.ToValidUTF8(v, "") != v:
-		return "is not valid UTF-8"
-	case strings.Contains(sharedVariable.ReplaceAllString(v, "\x00"), "{{"):
-		return "has {{…}} in it, which only {{project.NAME}} and {{environment.NAME}} may"
-	}
-	return ""
 }

@@ -300,19 +300,23 @@ func TestFlags(t *testing.T) {
 		value string
 		want  coolifytest.Env
 	}{
-		"new":                   {value: "v", want: coolifytest.Env{Runtime: true}},
+		"new":                   {value: "v", want: coolifytest.Env{Runtime: true, Literal: true}},
 		"new, all":              {value: "v", set: flags(true), want: coolifytest.Env{Runtime: true, BuildTime: true, Literal: true, Multiline: true}},
 		"new, none":             {value: "v", set: flags(false), want: coolifytest.Env{Runtime: true}},
 		"new for the build":     {value: "v", set: tenancy.EnvSet{BuildTime: new(true), Literal: new(false)}, want: coolifytest.Env{Runtime: true, BuildTime: true, Literal: true}},
-		"new with lines":        {value: "a\nb", set: tenancy.EnvSet{Multiline: new(false)}, want: coolifytest.Env{Runtime: true, Multiline: true}},
 		"kept":                  {there: &all, value: "v", want: all},
-		"none kept":             {there: &coolifytest.Env{}, value: "v", want: coolifytest.Env{}},
+		"none kept":             {there: &coolifytest.Env{}, value: "v", want: coolifytest.Env{Literal: true}},
+		"not literal":           {there: &coolifytest.Env{}, set: tenancy.EnvSet{Literal: new(false)}, value: "v"},
 		"not for the container": {there: &coolifytest.Env{BuildTime: true, Literal: true}, value: "v", want: coolifytest.Env{BuildTime: true, Literal: true}},
 		"made literal":          {there: &coolifytest.Env{BuildTime: true, Runtime: true}, value: "v", want: coolifytest.Env{BuildTime: true, Runtime: true, Literal: true}},
 		"taken away":            {there: &all, set: flags(false), value: "v", want: coolifytest.Env{ShownOnce: true, Runtime: true, Comment: all.Comment}},
 		"given": {
 			there: &coolifytest.Env{Runtime: true, Comment: "c"}, set: flags(true), value: "v",
 			want: coolifytest.Env{BuildTime: true, Literal: true, Multiline: true, Runtime: true, Comment: "c"},
+		},
+		"new with lines": {
+			value: "a\nb", set: tenancy.EnvSet{Multiline: new(false)},
+			want: coolifytest.Env{Runtime: true, Literal: true, Multiline: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -119,7 +119,8 @@ func TestBracesThatNeverResolve(t *testing.T) {
 	}
 }
 
-// TestSharedVariablesOfOnesOwn: what stays in the tenant's project is allowed.
+// TestSharedVariablesOfOnesOwn: what stays in the tenant's project is allowed, and
+// replaced in a literal value too.
 func TestSharedVariablesOfOnesOwn(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	plant(h)
@@ -134,18 +135,21 @@ func TestSharedVariablesOfOnesOwn(t *testing.T) {
 		"{ {":                                  "{ {",
 	} {
 		uuid := newApp(h, coolifytest.App{})
-		if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value)}); err != nil {
-			t.Errorf("%q: %v, want it set", value, err)
-			continue
-		}
-		if got := realValues(t, h, uuid); !slices.Equal(got, []string{want, want}) {
-			t.Errorf("%q comes to %q, want %q in both scopes", value, got, want)
+		for _, literal := range []*bool{nil, new(false)} {
+			if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value), Literal: literal}); err != nil {
+				t.Errorf("%q: %v, want it set", value, err)
+				continue
+			}
+			if literal != nil && strings.Contains(value, "$") {
+				want = " "
+			}
+			wantArrival(t, h, uuid, "KEY", want)
 		}
 	}
 }
 
-// FuzzEnvValue: a value that is taken never comes to a secret of others, and one
-// that is refused writes nothing and is not repeated.
+// FuzzEnvValue: a value that is taken never comes to a secret of others and arrives to
+// the byte, and one that is refused writes nothing and is not repeated.
 func FuzzEnvValue(f *testing.F) {
 	h := tenancytest.New(f, tenancytest.Config{})
 	plant(h)
@@ -155,6 +159,7 @@ func FuzzEnvValue(f *testing.F) {
 	for _, seed := range []string{
 		"plain", "{{project.NAME}}", "{{environment.NAME}}{{server.X}}", "{{{{team.X}}}}", "{{project.NAME}}{team.X}}", "{{project.OPENS}}{{project.OPENS}}team.X}}",
 		"{{{project.NAME}}team.X}}", "{\n{team.X}}", "{{\nteam.X}}", `{"a":"{{team.X}}"}`, "\xff{{team.X}}", "it's",
+		"a\\'", "['$HOME #']", "[\"$HOME #\"]", "[\n]", "'\\", "$$${",
 	} {
 		f.Add(seed)
 	}
@@ -171,6 +176,11 @@ func FuzzEnvValue(f *testing.F) {
 		}
 		if got := realValues(t, h, uuid); leaksPlanted(got) || (err == nil) != (len(got) == 2) {
 			t.Errorf("%q: %v, came to %q", value, err, got)
+		}
+		env, unread := h.Sim.ContainerEnv(uuid, false)
+		arrived := unread == nil && (env["KEY"] == value || strings.Contains(value, "{{"))
+		if err == nil && !arrived {
+			t.Errorf("%q arrives as %q, %v", value, env["KEY"], unread)
 		}
 		h.Sim.Reset()
 		h.Fine(t)

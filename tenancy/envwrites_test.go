@@ -78,7 +78,7 @@ func TestLimitsOfWrites(t *testing.T) {
 
 func TestLimitsAreReached(t *testing.T) {
 	v := newVarsApp(t, coolifytest.Config{})
-	full := []string{strings.Repeat("A", 255) + "=" + strings.Repeat("x", 65_536), "_.=\t\r\n.", "A=", "B=\x7f\u200b"}
+	full := []string{strings.Repeat("A", 255) + "=" + strings.Repeat("x", 65_536), "_.=.\t\r\n.", "A=", "B=\x7f\u200b."}
 	for len(full) < tenancy.MaxEnvKeys {
 		full = append(full, strings.Repeat("K", len(full))+"=v")
 	}

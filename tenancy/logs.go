@@ -3,6 +3,7 @@ package tenancy
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -110,12 +111,17 @@ func (s *Scope) buildLog(ctx context.Context, d coolify.Deployment) (lines []str
 			raw.WriteByte('\n')
 		}
 	}
-	lines, cut, err := scrubbed(scrubber, strings.TrimSuffix(raw.String(), "\n"))
+	text := unreadEnvs.ReplaceAllString(strings.TrimSuffix(raw.String(), "\n"), "${1}...")
+	lines, cut, err := scrubbed(scrubber, text)
 	if err != nil {
 		return nil, "", withheld(err)
 	}
 	return lines, strings.TrimSpace(note + cut), nil
 }
+
+// unreadEnvs is what docker compose says of the file of an app's variables that it cannot
+// read. After that it shows a piece of a value, which the scrubber does not know.
+var unreadEnvs = regexp.MustCompile(`(failed to read \S*\.env: (?:line \d+: )?[A-Za-z ]*).*`)
 
 // noteCut says that a log was too long to be searched for secrets as a whole.
 const noteCut = " this log is very long; only its end can be read"

@@ -206,7 +206,7 @@ func (r openRepository) head(ctx context.Context, branch string) (gitea.Commit, 
 func (r openRepository) contains(ctx context.Context, head, commit string) (bool, error) {
 	in, err := r.bot.Contains(ctx, r.Owner, r.Name, head, commit)
 	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
-		return false, ours("read the repository's commits", err)
+		return false, r.failed(ctx, "read the repository's commits", err)
 	}
 	return in, nil
 }

@@ -105,7 +105,7 @@ func (s *Scope) wrongPart(part PartInfo, e PartError) PartInfo {
 	return part
 }
 
-// RevealEnv returns the value of one variable. It is for people: what an agent is
+// RevealEnv returns the value of one variable, as it was set. It is for people: what an agent is
 // shown stays in its context. [Unavailable] where the server has no token that may
 // read values.
 func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.Text, error) {
@@ -136,7 +136,7 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 		if v.ShownOnce {
 			return secret.Text{}, &Error{Code: Forbidden, Msg: "this variable is locked in Coolify, which tells its value to nobody", Hint: "set it anew to change it"}
 		}
-		found = append(found, v.Value)
+		found = append(found, arriving(v))
 	}
 	switch len(found) {
 	case 0:

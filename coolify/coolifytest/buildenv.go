@@ -1,6 +1,7 @@
 package coolifytest
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -68,3 +69,51 @@ func doubleQuoted(s string) string {
 }
 
 const afterDollar = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789{"
+
+// brokenArg is what BuildKit says of a build-time variable that breaks the Dockerfile:
+// Coolify puts each, as it is quoted for the container, into it as the default of an
+// argument; "" if none does.
+func brokenArg(rows []Env) string {
+	for _, e := range rows {
+		if !e.BuildTime || e.Preview || e.Multiline || isBuildpackControl(e.Key) {
+			continue
+		}
+		arg := e.Key + "=" + quoted(e, e.Value)
+		if quote := openQuote(arg); quote != "" {
+			return fmt.Sprintf("ERROR: failed to solve: failed to process %q: "+
+				"unexpected end of statement while looking for matching %s-quote", arg, quote)
+		}
+	}
+	return ""
+}
+
+// openQuote names the quote that a Dockerfile's word does not close.
+func openQuote(word string) string {
+	for word != "" {
+		switch word[0] {
+		case '\'':
+			_, after, closed := strings.Cut(word[1:], "'")
+			if !closed {
+				return "single"
+			}
+			word = after
+			continue
+		case '"':
+			end := 1
+			for end < len(word) && word[end] != '"' {
+				if word[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			if end >= len(word) {
+				return "double"
+			}
+			word = word[end:]
+		case '\\':
+			word = word[1:]
+		}
+		word = word[min(1, len(word)):]
+	}
+	return ""
+}

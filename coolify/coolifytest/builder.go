@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,7 @@ type Builder struct {
 	mu      sync.Mutex
 	tripped []string
 	err     error
+	env     map[string]string
 }
 
 const buildTimeout = 30 * time.Second
@@ -82,6 +84,13 @@ func (b *Builder) Err() error {
 	return b.err
 }
 
+// Env returns the variables that docker saw in the last build that came to it.
+func (b *Builder) Env() map[string]string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.env)
+}
+
 // Run builds an application with its rows, whose values have the shared
 // variables already put in. It returns what the build printed, and an error when
 // it failed. See [Builder.Tripped] for what it did besides.
@@ -132,6 +141,9 @@ func (b *Builder) run(a App, rows []Env) (string, error) {
 	}
 	if code != 0 {
 		return output, errExit
+	}
+	if why := brokenArg(rows); why != "" && a.BuildPack == "dockerfile" {
+		return output + why, errExit
 	}
 	return output, nil
 }

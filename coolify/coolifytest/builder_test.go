@@ -41,7 +41,7 @@ func TestHarmlessBuilds(t *testing.T) {
 		"nothing":            nil,
 		"plain":              {built("KEY", "value")},
 		"expansion":          {built("HOST", "db"), built("URL", "postgres://$HOST:${PORT:-5432}/$1")},
-		"quotes":             {literal("A", `it's "quoted" \ $HOME ${x} $(touch x) `+"`touch x`"), built("B", `it's "quoted" \ $(touch x) `+"`touch x` $ $$")},
+		"quotes":             {literal("A", `a "quoted" \ $HOME ${x} $(touch x) `+"`touch x`"), built("B", `it's "quoted" \ $(touch x) `+"`touch x` $ $$")},
 		"multiline":          {{Key: "PEM", Value: "-----BEGIN-----\nA=1\ntouch x\n-----END-----", Multiline: true, BuildTime: true}},
 		"json":               {literal("A", `{"a":"$(touch x)","b":"'"}`), built("B", `["$(touch x)"]`)},
 		"control":            {literal("A", "a\x01b\x7fc\td\x00e"), built("B", "a\x01b\x7fc\td")},
@@ -157,8 +157,31 @@ func TestBuildsThatFail(t *testing.T) {
 	if err == nil || b.Err() != nil || len(b.Tripped()) > 0 {
 		t.Errorf("Run = %v, Err %v, tripped %q; want a failure of the build alone; it printed %s", err, b.Err(), b.Tripped(), out)
 	}
+	for _, value := range []string{"it's", `it\'s`} {
+		out, err := b.Run(plain(), []Env{literal("A", value), {Key: "B", Value: value, BuildTime: true, Multiline: true}})
+		if err == nil || !strings.Contains(out, "single-quote") || len(b.Tripped()) > 0 {
+			t.Errorf("%s: Run = %v, tripped %q; want the Dockerfile broken; it printed %s", value, err, b.Tripped(), out)
+		}
+	}
 	if left, err := filepath.Glob(filepath.Join(b.Dir, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
+// TestBuildGets: what comes to docker of a value that is quoted.
+func TestBuildGets(t *testing.T) {
+	b := newBuilder(t)
+	multiline := Env{Key: "D", Value: "it's\ntwo", Multiline: true, BuildTime: true}
+	const text = `$HOME "x" \n #`
+	rows := []Env{literal("A", text), literal("B", `{"a": "$x"}`), literal("C", ""), multiline, built("E", "$A")}
+	if out, err := b.Run(plain(), rows); err != nil {
+		t.Fatalf("Run: %v; it printed %s", err, out)
+	}
+	env := b.Env()
+	for key, want := range map[string]string{"A": text, "B": `{"a": "$x"}`, "C": "", "D": "it's\ntwo", "E": text} {
+		if got, there := env[key]; got != want || !there {
+			t.Errorf("%s = %q, want %q", key, got, want)
+		}
 	}
 }
 

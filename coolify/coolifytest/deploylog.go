@@ -76,7 +76,12 @@ func (s *Server) build(d *deployment, at time.Time) {
 		output, err = "npm error code 1", errExit
 		a.FailNext = false
 	case s.cfg.Builder != nil && !d.RestartOnly:
-		output, err = s.cfg.Builder.Run(a.copy(), s.resolvedRows(a))
+		output, err = s.cfg.Builder.Run(a.copy(), s.resolvedRows(a, false))
+	}
+	if err == nil {
+		if _, unread := s.containerEnv(a, false); unread != nil {
+			err = fmt.Errorf("failed to read /artifacts/%s/.env: %w", d.UUID, unread)
+		}
 	}
 	if fault := s.builderFault(); fault != nil {
 		s.violations = append(s.violations, fault.Error())
@@ -114,10 +119,11 @@ func (s *Server) resolveCommit(d *deployment) {
 	}
 }
 
-// resolvedRows are an application's own rows with the shared variables put in.
-func (s *Server) resolvedRows(a *app) []Env {
+// resolvedRows are an application's rows, or those for previews, with the shared
+// variables put in.
+func (s *Server) resolvedRows(a *app, preview bool) []Env {
 	var out []Env
-	for _, r := range a.scope(false) {
+	for _, r := range a.scope(preview) {
 		e := r.Env
 		e.Value = s.resolve(a, e.Value)
 		out = append(out, e)
@@ -129,10 +135,11 @@ func (s *Server) resolvedRows(a *app) []Env {
 // a tenant, in the places where Coolify has it.
 func (s *Server) logBuild(d *deployment, at time.Time, output string, err error) {
 	a := d.app
-	rows := s.resolvedRows(a)
+	rows := s.resolvedRows(a, false)
 	inside := func(command string) string { return "docker exec " + d.UUID + " bash -c '" + command + "'" }
 	add := func(l LogLine) { l.At = at; l.Output = redactLocked(l.Output, rows); d.add(l) }
-	dotenv := inside("echo '" + base64.StdEncoding.EncodeToString([]byte(dotEnv(rows))) + "' | base64 -d | tee /artifacts/.env > /dev/null")
+	encoded := base64.StdEncoding.EncodeToString([]byte(dotEnv(a.App, rows)))
+	dotenv := inside("echo '" + encoded + "' | base64 -d | tee /artifacts/.env > /dev/null")
 
 	add(LogLine{Output: "Cloning into '/artifacts/" + d.UUID + "'...", Command: inside("git clone " + a.GitRepository), Hidden: true})
 	add(LogLine{Output: "SSH connection failed. Retrying... (Attempt 1/3, waiting 2s)\nError: kex_exchange_identification", NoCommand: true})
@@ -154,14 +161,6 @@ func (s *Server) logBuild(d *deployment, at time.Time, output string, err error)
 		return
 	}
 	add(LogLine{Output: "Rolling update completed."})
-}
-
-func dotEnv(rows []Env) string {
-	var out strings.Builder
-	for _, e := range rows {
-		fmt.Fprintf(&out, "%s=%s\n", e.Key, quoted(e, e.Value))
-	}
-	return out.String()
 }
 
 // redactLocked takes out locked values as Coolify does: it looks for the quoted

@@ -247,7 +247,7 @@ func (s *sim) entries(uuid string) []map[string]any {
 func TestDeploymentLogHoldsSecrets(t *testing.T) {
 	s := newSim(t, Config{})
 	s.SetApp(s.web.UUID, func(a *App) { a.CommitMessage, a.FailNext = "fix \x1b[2J", true })
-	s.AddEnv(s.web.UUID, Env{Key: "PLAIN", Value: "plain-secret"})
+	s.AddEnv(s.web.UUID, Env{Key: "PLAIN", Value: "plain-secret", Runtime: true})
 	s.AddEnv(s.web.UUID, Env{Key: "LOCKED", Value: "locked-secret", ShownOnce: true})
 	s.AddEnv(s.web.UUID, Env{Key: "QUOTED", Value: "quoted-secret", ShownOnce: true, Literal: true})
 	d := s.AddDeployment(s.web.UUID, Deployment{})
@@ -273,7 +273,9 @@ func TestDeploymentLogHoldsSecrets(t *testing.T) {
 		}
 		to.WriteString(e["output"].(string) + "\n")
 	}
-	encoded := base64.StdEncoding.EncodeToString([]byte("PLAIN=plain-secret"))[:20]
+	file := "COOLIFY_URL=" + s.web.FQDN + "\nCOOLIFY_BRANCH=main\nCOOLIFY_RESOURCE_UUID=" + s.web.UUID +
+		"\nPLAIN=plain-secret\n"
+	encoded := base64.RawStdEncoding.EncodeToString([]byte(file[:len(file)/3*3])) // it goes on
 	for what, in := range map[string]string{
 		"plain-secret": visible.String(), "quoted-secret": visible.String(), "fix \x1b[2J": visible.String(),
 		encoded: visible.String(), "git clone": commands.String(), "Cloning into": hidden.String(),

@@ -94,11 +94,13 @@ var (
 	proxies = strings.Fields("HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY") // in any case
 )
 
-// judgeEnvironment trips for what reached docker and steers it.
+// judgeEnvironment writes down what reached docker, and trips for what steers it.
 func (b *Builder) judgeEnvironment(a App, s *site, record string) {
 	ours := b.environ(s)
+	b.env = map[string]string{}
 	for pair := range strings.SplitSeq(strings.TrimSuffix(record, "\x00"), "\x00") {
-		key, _, _ := strings.Cut(pair, "=")
+		key, value, _ := strings.Cut(pair, "=")
+		b.env[key] = value
 		if slices.Contains(ours, pair) {
 			continue
 		}

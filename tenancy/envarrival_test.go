@@ -1,0 +1,334 @@
+package tenancy_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
+)
+
+// wantArrival checks that the containers of an app, and of its previews, get a value.
+func wantArrival(t testing.TB, h *tenancytest.House, uuid, key, want string) {
+	t.Helper()
+	for _, preview := range []bool{false, true} {
+		env, err := h.Sim.ContainerEnv(uuid, preview)
+		if got, there := env[key]; err != nil || got != want || !there {
+			t.Errorf("%s arrives as %q (%v, %v), want %q", key, got, there, err, want)
+		}
+	}
+}
+
+const pem = "-----BEGIN KEY-----\nMIIB+/=\n-----END KEY-----"
+
+// exact are values that have to arrive as they are.
+var exact = []string{
+	"", "plain", "it's", "'", "''", "'quoted'", `"x"`, `C:\new`, `a\\b`, `\n`, "a # b", "#b", "a#b",
+	"$HOME", "${HOME:-x}", "$$", "$", "${", "`id`", "a\tb", "a\rb", "a\r\nb", "a\nb", "a\n\nb", pem,
+	"a=b", "KEY=a", "export A", "part\u00e9\u90e8\U0001f680", "\u2764\ufe0f", "a b", "p@ss'w$rd\"#1 #2\\3",
+	"'\n'\n'", "it's\n$HOME", `"it's" $HOME #1`,
+	"{", "}", "[", "[not json $HOME #", "{not json\n}", "{ {", "{}", "[]",
+	`{"a":1}`, `{"a": "b c", "d": [1, 2.5, true, null]}`, `{"a":"\"\\ \n \u00e9#"}`, `["^x$","$","a#b"]`,
+	`["it's $HOME #1 #2"]`, "[\"it's\",\n\"$HOME\"]", `["$HOME' #"]`, `[TRUE]`, `"$HOME"`, "{{project.NONE}}$HOME",
+}
+
+// inexact are values that cannot arrive, and a word of why.
+var inexact = map[string]string{
+	" a": "white space", "a ": "white space", "a\n": "white space", pem + "\n": "white space", "\ta": "white space",
+	" ": "white space", "\u200ba": "invisible", "a\ufeff": "invisible",
+	`a\`: "ends in a backslash", `\`: "ends in a backslash", `a\\`: "ends in a backslash",
+	`a\'b`: "backslash before a single quote", `["\\'"]`: "backslash before a single quote",
+	`{"a":"$HOME"}`: "JSON", `["$$"]`: "JSON", `["${a"]`: "JSON", "[\"$\u017f\"]": "JSON", `["a #b"]`: "JSON",
+	"{\n}": "JSON", "[1,\n2]": "JSON", "[TRUE,\n\"$HOME\"]": "JSON",
+}
+
+// TestValuesArrive: a value reaches the container to the byte, whichever door it came
+// by, or it is refused with a reason and changes nothing.
+func TestValuesArrive(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	uuid := newApp(h, coolifytest.App{})
+	h.Sim.AddEnv(uuid, coolifytest.Env{Key: "WAS_PLAIN", Value: "old", Runtime: true})
+	h.Sim.AddEnv(uuid, coolifytest.Env{Key: "WAS_PLAIN", Value: "old", Runtime: true, Preview: true})
+	for i, some := range slices.Collect(slices.Chunk(exact, tenancy.MaxEnvKeys-1)) {
+		values := map[string]secret.Text{"WAS_PLAIN": secret.NewText(some[0])}
+		for j, value := range some {
+			values[fmt.Sprintf("KEY_%d_%d", i, j)] = secret.NewText(value)
+		}
+		if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: values}); err != nil {
+			t.Fatal(err)
+		}
+		for key, value := range values {
+			wantArrival(t, h, uuid, key, value.Reveal())
+		}
+	}
+	before := h.Sim.Envs(uuid)
+	for value, why := range inexact {
+		h.Sim.Reset()
+		for _, set := range []tenancy.EnvSet{{}, {Literal: new(true)}, {Multiline: new(true), Preview: true}} {
+			set.Values = texts("GOOD", "v", "KEY", value)
+			err := setEnvs(t, h, uuid, set)
+			e := tenancy.Public(err)
+			said := strings.HasPrefix(e.Msg, "the value of KEY ") && strings.Contains(e.Msg, why)
+			if e.Code != tenancy.Invalid || !said || !strings.Contains(e.Hint, "base64") {
+				t.Errorf("%q: %v (hint %q), want it refused with %q", value, err, e.Hint, why)
+			}
+		}
+		if got := changes(h); len(got) > 0 {
+			t.Errorf("%q: Coolify was asked to %q", value, got)
+		}
+	}
+	if after := h.Sim.Envs(uuid); fmt.Sprint(before) != fmt.Sprint(after) {
+		t.Errorf("rows are %v, want %v", after, before)
+	}
+	if err := deployNow(t, h, uuid); err != nil {
+		t.Fatal(err)
+	}
+	if got := drive(h, uuid); got != coolifytest.Finished {
+		t.Errorf("the deployment is %s", got)
+	}
+	h.Fine(t)
+}
+
+// TestReplacedValues: whoever asks for $NAME to be replaced gets that, and neither a
+// value that is cut nor a file that cannot be read.
+func TestReplacedValues(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	uuid := newApp(h, coolifytest.App{})
+	if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("HOST", "db")}); err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[string]string{
+		"": "", "plain": "plain", "pg://$HOST/${NONE:-x}": "pg://db/x", "$$": "$", "a#b": "a#b",
+		`{"h":"$HOST"}`: `{"h":"db"}`, `"x"`: `\"x\"`, "it's": `it\'s`,
+	} {
+		if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value), Literal: new(false)}); err != nil {
+			t.Errorf("%q: %v, want it set", value, err)
+			continue
+		}
+		wantArrival(t, h, uuid, "KEY", want)
+	}
+	for value, why := range map[string]string{
+		"a\nb": "line break", "[1,\n2]": "line break", "a #b": "space before a #", `["a #b"]`: "space before a #",
+		"${": "${", "a${1}": "${", "${A": "${", "${A!}": "${", " a": "white space",
+	} {
+		err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value), Literal: new(false)})
+		if e := tenancy.Public(err); e.Code != tenancy.Invalid || !strings.Contains(e.Msg, why) || e.Hint == "" {
+			t.Errorf("%q: %v (hint %q), want it refused with %q", value, err, e.Hint, why)
+		}
+	}
+	lines := tenancy.EnvSet{Values: texts("KEY", "$HOST\nx"), Literal: new(false), Multiline: new(true)}
+	must(t, setEnvs(t, h, uuid, lines))
+	wantArrival(t, h, uuid, "KEY", "$HOST\nx")
+	if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", "$HOST")}); err != nil {
+		t.Fatal(err)
+	}
+	wantArrival(t, h, uuid, "KEY", "$HOST") // nobody asked for it this time
+}
+
+// nasty are the characters that mean something to Coolify, a shell or docker compose.
+var nasty = []string{
+	"'", `"`, `\`, "$", "{", "}", "[", "]", "#", " ", "\n", "\t", "\r", "a", "B", ":", ",", "=", "1",
+	`"a":`, `{"a":"`, `"}`,
+}
+
+func nastyText(r *rand.Rand) string {
+	var out strings.Builder
+	for range r.IntN(12) {
+		out.WriteString(nasty[r.IntN(len(nasty))])
+	}
+	return out.String()
+}
+
+// TestRandomValuesArrive: whatever is taken arrives to the byte, and not too much is
+// refused.
+func TestRandomValuesArrive(t *testing.T) {
+	sim := coolifytest.New(coolifytest.Config{})
+	env := sim.AddProject("alpha").Environments[0].UUID
+	r, refused := rand.New(rand.NewPCG(3, 4)), 0
+	const rounds = 10_000
+	for range rounds {
+		value := nastyText(r)
+		stored, ok := tenancy.StoredEnv(value, false)
+		if !ok {
+			refused++
+			continue
+		}
+		uuid := sim.AddApp(env, coolifytest.App{}).UUID
+		for _, key := range []string{"FIRST", "SECOND"} { // what comes after a value is not touched by it
+			sim.AddEnv(uuid, coolifytest.Env{Key: key, Value: coolifytest.Trim(stored), Literal: true, Runtime: true})
+		}
+		got, err := sim.ContainerEnv(uuid, false)
+		if err != nil || got["FIRST"] != value || got["SECOND"] != value || len(got) != 7 {
+			t.Fatalf("%q arrives as %q, %v", value, got, err)
+		}
+	}
+	if refused == 0 || refused > rounds/2 {
+		t.Errorf("%d of %d values were refused", refused, rounds)
+	}
+}
+
+// TestBuildValuesArrive: the same for builds, which a shell and a Dockerfile see too.
+func TestBuildValuesArrive(t *testing.T) {
+	_, b := buildHouse(t, tenancy.Shared)
+	all, r := slices.Clone(exact), rand.New(rand.NewPCG(5, 6))
+	for range 1000 {
+		all = append(all, nastyText(r))
+	}
+	values, rows := map[string]string{}, []coolifytest.Env{}
+	for i, value := range all {
+		stored, ok := tenancy.StoredEnv(value, true)
+		if quote := strings.Contains(value, "'"); ok && quote || !ok && !quote && i < len(exact) {
+			t.Errorf("%q is taken: %v; want of the exact ones those without a single quote", value, ok)
+		}
+		if !ok {
+			continue
+		}
+		e := coolifytest.Env{
+			Key: fmt.Sprintf("KEY_%d", i), Value: coolifytest.Trim(stored), Literal: true, BuildTime: true,
+			Multiline: strings.Contains(value, "\n"),
+		}
+		values[e.Key], rows = value, append(rows, e)
+	}
+	app := coolifytest.App{UUID: "web", BuildPack: "dockerfile", Files: map[string]string{"Dockerfile": "FROM scratch\n"}}
+	if out, err := b.Run(app, rows); err != nil || len(b.Tripped()) > 0 {
+		t.Fatalf("%v, tripped %q; it printed %s", err, b.Tripped(), out)
+	}
+	seen := b.Env()
+	for key, want := range values {
+		if got, there := seen[key]; got != want || !there {
+			t.Errorf("%s is %q in the build, want %q", key, got, want)
+		}
+	}
+}
+
+// TestBuildValuesAreJudgedByWhatIsThere: a variable that the build sees stays one, and is
+// judged as one.
+func TestBuildValuesAreJudgedByWhatIsThere(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	uuid := newApp(h, coolifytest.App{})
+	must(t, setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", "old"), BuildTime: new(true)}))
+	h.Sim.Reset()
+	err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("GOOD", "v", "KEY", "it's")})
+	e := tenancy.Public(err)
+	said := strings.Contains(e.Msg, "KEY has a single quote") && strings.Contains(e.Hint, "build_time false")
+	if e.Code != tenancy.Invalid || !said {
+		t.Errorf("%v (hint %q), want it refused", err, e.Hint)
+	}
+	if got := changes(h); len(got) > 0 {
+		t.Errorf("Coolify was asked to %q", got)
+	}
+	if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", "it's"), BuildTime: new(false)}); err != nil {
+		t.Fatal(err)
+	}
+	wantArrival(t, h, uuid, "KEY", "it's")
+}
+
+// TestCreatedAppsValuesArrive: apps.create judges before anything is made.
+func TestCreatedAppsValuesArrive(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, tenancytest.Config{})
+	env := texts("A", "it's $HOME #1", "B", pem, "C", `a\`)
+	_, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Env = env }))
+	if wantCode(t, "a value that cannot arrive", err, tenancy.Invalid, "the value of C "); len(s.made()) > 0 {
+		t.Errorf("%v, made %v; want C refused and nothing made", err, s.made())
+	}
+	delete(env, "C")
+	app, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Env = env }))
+	must(t, err)
+	wantArrival(t, s.House, app.UUID, "A", "it's $HOME #1")
+	wantArrival(t, s.House, app.UUID, "B", pem)
+}
+
+// TestUnreadableValue: a value that somebody put into Coolify and that breaks the file of
+// variables fails each deployment. What is wrong is said, and none of the value.
+func TestUnreadableValue(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	for _, value := range []string{"it's mellon-said-frodo", `mellon-said-frodo\`, `a\\' mellon-said-frodo`} {
+		uuid := newApp(h, coolifytest.App{})
+		h.Sim.AddEnv(uuid, coolifytest.Env{Key: "DOORS", Value: value, Literal: true, Runtime: true})
+		if err := deployNow(t, h, uuid); err != nil {
+			t.Fatal(err)
+		}
+		if got := drive(h, uuid); got != coolifytest.Failed {
+			t.Errorf("%q: the deployment is %s", value, got)
+		}
+		d := diagnose(t, h, uuid)
+		if len(d.Causes) == 0 || !strings.Contains(d.Causes[0].Cause, ".env file") {
+			t.Errorf("%q: causes %+v", value, d.Causes)
+		}
+		build, err := h.Open(t, h.A.Key, tenancy.Read).Deployment(t.Context(), h.Sim.Deployments(uuid)[0].UUID)
+		must(t, err)
+		logs, err := build.Logs(t.Context(), tenancy.MaxLogLines, -1, "")
+		must(t, err)
+		text := strings.Join(logs.Lines, "\n") + fmt.Sprintf("%+v", d)
+		if strings.Contains(text, "mellon") || !strings.Contains(text, "/.env: line ") {
+			t.Errorf("%q: the log and the diagnosis say %s", value, text)
+		}
+	}
+}
+
+// TestRevealedValues: a person sees what the container gets, however it came to Coolify.
+func TestRevealedValues(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	uuid := newApp(h, coolifytest.App{})
+	reveal := func(key string) string {
+		t.Helper()
+		person, err := h.Guard.OpenMember(t.Context(), "user-alpha", h.A.Slug)
+		must(t, err)
+		s, err := person.Begin(t.Context(), tenancy.Call{Tool: "envs.reveal", Needs: tenancy.Write})
+		must(t, err)
+		a, err := s.App(t.Context(), uuid)
+		must(t, err)
+		value, err := a.RevealEnv(t.Context(), key, false)
+		must(t, err)
+		return value.Reveal()
+	}
+	for _, value := range []string{"it's", "'", "\n'\n'x", `["it's"]`, "plain", pem, ""} {
+		value = strings.TrimSpace(value)
+		must(t, setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value)}))
+		if got := reveal("KEY"); got != value {
+			t.Errorf("%q is shown as %q", value, got)
+		}
+	}
+	for i, e := range []struct {
+		row  coolifytest.Env
+		want string
+	}{
+		{coolifytest.Env{Value: "it's", Literal: true}, "it's"},       // of older versions; it breaks the file
+		{coolifytest.Env{Value: `it\'s`, Literal: true}, "it's"},      // by hand, for docker compose
+		{coolifytest.Env{Value: `it\'s`, Multiline: true}, "it's"},    // likewise
+		{coolifytest.Env{Value: `it\'s`}, `it\'s`},                    // not quoted, and as it was typed
+		{coolifytest.Env{Value: `["\\'"]`, Literal: true}, `["\\'"]`}, // JSON is not quoted
+	} {
+		e.row.Key, e.row.Runtime = fmt.Sprintf("HAND_%d", i), true
+		h.Sim.AddEnv(uuid, e.row)
+		if got := reveal(e.row.Key); got != e.want {
+			t.Errorf("%+v is shown as %q, want %q", e.row, got, e.want)
+		}
+	}
+}
+
+// TestBothFormsAreHidden: a log holds a value as it was given, or as Coolify keeps it.
+func TestBothFormsAreHidden(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	uuid := newApp(h, coolifytest.App{Status: "running:healthy"})
+	const value = "mellon's 'said' frodo"
+	must(t, setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("DOORS", value)}))
+	h.Sim.SetApp(uuid, func(a *coolifytest.App) {
+		kept := strings.ReplaceAll(value, "'", `\'`)
+		a.Logs = "given: " + value + "\nkept: " + kept + "\nquoted: '" + kept + "'\n"
+	})
+	must(t, onApp(t, h, uuid, tenancy.Read, func(a *tenancy.App) error {
+		logs, err := a.Logs(t.Context(), 100, "")
+		text := strings.Join(logs.Lines, "\n")
+		if strings.Contains(text, "mellon") || strings.Count(text, "[redacted]") != 3 {
+			t.Errorf("the log is %s", text)
+		}
+		return err
+	}))
+}
