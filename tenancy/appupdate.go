@@ -79,7 +79,7 @@ func (a *App) branchChanged(ctx context.Context) error {
 		return storeError("list the projects", err)
 	}
 	seen := record
-	seen.Branch, seen.Head, seen.Deployment, seen.Reported = a.is.GitBranch, "", "", ""
+	seen.Branch, seen.Head, seen.Deployment, seen.Reported = s.keptBranch(a.is.GitBranch), "", "", ""
 	for _, p := range projects {
 		if p.ID != record.ProjectID || s.giteaReady() != nil {
 			continue

@@ -79,6 +79,15 @@ func (p *Pusher) missed(ctx context.Context, project Project) error {
 	return s.guard.wantMoved(ctx, project, heads)
 }
 
+// keptBranch is what is recorded of a branch's name: all of it, or nothing if it may
+// hold a credential.
+func (s *Scope) keptBranch(name string) string {
+	if s.text(name).String() != name {
+		return ""
+	}
+	return name
+}
+
 // An appHead is an app with the newest commit of its branch; empty = there is no
 // such branch, or the branch is not known yet.
 type appHead struct {

@@ -613,7 +613,7 @@ func (c *creation) finish(ctx context.Context, id coolify.UUID) error {
 		return err
 	}
 	seen := c.record
-	seen.Branch, seen.Head = *c.Spec.Branch, c.head
+	seen.Branch, seen.Head = c.keptBranch(*c.Spec.Branch), c.head
 	if err := c.guard.store.SetAppPush(ctx, c.record, seen); err != nil && !errors.Is(err, ErrConflict) {
 		return ownTrouble(err)
 	}

@@ -188,7 +188,7 @@ func (l *pushLook) decide(ctx context.Context, rec AppRecord) (AppRecord, time.D
 		return rec, 0, err
 	}
 	branch := rec.Branch
-	rec.Branch = app.is.GitBranch
+	rec.Branch = l.scope.keptBranch(app.is.GitBranch)
 	if head.SHA == "" || head.SHA == rec.Head {
 		if rec.Branch == branch {
 			return rec, 0, nil

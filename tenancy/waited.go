@@ -355,7 +355,7 @@ func (s *Scope) contains(ctx context.Context, projectID, address, head, commit s
 // repositoryOf opens the repository of a project that was created here: the one with
 // an id, or the one with a clone address. Its bot is nil for any other.
 func (s *Scope) repositoryOf(ctx context.Context, projectID, address string) (openRepository, error) {
-	if s.giteaReady() != nil {
+	if ready := s.giteaReady() == nil; !ready {
 		return openRepository{}, nil
 	}
 	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
