@@ -22,7 +22,7 @@ dist: toolchain ## Build what a release has, into dist: binaries, bundles, an im
 
 test: toolchain ## Run every test with the race detector; installs what they need and is missing
 	@scripts/install-test-tools.sh
-	go test -race -count=1 -timeout=15m ./...
+	go test -race -count=1 -timeout=35m ./...
 
 test-live: toolchain ## Try a real Gitea and a real Coolify, as far as VIBN_TEST_* name them; see CONTRIBUTING.md
 	go test -count=1 -timeout=30m -run='^TestLive' -v ./gitea ./tenancy

@@ -64,6 +64,10 @@ func (d *doctor) risked(risk, found string, err error) Check {
 		return warn(err.Error(), riskFixes[risk])
 	case err != nil:
 		c = failed("look for this risk", err)
+		if slices.Contains(d.AcceptedRisks, risk) {
+			c.State = CheckWarn // nothing waits for this look
+		}
+		return c
 	case found != "":
 		c = fail(found, d.riskFix(risk))
 		c.Risk = risk

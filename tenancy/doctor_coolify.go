@@ -47,7 +47,7 @@ func (x *examination) coolifyToken(ctx context.Context) Check {
 	} {
 		err := a.try(ctx)
 		if err != nil && a.ability == "read" {
-			x.without[needToken] = "COOLIFY_API_TOKEN does not read"
+			x.without[needToken] = "COOLIFY_API_TOKEN cannot be used to look"
 		}
 		if errors.Is(err, coolify.ErrAbility) {
 			lacks = append(lacks, a.ability)

@@ -893,6 +893,11 @@ func TestOutageTokenAndRights(t *testing.T) {
 				p.sim.Fail(op, coolifytest.Fault{Status: 502, Body: "<html>Bad Gateway</html>"})
 			}
 		}, "Coolify answers with the status 502", true},
+		{"Coolify is broken", func(p *premises) {
+			for _, op := range []string{"GET /servers/{uuid}", "GET /version"} {
+				p.sim.Fail(op, coolifytest.Fault{Status: 500, Body: "<html>Server Error</html>"})
+			}
+		}, "Coolify answers with the status 500", true},
 		{"Coolify is silent", func(p *premises) {
 			p.sim.Fail("GET /servers/{uuid}", coolifytest.Fault{Hang: true})
 			p.sim.Fail("GET /version", coolifytest.Fault{Hang: true})
@@ -909,6 +914,7 @@ func TestOutageTokenAndRights(t *testing.T) {
 		{"Gitea's proxy is alone", func(p *premises) {
 			p.git.Fail("GET /user", giteatest.Fault{Status: 502, Body: "<html>Bad Gateway</html>"})
 		}, "Gitea answers with the status 502", true},
+		{"Gitea is silent", func(p *premises) { p.git.Fail("GET /user", giteatest.Fault{Hang: true}) }, "Gitea does not answer", true},
 		{"Gitea does not know the token", func(p *premises) { p.admin = strings.Repeat("0", 40) }, "Gitea does not accept GITEA_API_TOKEN", false},
 		{"the token of a user", func(p *premises) {
 			p.admin = p.git.AddToken(p.git.AddUser(giteatest.User{Login: "somebody"}).Login, "all")
@@ -934,6 +940,44 @@ func TestOutageTokenAndRights(t *testing.T) {
 			if !said {
 				t.Errorf("the doctor does not say %q", tc.says)
 			}
+			p.told.AcceptedRisks = tenancy.Risks()
+			if wrong, _ := p.parts(p.guard(), "other", p.told.Placement); len(wrong) != 1 {
+				t.Errorf("with every risk accepted, what is wrong is %s", wrong)
+			}
+			for _, c := range p.examine() {
+				invitesNobody(t, c.Detail+c.Fix)
+			}
 		})
+	}
+}
+
+// TestFaultsOfThePlatform: which token of the platform's is at fault is the
+// operator's to know, also where it holds up a part of the workspace's own.
+func TestFaultsOfThePlatform(t *testing.T) {
+	p := newPremises(t, closedGitea())
+	adminScopes("write:admin", "write:repository", "write:package", "read:user")(p)
+	guard := p.guard()
+	wrong, _ := p.parts(guard, "new", p.told.Placement)
+	if len(wrong) != 1 || wrong[0].Part != tenancy.PartOrg || !strings.Contains(wrong[0].Why, "GITEA_API_TOKEN lacks a scope") {
+		t.Fatalf("%s", wrong)
+	}
+	p.workspace = got(p.operator.Workspace(t.Context(), "new"))(t)
+	scope, _, err := p.keyScope(guard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := scope.Parts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := false
+	for _, part := range parts.Parts {
+		seen = seen || part.Part == tenancy.PartOrg && part.State == "wrong"
+		if text := part.Why.String() + part.Fix.String(); strings.Contains(text, "_API_TOKEN") || strings.Contains(text, "scope") {
+			t.Errorf("a member reads: %s", text)
+		}
+	}
+	if !seen {
+		t.Errorf("the organisation is not said to be wrong: %+v", parts)
 	}
 }

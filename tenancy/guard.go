@@ -241,12 +241,13 @@ func storeError(what string, err error) *Error {
 	}
 }
 
-// CoolifyVersion asks Coolify for its version, on the operator's part of the
-// budget.
+// CoolifyVersion asks Coolify for its version, on the operator's part of the budget.
+// The error is a [*PartError], which tells a Coolify that is away from a token that it
+// does not accept.
 func (g *Guard) CoolifyVersion(ctx context.Context) (string, error) {
 	v, err := g.coolify.Metered(g.budget.reserve).Version(ctx)
 	if err != nil {
-		return "", err
+		return "", trouble(PartHost, "tell its version", err)
 	}
 	return untrusted.Clean(v), nil
 }

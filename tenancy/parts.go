@@ -94,7 +94,10 @@ type PartError struct {
 	Why   string `json:"why"`             // one sentence
 	Fix   string `json:"fix"`             // what the operator does about it
 	Again bool   `json:"again,omitempty"` // it is tried again without anybody's doing
-	err   error  // cause, for the log
+	// Platform says that Coolify, Gitea or a token of the platform's is at fault, and
+	// not the part: the words are the operator's alone.
+	Platform bool  `json:"platform,omitempty"`
+	err      error // cause, for the log
 }
 
 // Error returns the sentence and the cause.
@@ -153,6 +156,7 @@ func trouble(part, doing string, err error) *PartError {
 	}
 	e := &PartError{Part: part, err: err}
 	e.Why, e.Fix, e.Again = explain(doing, err)
+	e.Platform = isPlatformFault(err)
 	if e.Again {
 		e.Fix += "; it is tried again by itself"
 	}
@@ -182,6 +186,17 @@ func explain(doing string, err error) (why, fix string, passes bool) {
 	}
 	why, fix = server.outage(detail)
 	return why + ": could not " + doing, fix, true
+}
+
+// isPlatformFault reports whether a server was away, or refused the platform's token.
+func isPlatformFault(err error) bool {
+	detail, ok := errors.AsType[*coolify.Error](err)
+	if !ok {
+		return false
+	}
+	refused := errors.Is(err, gitea.ErrUnauthorized) || errors.Is(err, gitea.ErrForbidden)
+	away := errors.Is(err, gitea.ErrUnavailable) || errors.Is(err, gitea.ErrTimeout)
+	return refused || away || detail.Kind == nil
 }
 
 // An upstreamServer is Coolify or Gitea, as its operator configured it here.
@@ -234,6 +249,8 @@ func (s upstreamServer) tokenFault(variable string, err error) (why, fix string)
 // outage says how a server failed that refused nothing, and what to look at.
 func (s upstreamServer) outage(detail *coolify.Error) (why, fix string) {
 	switch {
+	case detail.Kind == nil: // our own budget refused it, or the caller gave up
+		return "vibn-mcp did not ask " + s.name, "see whether it asks for much else at the time"
 	case errors.Is(detail, coolify.ErrRateLimited):
 		return s.name + " takes no more requests for now", "wait a minute; \"vibn-mcp doctor\" tells how many it takes"
 	case detail.Status == 0:

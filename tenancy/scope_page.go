@@ -93,12 +93,13 @@ func made(part, title, name string, there bool) PartInfo {
 	return info
 }
 
-// wrongPart says what is wrong with a part. What is about no part of the
-// workspace's may name what is not the workspace's, so its text is the operator's.
+// wrongPart says what is wrong with a part. What is about no part of the workspace's
+// may name what is not the workspace's, and a fault of the platform names its tokens:
+// such words are the operator's.
 func (s *Scope) wrongPart(part PartInfo, e PartError) PartInfo {
 	part.State, part.Again = "wrong", e.Again
 	part.Why, part.Fix = s.text(e.Why), s.text(e.Fix)
-	if part.Part == PartHost || part.Part == "" {
+	if part.Part == PartHost || part.Part == "" || e.Platform {
 		part.Why = untrusted.New("something that all workspaces stand on is not as it should be")
 		part.Fix = untrusted.New("\"vibn-mcp workspace show\" says what")
 	}

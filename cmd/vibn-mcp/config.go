@@ -165,7 +165,7 @@ func variables() []variable {
 			set:  func(c *config, v string) error { return setUUID(&c.placement.Server, v) },
 		},
 		{
-			name: "COOLIFY_DESTINATION_UUID", about: "Coolify destination (Docker network) of new workspaces",
+			name: "COOLIFY_DESTINATION_UUID", about: "Coolify destination (Docker network) that all new workspaces share; without it each gets one of its own",
 			hint: "Coolify shows the uuid in the destination's address",
 			set:  func(c *config, v string) error { return setUUID(&c.placement.Destination, v) },
 		},

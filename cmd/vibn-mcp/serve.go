@@ -156,7 +156,7 @@ func (h *house) greetCoolify(ctx context.Context) {
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
 		case err != nil:
-			h.log.WarnContext(ctx, "coolify does not answer; is COOLIFY_URL right, and COOLIFY_API_TOKEN allowed to read?", "err", err)
+			h.log.WarnContext(ctx, "coolify cannot be used", "err", err)
 		default:
 			h.log.InfoContext(ctx, "coolify answers", "coolify_version", v)
 		}
