@@ -103,7 +103,7 @@ func (p *premises) settle(hidden bool) {
 	p.workspace = state.Workspace
 	p.app = p.sim.AddApp(p.project().Environments[0].UUID, coolifytest.App{Name: "web", FQDN: "https://web.alpha.apps.example.net", HostUUID: p.host.UUID})
 	p.sim.AddEnv(p.app.UUID, coolifytest.Env{Key: "A", Value: "b"})
-	key, _, err := p.keyScope(guard)
+	key, err := p.keyScope(guard)
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -112,21 +112,20 @@ func (p *premises) settle(hidden bool) {
 	}
 }
 
-func (p *premises) keyScope(guard *tenancy.Guard) (*tenancy.Scope, string, error) {
+func (p *premises) keyScope(guard *tenancy.Guard) (*tenancy.Scope, error) {
 	rights, err := tenancy.PresetRights("builder")
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	_, key, err := p.operator.CreateKey(p.Context(), p.workspace, "test", rights, 0)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	s, err := guard.OpenKey(p.Context(), key.Reveal())
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	s, err = s.Begin(p.Context(), tenancy.Call{Tool: "test", Needs: tenancy.Write})
-	return s, key.Reveal(), err
+	return s.Begin(p.Context(), tenancy.Call{Tool: "test", Needs: tenancy.Write})
 }
 
 // create stores a workspace without making its parts.
@@ -962,7 +961,7 @@ func TestFaultsOfThePlatform(t *testing.T) {
 		t.Fatalf("%s", wrong)
 	}
 	p.workspace = got(p.operator.Workspace(t.Context(), "new"))(t)
-	scope, _, err := p.keyScope(guard)
+	scope, err := p.keyScope(guard)
 	if err != nil {
 		t.Fatal(err)
 	}
