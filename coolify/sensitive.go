@@ -112,8 +112,8 @@ type EnvValue struct {
 	UUID      UUID
 	Key       string
 	Preview   bool
-	Literal   bool        // Coolify quotes the value, as that of
-	Multiline bool        // this
+	Literal   bool        // Coolify writes the value in single quotes, unless it is JSON
+	Multiline bool        // likewise
 	ShownOnce bool        // locked: Coolify tells its value to nobody
 	Value     secret.Text // zero if locked
 	RealValue secret.Text // with shared variables resolved, then quoted or escaped; zero if locked
