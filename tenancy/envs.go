@@ -118,31 +118,32 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 	if err := rows.refuseDuplicates(keys); err != nil {
 		return nil, err
 	}
+	writes := map[string]coolify.EnvUpdate{}
 	for _, k := range keys {
-		if err := a.scope.grant.workspace.Placement.refuseEnvWrite(a.is, k, set.write(k, rows.one(k, set.Preview))); err != nil {
+		if writes[k], err = asStored(set.write(k, rows.one(k, set.Preview))); err != nil {
+			return nil, err
+		}
+		if err := a.scope.grant.workspace.Placement.refuseEnvWrite(a.is, writes[k]); err != nil {
 			return nil, err
 		}
 	}
 	return a.each("written", keys, func(k string) (EnvChange, error) {
-		return a.setEnv(ctx, k, set, rows)
+		return a.setEnv(ctx, writes[k], rows)
 	})
 }
 
-// setEnv writes one variable, and its twin where that follows.
-func (a *App) setEnv(ctx context.Context, key string, set EnvSet, rows envRows) (EnvChange, error) {
-	row := rows.one(key, set.Preview)
-	w := set.write(key, row)
-	stored, _, _ := storedEnv(w) // judged by refuseEnvWrite
-	w.Value = secret.NewText(stored)
-	if set.Preview && (row == nil || follows(*row)) {
+// setEnv writes one variable as it was judged, and its twin where that follows.
+func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (EnvChange, error) {
+	row := rows.one(w.Key, w.Preview)
+	if w.Preview && (row == nil || follows(*row)) {
 		w.Comment = new(ownMark)
 	}
 	change, err := a.writeEnv(ctx, w, row == nil)
 	if err != nil {
 		return EnvChange{}, err
 	}
-	twin := rows.one(key, true) // also one that a deleted variable left behind
-	if set.Preview || twin == nil {
+	twin := rows.one(w.Key, true) // also one that a deleted variable left behind
+	if w.Preview || twin == nil {
 		return change, nil
 	}
 	if !follows(*twin) {
@@ -352,32 +353,31 @@ func (p Placement) refuseEnvSet(set EnvSet) error {
 		if why := refuseEnvValue(set.Values[k].Reveal()); why != "" {
 			return &Error{Code: Invalid, Msg: fmt.Sprintf("the value of %s %s", k, why)}
 		}
-		if err := refuseArrival(k, set.write(k, nil)); err != nil {
+		if _, err := asStored(set.write(k, nil)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// refuseArrival refuses a value that would reach the app changed.
-func refuseArrival(key string, w coolify.EnvUpdate) error {
-	if _, why, hint := storedEnv(w); why != "" {
-		return &Error{Code: Invalid, Msg: fmt.Sprintf("the value of %s %s", key, why), Hint: hint}
+// asStored returns a write with the value that Coolify has to store. It refuses a value
+// that would reach the app changed.
+func asStored(w coolify.EnvUpdate) (coolify.EnvUpdate, error) {
+	stored, why, hint := storedEnv(w)
+	if why != "" {
+		return w, &Error{Code: Invalid, Msg: fmt.Sprintf("the value of %s %s", w.Key, why), Hint: hint}
 	}
-	return nil
+	w.Value = secret.NewText(stored)
+	return w, nil
 }
 
-// refuseEnvWrite judges one write by what the key is already, and against what a shared
-// host may build with.
-func (p Placement) refuseEnvWrite(app coolify.Application, key string, w coolify.EnvUpdate) error {
-	if err := refuseArrival(key, w); err != nil {
-		return err
-	}
+// refuseEnvWrite judges one write against what a shared host may build with.
+func (p Placement) refuseEnvWrite(app coolify.Application, w coolify.EnvUpdate) error {
 	if !p.shares(app) || !w.BuildTime {
 		return nil
 	}
-	if reason := refuseBuildKey(key); reason != "" {
-		return sharedHost(fmt.Sprintf("the build-time variable %q %s", key, reason), "set it with build_time false")
+	if reason := refuseBuildKey(w.Key); reason != "" {
+		return sharedHost(fmt.Sprintf("the build-time variable %q %s", w.Key, reason), "set it with build_time false")
 	}
 	return nil
 }
