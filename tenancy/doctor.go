@@ -173,8 +173,8 @@ func failed(doing string, err error) Check {
 	if e, ok := errors.AsType[*PartError](err); ok {
 		return fail(e.Why, e.Fix)
 	}
-	why, fix, _ := explain(doing, err)
-	return fail(why+" ("+err.Error()+")", fix)
+	e := explain(doing, err)
+	return fail(e.Why+" ("+err.Error()+")", e.Fix)
 }
 
 func (x *examination) ownLooks() []look {

@@ -94,7 +94,10 @@ func (x *examination) giteaToken(ctx context.Context) Check {
 	return ok("of the site administrator %s, with every scope that is needed, on Gitea %s", self.Login, version)
 }
 
-const basicAuthFix = "set [service] ENABLE_BASIC_AUTHENTICATION=true in Gitea's configuration"
+const (
+	noBasicAuth  = "Gitea takes no passwords by basic authentication, by which the bots' tokens are made"
+	basicAuthFix = "set [service] ENABLE_BASIC_AUTHENTICATION=true in Gitea's configuration"
+)
 
 func (x *examination) basicAuth(ctx context.Context) Check {
 	works, err := x.gitea.BasicAuthWorks(ctx)
@@ -102,8 +105,7 @@ func (x *examination) basicAuth(ctx context.Context) Check {
 		return failed("say whether it takes passwords", err)
 	}
 	if !works {
-		return fail("Gitea takes no passwords by basic authentication, by which the bots' tokens are made",
-			basicAuthFix)
+		return fail(noBasicAuth, basicAuthFix)
 	}
 	return ok("on")
 }

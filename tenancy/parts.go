@@ -154,49 +154,44 @@ func trouble(part, doing string, err error) *PartError {
 	if e, ok := errors.AsType[*PartError](err); ok {
 		return e
 	}
-	e := &PartError{Part: part, err: err}
-	e.Why, e.Fix, e.Again = explain(doing, err)
-	e.Platform = isPlatformFault(err)
+	e := explain(doing, err)
+	e.Part, e.err = part, err
 	if e.Again {
 		e.Fix += "; it is tried again by itself"
 	}
-	return e
+	return &e
 }
 
-// explain says in the operator's words why something could not be done upstream, and
-// what they do about it. passes reports whether it may pass without their doing.
-func explain(doing string, err error) (why, fix string, passes bool) {
+// explain says in the operator's words why something could not be done upstream. The
+// part and the cause are left to the caller.
+func explain(doing string, err error) PartError {
 	detail, ok := errors.AsType[*coolify.Error](err)
 	if !ok {
-		return "could not " + doing, "the log has the cause", true
+		return PartError{Why: "could not " + doing, Fix: "the log has the cause", Again: true}
 	}
 	server := upstreamServers[serverName(detail)]
 	if why, fix := server.tokenFault(server.variable, err); why != "" {
-		return why + ": could not " + doing, fix, false
+		return PartError{Why: why + ": could not " + doing, Fix: fix, Platform: true}
 	}
 	switch {
 	case errors.Is(err, gitea.ErrRenamed):
-		return "what was needed to " + doing + " has been renamed in " + server.name, "give it its old name back", false
+		return PartError{
+			Why: "what was needed to " + doing + " has been renamed in " + server.name, Fix: "give it its old name back",
+		}
 	case errors.Is(err, gitea.ErrNotFound), errors.Is(err, gitea.ErrRouteMissing):
-		return server.name + " has not what was needed to " + doing,
-			"see whether " + server.address + " is right and whether somebody deletes what vibn-mcp makes; " +
-				"then have it provisioned again", false
+		return PartError{
+			Why: server.name + " has not what was needed to " + doing,
+			Fix: "see whether " + server.address + " is right and whether somebody deletes what vibn-mcp makes; " +
+				"then have it provisioned again",
+		}
 	case errors.Is(err, gitea.ErrInvalid), errors.Is(err, gitea.ErrConflict):
-		return server.name + " refused to " + doing, "the log has its words; mend the cause, then have it provisioned again", false
+		return PartError{
+			Why: server.name + " refused to " + doing,
+			Fix: "the log has its words; mend the cause, then have it provisioned again",
+		}
 	}
-	why, fix = server.outage(detail)
-	return why + ": could not " + doing, fix, true
-}
-
-// isPlatformFault reports whether a server was away, or refused the platform's token.
-func isPlatformFault(err error) bool {
-	detail, ok := errors.AsType[*coolify.Error](err)
-	if !ok {
-		return false
-	}
-	refused := errors.Is(err, gitea.ErrUnauthorized) || errors.Is(err, gitea.ErrForbidden)
-	away := errors.Is(err, gitea.ErrUnavailable) || errors.Is(err, gitea.ErrTimeout)
-	return refused || away || detail.Kind == nil
+	why, fix := server.outage(detail)
+	return PartError{Why: why + ": could not " + doing, Fix: fix, Again: true, Platform: true}
 }
 
 // An upstreamServer is Coolify or Gitea, as its operator configured it here.
@@ -239,7 +234,7 @@ func (s upstreamServer) tokenFault(variable string, err error) (why, fix string)
 	case errors.Is(err, gitea.ErrScope):
 		return variable + " lacks a scope", s.renew
 	case errors.Is(err, gitea.ErrAuthMethod):
-		return "Gitea takes no passwords by basic authentication, by which the bots' tokens are made", basicAuthFix
+		return noBasicAuth, basicAuthFix
 	case errors.Is(err, gitea.ErrForbidden):
 		return s.name + " forbids this to " + variable, s.renew
 	}
