@@ -102,7 +102,7 @@ type shownEnsured struct {
 func (s *server) work(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	p, ended := s.Guard.Provisioner(), make(chan error, 1)
+	p, ended := s.Provisioner, make(chan error, 1)
 	go func() {
 		ended <- s.DB.Work(ctx, store.Jobs{Provision: p.Provision, Sweep: func(ctx context.Context) error { return p.Sweep(ctx, s.DB.Queue) }}, s.Logger)
 	}()

@@ -333,7 +333,7 @@ func (c *canary) failGitea(t *testing.T) {
 				way := names[(i+n)%len(names)]
 				c.answers[fmt.Sprintf("%s answers %d: %s %s", op, f.Status, way, tool)] = ways[way](t, toolNamed(t, c.registry, tool), args, c.typed[i%len(c.typed)])
 			}
-			_ = c.Guard.Provisioner().Provision(t.Context(), c.A.ID) // what is wrong is written down
+			_ = c.Provisioner.Provision(t.Context(), c.A.ID) // what is wrong is written down
 			c.askOperator(t, fmt.Sprint(op, n))
 			c.Git.Clear(op)
 		}
@@ -366,7 +366,7 @@ func (c *canary) work(t *testing.T) {
 		ended <- c.DB.Work(ctx, store.Jobs{
 			Provision: func(ctx context.Context, id string) error {
 				defer signal()
-				return c.Guard.Provisioner().Provision(ctx, id)
+				return c.Provisioner.Provision(ctx, id)
 			},
 			Sweep: func(context.Context) error { return nil },
 		}, c.Logger)

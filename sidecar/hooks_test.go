@@ -268,7 +268,7 @@ func pushHouse(t *testing.T) *server {
 	worked := make(chan error, 1)
 	go func() {
 		worked <- h.DB.Work(ctx, store.Jobs{
-			Provision: h.Guard.Provisioner().Provision, Push: h.Guard.Pusher().Push, Sweep: func(context.Context) error { return nil },
+			Provision: h.Provisioner.Provision, Push: h.Guard.Pusher().Push, Sweep: func(context.Context) error { return nil },
 		}, h.Logger)
 	}()
 	t.Cleanup(func() {

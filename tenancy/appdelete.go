@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/vibnai/vibn-mcp/coolify"
 )
@@ -180,51 +179,4 @@ func inProject[T any](ctx context.Context, c *coolify.Client, project coolify.UU
 		all = append(all, some...)
 	}
 	return all, nil
-}
-
-// inCoolify is the workspace's project; zero if it is gone, and all that was in it.
-func (r *run) inCoolify() (coolify.UUID, error) {
-	if r.is.Parts.CoolifyProject == "" {
-		return coolify.UUID{}, nil
-	}
-	return coolify.ParseUUID(r.is.Parts.CoolifyProject)
-}
-
-// endApps goes on with what is being deleted.
-func (r *run) endApps(ctx context.Context) error {
-	_, err := r.removeApps(ctx, func(a AppRecord) bool { return a.DeletingAt != nil })
-	return err
-}
-
-// removeAllApps deletes the apps of a deleted workspace that were created here.
-func (r *run) removeAllApps(ctx context.Context) error {
-	gone, err := r.removeApps(ctx, func(AppRecord) bool { return true })
-	if err == nil && !gone {
-		err = &PartError{Part: PartApps, Why: "Coolify is still deleting apps of the workspace", Fix: "wait for it; it is looked at again", Again: true}
-	}
-	return err
-}
-
-func (r *run) removeApps(ctx context.Context, which func(AppRecord) bool) (gone bool, err error) {
-	records, err := r.store.AppRecords(ctx, r.is.ID)
-	if err != nil {
-		return false, ownTrouble(err)
-	}
-	records = slices.DeleteFunc(records, func(a AppRecord) bool { return !which(a) })
-	if len(records) == 0 {
-		return true, nil
-	}
-	project, err := r.inCoolify()
-	if err != nil {
-		return false, err
-	}
-	gone = true
-	for _, a := range records {
-		one, err := removeApp(ctx, r.coolify, r.store, project, a)
-		if err != nil {
-			return false, err
-		}
-		gone = gone && one
-	}
-	return gone, nil
 }

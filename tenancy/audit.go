@@ -2,9 +2,12 @@ package tenancy
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 // onRecord does something that is no call of a [Scope], and writes it to the
@@ -24,4 +27,13 @@ func onRecord(ctx context.Context, store Store, now func() time.Time, e AuditEnt
 		err = storeError("finish an audit entry", failed)
 	}
 	return err
+}
+
+// PlatformPrincipal stands in the audit trail for what vibn-mcp does by itself.
+const PlatformPrincipal = "platform"
+
+// keptText is a short text of one clean line.
+func keptText(s string) string {
+	s = untrusted.Clean(s[:min(len(s), maxShown)])
+	return strings.ToValidUTF8(s[:min(len(s), 120)], "")
 }

@@ -93,7 +93,7 @@ func TestFlood(t *testing.T) {
 func deployB(t *testing.T, h *tenancytest.House) {
 	t.Helper()
 	quick(t, tenancy.DefaultBudget().MaxWait, "B's deploy", func() error { return toDeploy(h.B.Web.UUID).try(t.Context(), h.Guard, h.B.Key) })
-	quick(t, 0, "the operator's look at the version", func() error { _, err := h.Guard.CoolifyVersion(t.Context()); return err })
+	quick(t, 0, "the operator's look at the version", func() error { _, err := h.Provisioner.CoolifyVersion(t.Context()); return err })
 	for _, d := range h.Sim.Deployments(h.B.Web.UUID) {
 		h.Sim.Finish(d.UUID, coolifytest.Finished)
 	}

@@ -46,7 +46,7 @@ func TestOthersKeepTheirImages(t *testing.T) {
 			}
 			must(t, h.Operator.DeleteWorkspace(t.Context(), x.Workspace))
 			for range 3 { // its parts go one after the other
-				if err := h.Guard.Provisioner().Provision(t.Context(), x.ID); err != nil {
+				if err := h.Provisioner.Provision(t.Context(), x.ID); err != nil {
 					t.Log(err)
 				}
 				h.Sim.FinishDeletions()

@@ -85,13 +85,14 @@ type op struct {
 // A process is one run of ours, which may come to grief at its at-th op, or when
 // it asks for that.
 type process struct {
-	mode     mode
-	at       int
-	atWrite  int    // the same, counted in writes to Gitea
-	on       string // as in [op]; may be empty
-	guard    *tenancy.Guard
-	operator *tenancy.Operator
-	admin    *gitea.Admin // for looks of the test's own; it has a meter
+	mode        mode
+	at          int
+	atWrite     int    // the same, counted in writes to Gitea
+	on          string // as in [op]; may be empty
+	guard       *tenancy.Guard
+	provisioner *tenancy.Provisioner
+	operator    *tenancy.Operator
+	admin       *gitea.Admin // for looks of the test's own; it has a meter
 
 	meanwhile func() // what the others do while it is overtaken
 
@@ -134,13 +135,14 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 	if f.requests > 0 {
 		budget.WorkspacePerMinute, budget.WorkspaceBurst, budget.MaxWait = 1, f.requests, time.Millisecond
 	}
-	p.guard, err = tenancy.NewGuard(tenancy.Config{
+	cfg := tenancy.Config{
 		Store: db, Coolify: c, Gitea: g, GiteaURL: gitURL.String(), Box: f.box(t), Log: f.log, Budget: budget,
 		Now: f.clock.Now, PublicURL: f.publicURL, PollEvery: time.Nanosecond,
-	})
-	if err != nil {
+	}
+	if p.guard, err = tenancy.NewGuard(cfg); err != nil {
 		t.Fatal(err)
 	}
+	p.provisioner = tenancy.NewProvisioner(cfg, p.guard.Reserve())
 	p.operator = tenancy.NewOperator(db)
 	return p
 }
@@ -585,13 +587,13 @@ func (s *subject) job(ctx context.Context, p *process) error { return s.jobOf(ct
 
 // jobOf comes back for what Coolify takes its time for.
 func (s *subject) jobOf(ctx context.Context, p *process, id string) error {
-	err := p.guard.Provisioner().Provision(ctx, id)
+	err := p.provisioner.Provision(ctx, id)
 	wrong, ok := errors.AsType[*tenancy.PartsError](err)
 	if !ok || !slices.ContainsFunc(wrong.Errors, func(e tenancy.PartError) bool { return e.Again && e.Part == tenancy.PartDatabases }) {
 		return err
 	}
 	s.clock.forward(time.Minute)
-	return p.guard.Provisioner().Provision(ctx, id)
+	return p.provisioner.Provision(ctx, id)
 }
 
 // sweep does the jobs that a sweep finds for the workspace.
@@ -602,7 +604,7 @@ func (s *subject) sweep(p *process) {
 		return
 	}
 	must(s, err)
-	err = p.guard.Provisioner().Sweep(s.Context(), func(ctx context.Context, id string) error {
+	err = p.provisioner.Sweep(s.Context(), func(ctx context.Context, id string) error {
 		if id != ws.ID {
 			s.Errorf("a workspace is due that nobody made")
 		}

@@ -520,7 +520,7 @@ func TestCreateAppNetworkIgnored(t *testing.T) {
 		t.Errorf("%v, want it refused", err)
 	}
 	s.Sim.FinishDeletions()
-	must(t, s.Guard.Provisioner().Provision(t.Context(), s.A.ID))
+	must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	if made := s.made(); len(made) > 0 || len(s.records()) > 0 {
 		t.Errorf("left: %+v %+v", made, s.records())
 	}
@@ -699,7 +699,7 @@ func TestCreateAppSuspended(t *testing.T) {
 	if _, err := s.Guard.OpenKey(t.Context(), s.A.Key); codeOf(err) != tenancy.Forbidden {
 		t.Errorf("a key: %v", err)
 	}
-	must(t, s.Guard.Provisioner().Provision(t.Context(), s.A.ID))
+	must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	if _, err := scope.CreateApp(t.Context(), siteApp()); err == nil { // it had begun before; its bot is shut out now
 		t.Error("a call that goes on has made an app")
 	}
@@ -722,7 +722,7 @@ func TestReconcileDeployKeys(t *testing.T) {
 	s.Git.AddDeployKey("vibn-alpha/other", giteatest.DeployKey{Title: "copy", Key: own[0].Key, ReadOnly: true})
 	job := func() {
 		t.Helper()
-		must(t, s.Guard.Provisioner().Provision(t.Context(), s.A.ID))
+		must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	}
 	job()
 	if diff := cmp.Diff(own, s.keysOn("vibn-alpha/site")); diff != "" || len(s.keysOn("vibn-alpha/other")) != 0 {
@@ -757,7 +757,7 @@ func TestDeployKeyGone(t *testing.T) {
 	s.onCoolify(http.MethodDelete, "/security/keys/"+first.UUID, "")
 	_, err = s.create(siteApp())
 	must(t, err)
-	must(t, s.Guard.Provisioner().Provision(t.Context(), s.A.ID))
+	must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	second := s.deployKeys()
 	on := s.keysOn("vibn-alpha/site")
 	if len(second) != 1 || second[0].UUID == first.UUID || len(on) != 1 || on[0].Key != strings.TrimSpace(second[0].PublicKey) {
@@ -802,7 +802,7 @@ func TestDeleteApp(t *testing.T) {
 		t.Errorf("the same name while it is being deleted: %v", err)
 	}
 	s.Sim.FinishDeletions()
-	must(t, s.Guard.Provisioner().Provision(t.Context(), s.A.ID))
+	must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	if made := s.made(); len(made) > 0 || len(s.records()) > 0 {
 		t.Errorf("left: %+v %+v", made, s.records())
 	}
@@ -898,7 +898,7 @@ func TestAppBeingMade(t *testing.T) {
 		t.Errorf("%+v %v", done, err)
 	}
 	s.Sim.FinishDeletions()
-	must(t, s.Guard.Provisioner().Provision(t.Context(), s.A.ID))
+	must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	if len(s.records()) > 0 {
 		t.Errorf("%+v", s.records())
 	}
@@ -911,7 +911,7 @@ func TestDeleteWorkspaceWithApps(t *testing.T) {
 	s := newShop(t, tenancytest.Config{})
 	ws, err := s.Operator.CreateWorkspace(t.Context(), tenancy.NewWorkspace{Slug: "gamma", Placement: tenancy.Placement{Server: s.Sim.Hosts()[0].UUID}})
 	must(t, err)
-	must(t, s.Guard.Provisioner().Provision(t.Context(), ws.ID))
+	must(t, s.Provisioner.Provision(t.Context(), ws.ID))
 	before := s.left()
 	is, err := s.Operator.Parts(t.Context(), ws)
 	must(t, err)
@@ -922,11 +922,11 @@ func TestDeleteWorkspaceWithApps(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, s.Operator.DeleteWorkspace(t.Context(), is.Workspace))
-	if err := s.Guard.Provisioner().Provision(t.Context(), ws.ID); err == nil || !strings.Contains(err.Error(), tenancy.PartApps) {
+	if err := s.Provisioner.Provision(t.Context(), ws.ID); err == nil || !strings.Contains(err.Error(), tenancy.PartApps) {
 		t.Errorf("while Coolify is at it: %v", err)
 	}
 	s.Sim.FinishDeletions()
-	must(t, s.Guard.Provisioner().Provision(t.Context(), ws.ID))
+	must(t, s.Provisioner.Provision(t.Context(), ws.ID))
 	delete(before, "networks of gamma")
 	delete(before, "projects of gamma")
 	if diff := cmp.Diff(before, s.left()); diff != "" {
@@ -980,7 +980,7 @@ func TestNetwork(t *testing.T) {
 	}
 	job := func() {
 		t.Helper()
-		must(t, s.Guard.Provisioner().Provision(t.Context(), s.A.ID))
+		must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	}
 	job()
 	if diff := cmp.Diff(map[string]int{s.Sim.Hosts()[0].UUID: 1}, count()); diff != "" || s.network() != first {

@@ -386,7 +386,7 @@ func TestDeleteWorkspaceWithDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func() tenancy.Provision {
-		if err := h.Guard.Provisioner().Provision(t.Context(), x.ID); err != nil {
+		if err := h.Provisioner.Provision(t.Context(), x.ID); err != nil {
 			t.Log(err)
 		}
 		is, err := h.DB.Provision(t.Context(), x.ID)

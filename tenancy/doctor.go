@@ -36,24 +36,6 @@ type Check struct {
 	Risk   string     `json:"risk,omitempty"` // the name by which the operator may accept it; see [Risks]
 }
 
-// An OwnURL is where a part of the platform is reached.
-type OwnURL struct {
-	Variable string // that names it
-	URL      *url.URL
-}
-
-// Premises are what the platform stands on, as far as it was told.
-type Premises struct {
-	OwnURLs       []OwnURL  // of vibn-mcp, Coolify and Gitea
-	AppDomain     AppDomain // under which apps get their names; zero = none
-	Placement     Placement // of new workspaces
-	AcceptedRisks []string  // of [Risks]: what the operator has taken upon themselves
-
-	// SharedNetworks has workspaces share the network of their server. Then their
-	// apps reach each other.
-	SharedNetworks bool
-}
-
 // A doctor looks at what the platform stands on. It changes nothing: what it asks
 // is either to read, or to change what cannot exist, by which a token shows what it
 // may (see [coolify.Client.MayWrite], [gitea.Admin.MayWriteAdmin]).

@@ -112,7 +112,7 @@ func (p *premises) settle(hidden bool) {
 	}
 }
 
-func (p *premises) keyScope(guard *tenancy.Guard) (*tenancy.Scope, error) {
+func (p *premises) keyScope(guard service) (*tenancy.Scope, error) {
 	rights, err := tenancy.PresetRights("builder")
 	if err != nil {
 		return nil, err
@@ -138,9 +138,9 @@ func (p *premises) create(slug string) tenancy.Workspace {
 	return w
 }
 
-func (p *premises) provision(guard *tenancy.Guard, w tenancy.Workspace) {
+func (p *premises) provision(guard service, w tenancy.Workspace) {
 	p.Helper()
-	if err := guard.Provisioner().Provision(p.Context(), w.ID); err != nil {
+	if err := guard.provisioner.Provision(p.Context(), w.ID); err != nil {
 		state, _ := p.operator.Parts(p.Context(), w)
 		p.Fatalf("provision %s: %v\n%s", w.Slug, err, state.ProvisionError)
 	}
@@ -213,11 +213,18 @@ func got[V any](v V, err error) func(*testing.T) V {
 }
 
 // guard is a program on these premises, with a budget that no test reaches.
-func (p *premises) guard() *tenancy.Guard {
+func (p *premises) guard() service {
 	p.Helper()
 	cfg := p.config()
 	cfg.Budget = tenancytest.Unlimited()
-	return got(tenancy.NewGuard(cfg))(p.T)
+	guard := got(tenancy.NewGuard(cfg))(p.T)
+	return service{guard, tenancy.NewProvisioner(cfg, guard.Reserve())}
+}
+
+// A service is what serve puts together.
+type service struct {
+	*tenancy.Guard
+	provisioner *tenancy.Provisioner
 }
 
 // examine looks at everything, and proves that looking changes nothing and shows
@@ -644,7 +651,7 @@ func dangerous() []ailment {
 
 // parts runs provisioning for a new workspace and returns what is wrong with it,
 // and what was changed on Coolify and Gitea.
-func (p *premises) parts(guard *tenancy.Guard, slug string, place tenancy.Placement) (wrong tenancy.PartErrors, changed []string) {
+func (p *premises) parts(guard service, slug string, place tenancy.Placement) (wrong tenancy.PartErrors, changed []string) {
 	p.Helper()
 	p.sim.Reset()
 	p.git.Reset()
@@ -655,7 +662,7 @@ func (p *premises) parts(guard *tenancy.Guard, slug string, place tenancy.Placem
 	if err != nil {
 		p.Fatal(err)
 	}
-	_ = guard.Provisioner().Provision(p.Context(), w.ID) // the parts tell
+	_ = guard.provisioner.Provision(p.Context(), w.ID) // the parts tell
 	state, err := p.operator.Parts(p.Context(), w)
 	if err != nil {
 		p.Fatal(err)
@@ -816,7 +823,7 @@ func TestDangersAreRemembered(t *testing.T) {
 	for i := range 6 {
 		w := p.create(fmt.Sprintf("w%d", i))
 		wg.Go(func() {
-			if err := guard.Provisioner().Provision(p.Context(), w.ID); err != nil {
+			if err := guard.provisioner.Provision(p.Context(), w.ID); err != nil {
 				t.Errorf("%s: %v", w.Slug, err)
 			}
 		})
@@ -858,7 +865,7 @@ func TestDangersOfACancelledRun(t *testing.T) {
 	p.git.Fail("GET /admin/actions/runners", giteatest.Fault{Gate: gate, Times: 1})
 	ctx, cancel := context.WithCancel(p.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- guard.Provisioner().Provision(ctx, w.ID) }()
+	go func() { ended <- guard.provisioner.Provision(ctx, w.ID) }()
 	cancel()
 	if err := <-ended; err == nil {
 		t.Error("a cancelled run ended well")

@@ -111,3 +111,16 @@ func IsNotFound(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Code == NotFound
 }
+
+// storeTrouble is an error of our own database in the middle of a step.
+type storeTrouble struct{ err error }
+
+func (e *storeTrouble) Error() string { return e.err.Error() }
+func (e *storeTrouble) Unwrap() error { return e.err }
+
+func ownTrouble(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &storeTrouble{err}
+}

@@ -65,12 +65,12 @@ type Guard struct {
 	names     names
 	lookupTXT func(ctx context.Context, name string) ([]string, error)
 
-	plan    Plan
-	budget  *budget
-	envs    environments
-	waits   waitRoom
-	dangers *dangers
-	stop    func()
+	plan     Plan
+	budget   *budget
+	envs     environments
+	waits    waitRoom
+	premises Premises
+	stop     func()
 }
 
 // NewGuard returns a Guard that is ready to open Scopes.
@@ -96,7 +96,7 @@ func NewGuard(cfg Config) (*Guard, error) {
 	}
 	g.shown = g.scrubber()
 	g.plan = cfg.Plan.Or(DefaultPlan())
-	g.dangers = newDangers(newDoctor(cfg, g.shown, g.budget.reserve), g.now)
+	g.premises = cfg.Premises
 	g.waits = newWaitRoom(g.coolify.Metered(g.budget.reserve), cfg.PollEvery, cfg.Log, g.shown)
 	g.stop = sync.OnceFunc(func() { close(g.waits.closing) })
 	return g, nil
@@ -139,17 +139,9 @@ func (g *Guard) OpenOperator(token string) (*Operator, error) {
 // HasOperator reports whether an operator may come over the network at all.
 func (g *Guard) HasOperator() bool { return !g.admin.IsZero() }
 
-// Provisioner returns what makes and mends the parts of workspaces. It acts on the
-// operator's part of the budget.
-func (g *Guard) Provisioner() *Provisioner {
-	p := &Provisioner{
-		guard: g, store: g.store, coolify: g.coolify.Metered(g.budget.reserve), box: g.box, log: g.log, now: g.now, dangers: g.dangers,
-	}
-	if g.gitea != nil {
-		p.gitea = g.gitea.Metered(unmetered)
-	}
-	return p
-}
+// Reserve admits requests to Coolify on the operator's part of the budget, which
+// tenants cannot spend. A meter alone reaches nothing.
+func (g *Guard) Reserve() coolify.Meter { return g.budget.reserve }
 
 // unmetered admits every request: Gitea has no limit that tenants share.
 func unmetered(context.Context, gitea.Operation) (func(), error) { return func() {}, nil }
@@ -239,15 +231,4 @@ func storeError(what string, err error) *Error {
 		Code: Unavailable, Msg: "the server's database did not answer", Retryable: true, RetryAfter: 2 * time.Second,
 		Hint: "try again in a moment", Err: fmt.Errorf("%s: %w", what, err),
 	}
-}
-
-// CoolifyVersion asks Coolify for its version, on the operator's part of the budget.
-// The error is a [*PartError], which tells a Coolify that is away from a token that it
-// does not accept.
-func (g *Guard) CoolifyVersion(ctx context.Context) (string, error) {
-	v, err := g.coolify.Metered(g.budget.reserve).Version(ctx)
-	if err != nil {
-		return "", trouble(PartHost, "tell its version", err)
-	}
-	return untrusted.Clean(v), nil
 }

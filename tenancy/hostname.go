@@ -1,7 +1,6 @@
 package tenancy
 
 import (
-	"errors"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,40 +14,6 @@ import (
 // Coolify takes a comma list of URLs where an app's domain belongs, and its proxy
 // a rule in backticks. So a tenant gives one bare host name of letters, digits and
 // hyphens, and the URL is built here.
-
-// An AppDomain is the domain under which apps get their names: those of a workspace
-// are LABEL.SLUG.DOMAIN. The zero one is none.
-type AppDomain struct {
-	Scheme string // https, or http where there are no certificates
-	Host   string // lower case, as "apps.example.com"
-}
-
-// ParseAppDomain reads what VIBN_APP_DOMAIN holds: a domain, with https:// or
-// http:// in front or, for https, with nothing.
-func ParseAppDomain(s string) (AppDomain, error) {
-	d := AppDomain{"https", s}
-	if scheme, host, found := strings.Cut(s, "://"); found {
-		d = AppDomain{scheme, host}
-	}
-	if d.Scheme != "https" && d.Scheme != "http" {
-		return AppDomain{}, errors.New("is neither https nor http")
-	}
-	if refuseForm(d.Host) != nil || d.Host != strings.ToLower(d.Host) {
-		return AppDomain{}, errors.New("is not a domain of at least two names of small letters, digits and hyphens")
-	}
-	return d, nil
-}
-
-// IsZero reports whether there is none.
-func (d AppDomain) IsZero() bool { return d.Host == "" }
-
-// String returns its URL; "" if there is none.
-func (d AppDomain) String() string {
-	if d.IsZero() {
-		return ""
-	}
-	return d.Scheme + "://" + d.Host
-}
 
 // names are whose host names are whose.
 type names struct {

@@ -28,10 +28,11 @@ const liveApp = "vibn-test"
 // A liveCoolify is a Coolify, and the program on it.
 type liveCoolify struct {
 	*testing.T
-	client   *coolify.Client
-	server   string // uuid of the server that workspaces are placed on
-	guard    *tenancy.Guard
-	operator *tenancy.Operator
+	client      *coolify.Client
+	server      string // uuid of the server that workspaces are placed on
+	guard       *tenancy.Guard
+	provisioner *tenancy.Provisioner
+	operator    *tenancy.Operator
 }
 
 // TestLiveCoolify tries what tenants do with their apps on a real Coolify.
@@ -71,14 +72,15 @@ func tryCoolify(t *testing.T, root, token, server string, pollEvery time.Duratio
 	c, err := coolify.New(coolify.Config{URL: u, Token: secret.NewText(token)})
 	must(t, err)
 	db := storetest.Open(t, "sqlite")
-	guard, err := tenancy.NewGuard(tenancy.Config{
+	cfg := tenancy.Config{
 		Store: db, Coolify: c, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Box: (&platform{sealed: []string{rand.Text()}}).box(t), Premises: tenancy.Premises{AcceptedRisks: tenancy.Risks()},
 		Budget: tenancytest.Unlimited(), PollEvery: pollEvery,
-	})
+	}
+	guard, err := tenancy.NewGuard(cfg)
 	must(t, err)
 	l := &liveCoolify{
-		T: t, server: server, guard: guard, operator: tenancy.NewOperator(db),
+		T: t, server: server, guard: guard, provisioner: tenancy.NewProvisioner(cfg, guard.Reserve()), operator: tenancy.NewOperator(db),
 		client: c.Metered(func(context.Context, coolify.Operation) (func(), error) { return func() {}, nil }),
 	}
 	a, b := l.workspace("a", ""), l.workspace("b", "")
@@ -109,11 +111,11 @@ func (l *liveCoolify) workspace(name, project string) (key string) {
 	l.Cleanup(func() {
 		ctx := context.WithoutCancel(ctx)
 		must(l, l.operator.DeleteWorkspace(ctx, w))
-		if err := l.guard.Provisioner().Provision(ctx, w.ID); err != nil {
+		if err := l.provisioner.Provision(ctx, w.ID); err != nil {
 			l.Errorf("something is left of %s: %v", w.Slug, err)
 		}
 	})
-	if err := l.guard.Provisioner().Provision(ctx, w.ID); err != nil {
+	if err := l.provisioner.Provision(ctx, w.ID); err != nil {
 		is, _ := l.operator.Parts(ctx, w)
 		l.Fatalf("provision %s: %v\n%s", w.Slug, err, is.ProvisionError)
 	}

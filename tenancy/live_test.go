@@ -47,7 +47,7 @@ func TestLiveProvisioning(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{Gitea: admin, GiteaURL: root.String()})
 	ctx := t.Context()
 	look := admin.Metered(func(context.Context, gitea.Operation) (func(), error) { return func() {}, nil })
-	p := h.Guard.Provisioner()
+	p := h.Provisioner
 	slug := "live-" + strings.ToLower(time.Now().UTC().Format("0102-150405"))
 	w, err := h.Operator.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: slug, Placement: tenancy.Placement{Server: h.Sim.Hosts()[0].UUID}})
 	if err != nil {
@@ -267,7 +267,7 @@ func TestLiveDoctor(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{
 		Gitea: admin, GiteaURL: root.String(), Simulator: coolifytest.Config{RateLimit: 100_000}, Premises: tenancy.Premises{AcceptedRisks: tenancy.Risks()},
 	})
-	ctx, p := t.Context(), h.Guard.Provisioner()
+	ctx, p := t.Context(), h.Provisioner
 	w, err := h.Operator.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: "doctor-" + strings.ToLower(time.Now().UTC().Format("0102-150405"))})
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/coolify"
-	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
@@ -186,15 +185,4 @@ func (s *Scope) scrubber(ctx context.Context, app coolify.UUID) (*untrusted.Scru
 		scrubber.Add(v.Key, v.RealValue)
 	}
 	return scrubber, "", nil
-}
-
-// scrubber knows the platform's own secrets.
-func (g *Guard) scrubber() *untrusted.Scrubber { return scrubberOf(g.known) }
-
-func scrubberOf(known []secret.Text) *untrusted.Scrubber {
-	scrubber := untrusted.NewScrubber()
-	for _, k := range known {
-		scrubber.Add("PLATFORM_SECRET", k)
-	}
-	return scrubber
 }

@@ -77,7 +77,7 @@ func newMischief(t *testing.T, b giteatest.Behaviour) *mischief {
 // job runs the jobs of A's workspace.
 func (m *mischief) job() {
 	m.t.Helper()
-	if err := m.Guard.Provisioner().Provision(m.t.Context(), m.A.ID); err != nil {
+	if err := m.Provisioner.Provision(m.t.Context(), m.A.ID); err != nil {
 		is, _ := m.Operator.Parts(m.t.Context(), m.A.Workspace)
 		m.t.Fatalf("%v\n%s", err, is.ProvisionError)
 	}

@@ -12,11 +12,6 @@ import (
 // its name. So each workspace gets a network of its own, which Coolify calls a
 // destination.
 
-// isolates reports whether a workspace of that placement has a network of its own.
-func (p Premises) isolates(place Placement) bool {
-	return !p.SharedNetworks && place.Server != "" && place.Destination == ""
-}
-
 // networkName is what the workspace's own network is called, in Docker too.
 func (p Provision) networkName() string { return "vibn-" + p.Slug + "-" + mark(p.Nonce, "network") }
 

@@ -184,7 +184,7 @@ func (s *Scope) destination(ctx context.Context) (coolify.UUID, error) {
 	if place.Destination != "" {
 		return coolify.ParseUUID(place.Destination)
 	}
-	if !s.guard.dangers.isolates(place) {
+	if !s.guard.premises.isolates(place) {
 		return coolify.UUID{}, nil
 	}
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)

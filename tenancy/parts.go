@@ -2,15 +2,13 @@ package tenancy
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
 )
@@ -149,117 +147,9 @@ func (l PartErrors) parts() string {
 	return strings.Join(names, ", ")
 }
 
-// trouble turns a failure into what the operator reads.
-func trouble(part, doing string, err error) *PartError {
-	if e, ok := errors.AsType[*PartError](err); ok {
-		return e
-	}
-	e := explain(doing, err)
-	e.Part, e.err = part, err
-	if e.Again {
-		e.Fix += "; it is tried again by itself"
-	}
-	return &e
-}
-
-// explain says in the operator's words why something could not be done upstream. The
-// part and the cause are left to the caller.
-func explain(doing string, err error) PartError {
-	detail, ok := errors.AsType[*coolify.Error](err)
-	if !ok {
-		return PartError{Why: "could not " + doing, Fix: "the log has the cause", Again: true}
-	}
-	server := upstreamServers[serverName(detail)]
-	if why, fix := server.tokenFault(server.variable, err); why != "" {
-		return PartError{Why: why + ": could not " + doing, Fix: fix, Platform: true}
-	}
-	switch {
-	case errors.Is(err, gitea.ErrRenamed):
-		return PartError{
-			Why: "what was needed to " + doing + " has been renamed in " + server.name, Fix: "give it its old name back",
-		}
-	case errors.Is(err, gitea.ErrNotFound), errors.Is(err, gitea.ErrRouteMissing):
-		return PartError{
-			Why: server.name + " has not what was needed to " + doing,
-			Fix: "see whether " + server.address + " is right and whether somebody deletes what vibn-mcp makes; " +
-				"then have it provisioned again",
-		}
-	case errors.Is(err, gitea.ErrInvalid), errors.Is(err, gitea.ErrConflict):
-		return PartError{
-			Why: server.name + " refused to " + doing,
-			Fix: "the log has its words; mend the cause, then have it provisioned again",
-		}
-	}
-	why, fix := server.outage(detail)
-	return PartError{Why: why + ": could not " + doing, Fix: fix, Again: true, Platform: true}
-}
-
-// An upstreamServer is Coolify or Gitea, as its operator configured it here.
-type upstreamServer struct {
-	name     string
-	address  string // variable of its root
-	variable string // variable of its token
-	renew    string // how to make a token that is good for all that is needed
-}
-
-var upstreamServers = map[string]upstreamServer{
-	"Gitea": {"Gitea", "GITEA_API_URL", "GITEA_API_TOKEN", giteaTokenFix + "; Gitea must allow basic authentication"},
-	"Coolify": {
-		"Coolify", "COOLIFY_URL", "COOLIFY_API_TOKEN",
-		"make a token with read, write and deploy, of a user who is admin of the team, in Coolify under Keys & Tokens, " +
-			"and give it as COOLIFY_API_TOKEN",
-	},
-}
-
-// tokenFault says what is wrong with a token, or with who may use the API, and what
-// the operator does about it. Both are "" if the server refused for another reason,
-// or did not answer at all.
-func (s upstreamServer) tokenFault(variable string, err error) (why, fix string) {
-	switch {
-	case errors.Is(err, gitea.ErrUnauthorized):
-		return s.name + " does not accept " + variable, s.renew
-	case errors.Is(err, coolify.ErrRole):
-		return "the user of " + variable + " is no admin of the team",
-			"make the user an admin of the team in Coolify, or give the token of one as " + variable
-	case errors.Is(err, gitea.ErrNotAdmin):
-		return "the user of " + variable + " is no site administrator", s.renew
-	case errors.Is(err, coolify.ErrAPIOff):
-		return "Coolify's API is switched off",
-			"switch it on in Coolify under Settings, Advanced; COOLIFY_URL is that of this Coolify"
-	case errors.Is(err, coolify.ErrNotAllowed):
-		return "Coolify's API does not let in this machine's address",
-			"add it to the allowed IPs in Coolify under Settings, Advanced; COOLIFY_URL is that of this Coolify"
-	case errors.Is(err, coolify.ErrAbility):
-		return variable + " lacks an ability", s.renew
-	case errors.Is(err, gitea.ErrScope):
-		return variable + " lacks a scope", s.renew
-	case errors.Is(err, gitea.ErrAuthMethod):
-		return noBasicAuth, basicAuthFix
-	case errors.Is(err, gitea.ErrForbidden):
-		return s.name + " forbids this to " + variable, s.renew
-	}
-	return "", ""
-}
-
-// outage says how a server failed that refused nothing, and what to look at.
-func (s upstreamServer) outage(detail *coolify.Error) (why, fix string) {
-	switch {
-	case detail.Kind == nil: // our own budget refused it, or the caller gave up
-		return "vibn-mcp did not ask " + s.name, "see whether it asks for much else at the time"
-	case errors.Is(detail, coolify.ErrRateLimited):
-		return s.name + " takes no more requests for now", "wait a minute; \"vibn-mcp doctor\" tells how many it takes"
-	case detail.Status == 0:
-		return s.name + " does not answer", "see whether it is up, and " + s.address + " its root"
-	case detail.Status/100 == 2:
-		return s.name + " gave an answer that cannot be used", "see whether " + s.address + " is its root, without a proxy's page before it"
-	}
-	return fmt.Sprintf("%s answers with the status %d", s.name, detail.Status), "see whether it is up, and the proxy before it"
-}
-
-// serverName is the server that a failure is about, for people.
-func serverName(e *coolify.Error) string {
-	if e != nil && e.Server == "gitea" {
-		return "Gitea"
-	}
-	return "Coolify"
+// randomHex is 128 random bits.
+func randomHex() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails; see crypto/rand
+	return hex.EncodeToString(b[:])
 }

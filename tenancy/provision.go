@@ -3,17 +3,17 @@ package tenancy
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 // A Provisioner makes, mends and ends what workspaces have on Coolify and Gitea.
@@ -24,14 +24,43 @@ import (
 // process, the next run goes on from there; each step looks before it makes, and
 // an id is recorded before the next step begins.
 type Provisioner struct {
-	guard   *Guard
-	store   Store
-	coolify *coolify.Client // on the reserve
-	gitea   *gitea.Admin    // nil = this platform has no Gitea
-	box     *secret.Box
-	log     *slog.Logger
-	now     func() time.Time
-	dangers *dangers
+	store     Store
+	coolify   *coolify.Client // on the reserve
+	gitea     *gitea.Admin    // nil = this platform has no Gitea
+	publicURL *url.URL        // of this server; nil = workspaces have no webhooks
+	box       *secret.Box
+	log       *slog.Logger
+	shown     *untrusted.Scrubber
+	now       func() time.Time
+	dangers   *dangers
+}
+
+// NewProvisioner returns what makes and mends the parts of workspaces. reserve is the
+// operator's part of the budget, on which it acts; see [Guard.Reserve].
+func NewProvisioner(cfg Config, reserve coolify.Meter) *Provisioner {
+	p := &Provisioner{
+		store: cfg.Store, coolify: cfg.Coolify.Metered(reserve), publicURL: cfg.PublicURL, box: cfg.Box, log: cfg.Log,
+		shown: scrubberOf(cfg.Known), now: cfg.Now,
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	if cfg.Gitea != nil {
+		p.gitea = cfg.Gitea.Metered(unmetered)
+	}
+	p.dangers = newDangers(newDoctor(cfg, p.shown, reserve), p.now)
+	return p
+}
+
+// CoolifyVersion asks Coolify for its version, on the operator's part of the budget.
+// The error is a [*PartError], which tells a Coolify that is away from a token that it
+// does not accept.
+func (p *Provisioner) CoolifyVersion(ctx context.Context) (string, error) {
+	v, err := p.coolify.Version(ctx)
+	if err != nil {
+		return "", trouble(PartHost, "tell its version", err)
+	}
+	return untrusted.Clean(v), nil
 }
 
 const (
@@ -108,13 +137,6 @@ func (p *Provisioner) Sweep(ctx context.Context, queue func(context.Context, str
 		}
 	}
 	return nil
-}
-
-// randomHex is 128 random bits.
-func randomHex() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails; see crypto/rand
-	return hex.EncodeToString(b[:])
 }
 
 // A run is one look at one workspace.
@@ -247,24 +269,11 @@ func (r *run) note(ctx context.Context, err error) error {
 	}
 	cause := "none"
 	if e.err != nil {
-		cause = forLog(r.guard.shown, e.err)
+		cause = forLog(r.shown, e.err)
 	}
 	r.log.WarnContext(ctx, "part of a workspace is not as it should be", "workspace", r.is.Slug, "part", e.Part, "why", e.Why, "err", cause)
 	r.wrong = append(r.wrong, *e)
 	return nil
-}
-
-// storeTrouble is an error of our own database in the middle of a step.
-type storeTrouble struct{ err error }
-
-func (e *storeTrouble) Error() string { return e.err.Error() }
-func (e *storeTrouble) Unwrap() error { return e.err }
-
-func ownTrouble(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &storeTrouble{err}
 }
 
 // record replaces the recorded parts. If they are not as this run knows them,

@@ -14,7 +14,7 @@ import (
 // to sign with the recorded secret: any other is left for [run.otherHooks] to delete,
 // also one with our address whose answer was lost.
 func (r *run) hook(ctx context.Context) error {
-	if r.guard.publicURL == nil {
+	if r.publicURL == nil {
 		return nil // nobody is there to take deliveries
 	}
 	key, err := r.hookKey(ctx)
@@ -59,7 +59,7 @@ func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
 	return key, r.record(ctx, func(p *Parts) { p.HookID, p.HookSealed = 0, sealed })
 }
 
-func (r *run) hookURL() string { return r.guard.publicURL.JoinPath(HookPath, r.is.Slug).String() }
+func (r *run) hookURL() string { return r.publicURL.JoinPath(HookPath, r.is.Slug).String() }
 
 // otherHooks takes away the organisation's webhooks but the recorded one: each sees
 // every push to every repository.

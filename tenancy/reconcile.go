@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/vibnai/vibn-mcp/gitea"
-	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 // reconcile brings each repository of the organisation back to what is recorded,
@@ -266,21 +264,12 @@ func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop 
 	return err
 }
 
-// PlatformPrincipal stands in the audit trail for what vibn-mcp does by itself.
-const PlatformPrincipal = "platform"
-
 // kept is what the audit trail keeps of a name that others chose: a hook's address
 // may hold a credential.
 func (r *run) kept(s string) string {
-	t, err := r.guard.shown.Text(s[:min(len(s), maxShown)])
+	t, err := r.shown.Text(s[:min(len(s), maxShown)])
 	if err != nil {
 		return "[withheld]"
 	}
 	return keptText(t.String())
-}
-
-// keptText is a short text of one clean line.
-func keptText(s string) string {
-	s = untrusted.Clean(s[:min(len(s), maxShown)])
-	return strings.ToValidUTF8(s[:min(len(s), 120)], "")
 }

@@ -106,7 +106,7 @@ func TestReplicasWork(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var working sync.WaitGroup
 	for _, r := range all {
-		p := r.guard.Provisioner()
+		p := r.provisioner
 		jobs := store.Jobs{
 			Provision: func(ctx context.Context, id string) error { return p.Provision(ctx, id) },
 			Sweep:     func(ctx context.Context) error { return p.Sweep(ctx, r.db.Queue) },

@@ -80,7 +80,7 @@ func revokeAt(t *testing.T, h *tenancytest.House, l levers, e ending, c cut) (re
 		busy.Store(true) // the job's requests are not counted
 		e.end(t, h, l, x, tenancy.Git)
 		if c.job {
-			_ = h.Guard.Provisioner().Provision(t.Context(), x.ID) // what is left is looked at below
+			_ = h.Provisioner.Provision(t.Context(), x.ID) // what is left is looked at below
 		}
 		busy.Store(false)
 		return nil
@@ -92,7 +92,7 @@ func revokeAt(t *testing.T, h *tenancytest.House, l levers, e ending, c cut) (re
 		t.Errorf("%s: %v, token %v, want %q and none", c, err, !got.Token.IsZero(), e.want)
 	}
 	if e.lasting(l) {
-		err := h.Guard.Provisioner().Provision(t.Context(), x.ID)
+		err := h.Provisioner.Provision(t.Context(), x.ID)
 		// Apps that were not created here stay when a workspace is deleted, and so does
 		// the network that they are in.
 		left, ok := errors.AsType[*tenancy.PartsError](err)
@@ -145,16 +145,16 @@ func TestTokensEndWithTheirKeys(t *testing.T) {
 				}
 				end(t, h, l, id)
 				due := []string{}
-				must(t, h.Guard.Provisioner().Sweep(ctx, func(_ context.Context, id string) error { due = append(due, id); return nil }))
+				must(t, h.Provisioner.Sweep(ctx, func(_ context.Context, id string) error { due = append(due, id); return nil }))
 				if len(due) != 1 || due[0] != h.A.ID {
 					t.Fatalf("due: %v, want A's workspace", due)
 				}
-				must(t, h.Guard.Provisioner().Provision(ctx, due[0]))
+				must(t, h.Provisioner.Provision(ctx, due[0]))
 				if !alive(t, h, mine) || alive(t, h, theirs) {
 					t.Errorf("the other key's token lives: %v, the ended one's: %v", alive(t, h, mine), alive(t, h, theirs))
 				}
 				must(t, h.Operator.Suspend(ctx, h.A.Workspace))
-				must(t, h.Guard.Provisioner().Provision(ctx, h.A.ID))
+				must(t, h.Provisioner.Provision(ctx, h.A.ID))
 				if alive(t, h, mine) {
 					t.Error("a token outlives the suspension")
 				}
@@ -188,7 +188,7 @@ func TestPeoplesCredentials(t *testing.T) {
 	must(t, err)
 	for role, want := range map[tenancy.Role]tenancy.Code{tenancy.RoleOwner: "", tenancy.RoleAdmin: "", tenancy.RoleMember: "", "guest": tenancy.Forbidden} {
 		must(t, h.DB.SetMember(ctx, tenancy.Member{WorkspaceID: h.A.ID, UserID: person, Role: role}))
-		must(t, h.Guard.Provisioner().Provision(ctx, h.A.ID)) // a lower role has replaced the token
+		must(t, h.Provisioner.Provision(ctx, h.A.ID)) // a lower role has replaced the token
 		s, err := h.Guard.OpenMember(ctx, person, h.A.Slug)
 		must(t, err)
 		got, err := s.GitCredentials(ctx, true)
@@ -247,7 +247,7 @@ func TestTokenReplacedMeanwhile(t *testing.T) {
 	h.Git.OnRequest(func(r giteatest.Request) error {
 		if r.Status == 0 && once.CompareAndSwap(false, true) {
 			must(t, h.DB.ChangeMember(ctx, h.A.ID, person, "", time.Now()))
-			must(t, h.Guard.Provisioner().Provision(ctx, h.A.ID))
+			must(t, h.Provisioner.Provision(ctx, h.A.ID))
 		}
 		return nil
 	})

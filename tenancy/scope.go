@@ -10,6 +10,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
@@ -202,6 +203,17 @@ func forLog(shown *untrusted.Scrubber, err error) string {
 		return "[withheld]"
 	}
 	return t.String()
+}
+
+// scrubber knows the platform's own secrets.
+func (g *Guard) scrubber() *untrusted.Scrubber { return scrubberOf(g.known) }
+
+func scrubberOf(known []secret.Text) *untrusted.Scrubber {
+	scrubber := untrusted.NewScrubber()
+	for _, k := range known {
+		scrubber.Add("PLATFORM_SECRET", k)
+	}
+	return scrubber
 }
 
 // args is what the audit trail keeps of the arguments: a caller may have typed a

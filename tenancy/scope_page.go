@@ -64,7 +64,7 @@ var onlyWrong = map[string]string{PartApps: "Apps", PartDatabases: "Databases", 
 // expected lists the parts that a workspace has on this platform.
 func (s *Scope) expected(p Provision) []PartInfo {
 	parts := []PartInfo{made(PartProject, "Coolify project", projectName(p.Slug), p.Parts.CoolifyProject != "")}
-	if s.guard.dangers.isolates(p.Placement) {
+	if s.guard.premises.isolates(p.Placement) {
 		parts = append(parts, made(PartNetwork, "Docker network", "", p.Destination != ""))
 	}
 	if s.gitea == nil {

@@ -251,7 +251,7 @@ func checkShutPart(t *testing.T, f *platform, p *process, id, name, part string)
 	t.Helper()
 	is, err := f.db.Provision(t.Context(), id)
 	must(t, err)
-	failed, ok := errors.AsType[*tenancy.PartsError](p.guard.Provisioner().Provision(t.Context(), id))
+	failed, ok := errors.AsType[*tenancy.PartsError](p.provisioner.Provision(t.Context(), id))
 	if !ok || len(failed.Errors) != 1 || failed.Errors[0].Part != part || !strings.Contains(failed.Errors[0].Why, "does not open with VIBN_SECRETS_KEY") {
 		t.Errorf("%s: provisioning says %+v", name, failed)
 	}

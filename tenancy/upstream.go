@@ -79,3 +79,11 @@ func ours(doing string, err error) error {
 	}
 	return &told
 }
+
+// serverName is the server that a failure is about, for people.
+func serverName(e *coolify.Error) string {
+	if e != nil && e.Server == "gitea" {
+		return "Gitea"
+	}
+	return "Coolify"
+}

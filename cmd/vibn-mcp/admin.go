@@ -146,11 +146,11 @@ func (p *program) settle(ctx context.Context, op *tenancy.Operator, w tenancy.Wo
 	}
 	ctx, cancel := context.WithTimeout(ctx, waitTime)
 	defer cancel()
-	guard, err := p.cfg.guard(p.db, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	_, provisioner, err := p.cfg.guard(p.db, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return err
 	}
-	err = guard.Provisioner().Provision(ctx, w.ID)
+	err = provisioner.Provision(ctx, w.ID)
 	if errors.Is(err, tenancy.ErrBusy) { // a server is at it already
 		_, err = op.Settled(ctx, w, 500*time.Millisecond)
 	}

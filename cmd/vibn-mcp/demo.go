@@ -164,7 +164,7 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *house) ([]demoWork
 		if err != nil {
 			return nil, err
 		}
-		if err := h.guard.Provisioner().Provision(ctx, w.ID); err != nil {
+		if err := h.provisioner.Provision(ctx, w.ID); err != nil {
 			return nil, err
 		}
 		_, key, err := op.CreateKey(ctx, w, "demo", rights, 24*time.Hour)

@@ -149,7 +149,7 @@ func (w *world) serve(t *testing.T, log *slog.Logger) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{db: db, guard: guard, registry: mcp.New(log), log: log, farewell: func() {}}
+	h := &house{db: db, guard: guard, provisioner: tenancy.NewProvisioner(gc, guard.Reserve()), registry: mcp.New(log), log: log, farewell: func() {}}
 	public := &url.URL{Scheme: "http", Host: ln.Addr().String()}
 	w.url = public.String()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

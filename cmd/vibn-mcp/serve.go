@@ -64,13 +64,14 @@ var migrateCommand = command{
 
 // A house is the program put together.
 type house struct {
-	db        *store.DB
-	guard     *tenancy.Guard
-	registry  *mcp.Registry
-	placement tenancy.Placement // of new workspaces
-	provider  *sidecar.Provider // nil = people sign in by links only
-	log       *slog.Logger
-	farewell  func() // ends what greetCoolify began
+	db          *store.DB
+	guard       *tenancy.Guard
+	provisioner *tenancy.Provisioner
+	registry    *mcp.Registry
+	placement   tenancy.Placement // of new workspaces
+	provider    *sidecar.Provider // nil = people sign in by links only
+	log         *slog.Logger
+	farewell    func() // ends what greetCoolify began
 }
 
 // house opens the database, migrates it and puts the program together.
@@ -79,23 +80,29 @@ func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
-	guard, err := p.cfg.guard(db, log)
+	guard, provisioner, err := p.cfg.guard(db, log)
 	if err != nil {
 		closeStore(db)
 		return nil, err
 	}
 	return &house{
-		db: db, guard: guard, registry: mcp.New(log), placement: p.cfg.placement, provider: p.cfg.provider(), log: log, farewell: func() {},
+		db: db, guard: guard, provisioner: provisioner, registry: mcp.New(log), placement: p.cfg.placement, provider: p.cfg.provider(), log: log, farewell: func() {},
 	}, nil
 }
 
-func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, error) {
+// guard returns what opens workspaces, and what makes their parts on the operator's
+// part of the same budget.
+func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, *tenancy.Provisioner, error) {
 	cfg, err := c.tenancy(log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cfg.Store = db
-	return tenancy.NewGuard(cfg)
+	guard, err := tenancy.NewGuard(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	return guard, tenancy.NewProvisioner(cfg, guard.Reserve()), nil
 }
 
 // tenancy is what a guard is made of, but for the store.
@@ -152,7 +159,7 @@ func (h *house) greetCoolify(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	var greeting sync.WaitGroup
 	greeting.Go(func() {
-		v, err := h.guard.CoolifyVersion(ctx)
+		v, err := h.provisioner.CoolifyVersion(ctx)
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
 		case err != nil:
@@ -199,7 +206,7 @@ const stopTime = 25 * time.Second
 
 // jobs are what runs in the background of a server.
 func (h *house) jobs() store.Jobs {
-	p, pusher := h.guard.Provisioner(), h.guard.Pusher()
+	p, pusher := h.provisioner, h.guard.Pusher()
 	return store.Jobs{
 		Provision: func(ctx context.Context, workspaceID string) error {
 			err := p.Provision(ctx, workspaceID)

@@ -55,15 +55,16 @@ type Config struct {
 
 // A House is a program with everything around it.
 type House struct {
-	Sim      *coolifytest.Server
-	Git      *giteatest.Server // nil where there is no simulated Gitea
-	GitURL   string            // root of it
-	DB       *store.DB
-	Guard    *tenancy.Guard
-	Operator *tenancy.Operator
-	Log      *Log
-	Logger   *slog.Logger
-	A, B     *Tenant
+	Sim         *coolifytest.Server
+	Git         *giteatest.Server // nil where there is no simulated Gitea
+	GitURL      string            // root of it
+	DB          *store.DB
+	Guard       *tenancy.Guard
+	Provisioner *tenancy.Provisioner
+	Operator    *tenancy.Operator
+	Log         *Log
+	Logger      *slog.Logger
+	A, B        *Tenant
 	// Secrets are the platform's own, none of which may ever be seen.
 	Secrets []string
 }
@@ -116,7 +117,7 @@ func New(t testing.TB, cfg Config) *House {
 	if cfg.Gitea == nil && !cfg.NoGitea {
 		cfg.Gitea, cfg.GiteaURL = h.gitea(t, cfg)
 	}
-	h.Guard = h.guard(t, cfg)
+	h.Guard, h.Provisioner = h.guard(t, cfg)
 	h.A, h.B = h.AddTenant(t, "alpha", cfg.Trust), h.AddTenant(t, "beta", cfg.Trust)
 	return h
 }
@@ -148,7 +149,7 @@ func (h *House) gitea(t testing.TB, cfg Config) (*gitea.Admin, string) {
 
 // guard puts the Guard before a simulator that is mounted below a path, so that
 // a client which builds addresses of its own misses it.
-func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
+func (h *House) guard(t testing.TB, cfg Config) (*tenancy.Guard, *tenancy.Provisioner) {
 	t.Helper()
 	srv := httptest.NewServer(http.StripPrefix("/coolify", h.Sim))
 	t.Cleanup(srv.Close)
@@ -202,7 +203,7 @@ func (h *House) guard(t testing.TB, cfg Config) *tenancy.Guard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g
+	return g, tenancy.NewProvisioner(gc, g.Reserve())
 }
 
 // Prober returns one that reaches the proxies of the simulator by any name, and no
@@ -252,7 +253,7 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 // reads the workspace anew.
 func (h *House) Provision(t testing.TB, x *Tenant) tenancy.Provision {
 	t.Helper()
-	err := h.Guard.Provisioner().Provision(t.Context(), x.ID)
+	err := h.Provisioner.Provision(t.Context(), x.ID)
 	state, stateErr := h.Operator.Parts(t.Context(), x.Workspace)
 	if err != nil || stateErr != nil {
 		t.Fatalf("provision %s: %v %v\n%s", x.Slug, err, stateErr, state.ProvisionError)

@@ -1,0 +1,64 @@
+package tenancy
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// An OwnURL is where a part of the platform is reached.
+type OwnURL struct {
+	Variable string // that names it
+	URL      *url.URL
+}
+
+// Premises are what the platform stands on, as far as it was told.
+type Premises struct {
+	OwnURLs       []OwnURL  // of vibn-mcp, Coolify and Gitea
+	AppDomain     AppDomain // under which apps get their names; zero = none
+	Placement     Placement // of new workspaces
+	AcceptedRisks []string  // of [Risks]: what the operator has taken upon themselves
+
+	// SharedNetworks has workspaces share the network of their server. Then their
+	// apps reach each other.
+	SharedNetworks bool
+}
+
+// isolates reports whether a workspace of that placement has a network of its own.
+func (p Premises) isolates(place Placement) bool {
+	return !p.SharedNetworks && place.Server != "" && place.Destination == ""
+}
+
+// An AppDomain is the domain under which apps get their names: those of a workspace
+// are LABEL.SLUG.DOMAIN. The zero one is none.
+type AppDomain struct {
+	Scheme string // https, or http where there are no certificates
+	Host   string // lower case, as "apps.example.com"
+}
+
+// ParseAppDomain reads what VIBN_APP_DOMAIN holds: a domain, with https:// or
+// http:// in front or, for https, with nothing.
+func ParseAppDomain(s string) (AppDomain, error) {
+	d := AppDomain{"https", s}
+	if scheme, host, found := strings.Cut(s, "://"); found {
+		d = AppDomain{scheme, host}
+	}
+	if d.Scheme != "https" && d.Scheme != "http" {
+		return AppDomain{}, errors.New("is neither https nor http")
+	}
+	if refuseForm(d.Host) != nil || d.Host != strings.ToLower(d.Host) {
+		return AppDomain{}, errors.New("is not a domain of at least two names of small letters, digits and hyphens")
+	}
+	return d, nil
+}
+
+// IsZero reports whether there is none.
+func (d AppDomain) IsZero() bool { return d.Host == "" }
+
+// String returns its URL; "" if there is none.
+func (d AppDomain) String() string {
+	if d.IsZero() {
+		return ""
+	}
+	return d.Scheme + "://" + d.Host
+}

@@ -1,0 +1,91 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/vibnai/vibn-mcp/gitea"
+)
+
+// token sees to the workspace's own token: the recorded one if it is alive, else
+// a new one.
+func (r *run) token(ctx context.Context) error {
+	alive, err := r.tokenAlive(ctx)
+	if err != nil || alive {
+		return err
+	}
+	made, err := mint(ctx, r.gitea, r.is.Bot, r.is.BotID, tokenName())
+	if err != nil {
+		return err
+	}
+	sealed, err := r.box.Seal(made.Secret, TokenPlace(r.is.ID))
+	if err != nil {
+		return err
+	}
+	return r.record(ctx, func(p *Parts) { p.TokenID, p.TokenSealed = made.ID, sealed })
+}
+
+func (r *run) tokenAlive(ctx context.Context) (bool, error) {
+	if r.is.TokenID == 0 {
+		return false, nil
+	}
+	bot, err := r.asBot()
+	if err != nil {
+		return false, err
+	}
+	return bot.Alive(ctx)
+}
+
+// asBot returns a client with the workspace's own token, which is there.
+func (r *run) asBot() (*gitea.Bot, error) {
+	plain, err := r.box.Open(r.is.TokenSealed, TokenPlace(r.is.ID))
+	if err != nil { // another process may have a key that this one has not: a new token would end the one in use
+		return nil, &PartError{
+			Part: PartToken, Why: "the bot's token does not open with VIBN_SECRETS_KEY",
+			Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes new tokens",
+		}
+	}
+	return r.gitea.Bot(plain).Metered(unmetered), nil
+}
+
+// endTokens leaves the bot the tokens that are recorded, and no other: those of
+// keys that ended, those that were forgotten, and those that nobody can read as an
+// answer was lost. A token is written down before it is made, so what is in the
+// list and not in the store afterwards is nobody's.
+func (r *run) endTokens(ctx context.Context) error {
+	now := r.now()
+	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, now, now.Add(-begunLong)); err != nil {
+		return ownTrouble(err)
+	}
+	if r.is.BotID == 0 {
+		return nil
+	}
+	tokens, err := tokensOf(ctx, r.gitea, r.is.Bot, r.is.BotID)
+	if errors.Is(err, errNotBot) {
+		return foreign(PartBot, "a user", r.is.Bot)
+	}
+	if err != nil {
+		return err
+	}
+	list, err := tokens.List(ctx)
+	if r.is.SuspendedAt != nil && (errors.Is(err, gitea.ErrForbidden) || errors.Is(err, gitea.ErrUnauthorized)) {
+		return nil // a bot that is shut out has no tokens that work; they end before it is let in again
+	}
+	if err != nil {
+		return err
+	}
+	kept, err := r.store.BotTokens(ctx, r.is.ID)
+	if err != nil {
+		return ownTrouble(err)
+	}
+	for _, t := range list {
+		if t.ID == r.is.TokenID || slices.ContainsFunc(kept, func(k BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name }) {
+			continue
+		}
+		if err := tokens.Delete(ctx, t.ID); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
