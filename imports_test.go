@@ -19,13 +19,14 @@ const module = "github.com/vibnai/vibn-mcp/"
 // the packages that face an agent reach Coolify, Gitea and the database only
 // through tenancy, where ownership is proved.
 var mayImport = map[string]string{
-	"cmd/vibn-mcp":        "clients coolify coolify/coolifytest db/migrations gitea gitea/giteatest mcp probe secret sidecar store tenancy untrusted",
+	"cmd/vibn-mcp":        "clients coolify coolify/coolifytest db/migrations gitea gitea/giteatest mcp probe provision secret sidecar store tenancy untrusted",
 	"clients":             "secret untrusted",
 	"mcp":                 "secret tenancy untrusted",
 	"sidecar":             "clients mcp secret tenancy untrusted",
 	"sidecar/oidctest":    "",
 	"tenancy":             "coolify gitea probe secret untrusted",
-	"tenancy/tenancytest": "coolify coolify/coolifytest gitea gitea/giteatest probe secret store store/storetest tenancy",
+	"tenancy/tenancytest": "coolify coolify/coolifytest gitea gitea/giteatest probe provision secret store store/storetest tenancy",
+	"provision":           "coolify gitea secret tenancy untrusted",
 	"store":               "db/migrations secret tenancy",
 	"store/storetest":     "secret store",
 	"coolify":             "secret upstream",

@@ -9,9 +9,9 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 )
 
-// wholly is what goes with an app or a database: what it has stored and its files.
+// DeleteWithData is what goes with an app or a database: what it has stored and its files.
 // Networks may be used by others.
-var wholly = coolify.DeleteOptions{Volumes: true, Configurations: true}
+var DeleteWithData = coolify.DeleteOptions{Volumes: true, Configurations: true}
 
 // DeletedApp is what is told of an app that is deleted.
 type DeletedApp struct {
@@ -44,7 +44,7 @@ func (s *Scope) DeleteApp(ctx context.Context, ref, confirm string) (DeletedApp,
 	}
 	done := DeletedApp{UUID: app.UUID(), Name: name}
 	record, err := s.recordNow(ctx, func(a AppRecord) bool {
-		return a.UUID == app.UUID() || a.UUID == "" && containsMark(app.is.Description, a.mark())
+		return a.UUID == app.UUID() || a.UUID == "" && HasMark(app.is.Description, a.mark())
 	})
 	if errors.Is(err, errDeletedMeanwhile) { // an operator made it
 		done.Gone, err = deleteApplication(ctx, s.coolify, app.id)
@@ -90,8 +90,8 @@ func (s *Scope) deleteRecorded(ctx context.Context, a AppRecord) (gone bool, err
 	} else if err != nil {
 		return false, storeError("write down that the app is to go", err)
 	}
-	gone, err = removeApp(ctx, s.coolify, s.guard.store, project, a)
-	if own, ok := errors.AsType[*storeTrouble](err); ok {
+	gone, err = RemoveApp(ctx, s.coolify, s.guard.store, project, a)
+	if own, ok := errors.AsType[*StoreFailure](err); ok {
 		return false, storeError("forget the app", own.err)
 	}
 	if err != nil {
@@ -115,17 +115,17 @@ func (a *App) doomed(ctx context.Context) (string, error) {
 		info.Name.String(), domain, len(envs)), nil
 }
 
-// removeApp deletes what an app that was created here has in the workspace's project
+// RemoveApp deletes what an app that was created here has in the workspace's project
 // on Coolify, twins that a crash left included, and forgets it once that is gone.
 // Coolify takes its time to delete, so this is called again until then.
-func removeApp(ctx context.Context, c *coolify.Client, store Store, project coolify.UUID, a AppRecord) (gone bool, err error) {
-	list, err := inProject(ctx, c, project, c.EnvironmentApplications)
+func RemoveApp(ctx context.Context, c *coolify.Client, store Store, project coolify.UUID, a AppRecord) (gone bool, err error) {
+	list, err := InProject(ctx, c, project, c.EnvironmentApplications)
 	if err != nil {
 		return false, err
 	}
 	gone = true
 	for _, is := range list {
-		if is.UUID.String() != a.UUID && !containsMark(is.Description, a.mark()) {
+		if is.UUID.String() != a.UUID && !HasMark(is.Description, a.mark()) {
 			continue
 		}
 		one, err := deleteApplication(ctx, c, is.UUID)
@@ -138,14 +138,14 @@ func removeApp(ctx context.Context, c *coolify.Client, store Store, project cool
 		return false, nil
 	}
 	if err := store.DropApp(ctx, a.WorkspaceID, a.ID); err != nil && !errors.Is(err, ErrNotFound) {
-		return false, ownTrouble(err)
+		return false, AsStoreFailure(err)
 	}
 	return true, nil
 }
 
 // deleteApplication asks Coolify to delete an application, and looks whether it has.
 func deleteApplication(ctx context.Context, c *coolify.Client, id coolify.UUID) (gone bool, err error) {
-	if err := c.DeleteApplication(ctx, id, wholly); errors.Is(err, coolify.ErrNotFound) {
+	if err := c.DeleteApplication(ctx, id, DeleteWithData); errors.Is(err, coolify.ErrNotFound) {
 		return true, nil
 	} else if err != nil {
 		return false, err
@@ -157,9 +157,9 @@ func deleteApplication(ctx context.Context, c *coolify.Client, id coolify.UUID) 
 	return false, err
 }
 
-// inProject lists what is in a project, whatever list lists of an environment; none
+// InProject lists what is in a project, whatever list lists of an environment; none
 // if the project is gone.
-func inProject[T any](ctx context.Context, c *coolify.Client, project coolify.UUID, list func(ctx context.Context, project, environment coolify.UUID) ([]T, error)) ([]T, error) {
+func InProject[T any](ctx context.Context, c *coolify.Client, project coolify.UUID, list func(ctx context.Context, project, environment coolify.UUID) ([]T, error)) ([]T, error) {
 	if project.IsZero() {
 		return nil, nil
 	}

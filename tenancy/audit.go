@@ -32,8 +32,8 @@ func onRecord(ctx context.Context, store Store, now func() time.Time, e AuditEnt
 // PlatformPrincipal stands in the audit trail for what vibn-mcp does by itself.
 const PlatformPrincipal = "platform"
 
-// keptText is a short text of one clean line.
-func keptText(s string) string {
-	s = untrusted.Clean(s[:min(len(s), maxShown)])
+// ShortText is a short text of one clean line.
+func ShortText(s string) string {
+	s = untrusted.Clean(s[:min(len(s), MaxShown)])
 	return strings.ToValidUTF8(s[:min(len(s), 120)], "")
 }

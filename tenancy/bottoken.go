@@ -10,31 +10,31 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// tokenName is the name of a token to be made: never used before, so that of
+// NewTokenName is the name of a token to be made: never used before, so that of
 // several attempts each can be told from the others.
-func tokenName() string { return "vibn-" + randomHex()[:16] }
+func NewTokenName() string { return "vibn-" + RandomHex()[:16] }
 
-// errNotBot says that somebody else has the bot's name.
-var errNotBot = errors.New("the user of the bot's name is not the bot")
+// ErrNotBot says that somebody else has the bot's name.
+var ErrNotBot = errors.New("the user of the bot's name is not the bot")
 
-// tokensOf is the way to a bot's tokens. It leads through a new password for the
+// TokensOf is the way to a bot's tokens. It leads through a new password for the
 // user of that name, so the user is proved to be the recorded bot first: a name can
 // come to belong to somebody else.
-func tokensOf(ctx context.Context, admin *gitea.Admin, bot string, id int64) (*gitea.Tokens, error) {
+func TokensOf(ctx context.Context, admin *gitea.Admin, bot string, id int64) (*gitea.Tokens, error) {
 	u, err := admin.User(ctx, bot)
 	if err != nil {
 		return nil, err
 	}
 	if u.ID != id || id == 0 || u.IsAdmin {
-		return nil, errNotBot
+		return nil, ErrNotBot
 	}
 	return admin.TokensOf(bot), nil
 }
 
-// mint makes a token of a bot and proves that it is the bot's before anybody
+// MintToken makes a token of a bot and proves that it is the bot's before anybody
 // stores it: older servers gave out tokens of whoever asked.
-func mint(ctx context.Context, admin *gitea.Admin, bot string, id int64, name string) (gitea.Token, error) {
-	tokens, err := tokensOf(ctx, admin, bot, id)
+func MintToken(ctx context.Context, admin *gitea.Admin, bot string, id int64, name string) (gitea.Token, error) {
+	tokens, err := TokensOf(ctx, admin, bot, id)
 	if err != nil {
 		return gitea.Token{}, err
 	}
@@ -52,7 +52,7 @@ func mint(ctx context.Context, admin *gitea.Admin, bot string, id int64, name st
 		return gitea.Token{}, errors.New("the token that Gitea made is not the bot's")
 	}
 	made.LastEight = lastEight(made.Secret)
-	owner, err := admin.Bot(made.Secret).Metered(unmetered).Owner(ctx)
+	owner, err := admin.Bot(made.Secret).Metered(Unmetered).Owner(ctx)
 	switch {
 	case err == nil && !strings.EqualFold(owner, bot):
 		return gitea.Token{}, errors.New("the token that Gitea made is another user's")

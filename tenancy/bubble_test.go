@@ -19,6 +19,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -54,7 +55,8 @@ func inBubble(t *testing.T, w world, test func(t *testing.T, h *tenancytest.Hous
 			t.Cleanup(func() { _ = h.Git.Close() })
 		}
 		h.Operator = tenancy.NewOperator(w.store)
-		h.Guard = newGuard(t, h, w)
+		process := newService(t, h, w)
+		h.Guard, h.Provisioner = process.Guard, process.provisioner
 		h.A, h.B = h.AddTenant(t, "alpha", w.trust), h.AddTenant(t, "beta", w.trust)
 		test(t, h)
 		pass(5 * time.Second)
@@ -73,6 +75,11 @@ func since(then time.Time) time.Duration { return time.Since(then).Round(2 * set
 
 // newGuard makes one more process of ours on the world's store.
 func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
+	t.Helper()
+	return newService(t, h, w).Guard
+}
+
+func newService(t *testing.T, h *tenancytest.House, w world) service {
 	t.Helper()
 	cfg := coolify.Config{URL: &url.URL{Scheme: "https", Host: "coolify.example.com"}, Transport: wire{"coolify.example.com": h.Sim}}
 	if h.Secrets == nil {
@@ -106,7 +113,7 @@ func newGuard(t *testing.T, h *tenancytest.House, w world) *tenancy.Guard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g
+	return service{g, provision.New(gc, g.Reserve())}
 }
 
 // A wire carries requests to the simulator of a host without a network: nobody can

@@ -38,7 +38,8 @@ func DefaultBudget() Budget {
 	}
 }
 
-func (b Budget) withDefaults() Budget {
+// WithDefaults returns the budget with the figures of [DefaultBudget] where b has zero.
+func (b Budget) WithDefaults() Budget {
 	d := DefaultBudget()
 	for _, f := range []struct{ is, def *int }{
 		{&b.TenantsPerMinute, &d.TenantsPerMinute},
@@ -89,7 +90,7 @@ type share struct {
 }
 
 func newBudget(cfg Budget) *budget {
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	return &budget{
 		cfg:     cfg,
 		tenants: perMinute(cfg.TenantsPerMinute, cfg.TenantsBurst),

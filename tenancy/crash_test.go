@@ -24,6 +24,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -90,7 +91,7 @@ type process struct {
 	atWrite     int    // the same, counted in writes to Gitea
 	on          string // as in [op]; may be empty
 	guard       *tenancy.Guard
-	provisioner *tenancy.Provisioner
+	provisioner *provision.Provisioner
 	operator    *tenancy.Operator
 	admin       *gitea.Admin // for looks of the test's own; it has a meter
 
@@ -142,7 +143,7 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 	if p.guard, err = tenancy.NewGuard(cfg); err != nil {
 		t.Fatal(err)
 	}
-	p.provisioner = tenancy.NewProvisioner(cfg, p.guard.Reserve())
+	p.provisioner = provision.New(cfg, p.guard.Reserve())
 	p.operator = tenancy.NewOperator(db)
 	return p
 }
@@ -588,7 +589,7 @@ func (s *subject) job(ctx context.Context, p *process) error { return s.jobOf(ct
 // jobOf comes back for what Coolify takes its time for.
 func (s *subject) jobOf(ctx context.Context, p *process, id string) error {
 	err := p.provisioner.Provision(ctx, id)
-	wrong, ok := errors.AsType[*tenancy.PartsError](err)
+	wrong, ok := errors.AsType[*provision.PartsError](err)
 	if !ok || !slices.ContainsFunc(wrong.Errors, func(e tenancy.PartError) bool { return e.Again && e.Part == tenancy.PartDatabases }) {
 		return err
 	}

@@ -249,7 +249,7 @@ func (s *Scope) botToken(ctx context.Context, keyID string) (BotToken, error) {
 
 func (s *Scope) firstToken(ctx context.Context, keyID string) (secret.Text, error) {
 	row := BotToken{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, KeyID: keyID, Name: tokenName(), CreatedAt: s.guard.now(),
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, KeyID: keyID, Name: NewTokenName(), CreatedAt: s.guard.now(),
 	}
 	switch err := s.guard.store.AddBotToken(ctx, row); {
 	case errors.Is(err, ErrConflict):
@@ -264,7 +264,7 @@ func (s *Scope) firstToken(ctx context.Context, keyID string) (secret.Text, erro
 
 // lostToken makes a token anew that a call began and did not finish.
 func (s *Scope) lostToken(ctx context.Context, row BotToken) (secret.Text, error) {
-	name, now := tokenName(), s.guard.now()
+	name, now := NewTokenName(), s.guard.now()
 	err := s.guard.store.TakeOverBotToken(ctx, row, name, now)
 	if errors.Is(err, ErrConflict) {
 		return secret.Text{}, errMinting
@@ -283,7 +283,7 @@ func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, storeError("read the workspace's bot", err)
 	}
-	made, err := mint(ctx, s.gitea, p.Bot, p.BotID, row.Name)
+	made, err := MintToken(ctx, s.gitea, p.Bot, p.BotID, row.Name)
 	if err != nil {
 		s.giveUp(ctx, row)
 		return secret.Text{}, ours("make a token", err)
@@ -296,7 +296,7 @@ func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
 	err = s.guard.store.FillBotToken(ctx, row)
 	if errors.Is(err, ErrNotFound) {
 		if err := s.dropToken(ctx, p, made.ID); err != nil {
-			s.guard.log.WarnContext(ctx, "token of a key that ended is not deleted yet", "workspace", s.grant.workspace.Slug, "err", forLog(s.guard.shown, err))
+			s.guard.log.WarnContext(ctx, "token of a key that ended is not deleted yet", "workspace", s.grant.workspace.Slug, "err", ForLog(s.guard.shown, err))
 		}
 		return secret.Text{}, errUnauthorized
 	}
@@ -320,7 +320,7 @@ func (s *Scope) giveUp(ctx context.Context, row BotToken) {
 
 // dropToken deletes a token of the bot that nobody is to have.
 func (s *Scope) dropToken(ctx context.Context, p Provision, id int64) error {
-	tokens, err := tokensOf(ctx, s.gitea, p.Bot, p.BotID)
+	tokens, err := TokensOf(ctx, s.gitea, p.Bot, p.BotID)
 	if err != nil {
 		return err
 	}

@@ -102,10 +102,10 @@ func recordOf(records []DatabaseRecord, is coolify.Database) *DatabaseRecord {
 	return nil
 }
 
-// isLost reports whether a database was made for a record by a call whose answer
+// IsLost reports whether a database was made for a record by a call whose answer
 // got lost. Nobody was told of it.
-func (r DatabaseRecord) isLost(is coolify.Database) bool {
-	return r.UUID != is.UUID.String() && containsMark(is.Description, marked(r.Nonce, "database"))
+func (r DatabaseRecord) IsLost(is coolify.Database) bool {
+	return r.UUID != is.UUID.String() && HasMark(is.Description, MarkText(r.Nonce, "database"))
 }
 
 func (s *Scope) databaseNamed(ctx context.Context, name string) (coolify.UUID, error) {
@@ -167,7 +167,7 @@ func (s *Scope) databases(ctx context.Context) ([]*Database, error) {
 			return nil, upstream("list the databases", err)
 		}
 		for _, is := range list {
-			lost := slices.ContainsFunc(records, func(r DatabaseRecord) bool { return r.isLost(is) })
+			lost := slices.ContainsFunc(records, func(r DatabaseRecord) bool { return r.IsLost(is) })
 			if is.EnvironmentID == env.ID && env.ID != 0 && !lost {
 				all = append(all, &Database{s, is.UUID, is, env, recordOf(records, is)})
 			}
@@ -247,13 +247,13 @@ func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment
 const addressOf = "address of "
 
 func (r DatabaseRecord) addressMark() string {
-	return addressOf + r.Name + " " + marked(r.Nonce, "address")
+	return addressOf + r.Name + " " + MarkText(r.Nonce, "address")
 }
 
 // holdsAddress reports whether a variable was written by [Database.Attach], and by
 // nobody since.
 func (r DatabaseRecord) holdsAddress(e coolify.Env) bool {
-	return !e.Preview && containsMark(e.Comment, marked(r.Nonce, "address"))
+	return !e.Preview && HasMark(e.Comment, MarkText(r.Nonce, "address"))
 }
 
 // refuseTakenKey refuses to replace a variable that was not written for this
@@ -298,7 +298,7 @@ func (d *Database) Delete(ctx context.Context, confirm string) error {
 }
 
 func (d *Database) ask(ctx context.Context) error {
-	err := d.scope.coolify.DeleteDatabase(ctx, d.id, wholly)
+	err := d.scope.coolify.DeleteDatabase(ctx, d.id, DeleteWithData)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return upstream("delete the database", err)
 	}

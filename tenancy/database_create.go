@@ -157,7 +157,7 @@ func (s *Scope) claimDatabase(ctx context.Context, n NewDatabase, r *DatabaseRec
 	now := s.guard.now()
 	if r == nil {
 		r = &DatabaseRecord{
-			ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, Name: n.Name, Engine: n.Engine, Nonce: randomHex(), CreatedAt: now,
+			ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, Name: n.Name, Engine: n.Engine, Nonce: RandomHex(), CreatedAt: now,
 		}
 		err := s.guard.store.CreateDatabase(ctx, *r)
 		if errors.Is(err, ErrConflict) {
@@ -191,7 +191,7 @@ func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolif
 	if err := s.refuseOneMore(ctx, r); err != nil {
 		return nil, err
 	}
-	place.Name, place.Description = r.Name, marked(r.Nonce, "database")
+	place.Name, place.Description = r.Name, MarkText(r.Nonce, "database")
 	made, err := s.coolify.CreateDatabase(ctx, coolify.DatabaseKind(r.Engine), place)
 	if err != nil {
 		if detail, ok := errors.AsType[*coolify.Error](err); !ok || !detail.Unknown {
@@ -241,10 +241,10 @@ func (s *Scope) dropLost(ctx context.Context, r DatabaseRecord, project coolify.
 			return upstream("list the databases", err)
 		}
 		for _, is := range list {
-			if !r.isLost(is) {
+			if !r.IsLost(is) {
 				continue
 			}
-			if err := s.coolify.DeleteDatabase(ctx, is.UUID, wholly); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			if err := s.coolify.DeleteDatabase(ctx, is.UUID, DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 				return upstream("delete what a lost call has made", err)
 			}
 		}
@@ -290,7 +290,7 @@ func isMisplaced(is coolify.Database, place coolify.NewDatabase) bool {
 // undoDatabase deletes a database that Coolify has put elsewhere, as it does
 // without a word.
 func (s *Scope) undoDatabase(ctx context.Context, r DatabaseRecord, id coolify.UUID) error {
-	err := s.coolify.DeleteDatabase(ctx, id, wholly)
+	err := s.coolify.DeleteDatabase(ctx, id, DeleteWithData)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		s.leaveDatabase(ctx, r)
 		return upstream("delete the database again, as Coolify put it into another network", err)

@@ -24,7 +24,7 @@ import (
 // kept by Coolify alone; the public half is on the repository, for reading only.
 
 // keyMark proves that a key on Coolify is the project's. Old rows have no nonce.
-func (p Project) keyMark() string { return marked(cmp.Or(p.Nonce, p.ID), "deploy key") }
+func (p Project) keyMark() string { return MarkText(cmp.Or(p.Nonce, p.ID), "deploy key") }
 
 // ensureDeployKey sees to both halves of a project's deploy key and returns the id
 // of the private one. The key is recorded before its public half is on Gitea, so
@@ -34,7 +34,7 @@ func ensureDeployKey(ctx context.Context, c *coolify.Client, admin *gitea.Admin,
 	if err != nil {
 		return coolify.UUID{}, err
 	}
-	if err := ensurePublicHalf(ctx, admin, w.GiteaOrg, p.Slug, p); err != nil {
+	if err := EnsurePublicHalf(ctx, admin, w.GiteaOrg, p.Slug, p); err != nil {
 		return coolify.UUID{}, err
 	}
 	return coolify.ParseUUID(p.CoolifyKey)
@@ -51,19 +51,19 @@ func ensurePrivateHalf(ctx context.Context, c *coolify.Client, store Store, w Wo
 	if p.CoolifyKey != "" && !slices.ContainsFunc(list, func(k coolify.PrivateKey) bool { return k.UUID.String() == p.CoolifyKey }) {
 		// Coolify has a button that deletes every key that nothing uses.
 		if err := store.ForgetDeployKey(ctx, w.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, ErrConflict) {
-			return p, ownTrouble(err)
+			return p, AsStoreFailure(err)
 		}
-		if p, err = projectNow(ctx, store, p); err != nil {
+		if p, err = ProjectNow(ctx, store, p); err != nil {
 			return p, err
 		}
 	}
-	twins := keysOf(list, p)
+	twins := KeysOf(list, p)
 	if p.CoolifyKey == "" && len(twins) == 0 {
 		failed := createPrivateHalf(ctx, c, w, p)
 		if list, err = c.PrivateKeys(ctx); err != nil {
 			return p, err
 		}
-		if twins = keysOf(list, p); len(twins) == 0 {
+		if twins = KeysOf(list, p); len(twins) == 0 {
 			return p, cmp.Or(failed, errors.New("the key that was made is not in the list"))
 		}
 	}
@@ -83,10 +83,10 @@ func ensurePrivateHalf(ctx context.Context, c *coolify.Client, store Store, w Wo
 	return p, nil
 }
 
-// keysOf are the keys that bear a project's mark.
-func keysOf(list []coolify.PrivateKey, p Project) (ours []coolify.PrivateKey) {
+// KeysOf are the keys that bear a project's mark.
+func KeysOf(list []coolify.PrivateKey, p Project) (ours []coolify.PrivateKey) {
 	for _, k := range list {
-		if containsMark(k.Description, p.keyMark()) {
+		if HasMark(k.Description, p.keyMark()) {
 			ours = append(ours, k)
 		}
 	}
@@ -104,7 +104,7 @@ func createPrivateHalf(ctx context.Context, c *coolify.Client, w Workspace, p Pr
 		return err
 	}
 	_, err = c.CreatePrivateKey(ctx, coolify.NewPrivateKey{
-		Name: orgName(w.Slug) + "/" + p.Slug, Description: p.keyMark(), Key: secret.NewText(string(pem.EncodeToMemory(block))),
+		Name: OrgName(w.Slug) + "/" + p.Slug, Description: p.keyMark(), Key: secret.NewText(string(pem.EncodeToMemory(block))),
 	})
 	return err
 }
@@ -112,36 +112,36 @@ func createPrivateHalf(ctx context.Context, c *coolify.Client, w Workspace, p Pr
 // recordDeployKey records a key, or returns the project with the one that somebody
 // else has recorded meanwhile.
 func recordDeployKey(ctx context.Context, store Store, p Project, k coolify.PrivateKey) (Project, error) {
-	public := keyMaterial(k.PublicKey)
+	public := KeyMaterial(k.PublicKey)
 	if !strings.HasPrefix(public, ssh.KeyAlgoED25519+" ") {
 		return p, errors.New("the key on Coolify is not of the kind that was made")
 	}
 	err := store.RecordDeployKey(ctx, p.WorkspaceID, p.ID, k.UUID.String(), public)
 	if errors.Is(err, ErrConflict) {
-		return projectNow(ctx, store, p)
+		return ProjectNow(ctx, store, p)
 	}
 	if err != nil {
-		return p, ownTrouble(err)
+		return p, AsStoreFailure(err)
 	}
 	p.CoolifyKey, p.DeployKey = k.UUID.String(), public
 	return p, nil
 }
 
-// projectNow reads a project again.
-func projectNow(ctx context.Context, store Store, p Project) (Project, error) {
+// ProjectNow reads a project again.
+func ProjectNow(ctx context.Context, store Store, p Project) (Project, error) {
 	list, err := store.Projects(ctx, p.WorkspaceID)
 	if err != nil {
-		return p, ownTrouble(err)
+		return p, AsStoreFailure(err)
 	}
 	i := slices.IndexFunc(list, func(now Project) bool { return now.ID == p.ID })
 	if i < 0 {
-		return p, ownTrouble(ErrNotFound)
+		return p, AsStoreFailure(ErrNotFound)
 	}
 	return list[i], nil
 }
 
-// ensurePublicHalf puts the recorded key on the project's repository, for reading.
-func ensurePublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, p Project) error {
+// EnsurePublicHalf puts the recorded key on the project's repository, for reading.
+func EnsurePublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, p Project) error {
 	there, err := hasPublicHalf(ctx, admin, owner, repo, p)
 	if err != nil || there {
 		return err
@@ -169,7 +169,7 @@ func hasPublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, 
 		return false, err
 	}
 	for _, k := range keys {
-		same := keyMaterial(k.Key) == p.DeployKey
+		same := KeyMaterial(k.Key) == p.DeployKey
 		if same && k.ReadOnly {
 			return true, nil
 		}
@@ -183,8 +183,8 @@ func hasPublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, 
 	return false, nil
 }
 
-// keyMaterial is a line of authorized_keys without its comment.
-func keyMaterial(line string) string {
+// KeyMaterial is a line of authorized_keys without its comment.
+func KeyMaterial(line string) string {
 	fields := strings.Fields(line)
 	return strings.Join(fields[:min(len(fields), 2)], " ")
 }

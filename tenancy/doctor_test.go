@@ -21,6 +21,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -91,7 +92,7 @@ func newPremises(t *testing.T, cfg giteatest.Config) *premises {
 func (p *premises) settle(hidden bool) {
 	p.Helper()
 	asTold := p.told
-	p.told.AcceptedRisks = tenancy.Risks()
+	p.told.AcceptedRisks = provision.Risks()
 	defer func() { p.told = asTold }()
 	p.workspace = p.create("alpha")
 	guard := p.guard()
@@ -218,24 +219,24 @@ func (p *premises) guard() service {
 	cfg := p.config()
 	cfg.Budget = tenancytest.Unlimited()
 	guard := got(tenancy.NewGuard(cfg))(p.T)
-	return service{guard, tenancy.NewProvisioner(cfg, guard.Reserve())}
+	return service{guard, provision.New(cfg, guard.Reserve())}
 }
 
 // A service is what serve puts together.
 type service struct {
 	*tenancy.Guard
-	provisioner *tenancy.Provisioner
+	provisioner *provision.Provisioner
 }
 
 // examine looks at everything, and proves that looking changes nothing and shows
 // no secret.
-func (p *premises) examine() []tenancy.Check {
+func (p *premises) examine() []provision.Check {
 	p.Helper()
 	cfg := p.config()
 	p.sim.Reset()
 	p.git.Reset()
 	git, projects := p.git.Snapshot(), p.sim.Projects()
-	checks := tenancy.Examine(p.Context(), cfg)
+	checks := provision.Examine(p.Context(), cfg)
 	if diff := cmp.Diff(git, p.git.Snapshot()); diff != "" {
 		p.Errorf("looking changed Gitea (-before +after):\n%s", diff)
 	}
@@ -288,7 +289,7 @@ func (p *premises) readsOnly() {
 	}
 }
 
-func (p *premises) showsNoSecret(checks []tenancy.Check) {
+func (p *premises) showsNoSecret(checks []provision.Check) {
 	p.Helper()
 	raw, err := json.Marshal(checks)
 	if err != nil {
@@ -318,7 +319,7 @@ type ailment struct {
 	do     func(*premises)
 	stays  bool // it leaves what [premises.heal] does not take away
 	check  string
-	state  tenancy.CheckState
+	state  provision.CheckState
 	says   []string // in detail or fix
 	unseen bool     // the look failed, so there is no risk to accept
 	skips  []string // checks that cannot be looked at then
@@ -482,7 +483,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	var names []string
 	for _, c := range p.examine() {
 		names = append(names, c.Name)
-		if c.State != tenancy.CheckOK || c.Detail == "" || c.Fix != "" || c.Risk != "" {
+		if c.State != provision.CheckOK || c.Detail == "" || c.Fix != "" || c.Risk != "" {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -511,7 +512,7 @@ func TestDoctor(t *testing.T) {
 		})
 	}
 	for _, c := range whole.examine() {
-		if c.State != tenancy.CheckOK {
+		if c.State != provision.CheckOK {
 			t.Errorf("at last: %+v", c)
 		}
 	}
@@ -541,7 +542,7 @@ func (p *premises) heal() {
 	p.place(p.told.Placement)
 }
 
-func (a ailment) judge(t *testing.T, checks []tenancy.Check) {
+func (a ailment) judge(t *testing.T, checks []provision.Check) {
 	t.Helper()
 	var skipped []string
 	for _, c := range checks {
@@ -555,12 +556,12 @@ func (a ailment) judge(t *testing.T, checks []tenancy.Check) {
 					t.Errorf("%+v does not say %q", c, s)
 				}
 			}
-			if risky := !a.unseen && c.State == tenancy.CheckFail && slices.Contains(tenancy.Risks(), c.Name); (c.Risk == c.Name) != risky {
+			if risky := !a.unseen && c.State == provision.CheckFail && slices.Contains(provision.Risks(), c.Name); (c.Risk == c.Name) != risky {
 				t.Errorf("%+v: risk %q", c, c.Risk)
 			}
-		case c.State == tenancy.CheckSkip:
+		case c.State == provision.CheckSkip:
 			skipped = append(skipped, c.Name)
-		case c.State != tenancy.CheckOK:
+		case c.State != provision.CheckOK:
 			t.Errorf("%+v, though only %s is broken", c, a.check)
 		}
 	}
@@ -574,11 +575,11 @@ func TestDoctorWithoutDatabase(t *testing.T) {
 	p := newPremises(t, closedGitea())
 	p.noDatabase = true
 	p.git.AddRunner(giteatest.Runner{Name: "r"})
-	states := map[string]tenancy.CheckState{}
+	states := map[string]provision.CheckState{}
 	for _, c := range p.examine() {
 		states[c.Name] = c.State
 	}
-	for name, want := range map[string]tenancy.CheckState{
+	for name, want := range map[string]provision.CheckState{
 		"workspaces": "skip", "secrets-key": "skip", "gitea-bots": "skip", "coolify-token": "ok", "placements": "ok", "instance-runners": "fail",
 	} {
 		if states[name] != want {
@@ -596,7 +597,7 @@ func TestDoctorWithoutGitea(t *testing.T) {
 	p.admin = ""
 	checks := p.examine()
 	last := checks[len(checks)-1]
-	if last.Name != "gitea" || last.State != tenancy.CheckSkip || !strings.Contains(last.Detail, "GITEA_API_URL") {
+	if last.Name != "gitea" || last.State != provision.CheckSkip || !strings.Contains(last.Detail, "GITEA_API_URL") {
 		t.Errorf("the last check is %+v", last)
 	}
 }
@@ -617,7 +618,7 @@ func TestDoctorEverythingBroken(t *testing.T) {
 	p.git.Fail("GET /settings/api", giteatest.Fault{Hang: true})
 	var wrong []string
 	for _, c := range p.examine() {
-		if c.State == tenancy.CheckFail {
+		if c.State == provision.CheckFail {
 			wrong = append(wrong, c.Name)
 		}
 	}
@@ -645,7 +646,7 @@ func TestDoctorCleans(t *testing.T) {
 // dangerous are the ways in which tenants are endangered, each with its risk.
 func dangerous() []ailment {
 	return slices.DeleteFunc(slices.Clone(ailments), func(a ailment) bool {
-		return a.state != tenancy.CheckFail || a.unseen || !slices.Contains(tenancy.Risks(), a.check) || a.name == "a dedicated host that is Coolify's"
+		return a.state != provision.CheckFail || a.unseen || !slices.Contains(provision.Risks(), a.check) || a.name == "a dedicated host that is Coolify's"
 	})
 }
 
@@ -717,7 +718,7 @@ func TestDangersAreRefused(t *testing.T) {
 			if e.Part != tenancy.PartHost || !strings.Contains(e.Why, a.check) || !strings.Contains(e.Fix, "VIBN_ACCEPT_RISKS="+a.check) {
 				t.Errorf("%+v", e)
 			}
-			p.told.AcceptedRisks = slices.DeleteFunc(tenancy.Risks(), func(r string) bool { return r == a.check })
+			p.told.AcceptedRisks = slices.DeleteFunc(provision.Risks(), func(r string) bool { return r == a.check })
 			if wrong, changed := p.parts(p.guard(), "new", p.told.Placement); len(wrong) != 1 || len(changed) > 0 {
 				t.Errorf("every other risk accepted: %v; changed: %q", wrong, changed)
 			}
@@ -726,13 +727,13 @@ func TestDangersAreRefused(t *testing.T) {
 				t.Errorf("accepted, and yet wrong: %v", wrong)
 			}
 			for _, c := range p.examine() {
-				if c.Name == a.check && (c.State != tenancy.CheckWarn || c.Risk != a.check || !strings.Contains(c.Detail, "accepted")) {
+				if c.Name == a.check && (c.State != provision.CheckWarn || c.Risk != a.check || !strings.Contains(c.Detail, "accepted")) {
 					t.Errorf("accepted: %+v", c)
 				}
 			}
 		})
 	}
-	for _, r := range tenancy.Risks() {
+	for _, r := range provision.Risks() {
 		if !seen[r] {
 			t.Errorf("no case for the risk %s", r)
 		}
@@ -941,12 +942,12 @@ func TestOutageTokenAndRights(t *testing.T) {
 			said := false
 			for _, c := range p.examine() {
 				invitesNobody(t, c.Detail+c.Fix+c.Risk)
-				said = said || c.State == tenancy.CheckFail && strings.Contains(c.Detail, tc.says)
+				said = said || c.State == provision.CheckFail && strings.Contains(c.Detail, tc.says)
 			}
 			if !said {
 				t.Errorf("the doctor does not say %q", tc.says)
 			}
-			p.told.AcceptedRisks = tenancy.Risks()
+			p.told.AcceptedRisks = provision.Risks()
 			if wrong, _ := p.parts(p.guard(), "other", p.told.Placement); len(wrong) != 1 {
 				t.Errorf("with every risk accepted, what is wrong is %s", wrong)
 			}

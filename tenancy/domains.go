@@ -182,7 +182,7 @@ const (
 
 // proofOf is the record that proves a host name. It is derived from the workspace's
 // nonce, so it is good for one workspace and one name, and dies with the workspace.
-func proofOf(nonce, host string) string { return "vibn-domain=" + mark(nonce, "domain "+host) }
+func proofOf(nonce, host string) string { return "vibn-domain=" + Mark(nonce, "domain "+host) }
 
 // proveDomain looks up, now, whether whoever has the host name lets this workspace
 // use it. It is asked for as a name from the root: a resolver would else try it
@@ -191,7 +191,7 @@ func (s *Scope) proveDomain(ctx context.Context, name hostname) error {
 	if name.own {
 		return nil
 	}
-	nonce, err := s.guard.store.KeepNonce(ctx, s.grant.workspace.ID, randomHex())
+	nonce, err := s.guard.store.KeepNonce(ctx, s.grant.workspace.ID, RandomHex())
 	if err != nil {
 		return storeError("keep a nonce", err)
 	}

@@ -112,15 +112,17 @@ func IsNotFound(err error) bool {
 	return ok && e.Code == NotFound
 }
 
-// storeTrouble is an error of our own database in the middle of a step.
-type storeTrouble struct{ err error }
+// StoreFailure is an error of our own database in the middle of a step.
+type StoreFailure struct{ err error }
 
-func (e *storeTrouble) Error() string { return e.err.Error() }
-func (e *storeTrouble) Unwrap() error { return e.err }
+func (e *StoreFailure) Error() string { return e.err.Error() }
+func (e *StoreFailure) Unwrap() error { return e.err }
 
-func ownTrouble(err error) error {
+// AsStoreFailure marks an error as one of our own database, for a caller whose
+// function may also fail upstream. It returns nil for nil.
+func AsStoreFailure(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &storeTrouble{err}
+	return &StoreFailure{err}
 }

@@ -33,7 +33,7 @@ type Config struct {
 	Admin     secret.Text        // proves an operator who comes over the network; zero = none may
 	Known     []secret.Text      // the platform's own secrets, removed from every log
 	Now       func() time.Time   // nil = time.Now
-	Premises  Premises           // for [Provisioner]; whose host names are whose
+	Premises  Premises           // whose host names are whose, and which risks are accepted
 	Plan      Plan               // of workspaces that have none of their own; zero fields are those of [DefaultPlan]
 	Probe     *probe.Prober      // nil = no app's domain is probed, and verdicts say so
 
@@ -84,7 +84,7 @@ func NewGuard(cfg Config) (*Guard, error) {
 		admin: cfg.Admin, publicURL: cfg.PublicURL, probe: cfg.Probe,
 	}
 	var err error
-	if g.noHook, err = g.box.Seal(secret.NewText(randomHex()), HookPlace("")); err != nil {
+	if g.noHook, err = g.box.Seal(secret.NewText(RandomHex()), HookPlace("")); err != nil {
 		return nil, err
 	}
 	if g.now == nil {
@@ -143,8 +143,8 @@ func (g *Guard) HasOperator() bool { return !g.admin.IsZero() }
 // tenants cannot spend. A meter alone reaches nothing.
 func (g *Guard) Reserve() coolify.Meter { return g.budget.reserve }
 
-// unmetered admits every request: Gitea has no limit that tenants share.
-func unmetered(context.Context, gitea.Operation) (func(), error) { return func() {}, nil }
+// Unmetered admits every request: Gitea has no limit that tenants share.
+func Unmetered(context.Context, gitea.Operation) (func(), error) { return func() {}, nil }
 
 // open is the one place where a Scope is made.
 func (g *Guard) open(ctx context.Context, p principal) (*Scope, error) {

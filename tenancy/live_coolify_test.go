@@ -15,6 +15,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -31,7 +32,7 @@ type liveCoolify struct {
 	client      *coolify.Client
 	server      string // uuid of the server that workspaces are placed on
 	guard       *tenancy.Guard
-	provisioner *tenancy.Provisioner
+	provisioner *provision.Provisioner
 	operator    *tenancy.Operator
 }
 
@@ -74,13 +75,13 @@ func tryCoolify(t *testing.T, root, token, server string, pollEvery time.Duratio
 	db := storetest.Open(t, "sqlite")
 	cfg := tenancy.Config{
 		Store: db, Coolify: c, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Box: (&platform{sealed: []string{rand.Text()}}).box(t), Premises: tenancy.Premises{AcceptedRisks: tenancy.Risks()},
+		Box: (&platform{sealed: []string{rand.Text()}}).box(t), Premises: tenancy.Premises{AcceptedRisks: provision.Risks()},
 		Budget: tenancytest.Unlimited(), PollEvery: pollEvery,
 	}
 	guard, err := tenancy.NewGuard(cfg)
 	must(t, err)
 	l := &liveCoolify{
-		T: t, server: server, guard: guard, provisioner: tenancy.NewProvisioner(cfg, guard.Reserve()), operator: tenancy.NewOperator(db),
+		T: t, server: server, guard: guard, provisioner: provision.New(cfg, guard.Reserve()), operator: tenancy.NewOperator(db),
 		client: c.Metered(func(context.Context, coolify.Operation) (func(), error) { return func() {}, nil }),
 	}
 	a, b := l.workspace("a", ""), l.workspace("b", "")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -140,7 +141,7 @@ func TestLiveReplicas(t *testing.T) {
 				func() error { return p.operator.Rotate(t.Context(), s.ws) },
 				func() error { return p.operator.Provision(t.Context(), s.ws) },
 			} {
-				if err := errors.Join(order(), ignoring(s.job(t.Context(), p), tenancy.ErrBusy, tenancy.ErrConflict)); err != nil {
+				if err := errors.Join(order(), ignoring(s.job(t.Context(), p), provision.ErrBusy, tenancy.ErrConflict)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -186,7 +187,7 @@ func TestLiveForeign(t *testing.T) {
 
 	check := func(part, why string) {
 		t.Helper()
-		failed, ok := errors.AsType[*tenancy.PartsError](s.job(ctx, s.start(t, nothing, 0)))
+		failed, ok := errors.AsType[*provision.PartsError](s.job(ctx, s.start(t, nothing, 0)))
 		if !ok || len(failed.Errors) != 1 || failed.Errors[0].Part != part || !strings.Contains(failed.Errors[0].Why, why) {
 			t.Errorf("provisioning says %+v, want %s: %s", failed, part, why)
 		}

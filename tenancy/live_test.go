@@ -18,6 +18,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -265,7 +266,7 @@ func publicKey(t testing.TB) string {
 func TestLiveDoctor(t *testing.T) {
 	admin, root := liveGitea(t)
 	h := tenancytest.New(t, tenancytest.Config{
-		Gitea: admin, GiteaURL: root.String(), Simulator: coolifytest.Config{RateLimit: 100_000}, Premises: tenancy.Premises{AcceptedRisks: tenancy.Risks()},
+		Gitea: admin, GiteaURL: root.String(), Simulator: coolifytest.Config{RateLimit: 100_000}, Premises: tenancy.Premises{AcceptedRisks: provision.Risks()},
 	})
 	ctx, p := t.Context(), h.Provisioner
 	w, err := h.Operator.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: "doctor-" + strings.ToLower(time.Now().UTC().Format("0102-150405"))})
@@ -286,10 +287,10 @@ func TestLiveDoctor(t *testing.T) {
 	}
 	for _, c := range p.Examine(ctx) {
 		t.Logf("%-24s %-5s %s %s", c.Name, c.State, c.Detail, c.Fix)
-		if slices.Contains([]string{"gitea", "gitea-token", "gitea-basic-auth", "gitea-pages", "gitea-bots", "secrets-key"}, c.Name) && c.State != tenancy.CheckOK {
+		if slices.Contains([]string{"gitea", "gitea-token", "gitea-basic-auth", "gitea-pages", "gitea-bots", "secrets-key"}, c.Name) && c.State != provision.CheckOK {
 			t.Errorf("%+v", c)
 		}
-		if slices.Contains(tenancy.Risks(), c.Name) && c.State == tenancy.CheckFail {
+		if slices.Contains(provision.Risks(), c.Name) && c.State == provision.CheckFail {
 			t.Errorf("%+v", c)
 		}
 	}

@@ -37,7 +37,7 @@ type CreatedApp struct {
 
 // mark proves that an application is the one that was made for this row. It stands
 // in its description until nothing is left to do.
-func (a AppRecord) mark() string { return marked(a.Nonce, "app") }
+func (a AppRecord) mark() string { return MarkText(a.Nonce, "app") }
 
 // markForm is a description that is no more than a mark of ours.
 var markForm = regexp.MustCompile(`^vibn-[0-9a-f]{32}$`)
@@ -95,7 +95,7 @@ type creation struct {
 // told is an error as the tenant may read it: whatever a server refuses here, it
 // refuses our own words.
 func (c *creation) told(err error) error {
-	if own, ok := errors.AsType[*storeTrouble](err); ok {
+	if own, ok := errors.AsType[*StoreFailure](err); ok {
 		return storeError("create the app", own.err)
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
@@ -184,7 +184,7 @@ func (s *Scope) destination(ctx context.Context) (coolify.UUID, error) {
 	if place.Destination != "" {
 		return coolify.ParseUUID(place.Destination)
 	}
-	if !s.guard.premises.isolates(place) {
+	if !s.guard.premises.Isolates(place) {
 		return coolify.UUID{}, nil
 	}
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
@@ -227,7 +227,7 @@ func (s *Scope) madeProject(ctx context.Context, name string) (Project, error) {
 	if p.ID == "" {
 		return p, &Error{Code: NotFound, Msg: "no such project in this workspace that was created here", Hint: "projects_create makes one; projects_list shows the projects"}
 	}
-	if !p.made() {
+	if !p.Made() {
 		return p, &Error{
 			Code: Conflict, Msg: "the project's repository is not made yet", Hint: "projects_create with the same name goes on with it",
 			Retryable: true, RetryAfter: 15 * time.Second,
@@ -270,7 +270,7 @@ func (c *creation) look(ctx context.Context) (err error) {
 func (c *creation) write(ctx context.Context) error {
 	records, err := c.guard.store.AppRecords(ctx, c.grant.workspace.ID)
 	if err != nil {
-		return ownTrouble(err)
+		return AsStoreFailure(err)
 	}
 	living := 0
 	for _, a := range records {
@@ -304,14 +304,14 @@ func (c *creation) write(ctx context.Context) error {
 	}
 	c.record = AppRecord{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: c.grant.workspace.ID, ProjectID: c.project.ID, Name: c.Name,
-		Nonce: randomHex(), CreatedAt: c.guard.now(),
+		Nonce: RandomHex(), CreatedAt: c.guard.now(),
 	}
 	err = c.guard.store.CreateApp(ctx, c.record)
 	if err == nil {
 		return c.refuseOneMore(ctx)
 	}
 	if !errors.Is(err, ErrConflict) {
-		return ownTrouble(err)
+		return AsStoreFailure(err)
 	}
 	c.record, err = c.recordNow(ctx, func(a AppRecord) bool { return a.Name == c.Name }) // somebody was quicker
 	return err
@@ -322,14 +322,14 @@ func (c *creation) write(ctx context.Context) error {
 func (c *creation) refuseOneMore(ctx context.Context) error {
 	records, err := c.guard.store.AppRecords(ctx, c.grant.workspace.ID)
 	if err != nil {
-		return ownTrouble(err)
+		return AsStoreFailure(err)
 	}
 	records = slices.DeleteFunc(records, func(a AppRecord) bool { return a.DeletingAt != nil })
 	if len(records) <= c.plan().Apps {
 		return nil
 	}
 	if err := c.guard.store.DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
-		return ownTrouble(err)
+		return AsStoreFailure(err)
 	}
 	return c.full()
 }
@@ -348,7 +348,7 @@ func (s *Scope) plan() Plan { return s.grant.workspace.Plan.Or(s.guard.plan) }
 func (s *Scope) recordNow(ctx context.Context, is func(AppRecord) bool) (AppRecord, error) {
 	records, err := s.guard.store.AppRecords(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return AppRecord{}, ownTrouble(err)
+		return AppRecord{}, AsStoreFailure(err)
 	}
 	i := slices.IndexFunc(records, is)
 	if i < 0 {
@@ -368,7 +368,7 @@ func (c *creation) standing(ctx context.Context, a AppRecord) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		gone, err := removeApp(ctx, c.coolify, c.guard.store, project, a)
+		gone, err := RemoveApp(ctx, c.coolify, c.guard.store, project, a)
 		if err != nil || gone {
 			return false, err
 		}
@@ -389,13 +389,13 @@ func (c *creation) standing(ctx context.Context, a AppRecord) (bool, error) {
 	if !errors.Is(err, coolify.ErrNotFound) {
 		return false, err
 	}
-	return false, ownTrouble(c.guard.store.DropApp(ctx, a.WorkspaceID, a.ID))
+	return false, AsStoreFailure(c.guard.store.DropApp(ctx, a.WorkspaceID, a.ID))
 }
 
 // free refuses a name that an app has which was not created here.
 func (c *creation) free() error {
 	for _, app := range c.apps {
-		if app.is.Name == c.Name && app.UUID() != c.record.UUID && (c.record.ID == "" || !containsMark(app.is.Description, c.record.mark())) {
+		if app.is.Name == c.Name && app.UUID() != c.record.UUID && (c.record.ID == "" || !HasMark(app.is.Description, c.record.mark())) {
 			return &Error{
 				Code: Conflict, Msg: "this workspace has an app of that name already, which was not created here",
 				Hint: "choose another name; apps_get shows that one",
@@ -490,7 +490,7 @@ func (c *creation) application(ctx context.Context, key coolify.UUID) (fresh boo
 		switch {
 		case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
 		case err != nil:
-			return fresh, ownTrouble(err)
+			return fresh, AsStoreFailure(err)
 		}
 		was := c.record
 		if c.record, err = c.recordNow(ctx, func(a AppRecord) bool { return a.ID == was.ID }); err != nil {
@@ -508,7 +508,7 @@ func (c *creation) application(ctx context.Context, key coolify.UUID) (fresh boo
 func (c *creation) marked() []*App {
 	var ours []*App
 	for _, app := range c.apps {
-		if containsMark(app.is.Description, c.record.mark()) {
+		if HasMark(app.is.Description, c.record.mark()) {
 			ours = append(ours, app)
 		}
 	}
@@ -523,7 +523,7 @@ func (c *creation) dropTwins(ctx context.Context, twins []*App) error {
 		if app.UUID() == c.record.UUID {
 			continue
 		}
-		if err := c.coolify.DeleteApplication(ctx, app.id, wholly); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		if err := c.coolify.DeleteApplication(ctx, app.id, DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return err
 		}
 	}
@@ -560,7 +560,7 @@ func (c *creation) notMade(ctx context.Context, failed error) error {
 		return failed
 	}
 	if err := c.guard.store.DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
-		return ownTrouble(err)
+		return AsStoreFailure(err)
 	}
 	if errors.Is(failed, coolify.ErrConflict) {
 		return domainRefused("create the app", failed)
@@ -575,9 +575,9 @@ func (c *creation) undone(ctx context.Context, why error) error {
 		return err
 	}
 	if err := c.guard.store.MarkAppDeleting(ctx, c.record.WorkspaceID, c.record.ID, c.guard.now()); err != nil {
-		return ownTrouble(err)
+		return AsStoreFailure(err)
 	}
-	if _, err := removeApp(ctx, c.coolify, c.guard.store, project, c.record); err != nil {
+	if _, err := RemoveApp(ctx, c.coolify, c.guard.store, project, c.record); err != nil {
 		c.guard.log.WarnContext(ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app", c.record.ID, "err", c.ForLog(err))
 	}
 	return why
@@ -615,10 +615,10 @@ func (c *creation) finish(ctx context.Context, id coolify.UUID) error {
 	seen := c.record
 	seen.Branch, seen.Head = c.keptBranch(*c.Spec.Branch), c.head
 	if err := c.guard.store.SetAppPush(ctx, c.record, seen); err != nil && !errors.Is(err, ErrConflict) {
-		return ownTrouble(err)
+		return AsStoreFailure(err)
 	}
 	if err := c.guard.store.RecordApp(ctx, c.record.WorkspaceID, c.record.ID, c.record.UUID, true); err != nil {
-		return ownTrouble(err)
+		return AsStoreFailure(err)
 	}
-	return ownTrouble(c.guard.store.WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID))
+	return AsStoreFailure(c.guard.store.WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID))
 }

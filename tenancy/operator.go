@@ -91,7 +91,7 @@ func ensureWorkspace(ctx context.Context, store Store, now time.Time, p Person, 
 	if p.UserID == "" || len(p.UserID) > 255 || !storable(p.UserID) || p.GiteaUserID < 0 {
 		return Workspace{}, false, invalid(errors.New("a person needs the platform's id of at most 255 bytes, and a Gitea id that is not negative"))
 	}
-	p.Email, p.DisplayName = keptText(p.Email), keptText(p.DisplayName)
+	p.Email, p.DisplayName = ShortText(p.Email), ShortText(p.DisplayName)
 	if place.Trust == "" {
 		place.Trust = Shared
 	}
@@ -125,7 +125,7 @@ func slugsFor(p Person) []string {
 		slugs = append(slugs, fmt.Sprintf("%.*s-%d", MaxSlug-2, base, n))
 	}
 	for range 8 {
-		slugs = append(slugs, fmt.Sprintf("%.*s-%s", MaxSlug-9, base, randomHex()[:8]))
+		slugs = append(slugs, fmt.Sprintf("%.*s-%s", MaxSlug-9, base, RandomHex()[:8]))
 	}
 	return slices.DeleteFunc(slugs, func(s string) bool { return CheckSlug(s) != nil })
 }

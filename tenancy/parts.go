@@ -13,14 +13,18 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// Names of what a workspace has upstream. A slug is at most [MaxSlug] characters,
-// so the longest, the bot's, fits Gitea's 40.
-func projectName(slug string) string { return "vibn-ws-" + slug }
-func orgName(slug string) string     { return "vibn-" + slug }
-func botName(slug string) string     { return "vibn-bot-" + slug }
+// ProjectName returns the name of a workspace's project on Coolify.
+func ProjectName(slug string) string { return "vibn-ws-" + slug }
 
-// writers is the team that the bot and the workspace's people are in.
-var writers = gitea.TeamSpec{
+// OrgName returns the name of a workspace's organisation on Gitea.
+func OrgName(slug string) string { return "vibn-" + slug }
+
+// BotName returns the login name of a workspace's bot on Gitea. A slug has at most
+// [MaxSlug] characters, so the name fits into the 40 that Gitea allows.
+func BotName(slug string) string { return "vibn-bot-" + slug }
+
+// WritersTeam is the team that the bot and the workspace's people are in.
+var WritersTeam = gitea.TeamSpec{
 	Name: "Writers", AllRepositories: true,
 	Units: map[string]string{"repo.code": "write", "repo.issues": "write", "repo.pulls": "write", "repo.releases": "write"},
 }
@@ -29,23 +33,23 @@ var writers = gitea.TeamSpec{
 // itself tokens that outlive this one.
 var botScopes = []string{"write:repository", "write:issue"}
 
-// A mark proves that a thing upstream is the one that we made for a workspace. It
+// Mark returns 32 hexadecimal digits that prove that a thing upstream is the one that we made for a workspace. It
 // is derived from the workspace's nonce, one for each kind of thing, so that who
 // sees one of them cannot make another.
-func mark(nonce, kind string) string {
+func Mark(nonce, kind string) string {
 	h := hmac.New(sha256.New, []byte(nonce))
 	h.Write([]byte(kind))
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// marked is the text that stands in a description. Coolify takes no colon there.
-func marked(nonce, kind string) string { return "vibn-" + mark(nonce, kind) }
+// MarkText is the text that stands in a description. Coolify takes no colon there.
+func MarkText(nonce, kind string) string { return "vibn-" + Mark(nonce, kind) }
 
-// containsMark reports whether a text has the mark as a word of its own.
-func containsMark(text, mark string) bool { return slices.Contains(strings.Fields(text), mark) }
+// HasMark reports whether a text has the mark as a word of its own.
+func HasMark(text, mark string) bool { return slices.Contains(strings.Fields(text), mark) }
 
-// mailOf is the bot's address: nobody's, and known to Gitea's administrators only.
-func mailOf(nonce string) string { return "bot+" + mark(nonce, "bot") + "@vibn.invalid" }
+// MailOf is the bot's address: nobody's, and known to Gitea's administrators only.
+func MailOf(nonce string) string { return "bot+" + Mark(nonce, "bot") + "@vibn.invalid" }
 
 // TokenPlace is where the workspace's own token is sealed.
 func TokenPlace(workspaceID string) secret.Place {
@@ -70,7 +74,7 @@ func DatabaseURLPlace(id string) secret.Place {
 
 // The parts of a workspace, as a [PartError] names them.
 const (
-	PartHost         = "host" // what everything stands on; see [Provisioner.Examine]
+	PartHost         = "host" // what everything stands on; see the package provision
 	PartProject      = "coolify_project"
 	PartNetwork      = "coolify_network"
 	PartApps         = "coolify_apps"
@@ -95,19 +99,19 @@ type PartError struct {
 	// Platform says that Coolify, Gitea or a token of the platform's is at fault, and
 	// not the part: the words are the operator's alone.
 	Platform bool  `json:"platform,omitempty"`
-	err      error // cause, for the log
+	Err      error `json:"-"` // cause, for the log
 }
 
 // Error returns the sentence and the cause.
 func (e *PartError) Error() string {
-	if e.err == nil {
+	if e.Err == nil {
 		return e.Part + ": " + e.Why
 	}
-	return e.Part + ": " + e.Why + ": " + e.err.Error()
+	return e.Part + ": " + e.Why + ": " + e.Err.Error()
 }
 
 // Unwrap returns the cause.
-func (e *PartError) Unwrap() error { return e.err }
+func (e *PartError) Unwrap() error { return e.Err }
 
 // PartErrors are what is wrong with a workspace's parts, kept as JSON in
 // [Workspace].ProvisionError.
@@ -138,8 +142,8 @@ func (l PartErrors) String() string {
 	return string(raw)
 }
 
-// parts names the parts, for a text that many may read.
-func (l PartErrors) parts() string {
+// Names names the parts, for a text that many may read.
+func (l PartErrors) Names() string {
 	var names []string
 	for _, e := range l {
 		names = append(names, e.Part)
@@ -147,8 +151,8 @@ func (l PartErrors) parts() string {
 	return strings.Join(names, ", ")
 }
 
-// randomHex is 128 random bits.
-func randomHex() string {
+// RandomHex is 128 random bits.
+func RandomHex() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails; see crypto/rand
 	return hex.EncodeToString(b[:])

@@ -156,7 +156,7 @@ func (a *Accounts) SignIn(ctx context.Context, id Identity) (User, error) {
 // keep stores an identity of a person, and their account on Gitea with it.
 func (a *Accounts) keep(ctx context.Context, u User, id Identity) error {
 	u.Issuer, u.Subject, u.GiteaUserID = id.Issuer, id.Subject, id.GiteaUserID
-	u.Email, u.DisplayName = keptText(id.Email), keptText(id.DisplayName)
+	u.Email, u.DisplayName = ShortText(id.Email), ShortText(id.DisplayName)
 	if err := a.guard.store.KeepUser(ctx, u); err != nil || u.GiteaUserID == 0 {
 		return err
 	}
@@ -284,7 +284,7 @@ func (a *Accounts) UseLink(ctx context.Context, digest Digest, u User) (userID s
 	}
 	by := Person{UserID: info.link.UserID}
 	if info.Invites() {
-		by = Person{UserID: cmp.Or(u.ID, uuid.Must(uuid.NewV7()).String()), DisplayName: keptText(u.DisplayName), GiteaUserID: u.GiteaUserID}
+		by = Person{UserID: cmp.Or(u.ID, uuid.Must(uuid.NewV7()).String()), DisplayName: ShortText(u.DisplayName), GiteaUserID: u.GiteaUserID}
 	}
 	entry := AuditEntry{WorkspaceID: info.workspace.ID, Principal: "member:" + by.UserID, Tool: "link.sign_in", Target: by.UserID}
 	if info.Invites() {

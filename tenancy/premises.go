@@ -24,8 +24,8 @@ type Premises struct {
 	SharedNetworks bool
 }
 
-// isolates reports whether a workspace of that placement has a network of its own.
-func (p Premises) isolates(place Placement) bool {
+// Isolates reports whether a workspace of that placement has a network of its own.
+func (p Premises) Isolates(place Placement) bool {
 	return !p.SharedNetworks && place.Server != "" && place.Destination == ""
 }
 

@@ -257,15 +257,15 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 	if err != nil {
 		return ProjectInfo{}, false, err
 	}
-	if record.made() {
+	if record.Made() {
 		return s.projectInfo(record), false, nil
 	}
 	bot, sealed, err := s.bot(ctx)
 	if err != nil {
 		return ProjectInfo{}, false, err
 	}
-	repo, err := ensureRepository(ctx, s.gitea, bot, s.guard.store, s.grant.workspace, record)
-	if errors.Is(err, errForeignRepository) {
+	repo, err := EnsureRepository(ctx, s.gitea, bot, s.guard.store, s.grant.workspace, record)
+	if errors.Is(err, ErrForeignRepository) {
 		if err := s.guard.store.DropProject(ctx, record.WorkspaceID, record.ID); err != nil && !errors.Is(err, ErrNotFound) {
 			return ProjectInfo{}, false, storeError("give the name back", err)
 		}
@@ -274,7 +274,7 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 			Hint: "choose another name; the platform's operator can see who made that one", Err: err,
 		}
 	}
-	if own, ok := errors.AsType[*storeTrouble](err); ok {
+	if own, ok := errors.AsType[*StoreFailure](err); ok {
 		return ProjectInfo{}, false, storeError("record the repository", own.err)
 	}
 	if err != nil {
@@ -300,7 +300,7 @@ func (s *Scope) keepProject(ctx context.Context, name, description string) (Proj
 	}
 	p := Project{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, Slug: name, Name: name, Description: description,
-		Nonce: randomHex(), CreatedAt: s.guard.now(),
+		Nonce: RandomHex(), CreatedAt: s.guard.now(),
 	}
 	err = s.guard.store.CreateProject(ctx, p)
 	if errors.Is(err, ErrConflict) { // somebody was quicker

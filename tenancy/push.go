@@ -154,7 +154,8 @@ func (a AppRecord) follows(p Project) bool {
 	return a.ProjectID == p.ID && a.Made && a.UUID != "" && a.DeletingAt == nil
 }
 
-func builtFrom(p Project, apps []AppRecord) bool {
+// BuiltFrom reports whether pushes to a project deploy one of these apps.
+func BuiltFrom(p Project, apps []AppRecord) bool {
 	return slices.ContainsFunc(apps, func(a AppRecord) bool { return a.follows(p) })
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -87,7 +88,7 @@ func TestReplicas(t *testing.T) {
 			for _, r := range all {
 				for _, s := range subjects {
 					at.Go(func() {
-						if err := s.job(t.Context(), r.process); err != nil && !errors.Is(err, tenancy.ErrBusy) {
+						if err := s.job(t.Context(), r.process); err != nil && !errors.Is(err, provision.ErrBusy) {
 							t.Errorf("%s: %v", s.slug, err)
 						}
 					})

@@ -10,28 +10,28 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea"
 )
 
-// errForeignRepository says that a repository of that name is there which is not
+// ErrForeignRepository says that a repository of that name is there which is not
 // the project's.
-var errForeignRepository = errors.New("a repository of that name is there already")
+var ErrForeignRepository = errors.New("a repository of that name is there already")
 
-// errHidden says that a repository is there and Gitea says it is not.
-var errHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.ErrNotFound)
+// ErrHidden says that a repository is there and Gitea says it is not.
+var ErrHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.ErrNotFound)
 
-// ensureRepository makes the repository of a project that has none, private and
+// EnsureRepository makes the repository of a project that has none, private and
 // with a first commit. The project's nonce stands in the description until the
 // id is recorded: whoever made a repository of this name, only with it is it taken
 // for ours. Then the description that people wrote replaces it, the workspace's bot
 // makes the first commit, and at last the name is recorded, which says that nothing
 // is left to do.
-func ensureRepository(ctx context.Context, admin *gitea.Admin, bot *gitea.Bot, store Store, w Workspace, p Project) (gitea.Repository, error) {
+func EnsureRepository(ctx context.Context, admin *gitea.Admin, bot *gitea.Bot, store Store, w Workspace, p Project) (gitea.Repository, error) {
 	repo, err := admin.Repository(ctx, w.GiteaOrg, p.Slug)
 	if errors.Is(err, gitea.ErrNotFound) && p.RepositoryID == 0 {
 		_, failed := admin.CreateRepository(ctx, w.GiteaOrg, gitea.NewRepository{
-			Name: p.Slug, Description: marked(p.Nonce, "repository"), DefaultBranch: "main",
+			Name: p.Slug, Description: MarkText(p.Nonce, "repository"), DefaultBranch: "main",
 		})
 		repo, err = admin.Repository(ctx, w.GiteaOrg, p.Slug)
 		if errors.Is(err, gitea.ErrNotFound) {
-			err = errHidden
+			err = ErrHidden
 			if failed != nil && !errors.Is(failed, gitea.ErrConflict) {
 				err = failed
 			}
@@ -43,13 +43,13 @@ func ensureRepository(ctx context.Context, admin *gitea.Admin, bot *gitea.Bot, s
 	if repo.OwnerID != w.GiteaOrgID {
 		return gitea.Repository{}, fmt.Errorf("the repository is not the organisation's")
 	}
-	if repo.ID != p.RepositoryID && (p.RepositoryID != 0 || !containsMark(repo.Description, marked(p.Nonce, "repository"))) {
+	if repo.ID != p.RepositoryID && (p.RepositoryID != 0 || !HasMark(repo.Description, MarkText(p.Nonce, "repository"))) {
 		if err := recordedMeanwhile(ctx, store, p, repo.ID); err != nil {
 			return gitea.Repository{}, err
 		}
 	}
 	if err := store.RecordRepository(ctx, w.ID, p.ID, repo.ID, ""); err != nil {
-		return gitea.Repository{}, ownTrouble(err)
+		return gitea.Repository{}, AsStoreFailure(err)
 	}
 	repo, err = admin.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{
 		Description: &p.Description, Private: new(true), HasActions: new(false),
@@ -60,7 +60,7 @@ func ensureRepository(ctx context.Context, admin *gitea.Admin, bot *gitea.Bot, s
 	if err := firstCommit(ctx, bot, repo, p, w.GiteaBot); err != nil {
 		return gitea.Repository{}, err
 	}
-	return repo, ownTrouble(store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName))
+	return repo, AsStoreFailure(store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName))
 }
 
 // firstCommit commits a README.md to a repository that is empty. Gitea would do
@@ -84,7 +84,7 @@ func firstCommit(ctx context.Context, bot *gitea.Bot, repo gitea.Repository, p P
 	case err == nil && now.ID == repo.ID && !now.Empty:
 		return nil
 	case errors.Is(failed, gitea.ErrNotFound) && errors.Is(err, gitea.ErrNotFound):
-		return errHidden
+		return ErrHidden
 	}
 	return failed
 }
@@ -95,10 +95,10 @@ func firstCommit(ctx context.Context, bot *gitea.Bot, repo gitea.Repository, p P
 func recordedMeanwhile(ctx context.Context, store Store, p Project, repositoryID int64) error {
 	list, err := store.Projects(ctx, p.WorkspaceID)
 	if err != nil {
-		return ownTrouble(err)
+		return AsStoreFailure(err)
 	}
 	if !slices.ContainsFunc(list, func(now Project) bool { return now.ID == p.ID && now.RepositoryID == repositoryID }) {
-		return errForeignRepository
+		return ErrForeignRepository
 	}
 	return nil
 }

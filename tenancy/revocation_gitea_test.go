@@ -11,6 +11,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -95,7 +96,7 @@ func revokeAt(t *testing.T, h *tenancytest.House, l levers, e ending, c cut) (re
 		err := h.Provisioner.Provision(t.Context(), x.ID)
 		// Apps that were not created here stay when a workspace is deleted, and so does
 		// the network that they are in.
-		left, ok := errors.AsType[*tenancy.PartsError](err)
+		left, ok := errors.AsType[*provision.PartsError](err)
 		if err != nil && (!ok || len(left.Errors) != 1 || left.Errors[0].Part != tenancy.PartNetwork) {
 			t.Errorf("%s: the job: %v", c, err)
 		}

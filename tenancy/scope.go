@@ -155,16 +155,16 @@ func (s *Scope) need(r Rights) error {
 	}
 }
 
-// maxShown is how much of a name or a message is looked at, in bytes, before it
+// MaxShown is how much of a name or a message is looked at, in bytes, before it
 // is cleaned and cut: whoever wrote it chose its length.
-const maxShown = 8_192
+const MaxShown = 8_192
 
 // text is the way out for what others wrote, without the platform's own secrets
 // and whatever looks like a credential.
 func (s *Scope) text(raw string) untrusted.Text { return s.guard.text(raw) }
 
 func (g *Guard) text(raw string) untrusted.Text {
-	t, err := g.shown.Text(raw[:min(len(raw), maxShown)])
+	t, err := g.shown.Text(raw[:min(len(raw), MaxShown)])
 	if err != nil {
 		return untrusted.New("[withheld]")
 	}
@@ -190,15 +190,17 @@ func (s *Scope) ForLog(err error) string {
 	if s.guard == nil {
 		return Public(err).Msg
 	}
-	return forLog(s.guard.shown, err)
+	return ForLog(s.guard.shown, err)
 }
 
 // ForLog is [Scope.ForLog] for what no Scope has to do with.
-func (g *Guard) ForLog(err error) string { return forLog(g.shown, err) }
+func (g *Guard) ForLog(err error) string { return ForLog(g.shown, err) }
 
-func forLog(shown *untrusted.Scrubber, err error) string {
+// ForLog returns an error with its cause as the operator's log may hold it: cleaned
+// by shown, and cut.
+func ForLog(shown *untrusted.Scrubber, err error) string {
 	raw := err.Error()
-	t, err := shown.Text(raw[:min(len(raw), maxShown)])
+	t, err := shown.Text(raw[:min(len(raw), MaxShown)])
 	if err != nil {
 		return "[withheld]"
 	}
@@ -206,9 +208,10 @@ func forLog(shown *untrusted.Scrubber, err error) string {
 }
 
 // scrubber knows the platform's own secrets.
-func (g *Guard) scrubber() *untrusted.Scrubber { return scrubberOf(g.known) }
+func (g *Guard) scrubber() *untrusted.Scrubber { return NewScrubber(g.known) }
 
-func scrubberOf(known []secret.Text) *untrusted.Scrubber {
+// NewScrubber returns a scrubber that knows the platform's own secrets.
+func NewScrubber(known []secret.Text) *untrusted.Scrubber {
 	scrubber := untrusted.NewScrubber()
 	for _, k := range known {
 		scrubber.Add("PLATFORM_SECRET", k)

@@ -63,8 +63,8 @@ var onlyWrong = map[string]string{PartApps: "Apps", PartDatabases: "Databases", 
 
 // expected lists the parts that a workspace has on this platform.
 func (s *Scope) expected(p Provision) []PartInfo {
-	parts := []PartInfo{made(PartProject, "Coolify project", projectName(p.Slug), p.Parts.CoolifyProject != "")}
-	if s.guard.premises.isolates(p.Placement) {
+	parts := []PartInfo{made(PartProject, "Coolify project", ProjectName(p.Slug), p.Parts.CoolifyProject != "")}
+	if s.guard.premises.Isolates(p.Placement) {
 		parts = append(parts, made(PartNetwork, "Docker network", "", p.Destination != ""))
 	}
 	if s.gitea == nil {
@@ -72,10 +72,10 @@ func (s *Scope) expected(p Provision) []PartInfo {
 	}
 	parts = append(
 		parts,
-		made(PartOrg, "Gitea organisation", cmp.Or(p.Org, orgName(p.Slug)), p.OrgID != 0),
-		made(PartBot, "Gitea bot", cmp.Or(p.Bot, botName(p.Slug)), p.BotID != 0),
+		made(PartOrg, "Gitea organisation", cmp.Or(p.Org, OrgName(p.Slug)), p.OrgID != 0),
+		made(PartBot, "Gitea bot", cmp.Or(p.Bot, BotName(p.Slug)), p.BotID != 0),
 		made(PartToken, "Bot token", "", p.TokenID != 0),
-		made(PartTeam, "Team of bot and people", writers.Name, p.TeamID != 0),
+		made(PartTeam, "Team of bot and people", WritersTeam.Name, p.TeamID != 0),
 		made(PartPeople, "People in the team", "", p.TeamID != 0),
 		made(PartRepositories, "Repositories", "", p.OrgID != 0),
 	)

@@ -34,9 +34,6 @@ var makers = map[string][]string{
 		"Guard.OpenOperator", // proves the operator's token
 		"NewOperator",        // for who runs the program on the server
 	},
-	"Provisioner": {
-		"Guard.Provisioner", // for jobs and the operator: cmd calls it, no door does
-	},
 	"Pusher": {
 		"Guard.Pusher", // for jobs: cmd calls it, no door does
 	},

@@ -49,7 +49,7 @@ func (c *commitSearch) look(ctx context.Context, records []AppRecord) error {
 	records = records[:min(len(records), maxSearched)]
 	for _, p := range projects {
 		of := slices.DeleteFunc(slices.Clone(records), func(r AppRecord) bool { return !r.follows(p) || r.Branch == "" })
-		if len(of) == 0 || !p.made() {
+		if len(of) == 0 || !p.Made() {
 			continue
 		}
 		if err := c.project(ctx, p, of); err != nil {

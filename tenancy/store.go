@@ -281,8 +281,8 @@ type Project struct {
 	PushWanted, PushDone int64  // counts: Done < Wanted means that a push is to be looked at
 }
 
-// made reports whether the project's repository is there, and as it is meant to be.
-func (p Project) made() bool { return p.RepositoryID != 0 && p.Repository != "" }
+// Made reports whether the project's repository is there, and as it is meant to be.
+func (p Project) Made() bool { return p.RepositoryID != 0 && p.Repository != "" }
 
 // An AppRecord is an app that was created here.
 type AppRecord struct {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -251,7 +252,7 @@ func checkShutPart(t *testing.T, f *platform, p *process, id, name, part string)
 	t.Helper()
 	is, err := f.db.Provision(t.Context(), id)
 	must(t, err)
-	failed, ok := errors.AsType[*tenancy.PartsError](p.provisioner.Provision(t.Context(), id))
+	failed, ok := errors.AsType[*provision.PartsError](p.provisioner.Provision(t.Context(), id))
 	if !ok || len(failed.Errors) != 1 || failed.Errors[0].Part != part || !strings.Contains(failed.Errors[0].Why, "does not open with VIBN_SECRETS_KEY") {
 		t.Errorf("%s: provisioning says %+v", name, failed)
 	}
@@ -313,7 +314,7 @@ func TestSecretsRotate(t *testing.T) {
 					t.Errorf("a key's token: %v", err)
 				}
 			}
-			if err := mine.job(t.Context(), p); err != nil && !errors.Is(err, tenancy.ErrBusy) {
+			if err := mine.job(t.Context(), p); err != nil && !errors.Is(err, provision.ErrBusy) {
 				t.Errorf("a job: %v", err)
 			}
 			if err := p.operator.RevokeKey(t.Context(), mine.ws, mine.keyID); err != nil {

@@ -14,7 +14,7 @@ import (
 // log as the cause: it names other tenants' things.
 func upstream(doing string, err error) error {
 	detail, _ := errors.AsType[*coolify.Error](err)
-	return upstreamOf(serverName(detail), doing, err)
+	return upstreamOf(ServerName(detail), doing, err)
 }
 
 func upstreamOf(server, doing string, err error) error {
@@ -63,7 +63,7 @@ func upstreamOf(server, doing string, err error) error {
 func ours(doing string, err error) error {
 	server := "Gitea"
 	if detail, ok := errors.AsType[*coolify.Error](err); ok {
-		server = serverName(detail)
+		server = ServerName(detail)
 	}
 	e, ok := errors.AsType[*Error](upstreamOf(server, doing, err))
 	if !ok {
@@ -80,8 +80,8 @@ func ours(doing string, err error) error {
 	return &told
 }
 
-// serverName is the server that a failure is about, for people.
-func serverName(e *coolify.Error) string {
+// ServerName is the server that a failure is about, for people.
+func ServerName(e *coolify.Error) string {
 	if e != nil && e.Server == "gitea" {
 		return "Gitea"
 	}

@@ -214,7 +214,7 @@ func (r waitRoom) lookAtAll() {
 	}()
 	running, err := r.running.look(ctx)
 	if err != nil {
-		r.log.WarnContext(ctx, "look at running deployments", "err", forLog(r.shown, err))
+		r.log.WarnContext(ctx, "look at running deployments", "err", ForLog(r.shown, err))
 	}
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -151,10 +152,10 @@ func (p *program) settle(ctx context.Context, op *tenancy.Operator, w tenancy.Wo
 		return err
 	}
 	err = provisioner.Provision(ctx, w.ID)
-	if errors.Is(err, tenancy.ErrBusy) { // a server is at it already
+	if errors.Is(err, provision.ErrBusy) { // a server is at it already
 		_, err = op.Settled(ctx, w, 500*time.Millisecond)
 	}
-	if _, parts := errors.AsType[*tenancy.PartsError](err); err != nil && !parts {
+	if _, parts := errors.AsType[*provision.PartsError](err); err != nil && !parts {
 		return err
 	}
 	state, err := op.Parts(ctx, w)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/probe"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/store"
@@ -195,10 +196,10 @@ func variables() []variable {
 		},
 		{
 			name: "VIBN_ACCEPT_RISKS", about: "comma list of risks that provisioning would refuse, as `doctor` names them",
-			hint: "the risks are " + strings.Join(tenancy.Risks(), ", "),
+			hint: "the risks are " + strings.Join(provision.Risks(), ", "),
 			set: func(c *config, v string) error {
 				for risk := range strings.SplitSeq(v, ",") {
-					if risk = strings.TrimSpace(risk); !slices.Contains(tenancy.Risks(), risk) {
+					if risk = strings.TrimSpace(risk); !slices.Contains(provision.Risks(), risk) {
 						return fmt.Errorf("there is no risk %q", risk)
 					}
 					c.acceptedRisks = append(c.acceptedRisks, risk)

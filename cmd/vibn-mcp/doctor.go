@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/store"
-	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
@@ -28,7 +28,7 @@ func examine(ctx context.Context, p *program) error {
 		defer closeStore(db)
 		cfg.Store = db
 	}
-	checks := append([]tenancy.Check{check}, tenancy.Examine(ctx, cfg)...)
+	checks := append([]provision.Check{check}, provision.Examine(ctx, cfg)...)
 	failed := 0
 	rows := [][]string{}
 	for i := range checks {
@@ -38,7 +38,7 @@ func examine(ctx context.Context, p *program) error {
 		if c.Fix != "" {
 			rows = append(rows, []string{"", "", "fix: " + c.Fix})
 		}
-		if c.State == tenancy.CheckFail {
+		if c.State == provision.CheckFail {
 			failed++
 		}
 	}
@@ -56,11 +56,11 @@ const databaseTime = 8 * time.Second
 
 // examineDatabase looks at the database, which it opens but never makes or
 // migrates. It is nil if nothing more can be read from it.
-func (p *program) examineDatabase(ctx context.Context) (*store.DB, tenancy.Check) {
+func (p *program) examineDatabase(ctx context.Context) (*store.DB, provision.Check) {
 	ctx, cancel := context.WithTimeout(ctx, databaseTime)
 	defer cancel()
 	cfg := store.Config{URL: p.cfg.databaseURL, Dir: p.cfg.dataDir}
-	check := tenancy.Check{Name: "database", State: tenancy.CheckFail, Fix: "\"vibn-mcp migrate\" makes it, or brings it up to date; so does the start of serve"}
+	check := provision.Check{Name: "database", State: provision.CheckFail, Fix: "\"vibn-mcp migrate\" makes it, or brings it up to date; so does the start of serve"}
 	there, err := store.There(cfg)
 	if err == nil && !there {
 		check.Detail = "there is none yet in VIBN_DATA_DIR"
@@ -69,7 +69,7 @@ func (p *program) examineDatabase(ctx context.Context) (*store.DB, tenancy.Check
 	db, err := store.Open(ctx, cfg)
 	switch {
 	case errors.Is(err, store.ErrLocked):
-		return nil, tenancy.Check{Name: "database", State: tenancy.CheckSkip, Detail: "in use: SQLite serves one process, and serve or another one has it"}
+		return nil, provision.Check{Name: "database", State: provision.CheckSkip, Detail: "in use: SQLite serves one process, and serve or another one has it"}
 	case err != nil:
 		check.Detail, check.Fix = err.Error(), "see whether the database is up and DATABASE_URL right, or VIBN_DATA_DIR for SQLite"
 		return nil, check
@@ -81,7 +81,7 @@ func (p *program) examineDatabase(ctx context.Context) (*store.DB, tenancy.Check
 	case behind:
 		check.Detail = db.Dialect() + " is behind this program"
 	default:
-		return db, tenancy.Check{Name: "database", State: tenancy.CheckOK, Detail: db.Dialect() + ", up to date"}
+		return db, provision.Check{Name: "database", State: provision.CheckOK, Detail: db.Dialect() + ", up to date"}
 	}
 	closeStore(db)
 	return nil, check

@@ -23,6 +23,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -149,7 +150,7 @@ func (w *world) serve(t *testing.T, log *slog.Logger) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{db: db, guard: guard, provisioner: tenancy.NewProvisioner(gc, guard.Reserve()), registry: mcp.New(log), log: log, farewell: func() {}}
+	h := &house{db: db, guard: guard, provisioner: provision.New(gc, guard.Reserve()), registry: mcp.New(log), log: log, farewell: func() {}}
 	public := &url.URL{Scheme: "http", Host: ln.Addr().String()}
 	w.url = public.String()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

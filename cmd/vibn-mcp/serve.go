@@ -16,6 +16,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/probe"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/store"
@@ -66,7 +67,7 @@ var migrateCommand = command{
 type house struct {
 	db          *store.DB
 	guard       *tenancy.Guard
-	provisioner *tenancy.Provisioner
+	provisioner *provision.Provisioner
 	registry    *mcp.Registry
 	placement   tenancy.Placement // of new workspaces
 	provider    *sidecar.Provider // nil = people sign in by links only
@@ -92,7 +93,7 @@ func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
 
 // guard returns what opens workspaces, and what makes their parts on the operator's
 // part of the same budget.
-func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, *tenancy.Provisioner, error) {
+func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, *provision.Provisioner, error) {
 	cfg, err := c.tenancy(log)
 	if err != nil {
 		return nil, nil, err
@@ -102,7 +103,7 @@ func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, *tenancy.
 	if err != nil {
 		return nil, nil, err
 	}
-	return guard, tenancy.NewProvisioner(cfg, guard.Reserve()), nil
+	return guard, provision.New(cfg, guard.Reserve()), nil
 }
 
 // tenancy is what a guard is made of, but for the store.
@@ -210,7 +211,7 @@ func (h *house) jobs() store.Jobs {
 	return store.Jobs{
 		Provision: func(ctx context.Context, workspaceID string) error {
 			err := p.Provision(ctx, workspaceID)
-			if errors.Is(err, tenancy.ErrBusy) {
+			if errors.Is(err, provision.ErrBusy) {
 				return nil // the run that is at it sees to what is wanted; a sweep finds what it leaves
 			}
 			return err

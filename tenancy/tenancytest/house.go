@@ -22,6 +22,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/probe"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -60,7 +61,7 @@ type House struct {
 	GitURL      string            // root of it
 	DB          *store.DB
 	Guard       *tenancy.Guard
-	Provisioner *tenancy.Provisioner
+	Provisioner *provision.Provisioner
 	Operator    *tenancy.Operator
 	Log         *Log
 	Logger      *slog.Logger
@@ -149,7 +150,7 @@ func (h *House) gitea(t testing.TB, cfg Config) (*gitea.Admin, string) {
 
 // guard puts the Guard before a simulator that is mounted below a path, so that
 // a client which builds addresses of its own misses it.
-func (h *House) guard(t testing.TB, cfg Config) (*tenancy.Guard, *tenancy.Provisioner) {
+func (h *House) guard(t testing.TB, cfg Config) (*tenancy.Guard, *provision.Provisioner) {
 	t.Helper()
 	srv := httptest.NewServer(http.StripPrefix("/coolify", h.Sim))
 	t.Cleanup(srv.Close)
@@ -203,7 +204,7 @@ func (h *House) guard(t testing.TB, cfg Config) (*tenancy.Guard, *tenancy.Provis
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g, tenancy.NewProvisioner(gc, g.Reserve())
+	return g, provision.New(gc, g.Reserve())
 }
 
 // Prober returns one that reaches the proxies of the simulator by any name, and no

@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // token sees to the workspace's own token: the recorded one if it is alive, else
@@ -15,15 +16,15 @@ func (r *run) token(ctx context.Context) error {
 	if err != nil || alive {
 		return err
 	}
-	made, err := mint(ctx, r.gitea, r.is.Bot, r.is.BotID, tokenName())
+	made, err := tenancy.MintToken(ctx, r.gitea, r.is.Bot, r.is.BotID, tenancy.NewTokenName())
 	if err != nil {
 		return err
 	}
-	sealed, err := r.box.Seal(made.Secret, TokenPlace(r.is.ID))
+	sealed, err := r.box.Seal(made.Secret, tenancy.TokenPlace(r.is.ID))
 	if err != nil {
 		return err
 	}
-	return r.record(ctx, func(p *Parts) { p.TokenID, p.TokenSealed = made.ID, sealed })
+	return r.record(ctx, func(p *tenancy.Parts) { p.TokenID, p.TokenSealed = made.ID, sealed })
 }
 
 func (r *run) tokenAlive(ctx context.Context) (bool, error) {
@@ -39,14 +40,14 @@ func (r *run) tokenAlive(ctx context.Context) (bool, error) {
 
 // asBot returns a client with the workspace's own token, which is there.
 func (r *run) asBot() (*gitea.Bot, error) {
-	plain, err := r.box.Open(r.is.TokenSealed, TokenPlace(r.is.ID))
+	plain, err := r.box.Open(r.is.TokenSealed, tenancy.TokenPlace(r.is.ID))
 	if err != nil { // another process may have a key that this one has not: a new token would end the one in use
-		return nil, &PartError{
-			Part: PartToken, Why: "the bot's token does not open with VIBN_SECRETS_KEY",
+		return nil, &tenancy.PartError{
+			Part: tenancy.PartToken, Why: "the bot's token does not open with VIBN_SECRETS_KEY",
 			Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes new tokens",
 		}
 	}
-	return r.gitea.Bot(plain).Metered(unmetered), nil
+	return r.gitea.Bot(plain).Metered(tenancy.Unmetered), nil
 }
 
 // endTokens leaves the bot the tokens that are recorded, and no other: those of
@@ -56,14 +57,14 @@ func (r *run) asBot() (*gitea.Bot, error) {
 func (r *run) endTokens(ctx context.Context) error {
 	now := r.now()
 	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, now, now.Add(-begunLong)); err != nil {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	if r.is.BotID == 0 {
 		return nil
 	}
-	tokens, err := tokensOf(ctx, r.gitea, r.is.Bot, r.is.BotID)
-	if errors.Is(err, errNotBot) {
-		return foreign(PartBot, "a user", r.is.Bot)
+	tokens, err := tenancy.TokensOf(ctx, r.gitea, r.is.Bot, r.is.BotID)
+	if errors.Is(err, tenancy.ErrNotBot) {
+		return foreign(tenancy.PartBot, "a user", r.is.Bot)
 	}
 	if err != nil {
 		return err
@@ -77,10 +78,10 @@ func (r *run) endTokens(ctx context.Context) error {
 	}
 	kept, err := r.store.BotTokens(ctx, r.is.ID)
 	if err != nil {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	for _, t := range list {
-		if t.ID == r.is.TokenID || slices.ContainsFunc(kept, func(k BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name }) {
+		if t.ID == r.is.TokenID || slices.ContainsFunc(kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name }) {
 			continue
 		}
 		if err := tokens.Delete(ctx, t.ID); err != nil && !errors.Is(err, gitea.ErrNotFound) {

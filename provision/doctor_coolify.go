@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 func (x *examination) coolifyLooks() []look {
@@ -213,7 +214,7 @@ func (x *examination) seesValues(ctx context.Context) (bool, error) {
 }
 
 // someApps yields the first apps of a workspace, without making much of errors.
-func (x *examination) someApps(ctx context.Context, w Workspace) func(func(coolify.UUID) bool) {
+func (x *examination) someApps(ctx context.Context, w tenancy.Workspace) func(func(coolify.UUID) bool) {
 	return func(yield func(coolify.UUID) bool) {
 		project, err := coolify.ParseUUID(w.CoolifyProject)
 		if err != nil {
@@ -240,7 +241,7 @@ const newWorkspaces = "new workspaces"
 
 // A placed is a placement and who has it.
 type placed struct {
-	Placement
+	tenancy.Placement
 	who []string
 }
 
@@ -309,7 +310,7 @@ func (x *examination) placements(ctx context.Context) Check {
 	var faults placementFaults
 	for _, p := range x.placed() {
 		i := slices.IndexFunc(servers, func(s coolify.Server) bool { return p.Server != "" && s.UUID.String() == p.Server })
-		if i >= 0 && p.Trust != Trusted && !slices.ContainsFunc(x.servers, func(s coolify.Server) bool { return s.UUID == servers[i].UUID }) {
+		if i >= 0 && p.Trust != tenancy.Trusted && !slices.ContainsFunc(x.servers, func(s coolify.Server) bool { return s.UUID == servers[i].UUID }) {
 			x.servers = append(x.servers, servers[i])
 		}
 		who := some(p.who) + ": "
@@ -334,7 +335,7 @@ func (x *examination) placements(ctx context.Context) Check {
 // several reports whether more than one untrusted workspace has the placement, or
 // will have it.
 func (p placed) several() bool {
-	return p.Trust != Trusted && (len(p.who) > 1 || p.who[0] == newWorkspaces)
+	return p.Trust != tenancy.Trusted && (len(p.who) > 1 || p.who[0] == newWorkspaces)
 }
 
 // unfit says why a server runs no apps.
@@ -352,7 +353,7 @@ func unfit(s coolify.Server) string {
 
 // misplaced says why apps cannot run in a placement's destination; "" if it names
 // none, or one that will do.
-func misplaced(p Placement, all []coolify.Destination) string {
+func misplaced(p tenancy.Placement, all []coolify.Destination) string {
 	if p.Destination == "" {
 		return ""
 	}

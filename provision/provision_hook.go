@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // hook sees to the organisation's webhook. Gitea never tells a webhook's secret, and
@@ -34,7 +35,7 @@ func (r *run) hook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.record(ctx, func(p *Parts) { p.HookID = h.ID })
+	return r.record(ctx, func(p *tenancy.Parts) { p.HookID = h.ID })
 }
 
 // hookKey returns what the webhook signs with. A new one is recorded before a
@@ -42,24 +43,24 @@ func (r *run) hook(ctx context.Context) error {
 // forgotten.
 func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
 	if r.is.HookSealed != "" {
-		key, err := r.box.Open(r.is.HookSealed, HookPlace(r.is.ID))
+		key, err := r.box.Open(r.is.HookSealed, tenancy.HookPlace(r.is.ID))
 		if err != nil { // another process may have a key that this one has not
-			return secret.Text{}, &PartError{
-				Part: PartHook, Why: "the webhook's secret does not open with VIBN_SECRETS_KEY",
+			return secret.Text{}, &tenancy.PartError{
+				Part: tenancy.PartHook, Why: "the webhook's secret does not open with VIBN_SECRETS_KEY",
 				Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes a new secret",
 			}
 		}
 		return key, nil
 	}
-	key := secret.NewText(randomHex() + randomHex())
-	sealed, err := r.box.Seal(key, HookPlace(r.is.ID))
+	key := secret.NewText(tenancy.RandomHex() + tenancy.RandomHex())
+	sealed, err := r.box.Seal(key, tenancy.HookPlace(r.is.ID))
 	if err != nil {
 		return secret.Text{}, err
 	}
-	return key, r.record(ctx, func(p *Parts) { p.HookID, p.HookSealed = 0, sealed })
+	return key, r.record(ctx, func(p *tenancy.Parts) { p.HookID, p.HookSealed = 0, sealed })
 }
 
-func (r *run) hookURL() string { return r.publicURL.JoinPath(HookPath, r.is.Slug).String() }
+func (r *run) hookURL() string { return r.publicURL.JoinPath(tenancy.HookPath, r.is.Slug).String() }
 
 // otherHooks takes away the organisation's webhooks but the recorded one: each sees
 // every push to every repository.
@@ -81,7 +82,7 @@ func (r *run) otherHooks(ctx context.Context) error {
 			continue
 		}
 		drop := func() error { return r.gitea.DeleteOrgHook(ctx, r.is.Org, h.ID) }
-		if err := r.takeAwayFrom(ctx, r.is.Org, string(Hook), h.URL, drop); err != nil {
+		if err := r.takeAwayFrom(ctx, r.is.Org, string(tenancy.Hook), h.URL, drop); err != nil {
 			return err
 		}
 	}
@@ -92,7 +93,7 @@ func (r *run) otherHooks(ctx context.Context) error {
 // with counts no more from the first step on.
 func (r *run) endHook(ctx context.Context) error {
 	if r.is.HookID != 0 || r.is.HookSealed != "" {
-		if err := r.record(ctx, func(p *Parts) { p.HookID, p.HookSealed = 0, "" }); err != nil {
+		if err := r.record(ctx, func(p *tenancy.Parts) { p.HookID, p.HookSealed = 0, "" }); err != nil {
 			return err
 		}
 	}
@@ -104,19 +105,19 @@ func (r *run) endHook(ctx context.Context) error {
 func (r *run) wantPushes(ctx context.Context) error {
 	apps, err := r.store.AppRecords(ctx, r.is.ID)
 	if err != nil || len(apps) == 0 {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	projects, err := r.store.Projects(ctx, r.is.ID)
 	if err != nil {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	for _, p := range projects {
-		if !p.made() || !builtFrom(p, apps) {
+		if !p.Made() || !tenancy.BuiltFrom(p, apps) {
 			continue
 		}
-		err := r.store.WantPush(ctx, r.is.ID, p.RepositoryID, randomHex()) // the digest of no body
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return ownTrouble(err)
+		err := r.store.WantPush(ctx, r.is.ID, p.RepositoryID, tenancy.RandomHex()) // the digest of no body
+		if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+			return tenancy.AsStoreFailure(err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"errors"
@@ -6,15 +6,16 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // trouble turns a failure into what the operator reads.
-func trouble(part, doing string, err error) *PartError {
-	if e, ok := errors.AsType[*PartError](err); ok {
+func trouble(part, doing string, err error) *tenancy.PartError {
+	if e, ok := errors.AsType[*tenancy.PartError](err); ok {
 		return e
 	}
 	e := explain(doing, err)
-	e.Part, e.err = part, err
+	e.Part, e.Err = part, err
 	if e.Again {
 		e.Fix += "; it is tried again by itself"
 	}
@@ -23,34 +24,34 @@ func trouble(part, doing string, err error) *PartError {
 
 // explain says in the operator's words why something could not be done upstream. The
 // part and the cause are left to the caller.
-func explain(doing string, err error) PartError {
+func explain(doing string, err error) tenancy.PartError {
 	detail, ok := errors.AsType[*coolify.Error](err)
 	if !ok {
-		return PartError{Why: "could not " + doing, Fix: "the log has the cause", Again: true}
+		return tenancy.PartError{Why: "could not " + doing, Fix: "the log has the cause", Again: true}
 	}
-	server := upstreamServers[serverName(detail)]
+	server := upstreamServers[tenancy.ServerName(detail)]
 	if why, fix := server.tokenFault(server.variable, err); why != "" {
-		return PartError{Why: why + ": could not " + doing, Fix: fix, Platform: true}
+		return tenancy.PartError{Why: why + ": could not " + doing, Fix: fix, Platform: true}
 	}
 	switch {
 	case errors.Is(err, gitea.ErrRenamed):
-		return PartError{
+		return tenancy.PartError{
 			Why: "what was needed to " + doing + " has been renamed in " + server.name, Fix: "give it its old name back",
 		}
 	case errors.Is(err, gitea.ErrNotFound), errors.Is(err, gitea.ErrRouteMissing):
-		return PartError{
+		return tenancy.PartError{
 			Why: server.name + " has not what was needed to " + doing,
 			Fix: "see whether " + server.address + " is right and whether somebody deletes what vibn-mcp makes; " +
 				"then have it provisioned again",
 		}
 	case errors.Is(err, gitea.ErrInvalid), errors.Is(err, gitea.ErrConflict):
-		return PartError{
+		return tenancy.PartError{
 			Why: server.name + " refused to " + doing,
 			Fix: "the log has its words; mend the cause, then have it provisioned again",
 		}
 	}
 	why, fix := server.outage(detail)
-	return PartError{Why: why + ": could not " + doing, Fix: fix, Again: true, Platform: true}
+	return tenancy.PartError{Why: why + ": could not " + doing, Fix: fix, Again: true, Platform: true}
 }
 
 // An upstreamServer is Coolify or Gitea, as its operator configured it here.

@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // reconcile brings each repository of the organisation back to what is recorded,
@@ -25,11 +26,11 @@ func (r *run) reconcile(ctx context.Context) error {
 	}
 	projects, err := r.store.Projects(ctx, r.is.ID)
 	if err != nil {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	access, err := r.store.RepositoryAccess(ctx, r.is.ID)
 	if err != nil {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	own, err := r.gitea.UserRepositories(ctx, r.is.Bot)
 	if err != nil {
@@ -71,23 +72,23 @@ func (r *run) reconcile(ctx context.Context) error {
 func (r *run) missing(ctx context.Context) error {
 	projects, err := r.store.Projects(ctx, r.is.ID)
 	if err != nil {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	w := r.is.Workspace
 	w.GiteaOrg, w.GiteaOrgID, w.GiteaBot = r.is.Org, r.is.OrgID, r.is.Bot
 	for _, p := range projects {
-		if p.made() {
+		if p.Made() {
 			continue
 		}
 		bot, err := r.asBot()
 		if err != nil {
 			return err
 		}
-		_, err = ensureRepository(ctx, r.gitea, bot, r.store, w, p)
-		if errors.Is(err, errForeignRepository) {
-			return foreign(PartRepositories, "a repository", p.Slug)
+		_, err = tenancy.EnsureRepository(ctx, r.gitea, bot, r.store, w, p)
+		if errors.Is(err, tenancy.ErrForeignRepository) {
+			return foreign(tenancy.PartRepositories, "a repository", p.Slug)
 		}
-		if errors.Is(err, errHidden) {
+		if errors.Is(err, tenancy.ErrHidden) {
 			return hidden(r.is.Org + "/" + p.Slug)
 		}
 		if err != nil {
@@ -110,27 +111,27 @@ func (r *run) notShown(ctx context.Context, repo gitea.Repository) error {
 	return nil
 }
 
-// hidden is [errHidden] for the operator.
-func hidden(repository string) *PartError {
-	return &PartError{
-		Part: PartRepositories, Why: fmt.Sprintf("Gitea does not show the repository %q, as where two-factor authentication is enforced", keptText(repository)),
+// hidden is [ErrHidden] for the operator.
+func hidden(repository string) *tenancy.PartError {
+	return &tenancy.PartError{
+		Part: tenancy.PartRepositories, Why: fmt.Sprintf("Gitea does not show the repository %q, as where two-factor authentication is enforced", tenancy.ShortText(repository)),
 		Fix: "unset [security] TWO_FACTOR_AUTH in Gitea's configuration, as bots cannot have a second factor; then have it provisioned again",
 	}
 }
 
 // repository reconciles one repository of the organisation.
-func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []Project, access []RepositoryAccess) error {
-	i := slices.IndexFunc(projects, func(p Project) bool { return p.RepositoryID == repo.ID })
+func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []tenancy.Project, access []tenancy.RepositoryAccess) error {
+	i := slices.IndexFunc(projects, func(p tenancy.Project) bool { return p.RepositoryID == repo.ID })
 	if i < 0 && repo.Fork {
 		return r.dropRepository(ctx, repo, "fork")
 	}
-	finished := i >= 0 && (projects[i].made() || !repo.Empty) // else run.missing finishes it
+	finished := i >= 0 && (projects[i].Made() || !repo.Empty) // else run.missing finishes it
 	if finished && projects[i].Repository != repo.FullName {
 		if err := r.store.RecordRepository(ctx, r.is.ID, projects[i].ID, repo.ID, repo.FullName); err != nil {
-			return ownTrouble(err)
+			return tenancy.AsStoreFailure(err)
 		}
 	}
-	if i >= 0 && containsMark(repo.Description, marked(projects[i].Nonce, "repository")) {
+	if i >= 0 && tenancy.HasMark(repo.Description, tenancy.MarkText(projects[i].Nonce, "repository")) {
 		if _, err := r.gitea.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{Description: &projects[i].Description}); err != nil {
 			return err
 		}
@@ -155,7 +156,7 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 		}
 	}
 	for _, e := range extra {
-		if slices.Contains(access, RepositoryAccess{RepositoryID: repo.ID, Kind: e.kind, Ref: e.ref}) || e.key != "" && e.key == deployKey {
+		if slices.Contains(access, tenancy.RepositoryAccess{RepositoryID: repo.ID, Kind: e.kind, Ref: e.ref}) || e.key != "" && e.key == deployKey {
 			continue
 		}
 		if err := r.takeAway(ctx, repo, string(e.kind), e.name, e.drop); err != nil {
@@ -168,17 +169,17 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 // deployKey returns the key that a project's repository is meant to have, and puts
 // it back if it is not among those that it has. The project is read again: a call
 // that creates an app may have recorded the key since.
-func (r *run) deployKey(ctx context.Context, repo gitea.Repository, p Project, has []extraAccess) (string, error) {
-	p, err := projectNow(ctx, r.store, p)
+func (r *run) deployKey(ctx context.Context, repo gitea.Repository, p tenancy.Project, has []extraAccess) (string, error) {
+	p, err := tenancy.ProjectNow(ctx, r.store, p)
 	if err != nil || p.DeployKey == "" || slices.ContainsFunc(has, func(e extraAccess) bool { return e.key == p.DeployKey }) {
 		return p.DeployKey, err
 	}
-	return p.DeployKey, ensurePublicHalf(ctx, r.gitea, repo.Owner, repo.Name, p)
+	return p.DeployKey, tenancy.EnsurePublicHalf(ctx, r.gitea, repo.Owner, repo.Name, p)
 }
 
 // An extraAccess is a way into a repository besides the team.
 type extraAccess struct {
-	kind AccessKind
+	kind tenancy.AccessKind
 	ref  string
 	name string // for people; others wrote it
 	key  string // of a deploy key that may only read; in the form of authorized_keys
@@ -194,9 +195,9 @@ func (r *run) extra(ctx context.Context, repo gitea.Repository) ([]extraAccess, 
 		return nil, err
 	}
 	for _, k := range keys {
-		e := extraAccess{kind: DeployKey, ref: strconv.FormatInt(k.ID, 10), name: k.Title, drop: func() error { return g.DeleteDeployKey(ctx, owner, name, k.ID) }}
+		e := extraAccess{kind: tenancy.DeployKey, ref: strconv.FormatInt(k.ID, 10), name: k.Title, drop: func() error { return g.DeleteDeployKey(ctx, owner, name, k.ID) }}
 		if k.ReadOnly {
-			e.key = keyMaterial(k.Key)
+			e.key = tenancy.KeyMaterial(k.Key)
 		}
 		all = append(all, e)
 	}
@@ -205,21 +206,21 @@ func (r *run) extra(ctx context.Context, repo gitea.Repository) ([]extraAccess, 
 		return nil, err
 	}
 	for _, h := range hooks {
-		all = append(all, extraAccess{kind: Hook, ref: strconv.FormatInt(h.ID, 10), name: h.URL, drop: func() error { return g.DeleteHook(ctx, owner, name, h.ID) }})
+		all = append(all, extraAccess{kind: tenancy.Hook, ref: strconv.FormatInt(h.ID, 10), name: h.URL, drop: func() error { return g.DeleteHook(ctx, owner, name, h.ID) }})
 	}
 	people, err := g.Collaborators(ctx, owner, name)
 	if err != nil {
 		return nil, err
 	}
 	for _, u := range people {
-		all = append(all, extraAccess{kind: Collaborator, ref: u.Login, name: u.Login, drop: func() error { return g.RemoveCollaborator(ctx, owner, name, u.Login) }})
+		all = append(all, extraAccess{kind: tenancy.Collaborator, ref: u.Login, name: u.Login, drop: func() error { return g.RemoveCollaborator(ctx, owner, name, u.Login) }})
 	}
 	mirrors, err := g.PushMirrors(ctx, owner, name)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range mirrors {
-		all = append(all, extraAccess{kind: PushMirror, ref: m.Name, name: m.Name, drop: func() error { return g.DeletePushMirror(ctx, owner, name, m.Name) }})
+		all = append(all, extraAccess{kind: tenancy.PushMirror, ref: m.Name, name: m.Name, drop: func() error { return g.DeletePushMirror(ctx, owner, name, m.Name) }})
 	}
 	return all, nil
 }
@@ -242,23 +243,23 @@ func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop 
 		return err
 	}
 	began := r.now()
-	entry := AuditEntry{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: r.is.ID, At: began, Principal: PlatformPrincipal,
+	entry := tenancy.AuditEntry{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: r.is.ID, At: began, Principal: tenancy.PlatformPrincipal,
 		Tool: "platform.reconcile", Target: r.kept(target), Args: string(args),
 	}
 	if err := r.store.StartAudit(ctx, entry); err != nil {
-		return ownTrouble(fmt.Errorf("start an audit entry: %w", err))
+		return tenancy.AsStoreFailure(fmt.Errorf("start an audit entry: %w", err))
 	}
 	err = drop()
 	if errors.Is(err, gitea.ErrNotFound) {
 		err = nil
 	}
-	finish := AuditFinish{Outcome: "ok", Duration: r.now().Sub(began), UpstreamCalls: 1}
+	finish := tenancy.AuditFinish{Outcome: "ok", Duration: r.now().Sub(began), UpstreamCalls: 1}
 	if err != nil {
-		finish.Outcome = string(Unavailable)
+		finish.Outcome = string(tenancy.Unavailable)
 	}
 	if err := r.store.FinishAudit(ctx, r.is.ID, entry.ID, finish); err != nil {
-		return ownTrouble(fmt.Errorf("finish an audit entry: %w", err))
+		return tenancy.AsStoreFailure(fmt.Errorf("finish an audit entry: %w", err))
 	}
 	r.log.InfoContext(ctx, "reconcile took something away", "workspace", r.is.Slug, "target", entry.Target, "what", kind, "outcome", finish.Outcome)
 	return err
@@ -267,9 +268,9 @@ func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop 
 // kept is what the audit trail keeps of a name that others chose: a hook's address
 // may hold a credential.
 func (r *run) kept(s string) string {
-	t, err := r.shown.Text(s[:min(len(s), maxShown)])
+	t, err := r.shown.Text(s[:min(len(s), tenancy.MaxShown)])
 	if err != nil {
 		return "[withheld]"
 	}
-	return keptText(t.String())
+	return tenancy.ShortText(t.String())
 }

@@ -1,10 +1,11 @@
-package tenancy
+package provision
 
 import (
 	"context"
 	"errors"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // removeKeys deletes the private halves of a deleted workspace's deploy keys. The
@@ -12,7 +13,7 @@ import (
 func (r *run) removeKeys(ctx context.Context) error {
 	projects, err := r.store.Projects(ctx, r.is.ID)
 	if err != nil {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	if len(projects) == 0 {
 		return nil
@@ -22,11 +23,11 @@ func (r *run) removeKeys(ctx context.Context) error {
 		return err
 	}
 	for _, p := range projects {
-		for _, k := range keysOf(list, p) {
+		for _, k := range tenancy.KeysOf(list, p) {
 			err := r.coolify.DeletePrivateKey(ctx, k.UUID)
 			if errors.Is(err, coolify.ErrInUse) {
-				return &PartError{
-					Part: PartKeys, Why: "an app still uses the workspace's deploy key " + k.UUID.String(), Again: true, err: err,
+				return &tenancy.PartError{
+					Part: tenancy.PartKeys, Why: "an app still uses the workspace's deploy key " + k.UUID.String(), Again: true, Err: err,
 					Fix: "what was created here is on its way out; delete in Coolify what was not. It is tried again",
 				}
 			}
@@ -37,8 +38,8 @@ func (r *run) removeKeys(ctx context.Context) error {
 		if p.CoolifyKey == "" {
 			continue
 		}
-		if err := r.store.ForgetDeployKey(ctx, r.is.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, ErrConflict) {
-			return ownTrouble(err)
+		if err := r.store.ForgetDeployKey(ctx, r.is.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, tenancy.ErrConflict) {
+			return tenancy.AsStoreFailure(err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // maxRounds bounds how often a list is read again until it is empty.
@@ -18,11 +19,11 @@ const maxRounds = 100
 func (r *run) removeAll(ctx context.Context) error {
 	if r.gitea != nil {
 		for _, s := range []step{
-			{PartBot, "shut the bot out", r.shutOut},
-			{PartOrg, "delete the organisation", r.removeOrg},
-			{PartBot, "delete the bot", r.removeBot},
+			{tenancy.PartBot, "shut the bot out", r.shutOut},
+			{tenancy.PartOrg, "delete the organisation", r.removeOrg},
+			{tenancy.PartBot, "delete the bot", r.removeBot},
 		} {
-			if s.part == PartBot && r.isWrong(PartOrg) {
+			if s.part == tenancy.PartBot && r.isWrong(tenancy.PartOrg) {
 				break // its owners are not known, so the bot stays
 			}
 			if err := r.do(ctx, s); err != nil {
@@ -31,13 +32,13 @@ func (r *run) removeAll(ctx context.Context) error {
 		}
 	}
 	for _, s := range []step{
-		{PartApps, "delete the apps", r.removeAllApps},
-		{PartDatabases, "delete the databases", r.endDatabases},
-		{PartKeys, "delete the deploy keys", r.removeKeys},
-		{PartNetwork, "delete the network", r.removeNetworks},
-		{PartProject, "delete the project", r.removeProject},
+		{tenancy.PartApps, "delete the apps", r.removeAllApps},
+		{tenancy.PartDatabases, "delete the databases", r.endDatabases},
+		{tenancy.PartKeys, "delete the deploy keys", r.removeKeys},
+		{tenancy.PartNetwork, "delete the network", r.removeNetworks},
+		{tenancy.PartProject, "delete the project", r.removeProject},
 	} {
-		if s.part != PartDatabases && (r.isWrong(PartApps) || r.isWrong(PartDatabases)) {
+		if s.part != tenancy.PartDatabases && (r.isWrong(tenancy.PartApps) || r.isWrong(tenancy.PartDatabases)) {
 			break // what is left of them holds the rest
 		}
 		if err := r.do(ctx, s); err != nil {
@@ -49,13 +50,13 @@ func (r *run) removeAll(ctx context.Context) error {
 
 func (r *run) removeOrg(ctx context.Context) error {
 	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, r.now(), r.now()); err != nil {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	o, err := r.findOrg(ctx)
 	if errors.Is(err, gitea.ErrNotFound) {
-		return r.record(ctx, func(p *Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
+		return r.record(ctx, func(p *tenancy.Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
 	}
-	if _, alien := errors.AsType[*PartError](err); alien && r.is.OrgID == 0 {
+	if _, alien := errors.AsType[*tenancy.PartError](err); alien && r.is.OrgID == 0 {
 		return nil // somebody else's, and we have made none
 	}
 	if err != nil {
@@ -72,7 +73,7 @@ func (r *run) removeOrg(ctx context.Context) error {
 	if err := r.gitea.DeleteOrg(ctx, o.Name); err != nil && !errors.Is(err, gitea.ErrNotFound) {
 		return err
 	}
-	return r.record(ctx, func(p *Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
+	return r.record(ctx, func(p *tenancy.Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
 }
 
 // emptyOrg deletes the repositories and packages: Gitea deletes no organisation
@@ -111,7 +112,7 @@ func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 // now: purging the last owner of one would delete that too.
 func (r *run) removeBot(ctx context.Context) error {
 	u, err := r.findBot(ctx)
-	if _, alien := errors.AsType[*PartError](err); alien && r.is.BotID == 0 {
+	if _, alien := errors.AsType[*tenancy.PartError](err); alien && r.is.BotID == 0 {
 		return nil
 	}
 	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
@@ -122,7 +123,7 @@ func (r *run) removeBot(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.record(ctx, func(p *Parts) { p.BotID, p.TokenID, p.TokenSealed = 0, 0, "" })
+	return r.record(ctx, func(p *tenancy.Parts) { p.BotID, p.TokenID, p.TokenSealed = 0, 0, "" })
 }
 
 // removeProject deletes the Coolify projects that vibn-mcp made, if they are
@@ -136,8 +137,8 @@ func (r *run) removeProject(ctx context.Context) error {
 	for _, p := range ours {
 		err := r.coolify.DeleteProject(ctx, p.UUID)
 		if errors.Is(err, coolify.ErrInvalid) {
-			return &PartError{
-				Part: PartProject, Why: fmt.Sprintf("the Coolify project %s still holds something", p.UUID),
+			return &tenancy.PartError{
+				Part: tenancy.PartProject, Why: fmt.Sprintf("the Coolify project %s still holds something", p.UUID),
 				Fix: "delete its resources in Coolify, as their data goes with them; then run the delete again",
 			}
 		}
@@ -145,5 +146,5 @@ func (r *run) removeProject(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.record(ctx, func(p *Parts) { p.CoolifyProject = "" })
+	return r.record(ctx, func(p *tenancy.Parts) { p.CoolifyProject = "" })
 }

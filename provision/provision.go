@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
@@ -24,7 +25,7 @@ import (
 // process, the next run goes on from there; each step looks before it makes, and
 // an id is recorded before the next step begins.
 type Provisioner struct {
-	store     Store
+	store     tenancy.Store
 	coolify   *coolify.Client // on the reserve
 	gitea     *gitea.Admin    // nil = this platform has no Gitea
 	publicURL *url.URL        // of this server; nil = workspaces have no webhooks
@@ -35,18 +36,18 @@ type Provisioner struct {
 	dangers   *dangers
 }
 
-// NewProvisioner returns what makes and mends the parts of workspaces. reserve is the
-// operator's part of the budget, on which it acts; see [Guard.Reserve].
-func NewProvisioner(cfg Config, reserve coolify.Meter) *Provisioner {
+// New returns what makes and mends the parts of workspaces. reserve is the
+// operator's part of the budget, on which it acts; see [tenancy.Guard.Reserve].
+func New(cfg tenancy.Config, reserve coolify.Meter) *Provisioner {
 	p := &Provisioner{
 		store: cfg.Store, coolify: cfg.Coolify.Metered(reserve), publicURL: cfg.PublicURL, box: cfg.Box, log: cfg.Log,
-		shown: scrubberOf(cfg.Known), now: cfg.Now,
+		shown: tenancy.NewScrubber(cfg.Known), now: cfg.Now,
 	}
 	if p.now == nil {
 		p.now = time.Now
 	}
 	if cfg.Gitea != nil {
-		p.gitea = cfg.Gitea.Metered(unmetered)
+		p.gitea = cfg.Gitea.Metered(tenancy.Unmetered)
 	}
 	p.dangers = newDangers(newDoctor(cfg, p.shown, reserve), p.now)
 	return p
@@ -58,7 +59,7 @@ func NewProvisioner(cfg Config, reserve coolify.Meter) *Provisioner {
 func (p *Provisioner) CoolifyVersion(ctx context.Context) (string, error) {
 	v, err := p.coolify.Version(ctx)
 	if err != nil {
-		return "", trouble(PartHost, "tell its version", err)
+		return "", trouble(tenancy.PartHost, "tell its version", err)
 	}
 	return untrusted.Clean(v), nil
 }
@@ -82,10 +83,10 @@ var ErrBusy = errors.New("another run is at this workspace")
 
 // A PartsError says that a run left parts that are not as they should be. Its
 // text names the parts only.
-type PartsError struct{ Errors PartErrors }
+type PartsError struct{ Errors tenancy.PartErrors }
 
 // Error names the parts.
-func (e *PartsError) Error() string { return "not as they should be: " + e.Errors.parts() }
+func (e *PartsError) Error() string { return "not as they should be: " + e.Errors.Names() }
 
 // Provision brings a workspace's parts to what its row says: there, suspended, or
 // gone. It may be called at any time, by several processes. The error is
@@ -100,8 +101,8 @@ func (p *Provisioner) Provision(ctx context.Context, workspaceID string) error {
 }
 
 func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, err error) {
-	r := &run{Provisioner: p, holder: randomHex()}
-	if err := p.store.Hold(ctx, workspaceID, r.holder, p.now(), p.now().Add(holdTime)); errors.Is(err, ErrConflict) {
+	r := &run{Provisioner: p, holder: tenancy.RandomHex()}
+	if err := p.store.Hold(ctx, workspaceID, r.holder, p.now(), p.now().Add(holdTime)); errors.Is(err, tenancy.ErrConflict) {
 		return false, ErrBusy
 	} else if err != nil {
 		return false, err
@@ -110,7 +111,7 @@ func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, 
 	if r.is, err = p.store.Provision(ctx, workspaceID); err != nil {
 		return false, err
 	}
-	if r.is.Nonce, err = p.store.KeepNonce(ctx, workspaceID, cmp.Or(r.is.Nonce, randomHex())); err != nil {
+	if r.is.Nonce, err = p.store.KeepNonce(ctx, workspaceID, cmp.Or(r.is.Nonce, tenancy.RandomHex())); err != nil {
 		return false, err
 	}
 	if err := r.all(ctx); err != nil {
@@ -143,8 +144,8 @@ func (p *Provisioner) Sweep(ctx context.Context, queue func(context.Context, str
 type run struct {
 	*Provisioner
 	holder     string
-	is         Provision
-	wrong      PartErrors
+	is         tenancy.Provision
+	wrong      tenancy.PartErrors
 	reconciled bool
 }
 
@@ -163,8 +164,8 @@ func (r *run) all(ctx context.Context) error {
 		return r.removeAll(ctx)
 	}
 	for _, s := range []step{
-		{PartApps, "delete the apps that are to go", r.endApps},
-		{PartDatabases, "delete the databases that are to go", r.endDatabases},
+		{tenancy.PartApps, "delete the apps that are to go", r.endApps},
+		{tenancy.PartDatabases, "delete the databases that are to go", r.endDatabases},
 	} {
 		if err := r.do(ctx, s); err != nil {
 			return err
@@ -179,7 +180,7 @@ func (r *run) all(ctx context.Context) error {
 		}
 		return r.giteaParts(ctx, false)
 	}
-	for _, s := range []step{{PartProject, "make the project", r.project}, {PartNetwork, "make the network", r.network}} {
+	for _, s := range []step{{tenancy.PartProject, "make the project", r.project}, {tenancy.PartNetwork, "make the network", r.network}} {
 		if err := r.do(ctx, s); err != nil {
 			return err
 		}
@@ -199,17 +200,17 @@ func (r *run) giteaParts(ctx context.Context, mayMake bool) error {
 		step
 		of []string // it takes away and makes nothing, of these parts
 	}{
-		{step{PartOrg, "make the organisation", r.org}, nil},
-		{step{PartBot, "make the bot", r.bot}, nil},
-		{step{PartToken, "make the bot's token", r.token}, nil},
-		{step{PartToken, "end the bot's other tokens", r.endTokens}, []string{PartBot}},
-		{step{PartTeam, "make the team", r.team}, nil},
-		{step{PartPeople, "put the people into the team", r.people}, nil},
-		{step{PartHook, "make the webhook", r.hook}, nil},
-		{step{PartHook, "take other webhooks away", r.otherHooks}, []string{PartOrg}},
-		{step{PartRepositories, "have the repositories looked at", r.wantPushes}, nil},
-		{step{PartRepositories, "reconcile the repositories", r.reconcile}, []string{PartOrg, PartBot}},
-		{step{PartRepositories, "make the repositories that are missing", r.missing}, nil},
+		{step{tenancy.PartOrg, "make the organisation", r.org}, nil},
+		{step{tenancy.PartBot, "make the bot", r.bot}, nil},
+		{step{tenancy.PartToken, "make the bot's token", r.token}, nil},
+		{step{tenancy.PartToken, "end the bot's other tokens", r.endTokens}, []string{tenancy.PartBot}},
+		{step{tenancy.PartTeam, "make the team", r.team}, nil},
+		{step{tenancy.PartPeople, "put the people into the team", r.people}, nil},
+		{step{tenancy.PartHook, "make the webhook", r.hook}, nil},
+		{step{tenancy.PartHook, "take other webhooks away", r.otherHooks}, []string{tenancy.PartOrg}},
+		{step{tenancy.PartRepositories, "have the repositories looked at", r.wantPushes}, nil},
+		{step{tenancy.PartRepositories, "reconcile the repositories", r.reconcile}, []string{tenancy.PartOrg, tenancy.PartBot}},
+		{step{tenancy.PartRepositories, "make the repositories that are missing", r.missing}, nil},
 	} {
 		if !mayMake && (s.of == nil || slices.ContainsFunc(s.of, r.isWrong)) {
 			continue
@@ -218,7 +219,7 @@ func (r *run) giteaParts(ctx context.Context, mayMake bool) error {
 		if err := r.do(ctx, s.step); err != nil {
 			return err
 		}
-		if len(r.wrong) == before || s.part == PartPeople || s.part == PartHook {
+		if len(r.wrong) == before || s.part == tenancy.PartPeople || s.part == tenancy.PartHook {
 			continue // nothing else needs it
 		}
 		if r.wrong[before].Again {
@@ -231,7 +232,7 @@ func (r *run) giteaParts(ctx context.Context, mayMake bool) error {
 
 // isWrong reports whether a part turned out not to be as it should be.
 func (r *run) isWrong(part string) bool {
-	return slices.ContainsFunc(r.wrong, func(e PartError) bool { return e.Part == part })
+	return slices.ContainsFunc(r.wrong, func(e tenancy.PartError) bool { return e.Part == part })
 }
 
 // A step sees to one part.
@@ -250,7 +251,7 @@ func (r *run) do(ctx context.Context, s step) error {
 	if err == nil {
 		return nil
 	}
-	if _, ours := errors.AsType[*storeTrouble](err); ours || ctx.Err() != nil {
+	if _, ours := errors.AsType[*tenancy.StoreFailure](err); ours || ctx.Err() != nil {
 		return err
 	}
 	return r.note(ctx, trouble(s.part, s.doing, err))
@@ -258,18 +259,18 @@ func (r *run) do(ctx context.Context, s step) error {
 
 // holdOn says that this run is alive. It fails if another one has taken over.
 func (r *run) holdOn(ctx context.Context) error {
-	return ownTrouble(r.store.Hold(ctx, r.is.ID, r.holder, r.now(), r.now().Add(holdTime)))
+	return tenancy.AsStoreFailure(r.store.Hold(ctx, r.is.ID, r.holder, r.now(), r.now().Add(holdTime)))
 }
 
 // note adds what is wrong, with the cause for the log.
 func (r *run) note(ctx context.Context, err error) error {
-	e, ok := errors.AsType[*PartError](err)
+	e, ok := errors.AsType[*tenancy.PartError](err)
 	if !ok {
 		return err
 	}
 	cause := "none"
-	if e.err != nil {
-		cause = forLog(r.shown, e.err)
+	if e.Err != nil {
+		cause = tenancy.ForLog(r.shown, e.Err)
 	}
 	r.log.WarnContext(ctx, "part of a workspace is not as it should be", "workspace", r.is.Slug, "part", e.Part, "why", e.Why, "err", cause)
 	r.wrong = append(r.wrong, *e)
@@ -278,27 +279,27 @@ func (r *run) note(ctx context.Context, err error) error {
 
 // record replaces the recorded parts. If they are not as this run knows them,
 // another run has taken over, and this one ends.
-func (r *run) record(ctx context.Context, change func(*Parts)) error {
+func (r *run) record(ctx context.Context, change func(*tenancy.Parts)) error {
 	next := r.is.Parts
 	change(&next)
 	if err := r.store.SetParts(ctx, r.is.ID, r.is.Parts, next); err != nil {
-		return ownTrouble(fmt.Errorf("record the parts: %w", err))
+		return tenancy.AsStoreFailure(fmt.Errorf("record the parts: %w", err))
 	}
 	r.is.Parts = next
 	return nil
 }
 
 // outcome is the state that the parts are in.
-func (r *run) outcome() Outcome {
-	o := Outcome{Status: Ready, Error: r.wrong.String(), Reconciled: r.reconciled}
+func (r *run) outcome() tenancy.Outcome {
+	o := tenancy.Outcome{Status: tenancy.Ready, Error: r.wrong.String(), Reconciled: r.reconciled}
 	has := r.is.Parts.CoolifyProject != "" || r.is.OrgID != 0
 	switch {
 	case len(r.wrong) > 0 && has:
-		o.Status = Partial
+		o.Status = tenancy.Partial
 	case len(r.wrong) > 0:
-		o.Status = Failed
+		o.Status = tenancy.Failed
 	case r.is.DeletedAt != nil:
-		o.Status = Pending // nothing is left
+		o.Status = tenancy.Pending // nothing is left
 	}
 	return o
 }
@@ -315,13 +316,13 @@ func (r *run) project(ctx context.Context) error {
 	case recorded != nil:
 		return r.dropTwins(ctx, ours)
 	case r.is.Parts.CoolifyProject != "":
-		return &PartError{
-			Part: PartProject, Why: "the workspace's Coolify project is gone, or is another team's",
+		return &tenancy.PartError{
+			Part: tenancy.PartProject, Why: "the workspace's Coolify project is gone, or is another team's",
 			Fix: "restore it, or delete the workspace; a project of an operator's own is not made anew",
 		}
 	case len(ours) == 0:
 		if _, err := r.coolify.CreateProject(ctx, coolify.NewProject{
-			Name: projectName(r.is.Slug), Description: "Workspace " + r.is.Slug + " " + marked(r.is.Nonce, "project"),
+			Name: tenancy.ProjectName(r.is.Slug), Description: "Workspace " + r.is.Slug + " " + tenancy.MarkText(r.is.Nonce, "project"),
 		}); err != nil {
 			return err
 		}
@@ -332,7 +333,7 @@ func (r *run) project(ctx context.Context) error {
 			return errors.New("the project that was made is not in the list")
 		}
 	}
-	if err := r.record(ctx, func(p *Parts) { p.CoolifyProject = ours[0].UUID.String() }); err != nil {
+	if err := r.record(ctx, func(p *tenancy.Parts) { p.CoolifyProject = ours[0].UUID.String() }); err != nil {
 		return err
 	}
 	return r.dropTwins(ctx, ours)
@@ -345,7 +346,7 @@ func (r *run) projectsOfOurs(list []coolify.Project) (recorded *coolify.Project,
 		if p.UUID.String() == r.is.Parts.CoolifyProject {
 			recorded = &list[i]
 		}
-		if containsMark(p.Description, marked(r.is.Nonce, "project")) {
+		if tenancy.HasMark(p.Description, tenancy.MarkText(r.is.Nonce, "project")) {
 			ours = append(ours, p)
 		}
 	}
@@ -364,8 +365,8 @@ func (r *run) dropTwins(ctx context.Context, ours []coolify.Project) error {
 		}
 		err := r.coolify.DeleteProject(ctx, p.UUID)
 		if errors.Is(err, coolify.ErrInvalid) {
-			return &PartError{
-				Part: PartProject, Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds something", r.is.Parts.CoolifyProject, p.UUID),
+			return &tenancy.PartError{
+				Part: tenancy.PartProject, Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds something", r.is.Parts.CoolifyProject, p.UUID),
 				Fix: "move what is in the second into the first, or delete it; then have it provisioned again",
 			}
 		}

@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // The risks that stand against making anything for tenants, unless the operator
@@ -250,7 +251,7 @@ func (r *run) refuseDangers(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		return trouble(PartHost, "look for what endangers tenants", err)
+		return trouble(tenancy.PartHost, "look for what endangers tenants", err)
 	}
 	if len(found) == 0 {
 		return nil
@@ -259,14 +260,14 @@ func (r *run) refuseDangers(ctx context.Context) error {
 	for _, f := range found {
 		why, risks = append(why, f.found), append(risks, f.risk)
 	}
-	return &PartError{
-		Part: PartHost, Why: r.dangers.clean("nothing is made while there is a risk (" + strings.Join(risks, ", ") + "): " + strings.Join(why, "; ")),
+	return &tenancy.PartError{
+		Part: tenancy.PartHost, Why: r.dangers.clean("nothing is made while there is a risk (" + strings.Join(risks, ", ") + "): " + strings.Join(why, "; ")),
 		Fix: r.dangers.riskFix(risks...),
 	}
 }
 
 // against returns what was found and is not accepted.
-func (d *dangers) against(ctx context.Context, p Placement) ([]finding, error) {
+func (d *dangers) against(ctx context.Context, p tenancy.Placement) ([]finding, error) {
 	var found []finding
 	if !slices.Contains(d.AcceptedRisks, RiskAppDomain) && !d.AppDomain.IsZero() {
 		if f := d.ownSite(); f != "" {
@@ -279,7 +280,7 @@ func (d *dangers) against(ctx context.Context, p Placement) ([]finding, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if p.Server != "" && p.Trust != Trusted {
+	if p.Server != "" && p.Trust != tenancy.Trusted {
 		f, err := d.remembered(ctx, "server "+p.Server, func(ctx context.Context) ([]finding, error) { return d.atServer(ctx, p.Server) })
 		if err != nil {
 			return nil, err
@@ -322,8 +323,8 @@ func (d *dangers) atServer(ctx context.Context, server string) ([]finding, error
 	}
 	s, err := d.coolify.Server(ctx, uuid)
 	if errors.Is(err, coolify.ErrNotFound) {
-		return nil, &PartError{
-			Part: PartHost, Why: "the workspace is placed on a server that Coolify does not have, or that is another team's",
+		return nil, &tenancy.PartError{
+			Part: tenancy.PartHost, Why: "the workspace is placed on a server that Coolify does not have, or that is another team's",
 			Fix: "place it on one that is there: \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\"",
 		}
 	}
@@ -344,8 +345,8 @@ func (d *dangers) atGitea(ctx context.Context) ([]finding, error) {
 		return nil, err
 	}
 	if !self.IsAdmin {
-		return nil, &PartError{
-			Part: PartHost, Why: "the user of GITEA_API_TOKEN is no site administrator, so nothing can be made in Gitea",
+		return nil, &tenancy.PartError{
+			Part: tenancy.PartHost, Why: "the user of GITEA_API_TOKEN is no site administrator, so nothing can be made in Gitea",
 			Fix: giteaTokenFix,
 		}
 	}

@@ -1,10 +1,11 @@
-package tenancy
+package provision
 
 import (
 	"context"
 	"errors"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // endDatabases deletes the databases that are to go, those of a deleted workspace,
@@ -14,7 +15,7 @@ import (
 func (r *run) endDatabases(ctx context.Context) error {
 	records, err := r.store.DatabaseRecords(ctx, r.is.ID)
 	if err != nil {
-		return ownTrouble(err)
+		return tenancy.AsStoreFailure(err)
 	}
 	if len(records) == 0 {
 		return nil
@@ -23,7 +24,7 @@ func (r *run) endDatabases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	there, err := inProject(ctx, r.coolify, project, r.coolify.EnvironmentDatabases)
+	there, err := tenancy.InProject(ctx, r.coolify, project, r.coolify.EnvironmentDatabases)
 	if err != nil {
 		return err
 	}
@@ -36,8 +37,8 @@ func (r *run) endDatabases(ctx context.Context) error {
 		left = left || remains
 	}
 	if left && r.is.DeletedAt != nil {
-		return &PartError{
-			Part: PartDatabases, Why: "databases of the workspace are still there", Again: true,
+		return &tenancy.PartError{
+			Part: tenancy.PartDatabases, Why: "databases of the workspace are still there", Again: true,
 			Fix: "Coolify deletes them by and by; it is tried again",
 		}
 	}
@@ -45,7 +46,7 @@ func (r *run) endDatabases(ctx context.Context) error {
 }
 
 // endDatabase sees to one record. It remains while something of it may be there.
-func (r *run) endDatabase(ctx context.Context, d DatabaseRecord, there []coolify.Database) (remains bool, err error) {
+func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there []coolify.Database) (remains bool, err error) {
 	begun := d.UUID == "" && d.DeletingAt == nil && r.now().Sub(d.CreatedAt) < begunLong // a call may be at it
 	toGo := d.DeletingAt != nil || r.is.DeletedAt != nil
 	if !toGo && d.UUID == "" && !begun {
@@ -54,33 +55,33 @@ func (r *run) endDatabase(ctx context.Context, d DatabaseRecord, there []coolify
 		}
 	}
 	for _, is := range there {
-		lost := d.isLost(is) && !begun
+		lost := d.IsLost(is) && !begun
 		if !lost && (!toGo || is.UUID.String() != d.UUID) {
 			continue
 		}
 		remains = remains || toGo
-		if err := r.coolify.DeleteDatabase(ctx, is.UUID, wholly); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		if err := r.coolify.DeleteDatabase(ctx, is.UUID, tenancy.DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return false, err
 		}
 	}
 	if !toGo || remains || begun {
 		return true, nil
 	}
-	if err := r.store.DropDatabase(ctx, d.WorkspaceID, d.ID); err != nil && !errors.Is(err, ErrNotFound) {
-		return false, ownTrouble(err)
+	if err := r.store.DropDatabase(ctx, d.WorkspaceID, d.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		return false, tenancy.AsStoreFailure(err)
 	}
 	return false, nil
 }
 
 // giveUpDatabase says that a database is to go that nobody came back for; false if
 // somebody just has.
-func (r *run) giveUpDatabase(ctx context.Context, d DatabaseRecord) (bool, error) {
+func (r *run) giveUpDatabase(ctx context.Context, d tenancy.DatabaseRecord) (bool, error) {
 	err := r.store.TakeOverDatabase(ctx, d, r.now())
-	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
-		return false, ownTrouble(err)
+		return false, tenancy.AsStoreFailure(err)
 	}
-	return true, ownTrouble(r.store.MarkDatabaseDeleting(ctx, d.WorkspaceID, d.ID, r.now()))
+	return true, tenancy.AsStoreFailure(r.store.MarkDatabaseDeleting(ctx, d.WorkspaceID, d.ID, r.now()))
 }

@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // On one network of Docker every container reaches every other, and finds it by
@@ -13,12 +14,14 @@ import (
 // destination.
 
 // networkName is what the workspace's own network is called, in Docker too.
-func (p Provision) networkName() string { return "vibn-" + p.Slug + "-" + mark(p.Nonce, "network") }
+func networkName(p tenancy.Provision) string {
+	return "vibn-" + p.Slug + "-" + tenancy.Mark(p.Nonce, "network")
+}
 
 // network sees to the workspace's own network on the server that it is placed on.
 // Coolify lets a server have one network of a name only, so the name is the mark.
 func (r *run) network(ctx context.Context) error {
-	if !r.dangers.isolates(r.is.Placement) {
+	if !r.dangers.Isolates(r.is.Placement) {
 		return nil
 	}
 	server, err := coolify.ParseUUID(r.is.Placement.Server)
@@ -27,21 +30,21 @@ func (r *run) network(ctx context.Context) error {
 	}
 	id, err := r.findNetwork(ctx, server)
 	if err == nil && id.IsZero() {
-		_, failed := r.coolify.CreateDestination(ctx, server, coolify.NewDestination{Name: r.is.networkName(), Network: r.is.networkName()})
+		_, failed := r.coolify.CreateDestination(ctx, server, coolify.NewDestination{Name: networkName(r.is), Network: networkName(r.is)})
 		if id, err = r.findNetwork(ctx, server); err == nil && id.IsZero() {
 			err = cmp.Or(failed, errors.New("the network that was made is not in the list"))
 		}
 	}
 	if errors.Is(err, coolify.ErrRouteMissing) {
-		return &PartError{
-			Part: PartNetwork, Why: "this Coolify cannot make a network of the workspace's own: that needs version 4.2", err: err,
+		return &tenancy.PartError{
+			Part: tenancy.PartNetwork, Why: "this Coolify cannot make a network of the workspace's own: that needs version 4.2", Err: err,
 			Fix: "update Coolify; then have it provisioned again",
 		}
 	}
 	if err != nil || id.String() == r.is.Destination {
 		return err
 	}
-	return r.record(ctx, func(p *Parts) { p.Destination = id.String() })
+	return r.record(ctx, func(p *tenancy.Parts) { p.Destination = id.String() })
 }
 
 // findNetwork returns the workspace's own network on a server; zero if there is
@@ -52,7 +55,7 @@ func (r *run) findNetwork(ctx context.Context, server coolify.UUID) (coolify.UUI
 		return coolify.UUID{}, err
 	}
 	for _, d := range list {
-		if d.Network == r.is.networkName() {
+		if d.Network == networkName(r.is) {
 			return d.UUID, nil
 		}
 	}
@@ -67,13 +70,13 @@ func (r *run) removeNetworks(ctx context.Context) error {
 		return err
 	}
 	for _, d := range list {
-		if d.Network != r.is.networkName() {
+		if d.Network != networkName(r.is) {
 			continue
 		}
 		err := r.coolify.DeleteDestination(ctx, d.UUID)
 		if errors.Is(err, coolify.ErrInUse) {
-			return &PartError{
-				Part: PartNetwork, Why: "something is left in the workspace's network " + d.UUID.String(), Again: true, err: err,
+			return &tenancy.PartError{
+				Part: tenancy.PartNetwork, Why: "something is left in the workspace's network " + d.UUID.String(), Again: true, Err: err,
 				Fix: "what was created here is on its way out; delete in Coolify what was not. It is tried again",
 			}
 		}
@@ -81,5 +84,5 @@ func (r *run) removeNetworks(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.record(ctx, func(p *Parts) { p.Destination = "" })
+	return r.record(ctx, func(p *tenancy.Parts) { p.Destination = "" })
 }

@@ -1,10 +1,11 @@
-package tenancy
+package provision
 
 import (
 	"context"
 	"slices"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // inCoolify is the workspace's project; zero if it is gone, and all that was in it.
@@ -17,25 +18,25 @@ func (r *run) inCoolify() (coolify.UUID, error) {
 
 // endApps goes on with what is being deleted.
 func (r *run) endApps(ctx context.Context) error {
-	_, err := r.removeApps(ctx, func(a AppRecord) bool { return a.DeletingAt != nil })
+	_, err := r.removeApps(ctx, func(a tenancy.AppRecord) bool { return a.DeletingAt != nil })
 	return err
 }
 
 // removeAllApps deletes the apps of a deleted workspace that were created here.
 func (r *run) removeAllApps(ctx context.Context) error {
-	gone, err := r.removeApps(ctx, func(AppRecord) bool { return true })
+	gone, err := r.removeApps(ctx, func(tenancy.AppRecord) bool { return true })
 	if err == nil && !gone {
-		err = &PartError{Part: PartApps, Why: "Coolify is still deleting apps of the workspace", Fix: "wait for it; it is looked at again", Again: true}
+		err = &tenancy.PartError{Part: tenancy.PartApps, Why: "Coolify is still deleting apps of the workspace", Fix: "wait for it; it is looked at again", Again: true}
 	}
 	return err
 }
 
-func (r *run) removeApps(ctx context.Context, which func(AppRecord) bool) (gone bool, err error) {
+func (r *run) removeApps(ctx context.Context, which func(tenancy.AppRecord) bool) (gone bool, err error) {
 	records, err := r.store.AppRecords(ctx, r.is.ID)
 	if err != nil {
-		return false, ownTrouble(err)
+		return false, tenancy.AsStoreFailure(err)
 	}
-	records = slices.DeleteFunc(records, func(a AppRecord) bool { return !which(a) })
+	records = slices.DeleteFunc(records, func(a tenancy.AppRecord) bool { return !which(a) })
 	if len(records) == 0 {
 		return true, nil
 	}
@@ -45,7 +46,7 @@ func (r *run) removeApps(ctx context.Context, which func(AppRecord) bool) (gone 
 	}
 	gone = true
 	for _, a := range records {
-		one, err := removeApp(ctx, r.coolify, r.store, project, a)
+		one, err := tenancy.RemoveApp(ctx, r.coolify, r.store, project, a)
 		if err != nil {
 			return false, err
 		}

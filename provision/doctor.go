@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
@@ -40,28 +41,28 @@ type Check struct {
 // is either to read, or to change what cannot exist, by which a token shows what it
 // may (see [coolify.Client.MayWrite], [gitea.Admin.MayWriteAdmin]).
 type doctor struct {
-	Premises
+	tenancy.Premises
 
-	store     Store // nil = it is not to be had
+	store     tenancy.Store // nil = it is not to be had
 	coolify   *coolify.Client
 	sensitive *coolify.Sensitive // nil = none
 	gitea     *gitea.Admin       // nil = none
 	box       *secret.Box
 	shown     *untrusted.Scrubber
-	budget    Budget
+	budget    tenancy.Budget
 	publicURL *url.URL // of this server; may be nil
 }
 
-func newDoctor(cfg Config, shown *untrusted.Scrubber, meter coolify.Meter) *doctor {
+func newDoctor(cfg tenancy.Config, shown *untrusted.Scrubber, meter coolify.Meter) *doctor {
 	d := &doctor{
 		Premises: cfg.Premises, store: cfg.Store, coolify: cfg.Coolify.Metered(meter), box: cfg.Box, shown: shown,
-		budget: cfg.Budget.withDefaults(), publicURL: cfg.PublicURL,
+		budget: cfg.Budget.WithDefaults(), publicURL: cfg.PublicURL,
 	}
 	if cfg.Sensitive != nil {
 		d.sensitive = cfg.Sensitive.Metered(meter)
 	}
 	if cfg.Gitea != nil {
-		d.gitea = cfg.Gitea.Metered(unmetered)
+		d.gitea = cfg.Gitea.Metered(tenancy.Unmetered)
 	}
 	return d
 }
@@ -69,9 +70,9 @@ func newDoctor(cfg Config, shown *untrusted.Scrubber, meter coolify.Meter) *doct
 // Examine looks at every prerequisite, for a process that does nothing else. It
 // needs no Store: without one, what the database would tell is skipped. The other
 // required fields are those of [NewGuard].
-func Examine(ctx context.Context, cfg Config) []Check {
+func Examine(ctx context.Context, cfg tenancy.Config) []Check {
 	admit := func(context.Context, coolify.Operation) (func(), error) { return func() {}, nil }
-	return newDoctor(cfg, scrubberOf(cfg.Known), admit).examine(ctx)
+	return newDoctor(cfg, tenancy.NewScrubber(cfg.Known), admit).examine(ctx)
 }
 
 // Examine looks at every prerequisite, each with a real call, in an order that is
@@ -95,7 +96,7 @@ const (
 type examination struct {
 	*doctor
 	without    map[need]string // what is not to be had, and why
-	workspaces []Workspace
+	workspaces []tenancy.Workspace
 	servers    []coolify.Server // on which workspaces may run
 }
 
@@ -152,7 +153,7 @@ func fail(detail, fix string) Check { return Check{State: CheckFail, Detail: det
 // failed is fail for an error of Coolify or Gitea, in the words in which
 // provisioning tells it too.
 func failed(doing string, err error) Check {
-	if e, ok := errors.AsType[*PartError](err); ok {
+	if e, ok := errors.AsType[*tenancy.PartError](err); ok {
 		return fail(e.Why, e.Fix)
 	}
 	e := explain(doing, err)
@@ -181,7 +182,7 @@ func (x *examination) listWorkspaces(ctx context.Context) Check {
 	x.workspaces = list
 	var wrong []string
 	for _, w := range list {
-		if w.Status == Partial || w.Status == Failed {
+		if w.Status == tenancy.Partial || w.Status == tenancy.Failed {
 			wrong = append(wrong, w.Slug)
 		}
 	}

@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"cmp"
@@ -12,12 +12,13 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // foreign says that something of the platform's name is there that the platform
 // did not make.
-func foreign(part, what, name string) *PartError {
-	return &PartError{
+func foreign(part, what, name string) *tenancy.PartError {
+	return &tenancy.PartError{
 		Part: part, Why: fmt.Sprintf("%s %q is on Gitea already, and vibn-mcp did not make it", what, name),
 		Fix: "rename or delete it, after a look at who made it; it is never taken over",
 	}
@@ -44,11 +45,11 @@ func (r *run) org(ctx context.Context) error {
 // or else by our mark. One that was found by its mark is recorded. Not there is
 // [gitea.ErrNotFound].
 func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
-	name := cmp.Or(r.is.Org, orgName(r.is.Slug))
+	name := cmp.Or(r.is.Org, tenancy.OrgName(r.is.Slug))
 	o, err := r.gitea.Org(ctx, name)
 	if errors.Is(err, gitea.ErrNotFound) && r.is.OrgID != 0 && r.is.DeletedAt == nil {
-		return o, &PartError{
-			Part: PartOrg, Why: fmt.Sprintf("the organisation %q is gone from Gitea, with all its repositories", name),
+		return o, &tenancy.PartError{
+			Part: tenancy.PartOrg, Why: fmt.Sprintf("the organisation %q is gone from Gitea, with all its repositories", name),
 			Fix: "restore it from Gitea's backup, or delete the workspace",
 		}
 	}
@@ -58,26 +59,26 @@ func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
 	switch {
 	case r.is.OrgID == o.ID:
 		return o, nil
-	case r.is.OrgID != 0 || !containsMark(o.Description, marked(r.is.Nonce, "org")):
-		return o, foreign(PartOrg, "an organisation", name)
+	case r.is.OrgID != 0 || !tenancy.HasMark(o.Description, tenancy.MarkText(r.is.Nonce, "org")):
+		return o, foreign(tenancy.PartOrg, "an organisation", name)
 	}
 	if err := r.onlyOwner(ctx, o.Name); err != nil {
 		return o, err
 	}
-	return o, r.record(ctx, func(p *Parts) { p.Org, p.OrgID = o.Name, o.ID })
+	return o, r.record(ctx, func(p *tenancy.Parts) { p.Org, p.OrgID = o.Name, o.ID })
 }
 
 // createOrg makes the organisation. Whatever Gitea answers, a look tells what is
 // there now.
 func (r *run) createOrg(ctx context.Context) (gitea.Org, error) {
-	name := orgName(r.is.Slug)
-	_, failed := r.gitea.CreateOrg(ctx, gitea.NewOrg{Name: name, FullName: r.is.Name, Description: marked(r.is.Nonce, "org")})
+	name := tenancy.OrgName(r.is.Slug)
+	_, failed := r.gitea.CreateOrg(ctx, gitea.NewOrg{Name: name, FullName: r.is.Name, Description: tenancy.MarkText(r.is.Nonce, "org")})
 	o, err := r.findOrg(ctx)
 	if !errors.Is(err, gitea.ErrNotFound) {
 		return o, err
 	}
 	if _, err := r.gitea.User(ctx, name); err == nil {
-		return o, foreign(PartOrg, "a user", name)
+		return o, foreign(tenancy.PartOrg, "a user", name)
 	}
 	return o, cmp.Or(failed, err)
 }
@@ -98,7 +99,7 @@ func (r *run) onlyOwner(ctx context.Context, org string) error {
 		return err
 	}
 	if len(members) != 1 || members[0].ID != self.ID {
-		return foreign(PartOrg, "an organisation with other owners", org)
+		return foreign(tenancy.PartOrg, "an organisation with other owners", org)
 	}
 	return nil
 }
@@ -145,11 +146,11 @@ func (r *run) harden(ctx context.Context, login string, prohibit bool) error {
 // findBot returns the bot if it is the workspace's. The API takes the name of an
 // organisation for that of a user, so a bot is looked for among both.
 func (r *run) findBot(ctx context.Context) (gitea.User, error) {
-	name := cmp.Or(r.is.Bot, botName(r.is.Slug))
+	name := cmp.Or(r.is.Bot, tenancy.BotName(r.is.Slug))
 	u, err := r.gitea.User(ctx, name)
 	if errors.Is(err, gitea.ErrNotFound) && r.is.BotID != 0 && r.is.DeletedAt == nil {
-		return u, &PartError{
-			Part: PartBot, Why: fmt.Sprintf("the bot %q is gone from Gitea", name),
+		return u, &tenancy.PartError{
+			Part: tenancy.PartBot, Why: fmt.Sprintf("the bot %q is gone from Gitea", name),
 			Fix: "restore it from Gitea's backup, or delete the workspace",
 		}
 	}
@@ -157,31 +158,31 @@ func (r *run) findBot(ctx context.Context) (gitea.User, error) {
 		return u, err
 	}
 	if _, err := r.gitea.Org(ctx, name); err == nil {
-		return u, foreign(PartBot, "an organisation", name)
+		return u, foreign(tenancy.PartBot, "an organisation", name)
 	} else if !errors.Is(err, gitea.ErrNotFound) {
 		return u, err
 	}
 	switch {
 	case u.IsAdmin:
-		return u, &PartError{Part: PartBot, Why: fmt.Sprintf("the user %q is a site administrator", name), Fix: "find out who made it one; a bot must not be"}
+		return u, &tenancy.PartError{Part: tenancy.PartBot, Why: fmt.Sprintf("the user %q is a site administrator", name), Fix: "find out who made it one; a bot must not be"}
 	case r.is.BotID == u.ID:
 		return u, nil
-	case r.is.BotID != 0 || !strings.EqualFold(u.Email, mailOf(r.is.Nonce)):
-		return u, foreign(PartBot, "a user", name)
+	case r.is.BotID != 0 || !strings.EqualFold(u.Email, tenancy.MailOf(r.is.Nonce)):
+		return u, foreign(tenancy.PartBot, "a user", name)
 	}
 	keys, err := r.gitea.UserKeys(ctx, u.Login)
 	if err != nil {
 		return u, err
 	}
 	if len(keys) > 0 {
-		return u, foreign(PartBot, "a user with SSH keys", name)
+		return u, foreign(tenancy.PartBot, "a user with SSH keys", name)
 	}
-	return u, r.record(ctx, func(p *Parts) { p.Bot, p.BotID = u.Login, u.ID })
+	return u, r.record(ctx, func(p *tenancy.Parts) { p.Bot, p.BotID = u.Login, u.ID })
 }
 
 func (r *run) createBot(ctx context.Context) (gitea.User, error) {
 	_, failed := r.gitea.CreateUser(ctx, gitea.NewUser{
-		Login: botName(r.is.Slug), Email: mailOf(r.is.Nonce), FullName: r.is.Name, Password: newPassword(),
+		Login: tenancy.BotName(r.is.Slug), Email: tenancy.MailOf(r.is.Nonce), FullName: r.is.Name, Password: newPassword(),
 	})
 	u, err := r.findBot(ctx)
 	if errors.Is(err, gitea.ErrNotFound) {
@@ -201,18 +202,18 @@ func (r *run) team(ctx context.Context) error {
 		return err
 	}
 	if t.ID == 0 {
-		_, failed := r.gitea.CreateTeam(ctx, r.is.Org, writers)
+		_, failed := r.gitea.CreateTeam(ctx, r.is.Org, tenancy.WritersTeam)
 		if t, err = r.findTeam(ctx); err != nil || t.ID == 0 {
 			return cmp.Or(err, failed, errors.New("the team that was made is not there"))
 		}
 	}
-	if !maps.Equal(t.Units, writers.Units) || !t.AllRepositories || t.CreatesRepositories {
-		if _, err := r.gitea.UpdateTeam(ctx, t.ID, writers); err != nil {
+	if !maps.Equal(t.Units, tenancy.WritersTeam.Units) || !t.AllRepositories || t.CreatesRepositories {
+		if _, err := r.gitea.UpdateTeam(ctx, t.ID, tenancy.WritersTeam); err != nil {
 			return err
 		}
 	}
 	if t.ID != r.is.TeamID {
-		if err := r.record(ctx, func(p *Parts) { p.TeamID = t.ID }); err != nil {
+		if err := r.record(ctx, func(p *tenancy.Parts) { p.TeamID = t.ID }); err != nil {
 			return err
 		}
 	}
@@ -231,7 +232,7 @@ func (r *run) findTeam(ctx context.Context) (gitea.Team, error) {
 	}
 	var found gitea.Team
 	for _, t := range teams {
-		if strings.EqualFold(t.Name, writers.Name) && (found.ID == 0 || t.ID < found.ID) {
+		if strings.EqualFold(t.Name, tenancy.WritersTeam.Name) && (found.ID == 0 || t.ID < found.ID) {
 			found = t
 		}
 	}
@@ -295,8 +296,8 @@ func (r *run) people(ctx context.Context) error {
 func (r *run) person(ctx context.Context, id int64) error {
 	u, err := r.gitea.UserByID(ctx, id)
 	if errors.Is(err, gitea.ErrNotFound) {
-		return &PartError{
-			Part: PartPeople, Why: fmt.Sprintf("Gitea has no user with the id %d, which a member is said to have", id),
+		return &tenancy.PartError{
+			Part: tenancy.PartPeople, Why: fmt.Sprintf("Gitea has no user with the id %d, which a member is said to have", id),
 			Fix: "correct the member's Gitea id, or remove the member",
 		}
 	}
@@ -313,11 +314,11 @@ func (r *run) suspend(ctx context.Context) error {
 		return nil
 	}
 	for _, s := range []step{
-		{PartBot, "shut the bot out", r.shutOut},
-		{PartPeople, "take everybody out of the team", r.emptyTeam},
-		{PartToken, "end the bot's tokens", r.endTokens},
-		{PartHook, "take the webhooks away", r.endHook},
-		{PartRepositories, "reconcile the repositories", r.reconcile},
+		{tenancy.PartBot, "shut the bot out", r.shutOut},
+		{tenancy.PartPeople, "take everybody out of the team", r.emptyTeam},
+		{tenancy.PartToken, "end the bot's tokens", r.endTokens},
+		{tenancy.PartHook, "take the webhooks away", r.endHook},
+		{tenancy.PartRepositories, "reconcile the repositories", r.reconcile},
 	} {
 		if err := r.do(ctx, s); err != nil {
 			return err

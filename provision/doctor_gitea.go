@@ -1,4 +1,4 @@
-package tenancy
+package provision
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 func (x *examination) giteaLooks() []look {
@@ -184,7 +185,7 @@ func (x *examination) bots(ctx context.Context) Check {
 		if tried == fewWorkspaces {
 			break
 		}
-		if w.SuspendedAt != nil || w.Status != Ready {
+		if w.SuspendedAt != nil || w.Status != tenancy.Ready {
 			continue
 		}
 		repository, bot, err := x.botOf(ctx, w)
@@ -219,12 +220,12 @@ func (x *examination) bots(ctx context.Context) Check {
 
 // botOf returns a repository of a workspace and a client with the workspace's own
 // token; nil if it has not both.
-func (x *examination) botOf(ctx context.Context, w Workspace) (string, *gitea.Bot, error) {
+func (x *examination) botOf(ctx context.Context, w tenancy.Workspace) (string, *gitea.Bot, error) {
 	state, err := x.store.Provision(ctx, w.ID)
 	if err != nil || state.TokenID == 0 {
 		return "", nil, err
 	}
-	token, err := x.box.Open(state.TokenSealed, TokenPlace(w.ID))
+	token, err := x.box.Open(state.TokenSealed, tenancy.TokenPlace(w.ID))
 	if err != nil {
 		return "", nil, nil //nolint:nilerr // the check of the secrets key tells
 	}
@@ -234,7 +235,7 @@ func (x *examination) botOf(ctx context.Context, w Workspace) (string, *gitea.Bo
 	}
 	for _, p := range projects {
 		if p.RepositoryID != 0 { // also one without a first commit, which a bot that is not shown it cannot make
-			return cmp.Or(p.Repository, state.Org+"/"+p.Slug), x.gitea.Bot(token).Metered(unmetered), nil
+			return cmp.Or(p.Repository, state.Org+"/"+p.Slug), x.gitea.Bot(token).Metered(tenancy.Unmetered), nil
 		}
 	}
 	return "", nil, nil
