@@ -4,25 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
 // An object is one JSON object of an answer.
 type object = map[string]any
 
-// An answer is what a handler says, before any fault.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	ssh    bool // a command on the host ran while answering
-	cut    bool // half of the body, then the connection breaks
-	drop   bool // no answer, the connection breaks
-}
+type answer = upstreamtest.Answer
 
 const (
 	typeJSON = "application/json"
@@ -34,7 +26,7 @@ func reply(status int, v any) answer {
 }
 
 func typed(status int, contentType string, body []byte) answer {
-	return answer{status: status, header: http.Header{"Content-Type": {contentType}}, body: body}
+	return upstreamtest.NewAnswer(status, contentType, body)
 }
 
 func message(status int, text string) answer {
@@ -47,7 +39,7 @@ func notFoundRoute() answer {
 
 func postRequired() answer {
 	a := message(http.StatusMethodNotAllowed, "This endpoint has changed to a POST request.")
-	a.header.Set("Allow", http.MethodPost)
+	a.Header.Set("Allow", http.MethodPost)
 	return a
 }
 
@@ -70,22 +62,6 @@ func (c *call) exception(status int, text string) answer {
 
 func (c *call) serverError() answer {
 	return c.exception(http.StatusInternalServerError, "Server Error")
-}
-
-func (a answer) write(w http.ResponseWriter) {
-	if a.drop {
-		panic(http.ErrAbortHandler)
-	}
-	maps.Copy(w.Header(), a.header)
-	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-	w.WriteHeader(a.status)
-	if !a.cut {
-		_, _ = w.Write(a.body)
-		return
-	}
-	_, _ = w.Write(a.body[:len(a.body)/2])
-	_ = http.NewResponseController(w).Flush()
-	panic(http.ErrAbortHandler)
 }
 
 // phpJSON encodes as PHP's json_encode does: slashes and everything outside

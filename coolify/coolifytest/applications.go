@@ -152,7 +152,7 @@ func (s *Server) applicationLogs(c *call) answer {
 	case strings.HasPrefix(a.Status, "running"):
 		out = reply(http.StatusOK, object{"logs": a.tail(c)})
 	}
-	out.ssh = true
+	c.ssh = true
 	return out
 }
 

@@ -64,7 +64,7 @@ func (s *Server) createDeployKeyApplication(c *call) answer {
 
 func (s *Server) insertCreated(c *call, env *environment, dest *destination, key *privateKey, domains string) *app {
 	if key.ServerKey {
-		s.violations = append(s.violations, c.operation()+": with the key of the servers")
+		s.Violate(c.operation() + ": with the key of the servers")
 	}
 	repository := c.text("git_repository")
 	name := strings.ToLower(fmt.Sprintf("%s:%s-%s", path.Base(repository), c.text("git_branch"), random(24)))

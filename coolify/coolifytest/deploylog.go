@@ -84,7 +84,7 @@ func (s *Server) build(d *deployment, at time.Time) {
 		}
 	}
 	if fault := s.builderFault(); fault != nil {
-		s.violations = append(s.violations, fault.Error())
+		s.Violate(fault.Error())
 	}
 	s.logBuild(d, at, output, err)
 	if err != nil {

@@ -304,6 +304,6 @@ func (s *Server) deployTags(c *call, list string) answer {
 
 func fullQueue() answer {
 	a := message(http.StatusTooManyRequests, queueFull)
-	a.header.Set("Retry-After", strconv.Itoa(60))
+	a.Header.Set("Retry-After", strconv.Itoa(60))
 	return a
 }

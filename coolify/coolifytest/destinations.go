@@ -131,7 +131,7 @@ func (s *Server) createDestination(c *call) answer {
 		return message(http.StatusConflict, "A destination with this network already exists on the server.")
 	}
 	a := reply(http.StatusCreated, s.addDestination(h, d).listed())
-	a.ssh = true
+	c.ssh = true
 	return a
 }
 
@@ -146,7 +146,7 @@ func (s *Server) deleteDestination(c *call) answer {
 		}
 		h.destinations = slices.DeleteFunc(h.destinations, func(other *destination) bool { return other == d })
 		a := message(http.StatusOK, "Deleted.")
-		a.ssh = true
+		c.ssh = true
 		return a
 	}
 	return c.noModel("SwarmDocker")

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
 const startOp = "POST /applications/{uuid}/start"
@@ -246,11 +248,19 @@ func TestRequests(t *testing.T) {
 	got := s.Requests()
 	path := prefix + "/applications/" + s.web.UUID + "/start"
 	want := []Request{
-		{Operation: "GET /projects", Method: "GET", Path: prefix + "/projects", Status: 401, At: now.at},
-		{Operation: "unknown", Method: "PUT", Path: prefix + "/projects", Status: 404, TokenID: 1, Abilities: ordinary, Write: true, At: now.at},
+		{Request: upstreamtest.Request{Operation: "GET /projects", Method: "GET", Path: prefix + "/projects", Status: 401, At: now.at}},
 		{
-			Operation: startOp, Method: "POST", Path: path, Query: "force=1", Body: `{"instant_deploy":false}`,
-			Status: 200, TokenID: 1, Abilities: ordinary, Write: true, At: now.at,
+			Request: upstreamtest.Request{
+				Operation: "unknown", Method: "PUT", Path: prefix + "/projects", Status: 404, Write: true, At: now.at,
+			},
+			TokenID: 1, Abilities: ordinary,
+		},
+		{
+			Request: upstreamtest.Request{
+				Operation: startOp, Method: "POST", Path: path, Query: "force=1", Body: `{"instant_deploy":false}`,
+				Status: 200, Write: true, At: now.at,
+			},
+			TokenID: 1, Abilities: ordinary,
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

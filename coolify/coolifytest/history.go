@@ -106,7 +106,7 @@ func (c *call) page() (skip, take int, refusal *answer) {
 		return skip, take, nil
 	}
 	a := typed(http.StatusFound, typeHTML, []byte("<!DOCTYPE html>\n<html><body>Redirecting to <a href=\"/\">/</a>.</body></html>\n"))
-	a.header.Set("Location", "/")
+	a.Header.Set("Location", "/")
 	if c.wantsJSON() {
 		first := append(bad["skip"], bad["take"]...)[0]
 		a = reply(http.StatusUnprocessableEntity, object{"message": first, "errors": bad})
@@ -135,6 +135,6 @@ func (s *Server) cancelDeployment(c *call) answer {
 	a := reply(http.StatusOK, object{
 		"message": "Deployment cancelled successfully.", "deployment_uuid": d.UUID, "status": d.Status,
 	})
-	a.ssh = true
+	c.ssh = true
 	return a
 }

@@ -83,6 +83,6 @@ func (s *Server) rollbackImages(c *call) answer {
 		}
 	}
 	out := reply(http.StatusOK, object{"current": current, "images": images})
-	out.ssh = true
+	c.ssh = true
 	return out
 }

@@ -22,7 +22,7 @@ type call struct {
 	query map[string]any // as sent
 	json  map[string]any // as sent; nil when the body is no JSON object
 	input map[string]any // query with the JSON on top, trimmed, "" = nil
-	last  bool           // the program dies after this one
+	ssh   bool           // answering runs a command on the host
 }
 
 // operation names the request as the published document does, for example

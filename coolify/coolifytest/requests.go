@@ -2,71 +2,33 @@ package coolifytest
 
 import (
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
 // A Request is one that reached the simulator, answered or not.
 type Request struct {
-	Operation string // "GET /applications/{uuid}"; "unknown" off the routing table
-	Method    string
-	Path      string
-	Query     string // raw
-	Body      string
-	Status    int      // 0 while unanswered, and for ever when the connection broke
+	upstreamtest.Request
 	TokenID   int      // 0 = no or unknown token
 	Abilities []string // of that token
-	Write     bool     // it may change something: no GET, no HEAD
-	At        time.Time
 }
 
-// Requests returns every request, refused ones too, in the order they came.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]Request, len(s.requests))
-	for i, r := range s.requests {
-		out[i] = *r
-	}
-	return out
-}
-
-// Reset forgets the recorded requests, and nothing else.
-func (s *Server) Reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests = nil
-}
-
-// Violations returns what no client for tenants may do, in the order it was
-// done: one line each, with the operation and no secret. They are never
-// forgotten.
-func (s *Server) Violations() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.violations)
-}
+// A Fault is what goes wrong with an operation.
+type Fault = upstreamtest.Fault
 
 func (s *Server) record(c *call) *Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rec := &Request{
-		Operation: c.operation(), Method: c.r.Method, Path: c.r.URL.Path, Query: c.r.URL.RawQuery,
-		Body: string(c.body), At: s.cfg.Now(),
-		Write: c.r.Method != http.MethodGet && c.r.Method != http.MethodHead,
-	}
+	rec := &Request{Request: upstreamtest.NewRequest(c.operation(), c.r, c.body, s.cfg.Now())}
 	bearer, _ := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
 	t := s.tokens[bearer]
 	if t != nil {
 		rec.TokenID, rec.Abilities = t.id, slices.Clone(t.Abilities)
 	}
-	s.requests = append(s.requests, rec)
-	for _, why := range s.judge(c, t) {
-		s.violations = append(s.violations, rec.Operation+": "+why)
-	}
+	s.Record(rec, s.judge(c, t))
 	return rec
 }
 

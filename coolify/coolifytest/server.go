@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
 // Versions that the simulator knows. Any other version behaves as the nearest
@@ -50,30 +52,26 @@ type Config struct {
 // A Server is one simulated Coolify. Make it with [New]. All methods may be
 // called at the same time as requests are served.
 type Server struct {
+	*upstreamtest.Wire[Request]
 	cfg       Config
 	authority *authority // of the proxies' certificates
 
-	mu         sync.Mutex
-	ids        map[string]int // last id given, by kind
-	hosts      []*host
-	projects   []*project
-	apps       []*app
-	databases  []*database
-	backups    []*backup
-	keys       []*privateKey // the first is that of the servers
-	builds     []*deployment
-	shared     []sharedVariable
-	tokens     map[string]*token
-	windows    map[string]*window // rate limit, by user or address
-	faults     map[string]*Fault  // by operation
-	crash      *crash
-	watch      func(Request) error
-	heads      func(repository, branch string) (sha string) // nil = the commits that applications hold
-	requests   []*Request
-	violations []string
-	ssh        <-chan struct{} // gate of every command on a host; nil = fast
-	apiOff     bool
-	ipRefused  bool
+	mu        sync.Mutex
+	ids       map[string]int // last id given, by kind
+	hosts     []*host
+	projects  []*project
+	apps      []*app
+	databases []*database
+	backups   []*backup
+	keys      []*privateKey // the first is that of the servers
+	builds    []*deployment
+	shared    []sharedVariable
+	tokens    map[string]*token
+	windows   map[string]*window                           // rate limit, by user or address
+	heads     func(repository, branch string) (sha string) // nil = the commits that applications hold
+	ssh       <-chan struct{}                              // gate of every command on a host; nil = fast
+	apiOff    bool
+	ipRefused bool
 }
 
 // New returns a Coolify with one team, 0, one host, and the SSH key of its
@@ -89,8 +87,9 @@ func New(cfg Config) *Server {
 		cfg.Now = time.Now
 	}
 	s := &Server{
-		cfg: cfg, authority: newAuthority(), ids: map[string]int{}, tokens: map[string]*token{},
-		windows: map[string]*window{}, faults: map[string]*Fault{},
+		Wire: upstreamtest.NewWire(func(r *Request) *upstreamtest.Request { return &r.Request }, typeJSON),
+		cfg:  cfg, authority: newAuthority(), ids: map[string]int{}, tokens: map[string]*token{},
+		windows: map[string]*window{},
 	}
 	s.addHost(Host{Name: "host1"})
 	s.addServerKey()
@@ -107,37 +106,33 @@ func (s *Server) since(minor int) bool {
 	return err != nil || got >= minor
 }
 
+// Fail makes operation, for example "POST /applications/{uuid}/start", meet the
+// fault until [upstreamtest.Wire.Clear], instead of the fault that it had.
+func (s *Server) Fail(operation string, f Fault) {
+	s.Clear(operation)
+	s.Wire.Fail(operation, f)
+}
+
 // ServeHTTP answers /api/v1/… at the handler's root. A request that meets a
 // crash point, or a [Fault] that drops or cuts the answer, ends with the panic
 // [http.ErrAbortHandler], as net/http asks of a handler that aborts a
 // connection.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := s.newCall(r)
-	rec := s.record(c)
-	if s.dead(c, rec) {
-		panic(http.ErrAbortHandler)
-	}
-	a, answered := s.respond(r.Context(), c)
-	if !answered {
-		return // the client went away
-	}
-	if s.finish(c, rec, a) {
-		panic(http.ErrAbortHandler)
-	}
-	a.write(w)
+	s.Serve(w, r, s.record(c), func(ctx context.Context) (answer, bool) { return s.act(ctx, c) })
 }
 
 // act carries the request out. Commands on a host are waited for with the lock
 // free, after the change is made, as Coolify does.
 func (s *Server) act(ctx context.Context, c *call) (answer, bool) {
 	a := s.locked(c) //nolint:contextcheck // a build outlives the request that looks at it
-	if !a.ssh {
+	if !c.ssh {
 		return a, true
 	}
 	s.mu.Lock()
 	gate := s.ssh
 	s.mu.Unlock()
-	return a, wait(ctx, gate)
+	return a, upstreamtest.Wait(ctx, gate)
 }
 
 func (s *Server) locked(c *call) answer {
@@ -145,20 +140,6 @@ func (s *Server) locked(c *call) answer {
 	defer s.mu.Unlock()
 	s.settle()
 	return s.admit(c)
-}
-
-// wait returns true when the gate is open and false when ctx ends first. A nil
-// gate is open.
-func wait(ctx context.Context, gate <-chan struct{}) bool {
-	if gate == nil {
-		return true
-	}
-	select {
-	case <-gate:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // SlowSSH makes every command on a host (container logs, cancelling) wait until

@@ -136,18 +136,18 @@ func (s *Server) limited(c *call, next func() answer) answer {
 	}
 	w.used++
 	a := next()
-	a.header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
-	a.header.Set("X-RateLimit-Remaining", strconv.Itoa(limit-w.used))
+	a.Header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
+	a.Header.Set("X-RateLimit-Remaining", strconv.Itoa(limit-w.used))
 	return a
 }
 
 func (c *call) throttled(limit int, ends, now time.Time) answer {
 	a := c.exception(http.StatusTooManyRequests, "Too Many Attempts.")
 	seconds := int((ends.Sub(now) + time.Second - 1) / time.Second)
-	a.header.Set("Retry-After", strconv.Itoa(seconds))
-	a.header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
-	a.header.Set("X-RateLimit-Remaining", "0")
-	a.header.Set("X-RateLimit-Reset", strconv.FormatInt(ends.Unix(), 10))
+	a.Header.Set("Retry-After", strconv.Itoa(seconds))
+	a.Header.Set("X-RateLimit-Limit", strconv.Itoa(limit))
+	a.Header.Set("X-RateLimit-Remaining", "0")
+	a.Header.Set("X-RateLimit-Reset", strconv.FormatInt(ends.Unix(), 10))
 	return a
 }
 

@@ -3,23 +3,16 @@ package giteatest
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"net/http"
-	"strconv"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
 // An object is one JSON object of an answer.
 type object = map[string]any
 
-// An answer is what a handler says, before any fault.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	cut    bool // half of the body, then the connection breaks
-	drop   bool // nothing, the connection breaks
-}
+type answer = upstreamtest.Answer
 
 const (
 	typeJSON = "application/json;charset=utf-8"
@@ -30,12 +23,12 @@ const (
 func reply(status int, v any) answer { return typed(status, typeJSON, encode(v)) }
 
 func typed(status int, contentType string, body []byte) answer {
-	return answer{status: status, header: http.Header{"Content-Type": {contentType}}, body: body}
+	return upstreamtest.NewAnswer(status, contentType, body)
 }
 
 func text(status int, body string) answer { return typed(status, typeText, []byte(body)) }
 
-func noContent() answer { return answer{status: http.StatusNoContent, header: http.Header{}} }
+func noContent() answer { return answer{Status: http.StatusNoContent, Header: http.Header{}} }
 
 func noRoute() answer { return text(http.StatusNotFound, "404 page not found\n") }
 
@@ -87,26 +80,8 @@ func (c *call) missing(what string, why []string) answer {
 // redirect is what an old name of a user or a repository answers.
 func redirect(status int, to string) answer {
 	a := typed(status, typeHTML, []byte("<a href=\""+to+"\">"+http.StatusText(status)+"</a>.\n"))
-	a.header.Set("Location", to)
+	a.Header.Set("Location", to)
 	return a
-}
-
-func (a answer) write(w http.ResponseWriter) {
-	if a.drop {
-		panic(http.ErrAbortHandler)
-	}
-	maps.Copy(w.Header(), a.header)
-	if a.status != http.StatusNoContent {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-	}
-	w.WriteHeader(a.status)
-	if !a.cut {
-		_, _ = w.Write(a.body)
-		return
-	}
-	_, _ = w.Write(a.body[:len(a.body)/2])
-	_ = http.NewResponseController(w).Flush()
-	panic(http.ErrAbortHandler)
 }
 
 func encode(v any) []byte {

@@ -120,7 +120,7 @@ func (s *Server) admit(c *call) answer {
 	}
 	a := c.route.do(s, c)
 	if c.query.Has("token") || c.query.Has("access_token") {
-		a.header.Set("X-Gitea-Warning", "token and access_token API authentication is deprecated and will be removed in gitea 1.23.")
+		a.Header.Set("X-Gitea-Warning", "token and access_token API authentication is deprecated and will be removed in gitea 1.23.")
 	}
 	return a
 }

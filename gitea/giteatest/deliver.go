@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
 // A Delivery is one webhook on its way, or delivered.
@@ -47,7 +49,7 @@ func (s *Server) WaitDeliveries(ctx context.Context) error {
 	s.mu.Lock()
 	idle := s.idle
 	s.mu.Unlock()
-	if !wait(ctx, idle) {
+	if !upstreamtest.Wait(ctx, idle) {
 		return ctx.Err()
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
 const (
@@ -193,19 +195,21 @@ func TestRequests(t *testing.T) {
 	s.with("").do("GET", "//vibn-acme/app.git/info/refs?service=git-upload-pack", "").ok(401)
 	want := []Request{
 		{
-			Operation: "GET /user", Method: "GET", Path: prefix + "/user", Query: "x=1", Status: 200, User: "vibn-bot-acme", TokenID: 2,
-			Scopes: []string{"read:user"},
+			Request: upstreamtest.Request{Operation: "GET /user", Method: "GET", Path: prefix + "/user", Query: "x=1", Status: 200},
+			User:    "vibn-bot-acme", TokenID: 2, Scopes: []string{"read:user"},
 		},
-		{Operation: "GET /orgs/{org}", Method: "GET", Path: prefix + "/orgs/vibn-acme", Status: 401},
+		{Request: upstreamtest.Request{Operation: "GET /orgs/{org}", Method: "GET", Path: prefix + "/orgs/vibn-acme", Status: 401}},
 		{
-			Operation: "PATCH /orgs/{org}", Method: "PATCH", Path: prefix + "/orgs/vibn-acme", Body: "{}", Status: 403, User: "siteadmin",
-			Sudo: "vibn-bot-acme", Basic: true, Write: true,
+			Request: upstreamtest.Request{
+				Operation: "PATCH /orgs/{org}", Method: "PATCH", Path: prefix + "/orgs/vibn-acme", Body: "{}", Status: 403, Write: true,
+			},
+			User: "siteadmin", Sudo: "vibn-bot-acme", Basic: true,
 		},
-		{Operation: "unknown", Method: "GET", Path: prefix + "/nowhere/at/all", Status: 404},
-		{
+		{Request: upstreamtest.Request{Operation: "unknown", Method: "GET", Path: prefix + "/nowhere/at/all", Status: 404}},
+		{Request: upstreamtest.Request{
 			Operation: "GET /{owner}/{repo}/info/refs", Method: "GET", Path: "/vibn-acme/app.git/info/refs",
 			Query: "service=git-upload-pack", Status: 401,
-		},
+		}},
 	}
 	for i := range want {
 		want[i].At = now.at

@@ -116,7 +116,7 @@ func (c *call) mayGit(sess session, of *account) (answer, bool) {
 	}
 	if c.doer == nil {
 		a := text(http.StatusUnauthorized, "Unauthorized\n")
-		a.header.Set("WWW-Authenticate", `Basic realm="Gitea"`)
+		a.Header.Set("WWW-Authenticate", `Basic realm="Gitea"`)
 		return a, false
 	}
 	if !c.gitScope(sess.push) {
@@ -193,7 +193,7 @@ func (s *Server) runGit(ctx context.Context, c *call, sess session) answer {
 	if w.status >= http.StatusInternalServerError {
 		return text(w.status, fmt.Sprintf("git http-backend: %s", log.String()))
 	}
-	return answer{status: w.status, header: w.header, body: w.body.Bytes()}
+	return answer{Status: w.status, Header: w.header, Body: w.body.Bytes()}
 }
 
 // A recorder keeps what git answers.

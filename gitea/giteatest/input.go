@@ -19,7 +19,6 @@ type call struct {
 	path  map[string]string // parameters of the route
 	query url.Values
 	body  []byte
-	last  bool // the program that sent it dies with the effect
 
 	credential
 	user *account // {username}

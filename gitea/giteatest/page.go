@@ -53,8 +53,8 @@ func wrapped[T any](c *call, items []T, p paging, show func(T) any, wrap func([]
 	}
 	a := reply(http.StatusOK, wrap(page))
 	if !p.untotal {
-		a.header.Set("X-Total-Count", strconv.Itoa(len(items)))
-		a.header.Set("Access-Control-Expose-Headers", "X-Total-Count")
+		a.Header.Set("X-Total-Count", strconv.Itoa(len(items)))
+		a.Header.Set("Access-Control-Expose-Headers", "X-Total-Count")
 	}
 	if p.links {
 		c.link(a, len(items))
@@ -80,8 +80,8 @@ func (c *call) link(a answer, total int) {
 		add(min(page-1, last), "prev")
 	}
 	if len(links) > 0 {
-		a.header.Set("Link", strings.Join(links, ","))
-		a.header.Set("Access-Control-Expose-Headers", "X-Total-Count, Link")
+		a.Header.Set("Link", strings.Join(links, ","))
+		a.Header.Set("Access-Control-Expose-Headers", "X-Total-Count, Link")
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
 // A Behaviour is one of the servers that the simulator can be.
@@ -66,6 +68,7 @@ type Config struct {
 // A Server is one simulated Gitea. Make it with [New]. All methods may be
 // called at the same time as requests are served.
 type Server struct {
+	*upstreamtest.Wire[Request]
 	cfg  Config
 	stop context.CancelFunc
 	done context.Context // ends deliveries when the server is closed
@@ -82,11 +85,6 @@ type Server struct {
 	sshKeys    map[string]int      // id of a key, by its content
 	gitRoot    *os.Root            // nil until a repository has something in it
 	host       string              // of the last request
-	faults     map[string][]*Fault // by operation, oldest first
-	crash      *crash
-	watch      func(Request) error
-	requests   []*Request
-	violations []string
 	deliveries []*Delivery
 	pending    int // deliveries on their way
 	idle       chan struct{}
@@ -103,8 +101,9 @@ func New(cfg Config) *Server {
 	}
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	s := &Server{
-		cfg: cfg, ids: map[string]int{}, userMoves: map[string]*account{}, repoMoves: map[string]*repo{},
-		sshKeys: map[string]int{}, faults: map[string][]*Fault{},
+		Wire: upstreamtest.NewWire(func(r *Request) *upstreamtest.Request { return &r.Request }, typeJSON),
+		cfg:  cfg, ids: map[string]int{}, userMoves: map[string]*account{}, repoMoves: map[string]*repo{},
+		sshKeys: map[string]int{},
 	}
 	s.done, s.stop = context.WithCancel(context.Background())
 	s.addAccount(&account{
@@ -163,18 +162,7 @@ func (s *Server) root() string {
 // that aborts a connection.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := s.newCall(r)
-	rec := s.record(c)
-	if s.dead(c, rec) {
-		panic(http.ErrAbortHandler)
-	}
-	a, answered := s.respond(r.Context(), c)
-	if !answered {
-		return // the client went away
-	}
-	if s.finish(c, rec, a) {
-		panic(http.ErrAbortHandler)
-	}
-	a.write(w)
+	s.Serve(w, r, s.record(c), func(ctx context.Context) (answer, bool) { return s.act(ctx, c), true })
 }
 
 // act carries the request out.
@@ -185,18 +173,4 @@ func (s *Server) act(ctx context.Context, c *call) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.admit(c)
-}
-
-// wait returns true when the gate is open and false when ctx ends first. A nil
-// gate is open.
-func wait(ctx context.Context, gate <-chan struct{}) bool {
-	if gate == nil {
-		return true
-	}
-	select {
-	case <-gate:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
