@@ -34,6 +34,7 @@ var mayImport = map[string]string{
 	"gitea":               "secret upstream",
 	"probe":               "",
 	"upstream":            "secret",
+	"upstream/documenttest": "",
 	"upstream/upstreamtest": "",
 	"gitea/giteatest":       "upstream/upstreamtest",
 	"untrusted":           "secret",
@@ -54,8 +55,9 @@ var homes = map[string]string{
 	"github.com/coreos/go-oidc":              "sidecar",
 	"golang.org/x/oauth2":                    "sidecar",
 	"github.com/zitadel/oidc":                "sidecar/oidctest",
+	"github.com/getkin/kin-openapi":          "upstream/documenttest",
 	"modernc.org/sqlite":                     "store store/storetest",
-	"testing":                                "sidecar/oidctest store/storetest tenancy/tenancytest",
+	"testing":                                "sidecar/oidctest store/storetest tenancy/tenancytest upstream/documenttest",
 }
 
 func TestImportsOfOurs(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/upstream/documenttest"
 )
 
 // A capture is one request to a real Coolify and its raw answer.
@@ -269,7 +269,7 @@ func readCaptures(t *testing.T) map[string]capture {
 		t.Fatal(err)
 	}
 	if len(files) == 0 {
-		skipWithout(t, "the directory of captures")
+		documenttest.SkipWithout(t, "the directory of captures")
 	}
 	captures := map[string]capture{}
 	for _, name := range files {
@@ -380,15 +380,11 @@ func TestEveryCaptureIsUsed(t *testing.T) {
 	}
 	d := publishedDocument(t)
 	if d == nil {
-		skipWithout(t, "the published document")
+		documenttest.SkipWithout(t, "the published document")
 	}
 	ours := slices.Concat(slices.Collect(maps.Values(directives(t)))...)
 	for name, c := range captures {
-		u, err := url.Parse(basePath + "/api/v1" + c.Request.Path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		op, _, _, err := d.operation(&http.Request{Method: c.Request.Method, URL: u})
+		op, _, err := d.Operation(d.NewRequest(t, c.Request.Method, c.Request.Path, ""))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

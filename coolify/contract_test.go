@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/upstream/documenttest"
 )
 
 // sendNothing are the exported methods that make no request.
@@ -98,11 +99,11 @@ func TestOperations(t *testing.T) {
 	}
 	d := publishedDocument(t)
 	if d == nil {
-		skipWithout(t, "the published document")
+		documenttest.SkipWithout(t, "the published document")
 	}
 	for method, named := range ops {
 		for _, op := range named {
-			if _, err := lookup(d.doc, op); err != nil {
+			if _, err := documenttest.Lookup(d.API, op); err != nil {
 				t.Errorf("%s: %v", method, err)
 			}
 		}

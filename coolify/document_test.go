@@ -1,13 +1,9 @@
 package coolify_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,26 +11,12 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/vibnai/vibn-mcp/upstream/documenttest"
 )
 
 // shared is where the published document and the captures lie, if they do.
 var shared = filepath.Join("..", "..", "shared")
-
-// specsRequired says that tests that need them must not be skipped.
-func specsRequired() bool {
-	return os.Getenv("CI") == "true" || os.Getenv("VIBN_REQUIRE_SPECS") == "1"
-}
-
-func skipWithout(tb testing.TB, what string) {
-	tb.Helper()
-	if specsRequired() {
-		tb.Fatalf("%s is not there, and must be", what)
-	}
-	tb.Skipf("%s is not there", what)
-}
 
 // deviations are what the real server does and the document leaves out. Each
 // must still be missing from the document.
@@ -61,13 +43,7 @@ var optional = []struct{ operation, field string }{
 	{"POST /databases/redis", "environment_name"},
 }
 
-// A document is Coolify's published description of its API.
-type document struct {
-	doc    *openapi3.T
-	router routers.Router
-}
-
-var loadDocument = sync.OnceValues(func() (*document, error) {
+var loadDocument = sync.OnceValues(func() (*documenttest.Document, error) {
 	raw, err := os.ReadFile(filepath.Join(shared, "specs", "coolify-openapi.json"))
 	if os.IsNotExist(err) {
 		return nil, nil //nolint:nilnil // nil = it is not there
@@ -79,7 +55,7 @@ var loadDocument = sync.OnceValues(func() (*document, error) {
 })
 
 // publishedDocument returns nil if it is not there.
-func publishedDocument(tb testing.TB) *document {
+func publishedDocument(tb testing.TB) *documenttest.Document {
 	tb.Helper()
 	d, err := loadDocument()
 	if err != nil {
@@ -88,45 +64,15 @@ func publishedDocument(tb testing.TB) *document {
 	return d
 }
 
-func parseDocument(raw []byte) (*document, error) {
-	var tree any
-	if err := json.Unmarshal(raw, &tree); err != nil {
-		return nil, err
-	}
-	nullableToType(tree)
-	raw, err := json.Marshal(tree)
+func parseDocument(raw []byte) (*documenttest.Document, error) {
+	doc, err := documenttest.ReadOpenAPI(raw)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := openapi3.NewLoader().LoadFromData(raw)
-	if err != nil {
-		return nil, err
-	}
-	doc.Servers = openapi3.Servers{{URL: basePath + "/api/v1"}}
 	if err := tighten(doc); err != nil {
 		return nil, err
 	}
-	router, err := gorillamux.NewRouter(doc)
-	return &document{doc, router}, err
-}
-
-// nullableToType mends a mixture: the document calls itself 3.1, in which
-// "nullable" of 3.0 means nothing.
-func nullableToType(v any) {
-	switch v := v.(type) {
-	case []any:
-		for _, e := range v {
-			nullableToType(e)
-		}
-	case map[string]any:
-		if t, ok := v["type"].(string); ok && v["nullable"] == true {
-			v["type"] = []any{t, "null"}
-		}
-		delete(v, "nullable")
-		for _, e := range v {
-			nullableToType(e)
-		}
-	}
+	return documenttest.New(doc, basePath+"/api/v1")
 }
 
 // tighten refuses fields that the document does not name: Coolify answers 422
@@ -134,28 +80,28 @@ func nullableToType(v any) {
 func tighten(doc *openapi3.T) error {
 	for _, item := range doc.Paths.Map() {
 		for _, op := range item.Operations() {
-			if s := bodySchema(op); s != nil {
+			if s := documenttest.BodySchema(op); s != nil {
 				s.WithoutAdditionalProperties()
 			}
 		}
 	}
 	for _, d := range deviations {
-		op, err := lookup(doc, d.operation)
+		op, err := documenttest.Lookup(doc, d.operation)
 		if err != nil {
 			return err
 		}
-		s := bodySchema(op)
+		s := documenttest.BodySchema(op)
 		if s.Properties[d.field] != nil {
 			return fmt.Errorf("%s: %s is in the document now, so it is no deviation", d.operation, d.field)
 		}
 		s.Properties[d.field] = openapi3.NewSchemaRef("", &openapi3.Schema{Type: &openapi3.Types{"boolean", "string", "null"}})
 	}
 	for _, o := range optional {
-		op, err := lookup(doc, o.operation)
+		op, err := documenttest.Lookup(doc, o.operation)
 		if err != nil {
 			return err
 		}
-		s := bodySchema(op)
+		s := documenttest.BodySchema(op)
 		at := slices.Index(s.Required, o.field)
 		if at < 0 {
 			return fmt.Errorf("%s: %s is optional in the document too", o.operation, o.field)
@@ -165,71 +111,27 @@ func tighten(doc *openapi3.T) error {
 	return nil
 }
 
-func bodySchema(op *openapi3.Operation) *openapi3.Schema {
-	if op.RequestBody == nil || op.RequestBody.Value == nil {
-		return nil
-	}
-	media := op.RequestBody.Value.Content.Get("application/json")
-	if media == nil || media.Schema == nil {
-		return nil
-	}
-	return media.Schema.Value
-}
-
-// lookup finds an operation such as "GET /applications/{uuid}".
-func lookup(doc *openapi3.T, operation string) (*openapi3.Operation, error) {
-	var method, path string
-	if _, err := fmt.Sscan(operation, &method, &path); err != nil {
-		return nil, fmt.Errorf("%q is no operation", operation)
-	}
-	if item := doc.Paths.Value(path); item != nil && item.GetOperation(method) != nil {
-		return item.GetOperation(method), nil
-	}
-	return nil, fmt.Errorf("the published document has no %s", operation)
-}
-
-// operation names the operation of a request.
-func (d *document) operation(r *http.Request) (string, *routers.Route, map[string]string, error) {
-	route, params, err := d.router.FindRoute(r)
-	if err != nil {
-		return "", nil, nil, err
-	}
-	return route.Method + " " + route.Path, route, params, nil
-}
-
-func (d *document) validate(r *http.Request, body []byte) error {
-	_, route, params, err := d.operation(r)
+// checkRequest returns an error if a request is not one of the document's, or
+// leaves out what Coolify does to others' things unless it is told not to.
+func checkRequest(d *documenttest.Document, r *http.Request, body []byte) error {
+	_, op, err := d.Operation(r)
 	if err != nil {
 		return err
 	}
 	// Where it is not said, Coolify cleans up the whole server, other tenants' images
 	// included.
-	cleans := slices.ContainsFunc(route.Operation.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.Name == "docker_cleanup" })
+	cleans := op.Parameters.GetByInAndName("query", "docker_cleanup") != nil
 	if cleans && r.URL.Query().Get("docker_cleanup") != "false" {
 		return errors.New("no docker_cleanup=false")
 	}
-	for key := range r.URL.Query() {
-		if !slices.ContainsFunc(route.Operation.Parameters, func(p *openapi3.ParameterRef) bool {
-			return p.Value.In == "query" && p.Value.Name == key
-		}) {
-			return fmt.Errorf("no query parameter %q", key)
-		}
-	}
-	copied := r.Clone(r.Context())
-	copied.Body = io.NopCloser(bytes.NewReader(body))
-	return openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
-		Request: copied, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{
-			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, RejectWhenRequestBodyNotSpecified: true, SkipSettingDefaults: true,
-		},
-	})
+	return d.CheckRequest(r, body)
 }
 
 // TestDocumentJudges proves that the judge can say no.
 func TestDocumentJudges(t *testing.T) {
 	d := publishedDocument(t)
 	if d == nil {
-		skipWithout(t, "the published document")
+		documenttest.SkipWithout(t, "the published document")
 	}
 	for _, tc := range []struct {
 		method, target, body string
@@ -256,17 +158,9 @@ func TestDocumentJudges(t *testing.T) {
 		{"POST", "/databases/" + databaseID + "/stop?docker_cleanup=true", "", false},
 		{"POST", "/services/" + appID + "/stop", "", false},
 	} {
-		u, err := url.Parse(basePath + "/api/v1" + tc.target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := &http.Request{Method: tc.method, URL: u, Header: http.Header{}, ContentLength: int64(len(tc.body))}
-		if tc.body != "" {
-			r.Header.Set("Content-Type", "application/json")
-		}
-		r.Body = io.NopCloser(bytes.NewReader([]byte(tc.body)))
-		if err := d.validate(r, []byte(tc.body)); (err == nil) != tc.ok {
-			t.Errorf("validate(%s %s %s) = %v, want ok = %v", tc.method, tc.target, tc.body, err, tc.ok)
+		r := d.NewRequest(t, tc.method, tc.target, tc.body)
+		if err := checkRequest(d, r, []byte(tc.body)); (err == nil) != tc.ok {
+			t.Errorf("checkRequest(%s %s %s) = %v, want ok = %v", tc.method, tc.target, tc.body, err, tc.ok)
 		}
 	}
 }

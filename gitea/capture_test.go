@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/upstream/documenttest"
 )
 
 // An exchange is a line of a transcript: one request to a real Gitea and its
@@ -50,7 +50,7 @@ func readTranscripts(t *testing.T) []exchange {
 		t.Fatal(err)
 	}
 	if len(files) == 0 {
-		skipWithout(t, "the directory of transcripts")
+		documenttest.SkipWithout(t, "the directory of transcripts")
 	}
 	var all []exchange
 	for _, name := range files {
@@ -306,15 +306,11 @@ func TestTranscripts(t *testing.T) {
 	transcripts := readTranscripts(t)
 	d := publishedDocument(t)
 	if d == nil {
-		skipWithout(t, "the published document")
+		documenttest.SkipWithout(t, "the published document")
 	}
 	ran, good := map[string]int{}, map[string]int{}
 	for _, e := range transcripts {
-		u, err := url.Parse(basePath + "/api/v1" + e.target)
-		if err != nil {
-			t.Fatalf("%s: %v", e.where, err)
-		}
-		operation, _, _, err := d.operation(&http.Request{Method: e.method, URL: u})
+		operation, _, err := d.Operation(d.NewRequest(t, e.method, e.target, ""))
 		run := replays[operation]
 		if err != nil || run == nil {
 			continue

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/upstream/documenttest"
 )
 
 // sendNothing are the exported methods that make no request.
@@ -116,11 +117,11 @@ func TestOperations(t *testing.T) {
 	}
 	d := publishedDocument(t)
 	if d == nil {
-		skipWithout(t, "the published document")
+		documenttest.SkipWithout(t, "the published document")
 	}
 	for method, op := range ops {
 		for _, op := range append(asWell[method], op) {
-			if err := d.published(op); err != nil {
+			if err := published(d, op); err != nil {
 				t.Errorf("%s: %v", method, err)
 			}
 		}

@@ -1,13 +1,7 @@
 package gitea_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,29 +9,13 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi2"
-	"github.com/getkin/kin-openapi/openapi2conv"
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/vibnai/vibn-mcp/upstream/documenttest"
 )
 
 // shared is where the published document and the transcripts lie, if they do.
 var shared = filepath.Join("..", "..", "shared")
-
-// specsRequired says that tests that need them must not be skipped.
-func specsRequired() bool {
-	return os.Getenv("CI") == "true" || os.Getenv("VIBN_REQUIRE_SPECS") == "1"
-}
-
-func skipWithout(tb testing.TB, what string) {
-	tb.Helper()
-	if specsRequired() {
-		tb.Fatalf("%s is not there, and must be", what)
-	}
-	tb.Skipf("%s is not there", what)
-}
 
 // unpublished are operations that the document, of a version before 1.27, does
 // not have. Each must still be missing.
@@ -53,13 +31,7 @@ var unpublishedQueries = map[string][]string{"GET /admin/actions/runners": {"pag
 // notOfTheAPI are below the root, not below /api/v1.
 var notOfTheAPI = []string{"GET /api/healthz", "GET /user/sign_up"}
 
-// A document is Gitea's published description of its API.
-type document struct {
-	doc    *openapi3.T
-	router routers.Router
-}
-
-var loadDocument = sync.OnceValues(func() (*document, error) {
+var loadDocument = sync.OnceValues(func() (*documenttest.Document, error) {
 	raw, err := os.ReadFile(filepath.Join(shared, "specs", "gitea-swagger.json"))
 	if os.IsNotExist(err) {
 		return nil, nil //nolint:nilnil // nil = it is not there
@@ -71,7 +43,7 @@ var loadDocument = sync.OnceValues(func() (*document, error) {
 })
 
 // publishedDocument returns nil if it is not there.
-func publishedDocument(tb testing.TB) *document {
+func publishedDocument(tb testing.TB) *documenttest.Document {
 	tb.Helper()
 	d, err := loadDocument()
 	if err != nil {
@@ -80,27 +52,14 @@ func publishedDocument(tb testing.TB) *document {
 	return d
 }
 
-func parseDocument(raw []byte) (*document, error) {
-	var old openapi2.T
-	if err := json.Unmarshal(raw, &old); err != nil {
-		return nil, err
-	}
-	// What is answered is not judged, and some references to it are broken.
-	old.Responses = nil
-	for _, item := range old.Paths {
-		for _, op := range item.Operations() {
-			op.Responses = openapi2.NewResponsesWithCapacity(1)
-			op.Responses.Set("default", &openapi2.Response{Description: "any"})
-		}
-	}
-	doc, err := openapi2conv.ToV3(&old)
+func parseDocument(raw []byte) (*documenttest.Document, error) {
+	doc, err := documenttest.ReadSwagger(raw)
 	if err != nil {
 		return nil, err
 	}
-	doc.Servers = openapi3.Servers{{URL: basePath + "/api/v1"}}
 	for _, item := range doc.Paths.Map() {
 		for _, op := range item.Operations() {
-			if s := bodySchema(op); s != nil {
+			if s := documenttest.BodySchema(op); s != nil {
 				s.WithoutAdditionalProperties() // Gitea ignores what it does not know
 			}
 		}
@@ -108,26 +67,25 @@ func parseDocument(raw []byte) (*document, error) {
 	if err := addUnpublished(doc); err != nil {
 		return nil, err
 	}
-	router, err := gorillamux.NewRouter(doc)
-	return &document{doc, router}, err
+	return documenttest.New(doc, basePath+"/api/v1")
 }
 
 // addUnpublished takes each operation's twin among the published ones, so that
 // what is sent is judged all the same.
 func addUnpublished(doc *openapi3.T) error {
 	for _, name := range unpublished {
-		if _, err := lookup(doc, name); err == nil {
+		if _, err := documenttest.Lookup(doc, name); err == nil {
 			return fmt.Errorf("%s is in the document now, so it is no deviation", name)
 		}
 		method, path, _ := strings.Cut(name, " ")
-		twin, err := lookup(doc, method+" "+strings.TrimPrefix(path, "/admin"))
+		twin, err := documenttest.Lookup(doc, method+" "+strings.TrimPrefix(path, "/admin"))
 		if err != nil {
 			twin = &openapi3.Operation{Responses: openapi3.NewResponses()}
 		}
 		doc.AddOperation(path, method, twin)
 	}
 	for name, queries := range unpublishedQueries {
-		op, err := lookup(doc, name)
+		op, err := documenttest.Lookup(doc, name)
 		if err != nil {
 			return err
 		}
@@ -141,61 +99,11 @@ func addUnpublished(doc *openapi3.T) error {
 	return nil
 }
 
-func bodySchema(op *openapi3.Operation) *openapi3.Schema {
-	if op.RequestBody == nil || op.RequestBody.Value == nil {
-		return nil
-	}
-	media := op.RequestBody.Value.Content.Get("application/json")
-	if media == nil || media.Schema == nil {
-		return nil
-	}
-	return media.Schema.Value
-}
-
-// lookup finds an operation such as "GET /orgs/{org}".
-func lookup(doc *openapi3.T, operation string) (*openapi3.Operation, error) {
-	method, path, _ := strings.Cut(operation, " ")
-	if item := doc.Paths.Value(path); item != nil && item.GetOperation(method) != nil {
-		return item.GetOperation(method), nil
-	}
-	return nil, fmt.Errorf("the published document has no %s", operation)
-}
-
-// operation names the operation of a request.
-func (d *document) operation(r *http.Request) (string, *routers.Route, map[string]string, error) {
-	route, params, err := d.router.FindRoute(r)
-	if err != nil {
-		return "", nil, nil, err
-	}
-	return route.Method + " " + route.Path, route, params, nil
-}
-
-func (d *document) validate(r *http.Request, body []byte) error {
-	_, route, params, err := d.operation(r)
-	if err != nil {
-		return err
-	}
-	for key := range r.URL.Query() {
-		if route.Operation.Parameters.GetByInAndName("query", key) == nil {
-			return fmt.Errorf("no query parameter %q", key)
-		}
-	}
-	if len(body) > 0 && bodySchema(route.Operation) == nil {
-		return errors.New("a body, where none is read")
-	}
-	copied := r.Clone(r.Context())
-	copied.Body = io.NopCloser(bytes.NewReader(body))
-	return openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
-		Request: copied, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true},
-	})
-}
-
 // TestDocumentJudges proves that the judge can say no.
 func TestDocumentJudges(t *testing.T) {
 	d := publishedDocument(t)
 	if d == nil {
-		skipWithout(t, "the published document")
+		documenttest.SkipWithout(t, "the published document")
 	}
 	for _, tc := range []struct {
 		method, target, body string
@@ -216,26 +124,18 @@ func TestDocumentJudges(t *testing.T) {
 		{"GET", "/admin/actions/runners?page=1", "", true},
 		{"GET", "/users/a/tokens?page=x", "", false},
 	} {
-		u, err := url.Parse(basePath + "/api/v1" + tc.target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := &http.Request{Method: tc.method, URL: u, Header: http.Header{}, ContentLength: int64(len(tc.body))}
-		if tc.body != "" {
-			r.Header.Set("Content-Type", "application/json")
-		}
-		r.Body = io.NopCloser(strings.NewReader(tc.body))
-		if err := d.validate(r, []byte(tc.body)); (err == nil) != tc.ok {
-			t.Errorf("validate(%s %s %s) = %v, want ok = %v", tc.method, tc.target, tc.body, err, tc.ok)
+		r := d.NewRequest(t, tc.method, tc.target, tc.body)
+		if err := d.CheckRequest(r, []byte(tc.body)); (err == nil) != tc.ok {
+			t.Errorf("CheckRequest(%s %s %s) = %v, want ok = %v", tc.method, tc.target, tc.body, err, tc.ok)
 		}
 	}
 }
 
 // published reports whether an operation is in the document, or known not to be.
-func (d *document) published(operation string) error {
+func published(d *documenttest.Document, operation string) error {
 	if slices.Contains(notOfTheAPI, operation) {
 		return nil
 	}
-	_, err := lookup(d.doc, operation)
+	_, err := documenttest.Lookup(d.API, operation)
 	return err
 }

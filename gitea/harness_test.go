@@ -104,7 +104,7 @@ func judge(tb testing.TB, r *http.Request, body []byte) {
 		return
 	}
 	if d := publishedDocument(tb); d != nil {
-		if err := d.validate(r, body); err != nil {
+		if err := d.CheckRequest(r, body); err != nil {
 			tb.Errorf("%s %s is not in the published document: %v", r.Method, r.URL, err)
 		}
 	}

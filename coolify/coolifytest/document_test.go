@@ -1,31 +1,20 @@
 package coolifytest
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/vibnai/vibn-mcp/upstream/documenttest"
 )
 
 // allowances are where the real Coolify, and so the simulator, is not as its
 // published document says. Each must be needed.
-var allowances = []struct {
-	operation string // pattern
-	problem   string // pattern; "/place: reason" for a body
-	why       string
-}{
+var allowances = documenttest.Allowances{
 	{`.*`, `^no status (403|429|500)$`, "statuses of the middleware are documented nowhere"},
 	{`^(PATCH|POST) /applications/\{uuid\}/envs(/bulk)?$`, `^no status (409|422)$`, "duplicates and validation of variables"},
 	{`^PATCH /applications/\{uuid\}$`, `^no status 422$`, "validation of an application"},
@@ -57,7 +46,6 @@ var allowances = []struct {
 // published document.
 func TestAnswersAreAsPublished(t *testing.T) {
 	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
-	router := published(t)
 	s := newSim(t, Config{})
 	s.AddEnv(s.web.UUID, Env{Key: "EMPTY"})
 	d := s.AddDeployment(s.web.UUID, Deployment{UUID: "running", Status: InProgress})
@@ -65,10 +53,11 @@ func TestAnswersAreAsPublished(t *testing.T) {
 	s.AddEnvironment(s.alpha.UUID, "gone")
 	app, project, host := "/applications/"+s.web.UUID, "/projects/"+s.alpha.UUID, s.Hosts()[0]
 	database := "/databases/" + s.AddDatabase(s.alpha.Environments[0].UUID, Database{}).UUID
-	used := make([]bool, len(allowances))
+	docJudge := documenttest.NewJudge(published(t), allowances)
 	judge := func(token *sim, method, path, body string) {
 		t.Helper()
-		s.checkPublished(router, token, method, path, body, used)
+		rt, _ := s.routeOf(method, prefix+strings.SplitN(path, "?", 2)[0])
+		docJudge.Check(t, method+" "+rt.pattern, token.exchange(method, path, body))
 	}
 	for _, token := range []*sim{s, s.as(operator...)} {
 		for _, path := range []string{
@@ -169,16 +158,12 @@ func TestAnswersAreAsPublished(t *testing.T) {
 	s.QueueLimit(0)
 	judge(s, "POST", "/deploy?uuid="+s.web.UUID, "")
 	judge(s.as(write), "GET", "/projects", "")
-	for i, a := range allowances {
-		if !used[i] {
-			t.Errorf("nothing needs the allowance %s %s (%s)", a.operation, a.problem, a.why)
-		}
-	}
+	docJudge.CheckNeeded(t)
 }
 
 // TestDocumentNotices keeps the judge itself honest.
 func TestDocumentNotices(t *testing.T) {
-	router := published(t)
+	d := published(t)
 	for _, tc := range []struct {
 		path, answer string
 		status       int
@@ -189,128 +174,36 @@ func TestDocumentNotices(t *testing.T) {
 		{"/projects", `[]`, 418},
 		{"/nothing", `[]`, 200},
 	} {
-		got := result{t, tc.status, http.Header{"Content-Type": {typeJSON}}, tc.answer}
-		if problems := publishedProblems(t, router, "GET", tc.path, "", got); len(problems) != 1 {
+		e := documenttest.Exchange{
+			Method: "GET", Target: tc.path, Status: tc.status, Header: http.Header{"Content-Type": {typeJSON}}, Answer: tc.answer,
+		}
+		if problems := d.Problems(t, e); len(problems) != 1 {
 			t.Errorf("problems of GET %s = %d %s: %q, want one", tc.path, tc.status, tc.answer, problems)
 		}
 	}
 }
 
-func (s *sim) checkPublished(router routers.Router, as *sim, method, path, body string, used []bool) {
+// exchange sends a request and returns it with its answer.
+func (s *sim) exchange(method, path, body string) documenttest.Exchange {
 	s.t.Helper()
-	got := as.do(method, path, body)
-	rt, _ := s.routeOf(method, prefix+strings.SplitN(path, "?", 2)[0])
-	operation := method + " " + rt.pattern
-	for _, problem := range publishedProblems(s.t, router, method, path, body, got) {
-		allowed := false
-		for i, a := range allowances {
-			if regexp.MustCompile(a.operation).MatchString(operation) && regexp.MustCompile(a.problem).MatchString(problem) {
-				allowed, used[i] = true, true
-				break
-			}
-		}
-		if !allowed {
-			s.t.Errorf("%s %s %s = %d: %s", operation, path, body, got.status, problem)
-		}
-	}
+	got := s.do(method, path, body)
+	return documenttest.Exchange{Method: method, Target: path, Body: body, Status: got.status, Header: got.header, Answer: got.text}
 }
 
-// publishedProblems are the ways in which an exchange is not as published.
-func publishedProblems(t *testing.T, router routers.Router, method, path, body string, got result) []string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, prefix+path, bytes.NewReader([]byte(body)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", typeJSON)
-	}
-	rt, params, err := router.FindRoute(req)
-	if err != nil {
-		return []string{"no operation"}
-	}
-	options := &openapi3filter.Options{
-		MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true, IncludeResponseStatus: true,
-	}
-	in := &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: rt, Options: options}
-	var out []string
-	if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil && got.status < 400 {
-		out = append(out, "request: "+err.Error())
-	}
-	if rt.Operation.Responses.Status(got.status) == nil {
-		return append(out, "no status "+strconv.Itoa(got.status))
-	}
-	err = openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: in, Status: got.status, Header: got.header, Body: io.NopCloser(strings.NewReader(got.text)), Options: options,
-	})
-	return append(out, flatten(err)...)
-}
-
-// flatten lists the schema errors in err as "/place: reason".
-func flatten(err error) []string {
-	var multi openapi3.MultiError
-	if schema, ok := errors.AsType[*openapi3.SchemaError](err); ok && !errors.As(err, &multi) {
-		place := ""
-		if at := schema.JSONPointer(); len(at) > 0 {
-			place = "/" + strings.Join(at, "/")
-		}
-		return []string{place + ": " + schema.Reason}
-	}
-	if errors.As(err, &multi) {
-		var out []string
-		for _, e := range multi {
-			out = append(out, flatten(e)...)
-		}
-		return out
-	}
-	if err != nil {
-		return []string{err.Error()}
-	}
-	return nil
-}
-
-// published routes by the published document.
-func published(t *testing.T) routers.Router {
+// published is the published document.
+func published(t *testing.T) *documenttest.Document {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(shared(t, "specs"), "coolify-openapi.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tree any
-	if err := json.Unmarshal(raw, &tree); err != nil {
-		t.Fatal(err)
-	}
-	mendNullable(tree)
-	if raw, err = json.Marshal(tree); err != nil {
-		t.Fatal(err)
-	}
-	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	api, err := documenttest.ReadOpenAPI(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc.Servers = openapi3.Servers{{URL: prefix}}
-	router, err := gorillamux.NewRouter(doc)
+	d, err := documenttest.New(api, prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return router
-}
-
-// mendNullable turns "nullable" of 3.0, which the document uses though it calls
-// itself 3.1, into a type of 3.1.
-func mendNullable(v any) {
-	switch v := v.(type) {
-	case []any:
-		for _, e := range v {
-			mendNullable(e)
-		}
-	case map[string]any:
-		if kind, ok := v["type"].(string); ok && v["nullable"] == true {
-			v["type"] = []any{kind, "null"}
-		}
-		delete(v, "nullable")
-		for _, e := range v {
-			mendNullable(e)
-		}
-	}
+	return d
 }

@@ -1,32 +1,18 @@
 package giteatest
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi2"
-	"github.com/getkin/kin-openapi/openapi2conv"
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/vibnai/vibn-mcp/upstream/documenttest"
 )
 
 // allowances are where the real Gitea, and so the simulator, is not as its
 // published document says. Each must be needed.
-var allowances = []struct {
-	operation string // pattern
-	problem   string // pattern; "/place: reason" for a body
-	why       string
-}{
+var allowances = documenttest.Allowances{
 	{`.*`, `^no status (401|403|404|409|422|500)$`, "what the middleware and mistakes answer is documented for few operations"},
 	{
 		`.*`, `/(organization|last_update|status_check_contexts|submodule_git_url|target|signer|added|modified|removed|repository|statuses): Value is not nullable$`,
@@ -38,7 +24,6 @@ var allowances = []struct {
 // TestAnswersAreAsPublished validates requests and answers against the
 // published document.
 func TestAnswersAreAsPublished(t *testing.T) {
-	router := published(t)
 	s := newSim(t, Config{})
 	head, err := s.Push("vibn-acme/app", "main", "m\n", map[string]string{"a.txt": "x", "dir/b.txt": "y"})
 	if err != nil {
@@ -50,14 +35,14 @@ func TestAnswersAreAsPublished(t *testing.T) {
 	m := s.AddMirror("vibn-acme/app", Mirror{Address: "https://x.example/r.git"})
 	team := "/teams/" + itoa(teamID(s, "vibn-acme", "Writers"))
 	const app = "/repos/vibn-acme/app"
-	used := make([]bool, len(allowances))
+	docJudge := documenttest.NewJudge(published(t), allowances)
 	judge := func(method, path, body string) {
 		t.Helper()
 		as := s
 		if strings.HasPrefix(path, "/users/") && strings.Contains(path, "/tokens") {
 			as = s.with(basic("x", s.secret()))
 		}
-		checkPublished(as, router, method, path, body, used)
+		docJudge.Check(t, method+" "+path, as.exchange(method, path, body))
 	}
 	for _, step := range []struct{ method, path, body string }{
 		{"POST", "/orgs", `{"username":"new","visibility":"private","description":"d"}`},
@@ -128,16 +113,12 @@ func TestAnswersAreAsPublished(t *testing.T) {
 	} {
 		judge("DELETE", path, "")
 	}
-	for i, a := range allowances {
-		if !used[i] {
-			t.Errorf("nothing needs the allowance %s %s (%s)", a.operation, a.problem, a.why)
-		}
-	}
+	docJudge.CheckNeeded(t)
 }
 
 // TestDocumentNotices keeps the judge itself honest.
 func TestDocumentNotices(t *testing.T) {
-	router := published(t)
+	d := published(t)
 	for _, tc := range []struct {
 		path, answer string
 		status       int
@@ -147,124 +128,37 @@ func TestDocumentNotices(t *testing.T) {
 		{"/orgs", `[]`, 418},
 		{"/nothing", `[]`, 200},
 	} {
-		got := result{t, tc.status, http.Header{"Content-Type": {typeJSON}}, tc.answer}
-		if problems := publishedProblems(t, router, "GET", tc.path, "", got); len(problems) != 1 {
+		e := documenttest.Exchange{
+			Method: "GET", Target: tc.path, Status: tc.status, Header: http.Header{"Content-Type": {typeJSON}}, Answer: tc.answer,
+		}
+		if problems := d.Problems(t, e); len(problems) != 1 {
 			t.Errorf("problems of GET %s = %d %s: %q, want one", tc.path, tc.status, tc.answer, problems)
 		}
 	}
 }
 
-func checkPublished(as *sim, router routers.Router, method, path, body string, used []bool) {
-	as.t.Helper()
-	got := as.do(method, path, body)
-	for _, problem := range publishedProblems(as.t, router, method, path, body, got) {
-		allowed := false
-		for i, a := range allowances {
-			if regexp.MustCompile(a.operation).MatchString(method+" "+path) && regexp.MustCompile(a.problem).MatchString(problem) {
-				allowed, used[i] = true, true
-				break
-			}
-		}
-		if !allowed {
-			as.t.Errorf("%s %s %s = %d: %s", method, path, body, got.status, problem)
-		}
-	}
+// exchange sends a request and returns it with its answer.
+func (s *sim) exchange(method, path, body string) documenttest.Exchange {
+	s.t.Helper()
+	got := s.do(method, path, body)
+	return documenttest.Exchange{Method: method, Target: path, Body: body, Status: got.status, Header: got.header, Answer: got.text}
 }
 
-// publishedProblems are the ways in which an exchange is not as published.
-func publishedProblems(t *testing.T, router routers.Router, method, path, body string, got result) []string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, prefix+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	rt, params, err := router.FindRoute(req)
-	if err != nil {
-		return []string{"no operation"}
-	}
-	options := &openapi3filter.Options{
-		MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true, IncludeResponseStatus: true,
-	}
-	in := &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: rt, Options: options}
-	var out []string
-	if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil && got.status < 400 {
-		out = append(out, "request: "+err.Error())
-	}
-	if rt.Operation.Responses.Status(got.status) == nil {
-		return append(out, "no status "+strconv.Itoa(got.status))
-	}
-	if got.status >= 400 {
-		return out // their bodies are documented as headers
-	}
-	err = openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: in, Status: got.status, Header: got.header, Body: io.NopCloser(strings.NewReader(got.text)), Options: options,
-	})
-	return append(out, flatten(err)...)
-}
-
-// flatten lists the schema errors in err as "/place: reason".
-func flatten(err error) []string {
-	var multi openapi3.MultiError
-	if schema, ok := errors.AsType[*openapi3.SchemaError](err); ok && !errors.As(err, &multi) {
-		place := ""
-		if at := schema.JSONPointer(); len(at) > 0 {
-			place = "/" + strings.Join(at, "/")
-		}
-		return []string{place + ": " + schema.Reason}
-	}
-	if errors.As(err, &multi) {
-		var out []string
-		for _, e := range multi {
-			out = append(out, flatten(e)...)
-		}
-		return out
-	}
-	if err != nil {
-		return []string{err.Error()}
-	}
-	return nil
-}
-
-// published routes by the published document.
-func published(t *testing.T) routers.Router {
+// published is the published document.
+func published(t *testing.T) *documenttest.Document {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(shared(t, "specs"), "gitea-swagger.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := mendResponses(t, raw)
-	doc, err := openapi2conv.ToV3(old)
+	api, err := documenttest.ReadSwagger(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc.Servers = openapi3.Servers{{URL: prefix}}
-	router, err := gorillamux.NewRouter(doc)
+	d, err := documenttest.New(api, prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return router
-}
-
-// mendResponses reads the document. Some of its responses name a definition in
-// the place of a response.
-func mendResponses(t *testing.T, raw []byte) *openapi2.T {
-	t.Helper()
-	var doc openapi2.T
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range doc.Paths {
-		for _, operation := range path.Operations() {
-			for _, response := range operation.Responses.Map() {
-				if strings.HasPrefix(response.Ref, "#/definitions/") {
-					response.Schema = &openapi2.SchemaRef{Ref: response.Ref}
-					response.Ref = ""
-				}
-			}
-		}
-	}
-	return &doc
+	d.AnyFailure = true // failures are documented as headers
+	return d
 }
