@@ -31,8 +31,7 @@ func (w wireLimits) limits() Limits {
 // NewApplication describes an application to be made of a repository that
 // Coolify fetches with a deploy key. An empty text is Coolify's default.
 type NewApplication struct {
-	Project     UUID
-	Environment UUID // of that project; Coolify takes the id for a name first
+	Environment UUID // of the project; Coolify takes the id for a name first
 	Server      UUID
 	// Destination is the network of the server; zero if the server has one only.
 	// Then Coolify also ignores one that is given, without a word, so whoever
@@ -80,23 +79,23 @@ type wireNewApplication struct {
 	wireLimits
 }
 
-// CreateDeployKeyApplication makes an application and deploys nothing.
+// CreateApp makes an application in the project and deploys nothing.
 // [ErrConflict] if another of the team has the domain; [ErrNotFound] if the
 // project, environment, server or key is not there. A second call makes a second
 // application.
 //
 //api:op POST /applications/private-deploy-key
-func (c *Client) CreateDeployKeyApplication(ctx context.Context, a NewApplication) (UUID, error) {
+func (p ProjectClient) CreateApp(ctx context.Context, a NewApplication) (UUID, error) {
 	r := newRequest("POST", "/applications/private-deploy-key")
-	r.needs = []UUID{a.Project, a.Environment, a.Server, a.PrivateKey}
+	r.needs = []UUID{p.id, a.Environment, a.Server, a.PrivateKey}
 	r.body = wireNewApplication{
-		Project: a.Project.s, Environment: a.Environment.s, Server: a.Server.s, Destination: a.Destination.s, PrivateKey: a.PrivateKey.s,
+		Project: p.id.s, Environment: a.Environment.s, Server: a.Server.s, Destination: a.Destination.s, PrivateKey: a.PrivateKey.s,
 		Name: a.Name, Description: a.Description, Repository: a.Repository, Branch: a.Branch, BuildPack: a.BuildPack,
 		Ports: a.Ports, BaseDirectory: a.BaseDirectory, DockerfileLocation: a.DockerfileLocation, PublishDirectory: a.PublishDirectory,
 		Domain: a.Domain, wireLimits: a.Limits.wire(),
 	}
 	var w created
-	err := c.do(ctx, r, &w)
+	err := p.c.do(ctx, r, &w)
 	return w.UUID.UUID, err
 }
 
@@ -116,16 +115,16 @@ type ApplicationUpdate struct {
 	Domain             *string `json:"domains,omitempty"`        // one URL
 }
 
-// UpdateApplication changes an application and deploys nothing. [ErrConflict] if
+// Update changes an application and deploys nothing. [ErrConflict] if
 // another of the team has the domain; who it is, is not read. Coolify ignores a
 // domain on a server without a proxy, so whoever sets one reads
 // [Application.FQDN] afterwards.
 //
 //api:op PATCH /applications/{uuid}
-func (c *Client) UpdateApplication(ctx context.Context, app UUID, u ApplicationUpdate) error {
-	r := newRequest("PATCH", "/applications/{uuid}", app)
+func (a AppClient) Update(ctx context.Context, u ApplicationUpdate) error {
+	r := newRequest("PATCH", "/applications/{uuid}", a.id)
 	r.body = u
-	return c.do(ctx, r, &created{})
+	return a.c.do(ctx, r, &created{})
 }
 
 // DeleteOptions say what goes with an application or a database.
@@ -150,13 +149,13 @@ func (o DeleteOptions) query() url.Values {
 // Nobody needs that here, so it is no option.
 func withoutCleanup() url.Values { return url.Values{"docker_cleanup": {"false"}} }
 
-// DeleteApplication queues the deletion of an application. Until it is carried
+// Delete queues the deletion of an application. Until it is carried
 // out the application is there and its project and key are in use; then it is
 // [ErrNotFound]. What cannot be removed from the server stays there unsaid.
 //
 //api:op DELETE /applications/{uuid}
-func (c *Client) DeleteApplication(ctx context.Context, app UUID, o DeleteOptions) error {
-	r := newRequest("DELETE", "/applications/{uuid}", app)
+func (a AppClient) Delete(ctx context.Context, o DeleteOptions) error {
+	r := newRequest("DELETE", "/applications/{uuid}", a.id)
 	r.query = o.query()
-	return c.do(ctx, r, &acknowledged{})
+	return a.c.do(ctx, r, &acknowledged{})
 }

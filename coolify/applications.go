@@ -114,12 +114,12 @@ func (w *wireApplication) application() Application {
 	}
 }
 
-// Application returns an application.
+// Get returns an application.
 //
 //api:op GET /applications/{uuid}
-func (c *Client) Application(ctx context.Context, app UUID) (Application, error) {
+func (a AppClient) Get(ctx context.Context) (Application, error) {
 	var w wireApplication
-	if err := c.do(ctx, newRequest("GET", "/applications/{uuid}", app), &w); err != nil {
+	if err := a.c.do(ctx, newRequest("GET", "/applications/{uuid}", a.id), &w); err != nil {
 		return Application{}, err
 	}
 	return w.application(), nil
@@ -127,7 +127,7 @@ func (c *Client) Application(ctx context.Context, app UUID) (Application, error)
 
 // Queued is what came of asking for a deployment.
 type Queued struct {
-	// Deployment is the deployment that was queued. Only [Client.Deployment]
+	// Deployment is the deployment that was queued. Only [DeploymentClient.Get]
 	// confirms it: with its queue full, Coolify names one that does not exist.
 	Deployment UUID
 	Skipped    bool // nothing was queued, as this commit is queued or running already
@@ -156,13 +156,13 @@ func (w *wireQueued) check([]UUID) error {
 // even if the same commit is queued or running.
 //
 //api:op POST /applications/{uuid}/start
-func (c *Client) Start(ctx context.Context, app UUID, force bool) (Queued, error) {
-	r := newRequest("POST", "/applications/{uuid}/start", app)
+func (a AppClient) Start(ctx context.Context, force bool) (Queued, error) {
+	r := newRequest("POST", "/applications/{uuid}/start", a.id)
 	if force {
 		r.query = url.Values{"force": {"true"}}
 	}
 	var w wireQueued
-	err := c.do(ctx, r, &w)
+	err := a.c.do(ctx, r, &w)
 	return w.queued, err
 }
 
@@ -170,9 +170,9 @@ func (c *Client) Start(ctx context.Context, app UUID, force bool) (Queued, error
 // does not build.
 //
 //api:op POST /applications/{uuid}/restart
-func (c *Client) Restart(ctx context.Context, app UUID) (Queued, error) {
+func (a AppClient) Restart(ctx context.Context) (Queued, error) {
 	var w wireQueued
-	err := c.do(ctx, newRequest("POST", "/applications/{uuid}/restart", app), &w)
+	err := a.c.do(ctx, newRequest("POST", "/applications/{uuid}/restart", a.id), &w)
 	return w.queued, err
 }
 
@@ -180,10 +180,10 @@ func (c *Client) Restart(ctx context.Context, app UUID) (Queued, error) {
 // they are stopped already.
 //
 //api:op POST /applications/{uuid}/stop
-func (c *Client) Stop(ctx context.Context, app UUID) error {
-	r := newRequest("POST", "/applications/{uuid}/stop", app)
+func (a AppClient) Stop(ctx context.Context) error {
+	r := newRequest("POST", "/applications/{uuid}/stop", a.id)
 	r.query = withoutCleanup()
-	return c.do(ctx, r, &acknowledged{})
+	return a.c.do(ctx, r, &acknowledged{})
 }
 
 // Logs returns the last lines of what an application's first container has
@@ -191,12 +191,12 @@ func (c *Client) Stop(ctx context.Context, app UUID) error {
 // gives at most 10,000. [ErrNotRunning] if it does not run. Slow.
 //
 //api:op GET /applications/{uuid}/logs
-func (c *Client) Logs(ctx context.Context, app UUID, lines int) (string, error) {
-	r := newRequest("GET", "/applications/{uuid}/logs", app)
+func (a AppClient) Logs(ctx context.Context, lines int) (string, error) {
+	r := newRequest("GET", "/applications/{uuid}/logs", a.id)
 	r.op.Slow = true
 	r.query = url.Values{"lines": {strconv.Itoa(lines)}}
 	var w wireAppLogs
-	err := c.do(ctx, r, &w)
+	err := a.c.do(ctx, r, &w)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Detail, "Application is not running") {
 		e.Kind = ErrNotRunning
 	}

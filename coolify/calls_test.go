@@ -33,7 +33,7 @@ func (c call) writes() bool { return !strings.HasPrefix(c.sends, "GET ") }
 // slow reports whether the method is documented as slow.
 func (c call) slow() bool {
 	return slices.Contains([]string{
-		"Client.Logs", "Client.CancelDeployment", "Client.RollbackImages", "Client.CreateDestination", "Client.DeleteDestination",
+		"AppClient.Logs", "DeploymentClient.Cancel", "AppClient.RollbackImages", "ServerClient.CreateDestination", "DestinationClient.Delete",
 	}, c.method)
 }
 
@@ -47,7 +47,7 @@ var created = time.Date(2026, 11, 23, 19, 20, 13, 0, time.UTC)
 
 // newApp is an application with everything that can be said of one.
 var newApp = coolify.NewApplication{
-	Project: project, Environment: environment, Server: server, Destination: destination, PrivateKey: key,
+	Environment: environment, Server: server, Destination: destination, PrivateKey: key,
 	Name: "web", Description: "the site", Repository: "git@gitea.example.com:2222/alpha/site.git", Branch: "main", BuildPack: "static",
 	Ports: "80", BaseDirectory: "/site", DockerfileLocation: "/Dockerfile", PublishDirectory: "/dist", Domain: "https://web.example.com",
 	Limits: coolify.Limits{Memory: "512m", MemorySwap: "512m", CPUs: "0.5"},
@@ -56,8 +56,8 @@ var newApp = coolify.NewApplication{
 // createDatabase is a call of each kind.
 func createDatabase(kind coolify.DatabaseKind) call {
 	return call{
-		"Client.CreateDatabase", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateDatabase(ctx, kind, coolify.NewDatabase{Project: project, Environment: environment, Server: server, Name: "data"})
+		"ProjectClient.CreateDatabase", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).CreateDatabase(ctx, kind, coolify.NewDatabase{Environment: environment, Server: server, Name: "data"})
 		},
 		"POST /databases/" + string(kind),
 		`{"project_uuid":"` + projectID + `","environment_uuid":"` + environmentID + `","server_uuid":"` + serverID + `","name":"data","is_public":false,"instant_deploy":false}`,
@@ -81,7 +81,7 @@ var calls = []call{
 		[]coolify.Project{{ID: 3, UUID: project, Name: "alpha"}},
 	},
 	{
-		"Client.Project", func(ctx context.Context, c clients) (any, error) { return c.Project(ctx, project) },
+		"ProjectClient.Get", func(ctx context.Context, c clients) (any, error) { return c.Project(project).Get(ctx) },
 		"GET /projects/" + projectID, "", 200,
 		`{"id":3,"uuid":"` + projectID + `","name":"alpha","description":"d","environments":[{"id":6,"uuid":"` + environmentID + `","name":"production"}]}`,
 		coolify.Project{ID: 3, UUID: project, Name: "alpha", Description: "d", Environments: []coolify.Environment{{ID: 6, UUID: environment, Name: "production"}}},
@@ -93,35 +93,35 @@ var calls = []call{
 		"POST /projects", `{"name":"alpha","description":"d"}`, 201, `{"uuid":"` + projectID + `"}`, project,
 	},
 	{
-		"Client.UpdateProject", func(ctx context.Context, c clients) (any, error) {
-			return only(c.UpdateProject(ctx, project, coolify.ProjectUpdate{Description: new("")}))
+		"ProjectClient.Update", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Project(project).Update(ctx, coolify.ProjectUpdate{Description: new("")}))
 		},
 		"PATCH /projects/" + projectID, `{"description":""}`, 201, `{"uuid":"` + projectID + `","name":"alpha","description":""}`, nil,
 	},
 	{
-		"Client.DeleteProject", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteProject(ctx, project)) },
+		"ProjectClient.Delete", func(ctx context.Context, c clients) (any, error) { return only(c.Project(project).Delete(ctx)) },
 		"DELETE /projects/" + projectID, "", 200, `{"message":"Project deleted."}`, nil,
 	},
 	{
-		"Client.Environments", func(ctx context.Context, c clients) (any, error) { return c.Environments(ctx, project) },
+		"ProjectClient.Environments", func(ctx context.Context, c clients) (any, error) { return c.Project(project).Environments(ctx) },
 		"GET /projects/" + projectID + "/environments", "", 200, `[{"id":6,"uuid":"` + environmentID + `","name":"production"}]`,
 		[]coolify.Environment{{ID: 6, UUID: environment, Name: "production"}},
 	},
 	{
-		"Client.CreateEnvironment", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateEnvironment(ctx, project, " Feature/X ")
+		"ProjectClient.CreateEnvironment", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).CreateEnvironment(ctx, " Feature/X ")
 		},
 		"POST /projects/" + projectID + "/environments", `{"name":"feature-x"}`, 201, `{"uuid":"` + environmentID + `"}`, environment,
 	},
 	{
-		"Client.DeleteEnvironment", func(ctx context.Context, c clients) (any, error) {
-			return only(c.DeleteEnvironment(ctx, project, environment))
+		"ProjectClient.DeleteEnvironment", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Project(project).DeleteEnvironment(ctx, environment))
 		},
 		"DELETE /projects/" + projectID + "/environments/" + environmentID, "", 200, `{"message":"Environment deleted."}`, nil,
 	},
 	{
-		"Client.EnvironmentApplications", func(ctx context.Context, c clients) (any, error) {
-			return c.EnvironmentApplications(ctx, project, environment)
+		"ProjectClient.Applications", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).Applications(ctx, environment)
 		},
 		"GET /projects/" + projectID + "/" + environmentID, "", 200,
 		`{"id":6,"uuid":"` + environmentID + `","name":"production","applications":[{"id":1,"uuid":"` + appID + `","name":"web","environment_id":6}]}`,
@@ -133,12 +133,12 @@ var calls = []call{
 		[]coolify.Server{{UUID: server, Name: "host1", IP: "203.0.113.10", Usable: true}},
 	},
 	{
-		"Client.Server", func(ctx context.Context, c clients) (any, error) { return c.Server(ctx, server) },
+		"ServerClient.Get", func(ctx context.Context, c clients) (any, error) { return c.Server(server).Get(ctx) },
 		"GET /servers/" + serverID, "", 200, `{"uuid":"` + serverID + `","name":"host1","settings":[]}`,
 		coolify.Server{UUID: server, Name: "host1", CoolifyHost: true},
 	},
 	{
-		"Client.ServerDomains", func(ctx context.Context, c clients) (any, error) { return c.ServerDomains(ctx, server) },
+		"ServerClient.Domains", func(ctx context.Context, c clients) (any, error) { return c.Server(server).Domains(ctx) },
 		"GET /servers/" + serverID + "/domains", "", 200, `[{"ip":"203.0.113.10","domains":["alpha.example.com","git.example.com"]},{"ip":"203.0.113.11","domains":[]}]`,
 		[]coolify.HostDomains{{IP: "203.0.113.10", Domains: []string{"alpha.example.com", "git.example.com"}}, {IP: "203.0.113.11"}},
 	},
@@ -179,31 +179,31 @@ var calls = []call{
 		"POST /applications/vibn-mcp-asks-what-it-may/start", "", 404, `{"message":"Application not found."}`, nil,
 	},
 	{
-		"Client.Application", func(ctx context.Context, c clients) (any, error) { return c.Application(ctx, app) },
+		"AppClient.Get", func(ctx context.Context, c clients) (any, error) { return c.App(app).Get(ctx) },
 		"GET /applications/" + appID, "", 200, `{"uuid":"` + appID + `","name":"web","environment_id":"6","fqdn":null,"settings":{"is_auto_deploy_enabled":false}}`,
 		coolify.Application{UUID: app, Name: "web", EnvironmentID: 6, AutoDeploy: new(false)},
 	},
 	{
-		"Client.Start", func(ctx context.Context, c clients) (any, error) { return c.Start(ctx, app, true) },
+		"AppClient.Start", func(ctx context.Context, c clients) (any, error) { return c.App(app).Start(ctx, true) },
 		"POST /applications/" + appID + "/start?force=true", "", 200, `{"message":"Deployment request queued.","deployment_uuid":"` + deploymentID + `"}`,
 		coolify.Queued{Deployment: deployment},
 	},
 	{
-		"Client.Start", func(ctx context.Context, c clients) (any, error) { return c.Start(ctx, app, false) },
+		"AppClient.Start", func(ctx context.Context, c clients) (any, error) { return c.App(app).Start(ctx, false) },
 		"POST /applications/" + appID + "/start", "", 200, `{"message":"Deployment already queued for this commit."}`,
 		coolify.Queued{Skipped: true},
 	},
 	{
-		"Client.Restart", func(ctx context.Context, c clients) (any, error) { return c.Restart(ctx, app) },
+		"AppClient.Restart", func(ctx context.Context, c clients) (any, error) { return c.App(app).Restart(ctx) },
 		"POST /applications/" + appID + "/restart", "", 200, `{"message":"Restart request queued.","deployment_uuid":"` + deploymentID + `"}`,
 		coolify.Queued{Deployment: deployment},
 	},
 	{
-		"Client.Stop", func(ctx context.Context, c clients) (any, error) { return only(c.Stop(ctx, app)) },
+		"AppClient.Stop", func(ctx context.Context, c clients) (any, error) { return only(c.App(app).Stop(ctx)) },
 		"POST /applications/" + appID + "/stop?docker_cleanup=false", "", 200, `{"message":"Application stopping request queued."}`, nil,
 	},
 	{
-		"Client.Logs", func(ctx context.Context, c clients) (any, error) { return c.Logs(ctx, app, 50) },
+		"AppClient.Logs", func(ctx context.Context, c clients) (any, error) { return c.App(app).Logs(ctx, 50) },
 		"GET /applications/" + appID + "/logs?lines=50", "", 200, `{"logs":"one\ntwo"}`, "one\ntwo",
 	},
 	{
@@ -212,39 +212,39 @@ var calls = []call{
 		[]coolify.Deployment{{UUID: deployment, Status: coolify.DeploymentQueued, PullRequestID: 7}},
 	},
 	{
-		"Client.Deployments", func(ctx context.Context, c clients) (any, error) { return c.Deployments(ctx, app, 5, 10) },
+		"AppClient.Deployments", func(ctx context.Context, c clients) (any, error) { return c.App(app).Deployments(ctx, 5, 10) },
 		"GET /deployments/applications/" + appID + "?skip=5&take=10", "", 200, `{"count":6,"deployments":[{"deployment_uuid":"` + deploymentID + `","status":"failed"}]}`,
 		coolify.DeploymentPage{Count: 6, Deployments: []coolify.Deployment{{UUID: deployment, Status: coolify.DeploymentFailed}}},
 	},
 	{
-		"Client.Deployment", func(ctx context.Context, c clients) (any, error) { return c.Deployment(ctx, deployment) },
+		"DeploymentClient.Get", func(ctx context.Context, c clients) (any, error) { return c.Deployment(deployment).Get(ctx) },
 		"GET /deployments/" + deploymentID, "", 200,
 		`{"deployment_uuid":"` + deploymentID + `","finished_at":"2026-11-23 19:20:13","application":{"uuid":"` + appID + `","environment_id":6}}`,
 		coolify.Deployment{UUID: deployment, ApplicationUUID: app, Application: &coolify.Application{UUID: app, EnvironmentID: 6}, FinishedAt: &created},
 	},
 	{
-		"Client.CancelDeployment", func(ctx context.Context, c clients) (any, error) {
-			return only(c.CancelDeployment(ctx, deployment))
+		"DeploymentClient.Cancel", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Deployment(deployment).Cancel(ctx))
 		},
 		"POST /deployments/" + deploymentID + "/cancel", "", 200, `{"message":"Deployment cancelled successfully.","deployment_uuid":"` + deploymentID + `","status":"cancelled-by-user"}`, nil,
 	},
 	{
-		"Client.Envs", func(ctx context.Context, c clients) (any, error) { return c.Envs(ctx, app) },
+		"AppClient.Envs", func(ctx context.Context, c clients) (any, error) { return c.App(app).Envs(ctx) },
 		"GET /applications/" + appID + "/envs", "", 200,
 		`[{"uuid":"` + envID + `","key":"A","is_runtime":false,"comment":"c","created_at":"2026-11-23T19:20:13.000000Z","value":"` + canaryValue + `"}]`,
 		[]coolify.Env{{UUID: env, Key: "A", BuildTime: true, Comment: "c", CreatedAt: created}},
 	},
 	{
-		"Client.CreateEnv", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateEnv(ctx, app, coolify.NewEnv{Key: "A", Value: secret.NewText(canaryValue), Runtime: true})
+		"AppClient.CreateEnv", func(ctx context.Context, c clients) (any, error) {
+			return c.App(app).CreateEnv(ctx, coolify.NewEnv{Key: "A", Value: secret.NewText(canaryValue), Runtime: true})
 		},
 		"POST /applications/" + appID + "/envs",
 		`{"key":"A","value":"` + canaryValue + `","is_preview":false,"is_literal":false,"is_multiline":false,"is_shown_once":false,"is_buildtime":false,"is_runtime":true}`,
 		201, `{"uuid":"` + envID + `"}`, env,
 	},
 	{
-		"Client.UpdateEnv", func(ctx context.Context, c clients) (any, error) {
-			return only(c.UpdateEnv(ctx, app, coolify.EnvUpdate{
+		"AppClient.UpdateEnv", func(ctx context.Context, c clients) (any, error) {
+			return only(c.App(app).UpdateEnv(ctx, coolify.EnvUpdate{
 				Key: "A", Value: secret.NewText(canaryValue), Preview: true, Literal: true, Multiline: true, ShownOnce: true, BuildTime: true, Comment: new("c"),
 			}))
 		},
@@ -253,12 +253,12 @@ var calls = []call{
 		201, `{"uuid":"` + envID + `","key":"A","value":"` + canaryValue + `"}`, nil,
 	},
 	{
-		"Client.DeleteEnv", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteEnv(ctx, app, env)) },
+		"AppClient.DeleteEnv", func(ctx context.Context, c clients) (any, error) { return only(c.App(app).DeleteEnv(ctx, env)) },
 		"DELETE /applications/" + appID + "/envs/" + envID, "", 200, `{"message":"Environment variable deleted."}`, nil,
 	},
 	{
-		"Client.CreateDeployKeyApplication", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateDeployKeyApplication(ctx, newApp)
+		"ProjectClient.CreateApp", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).CreateApp(ctx, newApp)
 		},
 		"POST /applications/private-deploy-key",
 		`{"project_uuid":"` + projectID + `","environment_uuid":"` + environmentID + `","server_uuid":"` + serverID + `","destination_uuid":"` + destinationID +
@@ -269,9 +269,9 @@ var calls = []call{
 		201, `{"uuid":"` + appID + `","domains":"https:\/\/web.example.com"}`, app,
 	},
 	{
-		"Client.CreateDeployKeyApplication", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateDeployKeyApplication(ctx, coolify.NewApplication{
-				Project: project, Environment: environment, Server: server, PrivateKey: key, Repository: "git@gitea:a/b.git", Branch: "main", BuildPack: "dockerfile",
+		"ProjectClient.CreateApp", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).CreateApp(ctx, coolify.NewApplication{
+				Environment: environment, Server: server, PrivateKey: key, Repository: "git@gitea:a/b.git", Branch: "main", BuildPack: "dockerfile",
 			})
 		},
 		"POST /applications/private-deploy-key",
@@ -280,8 +280,8 @@ var calls = []call{
 		201, `{"uuid":"` + appID + `","domains":null}`, app,
 	},
 	{
-		"Client.UpdateApplication", func(ctx context.Context, c clients) (any, error) {
-			return only(c.UpdateApplication(ctx, app, coolify.ApplicationUpdate{
+		"AppClient.Update", func(ctx context.Context, c clients) (any, error) {
+			return only(c.App(app).Update(ctx, coolify.ApplicationUpdate{
 				Name: new("web"), Description: new("d"), Branch: new("next"), BuildPack: new("static"), Ports: new("80"), BaseDirectory: new("/"),
 				DockerfileLocation: new("/Dockerfile"), PublishDirectory: new("/dist"), CommitSHA: new("HEAD"), Domain: new("https://web.example.com"),
 			}))
@@ -292,31 +292,31 @@ var calls = []call{
 		200, `{"uuid":"` + appID + `"}`, nil,
 	},
 	{
-		"Client.UpdateApplication", func(ctx context.Context, c clients) (any, error) {
-			return only(c.UpdateApplication(ctx, app, coolify.ApplicationUpdate{Domain: new("")}))
+		"AppClient.Update", func(ctx context.Context, c clients) (any, error) {
+			return only(c.App(app).Update(ctx, coolify.ApplicationUpdate{Domain: new("")}))
 		},
 		"PATCH /applications/" + appID, `{"domains":""}`, 200, `{"uuid":"` + appID + `"}`, nil,
 	},
 	{
-		"Client.DeleteApplication", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteApplication(ctx, app, all)) },
+		"AppClient.Delete", func(ctx context.Context, c clients) (any, error) { return only(c.App(app).Delete(ctx, all)) },
 		"DELETE /applications/" + appID + "?delete_configurations=true&delete_connected_networks=true&delete_volumes=true&docker_cleanup=false", "",
 		200, `{"message":"Application deletion request queued."}`, nil,
 	},
 	{
-		"Client.DeleteApplication", func(ctx context.Context, c clients) (any, error) {
-			return only(c.DeleteApplication(ctx, app, coolify.DeleteOptions{Configurations: true}))
+		"AppClient.Delete", func(ctx context.Context, c clients) (any, error) {
+			return only(c.App(app).Delete(ctx, coolify.DeleteOptions{Configurations: true}))
 		},
 		"DELETE /applications/" + appID + "?delete_configurations=true&delete_connected_networks=false&delete_volumes=false&docker_cleanup=false", "",
 		200, `{"message":"Application deletion request queued."}`, nil,
 	},
 	{
-		"Client.RollbackImages", func(ctx context.Context, c clients) (any, error) { return c.RollbackImages(ctx, app) },
+		"AppClient.RollbackImages", func(ctx context.Context, c clients) (any, error) { return c.App(app).RollbackImages(ctx) },
 		"GET /applications/" + appID + "/rollback-images", "", 200,
 		`{"current":"c0ffee","images":[{"tag":"c0ffee","created_at":"2026-11-23 19:20:13 +0000 UTC","is_current":true},{"tag":"decade","is_current":false}]}`,
 		coolify.RollbackImages{Current: "c0ffee", Images: []coolify.RollbackImage{{Tag: "c0ffee", Current: true}, {Tag: "decade"}}},
 	},
 	{
-		"Client.Rollback", func(ctx context.Context, c clients) (any, error) { return c.Rollback(ctx, app, "c0ffee") },
+		"AppClient.Rollback", func(ctx context.Context, c clients) (any, error) { return c.App(app).Rollback(ctx, "c0ffee") },
 		"POST /applications/" + appID + "/rollback", `{"commit":"c0ffee"}`, 200,
 		`{"message":"Rollback deployment queued.","deployment_uuid":"` + deploymentID + `"}`,
 		coolify.Queued{Deployment: deployment},
@@ -334,38 +334,38 @@ var calls = []call{
 		"POST /security/keys", `{"name":"k","description":"d","private_key":"` + canaryValue + `"}`, 201, `{"uuid":"` + keyID + `"}`, key,
 	},
 	{
-		"Client.DeletePrivateKey", func(ctx context.Context, c clients) (any, error) { return only(c.DeletePrivateKey(ctx, key)) },
+		"KeyClient.Delete", func(ctx context.Context, c clients) (any, error) { return only(c.PrivateKey(key).Delete(ctx)) },
 		"DELETE /security/keys/" + keyID, "", 200, `{"message":"Private Key deleted."}`, nil,
 	},
 	{
-		"Client.ServerDestinations", func(ctx context.Context, c clients) (any, error) { return c.ServerDestinations(ctx, server) },
+		"ServerClient.Destinations", func(ctx context.Context, c clients) (any, error) { return c.Server(server).Destinations(ctx) },
 		"GET /servers/" + serverID + "/destinations", "", 200,
 		`[{"uuid":"` + destinationID + `","name":"alpha","network":"vibn-alpha","type":"standalone","server_uuid":"` + serverID + `"}]`,
 		[]coolify.Destination{{UUID: destination, Name: "alpha", Network: "vibn-alpha", Server: server}},
 	},
 	{
-		"Client.CreateDestination", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateDestination(ctx, server, coolify.NewDestination{Name: "alpha", Network: "vibn-alpha"})
+		"ServerClient.CreateDestination", func(ctx context.Context, c clients) (any, error) {
+			return c.Server(server).CreateDestination(ctx, coolify.NewDestination{Name: "alpha", Network: "vibn-alpha"})
 		},
 		"POST /servers/" + serverID + "/destinations", `{"name":"alpha","network":"vibn-alpha"}`, 201,
 		`{"uuid":"` + destinationID + `","name":"alpha","network":"vibn-alpha","type":"standalone","server_uuid":"` + serverID + `"}`, destination,
 	},
 	{
-		"Client.DeleteDestination", func(ctx context.Context, c clients) (any, error) {
-			return only(c.DeleteDestination(ctx, destination))
+		"DestinationClient.Delete", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Destination(destination).Delete(ctx))
 		},
 		"DELETE /destinations/" + destinationID, "", 200, `{"message":"Deleted."}`, nil,
 	},
 	{
-		"Client.Database", func(ctx context.Context, c clients) (any, error) { return c.Database(ctx, database) },
+		"DatabaseClient.Get", func(ctx context.Context, c clients) (any, error) { return c.Database(database).Get(ctx) },
 		"GET /databases/" + databaseID, "", 200,
 		`{"uuid":"` + databaseID + `","name":"data","database_type":"standalone-postgresql","environment_id":"6","status":"exited","internal_db_url":"` + canaryValue +
 			`","environment":{"name":"production","project":{"uuid":"` + projectID + `"}},"backup_configs":[{"uuid":"x"}]}`,
 		coolify.Database{UUID: database, Kind: coolify.PostgreSQL, Name: "data", Status: "exited", EnvironmentID: 6, EnvironmentName: "production", ProjectUUID: projectID},
 	},
 	{
-		"Client.EnvironmentDatabases", func(ctx context.Context, c clients) (any, error) {
-			return c.EnvironmentDatabases(ctx, project, environment)
+		"ProjectClient.Databases", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).Databases(ctx, environment)
 		},
 		"GET /projects/" + projectID + "/" + environmentID, "", 200,
 		`{"id":6,"uuid":"` + environmentID + `","name":"production","postgresqls":[],"mysqls":[],"mariadbs":[],"mongodbs":[],` +
@@ -380,9 +380,9 @@ var calls = []call{
 	createDatabase(coolify.MongoDB),
 	createDatabase(coolify.Redis),
 	{
-		"Client.CreateDatabase", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateDatabase(ctx, coolify.MySQL, coolify.NewDatabase{
-				Project: project, Environment: environment, Server: server, Destination: destination, Name: "data", Description: "d", Image: "mysql:8",
+		"ProjectClient.CreateDatabase", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).CreateDatabase(ctx, coolify.MySQL, coolify.NewDatabase{
+				Environment: environment, Server: server, Destination: destination, Name: "data", Description: "d", Image: "mysql:8",
 				InstantDeploy: true, Limits: coolify.Limits{Memory: "512m", MemorySwap: "512m", CPUs: "0.5"},
 			})
 		},
@@ -393,36 +393,36 @@ var calls = []call{
 		coolify.CreatedDatabase{UUID: database},
 	},
 	{
-		"Client.DeleteDatabase", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteDatabase(ctx, database, all)) },
+		"DatabaseClient.Delete", func(ctx context.Context, c clients) (any, error) { return only(c.Database(database).Delete(ctx, all)) },
 		"DELETE /databases/" + databaseID + "?delete_configurations=true&delete_connected_networks=true&delete_volumes=true&docker_cleanup=false", "",
 		200, `{"message":"Database deletion request queued."}`, nil,
 	},
 	{
-		"Client.StartDatabase", func(ctx context.Context, c clients) (any, error) { return only(c.StartDatabase(ctx, database)) },
+		"DatabaseClient.Start", func(ctx context.Context, c clients) (any, error) { return only(c.Database(database).Start(ctx)) },
 		"POST /databases/" + databaseID + "/start", "", 200, `{"message":"Database starting request queued."}`, nil,
 	},
 	{
-		"Client.StopDatabase", func(ctx context.Context, c clients) (any, error) { return only(c.StopDatabase(ctx, database)) },
+		"DatabaseClient.Stop", func(ctx context.Context, c clients) (any, error) { return only(c.Database(database).Stop(ctx)) },
 		"POST /databases/" + databaseID + "/stop?docker_cleanup=false", "", 200, `{"message":"Database stopping request queued."}`, nil,
 	},
 	{
-		"Sensitive.DatabaseURL", func(ctx context.Context, c clients) (any, error) {
-			return c.sensitive.DatabaseURL(ctx, database)
+		"SensitiveDatabase.URL", func(ctx context.Context, c clients) (any, error) {
+			return c.sensitive.Database(database).URL(ctx)
 		},
 		"GET /databases/" + databaseID, "", 200,
 		`{"uuid":"` + databaseID + `","postgres_password":"p","internal_db_url":"postgres://postgres:` + canaryValue + `@` + databaseID + `:5432/postgres","external_db_url":null}`,
 		secret.NewText("postgres://postgres:" + canaryValue + "@" + databaseID + ":5432/postgres"),
 	},
 	{
-		"Sensitive.DeploymentLogs", func(ctx context.Context, c clients) (any, error) {
-			return c.sensitive.DeploymentLogs(ctx, deployment)
+		"SensitiveDeployment.Logs", func(ctx context.Context, c clients) (any, error) {
+			return c.sensitive.Deployment(deployment).Logs(ctx)
 		},
 		"GET /deployments/" + deploymentID, "", 200,
 		`{"deployment_uuid":"` + deploymentID + `","logs":"[{\"command\":\"secret\",\"output\":\"hello\",\"type\":\"stderr\",\"hidden\":false}]"}`,
 		[]coolify.LogEntry{{Output: "hello", Stderr: true}},
 	},
 	{
-		"Sensitive.EnvValues", func(ctx context.Context, c clients) (any, error) { return c.sensitive.EnvValues(ctx, app) },
+		"SensitiveApp.EnvValues", func(ctx context.Context, c clients) (any, error) { return c.sensitive.App(app).EnvValues(ctx) },
 		"GET /applications/" + appID + "/envs", "", 200,
 		`[{"uuid":"` + envID + `","key":"A","value":"` + canaryValue + `","real_value":"'` + canaryValue + `'"},{"key":"B","is_shown_once":true,"is_preview":true},{"key":"C","value":null}]`,
 		[]coolify.EnvValue{

@@ -134,19 +134,19 @@ func plainEnv(uuid, key, created, updated string) coolify.Env {
 	return coolify.Env{UUID: id(uuid), Key: key, BuildTime: true, Runtime: true, CreatedAt: at(created), UpdatedAt: at(updated)}
 }
 
-func getApplication(ctx context.Context, c clients) (any, error) { return c.Application(ctx, app) }
+func getApplication(ctx context.Context, c clients) (any, error) { return c.App(app).Get(ctx) }
 func getRunning(ctx context.Context, c clients) (any, error)     { return c.RunningDeployments(ctx) }
 
 func getPage(ctx context.Context, c clients) (any, error) {
-	return c.Deployments(ctx, id(betaAppID), 0, 10)
+	return c.App(id(betaAppID)).Deployments(ctx, 0, 10)
 }
 
-func getOne(ctx context.Context, c clients) (any, error)      { return c.Deployment(ctx, id(runningID)) }
+func getOne(ctx context.Context, c clients) (any, error)      { return c.Deployment(id(runningID)).Get(ctx) }
 func getKeys(ctx context.Context, c clients) (any, error)     { return c.PrivateKeys(ctx) }
-func getDatabase(ctx context.Context, c clients) (any, error) { return c.Database(ctx, database) }
-func getEnvs(ctx context.Context, c clients) (any, error)     { return c.Envs(ctx, app) }
+func getDatabase(ctx context.Context, c clients) (any, error) { return c.Database(database).Get(ctx) }
+func getEnvs(ctx context.Context, c clients) (any, error)     { return c.App(app).Envs(ctx) }
 func newEnv(ctx context.Context, c clients) (any, error) {
-	return c.CreateEnv(ctx, app, coolify.NewEnv{Key: "CMP1", Value: secret.NewText("v")})
+	return c.App(app).CreateEnv(ctx, coolify.NewEnv{Key: "CMP1", Value: secret.NewText("v")})
 }
 
 // decodes has, for each capture of an operation of ours, the call and what must
@@ -162,16 +162,16 @@ var decodes = map[string]struct {
 		{ID: 3, UUID: project, Name: "alpha"},
 		{ID: 4, UUID: id("90sjjfvzd09ze4rtt9s8zkf0"), Name: "beta"},
 	}},
-	"GET_projects_uuid.read": {func(ctx context.Context, c clients) (any, error) { return c.Project(ctx, project) }, coolify.Project{
+	"GET_projects_uuid.read": {func(ctx context.Context, c clients) (any, error) { return c.Project(project).Get(ctx) }, coolify.Project{
 		ID: 3, UUID: project, Name: "alpha", Environments: []coolify.Environment{{ID: 6, UUID: environment, Name: "production"}},
 	}},
 	"GET_projects_uuid_environments.read": {
-		func(ctx context.Context, c clients) (any, error) { return c.Environments(ctx, project) },
+		func(ctx context.Context, c clients) (any, error) { return c.Project(project).Environments(ctx) },
 		[]coolify.Environment{{ID: 6, UUID: environment, Name: "production"}},
 	},
 	"GET_projects_uuid_environment_name_or_uuid.read": {
 		func(ctx context.Context, c clients) (any, error) {
-			return c.EnvironmentApplications(ctx, project, environment)
+			return c.Project(project).Applications(ctx, environment)
 		},
 		[]coolify.Application{alphaListed, otherListed},
 	},
@@ -182,20 +182,22 @@ var decodes = map[string]struct {
 		id("bibymtla7lvlmnxzrqcy2vt2"),
 	},
 	"PATCH_projects_uuid.full": {func(ctx context.Context, c clients) (any, error) {
-		return only(c.UpdateProject(ctx, project, coolify.ProjectUpdate{Description: new("x")}))
+		return only(c.Project(project).Update(ctx, coolify.ProjectUpdate{Description: new("x")}))
 	}, nil},
-	"DELETE_projects_uuid.full": {func(ctx context.Context, c clients) (any, error) { return only(c.DeleteProject(ctx, project)) }, nil},
+	"DELETE_projects_uuid.full": {func(ctx context.Context, c clients) (any, error) { return only(c.Project(project).Delete(ctx)) }, nil},
 	"POST_projects_uuid_environments.full": {
-		func(ctx context.Context, c clients) (any, error) { return c.CreateEnvironment(ctx, project, "tmp-env") },
+		func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).CreateEnvironment(ctx, "tmp-env")
+		},
 		id("awyiiruljicg7vswk0umw3ze"),
 	},
 	"DELETE_projects_uuid_environments_environment_name_or_uuid.full": {func(ctx context.Context, c clients) (any, error) {
-		return only(c.DeleteEnvironment(ctx, project, environment))
+		return only(c.Project(project).DeleteEnvironment(ctx, environment))
 	}, nil},
 	"GET_servers.read":      {func(ctx context.Context, c clients) (any, error) { return c.Servers(ctx) }, []coolify.Server{host}},
-	"GET_servers_uuid.read": {func(ctx context.Context, c clients) (any, error) { return c.Server(ctx, server) }, host},
+	"GET_servers_uuid.read": {func(ctx context.Context, c clients) (any, error) { return c.Server(server).Get(ctx) }, host},
 	"GET_servers_server_uuid_destinations.read": {
-		func(ctx context.Context, c clients) (any, error) { return c.ServerDestinations(ctx, server) },
+		func(ctx context.Context, c clients) (any, error) { return c.Server(server).Destinations(ctx) },
 		[]coolify.Destination{{UUID: destination, Name: "coolify", Network: "coolify", Server: server}},
 	},
 	"GET_security_keys.read":  {getKeys, keys},
@@ -204,19 +206,19 @@ var decodes = map[string]struct {
 	"GET_databases_uuid.rs":   {getDatabase, alphaData},
 	"POST_databases_postgresql.full": {
 		func(ctx context.Context, c clients) (any, error) {
-			return c.CreateDatabase(ctx, coolify.PostgreSQL, coolify.NewDatabase{Project: project, Environment: environment, Server: server})
+			return c.Project(project).CreateDatabase(ctx, coolify.PostgreSQL, coolify.NewDatabase{Environment: environment, Server: server})
 		},
 		coolify.CreatedDatabase{UUID: id("5qdcwnxf11nxfg1xinzmrpjb"), URL: secret.NewText("SAMPLE-internal_db_url")},
 	},
 	"POST_applications_private-deploy-key.full": {
-		func(ctx context.Context, c clients) (any, error) { return c.CreateDeployKeyApplication(ctx, newApp) },
+		func(ctx context.Context, c clients) (any, error) { return c.Project(project).CreateApp(ctx, newApp) },
 		id("ih3efjskichpvjfmdvrwztey"),
 	},
 	"PATCH_applications_uuid.full": {func(ctx context.Context, c clients) (any, error) {
-		return only(c.UpdateApplication(ctx, app, coolify.ApplicationUpdate{Description: new("x")}))
+		return only(c.App(app).Update(ctx, coolify.ApplicationUpdate{Description: new("x")}))
 	}, nil},
 	"GET_servers_uuid_domains.read": {
-		func(ctx context.Context, c clients) (any, error) { return c.ServerDomains(ctx, server) },
+		func(ctx context.Context, c clients) (any, error) { return c.Server(server).Domains(ctx) },
 		[]coolify.HostDomains{{IP: "203.0.113.10", Domains: []string{
 			"alpha.example.com", "www.alpha.example.com", "1iqazc9n7qmhnhkqy7zou7ng.203.0.113.10.sslip.io", "web-soqvi1ncwedakwyg0z4kkgzq.203.0.113.10.sslip.io",
 		}}},
@@ -229,11 +231,11 @@ var decodes = map[string]struct {
 	"GET_applications_uuid.read": {getApplication, alphaApp},
 	"GET_applications_uuid.rs":   {getApplication, alphaApp},
 	"POST_applications_uuid_start.full": {
-		func(ctx context.Context, c clients) (any, error) { return c.Start(ctx, app, true) },
+		func(ctx context.Context, c clients) (any, error) { return c.App(app).Start(ctx, true) },
 		coolify.Queued{Deployment: deployment},
 	},
-	"POST_applications_uuid_restart.full":    {func(ctx context.Context, c clients) (any, error) { return c.Restart(ctx, app) }, coolify.Queued{Skipped: true}},
-	"POST_applications_uuid_stop.full":       {func(ctx context.Context, c clients) (any, error) { return only(c.Stop(ctx, app)) }, nil},
+	"POST_applications_uuid_restart.full":    {func(ctx context.Context, c clients) (any, error) { return c.App(app).Restart(ctx) }, coolify.Queued{Skipped: true}},
+	"POST_applications_uuid_stop.full":       {func(ctx context.Context, c clients) (any, error) { return only(c.App(app).Stop(ctx)) }, nil},
 	"GET_deployments.read":                   {getRunning, []coolify.Deployment{running, pushed}},
 	"GET_deployments.rs":                     {getRunning, []coolify.Deployment{running, pushed}},
 	"GET_deployments_applications_uuid.read": {getPage, page},
@@ -245,10 +247,10 @@ var decodes = map[string]struct {
 	"POST_applications_uuid_envs.full":       {newEnv, env},
 	"POST_env_dup.full":                      {newEnv, coolify.ErrConflict},
 	"PATCH_applications_uuid_envs.full": {func(ctx context.Context, c clients) (any, error) {
-		return only(c.UpdateEnv(ctx, app, coolify.EnvUpdate{Key: "CMP1", Value: secret.NewText("v2")}))
+		return only(c.App(app).UpdateEnv(ctx, coolify.EnvUpdate{Key: "CMP1", Value: secret.NewText("v2")}))
 	}, nil},
 	"DELETE_applications_uuid_envs_env_uuid.full": {func(ctx context.Context, c clients) (any, error) {
-		return only(c.DeleteEnv(ctx, app, env))
+		return only(c.App(app).DeleteEnv(ctx, env))
 	}, nil},
 }
 
@@ -317,7 +319,7 @@ func TestCaptures(t *testing.T) {
 func TestSensitiveCaptures(t *testing.T) {
 	captures := readCaptures(t)
 
-	logs, err := captures["GET_deployments_uuid.rs"].replay(t).sensitive.DeploymentLogs(t.Context(), id(runningID))
+	logs, err := captures["GET_deployments_uuid.rs"].replay(t).sensitive.Deployment(id(runningID)).Logs(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +327,7 @@ func TestSensitiveCaptures(t *testing.T) {
 	if diff := cmp.Diff(want, logs); diff != "" {
 		t.Errorf("logs (-want +got):\n%s", diff)
 	}
-	values, err := captures["GET_applications_uuid_envs.rs"].replay(t).sensitive.EnvValues(t.Context(), app)
+	values, err := captures["GET_applications_uuid_envs.rs"].replay(t).sensitive.App(app).EnvValues(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,20 +339,20 @@ func TestSensitiveCaptures(t *testing.T) {
 		t.Errorf("values (-want +got):\n%s", diff)
 	}
 
-	address, err := captures["GET_databases_uuid.rs"].replay(t).sensitive.DatabaseURL(t.Context(), database)
+	address, err := captures["GET_databases_uuid.rs"].replay(t).sensitive.Database(database).URL(t.Context())
 	if err != nil || !address.Equal("SAMPLE-internal_db_url") {
 		t.Errorf("DatabaseURL: %v, %v", address, err)
 	}
-	_, err = captures["GET_databases_uuid.read"].replay(t).sensitive.DatabaseURL(t.Context(), database)
+	_, err = captures["GET_databases_uuid.read"].replay(t).sensitive.Database(database).URL(t.Context())
 	if !errors.Is(err, coolify.ErrForbidden) {
 		t.Errorf("DatabaseURL without read:sensitive: %v, want %v", err, coolify.ErrForbidden)
 	}
 
-	_, err = captures["GET_deployments_uuid.read"].replay(t).sensitive.DeploymentLogs(t.Context(), id(runningID))
+	_, err = captures["GET_deployments_uuid.read"].replay(t).sensitive.Deployment(id(runningID)).Logs(t.Context())
 	if !errors.Is(err, coolify.ErrForbidden) {
 		t.Errorf("DeploymentLogs without read:sensitive: %v, want %v", err, coolify.ErrForbidden)
 	}
-	_, err = captures["GET_applications_uuid_envs.read"].replay(t).sensitive.EnvValues(t.Context(), app)
+	_, err = captures["GET_applications_uuid_envs.read"].replay(t).sensitive.App(app).EnvValues(t.Context())
 	if !errors.Is(err, coolify.ErrForbidden) {
 		t.Errorf("EnvValues without read:sensitive: %v, want %v", err, coolify.ErrForbidden)
 	}
@@ -359,7 +361,7 @@ func TestSensitiveCaptures(t *testing.T) {
 // TestEnvironmentCapture proves that the databases of an environment are read
 // from the same answer as its applications.
 func TestEnvironmentCapture(t *testing.T) {
-	got, err := readCaptures(t)["GET_projects_uuid_environment_name_or_uuid.read"].replay(t).EnvironmentDatabases(t.Context(), project, environment)
+	got, err := readCaptures(t)["GET_projects_uuid_environment_name_or_uuid.read"].replay(t).Project(project).Databases(t.Context(), environment)
 	if err != nil {
 		t.Fatal(err)
 	}

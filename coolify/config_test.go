@@ -66,7 +66,7 @@ func TestPaths(t *testing.T) {
 		})
 		cfg.URL, _ = url.Parse(root)
 		cfg.UserAgent = "vibn-mcp/1.2.3"
-		if _, err := connect(t, cfg).Application(t.Context(), app); err != nil {
+		if _, err := connect(t, cfg).App(app).Get(t.Context()); err != nil {
 			t.Errorf("below %s: %v", root, err)
 		}
 		if got != want || agent != cfg.UserAgent {

@@ -13,7 +13,7 @@ import (
 // A DatabaseKind is a kind of database, by the name of Coolify's API.
 type DatabaseKind string
 
-// The kinds that [Client.CreateDatabase] makes. Coolify has others.
+// The kinds that [ProjectClient.CreateDatabase] makes. Coolify has others.
 const (
 	PostgreSQL DatabaseKind = "postgresql"
 	MySQL      DatabaseKind = "mysql"
@@ -83,12 +83,12 @@ func (w *wireDatabase) database() Database {
 	}
 }
 
-// Database returns a database.
+// Get returns a database.
 //
 //api:op GET /databases/{uuid}
-func (c *Client) Database(ctx context.Context, database UUID) (Database, error) {
+func (d DatabaseClient) Get(ctx context.Context) (Database, error) {
 	var w wireDatabase
-	if err := c.do(ctx, newRequest("GET", "/databases/{uuid}", database), &w); err != nil {
+	if err := d.c.do(ctx, newRequest("GET", "/databases/{uuid}", d.id), &w); err != nil {
 		return Database{}, err
 	}
 	return w.database(), nil
@@ -117,15 +117,15 @@ func (w *wireDatabases) check(asked []UUID) error {
 	return same(w.UUID, asked[1])
 }
 
-// EnvironmentDatabases lists the databases of an environment, by kind, those of
-// other kinds than [Client.CreateDatabase] makes left out. Coolify takes the id
+// Databases lists the databases of an environment, by kind, those of
+// other kinds than [ProjectClient.CreateDatabase] makes left out. Coolify takes the id
 // for a name first, so an answer about an environment that is only called so is
 // an error.
 //
 //api:op GET /projects/{uuid}/{environment_name_or_uuid}
-func (c *Client) EnvironmentDatabases(ctx context.Context, project, environment UUID) ([]Database, error) {
+func (p ProjectClient) Databases(ctx context.Context, environment UUID) ([]Database, error) {
 	var w wireDatabases
-	if err := c.do(ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", project, environment), &w); err != nil {
+	if err := p.c.do(ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", p.id, environment), &w); err != nil {
 		return nil, err
 	}
 	all := []Database{}
@@ -146,8 +146,7 @@ func (c *Client) EnvironmentDatabases(ctx context.Context, project, environment 
 // password, and nothing outside its network reaches it. An empty text is
 // Coolify's default.
 type NewDatabase struct {
-	Project     UUID
-	Environment UUID // of that project; Coolify takes the id for a name first
+	Environment UUID // of the project; Coolify takes the id for a name first
 	Server      UUID
 	// Destination is as that of [NewApplication].
 	Destination UUID
@@ -185,7 +184,7 @@ type wireCreatedDatabase struct {
 
 var errKind = errors.New("no kind of database that can be made")
 
-// CreateDatabase makes a database. [ErrNotFound] if the project or server is not
+// CreateDatabase makes a database in the project. [ErrNotFound] if the project or server is not
 // there, [ErrInvalid] if the environment is not. A second call makes a second
 // database.
 //
@@ -194,50 +193,50 @@ var errKind = errors.New("no kind of database that can be made")
 //api:op POST /databases/mariadb
 //api:op POST /databases/mongodb
 //api:op POST /databases/redis
-func (c *Client) CreateDatabase(ctx context.Context, kind DatabaseKind, d NewDatabase) (CreatedDatabase, error) {
+func (p ProjectClient) CreateDatabase(ctx context.Context, kind DatabaseKind, d NewDatabase) (CreatedDatabase, error) {
 	r := newRequest("POST", creates[kind])
 	if r.op.Path == "" {
 		r.op.Path = "/databases"
-		return CreatedDatabase{}, c.conn.server.Refuse(r.op, r.op.Path, ErrInvalid, errKind)
+		return CreatedDatabase{}, p.c.conn.server.Refuse(r.op, r.op.Path, ErrInvalid, errKind)
 	}
-	r.needs = []UUID{d.Project, d.Environment, d.Server}
+	r.needs = []UUID{p.id, d.Environment, d.Server}
 	r.body = wireNewDatabase{
-		Project: d.Project.s, Environment: d.Environment.s, Server: d.Server.s, Destination: d.Destination.s, Name: d.Name,
+		Project: p.id.s, Environment: d.Environment.s, Server: d.Server.s, Destination: d.Destination.s, Name: d.Name,
 		Description: d.Description, Image: d.Image, InstantDeploy: d.InstantDeploy, wireLimits: d.Limits.wire(),
 	}
 	var w wireCreatedDatabase
-	if err := c.do(ctx, r, &w); err != nil {
+	if err := p.c.do(ctx, r, &w); err != nil {
 		return CreatedDatabase{}, err
 	}
 	return CreatedDatabase{w.UUID.UUID, secret.NewText(string(w.URL))}, nil
 }
 
-// DeleteDatabase queues the deletion of a database and of its backup schedules.
+// Delete queues the deletion of a database and of its backup schedules.
 // Until it is carried out the database is there and its project is in use; then
 // it is [ErrNotFound]. What cannot be removed from the server stays there unsaid.
 //
 //api:op DELETE /databases/{uuid}
-func (c *Client) DeleteDatabase(ctx context.Context, database UUID, o DeleteOptions) error {
-	r := newRequest("DELETE", "/databases/{uuid}", database)
+func (d DatabaseClient) Delete(ctx context.Context, o DeleteOptions) error {
+	r := newRequest("DELETE", "/databases/{uuid}", d.id)
 	r.query = o.query()
-	return c.do(ctx, r, &acknowledged{})
+	return d.c.do(ctx, r, &acknowledged{})
 }
 
-// StartDatabase queues the start of a database. One that runs already is no
+// Start queues the start of a database. One that runs already is no
 // error.
 //
 //api:op POST /databases/{uuid}/start
-func (c *Client) StartDatabase(ctx context.Context, database UUID) error {
-	return already(c.do(ctx, newRequest("POST", "/databases/{uuid}/start", database), &acknowledged{}))
+func (d DatabaseClient) Start(ctx context.Context) error {
+	return already(d.c.do(ctx, newRequest("POST", "/databases/{uuid}/start", d.id), &acknowledged{}))
 }
 
-// StopDatabase queues a stop of a database. One that does not run is no error.
+// Stop queues a stop of a database. One that does not run is no error.
 //
 //api:op POST /databases/{uuid}/stop
-func (c *Client) StopDatabase(ctx context.Context, database UUID) error {
-	r := newRequest("POST", "/databases/{uuid}/stop", database)
+func (d DatabaseClient) Stop(ctx context.Context) error {
+	r := newRequest("POST", "/databases/{uuid}/stop", d.id)
 	r.query = withoutCleanup()
-	return already(c.do(ctx, r, &acknowledged{}))
+	return already(d.c.do(ctx, r, &acknowledged{}))
 }
 
 // already returns nil for a refusal to do what is done.

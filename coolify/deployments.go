@@ -43,7 +43,7 @@ type Deployment struct {
 	// ApplicationUUID is zero if Coolify did not tell. In lists it comes from the
 	// deployment's URL, where an application keeps its id for ever.
 	ApplicationUUID UUID
-	Application     *Application // from [Client.Deployment] only; nil if Coolify did not tell
+	Application     *Application // from [DeploymentClient.Get] only; nil if Coolify did not tell
 	CreatedAt       time.Time    // times are UTC, zero if Coolify did not tell
 	UpdatedAt       time.Time
 	FinishedAt      *time.Time // nil if it has not finished
@@ -131,11 +131,11 @@ type DeploymentPage struct {
 // or more), after skipping some (0 or more).
 //
 //api:op GET /deployments/applications/{uuid}
-func (c *Client) Deployments(ctx context.Context, app UUID, skip, take int) (DeploymentPage, error) {
-	r := newRequest("GET", "/deployments/applications/{uuid}", app)
+func (a AppClient) Deployments(ctx context.Context, skip, take int) (DeploymentPage, error) {
+	r := newRequest("GET", "/deployments/applications/{uuid}", a.id)
 	r.query = url.Values{"skip": {strconv.Itoa(skip)}, "take": {strconv.Itoa(take)}}
 	var w wirePage
-	if err := c.do(ctx, r, &w); err != nil {
+	if err := a.c.do(ctx, r, &w); err != nil {
 		return DeploymentPage{}, err
 	}
 	return DeploymentPage{int(*w.Count), deployments(w.Deployments)}, nil
@@ -153,26 +153,26 @@ func (w *wirePage) check([]UUID) error {
 	return nil
 }
 
-// Deployment returns a deployment and its application.
+// Get returns a deployment and its application.
 //
 //api:op GET /deployments/{uuid}
-func (c *Client) Deployment(ctx context.Context, deployment UUID) (Deployment, error) {
+func (d DeploymentClient) Get(ctx context.Context) (Deployment, error) {
 	var w wireDeployment
-	if err := c.do(ctx, newRequest("GET", "/deployments/{uuid}", deployment), &w); err != nil {
+	if err := d.c.do(ctx, newRequest("GET", "/deployments/{uuid}", d.id), &w); err != nil {
 		return Deployment{}, err
 	}
 	return w.deployment(), nil
 }
 
-// CancelDeployment ends a deployment that is queued or running;
+// Cancel ends a deployment that is queued or running;
 // [ErrNotCancellable] if it has ended. Slow: Coolify marks it cancelled first
 // and then waits for the host, so after [ErrTimeout] only a look tells.
 //
 //api:op POST /deployments/{uuid}/cancel
-func (c *Client) CancelDeployment(ctx context.Context, deployment UUID) error {
-	r := newRequest("POST", "/deployments/{uuid}/cancel", deployment)
+func (d DeploymentClient) Cancel(ctx context.Context) error {
+	r := newRequest("POST", "/deployments/{uuid}/cancel", d.id)
 	r.op.Slow = true
-	err := c.do(ctx, r, &acknowledged{})
+	err := d.c.do(ctx, r, &acknowledged{})
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest && errors.Is(e, ErrInvalid) {
 		e.Kind = ErrNotCancellable
 	}

@@ -40,13 +40,13 @@ func (c *Client) Destinations(ctx context.Context) ([]Destination, error) {
 	return destinations(w), nil
 }
 
-// ServerDestinations lists the destinations of one server. [ErrRouteMissing]
+// Destinations lists the destinations of one server. [ErrRouteMissing]
 // before 4.2.
 //
 //api:op GET /servers/{server_uuid}/destinations
-func (c *Client) ServerDestinations(ctx context.Context, server UUID) ([]Destination, error) {
+func (s ServerClient) Destinations(ctx context.Context) ([]Destination, error) {
 	var w wireDestinations
-	if err := c.do(ctx, newRequest("GET", "/servers/{server_uuid}/destinations", server), &w); err != nil {
+	if err := s.c.do(ctx, newRequest("GET", "/servers/{server_uuid}/destinations", s.id), &w); err != nil {
 		return nil, err
 	}
 	return destinations(w.list), nil
@@ -75,24 +75,24 @@ type NewDestination struct {
 // [ErrRouteMissing] before 4.2. Slow.
 //
 //api:op POST /servers/{server_uuid}/destinations
-func (c *Client) CreateDestination(ctx context.Context, server UUID, d NewDestination) (UUID, error) {
-	r := newRequest("POST", "/servers/{server_uuid}/destinations", server)
+func (s ServerClient) CreateDestination(ctx context.Context, d NewDestination) (UUID, error) {
+	r := newRequest("POST", "/servers/{server_uuid}/destinations", s.id)
 	r.op.Slow = true
 	r.body = d
 	var w created
-	err := c.do(ctx, r, &w)
+	err := s.c.do(ctx, r, &w)
 	return w.UUID.UUID, err
 }
 
-// DeleteDestination deletes a destination and its Docker network; [ErrInUse]
+// Delete deletes a destination and its Docker network; [ErrInUse]
 // while anything is in it, also what is being deleted. [ErrRouteMissing] before
 // 4.2. Slow.
 //
 //api:op DELETE /destinations/{uuid}
-func (c *Client) DeleteDestination(ctx context.Context, destination UUID) error {
-	r := newRequest("DELETE", "/destinations/{uuid}", destination)
+func (d DestinationClient) Delete(ctx context.Context) error {
+	r := newRequest("DELETE", "/destinations/{uuid}", d.id)
 	r.op.Slow = true
-	err := c.do(ctx, r, &acknowledged{})
+	err := d.c.do(ctx, r, &acknowledged{})
 	if e, ok := errors.AsType[*Error](err); ok && errors.Is(e, ErrConflict) {
 		e.Kind = ErrInUse
 	}

@@ -59,9 +59,9 @@ func (w *wireEnv) env() Env {
 // those of previews. Values are never read.
 //
 //api:op GET /applications/{uuid}/envs
-func (c *Client) Envs(ctx context.Context, app UUID) ([]Env, error) {
+func (a AppClient) Envs(ctx context.Context) ([]Env, error) {
 	var w list[wireEnv]
-	if err := c.do(ctx, newRequest("GET", "/applications/{uuid}/envs", app), &w); err != nil {
+	if err := a.c.do(ctx, newRequest("GET", "/applications/{uuid}/envs", a.id), &w); err != nil {
 		return nil, err
 	}
 	all := make([]Env, 0, len(w))
@@ -107,10 +107,10 @@ type wireNewEnv struct {
 var errUTF8 = errors.New("the value is not UTF-8, and JSON can carry nothing else")
 
 // writeEnv sends a variable. Coolify's words are not kept: they may repeat it.
-func (c *Client) writeEnv(ctx context.Context, method string, app UUID, e NewEnv) (UUID, error) {
-	r := newRequest(method, "/applications/{uuid}/envs", app)
+func (a AppClient) writeEnv(ctx context.Context, method string, e NewEnv) (UUID, error) {
+	r := newRequest(method, "/applications/{uuid}/envs", a.id)
 	if !utf8.ValidString(e.Value.Reveal()) {
-		return UUID{}, c.conn.server.Refuse(r.op, r.op.Path, ErrInvalid, errUTF8)
+		return UUID{}, a.c.conn.server.Refuse(r.op, r.op.Path, ErrInvalid, errUTF8)
 	}
 	r.secret = true
 	r.body = wireNewEnv{
@@ -118,7 +118,7 @@ func (c *Client) writeEnv(ctx context.Context, method string, app UUID, e NewEnv
 		ShownOnce: e.ShownOnce, BuildTime: e.BuildTime, Runtime: e.Runtime, Comment: e.Comment,
 	}
 	var w created
-	err := c.do(ctx, r, &w)
+	err := a.c.do(ctx, r, &w)
 	return w.UUID.UUID, err
 }
 
@@ -127,16 +127,16 @@ func (c *Client) writeEnv(ctx context.Context, method string, app UUID, e NewEnv
 // with the same value and never locked, if there is none.
 //
 //api:op POST /applications/{uuid}/envs
-func (c *Client) CreateEnv(ctx context.Context, app UUID, e NewEnv) (UUID, error) {
-	return c.writeEnv(ctx, "POST", app, e)
+func (a AppClient) CreateEnv(ctx context.Context, e NewEnv) (UUID, error) {
+	return a.writeEnv(ctx, "POST", e)
 }
 
 // UpdateEnv replaces an environment variable; [ErrNotFound] if there is none of
 // that Key and Preview. Of several, the first is replaced.
 //
 //api:op PATCH /applications/{uuid}/envs
-func (c *Client) UpdateEnv(ctx context.Context, app UUID, u EnvUpdate) error {
-	_, err := c.writeEnv(ctx, "PATCH", app, NewEnv(u))
+func (a AppClient) UpdateEnv(ctx context.Context, u EnvUpdate) error {
+	_, err := a.writeEnv(ctx, "PATCH", NewEnv(u))
 	return err
 }
 
@@ -144,6 +144,6 @@ func (c *Client) UpdateEnv(ctx context.Context, app UUID, u EnvUpdate) error {
 // application is [ErrNotFound].
 //
 //api:op DELETE /applications/{uuid}/envs/{env_uuid}
-func (c *Client) DeleteEnv(ctx context.Context, app, env UUID) error {
-	return c.do(ctx, newRequest("DELETE", "/applications/{uuid}/envs/{env_uuid}", app, env), &acknowledged{})
+func (a AppClient) DeleteEnv(ctx context.Context, env UUID) error {
+	return a.c.do(ctx, newRequest("DELETE", "/applications/{uuid}/envs/{env_uuid}", a.id, env), &acknowledged{})
 }

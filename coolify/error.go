@@ -18,10 +18,10 @@ var (
 	ErrRateLimited    = upstream.ErrRateLimited                        // 429
 	ErrUnavailable    = upstream.ErrUnavailable                        // no answer, or none of Coolify's
 	ErrTimeout        = upstream.ErrTimeout                            // no answer in time
-	ErrNotRunning     = errors.New("the application is not running")   // [Client.Logs]
-	ErrNotCancellable = errors.New("the deployment has ended already") // [Client.CancelDeployment]
-	ErrInUse          = errors.New("it is in use")                     // [Client.DeletePrivateKey], [Client.DeleteDestination]
-	ErrQueueFull      = errors.New("too many deployments are queued")  // [Client.Rollback]
+	ErrNotRunning     = errors.New("the application is not running")   // [AppClient.Logs]
+	ErrNotCancellable = errors.New("the deployment has ended already") // [DeploymentClient.Cancel]
+	ErrInUse          = errors.New("it is in use")                     // [KeyClient.Delete], [DestinationClient.Delete]
+	ErrQueueFull      = errors.New("too many deployments are queued")  // [AppClient.Rollback]
 	ErrUnmetered      = upstream.ErrUnmetered                          // a programming error; nothing was sent
 )
 

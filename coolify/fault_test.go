@@ -136,10 +136,10 @@ func (f fault) want(c call) error {
 	switch {
 	case c.asks() && (errors.Is(f.kind, coolify.ErrNotFound) || errors.Is(f.kind, coolify.ErrInvalid) && f.status != http.StatusRequestEntityTooLarge):
 		return nil
-	case f.status == http.StatusBadRequest && c.method == "Client.CancelDeployment":
+	case f.status == http.StatusBadRequest && c.method == "DeploymentClient.Cancel":
 		return coolify.ErrNotCancellable
-	case f.status == http.StatusUnprocessableEntity && c.method == "Client.DeletePrivateKey",
-		f.status == http.StatusConflict && c.method == "Client.DeleteDestination":
+	case f.status == http.StatusUnprocessableEntity && c.method == "KeyClient.Delete",
+		f.status == http.StatusConflict && c.method == "DestinationClient.Delete":
 		return coolify.ErrInUse
 	}
 	return f.kind
@@ -195,7 +195,7 @@ func judgeFault(t *testing.T, f fault, tc call, err error) {
 	if path, _, _ := strings.Cut(tc.sends, "?"); e.Op.Method+" "+e.Path != path {
 		t.Errorf("%s: error of %s %s, want %s", tc.method, e.Op.Method, e.Path, path)
 	}
-	if slices.Contains([]string{"Client.CreateEnv", "Client.UpdateEnv", "Client.CreatePrivateKey"}, tc.method) {
+	if slices.Contains([]string{"AppClient.CreateEnv", "AppClient.UpdateEnv", "Client.CreatePrivateKey"}, tc.method) {
 		f.detail = ""
 		if e.Detail != "" {
 			t.Errorf("%s: detail %q could repeat the value", tc.method, e.Detail)
@@ -216,7 +216,7 @@ func TestTooLong(t *testing.T) {
 		}
 	}
 	for _, tc := range calls {
-		most, ok := map[string]int{"Client.Envs": 8 << 20, "Client.Start": 8 << 20, "Sensitive.DeploymentLogs": 16 << 20}[tc.method]
+		most, ok := map[string]int{"AppClient.Envs": 8 << 20, "AppClient.Start": 8 << 20, "SensitiveDeployment.Logs": 16 << 20}[tc.method]
 		if !ok {
 			continue
 		}
@@ -329,17 +329,17 @@ func TestWordsTell(t *testing.T) {
 		status          int
 		kind            error // nil = no error
 	}{
-		{"Client.Logs", "Application is not running.", 400, coolify.ErrNotRunning},
-		{"Client.StartDatabase", "Database is already running.", 400, nil},
-		{"Client.StopDatabase", "Database is already stopped.", 400, nil},
-		{"Client.StartDatabase", "Database is not ready.", 400, coolify.ErrInvalid},
-		{"Client.StopDatabase", "Database is already stopped.", 422, coolify.ErrInvalid},
-		{"Client.Rollback", "Deployment queue is full. Please wait for existing deployments to complete.", 400, coolify.ErrQueueFull},
-		{"Client.Rollback", "Invalid request.", 400, coolify.ErrInvalid},
+		{"AppClient.Logs", "Application is not running.", 400, coolify.ErrNotRunning},
+		{"DatabaseClient.Start", "Database is already running.", 400, nil},
+		{"DatabaseClient.Stop", "Database is already stopped.", 400, nil},
+		{"DatabaseClient.Start", "Database is not ready.", 400, coolify.ErrInvalid},
+		{"DatabaseClient.Stop", "Database is already stopped.", 422, coolify.ErrInvalid},
+		{"AppClient.Rollback", "Deployment queue is full. Please wait for existing deployments to complete.", 400, coolify.ErrQueueFull},
+		{"AppClient.Rollback", "Invalid request.", 400, coolify.ErrInvalid},
 		{"Client.CreatePrivateKey", "Private key already exists.", 422, coolify.ErrConflict},
 		{"Client.CreatePrivateKey", "Invalid private key.", 422, coolify.ErrInvalid},
-		{"Client.DeletePrivateKey", "Private Key is in use and cannot be deleted.", 422, coolify.ErrInUse},
-		{"Client.DeleteDestination", "Destination has attached resources, detach first.", 409, coolify.ErrInUse},
+		{"KeyClient.Delete", "Private Key is in use and cannot be deleted.", 422, coolify.ErrInUse},
+		{"DestinationClient.Delete", "Destination has attached resources, detach first.", 409, coolify.ErrInUse},
 	} {
 		c := connect(t, serve(t, answer(tc.status, `{"message":"`+tc.message+`"}`)))
 		_, err := callOf(t, tc.method).run(t.Context(), c)
@@ -359,7 +359,7 @@ func TestDomainConflict(t *testing.T) {
 	const conflict = `{"message":"Domain conflicts detected. Use force_domain_override=true to proceed.","conflicts":[{"domain":"https:\/\/a.example.com",
 		"resource_name":"beta-site","resource_uuid":"` + betaAppID + `","resource_type":"application",
 		"message":"Domain https:\/\/a.example.com is already in use by application 'beta-site'"}],"warning":"Using the same domain …"}`
-	for _, method := range []string{"Client.CreateDeployKeyApplication", "Client.UpdateApplication"} {
+	for _, method := range []string{"ProjectClient.CreateApp", "AppClient.Update"} {
 		c := connect(t, serve(t, answer(409, conflict)))
 		_, err := callOf(t, method).run(t.Context(), c)
 		if !errors.Is(err, coolify.ErrConflict) {
@@ -433,7 +433,7 @@ func TestDetail(t *testing.T) {
 		cfg := overWire(func(*http.Request) (*http.Response, error) { return reply(404, `{"message":"`+tc.message+`"}`), nil })
 		cfg.Token = secret.NewText(tc.token)
 		c := connect(t, cfg)
-		_, err := c.Application(t.Context(), app)
+		_, err := c.App(app).Get(t.Context())
 		e, ok := errors.AsType[*coolify.Error](err)
 		if !ok || e.Detail != tc.want {
 			t.Errorf("detail of %q = %v, want %q", tc.message, err, tc.want)

@@ -33,11 +33,11 @@ func FuzzDecodeDeployments(f *testing.F) {
 		c := answering(t, string(body))
 		list, err := c.RunningDeployments(t.Context())
 		judgeDecoded(t, err, list == nil)
-		page, err := c.Deployments(t.Context(), app, 0, 10)
+		page, err := c.App(app).Deployments(t.Context(), 0, 10)
 		judgeDecoded(t, err, page.Deployments == nil)
-		one, err := c.Deployment(t.Context(), deployment)
+		one, err := c.Deployment(deployment).Get(t.Context())
 		judgeDecoded(t, err, one.UUID.IsZero())
-		logs, err := c.sensitive.DeploymentLogs(t.Context(), deployment)
+		logs, err := c.sensitive.Deployment(deployment).Logs(t.Context())
 		judgeDecoded(t, err, err != nil && logs == nil)
 		for _, d := range append(append(list, page.Deployments...), one) {
 			for _, u := range []coolify.UUID{d.UUID, d.ApplicationUUID} {
@@ -69,19 +69,19 @@ func FuzzDecodeParts(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		c := answering(t, string(body))
-		databases, err := c.EnvironmentDatabases(t.Context(), project, environment)
+		databases, err := c.Project(project).Databases(t.Context(), environment)
 		judgeDecoded(t, err, databases == nil)
-		one, err := c.Database(t.Context(), database)
+		one, err := c.Database(database).Get(t.Context())
 		judgeDecoded(t, err, one == coolify.Database{})
-		made, err := c.CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Project: project, Environment: environment, Server: server})
+		made, err := c.Project(project).CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Environment: environment, Server: server})
 		judgeDecoded(t, err, made.UUID.IsZero() && made.URL.IsZero())
 		keys, err := c.PrivateKeys(t.Context())
 		judgeDecoded(t, err, keys == nil)
-		destinations, err := c.ServerDestinations(t.Context(), server)
+		destinations, err := c.Server(server).Destinations(t.Context())
 		judgeDecoded(t, err, destinations == nil)
-		images, err := c.RollbackImages(t.Context(), app)
+		images, err := c.App(app).RollbackImages(t.Context())
 		judgeDecoded(t, err, images.Current == "" && images.Images == nil)
-		address, err := c.sensitive.DatabaseURL(t.Context(), database)
+		address, err := c.sensitive.Database(database).URL(t.Context())
 		judgeDecoded(t, err, address.IsZero())
 		for _, d := range append(databases, one) {
 			if _, err := coolify.ParseUUID(d.UUID.String()); err != nil && !d.UUID.IsZero() {

@@ -71,7 +71,7 @@ func TestApplicationFromFirstToLast(t *testing.T) {
 	head := "c1"
 	sim.OnResolve(func(string, string) string { return head })
 	host := id(sim.Hosts()[0].UUID)
-	network := must(c.CreateDestination(ctx, host, coolify.NewDestination{Name: "alpha", Network: "vibn-alpha"}))(t)
+	network := must(c.Server(host).CreateDestination(ctx, coolify.NewDestination{Name: "alpha", Network: "vibn-alpha"}))(t)
 	pair := newKey(t)
 	deployKey := must(c.CreatePrivateKey(ctx, coolify.NewPrivateKey{Name: "alpha-web", Key: pair}))(t)
 	if _, err := c.CreatePrivateKey(ctx, coolify.NewPrivateKey{Name: "again", Key: pair}); !errors.Is(err, coolify.ErrConflict) {
@@ -82,22 +82,22 @@ func TestApplicationFromFirstToLast(t *testing.T) {
 		t.Errorf("keys = %+v, want the servers' and the new one", keys)
 	}
 	wanted := coolify.NewApplication{
-		Project: id(p.UUID), Environment: id(p.Environments[0].UUID), Server: host, Destination: network, PrivateKey: deployKey,
+		Environment: id(p.Environments[0].UUID), Server: host, Destination: network, PrivateKey: deployKey,
 		Name: "web", Repository: "git@git.example.com:2222/alpha/web.git", Branch: "main", BuildPack: "dockerfile", Ports: "8080",
 		Domain: "https://web.example.com", Limits: coolify.Limits{Memory: "512m", CPUs: "0.5"},
 	}
-	web := must(c.CreateDeployKeyApplication(ctx, wanted))(t)
-	if _, err := c.CreateDeployKeyApplication(ctx, wanted); !errors.Is(err, coolify.ErrConflict) {
+	web := must(c.Project(id(p.UUID)).CreateApp(ctx, wanted))(t)
+	if _, err := c.Project(id(p.UUID)).CreateApp(ctx, wanted); !errors.Is(err, coolify.ErrConflict) {
 		t.Errorf("a second one with the domain: %v, want %v", err, coolify.ErrConflict)
 	}
-	got := must(c.Application(ctx, web))(t)
+	got := must(c.App(web).Get(ctx))(t)
 	if got.DestinationUUID != network || got.ProjectUUID != p.UUID || got.FQDN != wanted.Domain || *got.AutoDeploy || got.Limits != (coolify.Limits{Memory: "512m", MemorySwap: "0", CPUs: "0.5"}) {
 		t.Errorf("application = %+v, want what was asked for", got)
 	}
 
 	deploy := func() {
 		t.Helper()
-		sim.Finish(must(c.Start(ctx, web, false))(t).Deployment.String(), coolifytest.Finished)
+		sim.Finish(must(c.App(web).Start(ctx, false))(t).Deployment.String(), coolifytest.Finished)
 	}
 	serves := func(domain, commit string) {
 		t.Helper()
@@ -108,39 +108,39 @@ func TestApplicationFromFirstToLast(t *testing.T) {
 	deploy()
 	serves("web.example.com", "c1")
 	head = "c2"
-	if err := c.UpdateApplication(ctx, web, coolify.ApplicationUpdate{Domain: new("https://www.example.com"), Description: new("the site")}); err != nil {
+	if err := c.App(web).Update(ctx, coolify.ApplicationUpdate{Domain: new("https://www.example.com"), Description: new("the site")}); err != nil {
 		t.Error(err)
 	}
 	deploy()
 	serves("www.example.com", "c2")
-	images := must(c.RollbackImages(ctx, web))(t)
+	images := must(c.App(web).RollbackImages(ctx))(t)
 	if diff := cmp.Diff(coolify.RollbackImages{Current: "c2", Images: []coolify.RollbackImage{{Tag: "c2", Current: true}, {Tag: "c1"}}}, images); diff != "" {
 		t.Errorf("images (-want +got):\n%s", diff)
 	}
-	sim.Finish(must(c.Rollback(ctx, web, "c1"))(t).Deployment.String(), coolifytest.Finished)
+	sim.Finish(must(c.App(web).Rollback(ctx, "c1"))(t).Deployment.String(), coolifytest.Finished)
 	serves("www.example.com", "c1")
-	if err := c.UpdateApplication(ctx, web, coolify.ApplicationUpdate{CommitSHA: new("c0")}); err != nil {
+	if err := c.App(web).Update(ctx, coolify.ApplicationUpdate{CommitSHA: new("c0")}); err != nil {
 		t.Error(err)
 	}
 	deploy()
 	serves("www.example.com", "c0")
 
-	if err := c.DeleteApplication(ctx, web, all); err != nil {
+	if err := c.App(web).Delete(ctx, all); err != nil {
 		t.Error(err)
 	}
-	for name, err := range map[string]error{"the key": c.DeletePrivateKey(ctx, deployKey), "the network": c.DeleteDestination(ctx, network)} {
+	for name, err := range map[string]error{"the key": c.PrivateKey(deployKey).Delete(ctx), "the network": c.Destination(network).Delete(ctx)} {
 		if !errors.Is(err, coolify.ErrInUse) {
 			t.Errorf("deleting %s of what is being deleted: %v, want %v", name, err, coolify.ErrInUse)
 		}
 	}
-	if _, err := c.Application(ctx, web); err != nil {
+	if _, err := c.App(web).Get(ctx); err != nil {
 		t.Errorf("what is being deleted: %v, want it still there", err)
 	}
 	sim.FinishDeletions()
-	if _, err := c.Application(ctx, web); !errors.Is(err, coolify.ErrNotFound) {
+	if _, err := c.App(web).Get(ctx); !errors.Is(err, coolify.ErrNotFound) {
 		t.Errorf("what was deleted: %v, want %v", err, coolify.ErrNotFound)
 	}
-	if err := errors.Join(c.DeletePrivateKey(ctx, deployKey), c.DeleteDestination(ctx, network)); err != nil {
+	if err := errors.Join(c.PrivateKey(deployKey).Delete(ctx), c.Destination(network).Delete(ctx)); err != nil {
 		t.Error(err)
 	}
 	if diff := cmp.Diff(before, sim.Snapshot()); diff != "" {
@@ -156,45 +156,45 @@ func TestDatabasesFromFirstToLast(t *testing.T) {
 	theirs := sim.AddDatabase(sim.AddProject("beta").Environments[0].UUID, coolifytest.Database{Kind: "postgresql"})
 	backup := sim.AddBackup(theirs.UUID, "daily")
 	for _, kind := range []coolify.DatabaseKind{coolify.PostgreSQL, coolify.MySQL, coolify.MariaDB, coolify.MongoDB, coolify.Redis} {
-		made := must(c.CreateDatabase(ctx, kind, coolify.NewDatabase{
-			Project: id(p.UUID), Environment: id(in.UUID), Server: id(sim.Hosts()[0].UUID), Name: "data", Limits: coolify.Limits{Memory: "256m"},
+		made := must(c.Project(id(p.UUID)).CreateDatabase(ctx, kind, coolify.NewDatabase{
+			Environment: id(in.UUID), Server: id(sim.Hosts()[0].UUID), Name: "data", Limits: coolify.Limits{Memory: "256m"},
 		}))(t)
 		want := sim.DatabaseURL(made.UUID.String())
-		shown := must(c.sensitive.DatabaseURL(ctx, made.UUID))(t)
+		shown := must(c.sensitive.Database(made.UUID).URL(ctx))(t)
 		if !made.URL.Equal(want) || !shown.Equal(want) {
 			t.Errorf("%s: URLs differ from the one it has", kind)
 		}
-		one := must(c.Database(ctx, made.UUID))(t)
+		one := must(c.Database(made.UUID).Get(ctx))(t)
 		if one.Kind != kind || one.EnvironmentID != in.ID || one.ProjectUUID != p.UUID || one.Name != "data" || one.Limits.Memory != "256m" {
 			t.Errorf("%s: %+v, want what was asked for", kind, one)
 		}
-		listed := must(c.EnvironmentDatabases(ctx, id(p.UUID), id(in.UUID)))(t)
+		listed := must(c.Project(id(p.UUID)).Databases(ctx, id(in.UUID)))(t)
 		one.ProjectUUID = "" // a list does not tell
 		if diff := cmp.Diff([]coolify.Database{one}, listed, same); diff != "" {
 			t.Errorf("%s: listed (-want +got):\n%s", kind, diff)
 		}
 		for range 2 { // the second time there is nothing to do
-			if err := c.StartDatabase(ctx, made.UUID); err != nil {
+			if err := c.Database(made.UUID).Start(ctx); err != nil {
 				t.Errorf("start of %s: %v", kind, err)
 			}
 		}
 		for range 2 {
-			if err := c.StopDatabase(ctx, made.UUID); err != nil {
+			if err := c.Database(made.UUID).Stop(ctx); err != nil {
 				t.Errorf("stop of %s: %v", kind, err)
 			}
 		}
-		if err := c.DeleteDatabase(ctx, made.UUID, all); err != nil {
+		if err := c.Database(made.UUID).Delete(ctx, all); err != nil {
 			t.Errorf("deletion of %s: %v", kind, err)
 		}
 		sim.FinishDeletions()
-		if _, err := c.Database(ctx, made.UUID); !errors.Is(err, coolify.ErrNotFound) {
+		if _, err := c.Database(made.UUID).Get(ctx); !errors.Is(err, coolify.ErrNotFound) {
 			t.Errorf("%s after its deletion: %v, want %v", kind, err, coolify.ErrNotFound)
 		}
 	}
 	if diff := cmp.Diff([]string{backup}, sim.Backups(theirs.UUID)); diff != "" {
 		t.Errorf("another's backups (-want +got):\n%s", diff)
 	}
-	if err := c.DeleteProject(ctx, id(p.UUID)); err != nil {
+	if err := c.Project(id(p.UUID)).Delete(ctx); err != nil {
 		t.Error(err)
 	}
 }
@@ -206,11 +206,11 @@ func TestCrashes(t *testing.T) {
 			sim, c, p := simulated(t)
 			host := id(sim.Hosts()[0].UUID)
 			sim.CrashAt(n, after)
-			network, err := c.CreateDestination(t.Context(), host, coolify.NewDestination{Network: "own"})
+			network, err := c.Server(host).CreateDestination(t.Context(), coolify.NewDestination{Network: "own"})
 			k, err2 := c.CreatePrivateKey(t.Context(), coolify.NewPrivateKey{Name: "own", Key: newKey(t)})
 			if err == nil && err2 == nil {
-				_, err = c.CreateDeployKeyApplication(t.Context(), coolify.NewApplication{
-					Project: id(p.UUID), Environment: id(p.Environments[0].UUID), Server: host, Destination: network, PrivateKey: k,
+				_, err = c.Project(id(p.UUID)).CreateApp(t.Context(), coolify.NewApplication{
+					Environment: id(p.Environments[0].UUID), Server: host, Destination: network, PrivateKey: k,
 					Repository: "git@git.example.com:a/b.git", Branch: "main", BuildPack: "static",
 				})
 			}

@@ -73,12 +73,12 @@ func (c *Client) CreatePrivateKey(ctx context.Context, k NewPrivateKey) (UUID, e
 	return w.UUID.UUID, err
 }
 
-// DeletePrivateKey deletes a key; [ErrInUse] while an application, also one that
+// Delete deletes a key; [ErrInUse] while an application, also one that
 // is being deleted, or a server has it.
 //
 //api:op DELETE /security/keys/{uuid}
-func (c *Client) DeletePrivateKey(ctx context.Context, key UUID) error {
-	err := c.do(ctx, newRequest("DELETE", "/security/keys/{uuid}", key), &acknowledged{})
+func (k KeyClient) Delete(ctx context.Context) error {
+	err := k.c.do(ctx, newRequest("DELETE", "/security/keys/{uuid}", k.id), &acknowledged{})
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusUnprocessableEntity && errors.Is(e, ErrInvalid) {
 		e.Kind = ErrInUse
 	}

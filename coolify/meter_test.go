@@ -53,7 +53,7 @@ func TestMeterRefuses(t *testing.T) {
 			}
 			return func() { done.Add(1) }, nil
 		})
-		_, err := metered.Application(t.Context(), app)
+		_, err := metered.App(app).Get(t.Context())
 		if _, ok := errors.AsType[*refusal](err); !ok {
 			t.Errorf("error = %v, want the meter's", err)
 		}
@@ -79,7 +79,7 @@ func TestMeterKnowsEachAttempt(t *testing.T) {
 		log = append(log, "ask "+op.String())
 		return func() { log = append(log, "done") }, nil
 	})
-	if _, err := metered.Application(t.Context(), app); err == nil {
+	if _, err := metered.App(app).Get(t.Context()); err == nil {
 		t.Error("no error")
 	}
 	want := strings.Repeat("ask GET /applications/{uuid},sent,done,", 3)
@@ -104,21 +104,21 @@ func TestZeroUUID(t *testing.T) {
 	c := connect(t, serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was sent", r.Method, r.URL) }))
 	var zero coolify.UUID
 	for name, err := range map[string]error{
-		"Application":                   second(c.Application(t.Context(), zero)),
-		"Start":                         second(c.Start(t.Context(), zero, false)),
-		"EnvironmentApplications":       second(c.EnvironmentApplications(t.Context(), project, zero)),
-		"DeleteEnv":                     c.DeleteEnv(t.Context(), zero, env),
-		"EnvValues":                     second(c.sensitive.EnvValues(t.Context(), zero)),
-		"DeleteDatabase":                c.DeleteDatabase(t.Context(), zero, coolify.DeleteOptions{}),
-		"DeletePrivateKey":              c.DeletePrivateKey(t.Context(), zero),
-		"application in no project":     second(c.CreateDeployKeyApplication(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.Project = zero }))),
-		"application in no environment": second(c.CreateDeployKeyApplication(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.Environment = zero }))),
-		"application on no server":      second(c.CreateDeployKeyApplication(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.Server = zero }))),
-		"application without a key":     second(c.CreateDeployKeyApplication(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.PrivateKey = zero }))),
-		"database in no project":        second(c.CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Environment: environment, Server: server})),
-		"database in no environment":    second(c.CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Project: project, Server: server})),
-		"database on no server":         second(c.CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Project: project, Environment: environment})),
-		"database of no kind":           second(c.CreateDatabase(t.Context(), "../projects", coolify.NewDatabase{Project: project, Environment: environment, Server: server})),
+		"Application":                   second(c.App(zero).Get(t.Context())),
+		"Start":                         second(c.App(zero).Start(t.Context(), false)),
+		"EnvironmentApplications":       second(c.Project(project).Applications(t.Context(), zero)),
+		"DeleteEnv":                     c.App(zero).DeleteEnv(t.Context(), env),
+		"EnvValues":                     second(c.sensitive.App(zero).EnvValues(t.Context())),
+		"DeleteDatabase":                c.Database(zero).Delete(t.Context(), coolify.DeleteOptions{}),
+		"DeletePrivateKey":              c.PrivateKey(zero).Delete(t.Context()),
+		"application in no project":     second(c.Project(zero).CreateApp(t.Context(), newApp)),
+		"application in no environment": second(c.Project(project).CreateApp(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.Environment = zero }))),
+		"application on no server":      second(c.Project(project).CreateApp(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.Server = zero }))),
+		"application without a key":     second(c.Project(project).CreateApp(t.Context(), changed(newApp, func(a *coolify.NewApplication) { a.PrivateKey = zero }))),
+		"database in no project":        second(c.Project(zero).CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Environment: environment, Server: server})),
+		"database in no environment":    second(c.Project(project).CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Server: server})),
+		"database on no server":         second(c.Project(project).CreateDatabase(t.Context(), coolify.Redis, coolify.NewDatabase{Environment: environment})),
+		"database of no kind":           second(c.Project(project).CreateDatabase(t.Context(), "../projects", coolify.NewDatabase{Environment: environment, Server: server})),
 	} {
 		if !errors.Is(err, coolify.ErrInvalid) {
 			t.Errorf("%s of no id: %v, want %v", name, err, coolify.ErrInvalid)

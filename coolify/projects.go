@@ -75,12 +75,12 @@ func (c *Client) Projects(ctx context.Context) ([]Project, error) {
 	return all, nil
 }
 
-// Project returns a project with its environments.
+// Get returns a project with its environments.
 //
 //api:op GET /projects/{uuid}
-func (c *Client) Project(ctx context.Context, project UUID) (Project, error) {
+func (p ProjectClient) Get(ctx context.Context) (Project, error) {
 	var w wireProject
-	if err := c.do(ctx, newRequest("GET", "/projects/{uuid}", project), &w); err != nil {
+	if err := p.c.do(ctx, newRequest("GET", "/projects/{uuid}", p.id), &w); err != nil {
 		return Project{}, err
 	}
 	return w.project(), nil
@@ -110,29 +110,29 @@ type ProjectUpdate struct {
 	Description *string `json:"description,omitempty"`
 }
 
-// UpdateProject changes a project's name or description.
+// Update changes a project's name or description.
 //
 //api:op PATCH /projects/{uuid}
-func (c *Client) UpdateProject(ctx context.Context, project UUID, u ProjectUpdate) error {
-	r := newRequest("PATCH", "/projects/{uuid}", project)
+func (p ProjectClient) Update(ctx context.Context, u ProjectUpdate) error {
+	r := newRequest("PATCH", "/projects/{uuid}", p.id)
 	r.body = u
-	return c.do(ctx, r, &created{})
+	return p.c.do(ctx, r, &created{})
 }
 
-// DeleteProject deletes a project that holds nothing; [ErrInvalid] if it holds
+// Delete deletes a project that holds nothing; [ErrInvalid] if it holds
 // anything, also what is still being deleted.
 //
 //api:op DELETE /projects/{uuid}
-func (c *Client) DeleteProject(ctx context.Context, project UUID) error {
-	return c.do(ctx, newRequest("DELETE", "/projects/{uuid}", project), &acknowledged{})
+func (p ProjectClient) Delete(ctx context.Context) error {
+	return p.c.do(ctx, newRequest("DELETE", "/projects/{uuid}", p.id), &acknowledged{})
 }
 
 // Environments lists a project's environments.
 //
 //api:op GET /projects/{uuid}/environments
-func (c *Client) Environments(ctx context.Context, project UUID) ([]Environment, error) {
+func (p ProjectClient) Environments(ctx context.Context) ([]Environment, error) {
 	var w list[wireEnvironment]
-	if err := c.do(ctx, newRequest("GET", "/projects/{uuid}/environments", project), &w); err != nil {
+	if err := p.c.do(ctx, newRequest("GET", "/projects/{uuid}/environments", p.id), &w); err != nil {
 		return nil, err
 	}
 	return environments(w), nil
@@ -143,13 +143,13 @@ func (c *Client) Environments(ctx context.Context, project UUID) ([]Environment,
 // but compares them as they came, so they are sent as they are stored.
 //
 //api:op POST /projects/{uuid}/environments
-func (c *Client) CreateEnvironment(ctx context.Context, project UUID, name string) (UUID, error) {
-	r := newRequest("POST", "/projects/{uuid}/environments", project)
+func (p ProjectClient) CreateEnvironment(ctx context.Context, name string) (UUID, error) {
+	r := newRequest("POST", "/projects/{uuid}/environments", p.id)
 	r.body = struct {
 		Name string `json:"name"`
 	}{strings.ReplaceAll(strings.ToLower(strings.TrimSpace(name)), "/", "-")}
 	var w created
-	err := c.do(ctx, r, &w)
+	err := p.c.do(ctx, r, &w)
 	return w.UUID.UUID, err
 }
 
@@ -157,19 +157,19 @@ func (c *Client) CreateEnvironment(ctx context.Context, project UUID, name strin
 // it holds anything. Coolify takes the id for a name first.
 //
 //api:op DELETE /projects/{uuid}/environments/{environment_name_or_uuid}
-func (c *Client) DeleteEnvironment(ctx context.Context, project, environment UUID) error {
-	r := newRequest("DELETE", "/projects/{uuid}/environments/{environment_name_or_uuid}", project, environment)
-	return c.do(ctx, r, &acknowledged{})
+func (p ProjectClient) DeleteEnvironment(ctx context.Context, environment UUID) error {
+	r := newRequest("DELETE", "/projects/{uuid}/environments/{environment_name_or_uuid}", p.id, environment)
+	return p.c.do(ctx, r, &acknowledged{})
 }
 
-// EnvironmentApplications lists the applications of an environment. Coolify
+// Applications lists the applications of an environment. Coolify
 // takes the id for a name first, so an answer about an environment that is only
 // called so is an error.
 //
 //api:op GET /projects/{uuid}/{environment_name_or_uuid}
-func (c *Client) EnvironmentApplications(ctx context.Context, project, environment UUID) ([]Application, error) {
+func (p ProjectClient) Applications(ctx context.Context, environment UUID) ([]Application, error) {
 	var w wireEnvironment
-	if err := c.do(ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", project, environment), &w); err != nil {
+	if err := p.c.do(ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", p.id, environment), &w); err != nil {
 		return nil, err
 	}
 	all := make([]Application, 0, len(w.Applications))

@@ -35,16 +35,16 @@ func (w *wireRollbackImages) check([]UUID) error {
 	return nil
 }
 
-// RollbackImages returns the images that [Client.Rollback] can go back to
+// RollbackImages returns the images that [AppClient.Rollback] can go back to
 // without a build. A server that does not answer has none. [ErrRouteMissing]
 // before 4.3. Slow.
 //
 //api:op GET /applications/{uuid}/rollback-images
-func (c *Client) RollbackImages(ctx context.Context, app UUID) (RollbackImages, error) {
-	r := newRequest("GET", "/applications/{uuid}/rollback-images", app)
+func (a AppClient) RollbackImages(ctx context.Context) (RollbackImages, error) {
+	r := newRequest("GET", "/applications/{uuid}/rollback-images", a.id)
 	r.op.Slow = true
 	var w wireRollbackImages
-	if err := c.do(ctx, r, &w); err != nil {
+	if err := a.c.do(ctx, r, &w); err != nil {
 		return RollbackImages{}, err
 	}
 	out := RollbackImages{Current: string(w.Current)}
@@ -60,13 +60,13 @@ func (c *Client) RollbackImages(ctx context.Context, app UUID) (RollbackImages, 
 // is full; [ErrRouteMissing] before 4.3.
 //
 //api:op POST /applications/{uuid}/rollback
-func (c *Client) Rollback(ctx context.Context, app UUID, commit string) (Queued, error) {
-	r := newRequest("POST", "/applications/{uuid}/rollback", app)
+func (a AppClient) Rollback(ctx context.Context, commit string) (Queued, error) {
+	r := newRequest("POST", "/applications/{uuid}/rollback", a.id)
 	r.body = struct {
 		Commit string `json:"commit"`
 	}{commit}
 	var w wireQueued
-	err := c.do(ctx, r, &w)
+	err := a.c.do(ctx, r, &w)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Detail, "Deployment queue") {
 		e.Kind = ErrQueueFull
 	}

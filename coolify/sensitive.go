@@ -49,16 +49,16 @@ type LogEntry struct {
 	Order     int       // from 1; 0 = not told, as for the first entry
 }
 
-// DeploymentLogs returns the log of a deployment, oldest first, hidden entries
+// Logs returns the log of a deployment, oldest first, hidden entries
 // included; none if it has not begun. The commands that were run are never
 // read. [ErrForbidden] if the token may not read logs. At most 16 MiB.
 //
 //api:op GET /deployments/{uuid}
-func (s *Sensitive) DeploymentLogs(ctx context.Context, deployment UUID) ([]LogEntry, error) {
-	r := newRequest("GET", "/deployments/{uuid}", deployment)
+func (d SensitiveDeployment) Logs(ctx context.Context) ([]LogEntry, error) {
+	r := newRequest("GET", "/deployments/{uuid}", d.id)
 	r.max = maxLogs
 	var w wireLogs
-	if err := s.conn.do(ctx, s.meter, r, &w); err != nil {
+	if err := d.s.conn.do(ctx, d.s.meter, r, &w); err != nil {
 		return nil, err
 	}
 	return w.entries, nil
@@ -124,9 +124,9 @@ type EnvValue struct {
 // [ErrForbidden] if the token may not read values.
 //
 //api:op GET /applications/{uuid}/envs
-func (s *Sensitive) EnvValues(ctx context.Context, app UUID) ([]EnvValue, error) {
+func (a SensitiveApp) EnvValues(ctx context.Context) ([]EnvValue, error) {
 	var w wireValues
-	if err := s.conn.do(ctx, s.meter, newRequest("GET", "/applications/{uuid}/envs", app), &w); err != nil {
+	if err := a.s.conn.do(ctx, a.s.meter, newRequest("GET", "/applications/{uuid}/envs", a.id), &w); err != nil {
 		return nil, err
 	}
 	values := make([]EnvValue, 0, len(w.list))
@@ -181,13 +181,13 @@ func (r rawText) secret() secret.Text {
 	return secret.NewText(string(t))
 }
 
-// DatabaseURL returns the URL of a database for those in its network, with the
+// URL returns the URL of a database for those in its network, with the
 // password. [ErrForbidden] if the token may not read it.
 //
 //api:op GET /databases/{uuid}
-func (s *Sensitive) DatabaseURL(ctx context.Context, database UUID) (secret.Text, error) {
+func (d SensitiveDatabase) URL(ctx context.Context) (secret.Text, error) {
 	var w wireDatabaseURL
-	if err := s.conn.do(ctx, s.meter, newRequest("GET", "/databases/{uuid}", database), &w); err != nil {
+	if err := d.s.conn.do(ctx, d.s.meter, newRequest("GET", "/databases/{uuid}", d.id), &w); err != nil {
 		return secret.Text{}, err
 	}
 	return w.URL.secret(), nil

@@ -52,12 +52,12 @@ func (c *Client) Servers(ctx context.Context) ([]Server, error) {
 	return all, nil
 }
 
-// Server returns a server.
+// Get returns a server.
 //
 //api:op GET /servers/{uuid}
-func (c *Client) Server(ctx context.Context, server UUID) (Server, error) {
+func (s ServerClient) Get(ctx context.Context) (Server, error) {
 	var w wireServer
-	if err := c.do(ctx, newRequest("GET", "/servers/{uuid}", server), &w); err != nil {
+	if err := s.c.do(ctx, newRequest("GET", "/servers/{uuid}", s.id), &w); err != nil {
 		return Server{}, err
 	}
 	return w.server(), nil
@@ -75,13 +75,13 @@ type wireHostDomains struct {
 	Domains list[text] `json:"domains"`
 }
 
-// ServerDomains lists host names, those of Coolify's own page not among them. In
+// Domains lists host names, those of Coolify's own page not among them. In
 // spite of its name the answer has every server of the team, by their addresses.
 //
 //api:op GET /servers/{uuid}/domains
-func (c *Client) ServerDomains(ctx context.Context, server UUID) ([]HostDomains, error) {
+func (s ServerClient) Domains(ctx context.Context) ([]HostDomains, error) {
 	var w list[wireHostDomains]
-	if err := c.do(ctx, newRequest("GET", "/servers/{uuid}/domains", server), &w); err != nil {
+	if err := s.c.do(ctx, newRequest("GET", "/servers/{uuid}/domains", s.id), &w); err != nil {
 		return nil, err
 	}
 	all := make([]HostDomains, 0, len(w))

@@ -84,13 +84,13 @@ func TestCallerGivesUp(t *testing.T) {
 			<-time.After(time.Second)
 			stop(errors.New("shutting down"))
 		}()
-		err = c.Stop(ctx, app)
+		err = c.App(app).Stop(ctx)
 		e, ok := errors.AsType[*coolify.Error](err)
 		if !ok || e.Kind != nil || !e.Unknown || !errors.Is(err, context.Canceled) {
 			t.Errorf("Stop of a caller that gave up: %#v, want no kind, unknown, and %v", e, context.Canceled)
 		}
 		before := c.meter.admitted.Load()
-		err = c.Stop(ctx, app)
+		err = c.App(app).Stop(ctx)
 		if e, ok := errors.AsType[*coolify.Error](err); !ok || e.Unknown || !errors.Is(err, context.Canceled) {
 			t.Errorf("Stop after giving up: %#v, want %v and not unknown", e, context.Canceled)
 		}
@@ -148,7 +148,7 @@ func TestCancelledWait(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		began := time.Now()
-		err := c.Stop(ctx, app)
+		err := c.App(app).Stop(ctx)
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("took %s, want 1s", took)
 		}

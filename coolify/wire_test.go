@@ -25,7 +25,7 @@ func answering(tb testing.TB, body string) clients {
 func TestOddFields(t *testing.T) {
 	got, err := answering(t, `{"uuid":"`+appID+`","name":null,"environment_id":"6","ports_exposes":80,"custom_docker_run_options":["--privileged"],
 		"base_directory":false,"destination":[],"environment":null,"settings":{"is_auto_deploy_enabled":"0"},
-		"created_at":"2026-11-23T21:20:13+02:00","updated_at":"soon","last_online_at":1}`).Application(t.Context(), app)
+		"created_at":"2026-11-23T21:20:13+02:00","updated_at":"soon","last_online_at":1}`).App(app).Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestOddFields(t *testing.T) {
 // TestOddNumbers: an id that cannot be read is 0, which is in no project.
 func TestOddNumbers(t *testing.T) {
 	for raw, want := range map[string]int{`6`: 6, `"6"`: 6, `null`: 0, `"x"`: 0, `6.5`: 0, `[6]`: 0, `99999999999999999999`: 0} {
-		got, err := answering(t, `{"uuid":"`+appID+`","environment_id":`+raw+`}`).Application(t.Context(), app)
+		got, err := answering(t, `{"uuid":"`+appID+`","environment_id":`+raw+`}`).App(app).Get(t.Context())
 		if err != nil || got.EnvironmentID != want {
 			t.Errorf("environment_id %s = %d, %v, want %d", raw, got.EnvironmentID, err, want)
 		}
@@ -54,7 +54,7 @@ func TestFlags(t *testing.T) {
 		`"x":1`: true, `"is_buildtime":null`: true, `"is_buildtime":true`: true, `"is_buildtime":1`: true, `"is_buildtime":"1"`: true,
 		`"is_buildtime":false`: false, `"is_buildtime":0`: false, `"is_buildtime":"0"`: false, `"is_buildtime":"false"`: false,
 	} {
-		got, err := answering(t, `[{"key":"A",`+raw+`}]`).Envs(t.Context(), app)
+		got, err := answering(t, `[{"key":"A",`+raw+`}]`).App(app).Envs(t.Context())
 		if err != nil || len(got) != 1 || got[0].BuildTime != want {
 			t.Errorf("%s: %+v, %v, want %v", raw, got, err, want)
 		}
@@ -63,7 +63,7 @@ func TestFlags(t *testing.T) {
 
 // TestRowsWithoutIDs stay: a variable that cannot be named still counts.
 func TestRowsWithoutIDs(t *testing.T) {
-	got, err := answering(t, `[{"uuid":"../x","key":"PATH"},{"uuid":null,"key":"A"},{"uuid":7,"key":"B"}]`).Envs(t.Context(), app)
+	got, err := answering(t, `[{"uuid":"../x","key":"PATH"},{"uuid":null,"key":"A"},{"uuid":7,"key":"B"}]`).App(app).Envs(t.Context())
 	if err != nil || len(got) != 3 {
 		t.Fatalf("Envs() = %+v, %v, want three", got, err)
 	}
@@ -111,18 +111,20 @@ func TestAnotherThing(t *testing.T) {
 	body := `{"id":6,"uuid":"` + other + `","deployment_uuid":"` + other + `","logs":"[]","applications":[],"internal_db_url":"x",
 		"postgresqls":[],"mysqls":[],"mariadbs":[],"mongodbs":[],"redis":[]}`
 	for name, run := range map[string]func(context.Context, clients) error{
-		"Application":    func(ctx context.Context, c clients) error { return second(c.Application(ctx, app)) },
-		"Project":        func(ctx context.Context, c clients) error { return second(c.Project(ctx, project)) },
-		"Database":       func(ctx context.Context, c clients) error { return second(c.Database(ctx, database)) },
-		"DatabaseURL":    func(ctx context.Context, c clients) error { return second(c.sensitive.DatabaseURL(ctx, database)) },
-		"Server":         func(ctx context.Context, c clients) error { return second(c.Server(ctx, server)) },
-		"Deployment":     func(ctx context.Context, c clients) error { return second(c.Deployment(ctx, deployment)) },
-		"DeploymentLogs": func(ctx context.Context, c clients) error { return second(c.sensitive.DeploymentLogs(ctx, deployment)) },
+		"Application": func(ctx context.Context, c clients) error { return second(c.App(app).Get(ctx)) },
+		"Project":     func(ctx context.Context, c clients) error { return second(c.Project(project).Get(ctx)) },
+		"Database":    func(ctx context.Context, c clients) error { return second(c.Database(database).Get(ctx)) },
+		"DatabaseURL": func(ctx context.Context, c clients) error { return second(c.sensitive.Database(database).URL(ctx)) },
+		"Server":      func(ctx context.Context, c clients) error { return second(c.Server(server).Get(ctx)) },
+		"Deployment":  func(ctx context.Context, c clients) error { return second(c.Deployment(deployment).Get(ctx)) },
+		"DeploymentLogs": func(ctx context.Context, c clients) error {
+			return second(c.sensitive.Deployment(deployment).Logs(ctx))
+		},
 		"EnvironmentApplications": func(ctx context.Context, c clients) error {
-			return second(c.EnvironmentApplications(ctx, project, environment))
+			return second(c.Project(project).Applications(ctx, environment))
 		},
 		"EnvironmentDatabases": func(ctx context.Context, c clients) error {
-			return second(c.EnvironmentDatabases(ctx, project, environment))
+			return second(c.Project(project).Databases(ctx, environment))
 		},
 	} {
 		if err := run(t.Context(), answering(t, body)); !errors.Is(err, coolify.ErrUnavailable) {
@@ -133,7 +135,7 @@ func TestAnotherThing(t *testing.T) {
 
 // TestAnotherServersDestination: a list of one server's holds no other's.
 func TestAnotherServersDestination(t *testing.T) {
-	got, err := answering(t, `[{"uuid":"`+destinationID+`","server_uuid":"`+appID+`"}]`).ServerDestinations(t.Context(), server)
+	got, err := answering(t, `[{"uuid":"`+destinationID+`","server_uuid":"`+appID+`"}]`).Server(server).Destinations(t.Context())
 	if !errors.Is(err, coolify.ErrUnavailable) || got != nil {
 		t.Errorf("ServerDestinations answered with another's = %v, %v, want %v", got, err, coolify.ErrUnavailable)
 	}
@@ -145,7 +147,7 @@ func TestMissingLists(t *testing.T) {
 	lists := []string{`"postgresqls":[]`, `"mysqls":[]`, `"mariadbs":[]`, `"mongodbs":[]`, `"redis":[]`}
 	ask := func(lists []string) error {
 		body := `{"uuid":"` + environmentID + `",` + strings.Join(lists, ",") + `}`
-		return second(answering(t, body).EnvironmentDatabases(t.Context(), project, environment))
+		return second(answering(t, body).Project(project).Databases(t.Context(), environment))
 	}
 	if err := ask(lists); err != nil {
 		t.Errorf("EnvironmentDatabases of none: %v", err)
@@ -162,7 +164,7 @@ func TestKinds(t *testing.T) {
 	for raw, want := range map[string]coolify.DatabaseKind{
 		"standalone-postgresql": coolify.PostgreSQL, "standalone-redis": coolify.Redis, "standalone-keydb": "keydb", "other": "other",
 	} {
-		got, err := answering(t, `{"uuid":"`+databaseID+`","database_type":"`+raw+`"}`).Database(t.Context(), database)
+		got, err := answering(t, `{"uuid":"`+databaseID+`","database_type":"`+raw+`"}`).Database(database).Get(t.Context())
 		if err != nil || got.Kind != want {
 			t.Errorf("kind of %s = %q, %v, want %q", raw, got.Kind, err, want)
 		}
@@ -172,7 +174,7 @@ func TestKinds(t *testing.T) {
 // TestNoURL: a database without a URL is an answer that cannot be used.
 func TestNoURL(t *testing.T) {
 	for _, raw := range []string{`null`, `""`} {
-		_, err := answering(t, `{"uuid":"`+databaseID+`","internal_db_url":`+raw+`}`).sensitive.DatabaseURL(t.Context(), database)
+		_, err := answering(t, `{"uuid":"`+databaseID+`","internal_db_url":`+raw+`}`).sensitive.Database(database).URL(t.Context())
 		if !errors.Is(err, coolify.ErrUnavailable) || errors.Is(err, coolify.ErrForbidden) {
 			t.Errorf("DatabaseURL of %s: %v, want %v", raw, err, coolify.ErrUnavailable)
 		}
@@ -185,12 +187,12 @@ func TestQueued(t *testing.T) {
 		`{"message":"Deployment already queued for this commit."}`:       {Skipped: true},
 		`{"message":"Queued.","deployment_uuid":"` + deploymentID + `"}`: {Deployment: deployment},
 	} {
-		if got, err := answering(t, body).Start(t.Context(), app, false); got != want || err != nil {
+		if got, err := answering(t, body).App(app).Start(t.Context(), false); got != want || err != nil {
 			t.Errorf("Start answered with %s = %+v, %v, want %+v", body, got, err, want)
 		}
 	}
 	for _, body := range []string{`{"message":"Queued.","deployment_uuid":"a/b"}`, `{"message":"Queued.","deployment_uuid":""}`, `{"deployment_uuid":"` + deploymentID + `"}`, `[]`} {
-		got, err := answering(t, body).Start(t.Context(), app, false)
+		got, err := answering(t, body).App(app).Start(t.Context(), false)
 		if e, ok := errors.AsType[*coolify.Error](err); !ok || !e.Unknown || got != (coolify.Queued{}) {
 			t.Errorf("Start answered with %s = %+v, %v, want unknown", body, got, err)
 		}
@@ -214,7 +216,7 @@ func TestDeploymentLogs(t *testing.T) {
 		{`"plain text"`, nil, coolify.ErrUnavailable},
 		{`"{\"output\":\"a\"}"`, nil, coolify.ErrUnavailable},
 	} {
-		got, err := answering(t, `{"deployment_uuid":"`+deploymentID+`","logs":`+tc.logs+`}`).sensitive.DeploymentLogs(t.Context(), deployment)
+		got, err := answering(t, `{"deployment_uuid":"`+deploymentID+`","logs":`+tc.logs+`}`).sensitive.Deployment(deployment).Logs(t.Context())
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("logs of %s (-want +got):\n%s", tc.logs, diff)
 		}
@@ -228,7 +230,7 @@ func TestDeploymentLogs(t *testing.T) {
 // stored in its place.
 func TestValueThatIsNotText(t *testing.T) {
 	c := answering(t, `{"uuid":"`+envID+`"}`)
-	err := second(c.CreateEnv(t.Context(), app, coolify.NewEnv{Key: "A", Value: secret.NewText(canaryValue + "\xff")}))
+	err := second(c.App(app).CreateEnv(t.Context(), coolify.NewEnv{Key: "A", Value: secret.NewText(canaryValue + "\xff")}))
 	if !errors.Is(err, coolify.ErrInvalid) || c.meter.admitted.Load() != 0 {
 		t.Errorf("CreateEnv of bytes: %v after %d requests, want %v after none", err, c.meter.admitted.Load(), coolify.ErrInvalid)
 	}

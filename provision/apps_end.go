@@ -9,11 +9,12 @@ import (
 )
 
 // inCoolify is the workspace's project; zero if it is gone, and all that was in it.
-func (r *run) inCoolify() (coolify.UUID, error) {
+func (r *run) inCoolify() (tenancy.CoolifyProject, error) {
 	if r.is.Parts.CoolifyProject == "" {
-		return coolify.UUID{}, nil
+		return tenancy.CoolifyProject{}, nil
 	}
-	return coolify.ParseUUID(r.is.Parts.CoolifyProject)
+	id, err := coolify.ParseUUID(r.is.Parts.CoolifyProject)
+	return tenancy.NewCoolifyProject(r.coolify, id), err
 }
 
 // endApps goes on with what is being deleted.
@@ -46,7 +47,7 @@ func (r *run) removeApps(ctx context.Context, which func(tenancy.AppRecord) bool
 	}
 	gone = true
 	for _, a := range records {
-		one, err := tenancy.RemoveApp(ctx, r.coolify, r.store, project, a)
+		one, err := tenancy.RemoveApp(ctx, project, r.store, a)
 		if err != nil {
 			return false, err
 		}

@@ -131,7 +131,7 @@ func ownHost(s coolify.Server) string {
 // ownProxy: an image's labels can claim any host name of the proxy that serves it,
 // also one by which the platform is reached.
 func (d *doctor) ownProxy(ctx context.Context, s coolify.Server) (string, error) {
-	all, err := d.coolify.ServerDomains(ctx, s.UUID)
+	all, err := d.coolify.Server(s.UUID).Domains(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -321,7 +321,7 @@ func (d *dangers) atServer(ctx context.Context, server string) ([]finding, error
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.coolify.Server(ctx, uuid)
+	s, err := d.coolify.Server(uuid).Get(ctx)
 	if errors.Is(err, coolify.ErrNotFound) {
 		return nil, &tenancy.PartError{
 			Part: tenancy.PartHost, Why: "the workspace is placed on a server that Coolify does not have, or that is another team's",

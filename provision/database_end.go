@@ -24,7 +24,7 @@ func (r *run) endDatabases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	there, err := tenancy.InProject(ctx, r.coolify, project, r.coolify.EnvironmentDatabases)
+	there, err := project.EveryDatabase(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (r *run) endDatabases(ctx context.Context) error {
 }
 
 // endDatabase sees to one record. It remains while something of it may be there.
-func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there []coolify.Database) (remains bool, err error) {
+func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there []tenancy.BoundDatabase) (remains bool, err error) {
 	begun := d.UUID == "" && d.DeletingAt == nil && r.now().Sub(d.CreatedAt) < begunLong // a call may be at it
 	toGo := d.DeletingAt != nil || r.is.DeletedAt != nil
 	if !toGo && d.UUID == "" && !begun {
@@ -55,12 +55,12 @@ func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there [
 		}
 	}
 	for _, is := range there {
-		lost := d.IsLost(is) && !begun
+		lost := d.IsLost(is.Database) && !begun
 		if !lost && (!toGo || is.UUID.String() != d.UUID) {
 			continue
 		}
 		remains = remains || toGo
-		if err := r.coolify.DeleteDatabase(ctx, is.UUID, tenancy.DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		if err := is.Calls.Delete(ctx, tenancy.DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return false, err
 		}
 	}

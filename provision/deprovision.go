@@ -135,7 +135,7 @@ func (r *run) removeProject(ctx context.Context) error {
 	}
 	_, ours := r.projectsOfOurs(list)
 	for _, p := range ours {
-		err := r.coolify.DeleteProject(ctx, p.UUID)
+		err := r.coolify.Project(p.UUID).Delete(ctx)
 		if errors.Is(err, coolify.ErrInvalid) {
 			return &tenancy.PartError{
 				Part: tenancy.PartProject, Why: fmt.Sprintf("the Coolify project %s still holds something", p.UUID),

@@ -194,7 +194,7 @@ const fewWorkspaces = 3
 func (x *examination) seesValues(ctx context.Context) (bool, error) {
 	for _, w := range x.workspaces[:min(len(x.workspaces), fewWorkspaces)] {
 		for app := range x.someApps(ctx, w) {
-			values, err := x.sensitive.EnvValues(ctx, app)
+			values, err := x.sensitive.App(app).EnvValues(ctx)
 			if errors.Is(err, coolify.ErrNotFound) {
 				continue
 			}
@@ -207,7 +207,7 @@ func (x *examination) seesValues(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if _, err := x.sensitive.EnvValues(ctx, nothing); !errors.Is(err, coolify.ErrNotFound) {
+	if _, err := x.sensitive.App(nothing).EnvValues(ctx); !errors.Is(err, coolify.ErrNotFound) {
 		return false, err
 	}
 	return false, nil
@@ -220,11 +220,11 @@ func (x *examination) someApps(ctx context.Context, w tenancy.Workspace) func(fu
 		if err != nil {
 			return
 		}
-		envs, err := x.coolify.Environments(ctx, project)
+		envs, err := x.coolify.Project(project).Environments(ctx)
 		if err != nil || len(envs) == 0 {
 			return
 		}
-		apps, err := x.coolify.EnvironmentApplications(ctx, project, envs[0].UUID)
+		apps, err := x.coolify.Project(project).Applications(ctx, envs[0].UUID)
 		if err != nil {
 			return
 		}

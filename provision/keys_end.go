@@ -23,8 +23,11 @@ func (r *run) removeKeys(ctx context.Context) error {
 		return err
 	}
 	for _, p := range projects {
-		for _, k := range tenancy.KeysOf(list, p) {
-			err := r.coolify.DeletePrivateKey(ctx, k.UUID)
+		for _, k := range list {
+			if !tenancy.HasMark(k.Description, p.KeyMark()) {
+				continue
+			}
+			err := r.coolify.PrivateKey(k.UUID).Delete(ctx)
 			if errors.Is(err, coolify.ErrInUse) {
 				return &tenancy.PartError{
 					Part: tenancy.PartKeys, Why: "an app still uses the workspace's deploy key " + k.UUID.String(), Again: true, Err: err,

@@ -30,7 +30,7 @@ func (r *run) network(ctx context.Context) error {
 	}
 	id, err := r.findNetwork(ctx, server)
 	if err == nil && id.IsZero() {
-		_, failed := r.coolify.CreateDestination(ctx, server, coolify.NewDestination{Name: networkName(r.is), Network: networkName(r.is)})
+		_, failed := r.coolify.Server(server).CreateDestination(ctx, coolify.NewDestination{Name: networkName(r.is), Network: networkName(r.is)})
 		if id, err = r.findNetwork(ctx, server); err == nil && id.IsZero() {
 			err = cmp.Or(failed, errors.New("the network that was made is not in the list"))
 		}
@@ -50,7 +50,7 @@ func (r *run) network(ctx context.Context) error {
 // findNetwork returns the workspace's own network on a server; zero if there is
 // none.
 func (r *run) findNetwork(ctx context.Context, server coolify.UUID) (coolify.UUID, error) {
-	list, err := r.coolify.ServerDestinations(ctx, server)
+	list, err := r.coolify.Server(server).Destinations(ctx)
 	if err != nil {
 		return coolify.UUID{}, err
 	}
@@ -73,7 +73,7 @@ func (r *run) removeNetworks(ctx context.Context) error {
 		if d.Network != networkName(r.is) {
 			continue
 		}
-		err := r.coolify.DeleteDestination(ctx, d.UUID)
+		err := r.coolify.Destination(d.UUID).Delete(ctx)
 		if errors.Is(err, coolify.ErrInUse) {
 			return &tenancy.PartError{
 				Part: tenancy.PartNetwork, Why: "something is left in the workspace's network " + d.UUID.String(), Again: true, Err: err,

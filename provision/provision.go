@@ -363,7 +363,7 @@ func (r *run) dropTwins(ctx context.Context, ours []coolify.Project) error {
 		if p.UUID.String() == r.is.Parts.CoolifyProject {
 			continue
 		}
-		err := r.coolify.DeleteProject(ctx, p.UUID)
+		err := r.coolify.Project(p.UUID).Delete(ctx)
 		if errors.Is(err, coolify.ErrInvalid) {
 			return &tenancy.PartError{
 				Part: tenancy.PartProject, Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds something", r.is.Parts.CoolifyProject, p.UUID),

@@ -3,7 +3,6 @@ package tenancy
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/url"
 	"regexp"
 	"slices"
@@ -16,10 +15,8 @@ import (
 // An App is an application that was proved to be in its Scope's workspace, as
 // Coolify knew it at that moment.
 type App struct {
-	scope       *Scope
-	id          coolify.UUID
-	is          coolify.Application
-	environment coolify.Environment
+	scope *Scope
+	is    FoundApp
 }
 
 // AppInfo is what a tenant may know of an app. Of all that Coolify tells, only
@@ -77,42 +74,15 @@ func (s *Scope) App(ctx context.Context, ref string) (*App, error) {
 var errNoApp = &Error{Code: NotFound, Msg: "no such app in this workspace", Hint: "apps_list shows the apps and their uuids"}
 
 // app fetches an application afresh and proves that it is the workspace's own.
-// Coolify hides the application's id, so ownership goes by environment_id.
 func (s *Scope) app(ctx context.Context, id coolify.UUID) (*App, error) {
-	is, err := s.coolify.Application(ctx, id)
-	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
-		return nil, upstream("read the app", err)
+	is, ok, err := s.findApp(ctx, id)
+	if err != nil {
+		return nil, err
 	}
-	env, ok, ownErr := s.owns(ctx, is)
-	if ownErr != nil {
-		return nil, ownErr
-	}
-	if err != nil || !ok || is.UUID != id {
+	if !ok {
 		return nil, errNoApp
 	}
-	s.aim(id.String())
-	return &App{s, id, is, env}, nil
-}
-
-// owns reports whether an application is in the workspace's project, and in
-// which environment. A zero application, of one that was not found, asks as
-// much of Coolify as one of another workspace.
-func (s *Scope) owns(ctx context.Context, is coolify.Application) (coolify.Environment, bool, error) {
-	return s.within(ctx, is.EnvironmentID, is.ProjectUUID)
-}
-
-// within reports whether a thing in this environment and project is in the
-// workspace's. Where Coolify names the project itself and it is another one, the
-// answer is no, whatever else is known.
-func (s *Scope) within(ctx context.Context, environmentID int, projectUUID string) (coolify.Environment, bool, error) {
-	env, ok, err := s.environment(ctx, environmentID)
-	if err != nil || !ok {
-		return coolify.Environment{}, false, err
-	}
-	if projectUUID != "" && projectUUID != s.grant.workspace.CoolifyProject {
-		return coolify.Environment{}, false, nil
-	}
-	return env, true, nil
+	return &App{s, is}, nil
 }
 
 // appNamed finds the uuid of the workspace's app with this uuid, name or domain.
@@ -122,7 +92,7 @@ func (s *Scope) appNamed(ctx context.Context, ref string) (coolify.UUID, error) 
 		return coolify.UUID{}, err
 	}
 	for _, matches := range []func(*App) bool{
-		func(a *App) bool { return a.id.String() == ref },
+		func(a *App) bool { return a.UUID() == ref },
 		func(a *App) bool { return a.is.Name == ref },
 		func(a *App) bool { return slices.Contains(hosts(a.is.FQDN), host(ref)) },
 	} {
@@ -133,7 +103,7 @@ func (s *Scope) appNamed(ctx context.Context, ref string) (coolify.UUID, error) 
 			}
 		}
 		if len(found) == 1 {
-			return found[0].id, nil
+			return found[0].is.UUID, nil
 		}
 		if len(found) > 1 {
 			return coolify.UUID{}, ambiguous(found)
@@ -145,7 +115,7 @@ func (s *Scope) appNamed(ctx context.Context, ref string) (coolify.UUID, error) 
 func ambiguous(apps []*App) error {
 	var names []string
 	for _, a := range apps[:min(len(apps), 10)] {
-		names = append(names, a.id.String()+" (in "+a.scope.text(a.environment.Name).String()+")")
+		names = append(names, a.UUID()+" (in "+a.scope.text(a.is.Environment.Name).String()+")")
 	}
 	return &Error{
 		Code: Conflict, Msg: "several apps of this workspace go by that name: " + strings.Join(names, ", "),
@@ -171,14 +141,9 @@ func (s *Scope) Apps(ctx context.Context, environment string) ([]AppInfo, error)
 	return infos, nil
 }
 
-// list goes down from the project: Coolify's list of applications is the whole
-// team's. The handles are good for reading only what they hold; an act needs
-// [Scope.app], which fetches afresh.
+// list lists the workspace's apps. The handles are good for reading only what they
+// hold; an act needs [Scope.app], which fetches afresh.
 func (s *Scope) list(ctx context.Context, environment string) ([]*App, error) {
-	project, err := s.project()
-	if err != nil {
-		return nil, err
-	}
 	envs, err := s.environments(ctx)
 	if err != nil {
 		return nil, err
@@ -190,33 +155,31 @@ func (s *Scope) list(ctx context.Context, environment string) ([]*App, error) {
 			continue
 		}
 		found = true
-		list, err := s.coolify.EnvironmentApplications(ctx, project, env.UUID)
+		list, err := s.appsIn(ctx, env)
 		if err != nil {
-			return nil, upstream("list the apps", err)
+			return nil, err
 		}
 		for _, is := range list {
-			if is.EnvironmentID == env.ID && env.ID != 0 {
-				apps = append(apps, &App{s, is.UUID, is, env})
-			}
+			apps = append(apps, &App{s, is})
 		}
 	}
 	if !found {
 		return nil, &Error{Code: NotFound, Msg: "no such environment in this workspace", Hint: "workspace_describe names the environments"}
 	}
 	slices.SortFunc(apps, func(a, b *App) int {
-		return cmp.Or(cmp.Compare(a.environment.Name, b.environment.Name), cmp.Compare(a.is.Name, b.is.Name), cmp.Compare(a.id.String(), b.id.String()))
+		return cmp.Or(cmp.Compare(a.is.Environment.Name, b.is.Environment.Name), cmp.Compare(a.is.Name, b.is.Name), cmp.Compare(a.UUID(), b.UUID()))
 	})
 	return apps, nil
 }
 
 // UUID returns the app's uuid.
-func (a *App) UUID() string { return a.id.String() }
+func (a *App) UUID() string { return a.is.UUID.String() }
 
 // Info returns what may be told of the app.
 func (a *App) Info() AppInfo {
 	info := AppInfo{
-		UUID: a.id.String(), Name: a.scope.text(a.is.Name), Description: a.scope.text(a.is.Description),
-		Status: a.scope.text(a.is.Status), Domains: []string{}, Environment: a.scope.text(a.environment.Name),
+		UUID: a.UUID(), Name: a.scope.text(a.is.Name), Description: a.scope.text(a.is.Description),
+		Status: a.scope.text(a.is.Status), Domains: []string{}, Environment: a.scope.text(a.is.Environment.Name),
 		BuildPack: a.scope.text(a.is.BuildPack), Repository: a.scope.text(withoutUser(a.is.GitRepository)),
 		Branch: a.scope.text(a.is.GitBranch), Commit: a.scope.text(a.is.GitCommitSHA), Ports: a.scope.text(a.is.PortsExposes),
 		BaseDirectory: a.scope.text(a.is.BaseDirectory),

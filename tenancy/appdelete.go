@@ -47,7 +47,7 @@ func (s *Scope) DeleteApp(ctx context.Context, ref, confirm string) (DeletedApp,
 		return a.UUID == app.UUID() || a.UUID == "" && HasMark(app.is.Description, a.mark())
 	})
 	if errors.Is(err, errDeletedMeanwhile) { // an operator made it
-		done.Gone, err = deleteApplication(ctx, s.coolify, app.id)
+		done.Gone, err = deleteApplication(ctx, app.is.Calls)
 		if err != nil {
 			return DeletedApp{}, upstream("delete the app", err)
 		}
@@ -90,7 +90,7 @@ func (s *Scope) deleteRecorded(ctx context.Context, a AppRecord) (gone bool, err
 	} else if err != nil {
 		return false, storeError("write down that the app is to go", err)
 	}
-	gone, err = RemoveApp(ctx, s.coolify, s.guard.store, project, a)
+	gone, err = RemoveApp(ctx, project, s.guard.store, a)
 	if own, ok := errors.AsType[*StoreFailure](err); ok {
 		return false, storeError("forget the app", own.err)
 	}
@@ -118,8 +118,8 @@ func (a *App) doomed(ctx context.Context) (string, error) {
 // RemoveApp deletes what an app that was created here has in the workspace's project
 // on Coolify, twins that a crash left included, and forgets it once that is gone.
 // Coolify takes its time to delete, so this is called again until then.
-func RemoveApp(ctx context.Context, c *coolify.Client, store Store, project coolify.UUID, a AppRecord) (gone bool, err error) {
-	list, err := InProject(ctx, c, project, c.EnvironmentApplications)
+func RemoveApp(ctx context.Context, project CoolifyProject, store Store, a AppRecord) (gone bool, err error) {
+	list, err := project.Apps(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -128,7 +128,7 @@ func RemoveApp(ctx context.Context, c *coolify.Client, store Store, project cool
 		if is.UUID.String() != a.UUID && !HasMark(is.Description, a.mark()) {
 			continue
 		}
-		one, err := deleteApplication(ctx, c, is.UUID)
+		one, err := deleteApplication(ctx, is.Calls)
 		if err != nil {
 			return false, err
 		}
@@ -144,39 +144,15 @@ func RemoveApp(ctx context.Context, c *coolify.Client, store Store, project cool
 }
 
 // deleteApplication asks Coolify to delete an application, and looks whether it has.
-func deleteApplication(ctx context.Context, c *coolify.Client, id coolify.UUID) (gone bool, err error) {
-	if err := c.DeleteApplication(ctx, id, DeleteWithData); errors.Is(err, coolify.ErrNotFound) {
+func deleteApplication(ctx context.Context, app coolify.AppClient) (gone bool, err error) {
+	if err := app.Delete(ctx, DeleteWithData); errors.Is(err, coolify.ErrNotFound) {
 		return true, nil
 	} else if err != nil {
 		return false, err
 	}
-	_, err = c.Application(ctx, id)
+	_, err = app.Get(ctx)
 	if errors.Is(err, coolify.ErrNotFound) {
 		return true, nil
 	}
 	return false, err
-}
-
-// InProject lists what is in a project, whatever list lists of an environment; none
-// if the project is gone.
-func InProject[T any](ctx context.Context, c *coolify.Client, project coolify.UUID, list func(ctx context.Context, project, environment coolify.UUID) ([]T, error)) ([]T, error) {
-	if project.IsZero() {
-		return nil, nil
-	}
-	envs, err := c.Environments(ctx, project)
-	if errors.Is(err, coolify.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all []T
-	for _, e := range envs {
-		some, err := list(ctx, project, e.UUID)
-		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
-			return nil, err
-		}
-		all = append(all, some...)
-	}
-	return all, nil
 }

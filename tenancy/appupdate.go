@@ -29,17 +29,17 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 	if u == (coolify.ApplicationUpdate{}) {
 		return AppInfo{}, &Error{Code: Invalid, Msg: "nothing to change", Hint: "give at least one field besides app"}
 	}
-	if err := a.mayBecome(ctx, spec.applied(a.is)); err != nil {
+	if err := a.mayBecome(ctx, spec.applied(a.is.Application)); err != nil {
 		return AppInfo{}, err
 	}
-	if err := a.scope.coolify.UpdateApplication(ctx, a.id, u); err != nil {
+	if err := a.is.Calls.Update(ctx, u); err != nil {
 		return AppInfo{}, upstream("change the app", err)
 	}
-	is, err := a.scope.app(ctx, a.id)
+	is, err := a.scope.app(ctx, a.is.UUID)
 	if err != nil {
 		return AppInfo{}, err
 	}
-	if missed := spec.missed(is.is); missed != "" {
+	if missed := spec.missed(is.is.Application); missed != "" {
 		return AppInfo{}, &Error{Code: Unavailable, Msg: "Coolify did not change the app's " + missed, Hint: "apps_get shows the app as it is now"}
 	}
 	if spec.Branch != nil && *spec.Branch != a.is.GitBranch {
@@ -56,7 +56,7 @@ func (a *App) mayBecome(ctx context.Context, would coolify.Application) error {
 	if err := placement.refuseDeploy(would, nil); err != nil || !placement.shares(would) {
 		return err
 	}
-	envs, err := a.scope.coolify.Envs(ctx, a.id)
+	envs, err := a.is.Calls.Envs(ctx)
 	if err != nil {
 		return upstream("read the app's variables", err)
 	}

@@ -232,7 +232,7 @@ var hindrances = []hindrance{
 			client := operatorsCoolify(s)
 			uuid, err := coolify.ParseUUID(s.first.Parts.CoolifyProject)
 			must(s, err)
-			must(s, client.DeleteProject(s.Context(), uuid))
+			must(s, client.Project(uuid).Delete(s.Context()))
 		}),
 	},
 	{

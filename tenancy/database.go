@@ -17,11 +17,9 @@ import (
 // Coolify knew it at that moment. Its backups are never asked for: Coolify mixes
 // them up with those of other databases.
 type Database struct {
-	scope       *Scope
-	id          coolify.UUID
-	is          coolify.Database
-	environment coolify.Environment
-	record      *DatabaseRecord // nil = it was not created here
+	scope  *Scope
+	is     FoundDatabase
+	record *DatabaseRecord // nil = it was not created here
 }
 
 // DatabaseInfo is what a tenant may know of a database. Its address has its
@@ -64,26 +62,20 @@ func (s *Scope) Database(ctx context.Context, ref string) (*Database, error) {
 	return s.database(ctx, id)
 }
 
-// database fetches a database afresh and proves that it is the workspace's own. An
-// operator can move one, so it is asked for each time.
+// database fetches a database afresh and proves that it is the workspace's own.
 func (s *Scope) database(ctx context.Context, id coolify.UUID) (*Database, error) {
-	is, err := s.coolify.Database(ctx, id)
-	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
-		return nil, upstream("read the database", err)
+	is, ok, err := s.findDatabase(ctx, id)
+	if err != nil {
+		return nil, err
 	}
-	env, ok, ownErr := s.within(ctx, is.EnvironmentID, is.ProjectUUID)
-	if ownErr != nil {
-		return nil, ownErr
-	}
-	if err != nil || !ok || is.UUID != id {
+	if !ok {
 		return nil, errNoDatabase
 	}
 	records, err := s.databaseRecords(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.aim(id.String())
-	return &Database{s, id, is, env, recordOf(records, is)}, nil
+	return &Database{s, is, recordOf(records, is.Database)}, nil
 }
 
 func (s *Scope) databaseRecords(ctx context.Context) ([]DatabaseRecord, error) {
@@ -113,16 +105,16 @@ func (s *Scope) databaseNamed(ctx context.Context, name string) (coolify.UUID, e
 	if err != nil {
 		return coolify.UUID{}, err
 	}
-	all = slices.DeleteFunc(all, func(d *Database) bool { return d.is.Name != name && d.id.String() != name })
+	all = slices.DeleteFunc(all, func(d *Database) bool { return d.is.Name != name && d.UUID() != name })
 	switch len(all) {
 	case 0:
 		return coolify.UUID{}, errNoDatabase
 	case 1:
-		return all[0].id, nil
+		return all[0].is.UUID, nil
 	}
 	var names []string
 	for _, d := range all[:min(len(all), 10)] {
-		names = append(names, d.id.String()+" (in "+s.text(d.environment.Name).String()+")")
+		names = append(names, d.UUID()+" (in "+s.text(d.is.Environment.Name).String()+")")
 	}
 	return coolify.UUID{}, &Error{
 		Code: Conflict, Msg: "several databases of this workspace go by that name: " + strings.Join(names, ", "),
@@ -146,12 +138,8 @@ func (s *Scope) Databases(ctx context.Context) ([]DatabaseInfo, error) {
 	return infos, nil
 }
 
-// databases goes down from the project, as [Scope.list] does.
+// databases lists the workspace's databases, as [Scope.list] does its apps.
 func (s *Scope) databases(ctx context.Context) ([]*Database, error) {
-	project, err := s.project()
-	if err != nil {
-		return nil, err
-	}
 	records, err := s.databaseRecords(ctx)
 	if err != nil {
 		return nil, err
@@ -162,31 +150,31 @@ func (s *Scope) databases(ctx context.Context) ([]*Database, error) {
 	}
 	var all []*Database
 	for _, env := range envs {
-		list, err := s.coolify.EnvironmentDatabases(ctx, project, env.UUID)
+		list, err := s.databasesIn(ctx, env)
 		if err != nil {
-			return nil, upstream("list the databases", err)
+			return nil, err
 		}
 		for _, is := range list {
-			lost := slices.ContainsFunc(records, func(r DatabaseRecord) bool { return r.IsLost(is) })
-			if is.EnvironmentID == env.ID && env.ID != 0 && !lost {
-				all = append(all, &Database{s, is.UUID, is, env, recordOf(records, is)})
+			lost := slices.ContainsFunc(records, func(r DatabaseRecord) bool { return r.IsLost(is.Database) })
+			if !lost {
+				all = append(all, &Database{s, is, recordOf(records, is.Database)})
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b *Database) int {
-		return cmp.Or(cmp.Compare(a.environment.Name, b.environment.Name), cmp.Compare(a.is.Name, b.is.Name), cmp.Compare(a.id.String(), b.id.String()))
+		return cmp.Or(cmp.Compare(a.is.Environment.Name, b.is.Environment.Name), cmp.Compare(a.is.Name, b.is.Name), cmp.Compare(a.UUID(), b.UUID()))
 	})
 	return all, nil
 }
 
 // UUID returns the database's uuid.
-func (d *Database) UUID() string { return d.id.String() }
+func (d *Database) UUID() string { return d.is.UUID.String() }
 
 // Info returns what may be told of the database.
 func (d *Database) Info() DatabaseInfo {
 	info := DatabaseInfo{
-		UUID: d.id.String(), Name: d.scope.text(d.is.Name), Engine: d.scope.text(string(d.is.Kind)).String(), Status: d.scope.text(d.is.Status),
-		Environment: d.scope.text(d.environment.Name), Image: d.scope.text(d.is.Image),
+		UUID: d.UUID(), Name: d.scope.text(d.is.Name), Engine: d.scope.text(string(d.is.Kind)).String(), Status: d.scope.text(d.is.Status),
+		Environment: d.scope.text(d.is.Environment.Name), Image: d.scope.text(d.is.Image),
 		Attachable: d.record != nil && d.record.URLSealed != "" && d.record.DeletingAt == nil, Deleting: d.record != nil && d.record.DeletingAt != nil,
 	}
 	if !d.is.UpdatedAt.IsZero() {
@@ -280,7 +268,7 @@ func (d *Database) Delete(ctx context.Context, confirm string) error {
 	if err := d.scope.need(Danger); err != nil {
 		return err
 	}
-	name := cmp.Or(d.scope.text(d.is.Name).String(), d.id.String())
+	name := cmp.Or(d.scope.text(d.is.Name).String(), d.UUID())
 	if confirm != name {
 		return d.unconfirmed(ctx, name)
 	}
@@ -298,7 +286,7 @@ func (d *Database) Delete(ctx context.Context, confirm string) error {
 }
 
 func (d *Database) ask(ctx context.Context) error {
-	err := d.scope.coolify.DeleteDatabase(ctx, d.id, DeleteWithData)
+	err := d.is.Calls.Delete(ctx, DeleteWithData)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return upstream("delete the database", err)
 	}

@@ -122,11 +122,11 @@ func (s *Scope) isGone(ctx context.Context, r DatabaseRecord) (bool, error) {
 	if r.UUID == "" {
 		return false, nil
 	}
-	id, err := coolify.ParseUUID(r.UUID)
+	there, err := s.databaseOfRecord(r)
 	if err != nil {
 		return false, err
 	}
-	_, err = s.coolify.Database(ctx, id)
+	_, err = there.Get(ctx)
 	if errors.Is(err, coolify.ErrNotFound) {
 		return true, nil
 	}
@@ -184,7 +184,11 @@ func (s *Scope) claimDatabase(ctx context.Context, n NewDatabase, r *DatabaseRec
 
 // makeDatabase makes a database that is written down.
 func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolify.NewDatabase) (*Database, error) {
-	if err := s.dropLost(ctx, r, place.Project); err != nil {
+	project, err := s.project()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.dropLost(ctx, r); err != nil {
 		s.leaveDatabase(ctx, r)
 		return nil, err
 	}
@@ -192,7 +196,7 @@ func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolif
 		return nil, err
 	}
 	place.Name, place.Description = r.Name, MarkText(r.Nonce, "database")
-	made, err := s.coolify.CreateDatabase(ctx, coolify.DatabaseKind(r.Engine), place)
+	made, err := project.CreateDatabase(ctx, coolify.DatabaseKind(r.Engine), place)
 	if err != nil {
 		if detail, ok := errors.AsType[*coolify.Error](err); !ok || !detail.Unknown {
 			s.leaveDatabase(ctx, r)
@@ -204,8 +208,8 @@ func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolif
 		s.leaveDatabase(ctx, r)
 		return nil, err
 	}
-	if isMisplaced(d.is, place) {
-		return nil, s.undoDatabase(ctx, r, made.UUID)
+	if isMisplaced(d.is.Database, place) {
+		return nil, s.undoDatabase(ctx, r, d.is.Calls)
 	}
 	if !made.URL.IsZero() {
 		if r.URLSealed, err = s.guard.box.Seal(made.URL, DatabaseURLPlace(r.ID)); err != nil {
@@ -230,21 +234,21 @@ func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolif
 
 // dropLost deletes databases that were made for a record and whose answer got
 // lost. Coolify takes a while; meanwhile the mark tells them from the one to come.
-func (s *Scope) dropLost(ctx context.Context, r DatabaseRecord, project coolify.UUID) error {
+func (s *Scope) dropLost(ctx context.Context, r DatabaseRecord) error {
 	envs, err := s.recentEnvironments(ctx)
 	if err != nil {
 		return err
 	}
 	for _, env := range envs {
-		list, err := s.coolify.EnvironmentDatabases(ctx, project, env.UUID)
+		list, err := s.databasesIn(ctx, env)
 		if err != nil {
-			return upstream("list the databases", err)
+			return err
 		}
 		for _, is := range list {
-			if !r.IsLost(is) {
+			if !r.IsLost(is.Database) {
 				continue
 			}
-			if err := s.coolify.DeleteDatabase(ctx, is.UUID, DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			if err := is.Calls.Delete(ctx, DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 				return upstream("delete what a lost call has made", err)
 			}
 		}
@@ -289,8 +293,8 @@ func isMisplaced(is coolify.Database, place coolify.NewDatabase) bool {
 
 // undoDatabase deletes a database that Coolify has put elsewhere, as it does
 // without a word.
-func (s *Scope) undoDatabase(ctx context.Context, r DatabaseRecord, id coolify.UUID) error {
-	err := s.coolify.DeleteDatabase(ctx, id, DeleteWithData)
+func (s *Scope) undoDatabase(ctx context.Context, r DatabaseRecord, made coolify.DatabaseClient) error {
+	err := made.Delete(ctx, DeleteWithData)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		s.leaveDatabase(ctx, r)
 		return upstream("delete the database again, as Coolify put it into another network", err)
@@ -306,10 +310,6 @@ func (s *Scope) undoDatabase(ctx context.Context, r DatabaseRecord, id coolify.U
 
 // databasePlace is where the workspace's databases are made, and what they may use.
 func (s *Scope) databasePlace(ctx context.Context) (coolify.NewDatabase, error) {
-	project, err := s.project()
-	if err != nil {
-		return coolify.NewDatabase{}, err
-	}
 	server, err := s.placed()
 	if err != nil {
 		return coolify.NewDatabase{}, err
@@ -323,6 +323,6 @@ func (s *Scope) databasePlace(ctx context.Context) (coolify.NewDatabase, error) 
 		return coolify.NewDatabase{}, err
 	}
 	return coolify.NewDatabase{
-		Project: project, Environment: env.UUID, Server: server, Destination: network, InstantDeploy: true, Limits: s.limits(),
+		Environment: env.UUID, Server: server, Destination: network, InstantDeploy: true, Limits: s.limits(),
 	}, nil
 }

@@ -21,7 +21,7 @@ func (a *App) Deploy(ctx context.Context, force bool) (Started, error) {
 	if err := a.mayBuild(ctx); err != nil {
 		return Started{}, err
 	}
-	queued, err := a.scope.coolify.Start(ctx, a.id, force)
+	queued, err := a.is.Calls.Start(ctx, force)
 	if err != nil {
 		return Started{}, upstream("deploy the app", err)
 	}
@@ -34,7 +34,7 @@ func (a *App) Restart(ctx context.Context) (Started, error) {
 	if err := a.mayBuild(ctx); err != nil {
 		return Started{}, err
 	}
-	queued, err := a.scope.coolify.Restart(ctx, a.id)
+	queued, err := a.is.Calls.Restart(ctx)
 	if err != nil {
 		return Started{}, upstream("restart the app", err)
 	}
@@ -47,7 +47,7 @@ func (a *App) Stop(ctx context.Context) error {
 	if err := a.scope.need(Deploy); err != nil {
 		return err
 	}
-	if err := a.scope.coolify.Stop(ctx, a.id); err != nil {
+	if err := a.is.Calls.Stop(ctx); err != nil {
 		return upstream("stop the app", err)
 	}
 	return nil
@@ -60,17 +60,17 @@ func (a *App) mayBuild(ctx context.Context) error {
 		return err
 	}
 	placement := a.scope.grant.workspace.Placement
-	if !placement.shares(a.is) {
+	if !placement.shares(a.is.Application) {
 		return nil
 	}
-	if err := placement.refuseDeploy(a.is, nil); err != nil {
+	if err := placement.refuseDeploy(a.is.Application, nil); err != nil {
 		return err
 	}
-	envs, err := a.scope.coolify.Envs(ctx, a.id)
+	envs, err := a.is.Calls.Envs(ctx)
 	if err != nil {
 		return upstream("read the app's variables", err)
 	}
-	return placement.refuseDeploy(a.is, envs)
+	return placement.refuseDeploy(a.is.Application, envs)
 }
 
 // started names the deployment that runs already when Coolify queued no new one.
@@ -78,7 +78,7 @@ func (a *App) started(ctx context.Context, q coolify.Queued) (Started, error) {
 	if !q.Skipped && !q.Deployment.IsZero() {
 		return Started{Deployment: q.Deployment.String()}, nil
 	}
-	page, err := a.scope.coolify.Deployments(ctx, a.id, 0, 5)
+	page, err := a.is.Calls.Deployments(ctx, 0, 5)
 	if err != nil {
 		return Started{Already: true}, nil //nolint:nilerr // the start itself was answered; only its name is not known
 	}
@@ -100,7 +100,7 @@ func (d *Deployment) Cancel(ctx context.Context) error {
 	if err := d.scope.need(Deploy); err != nil {
 		return err
 	}
-	err := d.scope.coolify.CancelDeployment(ctx, d.id)
+	err := d.is.Calls.Cancel(ctx)
 	if errors.Is(err, coolify.ErrNotCancellable) {
 		return errNotCancellable
 	}

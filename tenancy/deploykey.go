@@ -23,14 +23,14 @@ import (
 // A deploy key lets Coolify read one repository. Its private half is made here and
 // kept by Coolify alone; the public half is on the repository, for reading only.
 
-// keyMark proves that a key on Coolify is the project's. Old rows have no nonce.
-func (p Project) keyMark() string { return MarkText(cmp.Or(p.Nonce, p.ID), "deploy key") }
+// KeyMark proves that a key on Coolify is the project's. Old rows have no nonce.
+func (p Project) KeyMark() string { return MarkText(cmp.Or(p.Nonce, p.ID), "deploy key") }
 
 // ensureDeployKey sees to both halves of a project's deploy key and returns the id
 // of the private one. The key is recorded before its public half is on Gitea, so
 // that reconcile knows it there.
-func ensureDeployKey(ctx context.Context, c *coolify.Client, admin *gitea.Admin, store Store, w Workspace, p Project) (coolify.UUID, error) {
-	p, err := ensurePrivateHalf(ctx, c, store, w, p)
+func ensureDeployKey(ctx context.Context, keys ProjectKeys, admin *gitea.Admin, store Store, w Workspace, p Project) (coolify.UUID, error) {
+	p, err := ensurePrivateHalf(ctx, keys, store, w, p)
 	if err != nil {
 		return coolify.UUID{}, err
 	}
@@ -43,12 +43,12 @@ func ensureDeployKey(ctx context.Context, c *coolify.Client, admin *gitea.Admin,
 // ensurePrivateHalf returns the project with a key that Coolify has. What bears
 // its mark and is not the recorded one was made by a call whose answer was lost,
 // or by one that came at the same time.
-func ensurePrivateHalf(ctx context.Context, c *coolify.Client, store Store, w Workspace, p Project) (Project, error) {
-	list, err := c.PrivateKeys(ctx)
+func ensurePrivateHalf(ctx context.Context, keys ProjectKeys, store Store, w Workspace, p Project) (Project, error) {
+	list, err := keys.List(ctx)
 	if err != nil {
 		return p, err
 	}
-	if p.CoolifyKey != "" && !slices.ContainsFunc(list, func(k coolify.PrivateKey) bool { return k.UUID.String() == p.CoolifyKey }) {
+	if p.CoolifyKey != "" && !slices.ContainsFunc(list, func(k BoundKey) bool { return k.UUID.String() == p.CoolifyKey }) {
 		// Coolify has a button that deletes every key that nothing uses.
 		if err := store.ForgetDeployKey(ctx, w.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, ErrConflict) {
 			return p, AsStoreFailure(err)
@@ -57,18 +57,18 @@ func ensurePrivateHalf(ctx context.Context, c *coolify.Client, store Store, w Wo
 			return p, err
 		}
 	}
-	twins := KeysOf(list, p)
+	twins := keysOf(list, p)
 	if p.CoolifyKey == "" && len(twins) == 0 {
-		failed := createPrivateHalf(ctx, c, w, p)
-		if list, err = c.PrivateKeys(ctx); err != nil {
+		failed := createPrivateHalf(ctx, keys, w, p)
+		if list, err = keys.List(ctx); err != nil {
 			return p, err
 		}
-		if twins = KeysOf(list, p); len(twins) == 0 {
+		if twins = keysOf(list, p); len(twins) == 0 {
 			return p, cmp.Or(failed, errors.New("the key that was made is not in the list"))
 		}
 	}
 	if p.CoolifyKey == "" {
-		if p, err = recordDeployKey(ctx, store, p, twins[0]); err != nil {
+		if p, err = recordDeployKey(ctx, store, p, twins[0].PrivateKey); err != nil {
 			return p, err
 		}
 	}
@@ -76,17 +76,17 @@ func ensurePrivateHalf(ctx context.Context, c *coolify.Client, store Store, w Wo
 		if k.UUID.String() == p.CoolifyKey {
 			continue
 		}
-		if err := c.DeletePrivateKey(ctx, k.UUID); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		if err := k.Calls.Delete(ctx); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return p, err
 		}
 	}
 	return p, nil
 }
 
-// KeysOf are the keys that bear a project's mark.
-func KeysOf(list []coolify.PrivateKey, p Project) (ours []coolify.PrivateKey) {
+// keysOf are the keys that bear a project's mark.
+func keysOf(list []BoundKey, p Project) (ours []BoundKey) {
 	for _, k := range list {
-		if HasMark(k.Description, p.keyMark()) {
+		if HasMark(k.Description, p.KeyMark()) {
 			ours = append(ours, k)
 		}
 	}
@@ -94,7 +94,7 @@ func KeysOf(list []coolify.PrivateKey, p Project) (ours []coolify.PrivateKey) {
 }
 
 // createPrivateHalf makes a key and gives it to Coolify.
-func createPrivateHalf(ctx context.Context, c *coolify.Client, w Workspace, p Project) error {
+func createPrivateHalf(ctx context.Context, keys ProjectKeys, w Workspace, p Project) error {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
@@ -103,10 +103,9 @@ func createPrivateHalf(ctx context.Context, c *coolify.Client, w Workspace, p Pr
 	if err != nil {
 		return err
 	}
-	_, err = c.CreatePrivateKey(ctx, coolify.NewPrivateKey{
-		Name: OrgName(w.Slug) + "/" + p.Slug, Description: p.keyMark(), Key: secret.NewText(string(pem.EncodeToMemory(block))),
+	return keys.Create(ctx, coolify.NewPrivateKey{
+		Name: OrgName(w.Slug) + "/" + p.Slug, Key: secret.NewText(string(pem.EncodeToMemory(block))),
 	})
-	return err
 }
 
 // recordDeployKey records a key, or returns the project with the one that somebody
@@ -158,7 +157,7 @@ func EnsurePublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo strin
 
 // keyTitle is what people see on the repository. A repository has one key of a title
 // only.
-func (p Project) keyTitle() string { return "Coolify " + p.keyMark() }
+func (p Project) keyTitle() string { return "Coolify " + p.KeyMark() }
 
 // hasPublicHalf looks for the recorded key on a repository. What is in its way is
 // taken away: the same key if it may also write, and another of its title, as of a

@@ -2,7 +2,6 @@ package tenancy
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
@@ -13,8 +12,7 @@ import (
 // workspace, as Coolify knew it at that moment.
 type Deployment struct {
 	scope *Scope
-	id    coolify.UUID
-	is    coolify.Deployment
+	is    FoundDeployment
 }
 
 // DeploymentInfo is what a tenant may know of a deployment.
@@ -53,31 +51,21 @@ func (s *Scope) Deployment(ctx context.Context, ref string) (*Deployment, error)
 	return s.deployment(ctx, id)
 }
 
-// deployment fetches a deployment and proves it: its application comes with it.
-// A Coolify that leaves the application out proves nothing.
+// deployment fetches a deployment afresh and proves that it is the workspace's own.
 func (s *Scope) deployment(ctx context.Context, id coolify.UUID) (*Deployment, error) {
-	is, err := s.coolify.Deployment(ctx, id)
-	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
-		return nil, upstream("read the deployment", err)
+	is, ok, err := s.findDeployment(ctx, id)
+	if err != nil {
+		return nil, err
 	}
-	var app coolify.Application
-	if is.Application != nil {
-		app = *is.Application
-	}
-	_, ok, ownErr := s.owns(ctx, app)
-	if ownErr != nil {
-		return nil, ownErr
-	}
-	if err != nil || !ok || is.UUID != id {
+	if !ok {
 		return nil, errNoDeployment
 	}
-	s.aim(id.String())
-	return &Deployment{s, id, is}, nil
+	return &Deployment{s, is}, nil
 }
 
 // Info returns what may be told of the deployment.
 func (d *Deployment) Info() DeploymentInfo {
-	return d.scope.deploymentInfo(d.is, d.is.Application.UUID.String(), d.is.Application.Name)
+	return d.scope.deploymentInfo(d.is.Deployment, d.is.Application.UUID.String(), d.is.Application.Name)
 }
 
 func (s *Scope) deploymentInfo(d coolify.Deployment, app, appName string) DeploymentInfo {
@@ -107,13 +95,13 @@ func (a *App) Deployments(ctx context.Context, skip, limit int) (list []Deployme
 	if err := a.scope.need(Read); err != nil {
 		return nil, 0, err
 	}
-	page, err := a.scope.coolify.Deployments(ctx, a.id, skip, limit)
+	page, err := a.is.Calls.Deployments(ctx, skip, limit)
 	if err != nil {
 		return nil, 0, upstream("list the app's deployments", err)
 	}
 	list = []DeploymentInfo{}
 	for _, d := range page.Deployments[:min(len(page.Deployments), limit)] {
-		list = append(list, a.scope.deploymentInfo(d, a.id.String(), a.is.Name))
+		list = append(list, a.scope.deploymentInfo(d, a.UUID(), a.is.Name))
 	}
 	return list, page.Count, nil
 }
@@ -141,5 +129,5 @@ func (s *Scope) Wait(ctx context.Context, ref string, d time.Duration) (Deployme
 	if err != nil {
 		return DeploymentInfo{}, err
 	}
-	return s.deploymentInfo(is, is.Application.UUID.String(), is.Application.Name), nil
+	return s.deploymentInfo(is.Deployment, is.Application.UUID.String(), is.Application.Name), nil
 }

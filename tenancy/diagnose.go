@@ -85,16 +85,16 @@ func (a *App) Diagnose(ctx context.Context) (Diagnosis, error) {
 	if err := a.scope.need(Read); err != nil {
 		return Diagnosis{}, err
 	}
-	page, err := a.scope.coolify.Deployments(ctx, a.id, 0, readDeploys)
-	if err != nil {
-		return Diagnosis{}, upstream("list the app's deployments", err)
-	}
-	records, err := a.scope.appRecords(ctx, a.id.String())
+	all, _, err := a.is.Deployments(ctx, 0, readDeploys)
 	if err != nil {
 		return Diagnosis{}, err
 	}
-	own := slices.DeleteFunc(page.Deployments, func(d coolify.Deployment) bool { return d.PullRequestID != 0 })
-	y := symptoms{app: a.is, deployments: own[:min(len(own), recentDeploys)], now: a.scope.guard.now()}
+	records, err := a.scope.appRecords(ctx, a.UUID())
+	if err != nil {
+		return Diagnosis{}, err
+	}
+	own := slices.DeleteFunc(all, func(d FoundDeployment) bool { return d.PullRequestID != 0 })
+	y := symptoms{app: a.is.Application, deployments: own[:min(len(own), recentDeploys)], now: a.scope.guard.now()}
 	if len(records) == 1 {
 		y.push = &records[0]
 	}
@@ -108,7 +108,7 @@ func (a *App) Diagnose(ctx context.Context) (Diagnosis, error) {
 // symptoms are all that causes are inferred from.
 type symptoms struct {
 	app         coolify.Application
-	deployments []coolify.Deployment // newest first
+	deployments []FoundDeployment // newest first
 	site        sighting
 	push        *AppRecord // nil = the app was not created here
 	log         []string   // scrubbed; of the build if it failed
@@ -136,13 +136,11 @@ func (y symptoms) ill() bool {
 func (a *App) readLog(ctx context.Context, y *symptoms) error {
 	var err error
 	switch {
-	case y.failed() && a.scope.sensitive == nil:
+	case y.failed() && y.deployments[0].Log == nil:
 		y.note = "this server may not read build logs, so why the build failed was not looked at"
 		return nil
 	case y.failed():
-		d := y.deployments[0]
-		d.Application = &a.is
-		y.log, _, err = a.scope.buildLog(ctx, d)
+		y.log, _, err = a.scope.buildLog(ctx, y.deployments[0])
 	case y.ill():
 		var logs Logs
 		logs, err = a.Logs(ctx, readLines, "")
@@ -166,7 +164,7 @@ func (a *App) unset(ctx context.Context, all []mention) ([]mention, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	envs, err := a.scope.coolify.Envs(ctx, a.id)
+	envs, err := a.is.Calls.Envs(ctx)
 	if err != nil {
 		return nil, upstream("read the app's variables", err)
 	}
@@ -205,7 +203,7 @@ func missed(log []string) []mention {
 // diagnosis is what may be told of the symptoms.
 func (a *App) diagnosis(y symptoms) Diagnosis {
 	d := Diagnosis{
-		App: a.id.String(), Name: a.scope.text(y.app.Name), Status: a.scope.text(y.app.Status), Causes: y.causes(),
+		App: a.UUID(), Name: a.scope.text(y.app.Name), Status: a.scope.text(y.app.Status), Causes: y.causes(),
 		Site: a.scope.siteInfo(y.site), Deployments: []RecentDeploy{}, Note: y.note, Log: lastLines(y.log),
 	}
 	if y.failed() {
@@ -221,7 +219,7 @@ func (a *App) diagnosis(y symptoms) Diagnosis {
 		d.Limits = &l
 	}
 	for _, x := range y.deployments {
-		i := a.scope.deploymentInfo(x, "", "")
+		i := a.scope.deploymentInfo(x.Deployment, "", "")
 		d.Deployments = append(d.Deployments, RecentDeploy{i.UUID, i.Status, i.Commit, i.CreatedAt})
 	}
 	return d
@@ -361,7 +359,7 @@ func (y symptoms) pushTrouble(add func(cause, evident, next string)) {
 	if y.push == nil || y.push.Head == "" || y.push.Deployment != "" {
 		return
 	}
-	deployed := slices.ContainsFunc(y.deployments, func(d coolify.Deployment) bool { return d.Commit == y.push.Head })
+	deployed := slices.ContainsFunc(y.deployments, func(d FoundDeployment) bool { return d.Commit == y.push.Head })
 	if !deployed {
 		add("the branch's newest commit is not deployed", "commit "+short(y.push.Head), "apps_deploy")
 	}

@@ -66,7 +66,7 @@ func (a *App) domains() []DomainInfo {
 }
 
 func (a *App) domain(address string) DomainInfo {
-	info := DomainInfo{App: a.id.String(), AppName: a.scope.text(a.is.Name)}
+	info := DomainInfo{App: a.UUID(), AppName: a.scope.text(a.is.Name)}
 	name := host(address)
 	if name == "" {
 		return info
@@ -100,10 +100,10 @@ func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
 			return DomainInfo{}, err
 		}
 	}
-	if err := a.scope.coolify.UpdateApplication(ctx, a.id, coolify.ApplicationUpdate{Domain: &address}); err != nil {
+	if err := a.is.Calls.Update(ctx, coolify.ApplicationUpdate{Domain: &address}); err != nil {
 		return DomainInfo{}, domainRefused("set the domain", err)
 	}
-	now, err := a.scope.app(ctx, a.id)
+	now, err := a.scope.app(ctx, a.is.UUID)
 	if err != nil {
 		return DomainInfo{}, err
 	}
@@ -130,10 +130,10 @@ func (a *App) mayHave(ctx context.Context, asked string) (address string, err er
 		return "", err
 	}
 	for _, other := range apps {
-		if other.id != a.id && slices.Contains(hosts(other.is.FQDN), name.host) {
+		if other.is.UUID != a.is.UUID && slices.Contains(hosts(other.is.FQDN), name.host) {
 			return "", &Error{
 				Code: Conflict, Msg: "the app " + a.scope.text(other.is.Name).String() + " of this workspace has this domain",
-				Hint: "take it away there first: domains_set with app " + other.id.String() + " and an empty domain",
+				Hint: "take it away there first: domains_set with app " + other.is.UUID.String() + " and an empty domain",
 			}
 		}
 	}

@@ -40,7 +40,7 @@ func (s *Scope) environment(ctx context.Context, id int) (coolify.Environment, b
 	if err != nil {
 		return coolify.Environment{}, false, err
 	}
-	known := s.guard.envs.get(project)
+	known := s.guard.envs.get(project.UUID())
 	if e, ok := known.byID[id]; ok {
 		return e, true, nil
 	}
@@ -50,7 +50,7 @@ func (s *Scope) environment(ctx context.Context, id int) (coolify.Environment, b
 	if _, err := s.environments(ctx); err != nil {
 		return coolify.Environment{}, false, err
 	}
-	e, ok := s.guard.envs.get(project).byID[id]
+	e, ok := s.guard.envs.get(project.UUID()).byID[id]
 	return e, ok, nil
 }
 
@@ -61,7 +61,7 @@ func (s *Scope) recentEnvironments(ctx context.Context) ([]coolify.Environment, 
 	if err != nil {
 		return nil, err
 	}
-	if known := s.guard.envs.get(project); s.guard.now().Sub(known.asked) < missEvery {
+	if known := s.guard.envs.get(project.UUID()); s.guard.now().Sub(known.asked) < missEvery {
 		return slices.Collect(maps.Values(known.byID)), nil
 	}
 	return s.environments(ctx)
@@ -74,11 +74,11 @@ func (s *Scope) environments(ctx context.Context) ([]coolify.Environment, error)
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.coolify.Environments(ctx, project)
+	list, err := project.Environments(ctx)
 	if err != nil {
 		return nil, upstream("list the environments", err)
 	}
-	s.guard.envs.put(project, list, s.guard.now())
+	s.guard.envs.put(project.UUID(), list, s.guard.now())
 	return list, nil
 }
 

@@ -123,7 +123,7 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 		if writes[k], err = asStored(set.write(k, rows.one(k, set.Preview))); err != nil {
 			return nil, err
 		}
-		if err := a.scope.grant.workspace.Placement.refuseEnvWrite(a.is, writes[k]); err != nil {
+		if err := a.scope.grant.workspace.Placement.refuseEnvWrite(a.is.Application, writes[k]); err != nil {
 			return nil, err
 		}
 	}
@@ -151,7 +151,7 @@ func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (En
 		return change, nil
 	}
 	w.Preview, w.ShownOnce, w.Comment = true, twin.ShownOnce, new(followMark)
-	if err := a.scope.coolify.UpdateEnv(ctx, a.id, w); err != nil {
+	if err := a.is.Calls.UpdateEnv(ctx, w); err != nil {
 		return EnvChange{}, upstream("update the variable for previews", err)
 	}
 	change.Preview = "follows"
@@ -161,12 +161,12 @@ func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (En
 // writeEnv creates or replaces the one row that w names.
 func (a *App) writeEnv(ctx context.Context, w coolify.EnvUpdate, isNew bool) (EnvChange, error) {
 	if isNew {
-		if _, err := a.scope.coolify.CreateEnv(ctx, a.id, coolify.NewEnv(w)); err != nil {
+		if _, err := a.is.Calls.CreateEnv(ctx, coolify.NewEnv(w)); err != nil {
 			return EnvChange{}, upstream("create the variable", err)
 		}
 		return EnvChange{Key: w.Key, Action: "created"}, nil
 	}
-	if err := a.scope.coolify.UpdateEnv(ctx, a.id, w); err != nil {
+	if err := a.is.Calls.UpdateEnv(ctx, w); err != nil {
 		return EnvChange{}, upstream("update the variable", err)
 	}
 	return EnvChange{Key: w.Key, Action: "updated"}, nil
@@ -233,7 +233,7 @@ func (a *App) deleteEnv(ctx context.Context, key string, preview bool, rows envR
 		}
 	}
 	for _, e := range doomed {
-		err := a.scope.coolify.DeleteEnv(ctx, a.id, e.UUID)
+		err := a.is.Calls.DeleteEnv(ctx, e.UUID)
 		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return EnvChange{}, upstream("delete the variable", err)
 		}
@@ -269,7 +269,7 @@ func (a *App) each(done string, keys []string, do func(string) (EnvChange, error
 type envRows struct{ all []coolify.Env }
 
 func (a *App) envRows(ctx context.Context) (envRows, error) {
-	all, err := a.scope.coolify.Envs(ctx, a.id)
+	all, err := a.is.Calls.Envs(ctx)
 	if err != nil {
 		return envRows{}, upstream("list the variables", err)
 	}

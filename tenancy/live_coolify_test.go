@@ -175,16 +175,16 @@ func (l *liveCoolify) find() (project string, app coolify.Application) {
 	list, err := l.client.Projects(l.Context())
 	must(l, err)
 	for _, p := range list {
-		environments, err := l.client.Environments(l.Context(), p.UUID)
+		environments, err := l.client.Project(p.UUID).Environments(l.Context())
 		must(l, err)
 		for _, e := range environments {
-			apps, err := l.client.EnvironmentApplications(l.Context(), p.UUID, e.UUID)
+			apps, err := l.client.Project(p.UUID).Applications(l.Context(), e.UUID)
 			must(l, err)
 			for _, a := range apps {
 				if !strings.HasPrefix(a.Name, liveApp) {
 					continue
 				}
-				a, err := l.client.Application(l.Context(), a.UUID)
+				a, err := l.client.App(a.UUID).Get(l.Context())
 				must(l, err)
 				if a.ServerUUID.String() == l.server {
 					return p.UUID.String(), a

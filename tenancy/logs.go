@@ -44,11 +44,11 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	if contains != "" {
 		read = filteredLines
 	}
-	scrubber, note, err := a.scope.scrubber(ctx, a.id)
+	scrubber, note, err := a.scope.scrubber(ctx, a.is.Values)
 	if err != nil {
 		return Logs{}, err
 	}
-	raw, err := a.scope.coolify.Logs(ctx, a.id, read)
+	raw, err := a.is.Calls.Logs(ctx, read)
 	if errors.Is(err, coolify.ErrNotRunning) {
 		return Logs{}, &Error{
 			Code: Conflict, Msg: "the app is not running, so it has no runtime log",
@@ -74,7 +74,7 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 	if err := d.scope.need(Read); err != nil {
 		return Logs{}, err
 	}
-	if d.scope.sensitive == nil {
+	if d.is.Log == nil {
 		return Logs{}, &Error{
 			Code: Unavailable, Msg: "deployment logs are not available on this server",
 			Hint: "the operator can allow them by setting COOLIFY_SENSITIVE_TOKEN",
@@ -93,13 +93,13 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 }
 
 // buildLog reads the whole log of a deployment, as Coolify shows it, without
-// secrets. The sensitive token must be there.
-func (s *Scope) buildLog(ctx context.Context, d coolify.Deployment) (lines []string, note string, err error) {
-	scrubber, note, err := s.scrubber(ctx, d.Application.UUID)
+// secrets. d.Log must not be nil.
+func (s *Scope) buildLog(ctx context.Context, d FoundDeployment) (lines []string, note string, err error) {
+	scrubber, note, err := s.scrubber(ctx, d.App.Values)
 	if err != nil {
 		return nil, "", err
 	}
-	entries, err := s.sensitive.DeploymentLogs(ctx, d.UUID)
+	entries, err := d.Log.Logs(ctx)
 	if err != nil {
 		return nil, "", upstream("read the deployment's log", err)
 	}
@@ -171,12 +171,12 @@ func page(lines []string, before, n int, contains string) Logs {
 // scrubber knows the values of the app's variables, as far as this server may
 // read them, and the platform's own secrets. If they should be readable and are
 // not, no log is shown.
-func (s *Scope) scrubber(ctx context.Context, app coolify.UUID) (*untrusted.Scrubber, string, error) {
+func (s *Scope) scrubber(ctx context.Context, app *coolify.SensitiveApp) (*untrusted.Scrubber, string, error) {
 	scrubber := s.guard.scrubber()
-	if s.sensitive == nil {
+	if app == nil {
 		return scrubber, noteNoValues, nil
 	}
-	values, err := s.sensitive.EnvValues(ctx, app)
+	values, err := app.EnvValues(ctx)
 	if err != nil {
 		return nil, "", upstream("read what must not be shown", err)
 	}

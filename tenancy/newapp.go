@@ -368,7 +368,7 @@ func (c *creation) standing(ctx context.Context, a AppRecord) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		gone, err := RemoveApp(ctx, c.coolify, c.guard.store, project, a)
+		gone, err := RemoveApp(ctx, project, c.guard.store, a)
 		if err != nil || gone {
 			return false, err
 		}
@@ -378,11 +378,11 @@ func (c *creation) standing(ctx context.Context, a AppRecord) (bool, error) {
 	case a.UUID == "" || slices.ContainsFunc(c.apps, func(app *App) bool { return app.UUID() == a.UUID }):
 		return true, nil
 	}
-	id, err := coolify.ParseUUID(a.UUID)
+	there, err := c.appOfRecord(a)
 	if err != nil {
 		return false, err
 	}
-	_, err = c.coolify.Application(ctx, id)
+	_, err = there.Get(ctx)
 	if err == nil {
 		return false, &Error{Code: Conflict, Msg: "an app of that name was moved out of this workspace", Hint: "choose another name, or ask the platform's operator"}
 	}
@@ -412,7 +412,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if c.record.Made {
 		return c.made(ctx)
 	}
-	key, err := ensureDeployKey(ctx, c.coolify, c.gitea, c.guard.store, c.grant.workspace, c.project)
+	key, err := ensureDeployKey(ctx, NewProjectKeys(c.coolify, c.project), c.gitea, c.guard.store, c.grant.workspace, c.project)
 	if err != nil {
 		return none, err
 	}
@@ -420,7 +420,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if err != nil {
 		return none, err
 	}
-	id, err := coolify.ParseUUID(c.record.UUID)
+	app, err := c.appOfRecord(c.record)
 	if err != nil {
 		return none, err
 	}
@@ -430,7 +430,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if !fresh { // an earlier call may have asked for something else
 		u := c.Spec.update()
 		u.Domain = &c.url
-		err := c.coolify.UpdateApplication(ctx, id, u)
+		err := app.Update(ctx, u)
 		if errors.Is(err, coolify.ErrConflict) {
 			return none, c.undone(ctx, domainRefused("create the app", err))
 		}
@@ -438,7 +438,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 			return none, err
 		}
 	}
-	is, err := c.coolify.Application(ctx, id)
+	is, err := app.Get(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -449,24 +449,24 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 		})
 	}
 	if len(c.Env) > 0 {
-		if _, err := (&App{c.Scope, id, is, c.environment}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
+		if _, err := (&App{c.Scope, c.foundApp(is, c.environment)}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
 			return none, err
 		}
 	}
-	return is, c.finish(ctx, id)
+	return is, c.finish(ctx, app)
 }
 
 // made returns an application to which nothing is left to do, but for twins that a
 // crash left.
 func (c *creation) made(ctx context.Context) (coolify.Application, error) {
-	id, err := coolify.ParseUUID(c.record.UUID)
+	app, err := c.appOfRecord(c.record)
 	if err != nil {
 		return coolify.Application{}, err
 	}
 	if err := c.dropTwins(ctx, c.marked()); err != nil {
 		return coolify.Application{}, err
 	}
-	return c.coolify.Application(ctx, id)
+	return app.Get(ctx)
 }
 
 // application makes the application if there is none, records it, and deletes its
@@ -523,7 +523,7 @@ func (c *creation) dropTwins(ctx context.Context, twins []*App) error {
 		if app.UUID() == c.record.UUID {
 			continue
 		}
-		if err := c.coolify.DeleteApplication(ctx, app.id, DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		if err := app.is.Calls.Delete(ctx, DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return err
 		}
 	}
@@ -536,8 +536,8 @@ func (c *creation) make(ctx context.Context, key coolify.UUID) error {
 		return err
 	}
 	want := c.Spec.applied(coolify.Application{})
-	_, err = c.coolify.CreateDeployKeyApplication(ctx, coolify.NewApplication{
-		Project: project, Environment: c.environment.UUID, Server: c.server, Destination: c.destination, PrivateKey: key,
+	_, err = project.CreateApp(ctx, coolify.NewApplication{
+		Environment: c.environment.UUID, Server: c.server, Destination: c.destination, PrivateKey: key,
 		Name: c.Name, Description: c.record.mark(), Repository: c.address, Branch: want.GitBranch, BuildPack: want.BuildPack,
 		Ports: want.PortsExposes, BaseDirectory: want.BaseDirectory, DockerfileLocation: want.DockerfileLocation,
 		PublishDirectory: want.PublishDirectory, Domain: c.url, Limits: c.limits(),
@@ -577,7 +577,7 @@ func (c *creation) undone(ctx context.Context, why error) error {
 	if err := c.guard.store.MarkAppDeleting(ctx, c.record.WorkspaceID, c.record.ID, c.guard.now()); err != nil {
 		return AsStoreFailure(err)
 	}
-	if _, err := RemoveApp(ctx, c.coolify, c.guard.store, project, c.record); err != nil {
+	if _, err := RemoveApp(ctx, project, c.guard.store, c.record); err != nil {
 		c.guard.log.WarnContext(ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app", c.record.ID, "err", c.ForLog(err))
 	}
 	return why
@@ -608,8 +608,8 @@ func (c *creation) wrong(is coolify.Application) string {
 // finish replaces the mark with the description that people wrote, notes the head
 // of the branch, so that only what is pushed from now on is deployed, and has
 // somebody look whether that was pushed meanwhile.
-func (c *creation) finish(ctx context.Context, id coolify.UUID) error {
-	if err := c.coolify.UpdateApplication(ctx, id, coolify.ApplicationUpdate{Description: &c.Description}); err != nil {
+func (c *creation) finish(ctx context.Context, app coolify.AppClient) error {
+	if err := app.Update(ctx, coolify.ApplicationUpdate{Description: &c.Description}); err != nil {
 		return err
 	}
 	seen := c.record

@@ -426,7 +426,7 @@ const fewDeployments = 10
 // newest returns the newest deployment that builds the app's branch; a zero one if
 // there is none.
 func (l *pushLook) newest(ctx context.Context, app *App) (coolify.Deployment, error) {
-	page, err := l.scope.coolify.Deployments(ctx, app.id, 0, fewDeployments)
+	page, err := app.is.Calls.Deployments(ctx, 0, fewDeployments)
 	if err != nil {
 		return coolify.Deployment{}, upstream("list the app's deployments", err)
 	}

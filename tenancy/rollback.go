@@ -24,7 +24,7 @@ func (a *App) Rollback(ctx context.Context, commit string) (target string, start
 	if err := a.mayBuild(ctx); err != nil {
 		return "", Started{}, err
 	}
-	page, err := a.scope.coolify.Deployments(ctx, a.id, 0, rollbackDepth)
+	page, err := a.is.Calls.Deployments(ctx, 0, rollbackDepth)
 	if err != nil {
 		return "", Started{}, upstream("list the app's deployments", err)
 	}
@@ -32,7 +32,7 @@ func (a *App) Rollback(ctx context.Context, commit string) (target string, start
 	if target, err = rollbackTarget(past, strings.ToLower(commit)); err != nil {
 		return "", Started{}, err
 	}
-	queued, err := a.scope.coolify.Rollback(ctx, a.id, target)
+	queued, err := a.is.Calls.Rollback(ctx, target)
 	if err != nil {
 		return "", Started{}, rollbackRefused(err)
 	}

@@ -267,14 +267,14 @@ func (s *Scope) giteaMeter(context.Context, gitea.Operation) (func(), error) {
 // aim records what the call acts on, by its uuid: the first thing that it finds.
 func (s *Scope) aim(target string) { s.call.target.CompareAndSwap(nil, &target) }
 
-// project returns the uuid of the workspace's Coolify project.
-func (s *Scope) project() (coolify.UUID, error) {
+// project returns the workspace's project on Coolify.
+func (s *Scope) project() (CoolifyProject, error) {
 	id, err := coolify.ParseUUID(s.grant.workspace.CoolifyProject)
 	if err != nil {
-		return coolify.UUID{}, &Error{
+		return CoolifyProject{}, &Error{
 			Code: Unavailable, Msg: "this workspace has no Coolify project yet",
 			Hint: "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"", Retryable: true, RetryAfter: 15 * time.Second, Err: err,
 		}
 	}
-	return id, nil
+	return NewCoolifyProject(s.coolify, id), nil
 }

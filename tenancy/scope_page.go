@@ -117,12 +117,12 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 	if _, err := s.member(); err != nil {
 		return secret.Text{}, err
 	}
-	if s.sensitive == nil {
+	if a.is.Values == nil {
 		return secret.Text{}, &Error{
 			Code: Unavailable, Msg: "this server has no token that may read the values of variables", Hint: "the operator can give it one with COOLIFY_SENSITIVE_TOKEN",
 		}
 	}
-	values, err := s.sensitive.EnvValues(ctx, a.id)
+	values, err := a.is.Values.EnvValues(ctx)
 	if err != nil {
 		return secret.Text{}, upstream("read the variable", err)
 	}

@@ -49,7 +49,7 @@ type watchKey struct {
 // A watch is one deployment that somebody of one workspace waits for.
 type watch struct {
 	waiting int // waits that look at it; the last one takes it away
-	is      coolify.Deployment
+	is      FoundDeployment
 	proved  time.Time     // when a look proved whose it is; zero = not yet
 	gone    bool          // the last list of running deployments did not have it
 	looked  chan struct{} // closed, and replaced, after each look
@@ -63,7 +63,7 @@ func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown
 }
 
 // wait is [Scope.Wait] for an id that is well-formed.
-func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (coolify.Deployment, error) {
+func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (FoundDeployment, error) {
 	room, key := s.guard.waits, watchKey{s.grant.workspace.ID, id}
 	room.enter(key) //nolint:contextcheck // the look at running deployments serves all waits and outlives this one
 	defer room.leave(key)
@@ -72,25 +72,25 @@ func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (coo
 	for {
 		is, looked, err := s.look(ctx, key)
 		if err != nil {
-			return coolify.Deployment{}, err
+			return FoundDeployment{}, err
 		}
 		if is.Status.Terminal() {
-			return is, s.prove(ctx)
+			return s.rebound(is), s.prove(ctx)
 		}
 		if s.call.look != nil {
-			s.call.look(s.deploymentInfo(is, is.Application.UUID.String(), is.Application.Name))
+			s.call.look(s.deploymentInfo(is.Deployment, is.Application.UUID.String(), is.Application.Name))
 		}
 		select {
 		case <-looked:
 		case <-end.C:
-			return is, s.prove(ctx)
+			return s.rebound(is), s.prove(ctx)
 		case <-room.closing:
-			return is, s.prove(ctx)
+			return s.rebound(is), s.prove(ctx)
 		case <-ctx.Done():
-			return coolify.Deployment{}, upstream("wait for the deployment", ctx.Err())
+			return FoundDeployment{}, upstream("wait for the deployment", ctx.Err())
 		}
 		if err := s.prove(ctx); err != nil {
-			return coolify.Deployment{}, err
+			return FoundDeployment{}, err
 		}
 	}
 }
@@ -98,7 +98,7 @@ func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (coo
 // look returns what is known of the deployment, and a channel that closes when
 // more may be. It asks Coolify only if nobody of the workspace has proved yet
 // whose it is, or if it runs no more.
-func (s *Scope) look(ctx context.Context, key watchKey) (coolify.Deployment, <-chan struct{}, error) {
+func (s *Scope) look(ctx context.Context, key watchKey) (FoundDeployment, <-chan struct{}, error) {
 	room := s.guard.waits
 	is, looked, fresh := room.known(key, s.guard.now())
 	if fresh {
@@ -121,7 +121,7 @@ func (s *Scope) look(ctx context.Context, key watchKey) (coolify.Deployment, <-c
 // personal if it is about who looked: it went away, or lost its right. The
 // others then look for themselves.
 type glance struct {
-	is       coolify.Deployment
+	is       FoundDeployment
 	err      error
 	personal bool
 }
@@ -141,7 +141,7 @@ func (s *Scope) glance(ctx context.Context, key watchKey) glance {
 }
 
 // known returns the state of a watch; fresh says that it needs no look.
-func (r waitRoom) known(key watchKey, now time.Time) (is coolify.Deployment, looked <-chan struct{}, fresh bool) {
+func (r waitRoom) known(key watchKey, now time.Time) (is FoundDeployment, looked <-chan struct{}, fresh bool) {
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()
 	w := r.state.watches[key]
@@ -150,7 +150,7 @@ func (r waitRoom) known(key watchKey, now time.Time) (is coolify.Deployment, loo
 }
 
 // learn records a look that proved whose the deployment is.
-func (r waitRoom) learn(key watchKey, is coolify.Deployment, now time.Time) {
+func (r waitRoom) learn(key watchKey, is FoundDeployment, now time.Time) {
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()
 	if w, ok := r.state.watches[key]; ok {

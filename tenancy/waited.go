@@ -57,7 +57,7 @@ func (s *Scope) Verdict(ctx context.Context, ref, app string, d time.Duration) (
 		if err != nil {
 			return Waited{}, err
 		}
-		of = a.id.String()
+		of = a.UUID()
 	}
 	if commitForm.MatchString(ref) {
 		found, answer, err := s.awaitPush(ctx, ref, of, until)
@@ -185,11 +185,11 @@ func (s *Scope) undeployed(ctx context.Context, r AppRecord) (deployment string,
 
 // deployed finds the last deployment of a commit by an app, if it is a recent one.
 func (s *Scope) deployed(ctx context.Context, r AppRecord, commit string) (deployment string, err error) {
-	id, err := coolify.ParseUUID(r.UUID)
+	app, err := s.appOfRecord(r)
 	if err != nil {
 		return "", nil //nolint:nilerr // it has deployed nothing
 	}
-	page, err := s.coolify.Deployments(ctx, id, 0, 10)
+	page, err := app.Deployments(ctx, 0, 10)
 	if err != nil {
 		return "", upstream("list the app's deployments", err)
 	}
@@ -204,11 +204,11 @@ func (s *Scope) deployed(ctx context.Context, r AppRecord, commit string) (deplo
 // judge says what became of a deployment, and gives an app that was deployed just
 // now some time to answer. The principal's rights are read again before each look
 // and before the answer.
-func (s *Scope) judge(ctx context.Context, d coolify.Deployment, until time.Time) (Waited, error) {
-	app := &App{scope: s, id: d.Application.UUID, is: *d.Application}
+func (s *Scope) judge(ctx context.Context, d FoundDeployment, until time.Time) (Waited, error) {
+	app := &App{scope: s, is: d.App}
 	x := sighting{status: d.Status, commit: whole(d.Commit)}
 	if d.Status == coolify.DeploymentFinished {
-		wanted, project, err := s.wanted(ctx, d)
+		wanted, project, err := s.wanted(ctx, d.Deployment)
 		if err != nil {
 			return Waited{}, err
 		}
@@ -217,13 +217,13 @@ func (s *Scope) judge(ctx context.Context, d coolify.Deployment, until time.Time
 			x.overtaken = s.contains(ctx, project, d.Application.GitRepository, x.commit, x.wanted)
 		}
 	}
-	if !s.recent(d) {
+	if !s.recent(d.Deployment) {
 		until = time.Time{}
 	}
 	if err := app.visitUntil(ctx, &x, d.PullRequestID != 0, until); err != nil {
 		return Waited{}, err
 	}
-	w := Waited{Judgement: x.judge(), DeploymentState: s.state(d)}
+	w := Waited{Judgement: x.judge(), DeploymentState: s.state(d.Deployment)}
 	if d.Status == coolify.DeploymentFailed {
 		w.FirstError = s.firstError(ctx, d)
 	}
@@ -266,7 +266,7 @@ func (a *App) visitUntil(ctx context.Context, x *sighting, preview bool, until t
 			return err
 		}
 		if x.url == "" { // only Coolify can tell
-			now, err := a.scope.app(ctx, a.id)
+			now, err := a.scope.app(ctx, a.is.UUID)
 			if err != nil {
 				return err
 			}
@@ -405,8 +405,8 @@ const maxFirstError = 300
 
 // firstError is the first line of a failed deployment's log that says what went
 // wrong; zero if it cannot be read.
-func (s *Scope) firstError(ctx context.Context, d coolify.Deployment) untrusted.Text {
-	if s.sensitive == nil {
+func (s *Scope) firstError(ctx context.Context, d FoundDeployment) untrusted.Text {
+	if d.Log == nil {
 		return untrusted.Text{}
 	}
 	lines, _, err := s.buildLog(ctx, d)

@@ -1,0 +1,222 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+)
+
+// What is in this file is found: proved to be in the workspace's own project on
+// Coolify at the moment of the call. A thing that was found comes with calls that are
+// bound to it, so the check is here, once for each kind of thing, and code that acts
+// on one has no id to get wrong.
+
+// A FoundApp is an application of the workspace, as Coolify knew it at that moment.
+type FoundApp struct {
+	coolify.Application
+	Environment coolify.Environment
+	Calls       coolify.AppClient
+	Values      *coolify.SensitiveApp // nil = no token that may read values
+
+	scope *Scope
+}
+
+// A FoundDeployment is a deployment of an application of the workspace.
+type FoundDeployment struct {
+	coolify.Deployment
+	App   FoundApp // that it is of; without an Environment unless the app was found first
+	Calls coolify.DeploymentClient
+	Log   *coolify.SensitiveDeployment // nil = no token that may read logs
+}
+
+// A FoundDatabase is a database of the workspace.
+type FoundDatabase struct {
+	coolify.Database
+	Environment coolify.Environment
+	Calls       coolify.DatabaseClient
+}
+
+// findApp fetches an application afresh and proves that it is the workspace's own;
+// false if it is not, or not there. Coolify hides the application's id, so ownership
+// goes by environment_id.
+func (s *Scope) findApp(ctx context.Context, id coolify.UUID) (FoundApp, bool, error) {
+	is, err := s.coolify.App(id).Get(ctx)
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return FoundApp{}, false, upstream("read the app", err)
+	}
+	env, ok, ownErr := s.owns(ctx, is)
+	if ownErr != nil {
+		return FoundApp{}, false, ownErr
+	}
+	if err != nil || !ok || is.UUID != id {
+		return FoundApp{}, false, nil
+	}
+	s.aim(id.String())
+	return s.foundApp(is, env), true, nil
+}
+
+// findDeployment fetches a deployment and proves it: its application comes with it.
+// A Coolify that leaves the application out proves nothing.
+func (s *Scope) findDeployment(ctx context.Context, id coolify.UUID) (FoundDeployment, bool, error) {
+	is, err := s.coolify.Deployment(id).Get(ctx)
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return FoundDeployment{}, false, upstream("read the deployment", err)
+	}
+	var app coolify.Application
+	if is.Application != nil {
+		app = *is.Application
+	}
+	env, ok, ownErr := s.owns(ctx, app)
+	if ownErr != nil {
+		return FoundDeployment{}, false, ownErr
+	}
+	if err != nil || !ok || is.UUID != id {
+		return FoundDeployment{}, false, nil
+	}
+	s.aim(id.String())
+	return s.foundDeployment(is, s.foundApp(app, env)), true, nil
+}
+
+// findDatabase fetches a database afresh and proves that it is the workspace's own. An
+// operator can move one, so it is asked for each time.
+func (s *Scope) findDatabase(ctx context.Context, id coolify.UUID) (FoundDatabase, bool, error) {
+	is, err := s.coolify.Database(id).Get(ctx)
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return FoundDatabase{}, false, upstream("read the database", err)
+	}
+	env, ok, ownErr := s.within(ctx, is.EnvironmentID, is.ProjectUUID)
+	if ownErr != nil {
+		return FoundDatabase{}, false, ownErr
+	}
+	if err != nil || !ok || is.UUID != id {
+		return FoundDatabase{}, false, nil
+	}
+	s.aim(id.String())
+	return s.foundDatabase(is, env), true, nil
+}
+
+// owns reports whether an application is in the workspace's project, and in
+// which environment. A zero application, of one that was not found, asks as
+// much of Coolify as one of another workspace.
+func (s *Scope) owns(ctx context.Context, is coolify.Application) (coolify.Environment, bool, error) {
+	return s.within(ctx, is.EnvironmentID, is.ProjectUUID)
+}
+
+// within reports whether a thing in this environment and project is in the
+// workspace's. Where Coolify names the project itself and it is another one, the
+// answer is no, whatever else is known.
+func (s *Scope) within(ctx context.Context, environmentID int, projectUUID string) (coolify.Environment, bool, error) {
+	env, ok, err := s.environment(ctx, environmentID)
+	if err != nil || !ok {
+		return coolify.Environment{}, false, err
+	}
+	if projectUUID != "" && projectUUID != s.grant.workspace.CoolifyProject {
+		return coolify.Environment{}, false, nil
+	}
+	return env, true, nil
+}
+
+// appsIn lists the applications of one environment of the workspace's project.
+// Coolify's list of applications is the whole team's, so it goes down from the
+// project. What is found so is good for reading what it holds; an act needs
+// [Scope.findApp], which fetches afresh.
+func (s *Scope) appsIn(ctx context.Context, env coolify.Environment) ([]FoundApp, error) {
+	project, err := s.project()
+	if err != nil {
+		return nil, err
+	}
+	list, err := project.Applications(ctx, env.UUID)
+	if err != nil {
+		return nil, upstream("list the apps", err)
+	}
+	var found []FoundApp
+	for _, is := range list {
+		if is.EnvironmentID == env.ID && env.ID != 0 {
+			found = append(found, s.foundApp(is, env))
+		}
+	}
+	return found, nil
+}
+
+// databasesIn lists the databases of one environment, as appsIn does applications.
+func (s *Scope) databasesIn(ctx context.Context, env coolify.Environment) ([]FoundDatabase, error) {
+	project, err := s.project()
+	if err != nil {
+		return nil, err
+	}
+	list, err := project.Databases(ctx, env.UUID)
+	if err != nil {
+		return nil, upstream("list the databases", err)
+	}
+	var found []FoundDatabase
+	for _, is := range list {
+		if is.EnvironmentID == env.ID && env.ID != 0 {
+			found = append(found, s.foundDatabase(is, env))
+		}
+	}
+	return found, nil
+}
+
+// appOfRecord binds the calls of an application that was created here. Its record,
+// which is the workspace's own, says whose it was; an operator may have moved it since.
+func (s *Scope) appOfRecord(a AppRecord) (coolify.AppClient, error) {
+	id, err := coolify.ParseUUID(a.UUID)
+	if err != nil || a.WorkspaceID != s.grant.workspace.ID {
+		return coolify.AppClient{}, errors.Join(err, errNotRecorded)
+	}
+	return s.coolify.App(id), nil
+}
+
+// databaseOfRecord is appOfRecord for a database.
+func (s *Scope) databaseOfRecord(d DatabaseRecord) (coolify.DatabaseClient, error) {
+	id, err := coolify.ParseUUID(d.UUID)
+	if err != nil || d.WorkspaceID != s.grant.workspace.ID {
+		return coolify.DatabaseClient{}, errors.Join(err, errNotRecorded)
+	}
+	return s.coolify.Database(id), nil
+}
+
+var errNotRecorded = errors.New("the record is not of this workspace, or has no uuid")
+
+// Deployments lists deployments of the application, newest first, after skipping some;
+// count is how many there are in all.
+func (a FoundApp) Deployments(ctx context.Context, skip, take int) (list []FoundDeployment, count int, err error) {
+	page, err := a.Calls.Deployments(ctx, skip, take)
+	if err != nil {
+		return nil, 0, upstream("list the app's deployments", err)
+	}
+	for _, is := range page.Deployments {
+		list = append(list, a.scope.foundDeployment(is, a))
+	}
+	return list, page.Count, nil
+}
+
+// rebound returns a deployment that another Scope of the same workspace has found, with
+// calls on this Scope's account; a zero one if it is another workspace's.
+func (s *Scope) rebound(d FoundDeployment) FoundDeployment {
+	if d.App.scope == nil || d.App.scope.grant.workspace.ID != s.grant.workspace.ID {
+		return FoundDeployment{}
+	}
+	return s.foundDeployment(d.Deployment, s.foundApp(d.App.Application, d.App.Environment))
+}
+
+func (s *Scope) foundApp(is coolify.Application, env coolify.Environment) FoundApp {
+	a := FoundApp{Application: is, Environment: env, Calls: s.coolify.App(is.UUID), scope: s}
+	if s.sensitive != nil {
+		a.Values = new(s.sensitive.App(is.UUID))
+	}
+	return a
+}
+
+func (s *Scope) foundDeployment(is coolify.Deployment, app FoundApp) FoundDeployment {
+	d := FoundDeployment{Deployment: is, App: app, Calls: s.coolify.Deployment(is.UUID)}
+	if s.sensitive != nil {
+		d.Log = new(s.sensitive.Deployment(is.UUID))
+	}
+	return d
+}
+
+func (s *Scope) foundDatabase(is coolify.Database, env coolify.Environment) FoundDatabase {
+	return FoundDatabase{Database: is, Environment: env, Calls: s.coolify.Database(is.UUID)}
+}
