@@ -38,8 +38,8 @@ func (w wireDeployKey) plain() DeployKey {
 // DeployKeys lists the deploy keys of a repository.
 //
 //api:op GET /repos/{owner}/{repo}/keys
-func (a *Admin) DeployKeys(ctx context.Context, owner, repo string) ([]DeployKey, error) {
-	return all[wireDeployKey](ctx, a.client, newRequest("GET", "/repos/{owner}/{repo}/keys", login(owner), repository(repo)), nil)
+func (c RepoClient) DeployKeys(ctx context.Context) ([]DeployKey, error) {
+	return all[wireDeployKey](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/keys", login(c.owner), repository(c.name)), nil)
 }
 
 // NewDeployKey describes a deploy key to be added.
@@ -58,33 +58,33 @@ type wireNewDeployKey struct {
 // the title is there already, or if the key is that of a user.
 //
 //api:op POST /repos/{owner}/{repo}/keys
-func (a *Admin) AddDeployKey(ctx context.Context, owner, repo string, k NewDeployKey) (DeployKey, error) {
-	r := newRequest("POST", "/repos/{owner}/{repo}/keys", login(owner), repository(repo)).with(wireNewDeployKey{k.Title, k.Key, true})
-	return one(ctx, a.client, r, func(w wireDeployKey) bool { return bool(w.ReadOnly) && string(w.Title) == k.Title })
+func (c RepoClient) AddDeployKey(ctx context.Context, k NewDeployKey) (DeployKey, error) {
+	r := newRequest("POST", "/repos/{owner}/{repo}/keys", login(c.owner), repository(c.name)).with(wireNewDeployKey{k.Title, k.Key, true})
+	return one(ctx, c.admin.client, r, func(w wireDeployKey) bool { return bool(w.ReadOnly) && string(w.Title) == k.Title })
 }
 
 // DeleteDeployKey deletes a deploy key; nothing happens if there is none with
 // that id.
 //
 //api:op DELETE /repos/{owner}/{repo}/keys/{id}
-func (a *Admin) DeleteDeployKey(ctx context.Context, owner, repo string, key int64) error {
-	return a.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/keys/{id}", login(owner), repository(repo), id(key)))
+func (c RepoClient) DeleteDeployKey(ctx context.Context, key int64) error {
+	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/keys/{id}", login(c.owner), repository(c.name), id(key)))
 }
 
 // Collaborators lists those who may do something in a repository by themselves,
 // not by a team.
 //
 //api:op GET /repos/{owner}/{repo}/collaborators
-func (a *Admin) Collaborators(ctx context.Context, owner, repo string) ([]User, error) {
-	return all[wireUser](ctx, a.client, newRequest("GET", "/repos/{owner}/{repo}/collaborators", login(owner), repository(repo)), nil)
+func (c RepoClient) Collaborators(ctx context.Context) ([]User, error) {
+	return all[wireUser](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/collaborators", login(c.owner), repository(c.name)), nil)
 }
 
 // RemoveCollaborator takes a user's own rights in a repository away; nothing
 // happens if there are none.
 //
 //api:op DELETE /repos/{owner}/{repo}/collaborators/{collaborator}
-func (a *Admin) RemoveCollaborator(ctx context.Context, owner, repo, user string) error {
-	return a.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/collaborators/{collaborator}", login(owner), repository(repo), login(user)))
+func (c RepoClient) RemoveCollaborator(ctx context.Context, user string) error {
+	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/collaborators/{collaborator}", login(c.owner), repository(c.name), login(user)))
 }
 
 // A PushMirror is a place that Gitea pushes a repository to.
@@ -105,15 +105,15 @@ func (w wirePushMirror) plain() PushMirror { return PushMirror{string(w.Name), s
 // has mirrors switched off.
 //
 //api:op GET /repos/{owner}/{repo}/push_mirrors
-func (a *Admin) PushMirrors(ctx context.Context, owner, repo string) ([]PushMirror, error) {
-	return all[wirePushMirror](ctx, a.client, newRequest("GET", "/repos/{owner}/{repo}/push_mirrors", login(owner), repository(repo)), nil)
+func (c RepoClient) PushMirrors(ctx context.Context) ([]PushMirror, error) {
+	return all[wirePushMirror](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/push_mirrors", login(c.owner), repository(c.name)), nil)
 }
 
 // DeletePushMirror deletes a push mirror; nothing happens if there is none of
 // that name.
 //
 //api:op DELETE /repos/{owner}/{repo}/push_mirrors/{name}
-func (a *Admin) DeletePushMirror(ctx context.Context, owner, repo, mirror string) error {
-	r := newRequest("DELETE", "/repos/{owner}/{repo}/push_mirrors/{name}", login(owner), repository(repo), matching(mirrorForm, mirror, errRule))
-	return a.do(ctx, r)
+func (c RepoClient) DeletePushMirror(ctx context.Context, mirror string) error {
+	r := newRequest("DELETE", "/repos/{owner}/{repo}/push_mirrors/{name}", login(c.owner), repository(c.name), matching(mirrorForm, mirror, errRule))
+	return c.admin.do(ctx, r)
 }

@@ -125,7 +125,7 @@ var (
 
 // calls has every method of the clients, at least once.
 var calls = []call{
-	{"Admin.Org", func(ctx context.Context, c clients) (any, error) { return c.Org(ctx, "vibn-acme") }, get("/orgs/vibn-acme", orgJSON), org},
+	{"OrgClient.Get", func(ctx context.Context, c clients) (any, error) { return c.Org("vibn-acme").Get(ctx) }, get("/orgs/vibn-acme", orgJSON), org},
 	{
 		"Admin.CreateOrg", func(ctx context.Context, c clients) (any, error) {
 			return c.CreateOrg(ctx, gitea.NewOrg{Name: "vibn-acme", FullName: "A", Description: "d"})
@@ -133,20 +133,20 @@ var calls = []call{
 		write("POST /orgs", `{"username":"vibn-acme","full_name":"A","description":"d","visibility":"private","repo_admin_change_team_access":false}`, 201, orgJSON), org,
 	},
 	{
-		"Admin.UpdateOrg", func(ctx context.Context, c clients) (any, error) {
-			return c.UpdateOrg(ctx, "vibn-acme", gitea.OrgUpdate{Description: "d"})
+		"OrgClient.Update", func(ctx context.Context, c clients) (any, error) {
+			return c.Org("vibn-acme").Update(ctx, gitea.OrgUpdate{Description: "d"})
 		},
 		write("PATCH /orgs/vibn-acme", `{"full_name":"","description":"d","website":"","location":""}`, 200, orgJSON), org,
 	},
-	{"Admin.DeleteOrg", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteOrg(ctx, "vibn-acme")) }, remove("/orgs/vibn-acme"), nil},
+	{"OrgClient.Delete", func(ctx context.Context, c clients) (any, error) { return only(c.Org("vibn-acme").Delete(ctx)) }, remove("/orgs/vibn-acme"), nil},
 	{
-		"Admin.OrgMembers", func(ctx context.Context, c clients) (any, error) { return c.OrgMembers(ctx, "vibn-acme") },
+		"OrgClient.Members", func(ctx context.Context, c clients) (any, error) { return c.Org("vibn-acme").Members(ctx) },
 		list("/orgs/vibn-acme/members", bobJSON),
 		[]gitea.User{bob},
 	},
-	{"Admin.Teams", func(ctx context.Context, c clients) (any, error) { return c.Teams(ctx, "vibn-acme") }, list("/orgs/vibn-acme/teams", teamJSON), []gitea.Team{team}},
+	{"OrgClient.Teams", func(ctx context.Context, c clients) (any, error) { return c.Org("vibn-acme").Teams(ctx) }, list("/orgs/vibn-acme/teams", teamJSON), []gitea.Team{team}},
 	{
-		"Admin.CreateTeam", func(ctx context.Context, c clients) (any, error) { return c.CreateTeam(ctx, "vibn-acme", spec) },
+		"OrgClient.CreateTeam", func(ctx context.Context, c clients) (any, error) { return c.Org("vibn-acme").CreateTeam(ctx, spec) },
 		write("POST /orgs/vibn-acme/teams", teamBody, 201, teamJSON), team,
 	},
 	{"Admin.UpdateTeam", func(ctx context.Context, c clients) (any, error) { return c.UpdateTeam(ctx, 10, spec) }, write("PATCH /teams/10", teamBody, 200, teamJSON), team},
@@ -236,7 +236,7 @@ var calls = []call{
 		nil,
 	},
 	{
-		"Admin.OrgRepositories", func(ctx context.Context, c clients) (any, error) { return c.OrgRepositories(ctx, "vibn-acme") },
+		"OrgClient.Repositories", func(ctx context.Context, c clients) (any, error) { return c.Org("vibn-acme").Repositories(ctx) },
 		list("/orgs/vibn-acme/repos", siteJSON),
 		[]gitea.Repository{site},
 	},
@@ -246,32 +246,32 @@ var calls = []call{
 		[]gitea.Repository{site},
 	},
 	{
-		"Admin.Repository", func(ctx context.Context, c clients) (any, error) { return c.Repository(ctx, "vibn-acme", "site") },
+		"RepoClient.Get", func(ctx context.Context, c clients) (any, error) { return c.Repo("vibn-acme", "site").Get(ctx) },
 		get("/repos/vibn-acme/site", siteJSON), site,
 	},
 	{"Admin.RepositoryByID", func(ctx context.Context, c clients) (any, error) { return c.RepositoryByID(ctx, 19) }, get("/repositories/19", siteJSON), site},
 	{
-		"Admin.CreateRepository", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateRepository(ctx, "vibn-acme", gitea.NewRepository{Name: "site", Description: "d", DefaultBranch: "main"})
+		"OrgClient.CreateRepository", func(ctx context.Context, c clients) (any, error) {
+			return c.Org("vibn-acme").CreateRepository(ctx, gitea.NewRepository{Name: "site", Description: "d", DefaultBranch: "main"})
 		},
 		write("POST /orgs/vibn-acme/repos", `{"name":"site","description":"d","default_branch":"main","private":true}`, 201, siteJSON), site,
 	},
 	{
-		"Admin.UpdateRepository", func(ctx context.Context, c clients) (any, error) {
-			return c.UpdateRepository(ctx, "vibn-acme", "old", gitea.RepositoryUpdate{
+		"RepoClient.Update", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "old").Update(ctx, gitea.RepositoryUpdate{
 				Private: new(true), HasActions: new(false), Archived: new(false), Name: new("site"), Description: new(""), DefaultBranch: new("main"),
 			})
 		},
 		write("PATCH /repos/vibn-acme/old", `{"private":true,"has_actions":false,"archived":false,"name":"site","description":"","default_branch":"main"}`, 200, siteJSON), site,
 	},
 	{
-		"Admin.DeleteRepository", func(ctx context.Context, c clients) (any, error) {
-			return only(c.DeleteRepository(ctx, "vibn-acme", "site"))
+		"RepoClient.Delete", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Repo("vibn-acme", "site").Delete(ctx))
 		},
 		remove("/repos/vibn-acme/site"), nil,
 	},
 	{
-		"Admin.Forks", func(ctx context.Context, c clients) (any, error) { return c.Forks(ctx, "vibn-acme", "base") },
+		"RepoClient.Forks", func(ctx context.Context, c clients) (any, error) { return c.Repo("vibn-acme", "base").Forks(ctx) },
 		[]step{
 			{sends: "GET /repos/vibn-acme/base/forks" + first, as: admin, status: 200, answer: "[" + siteJSON + "]", total: 1},
 			{sends: "GET /repos/vibn-acme/base/forks?limit=50&page=2", as: admin, status: 200, answer: "[]", total: 1},
@@ -279,113 +279,115 @@ var calls = []call{
 		[]gitea.Repository{site},
 	},
 	{
-		"Admin.DeployKeys", func(ctx context.Context, c clients) (any, error) { return c.DeployKeys(ctx, "vibn-acme", "site") },
+		"RepoClient.DeployKeys", func(ctx context.Context, c clients) (any, error) { return c.Repo("vibn-acme", "site").DeployKeys(ctx) },
 		list("/repos/vibn-acme/site/keys", keyJSON),
 		[]gitea.DeployKey{key},
 	},
 	{
-		"Admin.AddDeployKey", func(ctx context.Context, c clients) (any, error) {
-			return c.AddDeployKey(ctx, "vibn-acme", "site", gitea.NewDeployKey{Title: "coolify", Key: "ssh-ed25519 AAAA"})
+		"RepoClient.AddDeployKey", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "site").AddDeployKey(ctx, gitea.NewDeployKey{Title: "coolify", Key: "ssh-ed25519 AAAA"})
 		},
 		write("POST /repos/vibn-acme/site/keys", `{"title":"coolify","key":"ssh-ed25519 AAAA","read_only":true}`, 201, keyJSON), key,
 	},
 	{
-		"Admin.DeleteDeployKey", func(ctx context.Context, c clients) (any, error) {
-			return only(c.DeleteDeployKey(ctx, "vibn-acme", "site", 3))
+		"RepoClient.DeleteDeployKey", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Repo("vibn-acme", "site").DeleteDeployKey(ctx, 3))
 		},
 		remove("/repos/vibn-acme/site/keys/3"), nil,
 	},
 	{
-		"Admin.Collaborators", func(ctx context.Context, c clients) (any, error) { return c.Collaborators(ctx, "vibn-acme", "site") },
+		"RepoClient.Collaborators", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "site").Collaborators(ctx)
+		},
 		list("/repos/vibn-acme/site/collaborators", bobJSON),
 		[]gitea.User{bob},
 	},
 	{
-		"Admin.RemoveCollaborator", func(ctx context.Context, c clients) (any, error) {
-			return only(c.RemoveCollaborator(ctx, "vibn-acme", "site", "bob"))
+		"RepoClient.RemoveCollaborator", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Repo("vibn-acme", "site").RemoveCollaborator(ctx, "bob"))
 		},
 		remove("/repos/vibn-acme/site/collaborators/bob"), nil,
 	},
 	{
-		"Admin.PushMirrors", func(ctx context.Context, c clients) (any, error) { return c.PushMirrors(ctx, "vibn-acme", "site") },
+		"RepoClient.PushMirrors", func(ctx context.Context, c clients) (any, error) { return c.Repo("vibn-acme", "site").PushMirrors(ctx) },
 		list("/repos/vibn-acme/site/push_mirrors", `{"remote_name":"remote_mirror_x","remote_address":"https://evil.example/"}`),
 		[]gitea.PushMirror{{Name: "remote_mirror_x", Address: "https://evil.example/"}},
 	},
 	{
-		"Admin.DeletePushMirror", func(ctx context.Context, c clients) (any, error) {
-			return only(c.DeletePushMirror(ctx, "vibn-acme", "site", "remote_mirror_x"))
+		"RepoClient.DeletePushMirror", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Repo("vibn-acme", "site").DeletePushMirror(ctx, "remote_mirror_x"))
 		},
 		remove("/repos/vibn-acme/site/push_mirrors/remote_mirror_x"), nil,
 	},
 	{
-		"Admin.Hooks", func(ctx context.Context, c clients) (any, error) { return c.Hooks(ctx, "vibn-acme", "site") },
+		"RepoClient.Hooks", func(ctx context.Context, c clients) (any, error) { return c.Repo("vibn-acme", "site").Hooks(ctx) },
 		list("/repos/vibn-acme/site/hooks", hookJSON),
 		[]gitea.Hook{hook},
 	},
 	{
-		"Admin.CreateHook", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateHook(ctx, "vibn-acme", "site", newHook)
+		"RepoClient.CreateHook", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "site").CreateHook(ctx, newHook)
 		},
 		write("POST /repos/vibn-acme/site/hooks", newHookBody, 201, hookJSON), hook,
 	},
 	{
-		"Admin.UpdateHook", func(ctx context.Context, c clients) (any, error) {
-			return c.UpdateHook(ctx, "vibn-acme", "site", 4, hookSpec)
+		"RepoClient.UpdateHook", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "site").UpdateHook(ctx, 4, hookSpec)
 		},
 		write("PATCH /repos/vibn-acme/site/hooks/4", `{`+hookBody+`}}`, 200, hookJSON), hook,
 	},
 	{
-		"Admin.UpdateHook", func(ctx context.Context, c clients) (any, error) {
-			return c.UpdateHook(ctx, "vibn-acme", "site", 4, gitea.HookSpec{URL: "https://x.example/"})
+		"RepoClient.UpdateHook", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "site").UpdateHook(ctx, 4, gitea.HookSpec{URL: "https://x.example/"})
 		},
 		write("PATCH /repos/vibn-acme/site/hooks/4", `{"active":false,"events":["push"],"branch_filter":"","config":{"url":"https://x.example/","content_type":"json"}}`, 200, hookJSON), hook,
 	},
 	{
-		"Admin.DeleteHook", func(ctx context.Context, c clients) (any, error) {
-			return only(c.DeleteHook(ctx, "vibn-acme", "site", 4))
+		"RepoClient.DeleteHook", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Repo("vibn-acme", "site").DeleteHook(ctx, 4))
 		},
 		remove("/repos/vibn-acme/site/hooks/4"), nil,
 	},
-	{"Admin.OrgHooks", func(ctx context.Context, c clients) (any, error) { return c.OrgHooks(ctx, "vibn-acme") }, list("/orgs/vibn-acme/hooks", hookJSON), []gitea.Hook{hook}},
+	{"OrgClient.Hooks", func(ctx context.Context, c clients) (any, error) { return c.Org("vibn-acme").Hooks(ctx) }, list("/orgs/vibn-acme/hooks", hookJSON), []gitea.Hook{hook}},
 	{
-		"Admin.CreateOrgHook", func(ctx context.Context, c clients) (any, error) { return c.CreateOrgHook(ctx, "vibn-acme", newHook) },
+		"OrgClient.CreateHook", func(ctx context.Context, c clients) (any, error) { return c.Org("vibn-acme").CreateHook(ctx, newHook) },
 		write("POST /orgs/vibn-acme/hooks", newHookBody, 201, hookJSON), hook,
 	},
 	{
-		"Admin.UpdateOrgHook", func(ctx context.Context, c clients) (any, error) {
-			return c.UpdateOrgHook(ctx, "vibn-acme", 4, hookSpec)
+		"OrgClient.UpdateHook", func(ctx context.Context, c clients) (any, error) {
+			return c.Org("vibn-acme").UpdateHook(ctx, 4, hookSpec)
 		},
 		write("PATCH /orgs/vibn-acme/hooks/4", `{`+hookBody+`}}`, 200, hookJSON), hook,
 	},
-	{"Admin.DeleteOrgHook", func(ctx context.Context, c clients) (any, error) { return only(c.DeleteOrgHook(ctx, "vibn-acme", 4)) }, remove("/orgs/vibn-acme/hooks/4"), nil},
+	{"OrgClient.DeleteHook", func(ctx context.Context, c clients) (any, error) { return only(c.Org("vibn-acme").DeleteHook(ctx, 4)) }, remove("/orgs/vibn-acme/hooks/4"), nil},
 	{
-		"Admin.BranchProtections", func(ctx context.Context, c clients) (any, error) {
-			return c.BranchProtections(ctx, "vibn-acme", "site")
+		"RepoClient.BranchProtections", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "site").BranchProtections(ctx)
 		},
 		get("/repos/vibn-acme/site/branch_protections", "["+ruleJSON+"]"),
 		[]gitea.BranchProtection{rule},
 	},
 	{
-		"Admin.BranchProtection", func(ctx context.Context, c clients) (any, error) {
-			return c.BranchProtection(ctx, "vibn-acme", "site", "main")
+		"RepoClient.BranchProtection", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "site").BranchProtection(ctx, "main")
 		},
 		get("/repos/vibn-acme/site/branch_protections/main", ruleJSON), rule,
 	},
 	{
-		"Admin.CreateBranchProtection", func(ctx context.Context, c clients) (any, error) {
-			return c.CreateBranchProtection(ctx, "vibn-acme", "site", "main", ruleSpec)
+		"RepoClient.CreateBranchProtection", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "site").CreateBranchProtection(ctx, "main", ruleSpec)
 		},
 		write("POST /repos/vibn-acme/site/branch_protections", `{"rule_name":"main",`+ruleBody, 201, ruleJSON), rule,
 	},
 	{
-		"Admin.UpdateBranchProtection", func(ctx context.Context, c clients) (any, error) {
-			return c.UpdateBranchProtection(ctx, "vibn-acme", "site", "main", ruleSpec)
+		"RepoClient.UpdateBranchProtection", func(ctx context.Context, c clients) (any, error) {
+			return c.Repo("vibn-acme", "site").UpdateBranchProtection(ctx, "main", ruleSpec)
 		},
 		write("PATCH /repos/vibn-acme/site/branch_protections/main", `{`+ruleBody, 200, ruleJSON), rule,
 	},
 	{
-		"Admin.DeleteBranchProtection", func(ctx context.Context, c clients) (any, error) {
-			return only(c.DeleteBranchProtection(ctx, "vibn-acme", "site", "main"))
+		"RepoClient.DeleteBranchProtection", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Repo("vibn-acme", "site").DeleteBranchProtection(ctx, "main"))
 		},
 		remove("/repos/vibn-acme/site/branch_protections/main"), nil,
 	},

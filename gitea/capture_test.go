@@ -135,31 +135,31 @@ var replays = map[string]func(context.Context, clients, exchange) (any, error){
 	"GET /user":             func(ctx context.Context, c clients, _ exchange) (any, error) { return c.Self(ctx) },
 	"GET /users/{username}": func(ctx context.Context, c clients, e exchange) (any, error) { return c.User(ctx, e.segment(1)) },
 	"GET /repos/search":     func(ctx context.Context, c clients, _ exchange) (any, error) { return c.bot.Alive(ctx) },
-	"GET /orgs/{org}":       func(ctx context.Context, c clients, e exchange) (any, error) { return c.Org(ctx, e.segment(1)) },
+	"GET /orgs/{org}":       func(ctx context.Context, c clients, e exchange) (any, error) { return c.Org(e.segment(1)).Get(ctx) },
 	"DELETE /orgs/{org}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return only(c.DeleteOrg(ctx, e.segment(1)))
+		return only(c.Org(e.segment(1)).Delete(ctx))
 	},
-	"GET /orgs/{org}/teams":   func(ctx context.Context, c clients, e exchange) (any, error) { return c.Teams(ctx, e.segment(1)) },
-	"GET /orgs/{org}/members": func(ctx context.Context, c clients, e exchange) (any, error) { return c.OrgMembers(ctx, e.segment(1)) },
+	"GET /orgs/{org}/teams":   func(ctx context.Context, c clients, e exchange) (any, error) { return c.Org(e.segment(1)).Teams(ctx) },
+	"GET /orgs/{org}/members": func(ctx context.Context, c clients, e exchange) (any, error) { return c.Org(e.segment(1)).Members(ctx) },
 	"GET /orgs/{org}/repos": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.OrgRepositories(ctx, e.segment(1))
+		return c.Org(e.segment(1)).Repositories(ctx)
 	},
-	"GET /orgs/{org}/hooks":   func(ctx context.Context, c clients, e exchange) (any, error) { return c.OrgHooks(ctx, e.segment(1)) },
+	"GET /orgs/{org}/hooks":   func(ctx context.Context, c clients, e exchange) (any, error) { return c.Org(e.segment(1)).Hooks(ctx) },
 	"GET /teams/{id}/members": func(ctx context.Context, c clients, e exchange) (any, error) { return c.TeamMembers(ctx, e.id(1)) },
 	"GET /repos/{owner}/{repo}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.Repository(ctx, e.segment(1), e.segment(2))
+		return c.Repo(e.segment(1), e.segment(2)).Get(ctx)
 	},
 	"DELETE /repos/{owner}/{repo}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return only(c.DeleteRepository(ctx, e.segment(1), e.segment(2)))
+		return only(c.Repo(e.segment(1), e.segment(2)).Delete(ctx))
 	},
 	"POST /orgs": func(ctx context.Context, c clients, e exchange) (any, error) {
 		return c.CreateOrg(ctx, gitea.NewOrg{Name: e.text("username")})
 	},
 	"PATCH /orgs/{org}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.UpdateOrg(ctx, e.segment(1), gitea.OrgUpdate{Visibility: e.text("visibility")})
+		return c.Org(e.segment(1)).Update(ctx, gitea.OrgUpdate{Visibility: e.text("visibility")})
 	},
 	"POST /orgs/{org}/teams": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.CreateTeam(ctx, e.segment(1), gitea.TeamSpec{Name: e.text("name")})
+		return c.Org(e.segment(1)).CreateTeam(ctx, gitea.TeamSpec{Name: e.text("name")})
 	},
 	"PATCH /teams/{id}": func(ctx context.Context, c clients, e exchange) (any, error) {
 		return c.UpdateTeam(ctx, e.id(1), gitea.TeamSpec{Name: e.text("name")})
@@ -192,53 +192,53 @@ var replays = map[string]func(context.Context, clients, exchange) (any, error){
 		return only(c.TokensOf(e.segment(1)).Delete(ctx, e.id(3)))
 	},
 	"POST /orgs/{org}/repos": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.CreateRepository(ctx, e.segment(1), gitea.NewRepository{Name: e.text("name")})
+		return c.Org(e.segment(1)).CreateRepository(ctx, gitea.NewRepository{Name: e.text("name")})
 	},
 	"PATCH /repos/{owner}/{repo}": func(ctx context.Context, c clients, e exchange) (any, error) {
 		var u gitea.RepositoryUpdate
 		if name := e.text("name"); name != "" {
 			u.Name = &name
 		}
-		return c.UpdateRepository(ctx, e.segment(1), e.segment(2), u)
+		return c.Repo(e.segment(1), e.segment(2)).Update(ctx, u)
 	},
 	"GET /repos/{owner}/{repo}/keys": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.DeployKeys(ctx, e.segment(1), e.segment(2))
+		return c.Repo(e.segment(1), e.segment(2)).DeployKeys(ctx)
 	},
 	"POST /repos/{owner}/{repo}/keys": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.AddDeployKey(ctx, e.segment(1), e.segment(2), gitea.NewDeployKey{Title: e.text("title"), Key: e.text("key")})
+		return c.Repo(e.segment(1), e.segment(2)).AddDeployKey(ctx, gitea.NewDeployKey{Title: e.text("title"), Key: e.text("key")})
 	},
 	"DELETE /repos/{owner}/{repo}/keys/{id}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return only(c.DeleteDeployKey(ctx, e.segment(1), e.segment(2), e.id(4)))
+		return only(c.Repo(e.segment(1), e.segment(2)).DeleteDeployKey(ctx, e.id(4)))
 	},
 	"GET /repos/{owner}/{repo}/collaborators": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.Collaborators(ctx, e.segment(1), e.segment(2))
+		return c.Repo(e.segment(1), e.segment(2)).Collaborators(ctx)
 	},
 	"GET /repos/{owner}/{repo}/hooks": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.Hooks(ctx, e.segment(1), e.segment(2))
+		return c.Repo(e.segment(1), e.segment(2)).Hooks(ctx)
 	},
 	"POST /repos/{owner}/{repo}/hooks": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.CreateHook(ctx, e.segment(1), e.segment(2), gitea.NewHook{HookSpec: e.hook()})
+		return c.Repo(e.segment(1), e.segment(2)).CreateHook(ctx, gitea.NewHook{HookSpec: e.hook()})
 	},
 	"PATCH /repos/{owner}/{repo}/hooks/{id}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.UpdateHook(ctx, e.segment(1), e.segment(2), e.id(4), e.hook())
+		return c.Repo(e.segment(1), e.segment(2)).UpdateHook(ctx, e.id(4), e.hook())
 	},
 	"DELETE /repos/{owner}/{repo}/hooks/{id}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return only(c.DeleteHook(ctx, e.segment(1), e.segment(2), e.id(4)))
+		return only(c.Repo(e.segment(1), e.segment(2)).DeleteHook(ctx, e.id(4)))
 	},
 	"GET /repos/{owner}/{repo}/branch_protections": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.BranchProtections(ctx, e.segment(1), e.segment(2))
+		return c.Repo(e.segment(1), e.segment(2)).BranchProtections(ctx)
 	},
 	"POST /repos/{owner}/{repo}/branch_protections": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.CreateBranchProtection(ctx, e.segment(1), e.segment(2), e.text("rule_name"), gitea.BranchProtectionSpec{})
+		return c.Repo(e.segment(1), e.segment(2)).CreateBranchProtection(ctx, e.text("rule_name"), gitea.BranchProtectionSpec{})
 	},
 	"GET /repos/{owner}/{repo}/branch_protections/{name}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.BranchProtection(ctx, e.segment(1), e.segment(2), e.segment(4))
+		return c.Repo(e.segment(1), e.segment(2)).BranchProtection(ctx, e.segment(4))
 	},
 	"PATCH /repos/{owner}/{repo}/branch_protections/{name}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return c.UpdateBranchProtection(ctx, e.segment(1), e.segment(2), e.segment(4), gitea.BranchProtectionSpec{})
+		return c.Repo(e.segment(1), e.segment(2)).UpdateBranchProtection(ctx, e.segment(4), gitea.BranchProtectionSpec{})
 	},
 	"DELETE /repos/{owner}/{repo}/branch_protections/{name}": func(ctx context.Context, c clients, e exchange) (any, error) {
-		return only(c.DeleteBranchProtection(ctx, e.segment(1), e.segment(2), e.segment(4)))
+		return only(c.Repo(e.segment(1), e.segment(2)).DeleteBranchProtection(ctx, e.segment(4)))
 	},
 	"GET /users/search": func(ctx context.Context, c clients, _ exchange) (any, error) { return c.UserByID(ctx, 1<<40) },
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // sendNothing are the exported methods that make no request.
-var sendNothing = []string{"Admin.Metered", "Admin.Bot", "Admin.TokensOf", "Bot.Metered"}
+var sendNothing = []string{"Admin.Metered", "Admin.Bot", "Admin.TokensOf", "Bot.Metered", "Admin.Repo", "Admin.Org", "OrgClient.Repo"}
 
 // asWell has what a method does beside the operation that it names.
 var asWell = map[string][]string{
@@ -65,11 +65,11 @@ func methodName(fn *ast.FuncDecl) string {
 	if fn.Recv == nil || len(fn.Recv.List) != 1 {
 		return ""
 	}
-	star, ok := fn.Recv.List[0].Type.(*ast.StarExpr)
-	if !ok {
-		return ""
+	recv := fn.Recv.List[0].Type
+	if star, ok := recv.(*ast.StarExpr); ok {
+		recv = star.X
 	}
-	if name, ok := star.X.(*ast.Ident); ok && slices.Contains([]string{"Admin", "Bot", "Tokens"}, name.Name) {
+	if name, ok := recv.(*ast.Ident); ok && slices.Contains([]string{"Admin", "Bot", "Tokens", "RepoClient", "OrgClient"}, name.Name) {
 		return name.Name + "." + fn.Name.Name
 	}
 	return ""
@@ -132,9 +132,12 @@ func TestOperations(t *testing.T) {
 // nothing of the admin's.
 func TestMethodSets(t *testing.T) {
 	var got []string
-	for _, typ := range []reflect.Type{reflect.TypeFor[*gitea.Admin](), reflect.TypeFor[*gitea.Bot](), reflect.TypeFor[*gitea.Tokens]()} {
+	for _, typ := range []reflect.Type{
+		reflect.TypeFor[*gitea.Admin](), reflect.TypeFor[*gitea.Bot](), reflect.TypeFor[*gitea.Tokens](),
+		reflect.TypeFor[gitea.RepoClient](), reflect.TypeFor[gitea.OrgClient](),
+	} {
 		for m := range typ.Methods() {
-			got = append(got, typ.Elem().Name()+"."+m.Name)
+			got = append(got, strings.TrimPrefix(strings.TrimPrefix(typ.String(), "*"), "gitea.")+"."+m.Name)
 		}
 	}
 	want := append(slices.Collect(maps.Keys(directives(t))), sendNothing...)

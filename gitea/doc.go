@@ -15,5 +15,5 @@
 // read whole or not at all; an answer about another thing than was asked for is
 // an error. Users and organisations share one namespace, and most operations on
 // a user accept an organisation: telling them apart is up to the caller, with
-// [Admin.Org].
+// [OrgClient.Get].
 package gitea

@@ -131,7 +131,7 @@ var faults = []fault{
 }
 
 // sendSecrets are the methods whose requests hold one, whatever is sent.
-var sendSecrets = []string{"Admin.CreateUser", "Admin.CreateHook", "Admin.CreateOrgHook", "Admin.UpdateUser"}
+var sendSecrets = []string{"Admin.CreateUser", "RepoClient.CreateHook", "OrgClient.CreateHook", "Admin.UpdateUser"}
 
 // takes reports whether the method makes something else of the fault than an
 // error, or sees no fault in it.
@@ -159,8 +159,8 @@ func (f fault) is(kind error) bool { return errors.Is(f.kind, kind) }
 // fits has the methods for which a wrong answer of others is a right one.
 var fits = map[string]map[string]bool{
 	"a list of another's": {
-		"Admin.Teams": true, "Admin.UserKeys": true, "Admin.UserGPGKeys": true, "Admin.UserOAuth2Apps": true, "Admin.DeployKeys": true,
-		"Admin.Hooks": true, "Admin.OrgHooks": true,
+		"OrgClient.Teams": true, "Admin.UserKeys": true, "Admin.UserGPGKeys": true, "Admin.UserOAuth2Apps": true, "RepoClient.DeployKeys": true,
+		"RepoClient.Hooks": true, "OrgClient.Hooks": true,
 	},
 }
 
@@ -310,7 +310,7 @@ func TestMeterRefuses(t *testing.T) {
 			}
 			return func() { done.Add(1) }, nil
 		})
-		got, err := metered.OrgMembers(t.Context(), "vibn-acme")
+		got, err := metered.Org("vibn-acme").Members(t.Context())
 		if _, ok := errors.AsType[*refusal](err); !ok || got != nil {
 			t.Errorf("OrgMembers() = %v, %v, want the meter's error", got, err)
 		}

@@ -95,57 +95,57 @@ func (a *Admin) updateHook(ctx context.Context, r request, hook int64, s HookSpe
 // Hooks lists the webhooks of a repository.
 //
 //api:op GET /repos/{owner}/{repo}/hooks
-func (a *Admin) Hooks(ctx context.Context, owner, repo string) ([]Hook, error) {
-	return all[wireHook](ctx, a.client, newRequest("GET", "/repos/{owner}/{repo}/hooks", login(owner), repository(repo)), nil)
+func (c RepoClient) Hooks(ctx context.Context) ([]Hook, error) {
+	return all[wireHook](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/hooks", login(c.owner), repository(c.name)), nil)
 }
 
 // CreateHook makes a webhook. Asking twice makes two. Where the server does not
 // allow the host of the URL, deliveries fail without a word.
 //
 //api:op POST /repos/{owner}/{repo}/hooks
-func (a *Admin) CreateHook(ctx context.Context, owner, repo string, n NewHook) (Hook, error) {
-	return a.createHook(ctx, newRequest("POST", "/repos/{owner}/{repo}/hooks", login(owner), repository(repo)), n)
+func (c RepoClient) CreateHook(ctx context.Context, n NewHook) (Hook, error) {
+	return c.admin.createHook(ctx, newRequest("POST", "/repos/{owner}/{repo}/hooks", login(c.owner), repository(c.name)), n)
 }
 
 // UpdateHook makes a webhook what s says. Its secret stays.
 //
 //api:op PATCH /repos/{owner}/{repo}/hooks/{id}
-func (a *Admin) UpdateHook(ctx context.Context, owner, repo string, hook int64, s HookSpec) (Hook, error) {
-	return a.updateHook(ctx, newRequest("PATCH", "/repos/{owner}/{repo}/hooks/{id}", login(owner), repository(repo), id(hook)), hook, s)
+func (c RepoClient) UpdateHook(ctx context.Context, hook int64, s HookSpec) (Hook, error) {
+	return c.admin.updateHook(ctx, newRequest("PATCH", "/repos/{owner}/{repo}/hooks/{id}", login(c.owner), repository(c.name), id(hook)), hook, s)
 }
 
 // DeleteHook deletes a webhook.
 //
 //api:op DELETE /repos/{owner}/{repo}/hooks/{id}
-func (a *Admin) DeleteHook(ctx context.Context, owner, repo string, hook int64) error {
-	return a.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/hooks/{id}", login(owner), repository(repo), id(hook)))
+func (c RepoClient) DeleteHook(ctx context.Context, hook int64) error {
+	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/hooks/{id}", login(c.owner), repository(c.name), id(hook)))
 }
 
-// OrgHooks lists the webhooks of an organisation, which fire for each of its
+// Hooks lists the webhooks of an organisation, which fire for each of its
 // repositories.
 //
 //api:op GET /orgs/{org}/hooks
-func (a *Admin) OrgHooks(ctx context.Context, org string) ([]Hook, error) {
-	return all[wireHook](ctx, a.client, newRequest("GET", "/orgs/{org}/hooks", login(org)), nil)
+func (c OrgClient) Hooks(ctx context.Context) ([]Hook, error) {
+	return all[wireHook](ctx, c.admin.client, newRequest("GET", "/orgs/{org}/hooks", login(c.name)), nil)
 }
 
-// CreateOrgHook makes a webhook of an organisation. Asking twice makes two.
+// CreateHook makes a webhook of an organisation. Asking twice makes two.
 //
 //api:op POST /orgs/{org}/hooks
-func (a *Admin) CreateOrgHook(ctx context.Context, org string, n NewHook) (Hook, error) {
-	return a.createHook(ctx, newRequest("POST", "/orgs/{org}/hooks", login(org)), n)
+func (c OrgClient) CreateHook(ctx context.Context, n NewHook) (Hook, error) {
+	return c.admin.createHook(ctx, newRequest("POST", "/orgs/{org}/hooks", login(c.name)), n)
 }
 
-// UpdateOrgHook makes a webhook of an organisation what s says. Its secret stays.
+// UpdateHook makes a webhook of an organisation what s says. Its secret stays.
 //
 //api:op PATCH /orgs/{org}/hooks/{id}
-func (a *Admin) UpdateOrgHook(ctx context.Context, org string, hook int64, s HookSpec) (Hook, error) {
-	return a.updateHook(ctx, newRequest("PATCH", "/orgs/{org}/hooks/{id}", login(org), id(hook)), hook, s)
+func (c OrgClient) UpdateHook(ctx context.Context, hook int64, s HookSpec) (Hook, error) {
+	return c.admin.updateHook(ctx, newRequest("PATCH", "/orgs/{org}/hooks/{id}", login(c.name), id(hook)), hook, s)
 }
 
-// DeleteOrgHook deletes a webhook of an organisation.
+// DeleteHook deletes a webhook of an organisation.
 //
 //api:op DELETE /orgs/{org}/hooks/{id}
-func (a *Admin) DeleteOrgHook(ctx context.Context, org string, hook int64) error {
-	return a.do(ctx, newRequest("DELETE", "/orgs/{org}/hooks/{id}", login(org), id(hook)))
+func (c OrgClient) DeleteHook(ctx context.Context, hook int64) error {
+	return c.admin.do(ctx, newRequest("DELETE", "/orgs/{org}/hooks/{id}", login(c.name), id(hook)))
 }

@@ -91,7 +91,7 @@ func setUp(t *testing.T) stage {
 	if !bot.Restricted || !bot.Active || bot.Visibility != "private" || bot.IsAdmin {
 		t.Errorf("CreateUser() = %+v", bot)
 	}
-	s.team = must(a.CreateTeam(ctx, s.org, gitea.TeamSpec{Name: "Writers", Units: writes, AllRepositories: true}))(t)
+	s.team = must(a.Org(s.org).CreateTeam(ctx, gitea.TeamSpec{Name: "Writers", Units: writes, AllRepositories: true}))(t)
 	check(t, a.AddTeamMember(ctx, s.team.ID, s.bot))
 	return s
 }
@@ -100,14 +100,14 @@ var writes = map[string]string{"repo.code": "write", "repo.issues": "write", "re
 
 func (s stage) tearDown(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
-	repos, err := s.admin.OrgRepositories(ctx, s.org)
+	repos, err := s.admin.Org(s.org).Repositories(ctx)
 	if err != nil {
 		t.Error(err)
 	}
 	for _, r := range repos {
-		check(t, s.admin.DeleteRepository(ctx, s.org, r.Name))
+		check(t, s.admin.Repo(s.org, r.Name).Delete(ctx))
 	}
-	check(t, s.admin.DeleteOrg(ctx, s.org))
+	check(t, s.admin.Org(s.org).Delete(ctx))
 	check(t, s.admin.DeleteUser(ctx, s.bot, true))
 	if _, err := s.admin.User(ctx, s.bot); !errors.Is(err, gitea.ErrNotFound) {
 		t.Errorf("User() after its deletion: %v, want %v", err, gitea.ErrNotFound)
@@ -118,11 +118,11 @@ func (s stage) tearDown(t *testing.T) {
 func TestLiveIdentities(t *testing.T) {
 	s, ctx := setUp(t), t.Context()
 	a := s.admin
-	org := must(a.UpdateOrg(ctx, s.org, gitea.OrgUpdate{FullName: "L", Description: "nonce", Website: "https://example.com", Location: "x", Visibility: "private"}))(t)
-	if again := must(a.Org(ctx, strings.ToUpper(s.org)))(t); again != org {
+	org := must(a.Org(s.org).Update(ctx, gitea.OrgUpdate{FullName: "L", Description: "nonce", Website: "https://example.com", Location: "x", Visibility: "private"}))(t)
+	if again := must(a.Org(strings.ToUpper(s.org)).Get(ctx))(t); again != org {
 		t.Errorf("Org() = %+v, want %+v", again, org)
 	}
-	if _, err := a.Org(ctx, s.bot); !errors.Is(err, gitea.ErrNotFound) {
+	if _, err := a.Org(s.bot).Get(ctx); !errors.Is(err, gitea.ErrNotFound) {
 		t.Errorf("Org() of a user: %v", err)
 	}
 	if _, err := a.CreateOrg(ctx, gitea.NewOrg{Name: s.bot}); !errors.Is(err, gitea.ErrInvalid) {
@@ -132,10 +132,10 @@ func TestLiveIdentities(t *testing.T) {
 	if team.AllRepositories || team.CreatesRepositories || len(team.Units) != 1 {
 		t.Errorf("UpdateTeam() = %+v", team)
 	}
-	if teams := must(a.Teams(ctx, s.org))(t); len(teams) != 2 || teams[0].Permission != "owner" {
+	if teams := must(a.Org(s.org).Teams(ctx))(t); len(teams) != 2 || teams[0].Permission != "owner" {
 		t.Errorf("Teams() = %+v", teams)
 	}
-	for name, members := range map[string][]gitea.User{"team": must(a.TeamMembers(ctx, team.ID))(t), "org": must(a.OrgMembers(ctx, s.org))(t)} {
+	for name, members := range map[string][]gitea.User{"team": must(a.TeamMembers(ctx, team.ID))(t), "org": must(a.Org(s.org).Members(ctx))(t)} {
 		if !slices.ContainsFunc(members, func(u gitea.User) bool { return u.Login == s.bot }) {
 			t.Errorf("the bot is no member of the %s: %+v", name, members)
 		}
@@ -196,31 +196,31 @@ func TestLiveTokens(t *testing.T) {
 func TestLiveRepositories(t *testing.T) {
 	s, ctx := setUp(t), t.Context()
 	a := s.admin
-	repo := must(a.CreateRepository(ctx, s.org, gitea.NewRepository{Name: "site", Description: "d", DefaultBranch: "main"}))(t)
+	repo := must(a.Org(s.org).CreateRepository(ctx, gitea.NewRepository{Name: "site", Description: "d", DefaultBranch: "main"}))(t)
 	if !repo.Private || repo.DefaultBranch != "main" || !repo.Empty {
 		t.Errorf("CreateRepository() = %+v", repo)
 	}
-	if _, err := a.CreateRepository(ctx, s.org, gitea.NewRepository{Name: "Site"}); !errors.Is(err, gitea.ErrConflict) {
+	if _, err := a.Org(s.org).CreateRepository(ctx, gitea.NewRepository{Name: "Site"}); !errors.Is(err, gitea.ErrConflict) {
 		t.Errorf("CreateRepository() again: %v", err)
 	}
-	if repo = must(a.UpdateRepository(ctx, s.org, "site", gitea.RepositoryUpdate{HasActions: new(false), Name: new("site2")}))(t); repo.HasActions {
+	if repo = must(a.Repo(s.org, "site").Update(ctx, gitea.RepositoryUpdate{HasActions: new(false), Name: new("site2")}))(t); repo.HasActions {
 		t.Errorf("UpdateRepository() = %+v", repo)
 	}
-	if _, err := a.Repository(ctx, s.org, "site"); !errors.Is(err, gitea.ErrRenamed) {
+	if _, err := a.Repo(s.org, "site").Get(ctx); !errors.Is(err, gitea.ErrRenamed) {
 		t.Errorf("Repository() of an old name: %v", err)
 	}
 	if again := must(a.RepositoryByID(ctx, repo.ID))(t); again.Name != "site2" || again.OwnerID != repo.OwnerID {
 		t.Errorf("RepositoryByID() = %+v", again)
 	}
-	key := must(a.AddDeployKey(ctx, s.org, "site2", gitea.NewDeployKey{Title: "k", Key: publicKey(t)}))(t)
-	if keys := must(a.DeployKeys(ctx, s.org, "site2"))(t); len(keys) != 1 || keys[0] != key || !key.ReadOnly {
+	key := must(a.Repo(s.org, "site2").AddDeployKey(ctx, gitea.NewDeployKey{Title: "k", Key: publicKey(t)}))(t)
+	if keys := must(a.Repo(s.org, "site2").DeployKeys(ctx))(t); len(keys) != 1 || keys[0] != key || !key.ReadOnly {
 		t.Errorf("DeployKeys() = %+v, want %+v", keys, key)
 	}
-	check(t, a.DeleteDeployKey(ctx, s.org, "site2", key.ID))
+	check(t, a.Repo(s.org, "site2").DeleteDeployKey(ctx, key.ID))
 	liveHooks(t, s)
 	liveRules(t, s)
-	n := len(must(a.Collaborators(ctx, s.org, "site2"))(t)) + len(must(a.PushMirrors(ctx, s.org, "site2"))(t)) +
-		len(must(a.Forks(ctx, s.org, "site2"))(t)) + len(must(a.Packages(ctx, s.org))(t)) + len(must(a.UserRepositories(ctx, s.bot))(t))
+	n := len(must(a.Repo(s.org, "site2").Collaborators(ctx))(t)) + len(must(a.Repo(s.org, "site2").PushMirrors(ctx))(t)) +
+		len(must(a.Repo(s.org, "site2").Forks(ctx))(t)) + len(must(a.Packages(ctx, s.org))(t)) + len(must(a.UserRepositories(ctx, s.bot))(t))
 	if n != 0 {
 		t.Errorf("%d collaborators, mirrors, forks, packages and repositories of the bot", n)
 	}
@@ -233,49 +233,49 @@ func liveHooks(t *testing.T, s stage) {
 		URL: "http://127.0.0.1:9/x", Events: []string{"push"}, BranchFilter: "main", Active: true,
 	}}
 	off := gitea.HookSpec{URL: "http://127.0.0.1:9/y", Events: []string{"push"}, BranchFilter: "main"}
-	hook := must(a.CreateHook(ctx, s.org, "site2", spec))(t)
-	hook = must(a.UpdateHook(ctx, s.org, "site2", hook.ID, off))(t)
-	if hooks := must(a.Hooks(ctx, s.org, "site2"))(t); len(hooks) != 1 || hooks[0].Active || hooks[0].BranchFilter != "main" || hooks[0].URL != off.URL {
+	hook := must(a.Repo(s.org, "site2").CreateHook(ctx, spec))(t)
+	hook = must(a.Repo(s.org, "site2").UpdateHook(ctx, hook.ID, off))(t)
+	if hooks := must(a.Repo(s.org, "site2").Hooks(ctx))(t); len(hooks) != 1 || hooks[0].Active || hooks[0].BranchFilter != "main" || hooks[0].URL != off.URL {
 		t.Errorf("Hooks() = %+v after %+v", hooks, hook)
 	}
-	check(t, a.DeleteHook(ctx, s.org, "site2", hook.ID))
-	hook = must(a.CreateOrgHook(ctx, s.org, spec))(t)
-	must(a.UpdateOrgHook(ctx, s.org, hook.ID, off))(t)
-	if hooks := must(a.OrgHooks(ctx, s.org))(t); len(hooks) != 1 || hooks[0].Active {
+	check(t, a.Repo(s.org, "site2").DeleteHook(ctx, hook.ID))
+	hook = must(a.Org(s.org).CreateHook(ctx, spec))(t)
+	must(a.Org(s.org).UpdateHook(ctx, hook.ID, off))(t)
+	if hooks := must(a.Org(s.org).Hooks(ctx))(t); len(hooks) != 1 || hooks[0].Active {
 		t.Errorf("OrgHooks() = %+v", hooks)
 	}
-	check(t, a.DeleteOrgHook(ctx, s.org, hook.ID))
+	check(t, a.Org(s.org).DeleteHook(ctx, hook.ID))
 }
 
 func liveRules(t *testing.T, s stage) {
 	t.Helper()
 	a, ctx := s.admin, t.Context()
 	for _, rule := range []string{"main", "release/*"} {
-		must(a.CreateBranchProtection(ctx, s.org, "site2", rule, gitea.BranchProtectionSpec{EnablePush: true, EnablePushList: true, PushUsers: []string{s.self.Login}, RequiredApprovals: 1}))(t)
-		if _, err := a.CreateBranchProtection(ctx, s.org, "site2", rule, gitea.BranchProtectionSpec{}); !errors.Is(err, gitea.ErrForbidden) || errors.Is(err, gitea.ErrScope) {
+		must(a.Repo(s.org, "site2").CreateBranchProtection(ctx, rule, gitea.BranchProtectionSpec{EnablePush: true, EnablePushList: true, PushUsers: []string{s.self.Login}, RequiredApprovals: 1}))(t)
+		if _, err := a.Repo(s.org, "site2").CreateBranchProtection(ctx, rule, gitea.BranchProtectionSpec{}); !errors.Is(err, gitea.ErrForbidden) || errors.Is(err, gitea.ErrScope) {
 			t.Errorf("CreateBranchProtection() again: %v", err)
 		}
-		got := must(a.BranchProtection(ctx, s.org, "site2", rule))(t)
+		got := must(a.Repo(s.org, "site2").BranchProtection(ctx, rule))(t)
 		if got.Rule != rule || got.RequiredApprovals != 1 || !slices.Equal(got.PushUsers, []string{s.self.Login}) {
 			t.Errorf("BranchProtection() = %+v", got)
 		}
-		got = must(a.UpdateBranchProtection(ctx, s.org, "site2", rule, gitea.BranchProtectionSpec{EnablePush: true}))(t)
+		got = must(a.Repo(s.org, "site2").UpdateBranchProtection(ctx, rule, gitea.BranchProtectionSpec{EnablePush: true}))(t)
 		if got.RequiredApprovals != 0 || got.EnablePushList {
 			t.Errorf("UpdateBranchProtection() = %+v", got)
 		}
 	}
-	if rules := must(a.BranchProtections(ctx, s.org, "site2"))(t); len(rules) != 2 {
+	if rules := must(a.Repo(s.org, "site2").BranchProtections(ctx))(t); len(rules) != 2 {
 		t.Errorf("BranchProtections() = %+v", rules)
 	}
 	for _, rule := range []string{"main", "release/*"} {
-		check(t, a.DeleteBranchProtection(ctx, s.org, "site2", rule))
+		check(t, a.Repo(s.org, "site2").DeleteBranchProtection(ctx, rule))
 	}
 }
 
 // TestLiveBot: what is done with a bot's token.
 func TestLiveBot(t *testing.T) {
 	s, ctx := setUp(t), t.Context()
-	must(s.admin.CreateRepository(ctx, s.org, gitea.NewRepository{Name: "site", DefaultBranch: "feat/x"}))(t)
+	must(s.admin.Org(s.org).CreateRepository(ctx, gitea.NewRepository{Name: "site", DefaultBranch: "feat/x"}))(t)
 	token := must(s.admin.TokensOf(s.bot).Create(ctx, "vibn-c", []string{"write:repository"}))(t)
 	bot := s.admin.Bot(token.Secret).Metered(free)
 	if repo := must(bot.Repository(ctx, s.org, "site"))(t); repo.CanAdmin || !repo.CanPush || !repo.CanPull {

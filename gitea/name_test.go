@@ -50,20 +50,20 @@ func TestBadNames(t *testing.T) {
 	}
 	ctx := t.Context()
 	for _, bad := range notLogins {
-		refused("Org "+bad, second(c.Org(ctx, bad)))
-		refused("DeleteOrg "+bad, c.DeleteOrg(ctx, bad))
+		refused("Org "+bad, second(c.Org(bad).Get(ctx)))
+		refused("DeleteOrg "+bad, c.Org(bad).Delete(ctx))
 		refused("User "+bad, second(c.User(ctx, bad)))
 		refused("DeleteUser "+bad, c.DeleteUser(ctx, bad, true))
 		refused("AddTeamMember "+bad, c.AddTeamMember(ctx, 1, bad))
 		refused("UserOAuth2Apps "+bad, second(c.UserOAuth2Apps(ctx, bad)))
 		refused("TrustsProxyHeader "+bad, second(c.TrustsProxyHeader(ctx, bad)))
 		refused("Tokens "+bad, second(c.TokensOf(bad).List(ctx)))
-		refused("Repository of "+bad, second(c.Repository(ctx, bad, "a")))
+		refused("Repository of "+bad, second(c.Repo(bad, "a").Get(ctx)))
 	}
 	for _, bad := range notRepositories {
-		refused("Repository "+bad, second(c.Repository(ctx, "a", bad)))
-		refused("DeleteRepository "+bad, c.DeleteRepository(ctx, "a", bad))
-		refused("CreateRepository "+bad, second(c.CreateRepository(ctx, "a", gitea.NewRepository{Name: bad})))
+		refused("Repository "+bad, second(c.Repo("a", bad).Get(ctx)))
+		refused("DeleteRepository "+bad, c.Repo("a", bad).Delete(ctx))
+		refused("CreateRepository "+bad, second(c.Org("a").CreateRepository(ctx, gitea.NewRepository{Name: bad})))
 	}
 	for _, bad := range []string{
 		"", "/", "a/", "/a", "a//b", "a/../b", "..", "a..b", ".a", "a/.b", "a.", "a.lock", "a.lock/b", "-a", "@", "a@{b", "a b", "a~b", "a^b", "a:b", "a?b", "a*b", "a[b", `a\b`, "a\x7f", "a\n",
@@ -75,15 +75,15 @@ func TestBadNames(t *testing.T) {
 		refused("Statuses "+bad, second(c.bot.Statuses(ctx, "a", "b", bad)))
 	}
 	for _, bad := range []string{"", ".", "..", "a\nb", strings.Repeat("a", 256)} {
-		refused("BranchProtection "+bad, second(c.BranchProtection(ctx, "a", "b", bad)))
+		refused("BranchProtection "+bad, second(c.Repo("a", "b").BranchProtection(ctx, bad)))
 		refused("DeletePackage "+bad, c.DeletePackage(ctx, "a", gitea.Package{Type: "npm", Name: bad, Version: "1"}))
 		refused("DeletePackage of version "+bad, c.DeletePackage(ctx, "a", gitea.Package{Type: "npm", Name: "a", Version: bad}))
 		refused("DeletePackage of type "+bad, c.DeletePackage(ctx, "a", gitea.Package{Type: bad, Name: "a", Version: "1"}))
-		refused("DeletePushMirror "+bad, c.DeletePushMirror(ctx, "a", "b", bad))
+		refused("DeletePushMirror "+bad, c.Repo("a", "b").DeletePushMirror(ctx, bad))
 	}
 	for _, bad := range []int64{0, -1} {
 		refused("TeamMembers", second(c.TeamMembers(ctx, bad)))
-		refused("DeleteHook", c.DeleteHook(ctx, "a", "b", bad))
+		refused("DeleteHook", c.Repo("a", "b").DeleteHook(ctx, bad))
 		refused("RepositoryByID", second(c.RepositoryByID(ctx, bad)))
 	}
 }
@@ -105,9 +105,9 @@ func FuzzPaths(f *testing.F) {
 			slashes        int
 			run            func(context.Context) error
 		}{
-			{"/orgs/", "/teams", 0, func(ctx context.Context) error { return second(c.Teams(ctx, s)) }},
-			{"/repos/a/", "/hooks", 0, func(ctx context.Context) error { return second(c.Hooks(ctx, "a", s)) }},
-			{"/repos/a/b/branch_protections/", "", 0, func(ctx context.Context) error { return c.DeleteBranchProtection(ctx, "a", "b", s) }},
+			{"/orgs/", "/teams", 0, func(ctx context.Context) error { return second(c.Org(s).Teams(ctx)) }},
+			{"/repos/a/", "/hooks", 0, func(ctx context.Context) error { return second(c.Repo("a", s).Hooks(ctx)) }},
+			{"/repos/a/b/branch_protections/", "", 0, func(ctx context.Context) error { return c.Repo("a", "b").DeleteBranchProtection(ctx, s) }},
 			{"/packages/a/npm/", "/1", 0, func(ctx context.Context) error {
 				return c.DeletePackage(ctx, "a", gitea.Package{Type: "npm", Name: s, Version: "1"})
 			}},

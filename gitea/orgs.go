@@ -41,11 +41,11 @@ func orgNamed(name string) func(wireOrg) bool {
 	return func(w wireOrg) bool { return named(w.name(), name) }
 }
 
-// Org returns an organisation; [ErrNotFound] also if the name is that of a user.
+// Get returns an organisation; [ErrNotFound] also if the name is that of a user.
 //
 //api:op GET /orgs/{org}
-func (a *Admin) Org(ctx context.Context, name string) (Org, error) {
-	return one(ctx, a.client, newRequest("GET", "/orgs/{org}", login(name)), orgNamed(name))
+func (c OrgClient) Get(ctx context.Context) (Org, error) {
+	return one(ctx, c.admin.client, newRequest("GET", "/orgs/{org}", login(c.name)), orgNamed(c.name))
 }
 
 // NewOrg describes an organisation to be made.
@@ -79,24 +79,24 @@ type OrgUpdate struct {
 	Visibility  string `json:"visibility,omitempty"` // public, limited or private; empty = as it is
 }
 
-// UpdateOrg changes an organisation.
+// Update changes an organisation.
 //
 //api:op PATCH /orgs/{org}
-func (a *Admin) UpdateOrg(ctx context.Context, name string, u OrgUpdate) (Org, error) {
-	return one(ctx, a.client, newRequest("PATCH", "/orgs/{org}", login(name)).with(u), orgNamed(name))
+func (c OrgClient) Update(ctx context.Context, u OrgUpdate) (Org, error) {
+	return one(ctx, c.admin.client, newRequest("PATCH", "/orgs/{org}", login(c.name)).with(u), orgNamed(c.name))
 }
 
-// DeleteOrg deletes an organisation; [ErrUnavailable] (500) if it has
+// Delete deletes an organisation; [ErrUnavailable] (500) if it has
 // repositories or packages.
 //
 //api:op DELETE /orgs/{org}
-func (a *Admin) DeleteOrg(ctx context.Context, name string) error {
-	return a.do(ctx, newRequest("DELETE", "/orgs/{org}", login(name)))
+func (c OrgClient) Delete(ctx context.Context) error {
+	return c.admin.do(ctx, newRequest("DELETE", "/orgs/{org}", login(c.name)))
 }
 
-// OrgMembers lists the members of all teams.
+// Members lists the members of all teams.
 //
 //api:op GET /orgs/{org}/members
-func (a *Admin) OrgMembers(ctx context.Context, org string) ([]User, error) {
-	return all[wireUser](ctx, a.client, newRequest("GET", "/orgs/{org}/members", login(org)), nil)
+func (c OrgClient) Members(ctx context.Context) ([]User, error) {
+	return all[wireUser](ctx, c.admin.client, newRequest("GET", "/orgs/{org}/members", login(c.name)), nil)
 }

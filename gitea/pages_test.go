@@ -81,7 +81,7 @@ func TestPages(t *testing.T) {
 func TestNullList(t *testing.T) {
 	for total, ok := range map[string]bool{"0": true, "1": false, "": false} {
 		c := connect(t, overWire(func(*http.Request) (*http.Response, error) { return reply(200, `null`, "X-Total-Count", total), nil }))
-		if got, err := c.Teams(t.Context(), "a"); (err == nil) != ok || len(got) != 0 {
+		if got, err := c.Org("a").Teams(t.Context()); (err == nil) != ok || len(got) != 0 {
 			t.Errorf("Teams() of null with a count of %q = %v, %v, want ok = %v", total, got, err, ok)
 		}
 	}
@@ -98,7 +98,7 @@ func TestForksAreRead(t *testing.T) {
 			}
 			answer(200, `[`+siteJSON+`,`+siteJSON+`]`, "X-Total-Count", total)(w, r)
 		}))
-		if got, err := c.Forks(t.Context(), "a", "b"); err != nil || len(got) != 2 {
+		if got, err := c.Repo("a", "b").Forks(t.Context()); err != nil || len(got) != 2 {
 			t.Errorf("Forks() with a count of %s = %d, %v, want 2", total, len(got), err)
 		}
 	}

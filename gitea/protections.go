@@ -74,9 +74,9 @@ func (s BranchProtectionSpec) wire(rule string) wireBranchProtectionSpec {
 // BranchProtections lists the rules of a repository.
 //
 //api:op GET /repos/{owner}/{repo}/branch_protections
-func (a *Admin) BranchProtections(ctx context.Context, owner, repo string) ([]BranchProtection, error) {
-	r := newRequest("GET", "/repos/{owner}/{repo}/branch_protections", login(owner), repository(repo))
-	return one[wireBranchProtections](ctx, a.client, r, nil)
+func (c RepoClient) BranchProtections(ctx context.Context) ([]BranchProtection, error) {
+	r := newRequest("GET", "/repos/{owner}/{repo}/branch_protections", login(c.owner), repository(c.name))
+	return one[wireBranchProtections](ctx, c.admin.client, r, nil)
 }
 
 // wireBranchProtections is a list that has no pages.
@@ -97,31 +97,31 @@ func (w wireBranchProtections) plain() []BranchProtection {
 // BranchProtection returns the rule of that name.
 //
 //api:op GET /repos/{owner}/{repo}/branch_protections/{name}
-func (a *Admin) BranchProtection(ctx context.Context, owner, repo, rule string) (BranchProtection, error) {
-	return one(ctx, a.client, protection("GET", owner, repo, rule), ruleNamed(rule))
+func (c RepoClient) BranchProtection(ctx context.Context, rule string) (BranchProtection, error) {
+	return one(ctx, c.admin.client, protection("GET", c.owner, c.name, rule), ruleNamed(rule))
 }
 
 // CreateBranchProtection makes a rule. [ErrForbidden] also if there is one of
 // that name; [ErrInvalid] if a user does not exist.
 //
 //api:op POST /repos/{owner}/{repo}/branch_protections
-func (a *Admin) CreateBranchProtection(ctx context.Context, owner, repo, rule string, s BranchProtectionSpec) (BranchProtection, error) {
-	r := newRequest("POST", "/repos/{owner}/{repo}/branch_protections", login(owner), repository(repo)).with(s.wire(rule))
-	return one(ctx, a.client, r, ruleNamed(rule))
+func (c RepoClient) CreateBranchProtection(ctx context.Context, rule string, s BranchProtectionSpec) (BranchProtection, error) {
+	r := newRequest("POST", "/repos/{owner}/{repo}/branch_protections", login(c.owner), repository(c.name)).with(s.wire(rule))
+	return one(ctx, c.admin.client, r, ruleNamed(rule))
 }
 
 // UpdateBranchProtection makes a rule what s says.
 //
 //api:op PATCH /repos/{owner}/{repo}/branch_protections/{name}
-func (a *Admin) UpdateBranchProtection(ctx context.Context, owner, repo, rule string, s BranchProtectionSpec) (BranchProtection, error) {
-	return one(ctx, a.client, protection("PATCH", owner, repo, rule).with(s.wire("")), ruleNamed(rule))
+func (c RepoClient) UpdateBranchProtection(ctx context.Context, rule string, s BranchProtectionSpec) (BranchProtection, error) {
+	return one(ctx, c.admin.client, protection("PATCH", c.owner, c.name, rule).with(s.wire("")), ruleNamed(rule))
 }
 
 // DeleteBranchProtection deletes a rule.
 //
 //api:op DELETE /repos/{owner}/{repo}/branch_protections/{name}
-func (a *Admin) DeleteBranchProtection(ctx context.Context, owner, repo, rule string) error {
-	return a.do(ctx, protection("DELETE", owner, repo, rule))
+func (c RepoClient) DeleteBranchProtection(ctx context.Context, rule string) error {
+	return c.admin.do(ctx, protection("DELETE", c.owner, c.name, rule))
 }
 
 func protection(method, owner, repo, rule string) request {

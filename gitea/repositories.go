@@ -80,11 +80,11 @@ func repositoryNamed(owner, name string) func(wireRepository) bool {
 	return func(w wireRepository) bool { return named(w.Owner.Value.Login, owner) && named(w.Name, name) }
 }
 
-// OrgRepositories lists the repositories of an organisation.
+// Repositories lists the repositories of an organisation.
 //
 //api:op GET /orgs/{org}/repos
-func (a *Admin) OrgRepositories(ctx context.Context, org string) ([]Repository, error) {
-	return all(ctx, a.client, newRequest("GET", "/orgs/{org}/repos", login(org)), ownedBy(org))
+func (c OrgClient) Repositories(ctx context.Context) ([]Repository, error) {
+	return all(ctx, c.admin.client, newRequest("GET", "/orgs/{org}/repos", login(c.name)), ownedBy(c.name))
 }
 
 // UserRepositories lists the repositories of a user, forks included.
@@ -94,12 +94,12 @@ func (a *Admin) UserRepositories(ctx context.Context, user string) ([]Repository
 	return all(ctx, a.client, newRequest("GET", "/users/{username}/repos", login(user)), ownedBy(user))
 }
 
-// Repository returns a repository. [ErrRenamed] if it, or its owner, has another
+// Get returns a repository. [ErrRenamed] if it, or its owner, has another
 // name now.
 //
 //api:op GET /repos/{owner}/{repo}
-func (a *Admin) Repository(ctx context.Context, owner, name string) (Repository, error) {
-	return a.repository(ctx, owner, name)
+func (c RepoClient) Get(ctx context.Context) (Repository, error) {
+	return c.admin.repository(ctx, c.owner, c.name)
 }
 
 func (c client) repository(ctx context.Context, owner, name string) (Repository, error) {
@@ -133,13 +133,13 @@ type wireNewRepository struct {
 // is no such organisation.
 //
 //api:op POST /orgs/{org}/repos
-func (a *Admin) CreateRepository(ctx context.Context, org string, n NewRepository) (Repository, error) {
-	r := newRequest("POST", "/orgs/{org}/repos", login(org))
+func (c OrgClient) CreateRepository(ctx context.Context, n NewRepository) (Repository, error) {
+	r := newRequest("POST", "/orgs/{org}/repos", login(c.name))
 	if err := CheckRepository(n.Name); err != nil { // some of what it refuses Gitea answers with 500
-		return Repository{}, a.conn.api.Refuse(r.op, r.op.Path, ErrInvalid, err)
+		return Repository{}, c.admin.conn.api.Refuse(r.op, r.op.Path, ErrInvalid, err)
 	}
 	r = r.with(wireNewRepository{n.Name, n.Description, n.DefaultBranch, true})
-	return one(ctx, a.client, r, repositoryNamed(org, n.Name))
+	return one(ctx, c.admin.client, r, repositoryNamed(c.name, n.Name))
 }
 
 // RepositoryUpdate says what to change; nil leaves a field as it is.
@@ -152,28 +152,28 @@ type RepositoryUpdate struct {
 	DefaultBranch *string `json:"default_branch,omitempty"`
 }
 
-// UpdateRepository changes a repository.
+// Update changes a repository.
 //
 //api:op PATCH /repos/{owner}/{repo}
-func (a *Admin) UpdateRepository(ctx context.Context, owner, name string, u RepositoryUpdate) (Repository, error) {
-	r := newRequest("PATCH", "/repos/{owner}/{repo}", login(owner), repository(name)).with(u)
+func (c RepoClient) Update(ctx context.Context, u RepositoryUpdate) (Repository, error) {
+	r := newRequest("PATCH", "/repos/{owner}/{repo}", login(c.owner), repository(c.name)).with(u)
 	if u.Name != nil {
-		name = *u.Name
+		c.name = *u.Name
 	}
-	return one(ctx, a.client, r, repositoryNamed(owner, name))
+	return one(ctx, c.admin.client, r, repositoryNamed(c.owner, c.name))
 }
 
-// DeleteRepository deletes a repository with all that hangs on it.
+// Delete deletes a repository with all that hangs on it.
 //
 //api:op DELETE /repos/{owner}/{repo}
-func (a *Admin) DeleteRepository(ctx context.Context, owner, name string) error {
-	return a.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}", login(owner), repository(name)))
+func (c RepoClient) Delete(ctx context.Context) error {
+	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}", login(c.owner), repository(c.name)))
 }
 
 // Forks lists the forks of a repository, wherever they are.
 //
 //api:op GET /repos/{owner}/{repo}/forks
-func (a *Admin) Forks(ctx context.Context, owner, repo string) ([]Repository, error) {
-	r := newRequest("GET", "/repos/{owner}/{repo}/forks", login(owner), repository(repo))
-	return collect(ctx, a.client, r, nil, readUncounted[wireRepository])
+func (c RepoClient) Forks(ctx context.Context) ([]Repository, error) {
+	r := newRequest("GET", "/repos/{owner}/{repo}/forks", login(c.owner), repository(c.name))
+	return collect(ctx, c.admin.client, r, nil, readUncounted[wireRepository])
 }

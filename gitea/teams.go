@@ -40,8 +40,8 @@ func (w wireTeam) plain() Team {
 // Teams lists the teams of an organisation, Owners first.
 //
 //api:op GET /orgs/{org}/teams
-func (a *Admin) Teams(ctx context.Context, org string) ([]Team, error) {
-	return all[wireTeam](ctx, a.client, newRequest("GET", "/orgs/{org}/teams", login(org)), nil)
+func (c OrgClient) Teams(ctx context.Context) ([]Team, error) {
+	return all[wireTeam](ctx, c.admin.client, newRequest("GET", "/orgs/{org}/teams", login(c.name)), nil)
 }
 
 // A TeamSpec says what a team is to be.
@@ -73,8 +73,8 @@ func (s TeamSpec) wire() wireTeamSpec {
 // CreateTeam makes a team; [ErrInvalid] if there is one of that name.
 //
 //api:op POST /orgs/{org}/teams
-func (a *Admin) CreateTeam(ctx context.Context, org string, s TeamSpec) (Team, error) {
-	return one(ctx, a.client, newRequest("POST", "/orgs/{org}/teams", login(org)).with(s.wire()), func(w wireTeam) bool {
+func (c OrgClient) CreateTeam(ctx context.Context, s TeamSpec) (Team, error) {
+	return one(ctx, c.admin.client, newRequest("POST", "/orgs/{org}/teams", login(c.name)).with(s.wire()), func(w wireTeam) bool {
 		return named(w.Name, s.Name)
 	})
 }

@@ -92,7 +92,7 @@ func TestPaths(t *testing.T) {
 		cfg.URL, _ = url.Parse(root)
 		c := connect(t, cfg)
 		for _, err := range []error{
-			second(c.bot.Branch(t.Context(), "a", "b", "feat/x%y")), c.DeleteBranchProtection(t.Context(), "a", "b", "release/*"), c.Health(t.Context()),
+			second(c.bot.Branch(t.Context(), "a", "b", "feat/x%y")), c.Repo("a", "b").DeleteBranchProtection(t.Context(), "release/*"), c.Health(t.Context()),
 		} {
 			if err == nil {
 				t.Error("no error")
@@ -109,8 +109,7 @@ func second[T any](_ T, err error) error { return err }
 // TestOddFields: nothing that is set may look empty, and a setting that Gitea
 // does not tell counts as on.
 func TestOddFields(t *testing.T) {
-	got, err := answering(t, `{"id":"19","owner":{"id":"2","login":"a"},"name":"b","private":"true","description":["x"],"parent":null,"permissions":[],"updated_at":"soon"}`).
-		Repository(t.Context(), "a", "b")
+	got, err := answering(t, `{"id":"19","owner":{"id":"2","login":"a"},"name":"b","private":"true","description":["x"],"parent":null,"permissions":[],"updated_at":"soon"}`).Repo("a", "b").Get(t.Context())
 	want := gitea.Repository{ID: 19, OwnerID: 2, Owner: "a", Name: "b", Private: true, Description: `["x"]`, HasActions: true}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)

@@ -70,7 +70,7 @@ func (r *run) removeOrg(ctx context.Context) error {
 	if err := r.emptyOrg(ctx, o); err != nil {
 		return err
 	}
-	if err := r.gitea.DeleteOrg(ctx, o.Name); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+	if err := r.gitea.Org(o.Name).Delete(ctx); err != nil && !errors.Is(err, gitea.ErrNotFound) {
 		return err
 	}
 	return r.record(ctx, func(p *tenancy.Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
@@ -80,7 +80,7 @@ func (r *run) removeOrg(ctx context.Context) error {
 // that has any.
 func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 	for range maxRounds {
-		repos, err := r.gitea.OrgRepositories(ctx, o.Name)
+		repos, err := r.gitea.Org(o.Name).Repositories(ctx)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 			if repo.OwnerID != o.ID {
 				return errors.New("the list of the organisation's repositories has one of another owner")
 			}
-			if err := r.gitea.DeleteRepository(ctx, repo.Owner, repo.Name); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+			if err := r.gitea.Repo(repo.Owner, repo.Name).Delete(ctx); err != nil && !errors.Is(err, gitea.ErrNotFound) {
 				return err
 			}
 		}

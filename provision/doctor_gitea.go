@@ -206,7 +206,7 @@ func (x *examination) bots(ctx context.Context) Check {
 		case !errors.Is(err, gitea.ErrNotFound):
 			return failed("show a bot its repository", err)
 		}
-		repos, err := x.gitea.OrgRepositories(ctx, owner)
+		repos, err := x.gitea.Org(owner).Repositories(ctx)
 		if err != nil {
 			return failed("list a workspace's repositories", err)
 		}

@@ -34,7 +34,7 @@ func (r *run) org(ctx context.Context) error {
 		return err
 	}
 	if o.Visibility != "private" {
-		_, err = r.gitea.UpdateOrg(ctx, o.Name, gitea.OrgUpdate{
+		_, err = r.gitea.Org(o.Name).Update(ctx, gitea.OrgUpdate{
 			FullName: o.FullName, Description: o.Description, Website: o.Website, Location: o.Location, Visibility: "private",
 		})
 	}
@@ -46,7 +46,7 @@ func (r *run) org(ctx context.Context) error {
 // [gitea.ErrNotFound].
 func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
 	name := cmp.Or(r.is.Org, tenancy.OrgName(r.is.Slug))
-	o, err := r.gitea.Org(ctx, name)
+	o, err := r.gitea.Org(name).Get(ctx)
 	if errors.Is(err, gitea.ErrNotFound) && r.is.OrgID != 0 && r.is.DeletedAt == nil {
 		return o, &tenancy.PartError{
 			Part: tenancy.PartOrg, Why: fmt.Sprintf("the organisation %q is gone from Gitea, with all its repositories", name),
@@ -105,7 +105,7 @@ func (r *run) onlyOwner(ctx context.Context, org string) error {
 }
 
 func (r *run) owners(ctx context.Context, org string) (gitea.Team, error) {
-	teams, err := r.gitea.Teams(ctx, org)
+	teams, err := r.gitea.Org(org).Teams(ctx)
 	if err != nil {
 		return gitea.Team{}, err
 	}
@@ -157,7 +157,7 @@ func (r *run) findBot(ctx context.Context) (gitea.User, error) {
 	if err != nil {
 		return u, err
 	}
-	if _, err := r.gitea.Org(ctx, name); err == nil {
+	if _, err := r.gitea.Org(name).Get(ctx); err == nil {
 		return u, foreign(tenancy.PartBot, "an organisation", name)
 	} else if !errors.Is(err, gitea.ErrNotFound) {
 		return u, err
@@ -202,7 +202,7 @@ func (r *run) team(ctx context.Context) error {
 		return err
 	}
 	if t.ID == 0 {
-		_, failed := r.gitea.CreateTeam(ctx, r.is.Org, tenancy.WritersTeam)
+		_, failed := r.gitea.Org(r.is.Org).CreateTeam(ctx, tenancy.WritersTeam)
 		if t, err = r.findTeam(ctx); err != nil || t.ID == 0 {
 			return cmp.Or(err, failed, errors.New("the team that was made is not there"))
 		}
@@ -226,7 +226,7 @@ func (r *run) team(ctx context.Context) error {
 // findTeam returns the team; a zero Team if there is none. Gitea lets two have one
 // name: the one that was made first counts.
 func (r *run) findTeam(ctx context.Context) (gitea.Team, error) {
-	teams, err := r.gitea.Teams(ctx, r.is.Org)
+	teams, err := r.gitea.Org(r.is.Org).Teams(ctx)
 	if err != nil {
 		return gitea.Team{}, err
 	}

@@ -22,16 +22,16 @@ func (r *run) hook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hooks, err := r.gitea.OrgHooks(ctx, r.is.Org)
+	hooks, err := r.gitea.Org(r.is.Org).Hooks(ctx)
 	if err != nil {
 		return err
 	}
 	spec := gitea.HookSpec{URL: r.hookURL(), Events: []string{"push"}, Active: true}
 	if slices.ContainsFunc(hooks, func(h gitea.Hook) bool { return h.ID == r.is.HookID && h.Type == "gitea" }) {
-		_, err := r.gitea.UpdateOrgHook(ctx, r.is.Org, r.is.HookID, spec)
+		_, err := r.gitea.Org(r.is.Org).UpdateHook(ctx, r.is.HookID, spec)
 		return err
 	}
-	h, err := r.gitea.CreateOrgHook(ctx, r.is.Org, gitea.NewHook{HookSpec: spec, Secret: key})
+	h, err := r.gitea.Org(r.is.Org).CreateHook(ctx, gitea.NewHook{HookSpec: spec, Secret: key})
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (r *run) otherHooks(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	hooks, err := r.gitea.OrgHooks(ctx, r.is.Org)
+	hooks, err := r.gitea.Org(r.is.Org).Hooks(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (r *run) otherHooks(ctx context.Context) error {
 		if h.ID == r.is.HookID {
 			continue
 		}
-		drop := func() error { return r.gitea.DeleteOrgHook(ctx, r.is.Org, h.ID) }
+		drop := func() error { return r.gitea.Org(r.is.Org).DeleteHook(ctx, h.ID) }
 		if err := r.takeAwayFrom(ctx, r.is.Org, string(tenancy.Hook), h.URL, drop); err != nil {
 			return err
 		}

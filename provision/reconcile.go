@@ -44,7 +44,7 @@ func (r *run) reconcile(ctx context.Context) error {
 			return err
 		}
 	}
-	repos, err := r.gitea.OrgRepositories(ctx, r.is.Org)
+	repos, err := r.gitea.Org(r.is.Org).Repositories(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (r *run) missing(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = tenancy.EnsureRepository(ctx, r.gitea, bot, r.store, w, p)
+		_, err = tenancy.EnsureRepository(ctx, r.gitea.Org(w.GiteaOrg), bot, r.store, w, p)
 		if errors.Is(err, tenancy.ErrForeignRepository) {
 			return foreign(tenancy.PartRepositories, "a repository", p.Slug)
 		}
@@ -101,7 +101,7 @@ func (r *run) missing(ctx context.Context) error {
 // notShown says why a repository of the list is not there when it is asked for:
 // it was deleted meanwhile, which is no error, or else it is hidden.
 func (r *run) notShown(ctx context.Context, repo gitea.Repository) error {
-	repos, err := r.gitea.OrgRepositories(ctx, r.is.Org)
+	repos, err := r.gitea.Org(r.is.Org).Repositories(ctx)
 	if err != nil {
 		return err
 	}
@@ -132,13 +132,13 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 		}
 	}
 	if i >= 0 && tenancy.HasMark(repo.Description, tenancy.MarkText(projects[i].Nonce, "repository")) {
-		if _, err := r.gitea.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{Description: &projects[i].Description}); err != nil {
+		if _, err := r.gitea.Repo(repo.Owner, repo.Name).Update(ctx, gitea.RepositoryUpdate{Description: &projects[i].Description}); err != nil {
 			return err
 		}
 	}
 	if !repo.Private || repo.HasActions {
 		err := r.takeAway(ctx, repo, "public visibility or Actions", "", func() error {
-			_, err := r.gitea.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{Private: new(true), HasActions: new(false)})
+			_, err := r.gitea.Repo(repo.Owner, repo.Name).Update(ctx, gitea.RepositoryUpdate{Private: new(true), HasActions: new(false)})
 			return err
 		})
 		if err != nil {
@@ -174,7 +174,7 @@ func (r *run) deployKey(ctx context.Context, repo gitea.Repository, p tenancy.Pr
 	if err != nil || p.DeployKey == "" || slices.ContainsFunc(has, func(e extraAccess) bool { return e.key == p.DeployKey }) {
 		return p.DeployKey, err
 	}
-	return p.DeployKey, tenancy.EnsurePublicHalf(ctx, r.gitea, repo.Owner, repo.Name, p)
+	return p.DeployKey, tenancy.EnsurePublicHalf(ctx, r.gitea.Repo(repo.Owner, repo.Name), p)
 }
 
 // An extraAccess is a way into a repository besides the team.
@@ -190,44 +190,44 @@ type extraAccess struct {
 func (r *run) extra(ctx context.Context, repo gitea.Repository) ([]extraAccess, error) {
 	g, owner, name := r.gitea, repo.Owner, repo.Name
 	var all []extraAccess
-	keys, err := g.DeployKeys(ctx, owner, name)
+	keys, err := g.Repo(owner, name).DeployKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range keys {
-		e := extraAccess{kind: tenancy.DeployKey, ref: strconv.FormatInt(k.ID, 10), name: k.Title, drop: func() error { return g.DeleteDeployKey(ctx, owner, name, k.ID) }}
+		e := extraAccess{kind: tenancy.DeployKey, ref: strconv.FormatInt(k.ID, 10), name: k.Title, drop: func() error { return g.Repo(owner, name).DeleteDeployKey(ctx, k.ID) }}
 		if k.ReadOnly {
 			e.key = tenancy.KeyMaterial(k.Key)
 		}
 		all = append(all, e)
 	}
-	hooks, err := g.Hooks(ctx, owner, name)
+	hooks, err := g.Repo(owner, name).Hooks(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, h := range hooks {
-		all = append(all, extraAccess{kind: tenancy.Hook, ref: strconv.FormatInt(h.ID, 10), name: h.URL, drop: func() error { return g.DeleteHook(ctx, owner, name, h.ID) }})
+		all = append(all, extraAccess{kind: tenancy.Hook, ref: strconv.FormatInt(h.ID, 10), name: h.URL, drop: func() error { return g.Repo(owner, name).DeleteHook(ctx, h.ID) }})
 	}
-	people, err := g.Collaborators(ctx, owner, name)
+	people, err := g.Repo(owner, name).Collaborators(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, u := range people {
-		all = append(all, extraAccess{kind: tenancy.Collaborator, ref: u.Login, name: u.Login, drop: func() error { return g.RemoveCollaborator(ctx, owner, name, u.Login) }})
+		all = append(all, extraAccess{kind: tenancy.Collaborator, ref: u.Login, name: u.Login, drop: func() error { return g.Repo(owner, name).RemoveCollaborator(ctx, u.Login) }})
 	}
-	mirrors, err := g.PushMirrors(ctx, owner, name)
+	mirrors, err := g.Repo(owner, name).PushMirrors(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range mirrors {
-		all = append(all, extraAccess{kind: tenancy.PushMirror, ref: m.Name, name: m.Name, drop: func() error { return g.DeletePushMirror(ctx, owner, name, m.Name) }})
+		all = append(all, extraAccess{kind: tenancy.PushMirror, ref: m.Name, name: m.Name, drop: func() error { return g.Repo(owner, name).DeletePushMirror(ctx, m.Name) }})
 	}
 	return all, nil
 }
 
 func (r *run) dropRepository(ctx context.Context, repo gitea.Repository, what string) error {
 	return r.takeAway(ctx, repo, what, "", func() error {
-		return r.gitea.DeleteRepository(ctx, repo.Owner, repo.Name)
+		return r.gitea.Repo(repo.Owner, repo.Name).Delete(ctx)
 	})
 }
 

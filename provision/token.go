@@ -16,7 +16,7 @@ func (r *run) token(ctx context.Context) error {
 	if err != nil || alive {
 		return err
 	}
-	made, err := tenancy.MintToken(ctx, r.gitea, r.is.Bot, r.is.BotID, tenancy.NewTokenName())
+	made, err := tenancy.NewBotAccount(r.gitea, r.is.Bot, r.is.BotID).Mint(ctx, tenancy.NewTokenName())
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (r *run) endTokens(ctx context.Context) error {
 	if r.is.BotID == 0 {
 		return nil
 	}
-	tokens, err := tenancy.TokensOf(ctx, r.gitea, r.is.Bot, r.is.BotID)
+	tokens, err := tenancy.NewBotAccount(r.gitea, r.is.Bot, r.is.BotID).Tokens(ctx)
 	if errors.Is(err, tenancy.ErrNotBot) {
 		return foreign(tenancy.PartBot, "a user", r.is.Bot)
 	}

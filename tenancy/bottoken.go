@@ -17,24 +17,37 @@ func NewTokenName() string { return "vibn-" + RandomHex()[:16] }
 // ErrNotBot says that somebody else has the bot's name.
 var ErrNotBot = errors.New("the user of the bot's name is not the bot")
 
-// TokensOf is the way to a bot's tokens. It leads through a new password for the
+// A BotAccount is the way to one bot's tokens, with the administrator's help.
+type BotAccount struct {
+	admin *gitea.Admin
+	login string
+	id    int64
+}
+
+// NewBotAccount returns the account of the bot that is recorded with this login name
+// and id.
+func NewBotAccount(admin *gitea.Admin, login string, id int64) BotAccount {
+	return BotAccount{admin, login, id}
+}
+
+// Tokens returns the bot's tokens. The way there leads through a new password for the
 // user of that name, so the user is proved to be the recorded bot first: a name can
-// come to belong to somebody else.
-func TokensOf(ctx context.Context, admin *gitea.Admin, bot string, id int64) (*gitea.Tokens, error) {
-	u, err := admin.User(ctx, bot)
+// come to belong to another user. [ErrNotBot] if it has.
+func (b BotAccount) Tokens(ctx context.Context) (*gitea.Tokens, error) {
+	u, err := b.admin.User(ctx, b.login)
 	if err != nil {
 		return nil, err
 	}
-	if u.ID != id || id == 0 || u.IsAdmin {
+	if u.ID != b.id || b.id == 0 || u.IsAdmin {
 		return nil, ErrNotBot
 	}
-	return admin.TokensOf(bot), nil
+	return b.admin.TokensOf(b.login), nil
 }
 
-// MintToken makes a token of a bot and proves that it is the bot's before anybody
-// stores it: older servers gave out tokens of whoever asked.
-func MintToken(ctx context.Context, admin *gitea.Admin, bot string, id int64, name string) (gitea.Token, error) {
-	tokens, err := TokensOf(ctx, admin, bot, id)
+// Mint makes a token of the bot and proves that it is the bot's before it is stored:
+// older servers gave out tokens of whoever asked.
+func (b BotAccount) Mint(ctx context.Context, name string) (gitea.Token, error) {
+	tokens, err := b.Tokens(ctx)
 	if err != nil {
 		return gitea.Token{}, err
 	}
@@ -52,9 +65,9 @@ func MintToken(ctx context.Context, admin *gitea.Admin, bot string, id int64, na
 		return gitea.Token{}, errors.New("the token that Gitea made is not the bot's")
 	}
 	made.LastEight = lastEight(made.Secret)
-	owner, err := admin.Bot(made.Secret).Metered(Unmetered).Owner(ctx)
+	owner, err := b.admin.Bot(made.Secret).Metered(Unmetered).Owner(ctx)
 	switch {
-	case err == nil && !strings.EqualFold(owner, bot):
+	case err == nil && !strings.EqualFold(owner, b.login):
 		return gitea.Token{}, errors.New("the token that Gitea made is another user's")
 	case err != nil && !errors.Is(err, gitea.ErrNotFound) && !errors.Is(err, gitea.ErrRouteMissing):
 		return gitea.Token{}, err

@@ -140,7 +140,7 @@ func (s *Scope) bot(ctx context.Context) (bot *gitea.Bot, sealed string, err err
 	if err != nil {
 		return nil, "", err
 	}
-	return s.gitea.Bot(token).Metered(s.giteaMeter), p.TokenSealed, nil
+	return s.withToken(token), p.TokenSealed, nil
 }
 
 // botFailed is the error of a request with the workspace's token, as it was sealed
@@ -211,7 +211,7 @@ func (s *Scope) keyTokenNow(ctx context.Context, keyID string) (secret.Text, err
 	if err != nil {
 		return secret.Text{}, notOpen(err)
 	}
-	alive, err := s.gitea.Bot(t).Metered(s.giteaMeter).Alive(ctx)
+	alive, err := s.withToken(t).Alive(ctx)
 	if err != nil {
 		return secret.Text{}, ours("look at the key's token", err)
 	}
@@ -283,7 +283,7 @@ func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, storeError("read the workspace's bot", err)
 	}
-	made, err := MintToken(ctx, s.gitea, p.Bot, p.BotID, row.Name)
+	made, err := s.botAccount(p).Mint(ctx, row.Name)
 	if err != nil {
 		s.giveUp(ctx, row)
 		return secret.Text{}, ours("make a token", err)
@@ -320,7 +320,7 @@ func (s *Scope) giveUp(ctx context.Context, row BotToken) {
 
 // dropToken deletes a token of the bot that nobody is to have.
 func (s *Scope) dropToken(ctx context.Context, p Provision, id int64) error {
-	tokens, err := TokensOf(ctx, s.gitea, p.Bot, p.BotID)
+	tokens, err := s.botAccount(p).Tokens(ctx)
 	if err != nil {
 		return err
 	}

@@ -29,12 +29,12 @@ func (p Project) KeyMark() string { return MarkText(cmp.Or(p.Nonce, p.ID), "depl
 // ensureDeployKey sees to both halves of a project's deploy key and returns the id
 // of the private one. The key is recorded before its public half is on Gitea, so
 // that reconcile knows it there.
-func ensureDeployKey(ctx context.Context, keys ProjectKeys, admin *gitea.Admin, store Store, w Workspace, p Project) (coolify.UUID, error) {
+func ensureDeployKey(ctx context.Context, keys ProjectKeys, repo gitea.RepoClient, store Store, w Workspace, p Project) (coolify.UUID, error) {
 	p, err := ensurePrivateHalf(ctx, keys, store, w, p)
 	if err != nil {
 		return coolify.UUID{}, err
 	}
-	if err := EnsurePublicHalf(ctx, admin, w.GiteaOrg, p.Slug, p); err != nil {
+	if err := EnsurePublicHalf(ctx, repo, p); err != nil {
 		return coolify.UUID{}, err
 	}
 	return coolify.ParseUUID(p.CoolifyKey)
@@ -140,16 +140,16 @@ func ProjectNow(ctx context.Context, store Store, p Project) (Project, error) {
 }
 
 // EnsurePublicHalf puts the recorded key on the project's repository, for reading.
-func EnsurePublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, p Project) error {
-	there, err := hasPublicHalf(ctx, admin, owner, repo, p)
+func EnsurePublicHalf(ctx context.Context, repo gitea.RepoClient, p Project) error {
+	there, err := hasPublicHalf(ctx, repo, p)
 	if err != nil || there {
 		return err
 	}
-	_, failed := admin.AddDeployKey(ctx, owner, repo, gitea.NewDeployKey{Title: p.keyTitle(), Key: p.DeployKey})
+	_, failed := repo.AddDeployKey(ctx, gitea.NewDeployKey{Title: p.keyTitle(), Key: p.DeployKey})
 	if failed == nil {
 		return nil
 	}
-	if there, err = hasPublicHalf(ctx, admin, owner, repo, p); err != nil || there {
+	if there, err = hasPublicHalf(ctx, repo, p); err != nil || there {
 		return err
 	}
 	return failed
@@ -162,8 +162,8 @@ func (p Project) keyTitle() string { return "Coolify " + p.KeyMark() }
 // hasPublicHalf looks for the recorded key on a repository. What is in its way is
 // taken away: the same key if it may also write, and another of its title, as of a
 // key that was lost.
-func hasPublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, p Project) (bool, error) {
-	keys, err := admin.DeployKeys(ctx, owner, repo)
+func hasPublicHalf(ctx context.Context, repo gitea.RepoClient, p Project) (bool, error) {
+	keys, err := repo.DeployKeys(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -175,7 +175,7 @@ func hasPublicHalf(ctx context.Context, admin *gitea.Admin, owner, repo string, 
 		if !same && k.Title != p.keyTitle() {
 			continue
 		}
-		if err := admin.DeleteDeployKey(ctx, owner, repo, k.ID); err != nil {
+		if err := repo.DeleteDeployKey(ctx, k.ID); err != nil {
 			return false, err
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
 )
 
 // What is in this file is found: proved to be in the workspace's own project on
@@ -220,3 +222,16 @@ func (s *Scope) foundDeployment(is coolify.Deployment, app FoundApp) FoundDeploy
 func (s *Scope) foundDatabase(is coolify.Database, env coolify.Environment) FoundDatabase {
 	return FoundDatabase{Database: is, Environment: env, Calls: s.coolify.Database(is.UUID)}
 }
+
+// projectKeys are the private keys on Coolify of one of the workspace's projects.
+func (s *Scope) projectKeys(p Project) ProjectKeys { return NewProjectKeys(s.coolify, p) }
+
+// org makes the administrator's calls of the workspace's organisation, which must be
+// there; see [Scope.giteaReady].
+func (s *Scope) org() gitea.OrgClient { return s.gitea.Org(s.grant.workspace.GiteaOrg) }
+
+// botAccount is the account of the workspace's bot, as it is recorded.
+func (s *Scope) botAccount(p Provision) BotAccount { return NewBotAccount(s.gitea, p.Bot, p.BotID) }
+
+// withToken returns a client that may what a token may, on the workspace's account.
+func (s *Scope) withToken(t secret.Text) *gitea.Bot { return s.gitea.Bot(t).Metered(s.giteaMeter) }

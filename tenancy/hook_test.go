@@ -213,22 +213,22 @@ func TestHookIsMended(t *testing.T) {
 	p := s.start(t, nothing, 0)
 	admin, id, org := p.admin, s.first.HookID, s.first.Org
 	for name, do := range map[string]func() error{
-		"gone": func() error { return admin.DeleteOrgHook(t.Context(), org, s.parts(p).HookID) },
+		"gone": func() error { return admin.Org(org).DeleteHook(t.Context(), s.parts(p).HookID) },
 		"replaced by one that somebody else made": func() error {
-			if err := admin.DeleteOrgHook(t.Context(), org, s.parts(p).HookID); err != nil {
+			if err := admin.Org(org).DeleteHook(t.Context(), s.parts(p).HookID); err != nil {
 				return err
 			}
-			_, err := admin.CreateOrgHook(t.Context(), org, gitea.NewHook{
+			_, err := admin.Org(org).CreateHook(t.Context(), gitea.NewHook{
 				HookSpec: gitea.HookSpec{URL: "https://vibn.example.com/hooks/gitea/acme", Active: true}, Secret: secret.NewText("known to somebody"),
 			})
 			return err
 		},
 		"another address, off, other events": func() error {
-			_, err := admin.UpdateOrgHook(t.Context(), org, s.parts(p).HookID, gitea.HookSpec{URL: "https://thief.example.com", Events: []string{"release"}, BranchFilter: "x"})
+			_, err := admin.Org(org).UpdateHook(t.Context(), s.parts(p).HookID, gitea.HookSpec{URL: "https://thief.example.com", Events: []string{"release"}, BranchFilter: "x"})
 			return err
 		},
 		"a second one": func() error {
-			_, err := admin.CreateOrgHook(t.Context(), org, gitea.NewHook{HookSpec: gitea.HookSpec{URL: "https://vibn.example.com/hooks/gitea/acme", Active: true}})
+			_, err := admin.Org(org).CreateHook(t.Context(), gitea.NewHook{HookSpec: gitea.HookSpec{URL: "https://vibn.example.com/hooks/gitea/acme", Active: true}})
 			return err
 		},
 	} {

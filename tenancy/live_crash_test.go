@@ -52,11 +52,11 @@ func wantLive(s *subject, p *process) {
 	if is.Status != tenancy.Ready || is.ProvisionError != "" {
 		s.Fatalf("status %s: %s", is.Status, is.ProvisionError)
 	}
-	org, err := p.admin.Org(ctx, is.Org)
+	org, err := p.admin.Org(is.Org).Get(ctx)
 	if err != nil || org.ID != is.OrgID || org.Visibility != "private" {
 		s.Errorf("organisation %+v (%v), recorded %d", org, err, is.OrgID)
 	}
-	teams, err := p.admin.Teams(ctx, is.Org)
+	teams, err := p.admin.Org(is.Org).Teams(ctx)
 	if err != nil || len(teams) != 2 {
 		s.Errorf("teams %+v (%v)", teams, err)
 	}
@@ -176,7 +176,7 @@ func TestLiveForeign(t *testing.T) {
 			t.Errorf("clean up: %v", err)
 		}
 	}
-	t.Cleanup(func() { gone(p.admin.DeleteOrg(context.WithoutCancel(ctx), org.Name)) })
+	t.Cleanup(func() { gone(p.admin.Org(org.Name).Delete(context.WithoutCancel(ctx))) })
 	bot, err := p.admin.CreateUser(ctx, gitea.NewUser{
 		Login: "vibn-bot-" + s.slug, Email: fmt.Sprintf("bot+%s-%s@vibn.invalid", guess, s.slug), Password: secret.NewText("aA0-" + rand.Text()),
 	})
@@ -193,10 +193,10 @@ func TestLiveForeign(t *testing.T) {
 		}
 	}
 	check(tenancy.PartOrg, "an organisation \"vibn-"+s.slug+"\"")
-	if now, err := p.admin.Org(ctx, org.Name); err != nil || now != org {
+	if now, err := p.admin.Org(org.Name).Get(ctx); err != nil || now != org {
 		t.Errorf("the organisation is %+v (%v), was %+v", now, err, org)
 	}
-	must(t, p.admin.DeleteOrg(ctx, org.Name))
+	must(t, p.admin.Org(org.Name).Delete(ctx))
 	gone = func(error) {} // ours is deleted with the workspace
 	check(tenancy.PartBot, "a user \"vibn-bot-"+s.slug+"\"")
 	if alive, err := p.admin.Bot(token.Secret).Metered(free).Alive(ctx); err != nil || !alive {

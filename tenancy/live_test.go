@@ -115,7 +115,7 @@ func TestLiveProvisioning(t *testing.T) {
 		t.Errorf("a deploy key on the fork: %d", status)
 	}
 	converge("reconcile")
-	repos, err := look.OrgRepositories(ctx, first.Org)
+	repos, err := look.Org(first.Org).Repositories(ctx)
 	if err != nil || len(repos) != 1 || repos[0].Name != "site" || !repos[0].Private || repos[0].HasActions {
 		t.Errorf("after reconcile the organisation has %+v (%v)", repos, err)
 	}
@@ -181,7 +181,7 @@ func TestLiveProvisioning(t *testing.T) {
 	if gone.OrgID != 0 || gone.BotID != 0 || gone.TokenID != 0 || gone.Parts.CoolifyProject != "" {
 		t.Errorf("after the delete: %+v", gone.Parts)
 	}
-	if _, err := look.Org(ctx, first.Org); !errors.Is(err, gitea.ErrNotFound) {
+	if _, err := look.Org(first.Org).Get(ctx); !errors.Is(err, gitea.ErrNotFound) {
 		t.Errorf("the organisation after the delete: %v", err)
 	}
 	if _, err := look.User(ctx, first.Bot); !errors.Is(err, gitea.ErrNotFound) {

@@ -412,7 +412,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if c.record.Made {
 		return c.made(ctx)
 	}
-	key, err := ensureDeployKey(ctx, NewProjectKeys(c.coolify, c.project), c.gitea, c.guard.store, c.grant.workspace, c.project)
+	key, err := ensureDeployKey(ctx, c.projectKeys(c.project), c.org().Repo(c.project.Slug), c.guard.store, c.grant.workspace, c.project)
 	if err != nil {
 		return none, err
 	}

@@ -264,7 +264,7 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 	if err != nil {
 		return ProjectInfo{}, false, err
 	}
-	repo, err := EnsureRepository(ctx, s.gitea, bot, s.guard.store, s.grant.workspace, record)
+	repo, err := EnsureRepository(ctx, s.org(), bot, s.guard.store, s.grant.workspace, record)
 	if errors.Is(err, ErrForeignRepository) {
 		if err := s.guard.store.DropProject(ctx, record.WorkspaceID, record.ID); err != nil && !errors.Is(err, ErrNotFound) {
 			return ProjectInfo{}, false, storeError("give the name back", err)

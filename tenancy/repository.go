@@ -23,13 +23,13 @@ var ErrHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.E
 // for ours. Then the description that people wrote replaces it, the workspace's bot
 // makes the first commit, and at last the name is recorded, which says that nothing
 // is left to do.
-func EnsureRepository(ctx context.Context, admin *gitea.Admin, bot *gitea.Bot, store Store, w Workspace, p Project) (gitea.Repository, error) {
-	repo, err := admin.Repository(ctx, w.GiteaOrg, p.Slug)
+func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, store Store, w Workspace, p Project) (gitea.Repository, error) {
+	repo, err := org.Repo(p.Slug).Get(ctx)
 	if errors.Is(err, gitea.ErrNotFound) && p.RepositoryID == 0 {
-		_, failed := admin.CreateRepository(ctx, w.GiteaOrg, gitea.NewRepository{
+		_, failed := org.CreateRepository(ctx, gitea.NewRepository{
 			Name: p.Slug, Description: MarkText(p.Nonce, "repository"), DefaultBranch: "main",
 		})
-		repo, err = admin.Repository(ctx, w.GiteaOrg, p.Slug)
+		repo, err = org.Repo(p.Slug).Get(ctx)
 		if errors.Is(err, gitea.ErrNotFound) {
 			err = ErrHidden
 			if failed != nil && !errors.Is(failed, gitea.ErrConflict) {
@@ -51,7 +51,7 @@ func EnsureRepository(ctx context.Context, admin *gitea.Admin, bot *gitea.Bot, s
 	if err := store.RecordRepository(ctx, w.ID, p.ID, repo.ID, ""); err != nil {
 		return gitea.Repository{}, AsStoreFailure(err)
 	}
-	repo, err = admin.UpdateRepository(ctx, repo.Owner, repo.Name, gitea.RepositoryUpdate{
+	repo, err = org.Repo(repo.Name).Update(ctx, gitea.RepositoryUpdate{
 		Description: &p.Description, Private: new(true), HasActions: new(false),
 	})
 	if err != nil {
