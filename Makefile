@@ -47,6 +47,9 @@ screenshots: toolchain ## Take the README's pictures of the settings page; write
 bench: toolchain ## Measure the server beside a bare one of its SDK; writes docs/performance.md
 	VIBN_BENCH=1 go test -count=1 -timeout=30m -run '^TestPerformance$$' -v ./cmd/vibn-mcp
 
+shape: toolchain ## Print the shape of each package; go run ./tools/shape --help for checks of it
+	go run ./tools/shape
+
 lint: fmt-check vet staticcheck golangci ## Run every linter; PKGS=./tenancy/... for some packages
 
 fmt: toolchain ## Format the code
@@ -80,4 +83,4 @@ toolchain:
 	@command -v go >/dev/null || { echo "error: Go is not installed"; echo "hint: Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 	@go list -m >/dev/null || { echo "hint: this needs Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 
-.PHONY: help demo build dist test bench conformance interop browser screenshots lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain
+.PHONY: help demo build dist test bench shape conformance interop browser screenshots lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain

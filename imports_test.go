@@ -41,6 +41,7 @@ var mayImport = map[string]string{
 	"secret":                "",
 	"db/migrations":         "",
 	"tools/dist":            "clients",
+	"tools/shape":           "",
 }
 
 // homes lists, for code of others, the only packages that may import it (or
