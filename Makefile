@@ -44,8 +44,12 @@ screenshots: toolchain ## Take the README's pictures of the settings page; write
 	@scripts/install-test-tools.sh browser
 	VIBN_SCREENSHOTS='$(CURDIR)/docs/screenshots' go test -count=1 -timeout=5m -run='^TestScreenshots$$' ./cmd/vibn-mcp
 
-bench: toolchain ## Measure the server beside a bare one of its SDK; writes docs/performance.md
+bench: toolchain ## Measure the server beside a bare one of its SDK; writes docs/performance.md; BASE=commit compares and prints
+ifdef BASE
+	VIBN_BENCH_BASE='$(BASE)' go test -count=1 -timeout=30m -run '^TestPerformanceAgainst$$' -v ./cmd/vibn-mcp
+else
 	VIBN_BENCH=1 go test -count=1 -timeout=30m -run '^TestPerformance$$' -v ./cmd/vibn-mcp
+endif
 
 shape: toolchain ## Print the shape of each package; go run ./tools/shape --help for checks of it
 	go run ./tools/shape

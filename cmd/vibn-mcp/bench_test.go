@@ -68,14 +68,18 @@ type subject struct {
 // startSubject starts a server: the bare one without a world.
 func startSubject(t *testing.T, name string, w *world) *subject {
 	t.Helper()
+	return startBinary(t, os.Args[0], name, w)
+}
+
+// startBinary starts a server that the tests of some commit hold, compiled.
+func startBinary(t *testing.T, tests, name string, w *world) *subject {
+	t.Helper()
 	s := &subject{name: name, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBenchServer$", "-test.timeout=1h")
+	cmd := exec.CommandContext(t.Context(), tests, "-test.run=^TestBenchServer$", "-test.timeout=1h")
 	cmd.Env = append(os.Environ(), benchRole+"="+name)
 	if w != nil {
 		s.key = w.keys["owner"]
-		for name, value := range w.env {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
+		cmd.Env = append(cmd.Env, listed(w.env)...)
 	}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -102,6 +106,15 @@ func startSubject(t *testing.T, name string, w *world) *subject {
 	}
 	t.Fatalf("%s did not start", name)
 	return nil
+}
+
+// listed returns variables as a process takes them.
+func listed(env map[string]string) []string {
+	var list []string
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	return list
 }
 
 // A load is a request that is sent again and again.

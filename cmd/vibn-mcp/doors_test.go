@@ -58,6 +58,15 @@ func quickCoolify() *coolifytest.Server {
 
 func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 	t.Helper()
+	do := func(env map[string]string, args ...string) string { return must(t, env, args...) }
+	return newWorldBy(t, database, sim, do)
+}
+
+// newWorldBy makes a world with do, which runs the program to a good end.
+func newWorldBy(
+	t *testing.T, database string, sim *coolifytest.Server, do func(env map[string]string, args ...string) string,
+) *world {
+	t.Helper()
 	env, stop := serveCoolify(sim, sim)
 	t.Cleanup(stop)
 	w := &world{sim: sim, env: env, keys: map[string]string{}}
@@ -78,13 +87,14 @@ func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {
 	project := sim.AddProject(worldSlug)
 	w.home = project.Environments[0].UUID
 	w.addApp()
-	must(t, env, "workspace", "create", worldSlug, "--coolify-project", project.UUID, "--coolify-server-uuid", sim.Hosts()[0].UUID, "--wait")
+	do(env, "workspace", "create", worldSlug, "--coolify-project", project.UUID,
+		"--coolify-server-uuid", sim.Hosts()[0].UUID, "--wait")
 	for _, preset := range []string{"owner", "viewer"} {
-		w.keys[preset] = must(t, env, "key", "create", worldSlug, "--preset", preset)
+		w.keys[preset] = do(env, "key", "create", worldSlug, "--preset", preset)
 	}
 	owner := maps.Clone(env)
 	owner["VIBN_API_KEY"] = w.keys["owner"]
-	must(t, owner, "call", "projects.create", "--name", path.Base(worldProject))
+	do(owner, "call", "projects.create", "--name", path.Base(worldProject))
 	return w
 }
 

@@ -172,7 +172,7 @@ func (r *report) start() {
 	took := make([][]time.Duration, len(ways))
 	for range 5 * rounds {
 		for i, way := range ways {
-			took[i] = append(took[i], r.firstAnswer(program, way.env))
+			took[i] = append(took[i], firstAnswer(r.t, program, way.env))
 		}
 	}
 	r.write("\n## Start\n\n`stdio` from the start of the process, on a database that is migrated, to the answer to `initialize`.\n\n| server | ms |\n|---|---|\n")
@@ -183,30 +183,28 @@ func (r *report) start() {
 	r.aim("first answer of `stdio` on SQLite", "under 50 ms", ms(first)+" ms", first < 50*time.Millisecond)
 }
 
-func (r *report) firstAnswer(program string, env map[string]string) time.Duration {
-	r.t.Helper()
-	cmd := exec.CommandContext(r.t.Context(), program, "stdio")
-	for name, value := range env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
+func firstAnswer(t *testing.T, program string, env map[string]string) time.Duration {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, "stdio")
+	cmd.Env = listed(env)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
 	_, _ = io.WriteString(stdin, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`+"\n")
 	line, err := bufio.NewReader(stdout).ReadBytes('\n')
 	took := time.Since(began)
 	_ = stdin.Close()
 	if ended := cmd.Wait(); err != nil || ended != nil || !bytes.Contains(line, []byte(`"serverInfo"`)) {
-		r.t.Fatalf("stdio: %s %v %v", line, err, ended)
+		t.Fatalf("stdio: %s %v %v", line, err, ended)
 	}
 	return took
 }
