@@ -2,6 +2,12 @@
 PKGS = ./...
 FUZZTIME = 5s
 
+# What make quick tests: packages that take seconds, of tenancy the proofs of
+# ownership, and of the wall one door. Go reuses results of what has not changed.
+QUICK = . ./coolify/... ./gitea/... ./mcp ./probe ./secret ./tools/shape ./untrusted
+QUICK_TENANCY = ^Test(CheckSlug|FindApp|Makers|NoDoorProvisions|Proof|Rights|Twins|Verdicts|ZeroScope)$$
+QUICK_WALL = ^TestWall$$/^mcp$$/^owner$$
+
 # The tools have go.mod files of their own, so that what they need never moves
 # what the program needs.
 GOFUMPT = go tool -modfile=tools/check.mod gofumpt
@@ -19,6 +25,11 @@ build: toolchain ## Build the static binary bin/vibn-mcp
 
 dist: toolchain ## Build what a release has, into dist: binaries, bundles, an image, checksums; VERSION=1.2.3
 	go run ./tools/dist $(if $(VERSION),-version $(VERSION))
+
+quick: fmt-check vet ## Run what takes less than a minute, on each save: format, vet, imports, quick tests, one door of the wall
+	go test $(QUICK)
+	go test -run='$(QUICK_TENANCY)' ./tenancy/...
+	go test -run='$(QUICK_WALL)' ./sidecar
 
 test: toolchain ## Run every test with the race detector; installs what they need and is missing
 	@scripts/install-test-tools.sh
@@ -87,4 +98,4 @@ toolchain:
 	@command -v go >/dev/null || { echo "error: Go is not installed"; echo "hint: Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 	@go list -m >/dev/null || { echo "hint: this needs Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 
-.PHONY: help demo build dist test bench shape conformance interop browser screenshots lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain
+.PHONY: help demo build dist quick test bench shape conformance interop browser screenshots lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain
