@@ -52,7 +52,7 @@ func (r *run) removeOrg(ctx context.Context) error {
 	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, r.now(), r.now()); err != nil {
 		return tenancy.AsStoreFailure(err)
 	}
-	o, err := r.findOrg(ctx)
+	o, err := r.knownOrg(ctx)
 	if errors.Is(err, gitea.ErrNotFound) {
 		return r.record(ctx, func(p *tenancy.Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
 	}
@@ -111,7 +111,7 @@ func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 // removeBot deletes the bot with all that is its own. It owns no organisation by
 // now: purging the last owner of one would delete that too.
 func (r *run) removeBot(ctx context.Context) error {
-	u, err := r.findBot(ctx)
+	u, err := r.knownBot(ctx)
 	if _, alien := errors.AsType[*tenancy.PartError](err); alien && r.is.BotID == 0 {
 		return nil
 	}
@@ -133,8 +133,10 @@ func (r *run) removeProject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, ours := r.projectsOfOurs(list)
-	for _, p := range ours {
+	for _, p := range list {
+		if !r.bearsMark(p) {
+			continue
+		}
 		err := r.coolify.Project(p.UUID).Delete(ctx)
 		if errors.Is(err, coolify.ErrInvalid) {
 			return &tenancy.PartError{

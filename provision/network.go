@@ -1,11 +1,11 @@
 package provision
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/once"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -28,38 +28,38 @@ func (r *run) network(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := r.findNetwork(ctx, server)
-	if err == nil && id.IsZero() {
-		_, failed := r.coolify.Server(server).CreateDestination(ctx, coolify.NewDestination{Name: networkName(r.is), Network: networkName(r.is)})
-		if id, err = r.findNetwork(ctx, server); err == nil && id.IsZero() {
-			err = cmp.Or(failed, errors.New("the network that was made is not in the list"))
-		}
-	}
+	_, _, err = once.Thing[coolify.UUID]{
+		Find: func(ctx context.Context) ([]coolify.UUID, error) { return r.findNetwork(ctx, server) },
+		Create: func(ctx context.Context) error {
+			_, err := r.coolify.Server(server).CreateDestination(ctx, coolify.NewDestination{Name: networkName(r.is), Network: networkName(r.is)})
+			return err
+		},
+		Recorded: func(id coolify.UUID) bool { return id.String() == r.is.Destination },
+		Record: func(ctx context.Context, id coolify.UUID) error {
+			return r.record(ctx, func(p *tenancy.Parts) { p.Destination = id.String() })
+		},
+	}.Ensure(ctx)
 	if errors.Is(err, coolify.ErrRouteMissing) {
 		return &tenancy.PartError{
 			Part: tenancy.PartNetwork, Why: "this Coolify cannot make a network of the workspace's own: that needs version 4.2", Err: err,
 			Fix: "update Coolify; then have it provisioned again",
 		}
 	}
-	if err != nil || id.String() == r.is.Destination {
-		return err
-	}
-	return r.record(ctx, func(p *tenancy.Parts) { p.Destination = id.String() })
+	return err
 }
 
-// findNetwork returns the workspace's own network on a server; zero if there is
-// none.
-func (r *run) findNetwork(ctx context.Context, server coolify.UUID) (coolify.UUID, error) {
+// findNetwork returns the workspace's own network on a server, if it is there.
+func (r *run) findNetwork(ctx context.Context, server coolify.UUID) ([]coolify.UUID, error) {
 	list, err := r.coolify.Server(server).Destinations(ctx)
 	if err != nil {
-		return coolify.UUID{}, err
+		return nil, err
 	}
 	for _, d := range list {
 		if d.Network == networkName(r.is) {
-			return d.UUID, nil
+			return []coolify.UUID{d.UUID}, nil
 		}
 	}
-	return coolify.UUID{}, nil
+	return nil, nil
 }
 
 // removeNetworks deletes the networks of a deleted workspace, on every server that

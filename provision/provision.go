@@ -12,6 +12,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/once"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
@@ -305,74 +306,67 @@ func (r *run) outcome() tenancy.Outcome {
 }
 
 // project sees to the project on Coolify. Names are not unique there, and asking
-// twice makes two: the list comes first, and what bears our mark is ours.
+// twice makes two: what bears our mark is ours.
 func (r *run) project(ctx context.Context) error {
-	list, err := r.coolify.Projects(ctx)
-	if err != nil {
-		return err
-	}
-	recorded, ours := r.projectsOfOurs(list)
-	switch {
-	case recorded != nil:
-		return r.dropTwins(ctx, ours)
-	case r.is.Parts.CoolifyProject != "":
-		return &tenancy.PartError{
-			Part: tenancy.PartProject, Why: "the workspace's Coolify project is gone, or is another team's",
-			Fix: "restore it, or delete the workspace; a project of an operator's own is not made anew",
-		}
-	case len(ours) == 0:
-		if _, err := r.coolify.CreateProject(ctx, coolify.NewProject{
-			Name: tenancy.ProjectName(r.is.Slug), Description: "Workspace " + r.is.Slug + " " + tenancy.MarkText(r.is.Nonce, "project"),
-		}); err != nil {
+	_, _, err := once.Thing[coolify.Project]{
+		Find: r.findProjects,
+		Create: func(ctx context.Context) error {
+			_, err := r.coolify.CreateProject(ctx, coolify.NewProject{
+				Name: tenancy.ProjectName(r.is.Slug), Description: "Workspace " + r.is.Slug + " " + tenancy.MarkText(r.is.Nonce, "project"),
+			})
 			return err
-		}
-		if list, err = r.coolify.Projects(ctx); err != nil {
-			return err
-		}
-		if _, ours = r.projectsOfOurs(list); len(ours) == 0 {
-			return errors.New("the project that was made is not in the list")
-		}
-	}
-	if err := r.record(ctx, func(p *tenancy.Parts) { p.CoolifyProject = ours[0].UUID.String() }); err != nil {
-		return err
-	}
-	return r.dropTwins(ctx, ours)
+		},
+		Recorded: r.isRecorded,
+		Record: func(ctx context.Context, p coolify.Project) error {
+			return r.record(ctx, func(parts *tenancy.Parts) { parts.CoolifyProject = p.UUID.String() })
+		},
+		Drop: r.dropProject,
+	}.Ensure(ctx)
+	return err
 }
 
-// projectsOfOurs returns the recorded project, and those with our mark, the
-// oldest first.
-func (r *run) projectsOfOurs(list []coolify.Project) (recorded *coolify.Project, ours []coolify.Project) {
-	for i, p := range list {
-		if p.UUID.String() == r.is.Parts.CoolifyProject {
-			recorded = &list[i]
-		}
-		if tenancy.HasMark(p.Description, tenancy.MarkText(r.is.Nonce, "project")) {
-			ours = append(ours, p)
+// findProjects returns the recorded project, and those with our mark, the oldest
+// first. One that is recorded is not made anew: an operator may have given it.
+func (r *run) findProjects(ctx context.Context) ([]coolify.Project, error) {
+	list, err := r.coolify.Projects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ours := slices.DeleteFunc(list, func(p coolify.Project) bool {
+		return !r.isRecorded(p) && !r.bearsMark(p)
+	})
+	if r.is.Parts.CoolifyProject != "" && !slices.ContainsFunc(ours, r.isRecorded) {
+		return nil, &tenancy.PartError{
+			Part: tenancy.PartProject, Why: "the workspace's Coolify project is gone, or is another team's",
+			Fix: "restore it, or delete the workspace; a project of an operator's own is not made anew",
 		}
 	}
 	slices.SortFunc(ours, func(a, b coolify.Project) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.UUID.String(), b.UUID.String()))
 	})
-	return recorded, ours
+	return ours, nil
 }
 
-// dropTwins deletes projects that bear our mark and are not the recorded one: a
-// create whose answer was lost made them. They are empty, or Coolify refuses.
-func (r *run) dropTwins(ctx context.Context, ours []coolify.Project) error {
-	for _, p := range ours {
-		if p.UUID.String() == r.is.Parts.CoolifyProject {
-			continue
+func (r *run) isRecorded(p coolify.Project) bool { return p.UUID.String() == r.is.Parts.CoolifyProject }
+
+func (r *run) bearsMark(p coolify.Project) bool {
+	return tenancy.HasMark(p.Description, tenancy.MarkText(r.is.Nonce, "project"))
+}
+
+// dropProject deletes a project that bears our mark and is not the recorded one: a
+// create whose answer was lost made it. It is empty, or Coolify refuses.
+func (r *run) dropProject(ctx context.Context, twin coolify.Project) error {
+	err := r.coolify.Project(twin.UUID).Delete(ctx)
+	if errors.Is(err, coolify.ErrInvalid) {
+		return &tenancy.PartError{
+			Part: tenancy.PartProject,
+			Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds something",
+				r.is.Parts.CoolifyProject, twin.UUID),
+			Fix: "move what is in the second into the first, or delete it; then have it provisioned again",
 		}
-		err := r.coolify.Project(p.UUID).Delete(ctx)
-		if errors.Is(err, coolify.ErrInvalid) {
-			return &tenancy.PartError{
-				Part: tenancy.PartProject, Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds something", r.is.Parts.CoolifyProject, p.UUID),
-				Fix: "move what is in the second into the first, or delete it; then have it provisioned again",
-			}
-		}
-		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
-			return err
-		}
+	}
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return err
 	}
 	return nil
 }

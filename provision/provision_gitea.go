@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/once"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -26,14 +27,13 @@ func foreign(part, what, name string) *tenancy.PartError {
 
 // org sees to the organisation.
 func (r *run) org(ctx context.Context) error {
-	o, err := r.findOrg(ctx)
-	if errors.Is(err, gitea.ErrNotFound) {
-		o, err = r.createOrg(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	if o.Visibility != "private" {
+	o, _, err := once.Thing[gitea.Org]{
+		Find:     func(ctx context.Context) ([]gitea.Org, error) { return ifThere(r.findOrg(ctx)) },
+		Create:   r.createOrg,
+		Recorded: func(o gitea.Org) bool { return o.ID == r.is.OrgID },
+		Record:   r.recordOrg,
+	}.Ensure(ctx)
+	if err == nil && o.Visibility != "private" {
 		_, err = r.gitea.Org(o.Name).Update(ctx, gitea.OrgUpdate{
 			FullName: o.FullName, Description: o.Description, Website: o.Website, Location: o.Location, Visibility: "private",
 		})
@@ -41,9 +41,16 @@ func (r *run) org(ctx context.Context) error {
 	return err
 }
 
+// ifThere returns a thing as the list of what there is of it.
+func ifThere[T any](thing T, err error) ([]T, error) {
+	if errors.Is(err, gitea.ErrNotFound) {
+		return nil, nil
+	}
+	return []T{thing}, err
+}
+
 // findOrg returns the organisation if it is the workspace's: by its recorded id,
-// or else by our mark. One that was found by its mark is recorded. Not there is
-// [gitea.ErrNotFound].
+// or else by our mark. Not there is [gitea.ErrNotFound].
 func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
 	name := cmp.Or(r.is.Org, tenancy.OrgName(r.is.Slug))
 	o, err := r.gitea.Org(name).Get(ctx)
@@ -62,25 +69,34 @@ func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
 	case r.is.OrgID != 0 || !tenancy.HasMark(o.Description, tenancy.MarkText(r.is.Nonce, "org")):
 		return o, foreign(tenancy.PartOrg, "an organisation", name)
 	}
-	if err := r.onlyOwner(ctx, o.Name); err != nil {
-		return o, err
-	}
-	return o, r.record(ctx, func(p *tenancy.Parts) { p.Org, p.OrgID = o.Name, o.ID })
+	return o, r.onlyOwner(ctx, o.Name)
 }
 
-// createOrg makes the organisation. Whatever Gitea answers, a look tells what is
-// there now.
-func (r *run) createOrg(ctx context.Context) (gitea.Org, error) {
+func (r *run) recordOrg(ctx context.Context, o gitea.Org) error {
+	return r.record(ctx, func(p *tenancy.Parts) { p.Org, p.OrgID = o.Name, o.ID })
+}
+
+// knownOrg is findOrg where nothing is to be made: one that a crash left unrecorded is
+// recorded.
+func (r *run) knownOrg(ctx context.Context) (gitea.Org, error) {
+	o, err := r.findOrg(ctx)
+	if err == nil && o.ID != r.is.OrgID {
+		err = r.recordOrg(ctx, o)
+	}
+	return o, err
+}
+
+// createOrg asks for the organisation. Users and organisations share their names.
+func (r *run) createOrg(ctx context.Context) error {
 	name := tenancy.OrgName(r.is.Slug)
 	_, failed := r.gitea.CreateOrg(ctx, gitea.NewOrg{Name: name, FullName: r.is.Name, Description: tenancy.MarkText(r.is.Nonce, "org")})
-	o, err := r.findOrg(ctx)
-	if !errors.Is(err, gitea.ErrNotFound) {
-		return o, err
+	if failed == nil {
+		return nil
 	}
 	if _, err := r.gitea.User(ctx, name); err == nil {
-		return o, foreign(tenancy.PartOrg, "a user", name)
+		return foreign(tenancy.PartOrg, "a user", name)
 	}
-	return o, cmp.Or(failed, err)
+	return failed
 }
 
 // onlyOwner proves that nobody but the platform owns an organisation that is
@@ -120,10 +136,12 @@ func (r *run) owners(ctx context.Context, org string) (gitea.Team, error) {
 // bot sees to the bot and to all that it must not be able to do. Gitea does not
 // tell some of these settings, so they are set each time.
 func (r *run) bot(ctx context.Context) error {
-	u, err := r.findBot(ctx)
-	if errors.Is(err, gitea.ErrNotFound) {
-		u, err = r.createBot(ctx)
-	}
+	u, _, err := once.Thing[gitea.User]{
+		Find:     func(ctx context.Context) ([]gitea.User, error) { return ifThere(r.findBot(ctx)) },
+		Create:   r.createBot,
+		Recorded: func(u gitea.User) bool { return u.ID == r.is.BotID },
+		Record:   r.recordBot,
+	}.Ensure(ctx)
 	if err != nil {
 		return err
 	}
@@ -177,18 +195,27 @@ func (r *run) findBot(ctx context.Context) (gitea.User, error) {
 	if len(keys) > 0 {
 		return u, foreign(tenancy.PartBot, "a user with SSH keys", name)
 	}
-	return u, r.record(ctx, func(p *tenancy.Parts) { p.Bot, p.BotID = u.Login, u.ID })
+	return u, nil
 }
 
-func (r *run) createBot(ctx context.Context) (gitea.User, error) {
-	_, failed := r.gitea.CreateUser(ctx, gitea.NewUser{
-		Login: tenancy.BotName(r.is.Slug), Email: tenancy.MailOf(r.is.Nonce), FullName: r.is.Name, Password: newPassword(),
-	})
+func (r *run) recordBot(ctx context.Context, u gitea.User) error {
+	return r.record(ctx, func(p *tenancy.Parts) { p.Bot, p.BotID = u.Login, u.ID })
+}
+
+// knownBot is knownOrg for the bot.
+func (r *run) knownBot(ctx context.Context) (gitea.User, error) {
 	u, err := r.findBot(ctx)
-	if errors.Is(err, gitea.ErrNotFound) {
-		return u, cmp.Or(failed, err)
+	if err == nil && u.ID != r.is.BotID {
+		err = r.recordBot(ctx, u)
 	}
 	return u, err
+}
+
+func (r *run) createBot(ctx context.Context) error {
+	_, err := r.gitea.CreateUser(ctx, gitea.NewUser{
+		Login: tenancy.BotName(r.is.Slug), Email: tenancy.MailOf(r.is.Nonce), FullName: r.is.Name, Password: newPassword(),
+	})
+	return err
 }
 
 // newPassword is a password that nobody keeps, with what rules of complexity ask
@@ -197,23 +224,22 @@ func newPassword() secret.Text { return secret.NewText("aA0-" + rand.Text() + ra
 
 // team sees to the team Writers and lets the bot in.
 func (r *run) team(ctx context.Context) error {
-	t, err := r.findTeam(ctx)
+	t, _, err := once.Thing[gitea.Team]{
+		Find: r.findTeams,
+		Create: func(ctx context.Context) error {
+			_, err := r.gitea.Org(r.is.Org).CreateTeam(ctx, tenancy.WritersTeam)
+			return err
+		},
+		Recorded: func(t gitea.Team) bool { return t.ID == r.is.TeamID },
+		Record: func(ctx context.Context, t gitea.Team) error {
+			return r.record(ctx, func(p *tenancy.Parts) { p.TeamID = t.ID })
+		},
+	}.Ensure(ctx)
 	if err != nil {
 		return err
 	}
-	if t.ID == 0 {
-		_, failed := r.gitea.Org(r.is.Org).CreateTeam(ctx, tenancy.WritersTeam)
-		if t, err = r.findTeam(ctx); err != nil || t.ID == 0 {
-			return cmp.Or(err, failed, errors.New("the team that was made is not there"))
-		}
-	}
 	if !maps.Equal(t.Units, tenancy.WritersTeam.Units) || !t.AllRepositories || t.CreatesRepositories {
 		if _, err := r.gitea.UpdateTeam(ctx, t.ID, tenancy.WritersTeam); err != nil {
-			return err
-		}
-	}
-	if t.ID != r.is.TeamID {
-		if err := r.record(ctx, func(p *tenancy.Parts) { p.TeamID = t.ID }); err != nil {
 			return err
 		}
 	}
@@ -221,6 +247,15 @@ func (r *run) team(ctx context.Context) error {
 		return err
 	}
 	return r.gitea.AddTeamMember(ctx, t.ID, r.is.Bot)
+}
+
+// findTeams returns the first team of the name, if there is one.
+func (r *run) findTeams(ctx context.Context) ([]gitea.Team, error) {
+	t, err := r.findTeam(ctx)
+	if err != nil || t.ID == 0 {
+		return nil, err
+	}
+	return []gitea.Team{t}, nil
 }
 
 // findTeam returns the team; a zero Team if there is none. Gitea lets two have one
@@ -328,7 +363,7 @@ func (r *run) suspend(ctx context.Context) error {
 }
 
 func (r *run) shutOut(ctx context.Context) error {
-	u, err := r.findBot(ctx)
+	u, err := r.knownBot(ctx)
 	if errors.Is(err, gitea.ErrNotFound) {
 		return nil
 	}
@@ -339,7 +374,7 @@ func (r *run) shutOut(ctx context.Context) error {
 }
 
 func (r *run) emptyTeam(ctx context.Context) error {
-	if _, err := r.findOrg(ctx); errors.Is(err, gitea.ErrNotFound) {
+	if _, err := r.knownOrg(ctx); errors.Is(err, gitea.ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err

@@ -68,7 +68,7 @@ func (r *run) otherHooks(ctx context.Context) error {
 	if r.is.OrgID == 0 {
 		return nil
 	}
-	if _, err := r.findOrg(ctx); errors.Is(err, gitea.ErrNotFound) {
+	if _, err := r.knownOrg(ctx); errors.Is(err, gitea.ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err
