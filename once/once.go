@@ -27,7 +27,8 @@ type Thing[T any] struct {
 	Recorded func(T) bool
 	// Create asks for the thing. Its error matters only if Find finds nothing then.
 	Create func(context.Context) error
-	// Record stores the id of the one that is kept, if it is not recorded.
+	// Record stores the id of one, unless a concurrent call was quicker; Recorded tells
+	// afterwards which one is stored.
 	Record func(context.Context, T) error
 	// Drop deletes a twin, and returns nil for one that is gone. nil = the server lets
 	// none come into being.
@@ -37,6 +38,10 @@ type Thing[T any] struct {
 // ErrNotListed is the error where a create was answered well and made nothing that
 // Find finds.
 var ErrNotListed = errors.New("what was made is not to be found")
+
+// ErrOvertaken is the error where a concurrent call has made and recorded another one
+// between our Find and our Record. Nothing was deleted; the next attempt finds it.
+var ErrOvertaken = errors.New("another call has just made it")
 
 // Ensure returns the thing, and makes it if it is not there; fresh says that this
 // call asked for it. Nothing is deleted before the one that is kept is recorded. The
@@ -59,12 +64,14 @@ func (t Thing[T]) Ensure(ctx context.Context) (kept T, fresh bool, err error) {
 	}
 	i := slices.IndexFunc(found, t.Recorded)
 	if i < 0 {
-		i = 0
-		if err := t.Record(ctx, found[i]); err != nil {
+		if err := t.Record(ctx, found[0]); err != nil {
 			return kept, fresh, err
 		}
+		if i = slices.IndexFunc(found, t.Recorded); i < 0 {
+			return kept, fresh, ErrOvertaken
+		}
 	}
-	return found[i], fresh, t.dropTwins(ctx, found, i)
+	return found[i], fresh && i == 0, t.dropTwins(ctx, found, i)
 }
 
 // dropTwins deletes all that was found but the one that is kept.

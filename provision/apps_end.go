@@ -35,7 +35,7 @@ func (r *run) removeAllApps(ctx context.Context) error {
 func (r *run) removeApps(ctx context.Context, which func(tenancy.AppRecord) bool) (gone bool, err error) {
 	records, err := r.store.AppRecords(ctx, r.is.ID)
 	if err != nil {
-		return false, tenancy.AsStoreFailure(err)
+		return false, tenancy.StoreError("read or write the record", err)
 	}
 	records = slices.DeleteFunc(records, func(a tenancy.AppRecord) bool { return !which(a) })
 	if len(records) == 0 {

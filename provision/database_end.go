@@ -15,7 +15,7 @@ import (
 func (r *run) endDatabases(ctx context.Context) error {
 	records, err := r.store.DatabaseRecords(ctx, r.is.ID)
 	if err != nil {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	if len(records) == 0 {
 		return nil
@@ -68,7 +68,7 @@ func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there [
 		return true, nil
 	}
 	if err := r.store.DropDatabase(ctx, d.WorkspaceID, d.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
-		return false, tenancy.AsStoreFailure(err)
+		return false, tenancy.StoreError("read or write the record", err)
 	}
 	return false, nil
 }
@@ -81,7 +81,7 @@ func (r *run) giveUpDatabase(ctx context.Context, d tenancy.DatabaseRecord) (boo
 		return false, nil
 	}
 	if err != nil {
-		return false, tenancy.AsStoreFailure(err)
+		return false, tenancy.StoreError("read or write the record", err)
 	}
-	return true, tenancy.AsStoreFailure(r.store.MarkDatabaseDeleting(ctx, d.WorkspaceID, d.ID, r.now()))
+	return true, tenancy.StoreError("read or write the record", r.store.MarkDatabaseDeleting(ctx, d.WorkspaceID, d.ID, r.now()))
 }

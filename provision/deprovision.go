@@ -50,7 +50,7 @@ func (r *run) removeAll(ctx context.Context) error {
 
 func (r *run) removeOrg(ctx context.Context) error {
 	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, r.now(), r.now()); err != nil {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	o, err := r.knownOrg(ctx)
 	if errors.Is(err, gitea.ErrNotFound) {

@@ -13,7 +13,7 @@ import (
 func (r *run) removeKeys(ctx context.Context) error {
 	projects, err := r.store.Projects(ctx, r.is.ID)
 	if err != nil {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	if len(projects) == 0 {
 		return nil
@@ -42,7 +42,7 @@ func (r *run) removeKeys(ctx context.Context) error {
 			continue
 		}
 		if err := r.store.ForgetDeployKey(ctx, r.is.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, tenancy.ErrConflict) {
-			return tenancy.AsStoreFailure(err)
+			return tenancy.StoreError("read or write the record", err)
 		}
 	}
 	return nil

@@ -252,7 +252,7 @@ func (r *run) do(ctx context.Context, s step) error {
 	if err == nil {
 		return nil
 	}
-	if _, ours := errors.AsType[*tenancy.StoreFailure](err); ours || ctx.Err() != nil {
+	if tenancy.IsStoreError(err) || ctx.Err() != nil {
 		return err
 	}
 	return r.note(ctx, trouble(s.part, s.doing, err))
@@ -260,7 +260,7 @@ func (r *run) do(ctx context.Context, s step) error {
 
 // holdOn says that this run is alive. It fails if another one has taken over.
 func (r *run) holdOn(ctx context.Context) error {
-	return tenancy.AsStoreFailure(r.store.Hold(ctx, r.is.ID, r.holder, r.now(), r.now().Add(holdTime)))
+	return tenancy.StoreError("read or write the record", r.store.Hold(ctx, r.is.ID, r.holder, r.now(), r.now().Add(holdTime)))
 }
 
 // note adds what is wrong, with the cause for the log.
@@ -284,7 +284,7 @@ func (r *run) record(ctx context.Context, change func(*tenancy.Parts)) error {
 	next := r.is.Parts
 	change(&next)
 	if err := r.store.SetParts(ctx, r.is.ID, r.is.Parts, next); err != nil {
-		return tenancy.AsStoreFailure(fmt.Errorf("record the parts: %w", err))
+		return tenancy.StoreError("read or write the record", fmt.Errorf("record the parts: %w", err))
 	}
 	r.is.Parts = next
 	return nil

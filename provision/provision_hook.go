@@ -105,11 +105,11 @@ func (r *run) endHook(ctx context.Context) error {
 func (r *run) wantPushes(ctx context.Context) error {
 	apps, err := r.store.AppRecords(ctx, r.is.ID)
 	if err != nil || len(apps) == 0 {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	projects, err := r.store.Projects(ctx, r.is.ID)
 	if err != nil {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	for _, p := range projects {
 		if !p.Made() || !tenancy.BuiltFrom(p, apps) {
@@ -117,7 +117,7 @@ func (r *run) wantPushes(ctx context.Context) error {
 		}
 		err := r.store.WantPush(ctx, r.is.ID, p.RepositoryID, tenancy.RandomHex()) // the digest of no body
 		if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
-			return tenancy.AsStoreFailure(err)
+			return tenancy.StoreError("read or write the record", err)
 		}
 	}
 	return nil

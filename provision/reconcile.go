@@ -26,11 +26,11 @@ func (r *run) reconcile(ctx context.Context) error {
 	}
 	projects, err := r.store.Projects(ctx, r.is.ID)
 	if err != nil {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	access, err := r.store.RepositoryAccess(ctx, r.is.ID)
 	if err != nil {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	own, err := r.gitea.UserRepositories(ctx, r.is.Bot)
 	if err != nil {
@@ -72,7 +72,7 @@ func (r *run) reconcile(ctx context.Context) error {
 func (r *run) missing(ctx context.Context) error {
 	projects, err := r.store.Projects(ctx, r.is.ID)
 	if err != nil {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	w := r.is.Workspace
 	w.GiteaOrg, w.GiteaOrgID, w.GiteaBot = r.is.Org, r.is.OrgID, r.is.Bot
@@ -128,7 +128,7 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 	finished := i >= 0 && (projects[i].Made() || !repo.Empty) // else run.missing finishes it
 	if finished && projects[i].Repository != repo.FullName {
 		if err := r.store.RecordRepository(ctx, r.is.ID, projects[i].ID, repo.ID, repo.FullName); err != nil {
-			return tenancy.AsStoreFailure(err)
+			return tenancy.StoreError("read or write the record", err)
 		}
 	}
 	if i >= 0 && tenancy.HasMark(repo.Description, tenancy.MarkText(projects[i].Nonce, "repository")) {
@@ -248,7 +248,7 @@ func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop 
 		Tool: "platform.reconcile", Target: r.kept(target), Args: string(args),
 	}
 	if err := r.store.StartAudit(ctx, entry); err != nil {
-		return tenancy.AsStoreFailure(fmt.Errorf("start an audit entry: %w", err))
+		return tenancy.StoreError("read or write the record", fmt.Errorf("start an audit entry: %w", err))
 	}
 	err = drop()
 	if errors.Is(err, gitea.ErrNotFound) {
@@ -259,7 +259,7 @@ func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop 
 		finish.Outcome = string(tenancy.Unavailable)
 	}
 	if err := r.store.FinishAudit(ctx, r.is.ID, entry.ID, finish); err != nil {
-		return tenancy.AsStoreFailure(fmt.Errorf("finish an audit entry: %w", err))
+		return tenancy.StoreError("read or write the record", fmt.Errorf("finish an audit entry: %w", err))
 	}
 	r.log.InfoContext(ctx, "reconcile took something away", "workspace", r.is.Slug, "target", entry.Target, "what", kind, "outcome", finish.Outcome)
 	return err

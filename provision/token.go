@@ -57,7 +57,7 @@ func (r *run) asBot() (*gitea.Bot, error) {
 func (r *run) endTokens(ctx context.Context) error {
 	now := r.now()
 	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, now, now.Add(-begunLong)); err != nil {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	if r.is.BotID == 0 {
 		return nil
@@ -78,7 +78,7 @@ func (r *run) endTokens(ctx context.Context) error {
 	}
 	kept, err := r.store.BotTokens(ctx, r.is.ID)
 	if err != nil {
-		return tenancy.AsStoreFailure(err)
+		return tenancy.StoreError("read or write the record", err)
 	}
 	for _, t := range list {
 		if t.ID == r.is.TokenID || slices.ContainsFunc(kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name }) {

@@ -54,7 +54,7 @@ func (s *Scope) DeleteApp(ctx context.Context, ref, confirm string) (DeletedApp,
 		return done, nil
 	}
 	if err != nil {
-		return DeletedApp{}, storeError("find the app", err)
+		return DeletedApp{}, StoreError("find the app", err)
 	}
 	done.Gone, err = s.deleteRecorded(ctx, record)
 	return done, err
@@ -68,7 +68,7 @@ func (s *Scope) deleteUnmade(ctx context.Context, ref, confirm string, notFound 
 		return DeletedApp{}, notFound
 	}
 	if err != nil {
-		return DeletedApp{}, storeError("find the app", err)
+		return DeletedApp{}, StoreError("find the app", err)
 	}
 	s.aim(cmp.Or(record.UUID, record.Name))
 	if confirm != record.Name {
@@ -88,12 +88,9 @@ func (s *Scope) deleteRecorded(ctx context.Context, a AppRecord) (gone bool, err
 	if err := s.guard.store.MarkAppDeleting(ctx, a.WorkspaceID, a.ID, s.guard.now()); errors.Is(err, ErrNotFound) {
 		return true, nil
 	} else if err != nil {
-		return false, storeError("write down that the app is to go", err)
+		return false, StoreError("write down that the app is to go", err)
 	}
 	gone, err = RemoveApp(ctx, project, s.guard.store, a)
-	if own, ok := errors.AsType[*StoreFailure](err); ok {
-		return false, storeError("forget the app", own.err)
-	}
 	if err != nil {
 		return false, upstream("delete the app", err)
 	}
@@ -138,7 +135,7 @@ func RemoveApp(ctx context.Context, project CoolifyProject, store Store, a AppRe
 		return false, nil
 	}
 	if err := store.DropApp(ctx, a.WorkspaceID, a.ID); err != nil && !errors.Is(err, ErrNotFound) {
-		return false, AsStoreFailure(err)
+		return false, StoreError("read or write the record", err)
 	}
 	return true, nil
 }

@@ -72,11 +72,11 @@ func (a *App) branchChanged(ctx context.Context) error {
 		return nil // pushes do not deploy it
 	}
 	if err != nil {
-		return storeError("find the app", err)
+		return StoreError("find the app", err)
 	}
 	projects, err := s.guard.store.Projects(ctx, record.WorkspaceID)
 	if err != nil {
-		return storeError("list the projects", err)
+		return StoreError("list the projects", err)
 	}
 	seen := record
 	seen.Branch, seen.Head, seen.Deployment, seen.Reported = s.keptBranch(a.is.GitBranch), "", "", ""
@@ -95,7 +95,7 @@ func (a *App) branchChanged(ctx context.Context) error {
 		seen.Head = head.SHA
 	}
 	if err := s.guard.store.SetAppPush(ctx, record, seen); err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
-		return storeError("note the branch's head", err)
+		return StoreError("note the branch's head", err)
 	}
 	return nil
 }

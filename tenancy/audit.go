@@ -16,7 +16,7 @@ import (
 func onRecord(ctx context.Context, store Store, now func() time.Time, e AuditEntry, act func() error) error {
 	e.ID, e.At, e.Args = uuid.Must(uuid.NewV7()).String(), now(), "{}"
 	if err := store.StartAudit(ctx, e); err != nil {
-		return storeError("start an audit entry", err)
+		return StoreError("start an audit entry", err)
 	}
 	err := act()
 	finish := AuditFinish{Outcome: "ok", Duration: now().Sub(e.At)}
@@ -24,7 +24,7 @@ func onRecord(ctx context.Context, store Store, now func() time.Time, e AuditEnt
 		finish.Outcome = string(Public(err).Code)
 	}
 	if failed := store.FinishAudit(ctx, e.WorkspaceID, e.ID, finish); failed != nil && err == nil {
-		err = storeError("finish an audit entry", failed)
+		err = StoreError("finish an audit entry", failed)
 	}
 	return err
 }

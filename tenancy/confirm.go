@@ -74,7 +74,7 @@ func (s *Scope) ClaimKey(ctx context.Context, tool, key, args string) error {
 		}
 	}
 	if err != nil {
-		return storeError("keep an idempotency key", err)
+		return StoreError("keep an idempotency key", err)
 	}
 	return nil
 }

@@ -461,7 +461,7 @@ func TestCreateAppRefusals(t *testing.T) {
 				_, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Name = "first" }))
 				must(t, err)
 			},
-			code: tenancy.Forbidden, says: "allows 1 apps",
+			code: tenancy.Forbidden, says: "the plan allows 1 app, and 1 exists",
 		},
 		"repository replaced": {
 			before: func(_ *testing.T, s *shop) {

@@ -104,7 +104,7 @@ func (s *Scope) CloneURL(repository string) string {
 func (s *Scope) workspaceToken(ctx context.Context) (secret.Text, error) {
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return secret.Text{}, storeError("read the workspace's token", err)
+		return secret.Text{}, StoreError("read the workspace's token", err)
 	}
 	if p.TokenID == 0 {
 		return secret.Text{}, errNoToken
@@ -134,7 +134,7 @@ func (s *Scope) openToken(p Provision) (secret.Text, error) {
 func (s *Scope) bot(ctx context.Context) (bot *gitea.Bot, sealed string, err error) {
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, "", storeError("read the workspace's token", err)
+		return nil, "", StoreError("read the workspace's token", err)
 	}
 	token, err := s.openToken(p)
 	if err != nil {
@@ -220,7 +220,7 @@ func (s *Scope) keyTokenNow(ctx context.Context, keyID string) (secret.Text, err
 	}
 	// Somebody deleted it in Gitea.
 	if err := s.guard.store.EndBotToken(ctx, row.WorkspaceID, row.ID, s.guard.now()); err != nil && !errors.Is(err, ErrNotFound) {
-		return secret.Text{}, storeError("end a token", err)
+		return secret.Text{}, StoreError("end a token", err)
 	}
 	return s.firstToken(ctx, keyID)
 }
@@ -237,7 +237,7 @@ func notOpen(err error) *Error {
 func (s *Scope) botToken(ctx context.Context, keyID string) (BotToken, error) {
 	rows, err := s.guard.store.BotTokens(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return BotToken{}, storeError("read the key's token", err)
+		return BotToken{}, StoreError("read the key's token", err)
 	}
 	for _, row := range rows {
 		if row.KeyID == keyID {
@@ -257,7 +257,7 @@ func (s *Scope) firstToken(ctx context.Context, keyID string) (secret.Text, erro
 	case errors.Is(err, ErrNotFound):
 		return secret.Text{}, errUnauthorized
 	case err != nil:
-		return secret.Text{}, storeError("write down a token", err)
+		return secret.Text{}, StoreError("write down a token", err)
 	}
 	return s.fill(ctx, row)
 }
@@ -270,7 +270,7 @@ func (s *Scope) lostToken(ctx context.Context, row BotToken) (secret.Text, error
 		return secret.Text{}, errMinting
 	}
 	if err != nil {
-		return secret.Text{}, storeError("take over a token", err)
+		return secret.Text{}, StoreError("take over a token", err)
 	}
 	row.Name, row.CreatedAt = name, now
 	return s.fill(ctx, row)
@@ -281,7 +281,7 @@ func (s *Scope) lostToken(ctx context.Context, row BotToken) (secret.Text, error
 func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
 	p, err := s.guard.store.Provision(ctx, row.WorkspaceID)
 	if err != nil {
-		return secret.Text{}, storeError("read the workspace's bot", err)
+		return secret.Text{}, StoreError("read the workspace's bot", err)
 	}
 	made, err := s.botAccount(p).Mint(ctx, row.Name)
 	if err != nil {
@@ -302,7 +302,7 @@ func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
 	}
 	if err != nil {
 		s.giveUp(ctx, row)
-		return secret.Text{}, storeError("store a token", err)
+		return secret.Text{}, StoreError("store a token", err)
 	}
 	return made.Secret, nil
 }

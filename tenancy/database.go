@@ -81,7 +81,7 @@ func (s *Scope) database(ctx context.Context, id coolify.UUID) (*Database, error
 func (s *Scope) databaseRecords(ctx context.Context) ([]DatabaseRecord, error) {
 	records, err := s.guard.store.DatabaseRecords(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, storeError("list the databases", err)
+		return nil, StoreError("list the databases", err)
 	}
 	return records, nil
 }
@@ -277,7 +277,7 @@ func (d *Database) Delete(ctx context.Context, confirm string) error {
 	}
 	err := d.scope.guard.store.MarkDatabaseDeleting(ctx, d.record.WorkspaceID, d.record.ID, d.scope.guard.now())
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return storeError("delete the database", err)
+		return StoreError("delete the database", err)
 	}
 	if err := d.ask(ctx); err != nil {
 		d.scope.guard.log.WarnContext(ctx, "database is not deleted yet; a job goes on", "workspace", d.scope.Slug(), "err", d.scope.ForLog(err))

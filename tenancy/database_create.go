@@ -103,7 +103,7 @@ func (s *Scope) recordedDatabase(ctx context.Context, n NewDatabase) (*DatabaseR
 		return nil, err
 	case gone:
 		if err := s.guard.store.DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, ErrNotFound) {
-			return nil, storeError("forget a database that is gone", err)
+			return nil, StoreError("forget a database that is gone", err)
 		}
 		return nil, nil
 	case r.DeletingAt != nil:
@@ -164,7 +164,7 @@ func (s *Scope) claimDatabase(ctx context.Context, n NewDatabase, r *DatabaseRec
 			return nil, errMakingDatabase
 		}
 		if err != nil {
-			return nil, storeError("write down the database", err)
+			return nil, StoreError("write down the database", err)
 		}
 		return r, nil
 	}
@@ -176,7 +176,7 @@ func (s *Scope) claimDatabase(ctx context.Context, n NewDatabase, r *DatabaseRec
 		return nil, errMakingDatabase
 	}
 	if err != nil {
-		return nil, storeError("take over a database", err)
+		return nil, StoreError("take over a database", err)
 	}
 	r.CreatedAt = now
 	return r, nil
@@ -224,7 +224,7 @@ func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolif
 		return nil, errMakingDatabase
 	}
 	if err != nil {
-		return nil, storeError("record the database", err)
+		return nil, StoreError("record the database", err)
 	}
 	r.UUID = made.UUID.String()
 	d.record = &r
@@ -263,17 +263,14 @@ func (s *Scope) refuseOneMore(ctx context.Context, r DatabaseRecord) error {
 	if err != nil {
 		return err
 	}
-	most := s.plan().Databases
-	if len(records) <= most {
+	records = slices.DeleteFunc(records, func(d DatabaseRecord) bool { return d.DeletingAt != nil })
+	if len(records) <= s.plan().Databases {
 		return nil
 	}
 	if err := s.guard.store.DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, ErrNotFound) {
-		return storeError("forget the database", err)
+		return StoreError("forget the database", err)
 	}
-	return &Error{
-		Code: Forbidden, Msg: fmt.Sprintf("this workspace may have %d databases, and has no room for one more", most),
-		Hint: "use one that is there, or delete one; only the platform's operator can allow more",
-	}
+	return planLimitError("database", s.plan().Databases, len(records)-1)
 }
 
 // leaveDatabase lets the next call go on at once. If this fails, it waits for
@@ -300,7 +297,7 @@ func (s *Scope) undoDatabase(ctx context.Context, r DatabaseRecord, made coolify
 		return upstream("delete the database again, as Coolify put it into another network", err)
 	}
 	if err := s.guard.store.DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, ErrNotFound) {
-		return storeError("forget the database", err)
+		return StoreError("forget the database", err)
 	}
 	return &Error{
 		Code: Unavailable, Msg: "Coolify put the database into another network than the workspace's, so it was deleted again",

@@ -145,7 +145,7 @@ func TestCreateDatabase(t *testing.T) {
 			t.Errorf("answers %s, %v", raw, err)
 		}
 		_, _, err = h.create(t, tenancy.NewDatabase{Name: "sixth", Engine: "redis"})
-		wantCode(t, "one more than the plan has", err, tenancy.Forbidden, "may have 5 databases")
+		wantCode(t, "one more than the plan has", err, tenancy.Forbidden, "the plan allows 5 databases, and 5 exist")
 		if n := len(h.records(t)); n != 5 || len(h.made()) != 5 {
 			t.Errorf("%d records, %d databases", n, len(h.made()))
 		}
@@ -295,6 +295,24 @@ func TestAttachDatabase(t *testing.T) {
 }
 
 // TestDeleteDatabase: with a person's word it goes with its data, once Coolify has
+// TestPlanOfDatabases: one that is being deleted does not count any more, as with apps.
+func TestPlanOfDatabases(t *testing.T) {
+	h := newDataHouse(t, coolifytest.Config{})
+	if err := h.Operator.SetPlan(t.Context(), h.A.Workspace, tenancy.Plan{Databases: 1}); err != nil {
+		t.Fatal(err)
+	}
+	h.mustCreate(t, "data", "redis")
+	_, _, err := h.create(t, tenancy.NewDatabase{Name: "other", Engine: "redis"})
+	wantCode(t, "one more", err, tenancy.Forbidden, "the plan allows 1 database, and 1 exists")
+	if err := h.delete(t, "data", "data"); err != nil {
+		t.Fatal(err)
+	}
+	if r := h.records(t); len(r) != 1 || r[0].DeletingAt == nil {
+		t.Errorf("recorded %+v", r)
+	}
+	h.mustCreate(t, "other", "redis")
+}
+
 // done it; then the name is free.
 func TestDeleteDatabase(t *testing.T) {
 	h := newDataHouse(t, coolifytest.Config{})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/once"
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
@@ -44,53 +45,42 @@ func ensureDeployKey(ctx context.Context, keys ProjectKeys, repo gitea.RepoClien
 // its mark and is not the recorded one was made by a call whose answer was lost,
 // or by one that came at the same time.
 func ensurePrivateHalf(ctx context.Context, keys ProjectKeys, store Store, w Workspace, p Project) (Project, error) {
-	list, err := keys.List(ctx)
-	if err != nil {
-		return p, err
-	}
-	if p.CoolifyKey != "" && !slices.ContainsFunc(list, func(k BoundKey) bool { return k.UUID.String() == p.CoolifyKey }) {
-		// Coolify has a button that deletes every key that nothing uses.
-		if err := store.ForgetDeployKey(ctx, w.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, ErrConflict) {
-			return p, AsStoreFailure(err)
-		}
-		if p, err = ProjectNow(ctx, store, p); err != nil {
-			return p, err
-		}
-	}
-	twins := keysOf(list, p)
-	if p.CoolifyKey == "" && len(twins) == 0 {
-		failed := createPrivateHalf(ctx, keys, w, p)
-		if list, err = keys.List(ctx); err != nil {
-			return p, err
-		}
-		if twins = keysOf(list, p); len(twins) == 0 {
-			return p, cmp.Or(failed, errors.New("the key that was made is not in the list"))
-		}
-	}
-	if p.CoolifyKey == "" {
-		if p, err = recordDeployKey(ctx, store, p, twins[0].PrivateKey); err != nil {
-			return p, err
-		}
-	}
-	for _, k := range twins {
-		if k.UUID.String() == p.CoolifyKey {
-			continue
-		}
-		if err := k.Calls.Delete(ctx); err != nil && !errors.Is(err, coolify.ErrNotFound) {
-			return p, err
-		}
-	}
-	return p, nil
+	_, _, err := once.Thing[BoundKey]{
+		Find: func(ctx context.Context) ([]BoundKey, error) {
+			list, err := keys.List(ctx)
+			if err != nil || p.CoolifyKey == "" || slices.ContainsFunc(list, p.hasKey) {
+				return list, err
+			}
+			p, err = forgetDeployKey(ctx, store, p) // Coolify has a button that deletes every key that nothing uses
+			return list, err
+		},
+		Create:   func(ctx context.Context) error { return createPrivateHalf(ctx, keys, w, p) },
+		Recorded: func(k BoundKey) bool { return p.hasKey(k) },
+		Record: func(ctx context.Context, k BoundKey) (err error) {
+			p, err = recordDeployKey(ctx, store, p, k.PrivateKey)
+			return err
+		},
+		Drop: func(ctx context.Context, k BoundKey) error {
+			if err := k.Calls.Delete(ctx); !errors.Is(err, coolify.ErrNotFound) {
+				return err
+			}
+			return nil
+		},
+	}.Ensure(ctx)
+	return p, err
 }
 
-// keysOf are the keys that bear a project's mark.
-func keysOf(list []BoundKey, p Project) (ours []BoundKey) {
-	for _, k := range list {
-		if HasMark(k.Description, p.KeyMark()) {
-			ours = append(ours, k)
-		}
+// hasKey reports whether a key on Coolify is the recorded one.
+func (p Project) hasKey(k BoundKey) bool { return k.UUID.String() == p.CoolifyKey }
+
+// forgetDeployKey forgets a key that Coolify has no more, and returns the project as
+// it is recorded now.
+func forgetDeployKey(ctx context.Context, store Store, p Project) (Project, error) {
+	err := store.ForgetDeployKey(ctx, p.WorkspaceID, p.ID, p.CoolifyKey)
+	if err != nil && !errors.Is(err, ErrConflict) {
+		return p, StoreError("forget a deploy key", err)
 	}
-	return ours
+	return ProjectNow(ctx, store, p)
 }
 
 // createPrivateHalf makes a key and gives it to Coolify.
@@ -120,7 +110,7 @@ func recordDeployKey(ctx context.Context, store Store, p Project, k coolify.Priv
 		return ProjectNow(ctx, store, p)
 	}
 	if err != nil {
-		return p, AsStoreFailure(err)
+		return p, StoreError("read or write the record", err)
 	}
 	p.CoolifyKey, p.DeployKey = k.UUID.String(), public
 	return p, nil
@@ -130,11 +120,11 @@ func recordDeployKey(ctx context.Context, store Store, p Project, k coolify.Priv
 func ProjectNow(ctx context.Context, store Store, p Project) (Project, error) {
 	list, err := store.Projects(ctx, p.WorkspaceID)
 	if err != nil {
-		return p, AsStoreFailure(err)
+		return p, StoreError("read or write the record", err)
 	}
 	i := slices.IndexFunc(list, func(now Project) bool { return now.ID == p.ID })
 	if i < 0 {
-		return p, AsStoreFailure(ErrNotFound)
+		return p, StoreError("read or write the record", ErrNotFound)
 	}
 	return list[i], nil
 }

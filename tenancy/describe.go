@@ -70,7 +70,7 @@ func (s *Scope) Describe(ctx context.Context) (Description, error) {
 	plan := s.plan()
 	d.Plan = PlanInfo{Memory: plan.Memory, CPUs: plan.CPUs, Apps: Share{Most: plan.Apps}, Databases: Share{Most: plan.Databases}}
 	if d.Plan.Apps.Used, d.Plan.Databases.Used, err = used(ctx, s.guard.store, ws.ID); err != nil {
-		return Description{}, storeError("count what the workspace has", err)
+		return Description{}, StoreError("count what the workspace has", err)
 	}
 	return d, nil
 }
@@ -92,7 +92,7 @@ func (s *Scope) Activity(ctx context.Context, q AuditQuery) ([]AuditEntry, error
 	}
 	entries, err := s.guard.store.Audit(ctx, s.grant.workspace.ID, q)
 	if err != nil {
-		return nil, storeError("list the audit trail", err)
+		return nil, StoreError("list the audit trail", err)
 	}
 	return entries, nil
 }
@@ -125,7 +125,7 @@ func (s *Scope) Provision(ctx context.Context) (ProvisionStatus, error) {
 	}
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return "", storeError("read the workspace's parts", err)
+		return "", StoreError("read the workspace's parts", err)
 	}
 	if p.Done < p.Wanted || p.Status == Ready {
 		return p.Status, nil
@@ -134,7 +134,7 @@ func (s *Scope) Provision(ctx context.Context) (ProvisionStatus, error) {
 		return "", err
 	}
 	if err := s.guard.store.Want(ctx, p.ID); err != nil {
-		return "", storeError("queue the job", err)
+		return "", StoreError("queue the job", err)
 	}
 	return p.Status, nil
 }

@@ -193,7 +193,7 @@ func (s *Scope) proveDomain(ctx context.Context, name hostname) error {
 	}
 	nonce, err := s.guard.store.KeepNonce(ctx, s.grant.workspace.ID, RandomHex())
 	if err != nil {
-		return storeError("keep a nonce", err)
+		return StoreError("keep a nonce", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()

@@ -112,17 +112,30 @@ func IsNotFound(err error) bool {
 	return ok && e.Code == NotFound
 }
 
-// StoreFailure is an error of our own database in the middle of a step.
-type StoreFailure struct{ err error }
-
-func (e *StoreFailure) Error() string { return e.err.Error() }
-func (e *StoreFailure) Unwrap() error { return e.err }
-
-// AsStoreFailure marks an error as one of our own database, for a caller whose
-// function may also fail upstream. It returns nil for nil.
-func AsStoreFailure(err error) error {
+// StoreError turns an error of our own database into what the caller may read; doing
+// says for the log what was tried, as in "list the apps". It returns nil for nil.
+func StoreError(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &StoreFailure{err}
+	return &Error{
+		Code: Unavailable, Msg: "the server's database did not answer", Retryable: true, RetryAfter: 2 * time.Second,
+		Hint: "try again in a moment", Err: &storeFailure{doing, err},
+	}
 }
+
+// IsStoreError reports whether an error is one of our own database, in a step that may
+// also fail upstream.
+func IsStoreError(err error) bool {
+	_, ok := errors.AsType[*storeFailure](err)
+	return ok
+}
+
+// A storeFailure is the cause of a StoreError.
+type storeFailure struct {
+	doing string
+	err   error
+}
+
+func (e *storeFailure) Error() string { return e.doing + ": " + e.err.Error() }
+func (e *storeFailure) Unwrap() error { return e.err }

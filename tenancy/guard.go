@@ -3,7 +3,6 @@ package tenancy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
@@ -190,7 +189,7 @@ func (p keyPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 		return grant{}, errUnauthorized
 	}
 	if err != nil {
-		return grant{}, storeError("look up a key", err)
+		return grant{}, StoreError("look up a key", err)
 	}
 	now := g.now()
 	if key.RevokedAt != nil || ws.DeletedAt != nil || (key.ExpiresAt != nil && !now.Before(*key.ExpiresAt)) {
@@ -220,15 +219,7 @@ func (p memberPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 		return grant{}, &Error{Code: NotFound, Msg: "no such workspace"}
 	}
 	if err != nil {
-		return grant{}, storeError("look up a membership", err)
+		return grant{}, StoreError("look up a membership", err)
 	}
 	return grant{workspace: ws, rights: role.Rights(), held: role.Rights(), who: "member:" + p.userID, role: role}, nil
-}
-
-// storeError says that our own database did not answer.
-func storeError(what string, err error) *Error {
-	return &Error{
-		Code: Unavailable, Msg: "the server's database did not answer", Retryable: true, RetryAfter: 2 * time.Second,
-		Hint: "try again in a moment", Err: fmt.Errorf("%s: %w", what, err),
-	}
 }

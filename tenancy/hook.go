@@ -60,11 +60,11 @@ func (g *Guard) TakeDelivery(ctx context.Context, slug string, d Delivery) error
 func (g *Guard) hookOf(ctx context.Context, slug string) (Workspace, secret.Text, error) {
 	w, err := g.store.Workspace(ctx, slug)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return Workspace{}, secret.Text{}, storeError("look up a webhook", err)
+		return Workspace{}, secret.Text{}, StoreError("look up a webhook", err)
 	}
 	p, err := g.store.Provision(ctx, w.ID)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return Workspace{}, secret.Text{}, storeError("look up a webhook", err)
+		return Workspace{}, secret.Text{}, StoreError("look up a webhook", err)
 	}
 	if err == nil && p.HookSealed != "" {
 		if key, err := g.box.Open(p.HookSealed, HookPlace(p.ID)); err == nil {
@@ -87,7 +87,7 @@ func (g *Guard) pushed(ctx context.Context, w Workspace, body []byte) error {
 		digest := sha256.Sum256(body)
 		err = g.store.WantPush(ctx, w.ID, push.Repository.ID, hex.EncodeToString(digest[:]))
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			return storeError("write down a push", err)
+			return StoreError("write down a push", err)
 		}
 	}
 	g.log.InfoContext(ctx, "webhook", "workspace", w.Slug, "repository_id", push.Repository.ID, "of_workspace", err == nil)
@@ -104,7 +104,7 @@ func (p hookPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 		return grant{}, &Error{Code: NotFound, Msg: "no such workspace"}
 	}
 	if err != nil {
-		return grant{}, storeError("look up a workspace", err)
+		return grant{}, StoreError("look up a workspace", err)
 	}
 	const rights = Read | Deploy
 	return grant{workspace: is.Workspace, rights: rights, held: rights, who: "hook"}, nil

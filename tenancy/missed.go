@@ -129,7 +129,7 @@ func (g *Guard) wantMoved(ctx context.Context, p Project, heads []appHead) error
 	}
 	err := g.store.WantPush(ctx, p.WorkspaceID, p.RepositoryID, "heads "+hex.EncodeToString(digest.Sum(nil)))
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return storeError("write down a push", err)
+		return StoreError("write down a push", err)
 	}
 	return nil
 }

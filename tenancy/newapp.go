@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/once"
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
@@ -95,9 +96,6 @@ type creation struct {
 // told is an error as the tenant may read it: whatever a server refuses here, it
 // refuses our own words.
 func (c *creation) told(err error) error {
-	if own, ok := errors.AsType[*StoreFailure](err); ok {
-		return storeError("create the app", own.err)
-	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
@@ -189,7 +187,7 @@ func (s *Scope) destination(ctx context.Context) (coolify.UUID, error) {
 	}
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return coolify.UUID{}, storeError("read the workspace's parts", err)
+		return coolify.UUID{}, StoreError("read the workspace's parts", err)
 	}
 	id, err := coolify.ParseUUID(p.Destination)
 	if err != nil {
@@ -270,7 +268,7 @@ func (c *creation) look(ctx context.Context) (err error) {
 func (c *creation) write(ctx context.Context) error {
 	records, err := c.guard.store.AppRecords(ctx, c.grant.workspace.ID)
 	if err != nil {
-		return AsStoreFailure(err)
+		return StoreError("read or write the record", err)
 	}
 	living := 0
 	for _, a := range records {
@@ -300,7 +298,7 @@ func (c *creation) write(ctx context.Context) error {
 		return err
 	}
 	if living >= c.plan().Apps {
-		return c.full()
+		return planLimitError("app", c.plan().Apps, living)
 	}
 	c.record = AppRecord{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: c.grant.workspace.ID, ProjectID: c.project.ID, Name: c.Name,
@@ -311,7 +309,7 @@ func (c *creation) write(ctx context.Context) error {
 		return c.refuseOneMore(ctx)
 	}
 	if !errors.Is(err, ErrConflict) {
-		return AsStoreFailure(err)
+		return StoreError("read or write the record", err)
 	}
 	c.record, err = c.recordNow(ctx, func(a AppRecord) bool { return a.Name == c.Name }) // somebody was quicker
 	return err
@@ -322,22 +320,30 @@ func (c *creation) write(ctx context.Context) error {
 func (c *creation) refuseOneMore(ctx context.Context) error {
 	records, err := c.guard.store.AppRecords(ctx, c.grant.workspace.ID)
 	if err != nil {
-		return AsStoreFailure(err)
+		return StoreError("read or write the record", err)
 	}
 	records = slices.DeleteFunc(records, func(a AppRecord) bool { return a.DeletingAt != nil })
 	if len(records) <= c.plan().Apps {
 		return nil
 	}
 	if err := c.guard.store.DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
-		return AsStoreFailure(err)
+		return StoreError("read or write the record", err)
 	}
-	return c.full()
+	return planLimitError("app", c.plan().Apps, len(records)-1)
 }
 
-func (c *creation) full() *Error {
+// planLimitError refuses one more thing than the plan allows.
+func planLimitError(kind string, allowed, existing int) *Error {
+	things, exist := kind+"s", "exist"
+	if allowed == 1 {
+		things = kind
+	}
+	if existing == 1 {
+		exist = "exists"
+	}
 	return &Error{
-		Code: Forbidden, Msg: fmt.Sprintf("this workspace's plan allows %d apps, and has no room for one more", c.plan().Apps),
-		Hint: "delete one with apps_delete, or ask the operator for a larger plan",
+		Code: Forbidden, Msg: fmt.Sprintf("the plan allows %d %s, and %d %s", allowed, things, existing, exist),
+		Hint: "delete one with " + kind + "s_delete, or ask the platform's operator for a larger plan",
 	}
 }
 
@@ -348,7 +354,7 @@ func (s *Scope) plan() Plan { return s.grant.workspace.Plan.Or(s.guard.plan) }
 func (s *Scope) recordNow(ctx context.Context, is func(AppRecord) bool) (AppRecord, error) {
 	records, err := s.guard.store.AppRecords(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return AppRecord{}, AsStoreFailure(err)
+		return AppRecord{}, StoreError("read or write the record", err)
 	}
 	i := slices.IndexFunc(records, is)
 	if i < 0 {
@@ -389,7 +395,7 @@ func (c *creation) standing(ctx context.Context, a AppRecord) (bool, error) {
 	if !errors.Is(err, coolify.ErrNotFound) {
 		return false, err
 	}
-	return false, AsStoreFailure(c.guard.store.DropApp(ctx, a.WorkspaceID, a.ID))
+	return false, StoreError("read or write the record", c.guard.store.DropApp(ctx, a.WorkspaceID, a.ID))
 }
 
 // free refuses a name that an app has which was not created here.
@@ -474,34 +480,48 @@ func (c *creation) made(ctx context.Context) (coolify.Application, error) {
 // another is recorded: a call whose answer was lost made them, or one that came at
 // the same time.
 func (c *creation) application(ctx context.Context, key coolify.UUID) (fresh bool, err error) {
-	twins := c.marked()
-	if c.record.UUID == "" && len(twins) == 0 {
-		fresh = true
-		failed := c.make(ctx, key)
-		if c.apps, err = c.list(ctx, ""); err != nil {
-			return fresh, err
-		}
-		if twins = c.marked(); len(twins) == 0 {
-			return fresh, c.notMade(ctx, failed)
-		}
+	if c.record.UUID != "" {
+		return false, c.dropTwins(ctx, c.marked())
 	}
-	if c.record.UUID == "" {
-		err := c.guard.store.RecordApp(ctx, c.record.WorkspaceID, c.record.ID, twins[0].UUID(), false)
-		switch {
-		case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
-		case err != nil:
-			return fresh, AsStoreFailure(err)
-		}
-		was := c.record
-		if c.record, err = c.recordNow(ctx, func(a AppRecord) bool { return a.ID == was.ID }); err != nil {
-			if errors.Is(err, errDeletedMeanwhile) {
-				err = cmp.Or(c.dropTwins(ctx, twins), err)
+	listed := true // c.apps is of this moment
+	var refused error
+	_, fresh, err = once.Thing[*App]{
+		Find: func(ctx context.Context) (found []*App, err error) {
+			if !listed {
+				c.apps, err = c.list(ctx, "")
 			}
-			return fresh, err
-		}
-		fresh = fresh && c.record.UUID == twins[0].UUID()
+			listed = false
+			return c.marked(), err
+		},
+		Create: func(ctx context.Context) error {
+			refused = c.make(ctx, key)
+			return refused
+		},
+		Recorded: func(app *App) bool { return app.UUID() == c.record.UUID },
+		Record:   c.recordOne,
+		Drop:     deleteTwin,
+	}.Ensure(ctx)
+	switch {
+	case errors.Is(err, errDeletedMeanwhile):
+		return fresh, cmp.Or(c.dropTwins(ctx, c.marked()), err)
+	case refused != nil && errors.Is(err, refused):
+		return fresh, c.notMade(ctx, err)
 	}
-	return fresh, c.dropTwins(ctx, twins)
+	return fresh, err
+}
+
+// recordOne records an application, unless a concurrent call has recorded another.
+func (c *creation) recordOne(ctx context.Context, app *App) error {
+	err := c.guard.store.RecordApp(ctx, c.record.WorkspaceID, c.record.ID, app.UUID(), false)
+	if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+		return StoreError("record the app", err)
+	}
+	now, err := c.recordNow(ctx, func(a AppRecord) bool { return a.ID == c.record.ID })
+	if err != nil {
+		return err
+	}
+	c.record = now
+	return nil
 }
 
 // marked are the applications that bear the app's mark, the oldest first.
@@ -523,9 +543,16 @@ func (c *creation) dropTwins(ctx context.Context, twins []*App) error {
 		if app.UUID() == c.record.UUID {
 			continue
 		}
-		if err := app.is.Calls.Delete(ctx, DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		if err := deleteTwin(ctx, app); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func deleteTwin(ctx context.Context, app *App) error {
+	if err := app.is.Calls.Delete(ctx, DeleteWithData); !errors.Is(err, coolify.ErrNotFound) {
+		return err
 	}
 	return nil
 }
@@ -553,14 +580,11 @@ func (s *Scope) limits() coolify.Limits {
 
 // notMade gives the name back if Coolify refused to make the application.
 func (c *creation) notMade(ctx context.Context, failed error) error {
-	if failed == nil {
-		return errors.New("the app that was made is not in the list")
-	}
 	if !errors.Is(failed, coolify.ErrConflict) && !errors.Is(failed, coolify.ErrInvalid) && !errors.Is(failed, coolify.ErrNotFound) {
 		return failed
 	}
 	if err := c.guard.store.DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
-		return AsStoreFailure(err)
+		return StoreError("read or write the record", err)
 	}
 	if errors.Is(failed, coolify.ErrConflict) {
 		return domainRefused("create the app", failed)
@@ -575,7 +599,7 @@ func (c *creation) undone(ctx context.Context, why error) error {
 		return err
 	}
 	if err := c.guard.store.MarkAppDeleting(ctx, c.record.WorkspaceID, c.record.ID, c.guard.now()); err != nil {
-		return AsStoreFailure(err)
+		return StoreError("read or write the record", err)
 	}
 	if _, err := RemoveApp(ctx, project, c.guard.store, c.record); err != nil {
 		c.guard.log.WarnContext(ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app", c.record.ID, "err", c.ForLog(err))
@@ -615,10 +639,10 @@ func (c *creation) finish(ctx context.Context, app coolify.AppClient) error {
 	seen := c.record
 	seen.Branch, seen.Head = c.keptBranch(*c.Spec.Branch), c.head
 	if err := c.guard.store.SetAppPush(ctx, c.record, seen); err != nil && !errors.Is(err, ErrConflict) {
-		return AsStoreFailure(err)
+		return StoreError("read or write the record", err)
 	}
 	if err := c.guard.store.RecordApp(ctx, c.record.WorkspaceID, c.record.ID, c.record.UUID, true); err != nil {
-		return AsStoreFailure(err)
+		return StoreError("read or write the record", err)
 	}
-	return AsStoreFailure(c.guard.store.WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID))
+	return StoreError("read or write the record", c.guard.store.WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID))
 }

@@ -75,7 +75,7 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 			Hint: "make a project of its own in Coolify: workspaces on one project would see each other's apps",
 		}
 	case err != nil:
-		return Workspace{}, storeError("create the workspace", err)
+		return Workspace{}, StoreError("create the workspace", err)
 	}
 	return w, nil
 }
@@ -105,7 +105,7 @@ func ensureWorkspace(ctx context.Context, store Store, now time.Time, p Person, 
 	}
 	w, created, err = store.EnsureWorkspace(ctx, p, w, slugs)
 	if err != nil {
-		return Workspace{}, false, storeError("create the workspace", err)
+		return Workspace{}, false, StoreError("create the workspace", err)
 	}
 	return w, created, nil
 }
@@ -141,7 +141,7 @@ func slugOf(s string) string {
 // not as they should be. A job does it.
 func (o *Operator) Provision(ctx context.Context, w Workspace) error {
 	if err := o.store.Want(ctx, w.ID); err != nil {
-		return storeError("queue the job", err)
+		return StoreError("queue the job", err)
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (o *Operator) audited(ctx context.Context, w Workspace, tool string, act fu
 			return &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", w.Slug), Hint: "it was deleted"}
 		}
 		if err != nil {
-			return storeError(tool, err)
+			return StoreError(tool, err)
 		}
 		return nil
 	})
@@ -193,7 +193,7 @@ func (o *Operator) AnyWorkspace(ctx context.Context, slug string) (Workspace, er
 func (o *Operator) Parts(ctx context.Context, w Workspace) (Provision, error) {
 	p, err := o.store.Provision(ctx, w.ID)
 	if err != nil {
-		return p, storeError("read the workspace's parts", err)
+		return p, StoreError("read the workspace's parts", err)
 	}
 	return p, nil
 }
@@ -222,7 +222,7 @@ func (o *Operator) Settled(ctx context.Context, w Workspace, every time.Duration
 func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed, shut int, err error) {
 	values, err := o.store.SealedValues(ctx)
 	if err != nil {
-		return 0, 0, storeError("list the sealed values", err)
+		return 0, 0, StoreError("list the sealed values", err)
 	}
 	for _, v := range values {
 		if !box.NeedsReseal(v.Value) {
@@ -240,7 +240,7 @@ func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed
 		switch err := o.store.Reseal(ctx, v, sealed); {
 		case errors.Is(err, ErrNotFound): // it was replaced meanwhile, with the present key
 		case err != nil:
-			return resealed, shut, storeError("reseal", err)
+			return resealed, shut, StoreError("reseal", err)
 		default:
 			resealed++
 		}
@@ -252,7 +252,7 @@ func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed
 func (o *Operator) Workspaces(ctx context.Context) ([]Workspace, error) {
 	list, err := o.store.Workspaces(ctx)
 	if err != nil {
-		return nil, storeError("list the workspaces", err)
+		return nil, StoreError("list the workspaces", err)
 	}
 	return list, nil
 }
@@ -270,7 +270,7 @@ func notLookedUp(slug string, err error) error {
 		return &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
 	}
 	if err != nil {
-		return storeError("look up the workspace", err)
+		return StoreError("look up the workspace", err)
 	}
 	return nil
 }
@@ -279,7 +279,7 @@ func notLookedUp(slug string, err error) error {
 func (o *Operator) Members(ctx context.Context, w Workspace) ([]Member, error) {
 	list, err := o.store.Members(ctx, w.ID)
 	if err != nil {
-		return nil, storeError("list the members", err)
+		return nil, StoreError("list the members", err)
 	}
 	return list, nil
 }
@@ -290,7 +290,7 @@ func (o *Operator) Place(ctx context.Context, w Workspace, p Placement) error {
 		return err
 	}
 	if err := o.store.SetPlacement(ctx, w.ID, p, o.now()); err != nil {
-		return storeError("place the workspace", err)
+		return StoreError("place the workspace", err)
 	}
 	return o.Provision(ctx, w) // it may need a network there
 }
@@ -308,7 +308,7 @@ func (o *Operator) SetPlan(ctx context.Context, w Workspace, p Plan) error {
 func (o *Operator) Used(ctx context.Context, w Workspace) (apps, databases int, err error) {
 	apps, databases, err = used(ctx, o.store, w.ID)
 	if err != nil {
-		return 0, 0, storeError("count what the workspace has", err)
+		return 0, 0, StoreError("count what the workspace has", err)
 	}
 	return apps, databases, nil
 }
@@ -360,7 +360,7 @@ func (o *Operator) CreateKey(ctx context.Context, w Workspace, name string, righ
 	}
 	key, digest := NewKey(&k)
 	if err := o.store.CreateKey(ctx, k, digest); err != nil {
-		return Key{}, secret.Text{}, storeError("store the key", err)
+		return Key{}, secret.Text{}, StoreError("store the key", err)
 	}
 	return k, key, nil
 }
@@ -369,7 +369,7 @@ func (o *Operator) CreateKey(ctx context.Context, w Workspace, name string, righ
 func (o *Operator) Keys(ctx context.Context, w Workspace) ([]Key, error) {
 	list, err := o.store.Keys(ctx, w.ID)
 	if err != nil {
-		return nil, storeError("list the keys", err)
+		return nil, StoreError("list the keys", err)
 	}
 	return list, nil
 }
@@ -381,7 +381,7 @@ func (o *Operator) RevokeKey(ctx context.Context, w Workspace, keyID string) err
 		return &Error{Code: NotFound, Msg: "no such key in workspace " + w.Slug, Hint: "\"vibn-mcp key list " + w.Slug + "\" shows the keys and their ids"}
 	}
 	if err != nil {
-		return storeError("revoke the key", err)
+		return StoreError("revoke the key", err)
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func (a *Accounts) User(ctx context.Context, id string) (User, error) {
 		return User{ID: id}, nil
 	}
 	if err != nil {
-		return User{}, storeError("look up a person", err)
+		return User{}, StoreError("look up a person", err)
 	}
 	return u, nil
 }
@@ -139,7 +139,7 @@ func (a *Accounts) SignIn(ctx context.Context, id Identity) (User, error) {
 	}
 	u, err := a.guard.store.UserByIdentity(ctx, id.Issuer, id.Subject)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return User{}, storeError("look up a person", err)
+		return User{}, StoreError("look up a person", err)
 	}
 	known := err == nil
 	u.ID = cmp.Or(u.ID, uuid.Must(uuid.NewV7()).String())
@@ -148,7 +148,7 @@ func (a *Accounts) SignIn(ctx context.Context, id Identity) (User, error) {
 		u, err = a.guard.store.UserByIdentity(ctx, id.Issuer, id.Subject)
 	}
 	if err != nil {
-		return User{}, storeError("keep a person", err)
+		return User{}, StoreError("keep a person", err)
 	}
 	return a.User(ctx, u.ID)
 }
@@ -178,7 +178,7 @@ func (a *Accounts) Connect(ctx context.Context, userID string, id Identity) erro
 	case errors.Is(err, ErrNotFound):
 		return &Error{Code: Conflict, Msg: "you sign in with another account already", Hint: "the platform's operator can change that", Err: err}
 	case err != nil:
-		return storeError("keep a person", err)
+		return StoreError("keep a person", err)
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func (a *Accounts) EnsureWorkspace(ctx context.Context, u User, place Placement)
 func (a *Accounts) Workspaces(ctx context.Context, userID string) ([]WorkspaceInfo, error) {
 	list, err := a.guard.store.MemberWorkspaces(ctx, userID)
 	if err != nil {
-		return nil, storeError("list a person's workspaces", err)
+		return nil, StoreError("list a person's workspaces", err)
 	}
 	infos := make([]WorkspaceInfo, 0, len(list))
 	for _, w := range list {
@@ -208,7 +208,7 @@ func (a *Accounts) Workspaces(ctx context.Context, userID string) ([]WorkspaceIn
 // SignOut ends every session of a person.
 func (a *Accounts) SignOut(ctx context.Context, userID string) error {
 	if err := a.guard.store.SignOut(ctx, userID, a.guard.now()); err != nil {
-		return storeError("sign a person out", err)
+		return StoreError("sign a person out", err)
 	}
 	return nil
 }
@@ -258,7 +258,7 @@ func (a *Accounts) Link(ctx context.Context, digest Digest) (LinkInfo, error) {
 		return LinkInfo{}, errNoLink
 	}
 	if err != nil {
-		return LinkInfo{}, storeError("look up a link", err)
+		return LinkInfo{}, StoreError("look up a link", err)
 	}
 	if !l.Open(a.guard.now()) || w.DeletedAt != nil {
 		return LinkInfo{}, errNoLink
@@ -301,7 +301,7 @@ func (a *Accounts) use(ctx context.Context, l LoginLink, by Person) error {
 	case errors.Is(err, ErrConflict):
 		return &Error{Code: Conflict, Msg: "you are in this workspace already", Hint: "the link stays good for somebody else"}
 	case err != nil:
-		return storeError("use a link", err)
+		return StoreError("use a link", err)
 	}
 	return nil
 }
@@ -349,7 +349,7 @@ func addLink(ctx context.Context, store Store, l LoginLink) (LoginLink, secret.T
 			Hint: "look at the members, then try again",
 		}
 	case err != nil:
-		return LoginLink{}, secret.Text{}, storeError("store a link", err)
+		return LoginLink{}, secret.Text{}, StoreError("store a link", err)
 	}
 	return l, token, nil
 }

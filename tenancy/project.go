@@ -67,7 +67,7 @@ func (s *Scope) Projects(ctx context.Context) ([]ProjectInfo, error) {
 	}
 	recorded, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, storeError("list the projects", err)
+		return nil, StoreError("list the projects", err)
 	}
 	apps, err := s.list(ctx, "")
 	if err != nil {
@@ -216,7 +216,7 @@ func (r openRepository) contains(ctx context.Context, head, commit string) (bool
 func (s *Scope) recordedProject(ctx context.Context, name string) (Project, error) {
 	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return Project{}, storeError("list the projects", err)
+		return Project{}, StoreError("list the projects", err)
 	}
 	for _, p := range list {
 		if p.Slug == name || p.Repository == name || s.grant.workspace.GiteaOrg+"/"+p.Slug == name {
@@ -267,15 +267,12 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 	repo, err := EnsureRepository(ctx, s.org(), bot, s.guard.store, s.grant.workspace, record)
 	if errors.Is(err, ErrForeignRepository) {
 		if err := s.guard.store.DropProject(ctx, record.WorkspaceID, record.ID); err != nil && !errors.Is(err, ErrNotFound) {
-			return ProjectInfo{}, false, storeError("give the name back", err)
+			return ProjectInfo{}, false, StoreError("give the name back", err)
 		}
 		return ProjectInfo{}, false, &Error{
 			Code: Conflict, Msg: "the organisation has a repository of that name already, which was not made here",
 			Hint: "choose another name; the platform's operator can see who made that one", Err: err,
 		}
-	}
-	if own, ok := errors.AsType[*StoreFailure](err); ok {
-		return ProjectInfo{}, false, storeError("record the repository", own.err)
 	}
 	if err != nil {
 		return ProjectInfo{}, false, s.botFailed(ctx, sealed, "make the repository", err)
@@ -290,7 +287,7 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 func (s *Scope) keepProject(ctx context.Context, name, description string) (Project, error) {
 	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return Project{}, storeError("list the projects", err)
+		return Project{}, StoreError("list the projects", err)
 	}
 	if i := slices.IndexFunc(list, func(p Project) bool { return p.Slug == name }); i >= 0 {
 		return list[i], nil
@@ -307,7 +304,7 @@ func (s *Scope) keepProject(ctx context.Context, name, description string) (Proj
 		return s.recordedProject(ctx, name)
 	}
 	if err != nil {
-		return Project{}, storeError("write down the project", err)
+		return Project{}, StoreError("write down the project", err)
 	}
 	return p, nil
 }

@@ -72,7 +72,7 @@ func (p *Pusher) Push(ctx context.Context, workspaceID, projectID string) (again
 func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more bool, again time.Duration, err error) {
 	projects, err := p.guard.store.Projects(ctx, workspaceID)
 	if err != nil {
-		return false, 0, storeError("list the projects", err)
+		return false, 0, StoreError("list the projects", err)
 	}
 	i := slices.IndexFunc(projects, func(x Project) bool { return x.ID == projectID })
 	if i < 0 {
@@ -118,7 +118,7 @@ type pushLook struct {
 func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
 	more, err = l.store.FinishPush(ctx, l.project.WorkspaceID, l.project.ID, l.project.PushWanted)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return false, storeError("record that a push was seen to", err)
+		return false, StoreError("record that a push was seen to", err)
 	}
 	return more, nil
 }
@@ -128,7 +128,7 @@ func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
 func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, err error) {
 	records, err := l.store.AppRecords(ctx, l.project.WorkspaceID)
 	if err != nil {
-		return false, 0, storeError("list the apps", err)
+		return false, 0, StoreError("list the apps", err)
 	}
 	decided = true
 	var troubles []error
@@ -297,7 +297,7 @@ func (l *pushLook) set(ctx context.Context, rec AppRecord, head, deployment, rep
 		return rec, time.Second, nil // another process was at it, or the app is being deleted
 	}
 	if err != nil {
-		return rec, 0, storeError("record a push", err)
+		return rec, 0, StoreError("record a push", err)
 	}
 	return is, 0, nil
 }

@@ -49,7 +49,7 @@ func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, 
 		}
 	}
 	if err := store.RecordRepository(ctx, w.ID, p.ID, repo.ID, ""); err != nil {
-		return gitea.Repository{}, AsStoreFailure(err)
+		return gitea.Repository{}, StoreError("read or write the record", err)
 	}
 	repo, err = org.Repo(repo.Name).Update(ctx, gitea.RepositoryUpdate{
 		Description: &p.Description, Private: new(true), HasActions: new(false),
@@ -60,7 +60,7 @@ func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, 
 	if err := firstCommit(ctx, bot, repo, p, w.GiteaBot); err != nil {
 		return gitea.Repository{}, err
 	}
-	return repo, AsStoreFailure(store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName))
+	return repo, StoreError("read or write the record", store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName))
 }
 
 // firstCommit commits a README.md to a repository that is empty. Gitea would do
@@ -95,7 +95,7 @@ func firstCommit(ctx context.Context, bot *gitea.Bot, repo gitea.Repository, p P
 func recordedMeanwhile(ctx context.Context, store Store, p Project, repositoryID int64) error {
 	list, err := store.Projects(ctx, p.WorkspaceID)
 	if err != nil {
-		return AsStoreFailure(err)
+		return StoreError("read or write the record", err)
 	}
 	if !slices.ContainsFunc(list, func(now Project) bool { return now.ID == p.ID && now.RepositoryID == repositoryID }) {
 		return ErrForeignRepository

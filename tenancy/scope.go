@@ -78,7 +78,7 @@ func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
 		Client: s.text(c.Client).String(), Tool: c.Tool, Target: s.text(c.Target).String(), Args: s.args(c.Args), Outcome: "started",
 	}
 	if err := s.guard.store.StartAudit(ctx, entry); err != nil {
-		return nil, storeError("start an audit entry", err)
+		return nil, StoreError("start an audit entry", err)
 	}
 	b.call.audit = entry.ID
 	return b, nil

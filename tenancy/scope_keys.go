@@ -33,7 +33,7 @@ func (s *Scope) Keys(ctx context.Context) ([]Key, error) {
 	}
 	list, err := s.guard.store.Keys(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, storeError("list the keys", err)
+		return nil, StoreError("list the keys", err)
 	}
 	return list, nil
 }
@@ -82,7 +82,7 @@ func (s *Scope) MintKey(ctx context.Context, m MintKey) (Key, secret.Text, error
 	case errors.Is(err, ErrNotFound):
 		return Key{}, secret.Text{}, errUnauthorized
 	case err != nil:
-		return Key{}, secret.Text{}, storeError("store the key", err)
+		return Key{}, secret.Text{}, StoreError("store the key", err)
 	}
 	s.aim(k.ID)
 	return k, key, s.confirm(ctx, k)
@@ -98,7 +98,7 @@ func (s *Scope) confirm(ctx context.Context, k Key) error {
 		err = again.need(k.Rights | Keys)
 	}
 	if failed := s.guard.store.RevokeKey(context.WithoutCancel(ctx), k.WorkspaceID, k.ID, s.guard.now()); failed != nil {
-		return storeError("take a key back", failed)
+		return StoreError("take a key back", failed)
 	}
 	return err
 }
@@ -142,7 +142,7 @@ func (s *Scope) RevokeKey(ctx context.Context, id string) error {
 		return &Error{Code: NotFound, Msg: "no such key in this workspace", Hint: "the list of keys shows their ids"}
 	}
 	if err != nil {
-		return storeError("revoke the key", err)
+		return StoreError("revoke the key", err)
 	}
 	s.aim(id)
 	return nil

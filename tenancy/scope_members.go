@@ -50,7 +50,7 @@ func (s *Scope) Members(ctx context.Context) ([]MemberInfo, error) {
 	}
 	list, err := s.guard.store.Members(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, storeError("list the members", err)
+		return nil, StoreError("list the members", err)
 	}
 	me, _ := s.principal.(memberPrincipal)
 	infos := make([]MemberInfo, 0, len(list))
@@ -83,7 +83,7 @@ func (s *Scope) Invites(ctx context.Context) ([]InviteInfo, error) {
 	}
 	links, err := s.guard.store.LoginLinks(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, storeError("list the invitations", err)
+		return nil, StoreError("list the invitations", err)
 	}
 	infos := []InviteInfo{}
 	for _, l := range links {
@@ -136,7 +136,7 @@ func (s *Scope) WithdrawInvite(ctx context.Context, id string) error {
 		return &Error{Code: NotFound, Msg: "no such invitation in this workspace", Hint: "it may have been used already"}
 	}
 	if err != nil {
-		return storeError("withdraw the invitation", err)
+		return StoreError("withdraw the invitation", err)
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func (s *Scope) changeMember(ctx context.Context, userID string, role Role) erro
 	}
 	list, err := s.guard.store.Members(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return storeError("list the members", err)
+		return StoreError("list the members", err)
 	}
 	leaves := role == "" && userID == me.userID
 	for _, m := range list {
@@ -190,7 +190,7 @@ func (s *Scope) change(ctx context.Context, userID string, role Role) error {
 	case errors.Is(err, ErrNotFound):
 		return &Error{Code: NotFound, Msg: "no such member in this workspace"}
 	case err != nil:
-		return storeError("change the member", err)
+		return StoreError("change the member", err)
 	}
 	s.aim(userID)
 	return nil

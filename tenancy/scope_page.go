@@ -35,7 +35,7 @@ func (s *Scope) Parts(ctx context.Context) (PartsInfo, error) {
 	}
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return PartsInfo{}, storeError("read the workspace's parts", err)
+		return PartsInfo{}, StoreError("read the workspace's parts", err)
 	}
 	info := PartsInfo{Status: p.Status, Settled: p.Done >= p.Wanted}
 	wrong := map[string]PartError{}
@@ -203,11 +203,11 @@ func (s *Scope) Actors(ctx context.Context) ([]Actor, error) {
 func (s *Scope) names(ctx context.Context) (map[string]string, error) {
 	keys, err := s.guard.store.Keys(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, storeError("list the keys", err)
+		return nil, StoreError("list the keys", err)
 	}
 	members, err := s.guard.store.Members(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, storeError("list the members", err)
+		return nil, StoreError("list the members", err)
 	}
 	names := map[string]string{}
 	for _, k := range keys {

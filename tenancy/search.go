@@ -44,7 +44,7 @@ func (c *commitSearch) look(ctx context.Context, records []AppRecord) error {
 	c.decided, c.pushed, c.looked = decided, false, nil
 	projects, err := c.guard.store.Projects(ctx, c.grant.workspace.ID)
 	if err != nil {
-		return storeError("list the projects", err)
+		return StoreError("list the projects", err)
 	}
 	records = records[:min(len(records), maxSearched)]
 	for _, p := range projects {

@@ -149,7 +149,7 @@ func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Ti
 func (s *Scope) appRecords(ctx context.Context, app string) ([]AppRecord, error) {
 	records, err := s.guard.store.AppRecords(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return nil, storeError("list the apps", err)
+		return nil, StoreError("list the apps", err)
 	}
 	return slices.DeleteFunc(records, func(r AppRecord) bool {
 		return r.DeletingAt != nil || r.UUID == "" || (app != "" && r.UUID != app)
@@ -360,7 +360,7 @@ func (s *Scope) repositoryOf(ctx context.Context, projectID, address string) (op
 	}
 	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
 	if err != nil {
-		return openRepository{}, storeError("list the projects", err)
+		return openRepository{}, StoreError("list the projects", err)
 	}
 	i := slices.IndexFunc(list, func(p Project) bool {
 		return p.RepositoryID != 0 && (p.ID == projectID || projectID == "" && address == s.CloneURL(p.Slug))
