@@ -1,10 +1,8 @@
 package tenancy
 
 import (
-	"cmp"
 	"context"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -36,14 +34,6 @@ type AppInfo struct {
 	BaseDirectory untrusted.Text `json:"base_directory,omitzero"`
 	UpdatedAt     string         `json:"updated_at,omitempty"` // RFC 3339, UTC
 }
-
-// maxRef bounds what names a thing: a uuid, a name or a domain.
-const maxRef = 255
-
-// coolifyUUID is the form that Coolify has given to the ids of applications and
-// deployments for years. Whatever looks so is looked up as an id, all else by
-// name among the workspace's own apps.
-var coolifyUUID = regexp.MustCompile(`^[a-z0-9]{24}$`)
 
 // App finds an app of the workspace by uuid, name or domain. An exact uuid
 // wins; a name that several apps bear is a [Conflict] that lists them. What is
@@ -144,31 +134,14 @@ func (s *Scope) Apps(ctx context.Context, environment string) ([]AppInfo, error)
 // list lists the workspace's apps. The handles are good for reading only what they
 // hold; an act needs [Scope.app], which fetches afresh.
 func (s *Scope) list(ctx context.Context, environment string) ([]*App, error) {
-	envs, err := s.environments(ctx)
+	found, err := s.everyApp(ctx, environment)
 	if err != nil {
 		return nil, err
 	}
 	var apps []*App
-	found := environment == ""
-	for _, env := range envs {
-		if environment != "" && environment != env.Name && environment != env.UUID.String() {
-			continue
-		}
-		found = true
-		list, err := s.appsIn(ctx, env)
-		if err != nil {
-			return nil, err
-		}
-		for _, is := range list {
-			apps = append(apps, &App{s, is})
-		}
+	for _, is := range found {
+		apps = append(apps, &App{s, is})
 	}
-	if !found {
-		return nil, &Error{Code: NotFound, Msg: "no such environment in this workspace", Hint: "workspace_describe names the environments"}
-	}
-	slices.SortFunc(apps, func(a, b *App) int {
-		return cmp.Or(cmp.Compare(a.is.Environment.Name, b.is.Environment.Name), cmp.Compare(a.is.Name, b.is.Name), cmp.Compare(a.UUID(), b.UUID()))
-	})
 	return apps, nil
 }
 
@@ -196,28 +169,6 @@ func (a *App) Info() AppInfo {
 		info.UpdatedAt = a.is.UpdatedAt.UTC().Format(timeFormat)
 	}
 	return info
-}
-
-const timeFormat = "2006-01-02T15:04:05Z"
-
-// withoutUser drops the user part of a URL: a clone URL may carry a token. What
-// has one but does not parse is not shown at all.
-func withoutUser(raw string) string {
-	user, rest, found := strings.Cut(raw, "@")
-	switch {
-	case !found:
-		return raw
-	case !strings.Contains(raw, "://") && strings.Contains(user, ":"):
-		return rest // user:token@host:path
-	case !strings.Contains(raw, "://"):
-		return raw // git@host:path
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	u.User = nil
-	return u.String()
 }
 
 // hosts returns the host names in Coolify's comma list of URLs.

@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -118,3 +119,6 @@ func (k ProjectKeys) Create(ctx context.Context, n coolify.NewPrivateKey) error 
 	_, err := k.client.CreatePrivateKey(ctx, n)
 	return err
 }
+
+// KeyMark proves that a key on Coolify is the project's. Old rows have no nonce.
+func (p Project) KeyMark() string { return MarkText(cmp.Or(p.Nonce, p.ID), "deploy key") }

@@ -37,33 +37,13 @@ func (w Workspace) cloneURL(root, repository string) string {
 	return strings.TrimRight(root, "/") + "/" + w.GiteaOrg + "/" + repository + ".git"
 }
 
-var (
-	errNoGitea = &Error{
-		Code: Unavailable, Msg: "this server has no Gitea, so workspaces have no repositories",
-		Hint: "the operator can give it one with GITEA_API_URL and GITEA_API_TOKEN",
-	}
-	errNoOrg = &Error{
-		Code: Unavailable, Msg: "this workspace has no repositories yet: its Gitea organisation is still to be made",
-		Hint: "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"", Retryable: true, RetryAfter: 15 * time.Second,
-	}
-)
+var ()
 
 // errNoToken says that a job is to make the workspace's own token, or to replace it.
 var errNoToken = &Error{
 	Code: Unavailable, Msg: "the workspace's Gitea token is just being made or replaced",
 	Hint:      "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"",
 	Retryable: true, RetryAfter: 15 * time.Second,
-}
-
-// giteaReady refuses what needs the workspace's half on Gitea before it is there.
-func (s *Scope) giteaReady() error {
-	switch {
-	case s.gitea == nil:
-		return errNoGitea
-	case s.grant.workspace.GiteaOrgID == 0 || s.grant.workspace.GiteaBot == "":
-		return errNoOrg
-	}
-	return nil
 }
 
 // GitCredentials returns how git reaches the workspace's repositories; with

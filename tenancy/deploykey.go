@@ -1,7 +1,6 @@
 package tenancy
 
 import (
-	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -23,9 +22,6 @@ import (
 
 // A deploy key lets Coolify read one repository. Its private half is made here and
 // kept by Coolify alone; the public half is on the repository, for reading only.
-
-// KeyMark proves that a key on Coolify is the project's. Old rows have no nonce.
-func (p Project) KeyMark() string { return MarkText(cmp.Or(p.Nonce, p.ID), "deploy key") }
 
 // ensureDeployKey sees to both halves of a project's deploy key and returns the id
 // of the private one. The key is recorded before its public half is on Gitea, so

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
-	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 // A Deployment is a deployment that was proved to be of an app in its Scope's
@@ -13,29 +12,6 @@ import (
 type Deployment struct {
 	scope *Scope
 	is    FoundDeployment
-}
-
-// DeploymentInfo is what a tenant may know of a deployment.
-type DeploymentInfo struct {
-	UUID       string         `json:"uuid"`
-	App        string         `json:"app,omitempty"` // uuid
-	AppName    untrusted.Text `json:"app_name,omitzero"`
-	Status     string         `json:"status"` // queued, in_progress, finished, failed, cancelled-by-user
-	Done       bool           `json:"done"`   // the status is final
-	Commit     untrusted.Text `json:"commit,omitzero"`
-	Message    untrusted.Text `json:"commit_message,omitzero"`
-	Trigger    string         `json:"trigger"` // api, push or other
-	Force      bool           `json:"force,omitempty"`
-	Restart    bool           `json:"restart,omitempty"`  // containers only, no build
-	Rollback   bool           `json:"rollback,omitempty"` // to an earlier image
-	Preview    int            `json:"pull_request,omitempty"`
-	CreatedAt  string         `json:"created_at,omitempty"` // RFC 3339, UTC
-	FinishedAt string         `json:"finished_at,omitempty"`
-}
-
-var errNoDeployment = &Error{
-	Code: NotFound, Msg: "no such deployment in this workspace",
-	Hint: "apps_deployments lists an app's deployments; one that Coolify just named may not exist when its queue is full",
 }
 
 // Deployment finds a deployment by its uuid. One of another workspace and one
@@ -66,27 +42,6 @@ func (s *Scope) deployment(ctx context.Context, id coolify.UUID) (*Deployment, e
 // Info returns what may be told of the deployment.
 func (d *Deployment) Info() DeploymentInfo {
 	return d.scope.deploymentInfo(d.is.Deployment, d.is.Application.UUID.String(), d.is.Application.Name)
-}
-
-func (s *Scope) deploymentInfo(d coolify.Deployment, app, appName string) DeploymentInfo {
-	info := DeploymentInfo{
-		UUID: d.UUID.String(), App: app, AppName: s.text(appName), Status: s.text(string(d.Status)).String(),
-		Done: d.Status.Terminal(), Commit: s.text(d.Commit), Message: s.text(d.CommitMessage), Trigger: "other",
-		Force: d.ForceRebuild, Restart: d.RestartOnly, Rollback: d.Rollback, Preview: d.PullRequestID,
-	}
-	switch {
-	case d.IsWebhook:
-		info.Trigger = "push"
-	case d.IsAPI:
-		info.Trigger = "api"
-	}
-	if !d.CreatedAt.IsZero() {
-		info.CreatedAt = d.CreatedAt.UTC().Format(timeFormat)
-	}
-	if d.FinishedAt != nil {
-		info.FinishedAt = d.FinishedAt.UTC().Format(timeFormat)
-	}
-	return info
 }
 
 // Deployments lists the app's deployments, newest first, after skipping some;

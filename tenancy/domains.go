@@ -49,10 +49,10 @@ func (s *Scope) Domains(ctx context.Context, app string) ([]DomainInfo, error) {
 // FreeDomains is the form of the host names that the workspace needs no proof for,
 // with NAME for what it may choose; "" if there are none.
 func (s *Scope) FreeDomains() string {
-	if s.guard.names.apps.IsZero() {
+	if s.hostNames().apps.IsZero() {
 		return ""
 	}
-	return "NAME." + s.Slug() + "." + s.guard.names.apps.Host
+	return "NAME." + s.Slug() + "." + s.hostNames().apps.Host
 }
 
 func (a *App) domains() []DomainInfo {
@@ -72,7 +72,7 @@ func (a *App) domain(address string) DomainInfo {
 		return info
 	}
 	info.Domain, info.URL, info.Kind = a.scope.text(name).String(), a.scope.text(withoutUser(address)).String(), "custom"
-	if a.scope.guard.names.own(name, a.scope.Slug()) {
+	if a.scope.hostNames().own(name, a.scope.Slug()) {
 		info.Kind = "own"
 	}
 	return info
@@ -121,7 +121,7 @@ var errDomainNotKept = &Error{
 // mayHave judges and proves a host name, and looks for it among the workspace's
 // other apps: Coolify takes http and https of one name for two.
 func (a *App) mayHave(ctx context.Context, asked string) (address string, err error) {
-	name, err := a.scope.guard.names.judge(asked, a.scope.Slug())
+	name, err := a.scope.hostNames().judge(asked, a.scope.Slug())
 	if err != nil {
 		return "", err
 	}
@@ -145,19 +145,19 @@ func (a *App) mayHave(ctx context.Context, asked string) (address string, err er
 // workspace's part of the apps' domain; "" if there is no such part. The request
 // that uses it may still fail, see domainRefused.
 func (s *Scope) domainFor(ctx context.Context, app, asked string) (address string, err error) {
-	apps := s.guard.names.apps
+	apps := s.hostNames().apps
 	if asked == "" && apps.IsZero() {
 		return "", nil
 	}
 	if asked == "" {
-		if asked = app + "." + s.Slug() + "." + apps.Host; !s.guard.names.own(asked, s.Slug()) || refuseForm(asked) != nil {
+		if asked = app + "." + s.Slug() + "." + apps.Host; !s.hostNames().own(asked, s.Slug()) || refuseForm(asked) != nil {
 			return "", &Error{
 				Code: Invalid, Msg: "the app's name cannot be part of a domain: that takes letters, digits and inner hyphens, at most 63",
 				Hint: "choose another name, or give a domain",
 			}
 		}
 	}
-	name, err := s.guard.names.judge(asked, s.Slug())
+	name, err := s.hostNames().judge(asked, s.Slug())
 	if err != nil {
 		return "", err
 	}

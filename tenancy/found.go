@@ -1,8 +1,11 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
@@ -235,3 +238,61 @@ func (s *Scope) botAccount(p Provision) BotAccount { return NewBotAccount(s.gite
 
 // withToken returns a client that may what a token may, on the workspace's account.
 func (s *Scope) withToken(t secret.Text) *gitea.Bot { return s.gitea.Bot(t).Metered(s.giteaMeter) }
+
+// plan is what the workspace may use.
+func (s *Scope) plan() Plan { return s.grant.workspace.Plan.Or(s.guard.plan) }
+
+// giteaReady refuses what needs the workspace's half on Gitea before it is there.
+func (s *Scope) giteaReady() error {
+	switch {
+	case s.gitea == nil:
+		return errNoGitea
+	case s.grant.workspace.GiteaOrgID == 0 || s.grant.workspace.GiteaBot == "":
+		return errNoOrg
+	}
+	return nil
+}
+
+// everyApp lists the workspace's applications, by environment, name and uuid; with an
+// environment (its name or uuid) those in it. One that is not the workspace's is
+// [NotFound].
+func (s *Scope) everyApp(ctx context.Context, environment string) ([]FoundApp, error) {
+	envs, err := s.environments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var apps []FoundApp
+	found := environment == ""
+	for _, env := range envs {
+		if environment != "" && environment != env.Name && environment != env.UUID.String() {
+			continue
+		}
+		found = true
+		list, err := s.appsIn(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		apps = append(apps, list...)
+	}
+	if !found {
+		return nil, &Error{Code: NotFound, Msg: "no such environment in this workspace", Hint: "workspace_describe names the environments"}
+	}
+	slices.SortFunc(apps, func(a, b FoundApp) int {
+		return cmp.Or(
+			cmp.Compare(a.Environment.Name, b.Environment.Name), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID.String(), b.UUID.String()),
+		)
+	})
+	return apps, nil
+}
+
+// What keeps a workspace's side on Gitea from being used.
+var (
+	errNoGitea = &Error{
+		Code: Unavailable, Msg: "this server has no Gitea, so workspaces have no repositories",
+		Hint: "the operator can give it one with GITEA_API_URL and GITEA_API_TOKEN",
+	}
+	errNoOrg = &Error{
+		Code: Unavailable, Msg: "this workspace has no repositories yet: its Gitea organisation is still to be made",
+		Hint: "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"", Retryable: true, RetryAfter: 15 * time.Second,
+	}
+)

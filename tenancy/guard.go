@@ -47,22 +47,22 @@ type Config struct {
 // A Guard turns a proof of identity into a [Scope] and holds what a Scope
 // reaches with. It is safe for concurrent use.
 type Guard struct {
-	store     Store
-	coolify   *coolify.Client
-	sensitive *coolify.Sensitive
-	gitea     *gitea.Admin
-	giteaURL  string
-	publicURL *url.URL // may be nil
-	noHook    string   // sealed: what no webhook signs with
-	admin     secret.Text
-	box       *secret.Box
-	log       *slog.Logger
-	known     []secret.Text
-	shown     *untrusted.Scrubber // knows known; for names and messages
-	probe     *probe.Prober       // nil = nothing is probed
-	now       func() time.Time
-	names     names
-	lookupTXT func(ctx context.Context, name string) ([]string, error)
+	store         Store
+	coolify       *coolify.Client
+	sensitive     *coolify.Sensitive
+	gitea         *gitea.Admin
+	giteaURL      string
+	publicURL     *url.URL // may be nil
+	noHook        string   // sealed: what no webhook signs with
+	admin         secret.Text
+	box           *secret.Box
+	log           *slog.Logger
+	known         []secret.Text
+	shown         *untrusted.Scrubber // knows known; for names and messages
+	probe         *probe.Prober       // nil = nothing is probed
+	now           func() time.Time
+	platformHosts []string
+	lookupTXT     func(ctx context.Context, name string) ([]string, error)
 
 	plan     Plan
 	budget   *budget
@@ -89,7 +89,7 @@ func NewGuard(cfg Config) (*Guard, error) {
 	if g.now == nil {
 		g.now = time.Now
 	}
-	g.names = names{cfg.Premises.AppDomain, platformHosts(cfg.Premises.OwnURLs, cfg.PlatformHosts)}
+	g.platformHosts = cfg.PlatformHosts
 	if g.lookupTXT = cfg.LookupTXT; g.lookupTXT == nil {
 		g.lookupTXT = net.DefaultResolver.LookupTXT
 	}

@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"errors"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,10 +16,32 @@ import (
 // a rule in backticks. So a tenant gives one bare host name of letters, digits and
 // hyphens, and the URL is built here.
 
+// ParseAppDomain reads what VIBN_APP_DOMAIN holds: a domain, with https:// or
+// http:// in front or, for https, with nothing.
+func ParseAppDomain(s string) (AppDomain, error) {
+	d := AppDomain{"https", s}
+	if scheme, host, found := strings.Cut(s, "://"); found {
+		d = AppDomain{scheme, host}
+	}
+	if d.Scheme != "https" && d.Scheme != "http" {
+		return AppDomain{}, errors.New("is neither https nor http")
+	}
+	if refuseForm(d.Host) != nil || d.Host != strings.ToLower(d.Host) {
+		return AppDomain{}, errors.New("is not a domain of at least two names of small letters, digits and hyphens")
+	}
+	return d, nil
+}
+
 // names are whose host names are whose.
 type names struct {
 	apps     AppDomain
 	platform []string // host names of the platform itself, lower case
+}
+
+// hostNames are the host names that this workspace's are judged by.
+func (s *Scope) hostNames() names {
+	p := s.guard.premises
+	return names{p.AppDomain, platformHosts(p.OwnURLs, s.guard.platformHosts)}
 }
 
 // platformHosts are the host names that the platform is reached by.

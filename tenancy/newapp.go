@@ -347,9 +347,6 @@ func planLimitError(kind string, allowed, existing int) *Error {
 	}
 }
 
-// plan is what the workspace may use.
-func (s *Scope) plan() Plan { return s.grant.workspace.Plan.Or(s.guard.plan) }
-
 // recordNow reads a row again.
 func (s *Scope) recordNow(ctx context.Context, is func(AppRecord) bool) (AppRecord, error) {
 	records, err := s.guard.store.AppRecords(ctx, s.grant.workspace.ID)

@@ -313,29 +313,6 @@ func (o *Operator) Used(ctx context.Context, w Workspace) (apps, databases int, 
 	return apps, databases, nil
 }
 
-// used counts what was created here and is not being deleted.
-func used(ctx context.Context, store Store, workspaceID string) (apps, databases int, err error) {
-	as, err := store.AppRecords(ctx, workspaceID)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, a := range as {
-		if a.DeletingAt == nil {
-			apps++
-		}
-	}
-	ds, err := store.DatabaseRecords(ctx, workspaceID)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, d := range ds {
-		if d.DeletingAt == nil {
-			databases++
-		}
-	}
-	return apps, databases, nil
-}
-
 // DeleteWorkspace ends a workspace and all its keys, and has a job take away what
 // vibn-mcp made for it: its repositories and bot, and its Coolify project if that
 // is empty. Its slug is never used again. For one that is deleted already the job

@@ -1,9 +1,7 @@
 package tenancy
 
 import (
-	"errors"
 	"net/url"
-	"strings"
 )
 
 // An OwnURL is where a part of the platform is reached.
@@ -34,22 +32,6 @@ func (p Premises) Isolates(place Placement) bool {
 type AppDomain struct {
 	Scheme string // https, or http where there are no certificates
 	Host   string // lower case, as "apps.example.com"
-}
-
-// ParseAppDomain reads what VIBN_APP_DOMAIN holds: a domain, with https:// or
-// http:// in front or, for https, with nothing.
-func ParseAppDomain(s string) (AppDomain, error) {
-	d := AppDomain{"https", s}
-	if scheme, host, found := strings.Cut(s, "://"); found {
-		d = AppDomain{scheme, host}
-	}
-	if d.Scheme != "https" && d.Scheme != "http" {
-		return AppDomain{}, errors.New("is neither https nor http")
-	}
-	if refuseForm(d.Host) != nil || d.Host != strings.ToLower(d.Host) {
-		return AppDomain{}, errors.New("is not a domain of at least two names of small letters, digits and hyphens")
-	}
-	return d, nil
 }
 
 // IsZero reports whether there is none.

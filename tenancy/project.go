@@ -69,7 +69,7 @@ func (s *Scope) Projects(ctx context.Context) ([]ProjectInfo, error) {
 	if err != nil {
 		return nil, StoreError("list the projects", err)
 	}
-	apps, err := s.list(ctx, "")
+	apps, err := s.everyApp(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -79,14 +79,15 @@ func (s *Scope) Projects(ctx context.Context) ([]ProjectInfo, error) {
 		byName[strings.ToLower(info.Project.String())] = &info
 	}
 	for _, a := range apps {
-		name := cmp.Or(repositoryName(a.is.GitRepository), a.is.Name)
+		name := cmp.Or(repositoryName(a.GitRepository), a.Name)
 		p, ok := byName[strings.ToLower(name)]
 		if !ok {
-			p = &ProjectInfo{Project: s.text(name), Repository: s.text(withoutUser(a.is.GitRepository)), Apps: []ProjectApp{}}
+			p = &ProjectInfo{Project: s.text(name), Repository: s.text(withoutUser(a.GitRepository)), Apps: []ProjectApp{}}
 			byName[strings.ToLower(name)] = p
 		}
-		i := a.Info()
-		p.Apps = append(p.Apps, ProjectApp{i.UUID, i.Name, i.Branch, i.Environment, i.Status})
+		p.Apps = append(p.Apps, ProjectApp{
+			a.UUID.String(), s.text(a.Name), s.text(a.GitBranch), s.text(a.Environment.Name), s.text(a.Status),
+		})
 	}
 	projects := make([]ProjectInfo, 0, len(byName))
 	for _, p := range byName {
@@ -318,4 +319,13 @@ func repositoryName(address string) string {
 		return ""
 	}
 	return strings.Join(parts[len(parts)-2:], "/")
+}
+
+// keptBranch is what is recorded of a branch's name: all of it, or nothing if it may
+// hold a credential.
+func (s *Scope) keptBranch(name string) string {
+	if s.text(name).String() != name {
+		return ""
+	}
+	return name
 }

@@ -38,14 +38,6 @@ const (
 	pushTrouble = 15 * time.Second
 )
 
-// The states of a commit, as Gitea calls them.
-const (
-	pushPending   = "pending"
-	pushSuccess   = "success"
-	pushFailure   = "failure"
-	pushOvertaken = "warning"
-)
-
 // Push looks at what was pushed to a project's repository. It is to be called again
 // after a time that is not 0, and after an error. Its errors name no cause: that is
 // in the log.
@@ -147,16 +139,6 @@ func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, 
 		}
 	}
 	return decided, again, errors.Join(troubles...)
-}
-
-// follows reports whether pushes to a project's repository deploy the app.
-func (a AppRecord) follows(p Project) bool {
-	return a.ProjectID == p.ID && a.Made && a.UUID != "" && a.DeletingAt == nil
-}
-
-// BuiltFrom reports whether pushes to a project deploy one of these apps.
-func BuiltFrom(p Project, apps []AppRecord) bool {
-	return slices.ContainsFunc(apps, func(a AppRecord) bool { return a.follows(p) })
 }
 
 // app looks at one app: at its branch if something was pushed, and at its

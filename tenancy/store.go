@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/secret"
@@ -299,6 +300,16 @@ type AppRecord struct {
 	Deployment  string // of Head, on Coolify; empty = none yet, or none wanted
 	Reported    string // state that Gitea was last told of Head; empty = none
 	CreatedAt   time.Time
+}
+
+// follows reports whether pushes to a project's repository deploy the app.
+func (a AppRecord) follows(p Project) bool {
+	return a.ProjectID == p.ID && a.Made && a.UUID != "" && a.DeletingAt == nil
+}
+
+// BuiltFrom reports whether pushes to a project deploy one of these apps.
+func BuiltFrom(p Project, apps []AppRecord) bool {
+	return slices.ContainsFunc(apps, func(a AppRecord) bool { return a.follows(p) })
 }
 
 // A DatabaseRecord is a database that was created here.

@@ -131,13 +131,16 @@ func (s *Scope) glance(ctx context.Context, key watchKey) glance {
 	if is, _, fresh := room.known(key, s.guard.now()); fresh {
 		return glance{is: is} // somebody else's look ended just before this one began
 	}
-	d, err := s.deployment(ctx, key.deployment)
+	d, ok, err := s.findDeployment(ctx, key.deployment)
+	if err == nil && !ok {
+		err = errNoDeployment
+	}
 	if err != nil {
 		code := Public(err).Code
 		return glance{err: err, personal: ctx.Err() != nil || code == Unauthorized || code == Forbidden}
 	}
-	room.learn(key, d.is, s.guard.now())
-	return glance{is: d.is}
+	room.learn(key, d, s.guard.now())
+	return glance{is: d}
 }
 
 // known returns the state of a watch; fresh says that it needs no look.

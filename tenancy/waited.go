@@ -80,18 +80,6 @@ func (s *Scope) Verdict(ctx context.Context, ref, app string, d time.Duration) (
 	return s.judge(ctx, is, until)
 }
 
-// deploymentID reads a deployment's uuid. What has not its form is no deployment's.
-func deploymentID(ref string) (coolify.UUID, error) {
-	if !coolifyUUID.MatchString(ref) {
-		return coolify.UUID{}, errNoDeployment
-	}
-	id, err := coolify.ParseUUID(ref)
-	if err != nil {
-		return coolify.UUID{}, errNoDeployment
-	}
-	return id, nil
-}
-
 // awaitPush waits until a deployment is recorded of a commit that was pushed, and
 // returns its uuid. Without one it returns the answer to give.
 func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Time) (deployment string, answer Waited, err error) {

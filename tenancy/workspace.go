@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -151,4 +152,27 @@ type Member struct {
 	Email       string // for display; never a join key; may be empty
 	DisplayName string // may be empty
 	CreatedAt   time.Time
+}
+
+// used counts what was created here and is not being deleted.
+func used(ctx context.Context, store Store, workspaceID string) (apps, databases int, err error) {
+	as, err := store.AppRecords(ctx, workspaceID)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, a := range as {
+		if a.DeletingAt == nil {
+			apps++
+		}
+	}
+	ds, err := store.DatabaseRecords(ctx, workspaceID)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, d := range ds {
+		if d.DeletingAt == nil {
+			databases++
+		}
+	}
+	return apps, databases, nil
 }

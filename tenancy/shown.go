@@ -1,0 +1,97 @@
+package tenancy
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// DeploymentInfo is what a tenant may know of a deployment.
+type DeploymentInfo struct {
+	UUID       string         `json:"uuid"`
+	App        string         `json:"app,omitempty"` // uuid
+	AppName    untrusted.Text `json:"app_name,omitzero"`
+	Status     string         `json:"status"` // queued, in_progress, finished, failed, cancelled-by-user
+	Done       bool           `json:"done"`   // the status is final
+	Commit     untrusted.Text `json:"commit,omitzero"`
+	Message    untrusted.Text `json:"commit_message,omitzero"`
+	Trigger    string         `json:"trigger"` // api, push or other
+	Force      bool           `json:"force,omitempty"`
+	Restart    bool           `json:"restart,omitempty"`  // containers only, no build
+	Rollback   bool           `json:"rollback,omitempty"` // to an earlier image
+	Preview    int            `json:"pull_request,omitempty"`
+	CreatedAt  string         `json:"created_at,omitempty"` // RFC 3339, UTC
+	FinishedAt string         `json:"finished_at,omitempty"`
+}
+
+// TimeFormat is how times are told: RFC 3339 in UTC, to the second.
+const timeFormat = "2006-01-02T15:04:05Z"
+
+func (s *Scope) deploymentInfo(d coolify.Deployment, app, appName string) DeploymentInfo {
+	info := DeploymentInfo{
+		UUID: d.UUID.String(), App: app, AppName: s.text(appName), Status: s.text(string(d.Status)).String(),
+		Done: d.Status.Terminal(), Commit: s.text(d.Commit), Message: s.text(d.CommitMessage), Trigger: "other",
+		Force: d.ForceRebuild, Restart: d.RestartOnly, Rollback: d.Rollback, Preview: d.PullRequestID,
+	}
+	switch {
+	case d.IsWebhook:
+		info.Trigger = "push"
+	case d.IsAPI:
+		info.Trigger = "api"
+	}
+	if !d.CreatedAt.IsZero() {
+		info.CreatedAt = d.CreatedAt.UTC().Format(timeFormat)
+	}
+	if d.FinishedAt != nil {
+		info.FinishedAt = d.FinishedAt.UTC().Format(timeFormat)
+	}
+	return info
+}
+
+var errNoDeployment = &Error{
+	Code: NotFound, Msg: "no such deployment in this workspace",
+	Hint: "apps_deployments lists an app's deployments; one that Coolify just named may not exist when its queue is full",
+}
+
+// deploymentID reads a deployment's uuid. What has not its form is no deployment's.
+func deploymentID(ref string) (coolify.UUID, error) {
+	if !coolifyUUID.MatchString(ref) {
+		return coolify.UUID{}, errNoDeployment
+	}
+	id, err := coolify.ParseUUID(ref)
+	if err != nil {
+		return coolify.UUID{}, errNoDeployment
+	}
+	return id, nil
+}
+
+// maxRef bounds what names a thing: a uuid, a name or a domain.
+const maxRef = 255
+
+// coolifyUUID is the form that Coolify has given to the ids of applications and
+// deployments for years. Whatever looks so is looked up as an id, all else by
+// name among the workspace's own apps.
+var coolifyUUID = regexp.MustCompile(`^[a-z0-9]{24}$`)
+
+// withoutUser drops the user part of a URL: a clone URL may carry a token. What
+// has one but does not parse is not shown at all.
+func withoutUser(raw string) string {
+	user, rest, found := strings.Cut(raw, "@")
+	switch {
+	case !found:
+		return raw
+	case !strings.Contains(raw, "://") && strings.Contains(user, ":"):
+		return rest // user:token@host:path
+	case !strings.Contains(raw, "://"):
+		return raw // git@host:path
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
+}
