@@ -34,7 +34,7 @@ func (e *entry) canAsk(req *sdk.CallToolRequest) bool {
 // their place does not count. The second result is a question, and the call comes
 // again with the answer to it.
 func (r *Registry) callAsking(ctx context.Context, s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, call Request) (json.RawMessage, *sdk.CallToolResult, error) {
-	if err := s.May(e.Needs); err != nil {
+	if err := s.Require(e.Needs); err != nil {
 		return nil, nil, s.Public(err)
 	}
 	_, values, err := e.decode(call.Args)

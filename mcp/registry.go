@@ -151,7 +151,7 @@ func (r *Registry) Call(ctx context.Context, s *tenancy.Scope, req Request) (jso
 }
 
 func (r *Registry) call(ctx context.Context, e *entry, s *tenancy.Scope, req Request) (out json.RawMessage, upstream int, err error) {
-	if err := s.May(e.Needs); err != nil {
+	if err := s.Require(e.Needs); err != nil {
 		return nil, 0, err
 	}
 	args, values, err := e.decode(req.Args)

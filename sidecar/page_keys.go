@@ -88,7 +88,7 @@ func (v *visit) keys() error {
 
 func (v *visit) showKeys(status int, form keyForm, minted *mintedKey) error {
 	v.frame.Tab = "keys"
-	if v.scope.May(tenancy.Keys) != nil {
+	if v.scope.Require(tenancy.Keys) != nil {
 		return v.show(status, "keys.html", "Keys", (*keysPage)(nil))
 	}
 	ctx := v.r.Context()

@@ -49,7 +49,7 @@ func (v *visit) workspace() error {
 	if p.Parts, err = v.scope.Parts(ctx); err != nil {
 		return err
 	}
-	p.MayEdit = v.scope.May(tenancy.Write) == nil
+	p.MayEdit = v.scope.Require(tenancy.Write) == nil
 	apps, err := v.scope.Apps(ctx, "")
 	if err != nil {
 		p.Missing = append(p.Missing, missing("the apps", v.scope.Public(err)))
@@ -179,7 +179,7 @@ func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed strin
 	info := a.Info()
 	p := appPage{
 		App: appRow{AppInfo: info, State: stateOf(info.Status.String()), Open: openable(info.Domains)}, Previews: previews,
-		MaySee: v.scope.May(tenancy.Write) == nil, Shown: shown, Failed: failed,
+		MaySee: v.scope.Require(tenancy.Write) == nil, Shown: shown, Failed: failed,
 	}
 	envs, err := a.Envs(ctx, previews)
 	if err != nil {

@@ -220,7 +220,7 @@ type frame struct {
 
 func (f *frame) enter(s *tenancy.Scope) {
 	info := s.Info()
-	f.Here, f.Role, f.Keys = &info, s.Role(), s.May(tenancy.Keys) == nil
+	f.Here, f.Role, f.Keys = &info, s.Role(), s.Require(tenancy.Keys) == nil
 }
 
 // show renders a page. It is put together first, so that an error is a page of its

@@ -40,7 +40,7 @@ type AppInfo struct {
 // not in the workspace is [NotFound], with the answer and the requests of what
 // does not exist.
 func (s *Scope) App(ctx context.Context, ref string) (*App, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	if ref == "" || len(ref) > maxRef {
@@ -65,7 +65,7 @@ var errNoApp = &Error{Code: NotFound, Msg: "no such app in this workspace", Hint
 
 // app fetches an application afresh and proves that it is the workspace's own.
 func (s *Scope) app(ctx context.Context, id coolify.UUID) (*App, error) {
-	is, ok, err := s.findApp(ctx, id)
+	is, ok, err := inside(s).FindApp(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (s *Scope) appNamed(ctx context.Context, ref string) (coolify.UUID, error) 
 func ambiguous(apps []*App) error {
 	var names []string
 	for _, a := range apps[:min(len(apps), 10)] {
-		names = append(names, a.UUID()+" (in "+a.scope.text(a.is.Environment.Name).String()+")")
+		names = append(names, a.UUID()+" (in "+a.scope.Text(a.is.Environment.Name).String()+")")
 	}
 	return &Error{
 		Code: Conflict, Msg: "several apps of this workspace go by that name: " + strings.Join(names, ", "),
@@ -117,7 +117,7 @@ func ambiguous(apps []*App) error {
 // environment (its name or uuid) it lists those in it; one that is not the
 // workspace's is [NotFound].
 func (s *Scope) Apps(ctx context.Context, environment string) ([]AppInfo, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	apps, err := s.list(ctx, environment)
@@ -134,7 +134,7 @@ func (s *Scope) Apps(ctx context.Context, environment string) ([]AppInfo, error)
 // list lists the workspace's apps. The handles are good for reading only what they
 // hold; an act needs [Scope.app], which fetches afresh.
 func (s *Scope) list(ctx context.Context, environment string) ([]*App, error) {
-	found, err := s.everyApp(ctx, environment)
+	found, err := inside(s).EveryApp(ctx, environment)
 	if err != nil {
 		return nil, err
 	}
@@ -151,17 +151,17 @@ func (a *App) UUID() string { return a.is.UUID.String() }
 // Info returns what may be told of the app.
 func (a *App) Info() AppInfo {
 	info := AppInfo{
-		UUID: a.UUID(), Name: a.scope.text(a.is.Name), Description: a.scope.text(a.is.Description),
-		Status: a.scope.text(a.is.Status), Domains: []string{}, Environment: a.scope.text(a.is.Environment.Name),
-		BuildPack: a.scope.text(a.is.BuildPack), Repository: a.scope.text(withoutUser(a.is.GitRepository)),
-		Branch: a.scope.text(a.is.GitBranch), Commit: a.scope.text(a.is.GitCommitSHA), Ports: a.scope.text(a.is.PortsExposes),
-		BaseDirectory: a.scope.text(a.is.BaseDirectory),
+		UUID: a.UUID(), Name: a.scope.Text(a.is.Name), Description: a.scope.Text(a.is.Description),
+		Status: a.scope.Text(a.is.Status), Domains: []string{}, Environment: a.scope.Text(a.is.Environment.Name),
+		BuildPack: a.scope.Text(a.is.BuildPack), Repository: a.scope.Text(withoutUser(a.is.GitRepository)),
+		Branch: a.scope.Text(a.is.GitBranch), Commit: a.scope.Text(a.is.GitCommitSHA), Ports: a.scope.Text(a.is.PortsExposes),
+		BaseDirectory: a.scope.Text(a.is.BaseDirectory),
 	}
 	if markForm.MatchString(a.is.Description) {
 		info.Description = untrusted.Text{} // it is still being made
 	}
 	for fqdn := range strings.SplitSeq(a.is.FQDN, ",") {
-		if clean := a.scope.text(withoutUser(fqdn)); !clean.IsZero() && len(info.Domains) < 20 {
+		if clean := a.scope.Text(withoutUser(fqdn)); !clean.IsZero() && len(info.Domains) < 20 {
 			info.Domains = append(info.Domains, clean.String())
 		}
 	}

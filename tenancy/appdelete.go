@@ -24,7 +24,7 @@ type DeletedApp struct {
 // variables and its domain. confirm is the app's name; without it nothing is done, and
 // the error says what would go and asks for a person's word. The repository stays.
 func (s *Scope) DeleteApp(ctx context.Context, ref, confirm string) (DeletedApp, error) {
-	if err := s.need(Danger); err != nil {
+	if err := s.Require(Danger); err != nil {
 		return DeletedApp{}, err
 	}
 	app, err := s.App(ctx, ref)
@@ -34,7 +34,7 @@ func (s *Scope) DeleteApp(ctx context.Context, ref, confirm string) (DeletedApp,
 	if err != nil {
 		return DeletedApp{}, err
 	}
-	name := cmp.Or(s.text(app.is.Name).String(), app.UUID())
+	name := cmp.Or(s.Text(app.is.Name).String(), app.UUID())
 	if confirm != name {
 		what, err := app.doomed(ctx)
 		if err != nil {
@@ -70,7 +70,7 @@ func (s *Scope) deleteUnmade(ctx context.Context, ref, confirm string, notFound 
 	if err != nil {
 		return DeletedApp{}, StoreError("find the app", err)
 	}
-	s.aim(cmp.Or(record.UUID, record.Name))
+	inside(s).RecordTarget(cmp.Or(record.UUID, record.Name))
 	if confirm != record.Name {
 		return DeletedApp{}, unconfirmed(record.Name, "this deletes what is left of the app "+record.Name)
 	}
@@ -81,16 +81,16 @@ func (s *Scope) deleteUnmade(ctx context.Context, ref, confirm string, notFound 
 // deleteRecorded writes down that an app is to go, so that a job sees to it whatever
 // happens, and begins with it.
 func (s *Scope) deleteRecorded(ctx context.Context, a AppRecord) (gone bool, err error) {
-	project, err := s.project()
+	project, err := inside(s).Project()
 	if err != nil {
 		return false, err
 	}
-	if err := s.guard.store.MarkAppDeleting(ctx, a.WorkspaceID, a.ID, s.guard.now()); errors.Is(err, ErrNotFound) {
+	if err := db(s).MarkAppDeleting(ctx, a.WorkspaceID, a.ID, inside(s).Now()); errors.Is(err, ErrNotFound) {
 		return true, nil
 	} else if err != nil {
 		return false, StoreError("write down that the app is to go", err)
 	}
-	gone, err = RemoveApp(ctx, project, s.guard.store, a)
+	gone, err = RemoveApp(ctx, project, db(s), a)
 	if err != nil {
 		return false, upstream("delete the app", err)
 	}

@@ -12,7 +12,7 @@ import (
 // What would come of it is judged as if it were deployed now, and deploys nothing
 // itself.
 func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (AppInfo, error) {
-	if err := a.scope.need(Write); err != nil {
+	if err := a.scope.Require(Write); err != nil {
 		return AppInfo{}, err
 	}
 	spec, err := spec.clean()
@@ -21,7 +21,7 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 	}
 	u := spec.update()
 	if description != nil {
-		u.Description = new(a.scope.text(*description).String())
+		u.Description = new(a.scope.Text(*description).String())
 		if len(*u.Description) > maxDescription || markForm.MatchString(*u.Description) {
 			return AppInfo{}, &Error{Code: Invalid, Msg: fmt.Sprintf("a description is a sentence of at most %d bytes", maxDescription)}
 		}
@@ -52,7 +52,7 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 
 // mayBecome judges what an app would be.
 func (a *App) mayBecome(ctx context.Context, would coolify.Application) error {
-	placement := a.scope.grant.workspace.Placement
+	placement := inside(a.scope).Workspace().Placement
 	if err := placement.refuseDeploy(would, nil); err != nil || !placement.shares(would) {
 		return err
 	}
@@ -74,14 +74,14 @@ func (a *App) branchChanged(ctx context.Context) error {
 	if err != nil {
 		return StoreError("find the app", err)
 	}
-	projects, err := s.guard.store.Projects(ctx, record.WorkspaceID)
+	projects, err := db(s).Projects(ctx, record.WorkspaceID)
 	if err != nil {
 		return StoreError("list the projects", err)
 	}
 	seen := record
 	seen.Branch, seen.Head, seen.Deployment, seen.Reported = s.keptBranch(a.is.GitBranch), "", "", ""
 	for _, p := range projects {
-		if p.ID != record.ProjectID || s.giteaReady() != nil {
+		if p.ID != record.ProjectID || inside(s).GiteaReady() != nil {
 			continue
 		}
 		repo, err := s.openRepository(ctx, p)
@@ -94,7 +94,7 @@ func (a *App) branchChanged(ctx context.Context) error {
 		}
 		seen.Head = head.SHA
 	}
-	if err := s.guard.store.SetAppPush(ctx, record, seen); err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+	if err := db(s).SetAppPush(ctx, record, seen); err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
 		return StoreError("note the branch's head", err)
 	}
 	return nil

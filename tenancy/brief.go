@@ -22,19 +22,19 @@ const briefTime = 5 * time.Second
 // Brief returns the workspace's brief. It does without the projects if Coolify does
 // not answer: whoever is just setting up an editor needs everything else of it.
 func (s *Scope) Brief(ctx context.Context) (Brief, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return Brief{}, err
 	}
-	ws := s.grant.workspace
-	b := Brief{Slug: ws.Slug, Name: s.text(ws.Name)}
-	if s.giteaReady() == nil {
-		b.Org, b.GitServer = ws.GiteaOrg, s.guard.giteaURL
+	ws := inside(s).Workspace()
+	b := Brief{Slug: ws.Slug, Name: s.Text(ws.Name)}
+	if inside(s).GiteaReady() == nil {
+		b.Org, b.GitServer = ws.GiteaOrg, inside(s).GiteaURL()
 	}
 	ctx, cancel := context.WithTimeout(ctx, briefTime)
 	defer cancel()
 	projects, err := s.Projects(ctx)
 	if err != nil {
-		s.guard.log.WarnContext(ctx, "brief without projects", "workspace", ws.Slug, "err", s.ForLog(err))
+		inside(s).Log().WarnContext(ctx, "brief without projects", "workspace", ws.Slug, "err", s.ForLog(err))
 		return b, nil
 	}
 	for _, p := range projects {

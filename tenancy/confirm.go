@@ -60,7 +60,7 @@ var ErrDeclined = &Error{
 // ClaimKey keeps a caller's idempotency key for a tool with a digest of the
 // arguments that it came with. [Conflict] if it came with others before.
 func (s *Scope) ClaimKey(ctx context.Context, tool, key, args string) error {
-	if err := s.need(s.call.need); err != nil {
+	if err := s.Require(s.call.need); err != nil {
 		return err
 	}
 	digest := sha256.Sum256([]byte(key))       // whatever it is, it is in no row

@@ -50,26 +50,26 @@ var errNoToken = &Error{
 // reveal also the token: a key's own, made on first use and ended with the key, or
 // for people the workspace's.
 func (s *Scope) GitCredentials(ctx context.Context, reveal bool) (GitCredentials, error) {
-	if err := s.need(Git); err != nil {
+	if err := s.Require(Git); err != nil {
 		return GitCredentials{}, err
 	}
-	if err := s.giteaReady(); err != nil {
+	if err := inside(s).GiteaReady(); err != nil {
 		return GitCredentials{}, err
 	}
-	c := GitCredentials{Server: s.guard.giteaURL, Username: s.grant.workspace.GiteaBot}
+	c := GitCredentials{Server: inside(s).GiteaURL(), Username: inside(s).Workspace().GiteaBot}
 	if !reveal {
 		return c, nil
 	}
 	var err error
-	if _, ok := s.principal.(keyPrincipal); ok {
-		c.Token, err = s.keyToken(ctx)
+	if keyID, ok := inside(s).KeyID(); ok {
+		c.Token, err = s.keyToken(ctx, keyID)
 	} else {
 		c.Token, err = s.workspaceToken(ctx)
 	}
 	if err != nil {
 		return GitCredentials{}, err
 	}
-	if err := s.prove(ctx); err != nil { // it took a while, and a token outlives the call
+	if err := s.Prove(ctx); err != nil { // it took a while, and a token outlives the call
 		return GitCredentials{}, err
 	}
 	return c, nil
@@ -77,12 +77,12 @@ func (s *Scope) GitCredentials(ctx context.Context, reveal bool) (GitCredentials
 
 // CloneURL is the address of a repository by its name, without credentials.
 func (s *Scope) CloneURL(repository string) string {
-	return s.grant.workspace.cloneURL(s.guard.giteaURL, repository)
+	return inside(s).Workspace().cloneURL(inside(s).GiteaURL(), repository)
 }
 
 // workspaceToken returns the workspace's own token, for a person to have.
 func (s *Scope) workspaceToken(ctx context.Context) (secret.Text, error) {
-	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return secret.Text{}, StoreError("read the workspace's token", err)
 	}
@@ -99,7 +99,7 @@ func (s *Scope) openToken(p Provision) (secret.Text, error) {
 	if p.TokenSealed == "" {
 		return secret.Text{}, errNoToken
 	}
-	t, err := s.guard.box.Open(p.TokenSealed, TokenPlace(p.ID))
+	t, err := inside(s).Box().Open(p.TokenSealed, TokenPlace(p.ID))
 	if err != nil && p.TokenID == 0 {
 		return secret.Text{}, errNoToken
 	}
@@ -112,7 +112,7 @@ func (s *Scope) openToken(p Provision) (secret.Text, error) {
 // bot returns a client with the workspace's own token, on the workspace's budget, and
 // the token as it is sealed.
 func (s *Scope) bot(ctx context.Context) (bot *gitea.Bot, sealed string, err error) {
-	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return nil, "", StoreError("read the workspace's token", err)
 	}
@@ -120,14 +120,14 @@ func (s *Scope) bot(ctx context.Context) (bot *gitea.Bot, sealed string, err err
 	if err != nil {
 		return nil, "", err
 	}
-	return s.withToken(token), p.TokenSealed, nil
+	return inside(s).WithToken(token), p.TokenSealed, nil
 }
 
 // botFailed is the error of a request with the workspace's token, as it was sealed
 // then. One that is refused may have been replaced since: the caller is to try again.
 func (s *Scope) botFailed(ctx context.Context, sealed, doing string, err error) error {
 	if errors.Is(err, gitea.ErrUnauthorized) {
-		now, stateErr := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+		now, stateErr := db(s).Provision(ctx, inside(s).Workspace().ID)
 		if stateErr == nil && (now.TokenID == 0 || now.TokenSealed != sealed) {
 			return errNoToken
 		}
@@ -153,8 +153,7 @@ var errMinting = &Error{
 // keyToken returns the token of the key that asks, and makes it on first use. It
 // is written down by its name before it is made: one that gets lost on the way is
 // known as nobody's, and ended.
-func (s *Scope) keyToken(ctx context.Context) (secret.Text, error) {
-	keyID := strings.TrimPrefix(s.grant.who, "key:")
+func (s *Scope) keyToken(ctx context.Context, keyID string) (secret.Text, error) {
 	giveUp := time.NewTimer(mintWait)
 	defer giveUp.Stop()
 	for {
@@ -182,16 +181,16 @@ func (s *Scope) keyTokenNow(ctx context.Context, keyID string) (secret.Text, err
 		return s.firstToken(ctx, keyID)
 	case err != nil:
 		return secret.Text{}, err
-	case row.GiteaID == 0 && s.guard.now().Sub(row.CreatedAt) < mintTime:
+	case row.GiteaID == 0 && inside(s).Now().Sub(row.CreatedAt) < mintTime:
 		return secret.Text{}, errMinting
 	case row.GiteaID == 0:
 		return s.lostToken(ctx, row)
 	}
-	t, err := s.guard.box.Open(row.Sealed, BotTokenPlace(row.ID))
+	t, err := inside(s).Box().Open(row.Sealed, BotTokenPlace(row.ID))
 	if err != nil {
 		return secret.Text{}, notOpen(err)
 	}
-	alive, err := s.withToken(t).Alive(ctx)
+	alive, err := inside(s).WithToken(t).Alive(ctx)
 	if err != nil {
 		return secret.Text{}, ours("look at the key's token", err)
 	}
@@ -199,7 +198,7 @@ func (s *Scope) keyTokenNow(ctx context.Context, keyID string) (secret.Text, err
 		return t, nil
 	}
 	// Somebody deleted it in Gitea.
-	if err := s.guard.store.EndBotToken(ctx, row.WorkspaceID, row.ID, s.guard.now()); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil && !errors.Is(err, ErrNotFound) {
 		return secret.Text{}, StoreError("end a token", err)
 	}
 	return s.firstToken(ctx, keyID)
@@ -215,7 +214,7 @@ func notOpen(err error) *Error {
 
 // botToken returns the live token of a key; [ErrNotFound] if it has none.
 func (s *Scope) botToken(ctx context.Context, keyID string) (BotToken, error) {
-	rows, err := s.guard.store.BotTokens(ctx, s.grant.workspace.ID)
+	rows, err := db(s).BotTokens(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return BotToken{}, StoreError("read the key's token", err)
 	}
@@ -229,9 +228,9 @@ func (s *Scope) botToken(ctx context.Context, keyID string) (BotToken, error) {
 
 func (s *Scope) firstToken(ctx context.Context, keyID string) (secret.Text, error) {
 	row := BotToken{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, KeyID: keyID, Name: NewTokenName(), CreatedAt: s.guard.now(),
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, KeyID: keyID, Name: NewTokenName(), CreatedAt: inside(s).Now(),
 	}
-	switch err := s.guard.store.AddBotToken(ctx, row); {
+	switch err := db(s).AddBotToken(ctx, row); {
 	case errors.Is(err, ErrConflict):
 		return secret.Text{}, errMinting
 	case errors.Is(err, ErrNotFound):
@@ -244,8 +243,8 @@ func (s *Scope) firstToken(ctx context.Context, keyID string) (secret.Text, erro
 
 // lostToken makes a token anew that a call began and did not finish.
 func (s *Scope) lostToken(ctx context.Context, row BotToken) (secret.Text, error) {
-	name, now := NewTokenName(), s.guard.now()
-	err := s.guard.store.TakeOverBotToken(ctx, row, name, now)
+	name, now := NewTokenName(), inside(s).Now()
+	err := db(s).TakeOverBotToken(ctx, row, name, now)
 	if errors.Is(err, ErrConflict) {
 		return secret.Text{}, errMinting
 	}
@@ -259,24 +258,24 @@ func (s *Scope) lostToken(ctx context.Context, row BotToken) (secret.Text, error
 // fill makes the token that a row stands for. If the key ended meanwhile, so does
 // the token.
 func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
-	p, err := s.guard.store.Provision(ctx, row.WorkspaceID)
+	p, err := db(s).Provision(ctx, row.WorkspaceID)
 	if err != nil {
 		return secret.Text{}, StoreError("read the workspace's bot", err)
 	}
-	made, err := s.botAccount(p).Mint(ctx, row.Name)
+	made, err := inside(s).BotAccount(p).Mint(ctx, row.Name)
 	if err != nil {
 		s.giveUp(ctx, row)
 		return secret.Text{}, ours("make a token", err)
 	}
 	row.GiteaID, row.LastEight = made.ID, made.LastEight
-	if row.Sealed, err = s.guard.box.Seal(made.Secret, BotTokenPlace(row.ID)); err != nil {
+	if row.Sealed, err = inside(s).Box().Seal(made.Secret, BotTokenPlace(row.ID)); err != nil {
 		s.giveUp(ctx, row)
 		return secret.Text{}, err
 	}
-	err = s.guard.store.FillBotToken(ctx, row)
+	err = db(s).FillBotToken(ctx, row)
 	if errors.Is(err, ErrNotFound) {
 		if err := s.dropToken(ctx, p, made.ID); err != nil {
-			s.guard.log.WarnContext(ctx, "token of a key that ended is not deleted yet", "workspace", s.grant.workspace.Slug, "err", ForLog(s.guard.shown, err))
+			inside(s).Log().WarnContext(ctx, "token of a key that ended is not deleted yet", "workspace", inside(s).Workspace().Slug, "err", ForLog(inside(s).Shown(), err))
 		}
 		return secret.Text{}, errUnauthorized
 	}
@@ -293,14 +292,14 @@ func (s *Scope) fill(ctx context.Context, row BotToken) (secret.Text, error) {
 func (s *Scope) giveUp(ctx context.Context, row BotToken) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := s.guard.store.EndBotToken(ctx, row.WorkspaceID, row.ID, s.guard.now()); err != nil && !errors.Is(err, ErrNotFound) {
-		s.guard.log.WarnContext(ctx, "token that was not made is not given up", "workspace", s.grant.workspace.Slug, "err", err)
+	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil && !errors.Is(err, ErrNotFound) {
+		inside(s).Log().WarnContext(ctx, "token that was not made is not given up", "workspace", inside(s).Workspace().Slug, "err", err)
 	}
 }
 
 // dropToken deletes a token of the bot that nobody is to have.
 func (s *Scope) dropToken(ctx context.Context, p Provision, id int64) error {
-	tokens, err := s.botAccount(p).Tokens(ctx)
+	tokens, err := inside(s).BotAccount(p).Tokens(ctx)
 	if err != nil {
 		return err
 	}

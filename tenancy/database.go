@@ -42,7 +42,7 @@ var errNoDatabase = &Error{Code: NotFound, Msg: "no such database in this worksp
 // Database finds a database of the workspace by uuid or name, as [Scope.App] finds
 // an app.
 func (s *Scope) Database(ctx context.Context, ref string) (*Database, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	if ref == "" || len(ref) > maxRef {
@@ -64,7 +64,7 @@ func (s *Scope) Database(ctx context.Context, ref string) (*Database, error) {
 
 // database fetches a database afresh and proves that it is the workspace's own.
 func (s *Scope) database(ctx context.Context, id coolify.UUID) (*Database, error) {
-	is, ok, err := s.findDatabase(ctx, id)
+	is, ok, err := inside(s).FindDatabase(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (s *Scope) database(ctx context.Context, id coolify.UUID) (*Database, error
 }
 
 func (s *Scope) databaseRecords(ctx context.Context) ([]DatabaseRecord, error) {
-	records, err := s.guard.store.DatabaseRecords(ctx, s.grant.workspace.ID)
+	records, err := db(s).DatabaseRecords(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return nil, StoreError("list the databases", err)
 	}
@@ -114,7 +114,7 @@ func (s *Scope) databaseNamed(ctx context.Context, name string) (coolify.UUID, e
 	}
 	var names []string
 	for _, d := range all[:min(len(all), 10)] {
-		names = append(names, d.UUID()+" (in "+s.text(d.is.Environment.Name).String()+")")
+		names = append(names, d.UUID()+" (in "+s.Text(d.is.Environment.Name).String()+")")
 	}
 	return coolify.UUID{}, &Error{
 		Code: Conflict, Msg: "several databases of this workspace go by that name: " + strings.Join(names, ", "),
@@ -124,7 +124,7 @@ func (s *Scope) databaseNamed(ctx context.Context, name string) (coolify.UUID, e
 
 // Databases lists the workspace's databases, by environment, name and uuid.
 func (s *Scope) Databases(ctx context.Context) ([]DatabaseInfo, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	all, err := s.databases(ctx)
@@ -144,13 +144,13 @@ func (s *Scope) databases(ctx context.Context) ([]*Database, error) {
 	if err != nil {
 		return nil, err
 	}
-	envs, err := s.environments(ctx)
+	envs, err := inside(s).Environments(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var all []*Database
 	for _, env := range envs {
-		list, err := s.databasesIn(ctx, env)
+		list, err := inside(s).DatabasesIn(ctx, env)
 		if err != nil {
 			return nil, err
 		}
@@ -173,8 +173,8 @@ func (d *Database) UUID() string { return d.is.UUID.String() }
 // Info returns what may be told of the database.
 func (d *Database) Info() DatabaseInfo {
 	info := DatabaseInfo{
-		UUID: d.UUID(), Name: d.scope.text(d.is.Name), Engine: d.scope.text(string(d.is.Kind)).String(), Status: d.scope.text(d.is.Status),
-		Environment: d.scope.text(d.is.Environment.Name), Image: d.scope.text(d.is.Image),
+		UUID: d.UUID(), Name: d.scope.Text(d.is.Name), Engine: d.scope.Text(string(d.is.Kind)).String(), Status: d.scope.Text(d.is.Status),
+		Environment: d.scope.Text(d.is.Environment.Name), Image: d.scope.Text(d.is.Image),
 		Attachable: d.record != nil && d.record.URLSealed != "" && d.record.DeletingAt == nil, Deleting: d.record != nil && d.record.DeletingAt != nil,
 	}
 	if !d.is.UpdatedAt.IsZero() {
@@ -201,7 +201,7 @@ type Attachment struct {
 // app; an empty key is the one of its kind. A variable that is there already is
 // replaced only if it was written for this database: [Conflict] otherwise.
 func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment, error) {
-	if err := d.scope.need(Write); err != nil {
+	if err := d.scope.Require(Write); err != nil {
 		return Attachment{}, err
 	}
 	if !d.Info().Attachable {
@@ -210,7 +210,7 @@ func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment
 			Hint: "databases_create makes one whose address is known; the address of another can be set with envs_upsert",
 		}
 	}
-	address, err := d.scope.guard.box.Open(d.record.URLSealed, DatabaseURLPlace(d.record.ID))
+	address, err := inside(d.scope).Box().Open(d.record.URLSealed, DatabaseURLPlace(d.record.ID))
 	if err != nil {
 		return Attachment{}, notOpen(err)
 	}
@@ -265,22 +265,22 @@ func (a *App) refuseTakenKey(ctx context.Context, key string, r *DatabaseRecord)
 // is its name. Until then the error says what goes. Coolify takes a while; what
 // a failure leaves is seen to by a job.
 func (d *Database) Delete(ctx context.Context, confirm string) error {
-	if err := d.scope.need(Danger); err != nil {
+	if err := d.scope.Require(Danger); err != nil {
 		return err
 	}
-	name := cmp.Or(d.scope.text(d.is.Name).String(), d.UUID())
+	name := cmp.Or(d.scope.Text(d.is.Name).String(), d.UUID())
 	if confirm != name {
 		return d.unconfirmed(ctx, name)
 	}
 	if d.record == nil {
 		return d.ask(ctx)
 	}
-	err := d.scope.guard.store.MarkDatabaseDeleting(ctx, d.record.WorkspaceID, d.record.ID, d.scope.guard.now())
+	err := db(d.scope).MarkDatabaseDeleting(ctx, d.record.WorkspaceID, d.record.ID, inside(d.scope).Now())
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return StoreError("delete the database", err)
 	}
 	if err := d.ask(ctx); err != nil {
-		d.scope.guard.log.WarnContext(ctx, "database is not deleted yet; a job goes on", "workspace", d.scope.Slug(), "err", d.scope.ForLog(err))
+		inside(d.scope).Log().WarnContext(ctx, "database is not deleted yet; a job goes on", "workspace", d.scope.Slug(), "err", d.scope.ForLog(err))
 	}
 	return nil
 }
@@ -328,7 +328,7 @@ func (d *Database) users(ctx context.Context) ([]string, error) {
 		}
 		for _, e := range rows.all {
 			if d.record.holdsAddress(e) {
-				users = append(users, a.scope.text(a.is.Name).String()+" ("+a.scope.text(e.Key).String()+")")
+				users = append(users, a.scope.Text(a.is.Name).String()+" ("+a.scope.Text(e.Key).String()+")")
 			}
 		}
 	}

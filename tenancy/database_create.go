@@ -37,7 +37,7 @@ var errMakingDatabase = &Error{
 // Coolify tells a database's address only when it makes it. So one whose answer got
 // lost is of no use: it is known by its mark, deleted, and made anew.
 func (s *Scope) CreateDatabase(ctx context.Context, n NewDatabase) (d *Database, created bool, err error) {
-	if err := s.need(Write); err != nil {
+	if err := s.Require(Write); err != nil {
 		return nil, false, err
 	}
 	if err := s.refuseDatabase(n); err != nil {
@@ -75,7 +75,7 @@ func (s *Scope) refuseDatabase(n NewDatabase) error {
 			Code: Invalid, Msg: fmt.Sprintf("a database's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", maxProjectName),
 			Hint: "as in shop-data",
 		}
-	case s.text(n.Name).String() != n.Name || coolifyUUID.MatchString(n.Name):
+	case s.Text(n.Name).String() != n.Name || coolifyUUID.MatchString(n.Name):
 		return &Error{Code: Invalid, Msg: "this name looks like a credential or an id", Hint: "choose another; a name is shown to many"}
 	case addressKeys[coolify.DatabaseKind(n.Engine)] == "":
 		return &Error{Code: Invalid, Msg: "there is no such engine", Hint: "engines: postgresql, mysql, mariadb, mongodb, redis"}
@@ -102,7 +102,7 @@ func (s *Scope) recordedDatabase(ctx context.Context, n NewDatabase) (*DatabaseR
 	case err != nil:
 		return nil, err
 	case gone:
-		if err := s.guard.store.DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, ErrNotFound) {
+		if err := db(s).DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, StoreError("forget a database that is gone", err)
 		}
 		return nil, nil
@@ -122,7 +122,7 @@ func (s *Scope) isGone(ctx context.Context, r DatabaseRecord) (bool, error) {
 	if r.UUID == "" {
 		return false, nil
 	}
-	there, err := s.databaseOfRecord(r)
+	there, err := inside(s).DatabaseOfRecord(r)
 	if err != nil {
 		return false, err
 	}
@@ -154,12 +154,12 @@ func (s *Scope) databaseAgain(ctx context.Context, r DatabaseRecord) (*Database,
 // claimDatabase writes a database down, or takes over one that a call began and did
 // not finish.
 func (s *Scope) claimDatabase(ctx context.Context, n NewDatabase, r *DatabaseRecord) (*DatabaseRecord, error) {
-	now := s.guard.now()
+	now := inside(s).Now()
 	if r == nil {
 		r = &DatabaseRecord{
-			ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, Name: n.Name, Engine: n.Engine, Nonce: RandomHex(), CreatedAt: now,
+			ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Name: n.Name, Engine: n.Engine, Nonce: RandomHex(), CreatedAt: now,
 		}
-		err := s.guard.store.CreateDatabase(ctx, *r)
+		err := db(s).CreateDatabase(ctx, *r)
 		if errors.Is(err, ErrConflict) {
 			return nil, errMakingDatabase
 		}
@@ -171,7 +171,7 @@ func (s *Scope) claimDatabase(ctx context.Context, n NewDatabase, r *DatabaseRec
 	if now.Sub(r.CreatedAt) < makingTime {
 		return nil, errMakingDatabase
 	}
-	err := s.guard.store.TakeOverDatabase(ctx, *r, now)
+	err := db(s).TakeOverDatabase(ctx, *r, now)
 	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
 		return nil, errMakingDatabase
 	}
@@ -184,7 +184,7 @@ func (s *Scope) claimDatabase(ctx context.Context, n NewDatabase, r *DatabaseRec
 
 // makeDatabase makes a database that is written down.
 func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolify.NewDatabase) (*Database, error) {
-	project, err := s.project()
+	project, err := inside(s).Project()
 	if err != nil {
 		return nil, err
 	}
@@ -212,11 +212,11 @@ func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolif
 		return nil, s.undoDatabase(ctx, r, d.is.Calls)
 	}
 	if !made.URL.IsZero() {
-		if r.URLSealed, err = s.guard.box.Seal(made.URL, DatabaseURLPlace(r.ID)); err != nil {
+		if r.URLSealed, err = inside(s).Box().Seal(made.URL, DatabaseURLPlace(r.ID)); err != nil {
 			return nil, err
 		}
 	}
-	err = s.guard.store.RecordDatabase(ctx, r, made.UUID.String(), r.URLSealed)
+	err = db(s).RecordDatabase(ctx, r, made.UUID.String(), r.URLSealed)
 	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) { // another call took over, or it is to go
 		if err := d.ask(ctx); err != nil {
 			return nil, err
@@ -228,19 +228,19 @@ func (s *Scope) makeDatabase(ctx context.Context, r DatabaseRecord, place coolif
 	}
 	r.UUID = made.UUID.String()
 	d.record = &r
-	s.call.target.Store(&r.UUID) // it is this that the call is about, not the app that gets the address
+	inside(s).ReplaceTarget(r.UUID) // it is this that the call is about, not the app that gets the address
 	return d, nil
 }
 
 // dropLost deletes databases that were made for a record and whose answer got
 // lost. Coolify takes a while; meanwhile the mark tells them from the one to come.
 func (s *Scope) dropLost(ctx context.Context, r DatabaseRecord) error {
-	envs, err := s.recentEnvironments(ctx)
+	envs, err := inside(s).RecentEnvironments(ctx)
 	if err != nil {
 		return err
 	}
 	for _, env := range envs {
-		list, err := s.databasesIn(ctx, env)
+		list, err := inside(s).DatabasesIn(ctx, env)
 		if err != nil {
 			return err
 		}
@@ -264,13 +264,13 @@ func (s *Scope) refuseOneMore(ctx context.Context, r DatabaseRecord) error {
 		return err
 	}
 	records = slices.DeleteFunc(records, func(d DatabaseRecord) bool { return d.DeletingAt != nil })
-	if len(records) <= s.plan().Databases {
+	if len(records) <= inside(s).Plan().Databases {
 		return nil
 	}
-	if err := s.guard.store.DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := db(s).DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, ErrNotFound) {
 		return StoreError("forget the database", err)
 	}
-	return planLimitError("database", s.plan().Databases, len(records)-1)
+	return planLimitError("database", inside(s).Plan().Databases, len(records)-1)
 }
 
 // leaveDatabase lets the next call go on at once. If this fails, it waits for
@@ -278,8 +278,8 @@ func (s *Scope) refuseOneMore(ctx context.Context, r DatabaseRecord) error {
 func (s *Scope) leaveDatabase(ctx context.Context, r DatabaseRecord) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := s.guard.store.TakeOverDatabase(ctx, r, r.CreatedAt.Add(-makingTime)); err != nil {
-		s.guard.log.WarnContext(ctx, "database that was not made is not left to others", "workspace", s.Slug(), "err", s.ForLog(err))
+	if err := db(s).TakeOverDatabase(ctx, r, r.CreatedAt.Add(-makingTime)); err != nil {
+		inside(s).Log().WarnContext(ctx, "database that was not made is not left to others", "workspace", s.Slug(), "err", s.ForLog(err))
 	}
 }
 
@@ -296,7 +296,7 @@ func (s *Scope) undoDatabase(ctx context.Context, r DatabaseRecord, made coolify
 		s.leaveDatabase(ctx, r)
 		return upstream("delete the database again, as Coolify put it into another network", err)
 	}
-	if err := s.guard.store.DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := db(s).DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, ErrNotFound) {
 		return StoreError("forget the database", err)
 	}
 	return &Error{

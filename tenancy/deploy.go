@@ -44,7 +44,7 @@ func (a *App) Restart(ctx context.Context) (Started, error) {
 // Stop queues a stop of the app's containers. Coolify answers alike when they
 // are stopped already.
 func (a *App) Stop(ctx context.Context) error {
-	if err := a.scope.need(Deploy); err != nil {
+	if err := a.scope.Require(Deploy); err != nil {
 		return err
 	}
 	if err := a.is.Calls.Stop(ctx); err != nil {
@@ -56,10 +56,10 @@ func (a *App) Stop(ctx context.Context) error {
 // mayBuild judges the app as this call fetched it, and its variables as they
 // are now.
 func (a *App) mayBuild(ctx context.Context) error {
-	if err := a.scope.need(Deploy); err != nil {
+	if err := a.scope.Require(Deploy); err != nil {
 		return err
 	}
-	placement := a.scope.grant.workspace.Placement
+	placement := inside(a.scope).Workspace().Placement
 	if !placement.shares(a.is.Application) {
 		return nil
 	}
@@ -97,7 +97,7 @@ var errNotCancellable = &Error{
 
 // Cancel stops a deployment that is queued or running.
 func (d *Deployment) Cancel(ctx context.Context) error {
-	if err := d.scope.need(Deploy); err != nil {
+	if err := d.scope.Require(Deploy); err != nil {
 		return err
 	}
 	err := d.is.Calls.Cancel(ctx)

@@ -17,7 +17,7 @@ type Deployment struct {
 // Deployment finds a deployment by its uuid. One of another workspace and one
 // that does not exist are the same [NotFound] after the same requests.
 func (s *Scope) Deployment(ctx context.Context, ref string) (*Deployment, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	id, err := deploymentID(ref)
@@ -29,7 +29,7 @@ func (s *Scope) Deployment(ctx context.Context, ref string) (*Deployment, error)
 
 // deployment fetches a deployment afresh and proves that it is the workspace's own.
 func (s *Scope) deployment(ctx context.Context, id coolify.UUID) (*Deployment, error) {
-	is, ok, err := s.findDeployment(ctx, id)
+	is, ok, err := inside(s).FindDeployment(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -41,13 +41,13 @@ func (s *Scope) deployment(ctx context.Context, id coolify.UUID) (*Deployment, e
 
 // Info returns what may be told of the deployment.
 func (d *Deployment) Info() DeploymentInfo {
-	return d.scope.deploymentInfo(d.is.Deployment, d.is.Application.UUID.String(), d.is.Application.Name)
+	return inside(d.scope).DeploymentInfo(d.is.Deployment, d.is.Application.UUID.String(), d.is.Application.Name)
 }
 
 // Deployments lists the app's deployments, newest first, after skipping some;
 // count is how many there are in all.
 func (a *App) Deployments(ctx context.Context, skip, limit int) (list []DeploymentInfo, count int, err error) {
-	if err := a.scope.need(Read); err != nil {
+	if err := a.scope.Require(Read); err != nil {
 		return nil, 0, err
 	}
 	page, err := a.is.Calls.Deployments(ctx, skip, limit)
@@ -56,7 +56,7 @@ func (a *App) Deployments(ctx context.Context, skip, limit int) (list []Deployme
 	}
 	list = []DeploymentInfo{}
 	for _, d := range page.Deployments[:min(len(page.Deployments), limit)] {
-		list = append(list, a.scope.deploymentInfo(d, a.UUID(), a.is.Name))
+		list = append(list, inside(a.scope).DeploymentInfo(d, a.UUID(), a.is.Name))
 	}
 	return list, page.Count, nil
 }
@@ -68,21 +68,21 @@ const MaxWait = 45 * time.Second
 // returns what is known of it then; [Scope.Verdict] says what that means. The
 // principal's rights are read again before each look and before the answer.
 func (s *Scope) Wait(ctx context.Context, ref string, d time.Duration) (DeploymentInfo, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return DeploymentInfo{}, err
 	}
 	id, err := deploymentID(ref)
 	if err != nil {
 		return DeploymentInfo{}, err
 	}
-	leave, err := s.guard.budget.enterWait(s.grant.workspace.ID)
+	leave, err := inside(s).EnterWait()
 	if err != nil {
 		return DeploymentInfo{}, err
 	}
 	defer leave()
-	is, err := s.wait(ctx, id, min(d, MaxWait))
+	is, err := inside(s).Wait(ctx, id, min(d, MaxWait))
 	if err != nil {
 		return DeploymentInfo{}, err
 	}
-	return s.deploymentInfo(is.Deployment, is.Application.UUID.String(), is.Application.Name), nil
+	return inside(s).DeploymentInfo(is.Deployment, is.Application.UUID.String(), is.Application.Name), nil
 }

@@ -44,31 +44,31 @@ type HostInfo struct {
 
 // Describe returns the workspace's description.
 func (s *Scope) Describe(ctx context.Context) (Description, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return Description{}, err
 	}
-	ws := s.grant.workspace
+	ws := inside(s).Workspace()
 	d := Description{
-		Workspace: ws.Slug, Name: s.text(ws.Name), Status: string(ws.Status), Rights: s.grant.held.String(),
+		Workspace: ws.Slug, Name: s.Text(ws.Name), Status: string(ws.Status), Rights: inside(s).Held().String(),
 		Environments: []string{}, Host: ws.Placement.info(), Domains: s.FreeDomains(),
 	}
 	for _, e := range ParsePartErrors(ws.ProvisionError) {
 		d.Missing = append(d.Missing, e.Part)
 	}
-	if s.giteaReady() == nil {
-		d.Git = s.guard.giteaURL + "/" + ws.GiteaOrg
+	if inside(s).GiteaReady() == nil {
+		d.Git = inside(s).GiteaURL() + "/" + ws.GiteaOrg
 	}
-	envs, err := s.recentEnvironments(ctx)
+	envs, err := inside(s).RecentEnvironments(ctx)
 	if err != nil {
 		return Description{}, err
 	}
 	for _, e := range envs {
-		d.Environments = append(d.Environments, s.text(e.Name).String())
+		d.Environments = append(d.Environments, s.Text(e.Name).String())
 	}
 	slices.Sort(d.Environments)
-	plan := s.plan()
+	plan := inside(s).Plan()
 	d.Plan = PlanInfo{Memory: plan.Memory, CPUs: plan.CPUs, Apps: Share{Most: plan.Apps}, Databases: Share{Most: plan.Databases}}
-	if d.Plan.Apps.Used, d.Plan.Databases.Used, err = used(ctx, s.guard.store, ws.ID); err != nil {
+	if d.Plan.Apps.Used, d.Plan.Databases.Used, err = used(ctx, db(s), ws.ID); err != nil {
 		return Description{}, StoreError("count what the workspace has", err)
 	}
 	return d, nil

@@ -82,7 +82,7 @@ const (
 // the deployments, and only where something is wrong for the log that tells most:
 // the build log if the last deployment failed, else the app's own.
 func (a *App) Diagnose(ctx context.Context) (Diagnosis, error) {
-	if err := a.scope.need(Read); err != nil {
+	if err := a.scope.Require(Read); err != nil {
 		return Diagnosis{}, err
 	}
 	all, _, err := a.is.Deployments(ctx, 0, readDeploys)
@@ -94,7 +94,7 @@ func (a *App) Diagnose(ctx context.Context) (Diagnosis, error) {
 		return Diagnosis{}, err
 	}
 	own := slices.DeleteFunc(all, func(d FoundDeployment) bool { return d.PullRequestID != 0 })
-	y := symptoms{app: a.is.Application, deployments: own[:min(len(own), recentDeploys)], now: a.scope.guard.now()}
+	y := symptoms{app: a.is.Application, deployments: own[:min(len(own), recentDeploys)], now: inside(a.scope).Now()}
 	if len(records) == 1 {
 		y.push = &records[0]
 	}
@@ -102,7 +102,7 @@ func (a *App) Diagnose(ctx context.Context) (Diagnosis, error) {
 	if err := a.readLog(ctx, &y); err != nil {
 		return Diagnosis{}, err
 	}
-	return a.diagnosis(y), a.scope.prove(ctx)
+	return a.diagnosis(y), a.scope.Prove(ctx)
 }
 
 // symptoms are all that causes are inferred from.
@@ -203,7 +203,7 @@ func missed(log []string) []mention {
 // diagnosis is what may be told of the symptoms.
 func (a *App) diagnosis(y symptoms) Diagnosis {
 	d := Diagnosis{
-		App: a.UUID(), Name: a.scope.text(y.app.Name), Status: a.scope.text(y.app.Status), Causes: y.causes(),
+		App: a.UUID(), Name: a.scope.Text(y.app.Name), Status: a.scope.Text(y.app.Status), Causes: y.causes(),
 		Site: a.scope.siteInfo(y.site), Deployments: []RecentDeploy{}, Note: y.note, Log: lastLines(y.log),
 	}
 	if y.failed() {
@@ -219,7 +219,7 @@ func (a *App) diagnosis(y symptoms) Diagnosis {
 		d.Limits = &l
 	}
 	for _, x := range y.deployments {
-		i := a.scope.deploymentInfo(x.Deployment, "", "")
+		i := inside(a.scope).DeploymentInfo(x.Deployment, "", "")
 		d.Deployments = append(d.Deployments, RecentDeploy{i.UUID, i.Status, i.Commit, i.CreatedAt})
 	}
 	return d
@@ -230,16 +230,16 @@ func (s *Scope) limit(l string) string {
 	if l == "0" {
 		return ""
 	}
-	return s.text(l).String()
+	return s.Text(l).String()
 }
 
 func (s *Scope) siteInfo(x sighting) *SiteInfo {
 	if x.url == "" {
 		return nil
 	}
-	site := &SiteInfo{URL: x.url, HTTPStatus: x.seen.Status, Problem: x.seen.Problem, PointsTo: s.text(x.seen.Redirect)}
+	site := &SiteInfo{URL: x.url, HTTPStatus: x.seen.Status, Problem: x.seen.Problem, PointsTo: s.Text(x.seen.Redirect)}
 	if c := x.seen.Certificate; c != nil {
-		site.CertEnds, site.CertIssuer = c.Ends.Format(timeFormat), s.text(c.Issuer)
+		site.CertEnds, site.CertIssuer = c.Ends.Format(timeFormat), s.Text(c.Issuer)
 	}
 	return site
 }

@@ -25,7 +25,7 @@ type DomainInfo struct {
 // Domains lists the host names of the workspace's apps, by environment and name of
 // the app, or those of one app.
 func (s *Scope) Domains(ctx context.Context, app string) ([]DomainInfo, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	if app != "" {
@@ -66,12 +66,12 @@ func (a *App) domains() []DomainInfo {
 }
 
 func (a *App) domain(address string) DomainInfo {
-	info := DomainInfo{App: a.UUID(), AppName: a.scope.text(a.is.Name)}
+	info := DomainInfo{App: a.UUID(), AppName: a.scope.Text(a.is.Name)}
 	name := host(address)
 	if name == "" {
 		return info
 	}
-	info.Domain, info.URL, info.Kind = a.scope.text(name).String(), a.scope.text(withoutUser(address)).String(), "custom"
+	info.Domain, info.URL, info.Kind = a.scope.Text(name).String(), a.scope.Text(withoutUser(address)).String(), "custom"
 	if a.scope.hostNames().own(name, a.scope.Slug()) {
 		info.Kind = "own"
 	}
@@ -84,7 +84,7 @@ func (a *App) domain(address string) DomainInfo {
 // else has is a [Conflict] too, which does not say who. It takes effect with the
 // next deployment.
 func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
-	if err := a.scope.need(Write); err != nil {
+	if err := a.scope.Require(Write); err != nil {
 		return DomainInfo{}, err
 	}
 	if a.is.BuildPack == "dockercompose" {
@@ -132,7 +132,7 @@ func (a *App) mayHave(ctx context.Context, asked string) (address string, err er
 	for _, other := range apps {
 		if other.is.UUID != a.is.UUID && slices.Contains(hosts(other.is.FQDN), name.host) {
 			return "", &Error{
-				Code: Conflict, Msg: "the app " + a.scope.text(other.is.Name).String() + " of this workspace has this domain",
+				Code: Conflict, Msg: "the app " + a.scope.Text(other.is.Name).String() + " of this workspace has this domain",
 				Hint: "take it away there first: domains_set with app " + other.is.UUID.String() + " and an empty domain",
 			}
 		}
@@ -191,13 +191,13 @@ func (s *Scope) proveDomain(ctx context.Context, name hostname) error {
 	if name.own {
 		return nil
 	}
-	nonce, err := s.guard.store.KeepNonce(ctx, s.grant.workspace.ID, RandomHex())
+	nonce, err := db(s).KeepNonce(ctx, inside(s).Workspace().ID, RandomHex())
 	if err != nil {
 		return StoreError("keep a nonce", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	records, err := s.guard.lookupTXT(ctx, challenge+name.host+".")
+	records, err := inside(s).LookupTXT(ctx, challenge+name.host+".")
 	if dns, ok := errors.AsType[*net.DNSError](err); err != nil && (!ok || !dns.IsNotFound) {
 		return &Error{
 			Code: Unavailable, Msg: "DNS did not answer whether this domain is yours", Retryable: true, RetryAfter: 10 * time.Second,

@@ -35,8 +35,8 @@ type projectEnvironments struct {
 
 // environment returns the environment with this id if it is in the workspace's
 // project. Id 0 is in no project: looking it up costs what a miss costs.
-func (s *Scope) environment(ctx context.Context, id int) (coolify.Environment, bool, error) {
-	project, err := s.project()
+func (s Inside) Environment(ctx context.Context, id int) (coolify.Environment, bool, error) {
+	project, err := s.Project()
 	if err != nil {
 		return coolify.Environment{}, false, err
 	}
@@ -47,7 +47,7 @@ func (s *Scope) environment(ctx context.Context, id int) (coolify.Environment, b
 	if s.guard.now().Sub(known.asked) < missEvery {
 		return coolify.Environment{}, false, nil
 	}
-	if _, err := s.environments(ctx); err != nil {
+	if _, err := s.Environments(ctx); err != nil {
 		return coolify.Environment{}, false, err
 	}
 	e, ok := s.guard.envs.get(project.UUID()).byID[id]
@@ -56,21 +56,21 @@ func (s *Scope) environment(ctx context.Context, id int) (coolify.Environment, b
 
 // recentEnvironments returns the environments of the workspace's project as they
 // were half a minute ago at the most, in no order.
-func (s *Scope) recentEnvironments(ctx context.Context) ([]coolify.Environment, error) {
-	project, err := s.project()
+func (s Inside) RecentEnvironments(ctx context.Context) ([]coolify.Environment, error) {
+	project, err := s.Project()
 	if err != nil {
 		return nil, err
 	}
 	if known := s.guard.envs.get(project.UUID()); s.guard.now().Sub(known.asked) < missEvery {
 		return slices.Collect(maps.Values(known.byID)), nil
 	}
-	return s.environments(ctx)
+	return s.Environments(ctx)
 }
 
 // environments asks Coolify for the environments of the workspace's project and
 // remembers them.
-func (s *Scope) environments(ctx context.Context) ([]coolify.Environment, error) {
-	project, err := s.project()
+func (s Inside) Environments(ctx context.Context) ([]coolify.Environment, error) {
+	project, err := s.Project()
 	if err != nil {
 		return nil, err
 	}

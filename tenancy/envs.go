@@ -69,7 +69,7 @@ const untouched = 2 * time.Second
 
 // Envs lists the app's variables of production, or of previews, by key.
 func (a *App) Envs(ctx context.Context, preview bool) ([]EnvInfo, error) {
-	if err := a.scope.need(Read); err != nil {
+	if err := a.scope.Require(Read); err != nil {
 		return nil, err
 	}
 	rows, err := a.envRows(ctx)
@@ -87,7 +87,7 @@ func (a *App) Envs(ctx context.Context, preview bool) ([]EnvInfo, error) {
 			continue
 		}
 		info := EnvInfo{
-			Key: a.scope.text(e.Key).String(), BuildTime: e.BuildTime, Runtime: e.Runtime, Literal: e.Literal,
+			Key: a.scope.Text(e.Key).String(), BuildTime: e.BuildTime, Runtime: e.Runtime, Literal: e.Literal,
 			Multiline: e.Multiline, Locked: e.ShownOnce, Duplicate: copies[e.Key] > 1,
 		}
 		if !e.UpdatedAt.IsZero() {
@@ -104,10 +104,10 @@ func (a *App) Envs(ctx context.Context, preview bool) ([]EnvInfo, error) {
 // Coolify writes one variable at a time; a failure on the way says which are
 // written, and calling again is safe.
 func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
-	if err := a.scope.need(Write); err != nil {
+	if err := a.scope.Require(Write); err != nil {
 		return nil, err
 	}
-	if err := a.scope.grant.workspace.Placement.refuseEnvSet(set); err != nil {
+	if err := inside(a.scope).Workspace().Placement.refuseEnvSet(set); err != nil {
 		return nil, err
 	}
 	keys := slices.Sorted(maps.Keys(set.Values))
@@ -123,7 +123,7 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 		if writes[k], err = asStored(set.write(k, rows.one(k, set.Preview))); err != nil {
 			return nil, err
 		}
-		if err := a.scope.grant.workspace.Placement.refuseEnvWrite(a.is.Application, writes[k]); err != nil {
+		if err := inside(a.scope).Workspace().Placement.refuseEnvWrite(a.is.Application, writes[k]); err != nil {
 			return nil, err
 		}
 	}
@@ -202,7 +202,7 @@ func (s EnvSet) write(key string, row *coolify.Env) coolify.EnvUpdate {
 // DeleteEnvs deletes variables, every row of a key that Coolify holds twice
 // included. A key that is not there is no error.
 func (a *App) DeleteEnvs(ctx context.Context, keys []string, preview bool) ([]EnvChange, error) {
-	if err := a.scope.need(Write); err != nil {
+	if err := a.scope.Require(Write); err != nil {
 		return nil, err
 	}
 	if err := refuseEnvKeys(keys); err != nil {
@@ -248,7 +248,7 @@ func (a *App) each(done string, keys []string, do func(string) (EnvChange, error
 	for i, k := range keys {
 		c, err := do(k)
 		if err == nil {
-			c.Key = a.scope.text(k).String()
+			c.Key = a.scope.Text(k).String()
 			changes = append(changes, c)
 			continue
 		}

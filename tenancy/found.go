@@ -45,7 +45,7 @@ type FoundDatabase struct {
 // findApp fetches an application afresh and proves that it is the workspace's own;
 // false if it is not, or not there. Coolify hides the application's id, so ownership
 // goes by environment_id.
-func (s *Scope) findApp(ctx context.Context, id coolify.UUID) (FoundApp, bool, error) {
+func (s Inside) FindApp(ctx context.Context, id coolify.UUID) (FoundApp, bool, error) {
 	is, err := s.coolify.App(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return FoundApp{}, false, upstream("read the app", err)
@@ -57,13 +57,13 @@ func (s *Scope) findApp(ctx context.Context, id coolify.UUID) (FoundApp, bool, e
 	if err != nil || !ok || is.UUID != id {
 		return FoundApp{}, false, nil
 	}
-	s.aim(id.String())
+	s.RecordTarget(id.String())
 	return s.foundApp(is, env), true, nil
 }
 
 // findDeployment fetches a deployment and proves it: its application comes with it.
 // A Coolify that leaves the application out proves nothing.
-func (s *Scope) findDeployment(ctx context.Context, id coolify.UUID) (FoundDeployment, bool, error) {
+func (s Inside) FindDeployment(ctx context.Context, id coolify.UUID) (FoundDeployment, bool, error) {
 	is, err := s.coolify.Deployment(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return FoundDeployment{}, false, upstream("read the deployment", err)
@@ -79,13 +79,13 @@ func (s *Scope) findDeployment(ctx context.Context, id coolify.UUID) (FoundDeplo
 	if err != nil || !ok || is.UUID != id {
 		return FoundDeployment{}, false, nil
 	}
-	s.aim(id.String())
+	s.RecordTarget(id.String())
 	return s.foundDeployment(is, s.foundApp(app, env)), true, nil
 }
 
 // findDatabase fetches a database afresh and proves that it is the workspace's own. An
 // operator can move one, so it is asked for each time.
-func (s *Scope) findDatabase(ctx context.Context, id coolify.UUID) (FoundDatabase, bool, error) {
+func (s Inside) FindDatabase(ctx context.Context, id coolify.UUID) (FoundDatabase, bool, error) {
 	is, err := s.coolify.Database(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return FoundDatabase{}, false, upstream("read the database", err)
@@ -97,7 +97,7 @@ func (s *Scope) findDatabase(ctx context.Context, id coolify.UUID) (FoundDatabas
 	if err != nil || !ok || is.UUID != id {
 		return FoundDatabase{}, false, nil
 	}
-	s.aim(id.String())
+	s.RecordTarget(id.String())
 	return s.foundDatabase(is, env), true, nil
 }
 
@@ -112,7 +112,7 @@ func (s *Scope) owns(ctx context.Context, is coolify.Application) (coolify.Envir
 // workspace's. Where Coolify names the project itself and it is another one, the
 // answer is no, whatever else is known.
 func (s *Scope) within(ctx context.Context, environmentID int, projectUUID string) (coolify.Environment, bool, error) {
-	env, ok, err := s.environment(ctx, environmentID)
+	env, ok, err := inside(s).Environment(ctx, environmentID)
 	if err != nil || !ok {
 		return coolify.Environment{}, false, err
 	}
@@ -126,8 +126,8 @@ func (s *Scope) within(ctx context.Context, environmentID int, projectUUID strin
 // Coolify's list of applications is the whole team's, so it goes down from the
 // project. What is found so is good for reading what it holds; an act needs
 // [Scope.findApp], which fetches afresh.
-func (s *Scope) appsIn(ctx context.Context, env coolify.Environment) ([]FoundApp, error) {
-	project, err := s.project()
+func (s Inside) AppsIn(ctx context.Context, env coolify.Environment) ([]FoundApp, error) {
+	project, err := s.Project()
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +145,8 @@ func (s *Scope) appsIn(ctx context.Context, env coolify.Environment) ([]FoundApp
 }
 
 // databasesIn lists the databases of one environment, as appsIn does applications.
-func (s *Scope) databasesIn(ctx context.Context, env coolify.Environment) ([]FoundDatabase, error) {
-	project, err := s.project()
+func (s Inside) DatabasesIn(ctx context.Context, env coolify.Environment) ([]FoundDatabase, error) {
+	project, err := s.Project()
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (s *Scope) databasesIn(ctx context.Context, env coolify.Environment) ([]Fou
 
 // appOfRecord binds the calls of an application that was created here. Its record,
 // which is the workspace's own, says whose it was; an operator may have moved it since.
-func (s *Scope) appOfRecord(a AppRecord) (coolify.AppClient, error) {
+func (s Inside) AppOfRecord(a AppRecord) (coolify.AppClient, error) {
 	id, err := coolify.ParseUUID(a.UUID)
 	if err != nil || a.WorkspaceID != s.grant.workspace.ID {
 		return coolify.AppClient{}, errors.Join(err, errNotRecorded)
@@ -174,7 +174,7 @@ func (s *Scope) appOfRecord(a AppRecord) (coolify.AppClient, error) {
 }
 
 // databaseOfRecord is appOfRecord for a database.
-func (s *Scope) databaseOfRecord(d DatabaseRecord) (coolify.DatabaseClient, error) {
+func (s Inside) DatabaseOfRecord(d DatabaseRecord) (coolify.DatabaseClient, error) {
 	id, err := coolify.ParseUUID(d.UUID)
 	if err != nil || d.WorkspaceID != s.grant.workspace.ID {
 		return coolify.DatabaseClient{}, errors.Join(err, errNotRecorded)
@@ -199,7 +199,7 @@ func (a FoundApp) Deployments(ctx context.Context, skip, take int) (list []Found
 
 // rebound returns a deployment that another Scope of the same workspace has found, with
 // calls on this Scope's account; a zero one if it is another workspace's.
-func (s *Scope) rebound(d FoundDeployment) FoundDeployment {
+func (s Inside) Rebound(d FoundDeployment) FoundDeployment {
 	if d.App.scope == nil || d.App.scope.grant.workspace.ID != s.grant.workspace.ID {
 		return FoundDeployment{}
 	}
@@ -227,23 +227,23 @@ func (s *Scope) foundDatabase(is coolify.Database, env coolify.Environment) Foun
 }
 
 // projectKeys are the private keys on Coolify of one of the workspace's projects.
-func (s *Scope) projectKeys(p Project) ProjectKeys { return NewProjectKeys(s.coolify, p) }
+func (s Inside) ProjectKeys(p Project) ProjectKeys { return NewProjectKeys(s.coolify, p) }
 
 // org makes the administrator's calls of the workspace's organisation, which must be
 // there; see [Scope.giteaReady].
-func (s *Scope) org() gitea.OrgClient { return s.gitea.Org(s.grant.workspace.GiteaOrg) }
+func (s Inside) Org() gitea.OrgClient { return s.gitea.Org(s.grant.workspace.GiteaOrg) }
 
 // botAccount is the account of the workspace's bot, as it is recorded.
-func (s *Scope) botAccount(p Provision) BotAccount { return NewBotAccount(s.gitea, p.Bot, p.BotID) }
+func (s Inside) BotAccount(p Provision) BotAccount { return NewBotAccount(s.gitea, p.Bot, p.BotID) }
 
 // withToken returns a client that may what a token may, on the workspace's account.
-func (s *Scope) withToken(t secret.Text) *gitea.Bot { return s.gitea.Bot(t).Metered(s.giteaMeter) }
+func (s Inside) WithToken(t secret.Text) *gitea.Bot { return s.gitea.Bot(t).Metered(s.giteaMeter) }
 
 // plan is what the workspace may use.
-func (s *Scope) plan() Plan { return s.grant.workspace.Plan.Or(s.guard.plan) }
+func (s Inside) Plan() Plan { return s.grant.workspace.Plan.Or(s.guard.plan) }
 
 // giteaReady refuses what needs the workspace's half on Gitea before it is there.
-func (s *Scope) giteaReady() error {
+func (s Inside) GiteaReady() error {
 	switch {
 	case s.gitea == nil:
 		return errNoGitea
@@ -256,8 +256,8 @@ func (s *Scope) giteaReady() error {
 // everyApp lists the workspace's applications, by environment, name and uuid; with an
 // environment (its name or uuid) those in it. One that is not the workspace's is
 // [NotFound].
-func (s *Scope) everyApp(ctx context.Context, environment string) ([]FoundApp, error) {
-	envs, err := s.environments(ctx)
+func (s Inside) EveryApp(ctx context.Context, environment string) ([]FoundApp, error) {
+	envs, err := s.Environments(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +268,7 @@ func (s *Scope) everyApp(ctx context.Context, environment string) ([]FoundApp, e
 			continue
 		}
 		found = true
-		list, err := s.appsIn(ctx, env)
+		list, err := s.AppsIn(ctx, env)
 		if err != nil {
 			return nil, err
 		}

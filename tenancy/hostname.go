@@ -40,8 +40,8 @@ type names struct {
 
 // hostNames are the host names that this workspace's are judged by.
 func (s *Scope) hostNames() names {
-	p := s.guard.premises
-	return names{p.AppDomain, platformHosts(p.OwnURLs, s.guard.platformHosts)}
+	p := inside(s).Premises()
+	return names{p.AppDomain, platformHosts(p.OwnURLs, inside(s).PlatformHosts())}
 }
 
 // platformHosts are the host names that the platform is reached by.

@@ -37,7 +37,7 @@ const noteNoValues = "this server cannot read the values of the app's variables,
 // the last of those among the newest 2,000 that contain it. An app that does
 // not run has none: [Conflict].
 func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
-	if err := a.scope.need(Read); err != nil {
+	if err := a.scope.Require(Read); err != nil {
 		return Logs{}, err
 	}
 	read := n
@@ -71,7 +71,7 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 // with index before (negative = the end), or of those that contain a text.
 // Coolify tells them to the sensitive token only; without it they are refused.
 func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (Logs, error) {
-	if err := d.scope.need(Read); err != nil {
+	if err := d.scope.Require(Read); err != nil {
 		return Logs{}, err
 	}
 	if d.is.Log == nil {
@@ -172,7 +172,7 @@ func page(lines []string, before, n int, contains string) Logs {
 // read them, and the platform's own secrets. If they should be readable and are
 // not, no log is shown.
 func (s *Scope) scrubber(ctx context.Context, app *coolify.SensitiveApp) (*untrusted.Scrubber, string, error) {
-	scrubber := s.guard.scrubber()
+	scrubber := inside(s).Scrubber()
 	if app == nil {
 		return scrubber, noteNoValues, nil
 	}

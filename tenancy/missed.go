@@ -72,5 +72,5 @@ func (p *Pusher) missed(ctx context.Context, project Project) error {
 	if err != nil {
 		return err
 	}
-	return s.guard.wantMoved(ctx, project, heads)
+	return wantMoved(ctx, db(s), project, heads)
 }

@@ -48,7 +48,7 @@ func (r openRepository) headsOf(ctx context.Context, records []AppRecord) ([]app
 
 // wantMoved wants the job of a push if a branch has moved: once for what the
 // branches have now, as the job then goes on until that is decided on.
-func (g *Guard) wantMoved(ctx context.Context, p Project, heads []appHead) error {
+func wantMoved(ctx context.Context, store Store, p Project, heads []appHead) error {
 	if !slices.ContainsFunc(heads, appHead.moved) {
 		return nil
 	}
@@ -56,7 +56,7 @@ func (g *Guard) wantMoved(ctx context.Context, p Project, heads []appHead) error
 	for _, h := range heads {
 		_, _ = fmt.Fprintf(digest, "%s %q %s\n", h.app.ID, h.app.Branch, h.head) // never fails; see hash.Hash
 	}
-	err := g.store.WantPush(ctx, p.WorkspaceID, p.RepositoryID, "heads "+hex.EncodeToString(digest.Sum(nil)))
+	err := store.WantPush(ctx, p.WorkspaceID, p.RepositoryID, "heads "+hex.EncodeToString(digest.Sum(nil)))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return StoreError("write down a push", err)
 	}

@@ -54,7 +54,7 @@ const (
 // that name that was created here already is returned as it is. Called again after
 // a failure it goes on where that was. Everything is judged before the first write.
 func (s *Scope) CreateApp(ctx context.Context, n NewApp) (CreatedApp, error) {
-	if err := s.need(Write); err != nil {
+	if err := s.Require(Write); err != nil {
 		return CreatedApp{}, err
 	}
 	c := &creation{Scope: s}
@@ -72,9 +72,9 @@ func (s *Scope) CreateApp(ctx context.Context, n NewApp) (CreatedApp, error) {
 	if err != nil {
 		return CreatedApp{}, c.told(err)
 	}
-	s.aim(is.UUID.String())
+	inside(s).RecordTarget(is.UUID.String())
 	url, _, _ := strings.Cut(is.FQDN, ",")
-	return CreatedApp{is.UUID.String(), s.text(is.Name).String(), s.text(withoutUser(url)).String(), s.text(is.GitBranch).String(), created}, nil
+	return CreatedApp{is.UUID.String(), s.Text(is.Name).String(), s.Text(withoutUser(url)).String(), s.Text(is.GitBranch).String(), created}, nil
 }
 
 // A creation is one call that creates an app.
@@ -105,7 +105,7 @@ func (c *creation) told(err error) error {
 // judge judges what the caller said, and fills in what they did not.
 func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
 	c.NewApp = n
-	place := c.grant.workspace.Placement
+	place := inside(c.Scope).Workspace().Placement
 	if c.Spec, err = n.Spec.clean(); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
 	if err := place.refuseDeploy(c.Spec.applied(coolify.Application{ServerUUID: c.server}), nil); err != nil {
 		return err
 	}
-	if c.Description = c.text(n.Description).String(); len(c.Description) > maxDescription {
+	if c.Description = c.Text(n.Description).String(); len(c.Description) > maxDescription {
 		return &Error{Code: Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", maxDescription)}
 	}
 	if len(c.Env) > 0 {
@@ -157,7 +157,7 @@ func (s *Scope) appName(name string) error {
 			Hint: "as in my-site",
 		}
 	}
-	if s.text(name).String() != name {
+	if s.Text(name).String() != name {
 		return &Error{Code: Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
 	}
 	return nil
@@ -165,7 +165,7 @@ func (s *Scope) appName(name string) error {
 
 // placed returns the server that the workspace is placed on.
 func (s *Scope) placed() (coolify.UUID, error) {
-	id, err := coolify.ParseUUID(s.grant.workspace.Placement.Server)
+	id, err := coolify.ParseUUID(inside(s).Workspace().Placement.Server)
 	if err != nil {
 		return id, &Error{
 			Code: Unavailable, Msg: "this workspace is placed on no server yet, so nothing can be made to run",
@@ -178,14 +178,14 @@ func (s *Scope) placed() (coolify.UUID, error) {
 // destination returns the network that the workspace's things run in; zero where
 // the operator leaves that to the server.
 func (s *Scope) destination(ctx context.Context) (coolify.UUID, error) {
-	place := s.grant.workspace.Placement
+	place := inside(s).Workspace().Placement
 	if place.Destination != "" {
 		return coolify.ParseUUID(place.Destination)
 	}
-	if !s.guard.premises.Isolates(place) {
+	if !inside(s).Premises().Isolates(place) {
 		return coolify.UUID{}, nil
 	}
-	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return coolify.UUID{}, StoreError("read the workspace's parts", err)
 	}
@@ -201,7 +201,7 @@ func (s *Scope) destination(ctx context.Context) (coolify.UUID, error) {
 
 // production returns the environment that new things are made in.
 func (s *Scope) production(ctx context.Context) (coolify.Environment, error) {
-	list, err := s.environments(ctx)
+	list, err := inside(s).Environments(ctx)
 	if err != nil {
 		return coolify.Environment{}, err
 	}
@@ -231,7 +231,7 @@ func (s *Scope) madeProject(ctx context.Context, name string) (Project, error) {
 			Retryable: true, RetryAfter: 15 * time.Second,
 		}
 	}
-	return p, s.giteaReady()
+	return p, inside(s).GiteaReady()
 }
 
 // look finds out where the app goes and what is there already.
@@ -266,7 +266,7 @@ func (c *creation) look(ctx context.Context) (err error) {
 // write writes the app down, or finds it written down. What is in the way of the
 // name is a [Conflict].
 func (c *creation) write(ctx context.Context) error {
-	records, err := c.guard.store.AppRecords(ctx, c.grant.workspace.ID)
+	records, err := db(c.Scope).AppRecords(ctx, inside(c.Scope).Workspace().ID)
 	if err != nil {
 		return StoreError("read or write the record", err)
 	}
@@ -297,14 +297,14 @@ func (c *creation) write(ctx context.Context) error {
 	if err := c.free(); err != nil {
 		return err
 	}
-	if living >= c.plan().Apps {
-		return planLimitError("app", c.plan().Apps, living)
+	if living >= inside(c.Scope).Plan().Apps {
+		return planLimitError("app", inside(c.Scope).Plan().Apps, living)
 	}
 	c.record = AppRecord{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: c.grant.workspace.ID, ProjectID: c.project.ID, Name: c.Name,
-		Nonce: RandomHex(), CreatedAt: c.guard.now(),
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(c.Scope).Workspace().ID, ProjectID: c.project.ID, Name: c.Name,
+		Nonce: RandomHex(), CreatedAt: inside(c.Scope).Now(),
 	}
-	err = c.guard.store.CreateApp(ctx, c.record)
+	err = db(c.Scope).CreateApp(ctx, c.record)
 	if err == nil {
 		return c.refuseOneMore(ctx)
 	}
@@ -318,18 +318,18 @@ func (c *creation) write(ctx context.Context) error {
 // refuseOneMore refuses an app that is more than the plan allows. It looks when the
 // row is there, so that several calls at once do not get past it.
 func (c *creation) refuseOneMore(ctx context.Context) error {
-	records, err := c.guard.store.AppRecords(ctx, c.grant.workspace.ID)
+	records, err := db(c.Scope).AppRecords(ctx, inside(c.Scope).Workspace().ID)
 	if err != nil {
 		return StoreError("read or write the record", err)
 	}
 	records = slices.DeleteFunc(records, func(a AppRecord) bool { return a.DeletingAt != nil })
-	if len(records) <= c.plan().Apps {
+	if len(records) <= inside(c.Scope).Plan().Apps {
 		return nil
 	}
-	if err := c.guard.store.DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := db(c.Scope).DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
 		return StoreError("read or write the record", err)
 	}
-	return planLimitError("app", c.plan().Apps, len(records)-1)
+	return planLimitError("app", inside(c.Scope).Plan().Apps, len(records)-1)
 }
 
 // planLimitError refuses one more thing than the plan allows.
@@ -349,7 +349,7 @@ func planLimitError(kind string, allowed, existing int) *Error {
 
 // recordNow reads a row again.
 func (s *Scope) recordNow(ctx context.Context, is func(AppRecord) bool) (AppRecord, error) {
-	records, err := s.guard.store.AppRecords(ctx, s.grant.workspace.ID)
+	records, err := db(s).AppRecords(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return AppRecord{}, StoreError("read or write the record", err)
 	}
@@ -367,11 +367,11 @@ var errDeletedMeanwhile = &Error{Code: Conflict, Msg: "the app was deleted while
 func (c *creation) standing(ctx context.Context, a AppRecord) (bool, error) {
 	switch {
 	case a.DeletingAt != nil:
-		project, err := c.Scope.project()
+		project, err := inside(c.Scope).Project()
 		if err != nil {
 			return false, err
 		}
-		gone, err := RemoveApp(ctx, project, c.guard.store, a)
+		gone, err := RemoveApp(ctx, project, db(c.Scope), a)
 		if err != nil || gone {
 			return false, err
 		}
@@ -381,7 +381,7 @@ func (c *creation) standing(ctx context.Context, a AppRecord) (bool, error) {
 	case a.UUID == "" || slices.ContainsFunc(c.apps, func(app *App) bool { return app.UUID() == a.UUID }):
 		return true, nil
 	}
-	there, err := c.appOfRecord(a)
+	there, err := inside(c.Scope).AppOfRecord(a)
 	if err != nil {
 		return false, err
 	}
@@ -392,7 +392,7 @@ func (c *creation) standing(ctx context.Context, a AppRecord) (bool, error) {
 	if !errors.Is(err, coolify.ErrNotFound) {
 		return false, err
 	}
-	return false, StoreError("read or write the record", c.guard.store.DropApp(ctx, a.WorkspaceID, a.ID))
+	return false, StoreError("read or write the record", db(c.Scope).DropApp(ctx, a.WorkspaceID, a.ID))
 }
 
 // free refuses a name that an app has which was not created here.
@@ -415,7 +415,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if c.record.Made {
 		return c.made(ctx)
 	}
-	key, err := ensureDeployKey(ctx, c.projectKeys(c.project), c.org().Repo(c.project.Slug), c.guard.store, c.grant.workspace, c.project)
+	key, err := ensureDeployKey(ctx, inside(c.Scope).ProjectKeys(c.project), inside(c.Scope).Org().Repo(c.project.Slug), db(c.Scope), inside(c.Scope).Workspace(), c.project)
 	if err != nil {
 		return none, err
 	}
@@ -423,7 +423,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if err != nil {
 		return none, err
 	}
-	app, err := c.appOfRecord(c.record)
+	app, err := inside(c.Scope).AppOfRecord(c.record)
 	if err != nil {
 		return none, err
 	}
@@ -452,7 +452,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 		})
 	}
 	if len(c.Env) > 0 {
-		if _, err := (&App{c.Scope, c.foundApp(is, c.environment)}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
+		if _, err := (&App{c.Scope, FoundApp{Application: is, Environment: c.environment, Calls: app}}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
 			return none, err
 		}
 	}
@@ -462,7 +462,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 // made returns an application to which nothing is left to do, but for twins that a
 // crash left.
 func (c *creation) made(ctx context.Context) (coolify.Application, error) {
-	app, err := c.appOfRecord(c.record)
+	app, err := inside(c.Scope).AppOfRecord(c.record)
 	if err != nil {
 		return coolify.Application{}, err
 	}
@@ -509,7 +509,7 @@ func (c *creation) application(ctx context.Context, key coolify.UUID) (fresh boo
 
 // recordOne records an application, unless a concurrent call has recorded another.
 func (c *creation) recordOne(ctx context.Context, app *App) error {
-	err := c.guard.store.RecordApp(ctx, c.record.WorkspaceID, c.record.ID, app.UUID(), false)
+	err := db(c.Scope).RecordApp(ctx, c.record.WorkspaceID, c.record.ID, app.UUID(), false)
 	if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
 		return StoreError("record the app", err)
 	}
@@ -555,7 +555,7 @@ func deleteTwin(ctx context.Context, app *App) error {
 }
 
 func (c *creation) make(ctx context.Context, key coolify.UUID) error {
-	project, err := c.Scope.project()
+	project, err := inside(c.Scope).Project()
 	if err != nil {
 		return err
 	}
@@ -571,7 +571,7 @@ func (c *creation) make(ctx context.Context, key coolify.UUID) error {
 
 // limits are what each container of the workspace may take.
 func (s *Scope) limits() coolify.Limits {
-	p := s.plan()
+	p := inside(s).Plan()
 	return coolify.Limits{Memory: p.Memory, MemorySwap: p.Memory, CPUs: p.CPUs}
 }
 
@@ -580,7 +580,7 @@ func (c *creation) notMade(ctx context.Context, failed error) error {
 	if !errors.Is(failed, coolify.ErrConflict) && !errors.Is(failed, coolify.ErrInvalid) && !errors.Is(failed, coolify.ErrNotFound) {
 		return failed
 	}
-	if err := c.guard.store.DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := db(c.Scope).DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, ErrNotFound) {
 		return StoreError("read or write the record", err)
 	}
 	if errors.Is(failed, coolify.ErrConflict) {
@@ -591,15 +591,15 @@ func (c *creation) notMade(ctx context.Context, failed error) error {
 
 // undone takes away what has been made, and returns why.
 func (c *creation) undone(ctx context.Context, why error) error {
-	project, err := c.Scope.project()
+	project, err := inside(c.Scope).Project()
 	if err != nil {
 		return err
 	}
-	if err := c.guard.store.MarkAppDeleting(ctx, c.record.WorkspaceID, c.record.ID, c.guard.now()); err != nil {
+	if err := db(c.Scope).MarkAppDeleting(ctx, c.record.WorkspaceID, c.record.ID, inside(c.Scope).Now()); err != nil {
 		return StoreError("read or write the record", err)
 	}
-	if _, err := RemoveApp(ctx, project, c.guard.store, c.record); err != nil {
-		c.guard.log.WarnContext(ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app", c.record.ID, "err", c.ForLog(err))
+	if _, err := RemoveApp(ctx, project, db(c.Scope), c.record); err != nil {
+		inside(c.Scope).Log().WarnContext(ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app", c.record.ID, "err", c.ForLog(err))
 	}
 	return why
 }
@@ -635,11 +635,11 @@ func (c *creation) finish(ctx context.Context, app coolify.AppClient) error {
 	}
 	seen := c.record
 	seen.Branch, seen.Head = c.keptBranch(*c.Spec.Branch), c.head
-	if err := c.guard.store.SetAppPush(ctx, c.record, seen); err != nil && !errors.Is(err, ErrConflict) {
+	if err := db(c.Scope).SetAppPush(ctx, c.record, seen); err != nil && !errors.Is(err, ErrConflict) {
 		return StoreError("read or write the record", err)
 	}
-	if err := c.guard.store.RecordApp(ctx, c.record.WorkspaceID, c.record.ID, c.record.UUID, true); err != nil {
+	if err := db(c.Scope).RecordApp(ctx, c.record.WorkspaceID, c.record.ID, c.record.UUID, true); err != nil {
 		return StoreError("read or write the record", err)
 	}
-	return StoreError("read or write the record", c.guard.store.WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID))
+	return StoreError("read or write the record", db(c.Scope).WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID))
 }

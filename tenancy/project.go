@@ -62,14 +62,14 @@ const (
 // and the repositories of its other apps. An app without a repository is a project
 // of its own, by the app's name.
 func (s *Scope) Projects(ctx context.Context) ([]ProjectInfo, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
-	recorded, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
+	recorded, err := db(s).Projects(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return nil, StoreError("list the projects", err)
 	}
-	apps, err := s.everyApp(ctx, "")
+	apps, err := inside(s).EveryApp(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -82,11 +82,11 @@ func (s *Scope) Projects(ctx context.Context) ([]ProjectInfo, error) {
 		name := cmp.Or(repositoryName(a.GitRepository), a.Name)
 		p, ok := byName[strings.ToLower(name)]
 		if !ok {
-			p = &ProjectInfo{Project: s.text(name), Repository: s.text(withoutUser(a.GitRepository)), Apps: []ProjectApp{}}
+			p = &ProjectInfo{Project: s.Text(name), Repository: s.Text(withoutUser(a.GitRepository)), Apps: []ProjectApp{}}
 			byName[strings.ToLower(name)] = p
 		}
 		p.Apps = append(p.Apps, ProjectApp{
-			a.UUID.String(), s.text(a.Name), s.text(a.GitBranch), s.text(a.Environment.Name), s.text(a.Status),
+			a.UUID.String(), s.Text(a.Name), s.Text(a.GitBranch), s.Text(a.Environment.Name), s.Text(a.Status),
 		})
 	}
 	projects := make([]ProjectInfo, 0, len(byName))
@@ -100,8 +100,8 @@ func (s *Scope) Projects(ctx context.Context) ([]ProjectInfo, error) {
 // projectInfo is a recorded project without its apps.
 func (s *Scope) projectInfo(p Project) ProjectInfo {
 	return ProjectInfo{
-		Project: s.text(cmp.Or(p.Repository, s.grant.workspace.GiteaOrg+"/"+p.Slug)), Name: s.text(p.Name), Description: s.text(p.Description),
-		Repository: s.text(s.CloneURL(p.Slug)), Pending: p.RepositoryID == 0, Apps: []ProjectApp{},
+		Project: s.Text(cmp.Or(p.Repository, inside(s).Workspace().GiteaOrg+"/"+p.Slug)), Name: s.Text(p.Name), Description: s.Text(p.Description),
+		Repository: s.Text(s.CloneURL(p.Slug)), Pending: p.RepositoryID == 0, Apps: []ProjectApp{},
 	}
 }
 
@@ -114,7 +114,7 @@ func (s *Scope) Project(ctx context.Context, name string) (ProjectInfo, error) {
 	if err != nil {
 		return ProjectInfo{}, err
 	}
-	for _, full := range []string{name, s.grant.workspace.GiteaOrg + "/" + name} {
+	for _, full := range []string{name, inside(s).Workspace().GiteaOrg + "/" + name} {
 		for _, p := range projects {
 			if p.Project.String() == full {
 				return p, nil
@@ -128,18 +128,18 @@ func (s *Scope) Project(ctx context.Context, name string) (ProjectInfo, error) {
 // that was created here. It is nil for any other: what is not recorded is not the
 // workspace's to look into.
 func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	p, err := s.recordedProject(ctx, project)
-	if err != nil || p.RepositoryID == 0 || s.giteaReady() != nil {
+	if err != nil || p.RepositoryID == 0 || inside(s).GiteaReady() != nil {
 		return nil, err
 	}
 	repo, err := s.openRepository(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	info := &RepositoryInfo{CloneURL: s.CloneURL(p.Slug), DefaultBranch: s.text(repo.DefaultBranch), Empty: repo.Empty}
+	info := &RepositoryInfo{CloneURL: s.CloneURL(p.Slug), DefaultBranch: s.Text(repo.DefaultBranch), Empty: repo.Empty}
 	if repo.Empty {
 		return info, nil
 	}
@@ -147,7 +147,7 @@ func (s *Scope) Repository(ctx context.Context, project string) (*RepositoryInfo
 	if err != nil || c.SHA == "" {
 		return info, err
 	}
-	info.LastCommit = &CommitInfo{SHA: s.text(c.SHA), Message: s.text(c.Message), Author: s.text(c.Author)}
+	info.LastCommit = &CommitInfo{SHA: s.Text(c.SHA), Message: s.Text(c.Message), Author: s.Text(c.Author)}
 	if !c.At.IsZero() {
 		info.LastCommit.At = c.At.UTC().Format(timeFormat)
 	}
@@ -166,7 +166,7 @@ type openRepository struct {
 // openRepository asks Gitea for the repository of a recorded project, and takes no
 // other that has its name now.
 func (s *Scope) openRepository(ctx context.Context, p Project) (openRepository, error) {
-	if err := s.giteaReady(); err != nil {
+	if err := inside(s).GiteaReady(); err != nil {
 		return openRepository{}, err
 	}
 	bot, sealed, err := s.bot(ctx)
@@ -174,11 +174,11 @@ func (s *Scope) openRepository(ctx context.Context, p Project) (openRepository, 
 		return openRepository{}, err
 	}
 	r := openRepository{bot: bot, scope: s, token: sealed}
-	r.Repository, err = bot.Repository(ctx, s.grant.workspace.GiteaOrg, p.Slug)
+	r.Repository, err = bot.Repository(ctx, inside(s).Workspace().GiteaOrg, p.Slug)
 	if err != nil {
 		return openRepository{}, r.failed(ctx, "read the repository", err)
 	}
-	if r.ID != p.RepositoryID || r.OwnerID != s.grant.workspace.GiteaOrgID {
+	if r.ID != p.RepositoryID || r.OwnerID != inside(s).Workspace().GiteaOrgID {
 		return openRepository{}, errReplaced
 	}
 	return r, nil
@@ -215,12 +215,12 @@ func (r openRepository) contains(ctx context.Context, head, commit string) (bool
 // recordedProject returns the project that was created here under this name or
 // owner/name; a zero Project if there is none.
 func (s *Scope) recordedProject(ctx context.Context, name string) (Project, error) {
-	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
+	list, err := db(s).Projects(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return Project{}, StoreError("list the projects", err)
 	}
 	for _, p := range list {
-		if p.Slug == name || p.Repository == name || s.grant.workspace.GiteaOrg+"/"+p.Slug == name {
+		if p.Slug == name || p.Repository == name || inside(s).Workspace().GiteaOrg+"/"+p.Slug == name {
 			return p, nil
 		}
 	}
@@ -235,7 +235,7 @@ var projectSlug = regexp.MustCompile(`^[a-z](?:[a-z0-9]|-[a-z0-9])*$`)
 // already is returned as it is; created says which. Called again after a failure
 // it goes on where that was.
 func (s *Scope) CreateProject(ctx context.Context, name, description string) (p ProjectInfo, created bool, err error) {
-	if err := s.need(Write); err != nil {
+	if err := s.Require(Write); err != nil {
 		return ProjectInfo{}, false, err
 	}
 	if !projectSlug.MatchString(name) || len(name) > maxProjectName {
@@ -244,14 +244,14 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 			Hint: "as in my-site; the description may say more",
 		}
 	}
-	if s.text(name).String() != name {
+	if s.Text(name).String() != name {
 		return ProjectInfo{}, false, &Error{Code: Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
 	}
-	description = s.text(description).String() // it is kept, here and in Gitea
+	description = s.Text(description).String() // it is kept, here and in Gitea
 	if len(description) > maxDescription {
 		return ProjectInfo{}, false, &Error{Code: Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", maxDescription)}
 	}
-	if err := s.giteaReady(); err != nil {
+	if err := inside(s).GiteaReady(); err != nil {
 		return ProjectInfo{}, false, err
 	}
 	record, err := s.keepProject(ctx, name, description)
@@ -265,9 +265,9 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 	if err != nil {
 		return ProjectInfo{}, false, err
 	}
-	repo, err := EnsureRepository(ctx, s.org(), bot, s.guard.store, s.grant.workspace, record)
+	repo, err := EnsureRepository(ctx, inside(s).Org(), bot, db(s), inside(s).Workspace(), record)
 	if errors.Is(err, ErrForeignRepository) {
-		if err := s.guard.store.DropProject(ctx, record.WorkspaceID, record.ID); err != nil && !errors.Is(err, ErrNotFound) {
+		if err := db(s).DropProject(ctx, record.WorkspaceID, record.ID); err != nil && !errors.Is(err, ErrNotFound) {
 			return ProjectInfo{}, false, StoreError("give the name back", err)
 		}
 		return ProjectInfo{}, false, &Error{
@@ -279,14 +279,14 @@ func (s *Scope) CreateProject(ctx context.Context, name, description string) (p 
 		return ProjectInfo{}, false, s.botFailed(ctx, sealed, "make the repository", err)
 	}
 	record.RepositoryID, record.Repository = repo.ID, repo.FullName
-	s.aim(record.Repository)
+	inside(s).RecordTarget(record.Repository)
 	return s.projectInfo(record), true, nil
 }
 
 // keepProject writes a project down before its repository is made, or returns the
 // one that is written down.
 func (s *Scope) keepProject(ctx context.Context, name, description string) (Project, error) {
-	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
+	list, err := db(s).Projects(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return Project{}, StoreError("list the projects", err)
 	}
@@ -297,10 +297,10 @@ func (s *Scope) keepProject(ctx context.Context, name, description string) (Proj
 		return Project{}, &Error{Code: Forbidden, Msg: fmt.Sprintf("this workspace has %d projects, and may have no more", MaxProjects), Hint: "use one that is there"}
 	}
 	p := Project{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: s.grant.workspace.ID, Slug: name, Name: name, Description: description,
-		Nonce: RandomHex(), CreatedAt: s.guard.now(),
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Slug: name, Name: name, Description: description,
+		Nonce: RandomHex(), CreatedAt: inside(s).Now(),
 	}
-	err = s.guard.store.CreateProject(ctx, p)
+	err = db(s).CreateProject(ctx, p)
 	if errors.Is(err, ErrConflict) { // somebody was quicker
 		return s.recordedProject(ctx, name)
 	}
@@ -324,7 +324,7 @@ func repositoryName(address string) string {
 // keptBranch is what is recorded of a branch's name: all of it, or nothing if it may
 // hold a credential.
 func (s *Scope) keptBranch(name string) string {
-	if s.text(name).String() != name {
+	if s.Text(name).String() != name {
 		return ""
 	}
 	return name

@@ -259,7 +259,7 @@ func (l *pushLook) refused(ctx context.Context, e *Error) bool {
 	case Invalid, Conflict:
 		return true
 	case Forbidden:
-		return l.scope.prove(ctx) == nil
+		return l.scope.Prove(ctx) == nil
 	}
 	return false
 }
@@ -360,7 +360,7 @@ func (l *pushLook) tell(ctx context.Context, rec AppRecord, state, why string) e
 	if err != nil {
 		return err
 	}
-	if err := l.scope.prove(ctx); err != nil {
+	if err := l.scope.Prove(ctx); err != nil {
 		return err
 	}
 	why = l.text(why).String()
@@ -368,7 +368,7 @@ func (l *pushLook) tell(ctx context.Context, rec AppRecord, state, why string) e
 	if l.publicURL != nil {
 		status.TargetURL = l.publicURL.JoinPath("w", l.scope.Slug(), "apps", rec.UUID).String()
 	}
-	if err := repo.bot.CreateStatus(ctx, l.scope.grant.workspace.GiteaOrg, l.project.Slug, rec.Head, status); err != nil {
+	if err := repo.bot.CreateStatus(ctx, inside(l.scope).Workspace().GiteaOrg, l.project.Slug, rec.Head, status); err != nil {
 		return repo.failed(ctx, "write a commit's status", err)
 	}
 	return nil

@@ -63,7 +63,7 @@ type Call struct {
 // reveals something (Needs is not [Read]) is written to the audit trail first,
 // and refused if it cannot be. [Scope.End] must follow.
 func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
-	if err := s.need(c.Needs); err != nil {
+	if err := s.Require(c.Needs); err != nil {
 		return nil, err
 	}
 	gr := s.grant
@@ -75,7 +75,7 @@ func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
 	}
 	entry := AuditEntry{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: gr.workspace.ID, At: s.guard.now(), Principal: gr.who,
-		Client: s.text(c.Client).String(), Tool: c.Tool, Target: s.text(c.Target).String(), Args: s.args(c.Args), Outcome: "started",
+		Client: s.Text(c.Client).String(), Tool: c.Tool, Target: s.Text(c.Target).String(), Args: s.args(c.Args), Outcome: "started",
 	}
 	if err := s.guard.store.StartAudit(ctx, entry); err != nil {
 		return nil, StoreError("start an audit entry", err)
@@ -123,9 +123,6 @@ func (s *Scope) Target() string {
 	return ""
 }
 
-// May refuses, with [Forbidden], what the Scope has no right to.
-func (s *Scope) May(r Rights) error { return s.need(r) }
-
 // Admit counts one call of a tool or route against what the workspace may ask
 // of this server, whatever it costs upstream.
 func (s *Scope) Admit() error {
@@ -144,8 +141,8 @@ func (s *Scope) Enter() (leave func(), err error) {
 	return s.guard.budget.enterCall(s.grant.workspace.ID)
 }
 
-// need refuses what the Scope has no right to.
-func (s *Scope) need(r Rights) error {
+// Require refuses, with [Forbidden], what the Scope has no right to.
+func (s *Scope) Require(r Rights) error {
 	if s.grant.rights.Has(r) && r != 0 {
 		return nil
 	}
@@ -159,9 +156,9 @@ func (s *Scope) need(r Rights) error {
 // is cleaned and cut: whoever wrote it chose its length.
 const MaxShown = 8_192
 
-// text is the way out for what others wrote, without the platform's own secrets
+// Text is the way out for what others wrote, without the platform's own secrets
 // and whatever looks like a credential.
-func (s *Scope) text(raw string) untrusted.Text { return s.guard.text(raw) }
+func (s *Scope) Text(raw string) untrusted.Text { return s.guard.text(raw) }
 
 func (g *Guard) text(raw string) untrusted.Text {
 	t, err := g.shown.Text(raw[:min(len(raw), MaxShown)])
@@ -176,9 +173,9 @@ func (g *Guard) text(raw string) untrusted.Text {
 func (s *Scope) Public(err error) *Error {
 	e := *Public(err)
 	if s.guard != nil {
-		e.Msg, e.Hint = s.text(e.Msg).String(), s.text(e.Hint).String()
+		e.Msg, e.Hint = s.Text(e.Msg).String(), s.Text(e.Hint).String()
 		if c := e.Confirm; c != nil {
-			e.Confirm = &Confirmation{s.text(c.Name).String(), s.text(c.What).String(), c.Thing}
+			e.Confirm = &Confirmation{s.Text(c.Name).String(), s.Text(c.What).String(), c.Thing}
 		}
 	}
 	return &e
@@ -229,8 +226,8 @@ func (s *Scope) args(raw json.RawMessage) string {
 	return clean
 }
 
-// prove reads again, now, that the principal may still do what this call does.
-func (s *Scope) prove(ctx context.Context) error {
+// Prove reads again, now, that the principal may still do what this call does.
+func (s *Scope) Prove(ctx context.Context) error {
 	again, err := s.guard.open(ctx, s.principal)
 	if err != nil {
 		return err
@@ -238,7 +235,7 @@ func (s *Scope) prove(ctx context.Context) error {
 	if again.grant.workspace.ID != s.grant.workspace.ID {
 		return errUnauthorized
 	}
-	return again.need(s.call.need)
+	return again.Require(s.call.need)
 }
 
 // meter admits one upstream request on the workspace's budget. A request that
@@ -249,7 +246,7 @@ func (s *Scope) meter(ctx context.Context, op coolify.Operation) (func(), error)
 		return nil, err
 	}
 	if waited {
-		if err := s.prove(ctx); err != nil {
+		if err := s.Prove(ctx); err != nil {
 			done()
 			return nil, err
 		}
@@ -264,11 +261,8 @@ func (s *Scope) giteaMeter(context.Context, gitea.Operation) (func(), error) {
 	return func() {}, nil
 }
 
-// aim records what the call acts on, by its uuid: the first thing that it finds.
-func (s *Scope) aim(target string) { s.call.target.CompareAndSwap(nil, &target) }
-
 // project returns the workspace's project on Coolify.
-func (s *Scope) project() (CoolifyProject, error) {
+func (s Inside) Project() (CoolifyProject, error) {
 	id, err := coolify.ParseUUID(s.grant.workspace.CoolifyProject)
 	if err != nil {
 		return CoolifyProject{}, &Error{

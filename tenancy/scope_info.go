@@ -9,7 +9,7 @@ import (
 
 // Activity returns a page of the workspace's audit trail, newest first.
 func (s *Scope) Activity(ctx context.Context, q AuditQuery) ([]AuditEntry, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	entries, err := s.guard.store.Audit(ctx, s.grant.workspace.ID, q)
@@ -31,8 +31,8 @@ type WorkspaceInfo struct {
 // Info returns the Scope's workspace as a line in a list.
 func (s *Scope) Info() WorkspaceInfo {
 	ws := s.grant.workspace
-	info := WorkspaceInfo{Slug: ws.Slug, Name: s.text(ws.Name), Status: string(ws.Status), Rights: s.grant.rights.String()}
-	if s.giteaReady() == nil {
+	info := WorkspaceInfo{Slug: ws.Slug, Name: s.Text(ws.Name), Status: string(ws.Status), Rights: s.grant.rights.String()}
+	if inside(s).GiteaReady() == nil {
 		info.GitServer = s.guard.giteaURL
 	}
 	return info
@@ -42,7 +42,7 @@ func (s *Scope) Info() WorkspaceInfo {
 // are not as they should be; it returns the state until then. Of a workspace that
 // is ready, and of one that is being seen to, nothing more is wanted.
 func (s *Scope) Provision(ctx context.Context) (ProvisionStatus, error) {
-	if err := s.need(Write); err != nil {
+	if err := s.Require(Write); err != nil {
 		return "", err
 	}
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)

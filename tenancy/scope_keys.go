@@ -28,7 +28,7 @@ type MintKey struct {
 
 // Keys lists the workspace's keys, revoked and expired ones too, newest first.
 func (s *Scope) Keys(ctx context.Context) ([]Key, error) {
-	if err := s.need(Keys); err != nil {
+	if err := s.Require(Keys); err != nil {
 		return nil, err
 	}
 	list, err := s.guard.store.Keys(ctx, s.grant.workspace.ID)
@@ -41,7 +41,7 @@ func (s *Scope) Keys(ctx context.Context) ([]Key, error) {
 // MintKey mints a key that may do nothing that the principal may not. One that a
 // key mints ends with that key. The key itself is returned once and kept nowhere.
 func (s *Scope) MintKey(ctx context.Context, m MintKey) (Key, secret.Text, error) {
-	if err := s.need(Keys); err != nil {
+	if err := s.Require(Keys); err != nil {
 		return Key{}, secret.Text{}, err
 	}
 	m.Name = strings.TrimSpace(m.Name)
@@ -84,7 +84,7 @@ func (s *Scope) MintKey(ctx context.Context, m MintKey) (Key, secret.Text, error
 	case err != nil:
 		return Key{}, secret.Text{}, StoreError("store the key", err)
 	}
-	s.aim(k.ID)
+	inside(s).RecordTarget(k.ID)
 	return k, key, s.confirm(ctx, k)
 }
 
@@ -95,7 +95,7 @@ func (s *Scope) confirm(ctx context.Context, k Key) error {
 		return nil
 	}
 	if err == nil {
-		err = again.need(k.Rights | Keys)
+		err = again.Require(k.Rights | Keys)
 	}
 	if failed := s.guard.store.RevokeKey(context.WithoutCancel(ctx), k.WorkspaceID, k.ID, s.guard.now()); failed != nil {
 		return StoreError("take a key back", failed)
@@ -134,7 +134,7 @@ func (k Key) State(now time.Time) string {
 // RevokeKey revokes a key of the workspace, and those minted with it. It is refused
 // at the next look.
 func (s *Scope) RevokeKey(ctx context.Context, id string) error {
-	if err := s.need(Keys); err != nil {
+	if err := s.Require(Keys); err != nil {
 		return err
 	}
 	err := s.guard.store.RevokeKey(ctx, s.grant.workspace.ID, id, s.guard.now())
@@ -144,6 +144,6 @@ func (s *Scope) RevokeKey(ctx context.Context, id string) error {
 	if err != nil {
 		return StoreError("revoke the key", err)
 	}
-	s.aim(id)
+	inside(s).RecordTarget(id)
 	return nil
 }

@@ -45,7 +45,7 @@ func (s *Scope) Role() Role { return s.grant.role }
 
 // Members lists the workspace's members, oldest first.
 func (s *Scope) Members(ctx context.Context) ([]MemberInfo, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	list, err := s.guard.store.Members(ctx, s.grant.workspace.ID)
@@ -56,7 +56,7 @@ func (s *Scope) Members(ctx context.Context) ([]MemberInfo, error) {
 	infos := make([]MemberInfo, 0, len(list))
 	for _, m := range list {
 		infos = append(infos, MemberInfo{
-			UserID: m.UserID, Name: s.text(cmp.Or(m.DisplayName, m.Email, m.UserID)), Email: s.text(m.Email), Role: m.Role, Since: m.CreatedAt,
+			UserID: m.UserID, Name: s.Text(cmp.Or(m.DisplayName, m.Email, m.UserID)), Email: s.Text(m.Email), Role: m.Role, Since: m.CreatedAt,
 			You: m.UserID == me.userID, Yours: s.mayChange(m.Role) == nil,
 		})
 	}
@@ -65,7 +65,7 @@ func (s *Scope) Members(ctx context.Context) ([]MemberInfo, error) {
 
 // mayChange refuses what only an owner may do with owners.
 func (s *Scope) mayChange(roles ...Role) error {
-	if err := s.need(Keys); err != nil {
+	if err := s.Require(Keys); err != nil {
 		return err
 	}
 	for _, r := range roles {
@@ -78,7 +78,7 @@ func (s *Scope) mayChange(roles ...Role) error {
 
 // Invites lists the invitations that are still open.
 func (s *Scope) Invites(ctx context.Context) ([]InviteInfo, error) {
-	if err := s.need(Keys); err != nil {
+	if err := s.Require(Keys); err != nil {
 		return nil, err
 	}
 	links, err := s.guard.store.LoginLinks(ctx, s.grant.workspace.ID)
@@ -128,7 +128,7 @@ func (s *Scope) WithdrawInvite(ctx context.Context, id string) error {
 	if _, err := s.member(); err != nil {
 		return err
 	}
-	if err := s.need(Keys); err != nil {
+	if err := s.Require(Keys); err != nil {
 		return err
 	}
 	err := s.guard.store.WithdrawLoginLink(ctx, s.grant.workspace.ID, id, s.guard.now())
@@ -192,6 +192,6 @@ func (s *Scope) change(ctx context.Context, userID string, role Role) error {
 	case err != nil:
 		return StoreError("change the member", err)
 	}
-	s.aim(userID)
+	inside(s).RecordTarget(userID)
 	return nil
 }

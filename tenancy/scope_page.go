@@ -30,7 +30,7 @@ type PartsInfo struct {
 
 // Parts returns how the workspace's parts stand, as the last run left them.
 func (s *Scope) Parts(ctx context.Context) (PartsInfo, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return PartsInfo{}, err
 	}
 	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
@@ -98,7 +98,7 @@ func made(part, title, name string, there bool) PartInfo {
 // such words are the operator's.
 func (s *Scope) wrongPart(part PartInfo, e PartError) PartInfo {
 	part.State, part.Again = "wrong", e.Again
-	part.Why, part.Fix = s.text(e.Why), s.text(e.Fix)
+	part.Why, part.Fix = s.Text(e.Why), s.Text(e.Fix)
 	if part.Part == PartHost || part.Part == "" || e.Platform {
 		part.Why = untrusted.New("something that all workspaces stand on is not as it should be")
 		part.Fix = untrusted.New("\"vibn-mcp workspace show\" says what")
@@ -111,7 +111,7 @@ func (s *Scope) wrongPart(part PartInfo, e PartError) PartInfo {
 // read values.
 func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.Text, error) {
 	s := a.scope
-	if err := s.need(Write); err != nil {
+	if err := s.Require(Write); err != nil {
 		return secret.Text{}, err
 	}
 	if _, err := s.member(); err != nil {
@@ -126,7 +126,7 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 	if err != nil {
 		return secret.Text{}, upstream("read the variable", err)
 	}
-	if err := s.prove(ctx); err != nil {
+	if err := s.Prove(ctx); err != nil {
 		return secret.Text{}, err
 	}
 	var found []secret.Text
@@ -168,7 +168,7 @@ func (s *Scope) Trail(ctx context.Context, q AuditQuery) ([]TrailEntry, error) {
 	trail := make([]TrailEntry, 0, len(entries))
 	for _, e := range entries {
 		trail = append(trail, TrailEntry{
-			e, s.text(cmp.Or(names[e.Principal], e.Principal)), s.text(cmp.Or(names["key:"+e.Target], names["member:"+e.Target], e.Target)),
+			e, s.Text(cmp.Or(names[e.Principal], e.Principal)), s.Text(cmp.Or(names["key:"+e.Target], names["member:"+e.Target], e.Target)),
 		})
 	}
 	return trail, nil
@@ -182,7 +182,7 @@ type Actor struct {
 
 // Actors lists the keys and people of the workspace, by name.
 func (s *Scope) Actors(ctx context.Context) ([]Actor, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return nil, err
 	}
 	names, err := s.names(ctx)
@@ -191,7 +191,7 @@ func (s *Scope) Actors(ctx context.Context) ([]Actor, error) {
 	}
 	actors := make([]Actor, 0, len(names))
 	for principal, name := range names {
-		actors = append(actors, Actor{principal, s.text(name)})
+		actors = append(actors, Actor{principal, s.Text(name)})
 	}
 	slices.SortFunc(actors, func(a, b Actor) int {
 		return cmp.Or(cmp.Compare(a.Name.String(), b.Name.String()), cmp.Compare(a.Principal, b.Principal))

@@ -42,7 +42,7 @@ func (c *commitSearch) look(ctx context.Context, records []AppRecord) error {
 	}
 	c.searches++
 	c.decided, c.pushed, c.looked = decided, false, nil
-	projects, err := c.guard.store.Projects(ctx, c.grant.workspace.ID)
+	projects, err := db(c.Scope).Projects(ctx, inside(c.Scope).Workspace().ID)
 	if err != nil {
 		return StoreError("list the projects", err)
 	}
@@ -53,7 +53,7 @@ func (c *commitSearch) look(ctx context.Context, records []AppRecord) error {
 			continue
 		}
 		if err := c.project(ctx, p, of); err != nil {
-			c.guard.log.WarnContext(ctx, "branches not searched for a commit", "workspace", c.Slug(), "project_id", p.ID, "err", c.ForLog(err))
+			inside(c.Scope).Log().WarnContext(ctx, "branches not searched for a commit", "workspace", c.Slug(), "project_id", p.ID, "err", c.ForLog(err))
 		}
 		if c.pushed { // what it is to one app counts for more than that another has gone on
 			c.newer = appHead{}
@@ -75,10 +75,10 @@ func (c *commitSearch) project(ctx context.Context, p Project, records []AppReco
 	}
 	if slices.ContainsFunc(heads, func(h appHead) bool { return h.head == c.commit }) {
 		c.pushed = true
-		return c.guard.wantMoved(ctx, p, heads)
+		return wantMoved(ctx, db(c.Scope), p, heads)
 	}
 	for _, h := range heads {
-		c.looked = append(c.looked, c.text(h.app.Name).String())
+		c.looked = append(c.looked, c.Text(h.app.Name).String())
 		if h.head == "" || c.newer.head != "" {
 			continue
 		}
@@ -101,8 +101,8 @@ func (c *commitSearch) overtaken(ctx context.Context) (deployment string, answer
 	}
 	x := sighting{commit: c.newer.head, wanted: c.commit, overtaken: true}
 	w := Waited{Judgement: x.judge()}
-	w.App, w.Commit, w.Next = c.newer.app.UUID, c.text(c.commit), x.next(w.Verdict)
-	return "", w, c.prove(ctx)
+	w.App, w.Commit, w.Next = c.newer.app.UUID, c.Text(c.commit), x.next(w.Verdict)
+	return "", w, c.Prove(ctx)
 }
 
 // unseen is what a wait comes to that saw no push of a commit: the branch may have
@@ -115,8 +115,8 @@ func (c *commitSearch) unseen(ctx context.Context, records []AppRecord) (deploym
 		}
 	}
 	w := Waited{Next: []string{"deployments_wait waits on", "apps_deploy builds the branch's newest commit without a push"}}
-	w.Verdict, w.Commit, w.Reason = VerdictStillRunning, c.text(c.commit), c.reason()
-	return "", w, c.prove(ctx)
+	w.Verdict, w.Commit, w.Reason = VerdictStillRunning, c.Text(c.commit), c.reason()
+	return "", w, c.Prove(ctx)
 }
 
 // reason says what was looked at when the wait began.

@@ -30,10 +30,10 @@ type DeploymentInfo struct {
 // TimeFormat is how times are told: RFC 3339 in UTC, to the second.
 const timeFormat = "2006-01-02T15:04:05Z"
 
-func (s *Scope) deploymentInfo(d coolify.Deployment, app, appName string) DeploymentInfo {
+func (s Inside) DeploymentInfo(d coolify.Deployment, app, appName string) DeploymentInfo {
 	info := DeploymentInfo{
-		UUID: d.UUID.String(), App: app, AppName: s.text(appName), Status: s.text(string(d.Status)).String(),
-		Done: d.Status.Terminal(), Commit: s.text(d.Commit), Message: s.text(d.CommitMessage), Trigger: "other",
+		UUID: d.UUID.String(), App: app, AppName: s.Text(appName), Status: s.Text(string(d.Status)).String(),
+		Done: d.Status.Terminal(), Commit: s.Text(d.Commit), Message: s.Text(d.CommitMessage), Trigger: "other",
 		Force: d.ForceRebuild, Restart: d.RestartOnly, Rollback: d.Rollback, Preview: d.PullRequestID,
 	}
 	switch {

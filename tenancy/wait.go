@@ -63,7 +63,7 @@ func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown
 }
 
 // wait is [Scope.Wait] for an id that is well-formed.
-func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (FoundDeployment, error) {
+func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (FoundDeployment, error) {
 	room, key := s.guard.waits, watchKey{s.grant.workspace.ID, id}
 	room.enter(key) //nolint:contextcheck // the look at running deployments serves all waits and outlives this one
 	defer room.leave(key)
@@ -75,21 +75,21 @@ func (s *Scope) wait(ctx context.Context, id coolify.UUID, d time.Duration) (Fou
 			return FoundDeployment{}, err
 		}
 		if is.Status.Terminal() {
-			return s.rebound(is), s.prove(ctx)
+			return s.Rebound(is), s.Prove(ctx)
 		}
 		if s.call.look != nil {
-			s.call.look(s.deploymentInfo(is.Deployment, is.Application.UUID.String(), is.Application.Name))
+			s.call.look(s.DeploymentInfo(is.Deployment, is.Application.UUID.String(), is.Application.Name))
 		}
 		select {
 		case <-looked:
 		case <-end.C:
-			return s.rebound(is), s.prove(ctx)
+			return s.Rebound(is), s.Prove(ctx)
 		case <-room.closing:
-			return s.rebound(is), s.prove(ctx)
+			return s.Rebound(is), s.Prove(ctx)
 		case <-ctx.Done():
 			return FoundDeployment{}, upstream("wait for the deployment", ctx.Err())
 		}
-		if err := s.prove(ctx); err != nil {
+		if err := s.Prove(ctx); err != nil {
 			return FoundDeployment{}, err
 		}
 	}
@@ -131,7 +131,7 @@ func (s *Scope) glance(ctx context.Context, key watchKey) glance {
 	if is, _, fresh := room.known(key, s.guard.now()); fresh {
 		return glance{is: is} // somebody else's look ended just before this one began
 	}
-	d, ok, err := s.findDeployment(ctx, key.deployment)
+	d, ok, err := inside(s).FindDeployment(ctx, key.deployment)
 	if err == nil && !ok {
 		err = errNoDeployment
 	}

@@ -42,10 +42,10 @@ const (
 // app says which app that is; it may be empty unless several deploy that commit,
 // which is a [Conflict]. A deployment of another app is [NotFound].
 func (s *Scope) Verdict(ctx context.Context, ref, app string, d time.Duration) (Waited, error) {
-	if err := s.need(Read); err != nil {
+	if err := s.Require(Read); err != nil {
 		return Waited{}, err
 	}
-	leave, err := s.guard.budget.enterWait(s.grant.workspace.ID)
+	leave, err := inside(s).EnterWait()
 	if err != nil {
 		return Waited{}, err
 	}
@@ -70,7 +70,7 @@ func (s *Scope) Verdict(ctx context.Context, ref, app string, d time.Duration) (
 	if err != nil {
 		return Waited{}, err
 	}
-	is, err := s.wait(ctx, id, time.Until(until))
+	is, err := inside(s).Wait(ctx, id, time.Until(until))
 	if err != nil {
 		return Waited{}, err
 	}
@@ -83,7 +83,7 @@ func (s *Scope) Verdict(ctx context.Context, ref, app string, d time.Duration) (
 // awaitPush waits until a deployment is recorded of a commit that was pushed, and
 // returns its uuid. Without one it returns the answer to give.
 func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Time) (deployment string, answer Waited, err error) {
-	again := time.NewTicker(s.guard.waits.every)
+	again := time.NewTicker(inside(s).PollEvery())
 	defer again.Stop()
 	end := time.NewTimer(time.Until(until))
 	defer end.Stop()
@@ -114,19 +114,17 @@ func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Ti
 		if search.newer.head != "" {
 			return search.overtaken(ctx)
 		}
-		if s.call.look != nil {
-			s.call.look(DeploymentInfo{UUID: short(commit), Status: "waiting for its push to be seen"})
-		}
+		inside(s).Looked(DeploymentInfo{UUID: short(commit), Status: "waiting for its push to be seen"})
 		select {
 		case <-again.C:
 		case <-end.C:
 			return search.unseen(ctx, records)
-		case <-s.guard.waits.closing:
+		case <-inside(s).Closing():
 			return search.unseen(ctx, records)
 		case <-ctx.Done():
 			return "", Waited{}, upstream("wait for the push", ctx.Err())
 		}
-		if err := s.prove(ctx); err != nil {
+		if err := s.Prove(ctx); err != nil {
 			return "", Waited{}, err
 		}
 	}
@@ -135,7 +133,7 @@ func (s *Scope) awaitPush(ctx context.Context, commit, app string, until time.Ti
 // appRecords lists the apps that were created here and are there: all, or the one
 // with a uuid.
 func (s *Scope) appRecords(ctx context.Context, app string) ([]AppRecord, error) {
-	records, err := s.guard.store.AppRecords(ctx, s.grant.workspace.ID)
+	records, err := db(s).AppRecords(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return nil, StoreError("list the apps", err)
 	}
@@ -147,7 +145,7 @@ func (s *Scope) appRecords(ctx context.Context, app string) ([]AppRecord, error)
 func (s *Scope) severalDeploy(records []AppRecord) error {
 	var names []string
 	for _, r := range records[:min(len(records), 10)] {
-		names = append(names, s.text(r.Name).String()+" ("+r.UUID+")")
+		names = append(names, s.Text(r.Name).String()+" ("+r.UUID+")")
 	}
 	return &Error{
 		Code: Conflict, Msg: "several apps of this workspace deploy that commit: " + strings.Join(names, ", "),
@@ -162,18 +160,18 @@ func (s *Scope) undeployed(ctx context.Context, r AppRecord) (deployment string,
 		return deployment, Waited{}, err
 	}
 	w := Waited{Next: []string{"apps_deploy builds the branch's newest commit"}}
-	w.Verdict, w.Commit = VerdictFailed, s.text(r.Head)
+	w.Verdict, w.Commit = VerdictFailed, s.Text(r.Head)
 	w.Reason = "nothing was deployed of this commit: it was there before the app was, or its message says [skip ci]"
 	if r.Reported == pushFailure {
 		w.Reason = "the app as it is may not be deployed, so this push was not"
 		w.Next = []string{"apps_deploy says what is in the way", "apps_diagnose looks at the app"}
 	}
-	return "", w, s.prove(ctx)
+	return "", w, s.Prove(ctx)
 }
 
 // deployed finds the last deployment of a commit by an app, if it is a recent one.
 func (s *Scope) deployed(ctx context.Context, r AppRecord, commit string) (deployment string, err error) {
-	app, err := s.appOfRecord(r)
+	app, err := inside(s).AppOfRecord(r)
 	if err != nil {
 		return "", nil //nolint:nilerr // it has deployed nothing
 	}
@@ -216,20 +214,20 @@ func (s *Scope) judge(ctx context.Context, d FoundDeployment, until time.Time) (
 		w.FirstError = s.firstError(ctx, d)
 	}
 	w.Next = x.next(w.Verdict)
-	return w, s.prove(ctx)
+	return w, s.Prove(ctx)
 }
 
 // state is a deployment in short.
 func (s *Scope) state(d coolify.Deployment) DeploymentState {
 	return DeploymentState{
-		UUID: d.UUID.String(), App: d.Application.UUID.String(), Status: s.text(string(d.Status)).String(), Done: d.Status.Terminal(), Commit: s.text(d.Commit),
+		UUID: d.UUID.String(), App: d.Application.UUID.String(), Status: s.Text(string(d.Status)).String(), Done: d.Status.Terminal(), Commit: s.Text(d.Commit),
 	}
 }
 
 // recent reports whether a deployment has ended so lately that its app may still be
 // coming up.
 func (s *Scope) recent(d coolify.Deployment) bool {
-	return d.FinishedAt == nil || s.guard.now().Sub(*d.FinishedAt).Abs() < comingUp
+	return d.FinishedAt == nil || inside(s).Now().Sub(*d.FinishedAt).Abs() < comingUp
 }
 
 // visitUntil completes a sighting with what the app looks like from outside, and
@@ -250,7 +248,7 @@ func (a *App) visitUntil(ctx context.Context, x *sighting, preview bool, until t
 		case <-ctx.Done():
 			return upstream("wait for the app to answer", ctx.Err())
 		}
-		if err := a.scope.prove(ctx); err != nil {
+		if err := a.scope.Prove(ctx); err != nil {
 			return err
 		}
 		if x.url == "" { // only Coolify can tell
@@ -274,10 +272,10 @@ func (a *App) visit(ctx context.Context, x *sighting, preview bool) {
 		x.unprobed = "the domain of a preview is not probed"
 	case site == nil:
 		x.unprobed = "it has no domain, so none was probed"
-	case a.scope.guard.probe == nil:
+	case inside(a.scope).Prober() == nil:
 		x.unprobed = "this server probes no domains"
 	default:
-		x.url, x.seen = a.scope.text(site.String()).String(), a.scope.guard.probe.Get(ctx, site)
+		x.url, x.seen = a.scope.Text(site.String()).String(), inside(a.scope).Prober().Get(ctx, site)
 	}
 }
 
@@ -304,7 +302,7 @@ func (s *Scope) wanted(ctx context.Context, d coolify.Deployment) (commit, proje
 	}
 	head, err := s.head(ctx, project, app.GitRepository, app.GitBranch)
 	if err != nil {
-		s.guard.log.WarnContext(ctx, "head of a branch not read", "workspace", s.grant.workspace.Slug, "err", s.ForLog(err))
+		inside(s).Log().WarnContext(ctx, "head of a branch not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
 		return "", project, nil // what is not known is not compared
 	}
 	return head, project, nil
@@ -335,7 +333,7 @@ func (s *Scope) contains(ctx context.Context, projectID, address, head, commit s
 		}
 	}
 	if err != nil {
-		s.guard.log.WarnContext(ctx, "history of a branch not read", "workspace", s.grant.workspace.Slug, "err", s.ForLog(err))
+		inside(s).Log().WarnContext(ctx, "history of a branch not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
 	}
 	return false
 }
@@ -343,10 +341,10 @@ func (s *Scope) contains(ctx context.Context, projectID, address, head, commit s
 // repositoryOf opens the repository of a project that was created here: the one with
 // an id, or the one with a clone address. Its bot is nil for any other.
 func (s *Scope) repositoryOf(ctx context.Context, projectID, address string) (openRepository, error) {
-	if ready := s.giteaReady() == nil; !ready {
+	if ready := inside(s).GiteaReady() == nil; !ready {
 		return openRepository{}, nil
 	}
-	list, err := s.guard.store.Projects(ctx, s.grant.workspace.ID)
+	list, err := db(s).Projects(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return openRepository{}, StoreError("list the projects", err)
 	}
@@ -385,7 +383,7 @@ func (a *App) Unqueued(ctx context.Context) (Judgement, []string, error) {
 	var x sighting
 	a.visit(ctx, &x, false)
 	j := x.judge()
-	return j, x.next(j.Verdict), a.scope.prove(ctx)
+	return j, x.next(j.Verdict), a.scope.Prove(ctx)
 }
 
 // maxFirstError is the length of the line that says what went wrong, in bytes.
@@ -399,7 +397,7 @@ func (s *Scope) firstError(ctx context.Context, d FoundDeployment) untrusted.Tex
 	}
 	lines, _, err := s.buildLog(ctx, d)
 	if err != nil {
-		s.guard.log.WarnContext(ctx, "log of a failed deployment not read", "workspace", s.grant.workspace.Slug, "err", s.ForLog(err))
+		inside(s).Log().WarnContext(ctx, "log of a failed deployment not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
 		return untrusted.Text{}
 	}
 	return evidence(firstErrorIn(lines))
