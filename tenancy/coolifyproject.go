@@ -122,3 +122,9 @@ func (k ProjectKeys) Create(ctx context.Context, n coolify.NewPrivateKey) error 
 
 // KeyMark proves that a key on Coolify is the project's. Old rows have no nonce.
 func (p Project) KeyMark() string { return MarkText(cmp.Or(p.Nonce, p.ID), "deploy key") }
+
+// IsLost reports whether a database was made for a record by a call whose answer
+// got lost. Nobody was told of it.
+func (r DatabaseRecord) IsLost(is coolify.Database) bool {
+	return r.UUID != is.UUID.String() && HasMark(is.Description, MarkText(r.Nonce, "database"))
+}

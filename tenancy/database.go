@@ -94,12 +94,6 @@ func recordOf(records []DatabaseRecord, is coolify.Database) *DatabaseRecord {
 	return nil
 }
 
-// IsLost reports whether a database was made for a record by a call whose answer
-// got lost. Nobody was told of it.
-func (r DatabaseRecord) IsLost(is coolify.Database) bool {
-	return r.UUID != is.UUID.String() && HasMark(is.Description, MarkText(r.Nonce, "database"))
-}
-
 func (s *Scope) databaseNamed(ctx context.Context, name string) (coolify.UUID, error) {
 	all, err := s.databases(ctx)
 	if err != nil {

@@ -11,10 +11,6 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// HookPath is where the webhook of a workspace posts to, below the public URL,
-// before the workspace's slug.
-const HookPath = "hooks/gitea"
-
 // A Delivery is what Gitea's webhook posts. Only the body is under the signature.
 type Delivery struct {
 	Event     string // as the header X-Gitea-Event has it
@@ -46,7 +42,7 @@ func (g *Guard) TakeDelivery(ctx context.Context, slug string, d Delivery) error
 	if signed := hmac.Equal(mac.Sum(nil), signature); !signed || w.ID == "" || w.SuspendedAt != nil || w.DeletedAt != nil {
 		return errNoHook
 	}
-	if err := g.budget.admitPush(w.ID); err != nil {
+	if err := outside(g).AdmitPush(w.ID); err != nil {
 		return err
 	}
 	if d.Event != "push" {
@@ -58,20 +54,20 @@ func (g *Guard) TakeDelivery(ctx context.Context, slug string, d Delivery) error
 // hookOf returns a workspace and what its webhook signs with. Where there is none,
 // the workspace is zero and the key is nobody's, after as much work.
 func (g *Guard) hookOf(ctx context.Context, slug string) (Workspace, secret.Text, error) {
-	w, err := g.store.Workspace(ctx, slug)
+	w, err := dbOf(g).Workspace(ctx, slug)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Workspace{}, secret.Text{}, StoreError("look up a webhook", err)
 	}
-	p, err := g.store.Provision(ctx, w.ID)
+	p, err := dbOf(g).Provision(ctx, w.ID)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Workspace{}, secret.Text{}, StoreError("look up a webhook", err)
 	}
 	if err == nil && p.HookSealed != "" {
-		if key, err := g.box.Open(p.HookSealed, HookPlace(p.ID)); err == nil {
+		if key, err := outside(g).Box().Open(p.HookSealed, HookPlace(p.ID)); err == nil {
 			return p.Workspace, key, nil
 		}
 	}
-	key, err := g.box.Open(g.noHook, HookPlace(""))
+	key, err := outside(g).Box().Open(outside(g).NoHook(), HookPlace(""))
 	return Workspace{}, key, err
 }
 
@@ -85,33 +81,11 @@ func (g *Guard) pushed(ctx context.Context, w Workspace, body []byte) error {
 	err := json.Unmarshal(body, &push)
 	if err == nil {
 		digest := sha256.Sum256(body)
-		err = g.store.WantPush(ctx, w.ID, push.Repository.ID, hex.EncodeToString(digest[:]))
+		err = dbOf(g).WantPush(ctx, w.ID, push.Repository.ID, hex.EncodeToString(digest[:]))
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return StoreError("write down a push", err)
 		}
 	}
-	g.log.InfoContext(ctx, "webhook", "workspace", w.Slug, "repository_id", push.Repository.ID, "of_workspace", err == nil)
+	outside(g).Log().InfoContext(ctx, "webhook", "workspace", w.Slug, "repository_id", push.Repository.ID, "of_workspace", err == nil)
 	return nil
-}
-
-// A hookPrincipal is what acts when something was pushed: nobody's key, so that
-// it has no more rights than a push needs, and as long as the workspace is open.
-type hookPrincipal struct{ workspaceID string }
-
-func (p hookPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
-	is, err := g.store.Provision(ctx, p.workspaceID)
-	if errors.Is(err, ErrNotFound) || err == nil && is.DeletedAt != nil {
-		return grant{}, &Error{Code: NotFound, Msg: "no such workspace"}
-	}
-	if err != nil {
-		return grant{}, StoreError("look up a workspace", err)
-	}
-	const rights = Read | Deploy
-	return grant{workspace: is.Workspace, rights: rights, held: rights, who: "hook"}, nil
-}
-
-// openHook returns the Scope of what was pushed to a workspace. Only [Pusher] may
-// call it: a job is not asked by anybody, so there is nothing more to prove.
-func (g *Guard) openHook(ctx context.Context, workspaceID string) (*Scope, error) {
-	return g.open(ctx, hookPrincipal{workspaceID})
 }

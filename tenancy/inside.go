@@ -2,11 +2,13 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/internal/room"
 	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -104,6 +106,66 @@ func (s Inside) PollEvery() time.Duration { return s.guard.waits.every }
 // Closing is closed when the server stops: waits then answer with what they know.
 func (s Inside) Closing() <-chan struct{} { return s.guard.waits.closing }
 
+// An Outside is a Guard as those rooms see it that act when no caller asks: for a
+// webhook's delivery and for jobs.
+type Outside struct{ *Guard }
+
+// OpenGuard opens a Guard for a room.
+func OpenGuard(_ room.Pass, g *Guard) Outside { return Outside{g} }
+
+// RecordsOf is [Records] for a Guard.
+func RecordsOf[S any](g Outside) S {
+	return g.store.(S) //nolint:forcetypeassert,errcheck // package store implements every S
+}
+
+// Now returns the time by the server's clock.
+func (g Outside) Now() time.Time { return g.now() }
+
+// Log returns the operator's log.
+func (g Outside) Log() *slog.Logger { return g.log }
+
+// Box returns what seals and opens secrets at rest.
+func (g Outside) Box() *secret.Box { return g.box }
+
+// NoHook is a sealed key at [HookPlace] of no workspace: what a delivery is checked
+// against where there is no webhook, so that it costs as much.
+func (g Outside) NoHook() string { return g.noHook }
+
+// AdmitPush counts one delivery of a workspace's webhook; [RateLimited] if there are
+// too many.
+func (g Outside) AdmitPush(workspaceID string) error { return g.budget.admitPush(workspaceID) }
+
+// Running returns the deployments of all workspaces that are queued or running, as they
+// were a poll ago at the most.
+func (g Outside) Running(ctx context.Context) (map[coolify.UUID]coolify.DeploymentStatus, error) {
+	return g.waits.running.recent(ctx)
+}
+
+// A hookPrincipal is what acts when something was pushed: nobody's key, so that
+// it has no more rights than a push needs, and as long as the workspace is open.
+type hookPrincipal struct{ workspaceID string }
+
+func (p hookPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
+	is, err := g.store.Provision(ctx, p.workspaceID)
+	if errors.Is(err, ErrNotFound) || err == nil && is.DeletedAt != nil {
+		return grant{}, &Error{Code: NotFound, Msg: "no such workspace"}
+	}
+	if err != nil {
+		return grant{}, StoreError("look up a workspace", err)
+	}
+	const rights = Read | Deploy
+	return grant{workspace: is.Workspace, rights: rights, held: rights, who: "hook"}, nil
+}
+
+// OpenHook returns the Scope of what was pushed to a workspace. A job acts, which no
+// caller has asked, so there is nothing more to prove.
+func (g Outside) OpenHook(ctx context.Context, workspaceID string) (*Scope, error) {
+	return g.open(ctx, hookPrincipal{workspaceID})
+}
+
 // inside and db are what each room has of its own.
 func inside(s *Scope) Inside { return Inside{s} }
 func db(s *Scope) Store      { return s.guard.store }
+
+func outside(g *Guard) Outside { return Outside{g} }
+func dbOf(g *Guard) Store      { return g.store }

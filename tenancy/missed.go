@@ -23,8 +23,8 @@ const (
 // It is to be called every minute. A workspace whose look fails is not looked at
 // again in the same sweep, so that it does not take the time of the others.
 func (p *Pusher) Sweep(ctx context.Context) error {
-	now := p.guard.now()
-	next, err := p.guard.store.NextPushLooks(ctx, now, now.Add(-looksApart), looksAtOnce)
+	now := outside(p.guard).Now()
+	next, err := dbOf(p.guard).NextPushLooks(ctx, now, now.Add(-looksApart), looksAtOnce)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (p *Pusher) Sweep(ctx context.Context) error {
 		}
 	}
 	if left > 0 {
-		p.guard.log.WarnContext(ctx, "repositories not looked at for pushes; their turn comes again",
+		outside(p.guard).Log().WarnContext(ctx, "repositories not looked at for pushes; their turn comes again",
 			"left", left, "of", len(next), "workspaces_failed", len(failed), "last_err", p.guard.ForLog(cmp.Or(last, ctx.Err())))
 	}
 	return nil

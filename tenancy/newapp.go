@@ -36,10 +36,6 @@ type CreatedApp struct {
 	Created bool // it was not there before, or not finished
 }
 
-// mark proves that an application is the one that was made for this row. It stands
-// in its description until nothing is left to do.
-func (a AppRecord) mark() string { return MarkText(a.Nonce, "app") }
-
 // markForm is a description that is no more than a mark of ours.
 var markForm = regexp.MustCompile(`^vibn-[0-9a-f]{32}$`)
 

@@ -66,6 +66,10 @@ func HookPlace(workspaceID string) secret.Place {
 	return secret.Place{Table: "vibn_workspaces", Column: "gitea_hook_secret_encrypted", Row: workspaceID}
 }
 
+// HookPath is where the webhook of a workspace posts to, below the public URL,
+// before the workspace's slug.
+const HookPath = "hooks/gitea"
+
 // DatabaseURLPlace is where the address of a database, with its password, is
 // sealed.
 func DatabaseURLPlace(id string) secret.Place {

@@ -53,7 +53,7 @@ func (p *Pusher) Push(ctx context.Context, workspaceID, projectID string) (again
 	if e := Public(err); again == 0 && e.Code == RateLimited {
 		again = max(e.RetryAfter, time.Second)
 	}
-	p.guard.log.WarnContext(ctx, "push not yet seen to", "workspace_id", workspaceID, "project_id", projectID, "err", p.guard.ForLog(err))
+	outside(p.guard).Log().WarnContext(ctx, "push not yet seen to", "workspace_id", workspaceID, "project_id", projectID, "err", p.guard.ForLog(err))
 	if again > 0 {
 		return max(again, pushTrouble), nil
 	}
@@ -62,7 +62,7 @@ func (p *Pusher) Push(ctx context.Context, workspaceID, projectID string) (again
 
 // once is one look at all apps of the project.
 func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more bool, again time.Duration, err error) {
-	projects, err := p.guard.store.Projects(ctx, workspaceID)
+	projects, err := dbOf(p.guard).Projects(ctx, workspaceID)
 	if err != nil {
 		return false, 0, StoreError("list the projects", err)
 	}
@@ -70,7 +70,7 @@ func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more 
 	if i < 0 {
 		return false, 0, nil
 	}
-	l := &pushLook{Guard: p.guard, project: projects[i], heads: map[string]gitea.Commit{}}
+	l := &pushLook{guard: p.guard, project: projects[i], heads: map[string]gitea.Commit{}}
 	l.scope, err = p.open(ctx, workspaceID)
 	if code := Public(err).Code; err != nil && (code == NotFound || code == Forbidden) {
 		more, err = l.finish(ctx) // deleted or suspended; when it is resumed its repositories are looked at
@@ -89,7 +89,7 @@ func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more 
 
 // open opens a workspace for looking at what was pushed.
 func (p *Pusher) open(ctx context.Context, workspaceID string) (*Scope, error) {
-	s, err := p.guard.openHook(ctx, workspaceID)
+	s, err := outside(p.guard).OpenHook(ctx, workspaceID)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (p *Pusher) open(ctx context.Context, workspaceID string) (*Scope, error) {
 
 // A pushLook is one look at a project.
 type pushLook struct {
-	*Guard
+	guard   *Guard
 	scope   *Scope // for reading
 	project Project
 	opened  openRepository          // its bot is nil until the repository is proved
@@ -108,7 +108,7 @@ type pushLook struct {
 
 // finish records that all that was pushed when the look began has been seen to.
 func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
-	more, err = l.store.FinishPush(ctx, l.project.WorkspaceID, l.project.ID, l.project.PushWanted)
+	more, err = dbOf(l.guard).FinishPush(ctx, l.project.WorkspaceID, l.project.ID, l.project.PushWanted)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return false, StoreError("record that a push was seen to", err)
 	}
@@ -118,7 +118,7 @@ func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
 // all looks at each app, until Coolify takes no more requests of the workspace.
 // decided says that nothing of what has been pushed by now is still to be deployed.
 func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, err error) {
-	records, err := l.store.AppRecords(ctx, l.project.WorkspaceID)
+	records, err := dbOf(l.guard).AppRecords(ctx, l.project.WorkspaceID)
 	if err != nil {
 		return false, 0, StoreError("list the apps", err)
 	}
@@ -236,7 +236,7 @@ func (l *pushLook) start(ctx context.Context, rec AppRecord, commit string) (sta
 	if err != nil {
 		return Started{}, err
 	}
-	s, err := l.openHook(ctx, l.project.WorkspaceID)
+	s, err := outside(l.guard).OpenHook(ctx, l.project.WorkspaceID)
 	if err != nil {
 		return Started{}, err
 	}
@@ -269,12 +269,12 @@ func (l *pushLook) refused(ctx context.Context, e *Error) bool {
 func (l *pushLook) set(ctx context.Context, rec AppRecord, head, deployment, reported string) (AppRecord, time.Duration, error) {
 	if rec.Reported == pushPending && head != rec.Head && head != "" {
 		if err := l.tell(ctx, rec, pushOvertaken, "a newer push took its place"); err != nil { // it may be gone by now
-			l.log.InfoContext(ctx, "commit not told that it was overtaken", "workspace_id", rec.WorkspaceID, "app_id", rec.ID, "err", l.ForLog(err))
+			outside(l.guard).Log().InfoContext(ctx, "commit not told that it was overtaken", "workspace_id", rec.WorkspaceID, "app_id", rec.ID, "err", l.guard.ForLog(err))
 		}
 	}
 	is := rec
 	is.Head, is.Deployment, is.Reported = head, deployment, reported
-	err := l.store.SetAppPush(ctx, rec, is)
+	err := dbOf(l.guard).SetAppPush(ctx, rec, is)
 	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
 		return rec, time.Second, nil // another process was at it, or the app is being deleted
 	}
@@ -303,12 +303,12 @@ func (l *pushLook) follow(ctx context.Context, rec AppRecord) (is AppRecord, aga
 	if err != nil {
 		return rec, 0, err
 	}
-	running, err := l.waits.running.recent(ctx)
+	running, err := outside(l.guard).Running(ctx)
 	if err != nil {
 		return rec, 0, upstream("look at the running deployments", err)
 	}
 	if _, ok := running[id]; ok {
-		return rec, l.waits.every, nil
+		return rec, inside(l.scope).PollEvery(), nil
 	}
 	d, err := l.scope.deployment(ctx, id)
 	if IsNotFound(err) {
@@ -321,14 +321,14 @@ func (l *pushLook) follow(ctx context.Context, rec AppRecord) (is AppRecord, aga
 		return rec, 0, err
 	}
 	if !d.is.Status.Terminal() {
-		return rec, l.waits.every, nil
+		return rec, inside(l.scope).PollEvery(), nil
 	}
 	w, err := l.scope.judge(ctx, d.is, time.Time{})
 	if err != nil {
 		return rec, 0, err
 	}
-	if w.Verdict == VerdictUnreachable && d.is.FinishedAt != nil && l.now().Sub(*d.is.FinishedAt) < pushVisits {
-		return rec, l.waits.every, nil // it may still be coming up, and nobody else's push waits for that
+	if w.Verdict == VerdictUnreachable && d.is.FinishedAt != nil && inside(l.scope).Now().Sub(*d.is.FinishedAt) < pushVisits {
+		return rec, inside(l.scope).PollEvery(), nil // it may still be coming up, and nobody else's push waits for that
 	}
 	state, why := pushFailure, w.Reason
 	switch {
@@ -363,10 +363,10 @@ func (l *pushLook) tell(ctx context.Context, rec AppRecord, state, why string) e
 	if err := l.scope.Prove(ctx); err != nil {
 		return err
 	}
-	why = l.text(why).String()
+	why = l.scope.Text(why).String()
 	status := gitea.Status{State: state, Context: "vibn/" + rec.Name, Description: strings.ToValidUTF8(why[:min(len(why), maxStatus)], "")}
-	if l.publicURL != nil {
-		status.TargetURL = l.publicURL.JoinPath("w", l.scope.Slug(), "apps", rec.UUID).String()
+	if inside(l.scope).PublicURL() != nil {
+		status.TargetURL = inside(l.scope).PublicURL().JoinPath("w", l.scope.Slug(), "apps", rec.UUID).String()
 	}
 	if err := repo.bot.CreateStatus(ctx, inside(l.scope).Workspace().GiteaOrg, l.project.Slug, rec.Head, status); err != nil {
 		return repo.failed(ctx, "write a commit's status", err)

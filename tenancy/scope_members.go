@@ -40,6 +40,12 @@ func (s *Scope) member() (memberPrincipal, error) {
 	return p, nil
 }
 
+// RequirePerson refuses, with [Forbidden], what is for people only.
+func (s *Scope) RequirePerson() error {
+	_, err := s.member()
+	return err
+}
+
 // Role returns the role of the person who acts; empty for a key.
 func (s *Scope) Role() Role { return s.grant.role }
 

@@ -233,17 +233,17 @@ func (s *Scope) recent(d coolify.Deployment) bool {
 // visitUntil completes a sighting with what the app looks like from outside, and
 // looks again while that may mend, until a time.
 func (a *App) visitUntil(ctx context.Context, x *sighting, preview bool, until time.Time) error {
-	room := a.scope.guard.waits
+	every := inside(a.scope).PollEvery()
 	for visits := 1; ; visits++ {
 		a.visit(ctx, x, preview)
-		if visits == maxVisits || !x.mayMend() || time.Until(until) < room.every {
+		if visits == maxVisits || !x.mayMend() || time.Until(until) < every {
 			return nil
 		}
-		pause := time.NewTimer(room.every)
+		pause := time.NewTimer(every)
 		defer pause.Stop()
 		select {
 		case <-pause.C:
-		case <-room.closing:
+		case <-inside(a.scope).Closing():
 			return nil
 		case <-ctx.Done():
 			return upstream("wait for the app to answer", ctx.Err())
