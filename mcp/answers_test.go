@@ -12,6 +12,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -54,7 +55,7 @@ func addProjects(t *testing.T, h *house) {
 	if _, err := h.Git.Push("vibn-alpha/"+repositoryName, "main", strings.Repeat("Rework <the> \"whole\" build & its caches\n", 500), map[string]string{"a": "b"}); err != nil {
 		t.Fatal(err)
 	}
-	for i := range tenancy.MaxProjects - 2 { // one more is created as it is called
+	for i := range repository.MaxProjects - 2 { // one more is created as it is called
 		name := fmt.Sprintf("%s-%02d", strings.Repeat("p", 37), i)
 		err := h.DB.CreateProject(t.Context(), tenancy.Project{
 			ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: h.A.ID, Slug: name, Name: name, Description: strings.Repeat(`<"&\`, 63), Nonce: "n", CreatedAt: h.A.CreatedAt,
@@ -162,7 +163,7 @@ func checkPages(t *testing.T, h *house) {
 		{"apps.list", `"limit":50`, "apps", "uuid", 53},
 		{"apps.deployments", app + `,"limit":50`, "deployments", "uuid", len(h.Sim.Deployments(h.A.Web.UUID))},
 		{"activity.list", `"limit":50`, "entries", "", 0},
-		{"projects.list", `"limit":25`, "projects", "project", 3 + tenancy.MaxProjects},
+		{"projects.list", `"limit":25`, "projects", "project", 3 + repository.MaxProjects},
 	} {
 		items, pages := turn(t, h, tc.tool, tc.args, tc.list)
 		seen := map[any]bool{}
@@ -234,7 +235,7 @@ func checkRepository(t *testing.T, h *house) {
 	if err != nil || !strings.Contains(string(out), `"last_commit":{"sha":"`) || len(out) > 12_000 {
 		t.Errorf("projects.get of one with a long commit message: %d bytes, %v", len(out), err)
 	}
-	if code, msg := h.refusal(t, "projects.create", `{"name":"one-more"}`); code != tenancy.Forbidden || !strings.Contains(msg, fmt.Sprint(tenancy.MaxProjects)) {
+	if code, msg := h.refusal(t, "projects.create", `{"name":"one-more"}`); code != tenancy.Forbidden || !strings.Contains(msg, fmt.Sprint(repository.MaxProjects)) {
 		t.Errorf("one project more than there may be: %q %q", code, msg)
 	}
 }

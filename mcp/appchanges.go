@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -51,9 +52,9 @@ type createAppOut struct {
 }
 
 func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createAppOut, error) {
-	app, err := s.CreateApp(ctx, tenancy.NewApp{
+	app, err := hosting.CreateApp(ctx, s, hosting.NewApp{
 		Project: in.Project, Name: in.Name, Domain: in.Domain, Description: in.Description, Env: secretValues(in.Env),
-		Spec: tenancy.BuildSpec{
+		Spec: hosting.BuildSpec{
 			Branch: given(in.Branch), Build: given(in.Build), Port: given(in.Port),
 			BaseDirectory: given(in.Base), PublishDirectory: given(in.Publish), Dockerfile: given(in.Dockerfile),
 		},
@@ -96,16 +97,16 @@ type updateAppIn struct {
 }
 
 type updateAppOut struct {
-	App  tenancy.AppInfo `json:"app"`
+	App  hosting.AppInfo `json:"app"`
 	Next string          `json:"next"`
 }
 
 func updateApp(ctx context.Context, s *tenancy.Scope, in updateAppIn) (updateAppOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return updateAppOut{}, err
 	}
-	info, err := app.Update(ctx, tenancy.BuildSpec{
+	info, err := app.Update(ctx, hosting.BuildSpec{
 		Branch: in.Branch, Build: in.Build, Port: in.Port, BaseDirectory: in.Base, PublishDirectory: in.Publish, Dockerfile: in.Dockerfile,
 	}, in.Description)
 	return updateAppOut{info, "apps_deploy brings it into effect"}, err
@@ -124,7 +125,7 @@ type deleteAppOut struct {
 }
 
 func deleteApp(ctx context.Context, s *tenancy.Scope, in deleteAppIn) (deleteAppOut, error) {
-	done, err := s.DeleteApp(ctx, in.App, in.Confirm)
+	done, err := hosting.DeleteApp(ctx, s, in.App, in.Confirm)
 	if err != nil {
 		return deleteAppOut{}, err
 	}

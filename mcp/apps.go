@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 func addApps(r *Registry) {
@@ -54,13 +56,13 @@ type listAppsIn struct {
 }
 
 type appsOut struct {
-	Apps      []tenancy.AppInfo `json:"apps"`
+	Apps      []hosting.AppInfo `json:"apps"`
 	Truncated bool              `json:"truncated"`
 	Cursor    string            `json:"next_cursor,omitempty"`
 }
 
 func listApps(ctx context.Context, s *tenancy.Scope, in listAppsIn) (appsOut, error) {
-	apps, err := s.Apps(ctx, in.Environment)
+	apps, err := hosting.Apps(ctx, s, in.Environment)
 	if err != nil {
 		return appsOut{}, err
 	}
@@ -72,10 +74,10 @@ type appIn struct {
 	App string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
 }
 
-func getApp(ctx context.Context, s *tenancy.Scope, in appIn) (tenancy.AppInfo, error) {
-	app, err := s.App(ctx, in.App)
+func getApp(ctx context.Context, s *tenancy.Scope, in appIn) (hosting.AppInfo, error) {
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
-		return tenancy.AppInfo{}, err
+		return hosting.AppInfo{}, err
 	}
 	return app.Info(), nil
 }
@@ -90,13 +92,13 @@ type deployOut struct {
 	Deployment        string                   `json:"deployment,omitempty"` // uuid
 	Confirmed         bool                     `json:"confirmed"`            // a look at it has shown that it exists
 	Already           bool                     `json:"already_queued"`       // this commit was queued or running before
-	tenancy.Judgement                          // if it waited
-	State             *tenancy.DeploymentState `json:"state,omitempty"`
+	verdict.Judgement                          // if it waited
+	State             *verdict.DeploymentState `json:"state,omitempty"`
 	Next              []string                 `json:"next"`
 }
 
 func deployApp(ctx context.Context, s *tenancy.Scope, in deployIn) (deployOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return deployOut{}, err
 	}
@@ -108,7 +110,7 @@ func deployApp(ctx context.Context, s *tenancy.Scope, in deployIn) (deployOut, e
 }
 
 // follow waits for a deployment that was just queued, if the caller wants to.
-func follow(ctx context.Context, s *tenancy.Scope, app *tenancy.App, started tenancy.Started, wait int) (deployOut, error) {
+func follow(ctx context.Context, s *tenancy.Scope, app *hosting.App, started hosting.Started, wait int) (deployOut, error) {
 	out := deployOut{Deployment: started.Deployment, Already: started.Already, Next: []string{"deployments_wait tells how it ends"}}
 	if started.Deployment == "" {
 		out.Next = []string{"apps_deployments shows what is queued"}
@@ -117,9 +119,9 @@ func follow(ctx context.Context, s *tenancy.Scope, app *tenancy.App, started ten
 	if wait == 0 {
 		return out, nil
 	}
-	w, err := s.Verdict(ctx, started.Deployment, "", time.Duration(wait)*time.Second)
+	w, err := verdict.Await(ctx, s, started.Deployment, "", time.Duration(wait)*time.Second)
 	if tenancy.IsNotFound(err) { // Coolify's queue is full, and so it named one that does not exist
-		j, next, err := app.Unqueued(ctx)
+		j, next, err := verdict.Unqueued(ctx, app)
 		return deployOut{Judgement: j, Next: next}, err
 	}
 	if code := tenancy.Public(err).Code; err != nil && code != tenancy.Unauthorized && code != tenancy.Forbidden {
@@ -139,11 +141,11 @@ type controlIn struct {
 }
 
 func controlApp(ctx context.Context, s *tenancy.Scope, in controlIn) (deployOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return deployOut{}, err
 	}
-	var started tenancy.Started
+	var started hosting.Started
 	switch in.Action {
 	case "start":
 		started, err = app.Deploy(ctx, false)
@@ -173,7 +175,7 @@ type rollbackOut struct {
 }
 
 func rollBackApp(ctx context.Context, s *tenancy.Scope, in rollbackIn) (rollbackOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return rollbackOut{}, err
 	}
@@ -207,7 +209,7 @@ func listDeployments(ctx context.Context, s *tenancy.Scope, in deploymentsIn) (d
 	if err != nil {
 		return deploymentsOut{}, err
 	}
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return deploymentsOut{}, err
 	}
@@ -238,7 +240,7 @@ type logsOut struct {
 }
 
 func appLogs(ctx context.Context, s *tenancy.Scope, in appLogsIn) (logsOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return logsOut{}, err
 	}
@@ -250,16 +252,16 @@ func appLogs(ctx context.Context, s *tenancy.Scope, in appLogsIn) (logsOut, erro
 }
 
 type diagnoseOut struct {
-	tenancy.Diagnosis
+	verdict.Diagnosis
 	Log string `json:"log,omitempty"` // between two markers: data, not instructions
 }
 
 func diagnoseApp(ctx context.Context, s *tenancy.Scope, in appIn) (diagnoseOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return diagnoseOut{}, err
 	}
-	d, err := app.Diagnose(ctx)
+	d, err := verdict.Diagnose(ctx, app)
 	out := diagnoseOut{Diagnosis: d}
 	if len(d.Log) > 0 {
 		out.Log = untrusted.Block(d.Log)

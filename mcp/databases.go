@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -30,7 +31,7 @@ func addDatabases(r *Registry) {
 }
 
 type databasesOut struct {
-	Databases []tenancy.DatabaseInfo `json:"databases"`
+	Databases []hosting.DatabaseInfo `json:"databases"`
 	Truncated bool                   `json:"truncated"`
 }
 
@@ -39,7 +40,7 @@ type databasesOut struct {
 const maxDatabases = 100
 
 func listDatabases(ctx context.Context, s *tenancy.Scope, _ struct{}) (databasesOut, error) {
-	all, err := s.Databases(ctx)
+	all, err := hosting.Databases(ctx, s)
 	if err != nil {
 		return databasesOut{}, err
 	}
@@ -51,10 +52,10 @@ type databaseIn struct {
 	Database string `json:"database" jsonschema:"uuid or name" required:"true" min:"1" max:"255"`
 }
 
-func getDatabase(ctx context.Context, s *tenancy.Scope, in databaseIn) (tenancy.DatabaseInfo, error) {
-	d, err := s.Database(ctx, in.Database)
+func getDatabase(ctx context.Context, s *tenancy.Scope, in databaseIn) (hosting.DatabaseInfo, error) {
+	d, err := hosting.FindDatabase(ctx, s, in.Database)
 	if err != nil {
-		return tenancy.DatabaseInfo{}, err
+		return hosting.DatabaseInfo{}, err
 	}
 	return d.Info(), nil
 }
@@ -68,30 +69,30 @@ type createDatabaseIn struct {
 }
 
 type createDatabaseOut struct {
-	Database tenancy.DatabaseInfo `json:"database"`
+	Database hosting.DatabaseInfo `json:"database"`
 	Created  bool                 `json:"created"`
-	Attached *tenancy.Attachment  `json:"attached,omitempty"`
+	Attached *hosting.Attachment  `json:"attached,omitempty"`
 	Next     []string             `json:"next"`
 }
 
 func createDatabase(ctx context.Context, s *tenancy.Scope, in createDatabaseIn) (createDatabaseOut, error) {
-	n := tenancy.NewDatabase{Name: in.Name, Engine: in.Engine, EnvKey: in.EnvKey}
+	n := hosting.NewDatabase{Name: in.Name, Engine: in.Engine, EnvKey: in.EnvKey}
 	if in.AttachTo == "" {
 		if in.EnvKey != "" {
 			return createDatabaseOut{}, invalid("env_key needs attach_to")
 		}
-		d, created, err := s.CreateDatabase(ctx, n)
+		d, created, err := hosting.CreateDatabase(ctx, s, n)
 		if err != nil {
 			return createDatabaseOut{}, err
 		}
 		return createDatabaseOut{d.Info(), created, nil, []string{"databases_create with the same name and attach_to gives an app its address"}}, nil
 	}
-	app, err := s.App(ctx, in.AttachTo)
+	app, err := hosting.FindApp(ctx, s, in.AttachTo)
 	if err != nil {
 		return createDatabaseOut{}, err
 	}
 	n.AttachTo = app
-	d, created, err := s.CreateDatabase(ctx, n)
+	d, created, err := hosting.CreateDatabase(ctx, s, n)
 	if err != nil {
 		return createDatabaseOut{}, err
 	}
@@ -116,7 +117,7 @@ type deletedOut struct {
 }
 
 func deleteDatabase(ctx context.Context, s *tenancy.Scope, in deleteDatabaseIn) (deletedOut, error) {
-	d, err := s.Database(ctx, in.Database)
+	d, err := hosting.FindDatabase(ctx, s, in.Database)
 	if err != nil {
 		return deletedOut{}, err
 	}

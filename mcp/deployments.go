@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 func addDeployments(r *Registry) {
@@ -39,7 +41,7 @@ type deploymentOut struct {
 }
 
 func getDeployment(ctx context.Context, s *tenancy.Scope, in deploymentIn) (deploymentOut, error) {
-	d, err := s.Deployment(ctx, in.Deployment)
+	d, err := hosting.FindDeployment(ctx, s, in.Deployment)
 	if err != nil {
 		return deploymentOut{}, err
 	}
@@ -53,8 +55,8 @@ type waitIn struct {
 	Wait       int    `json:"wait_seconds,omitempty" jsonschema:"longest wait" min:"1" max:"45" default:"45"`
 }
 
-func waitDeployment(ctx context.Context, s *tenancy.Scope, in waitIn) (tenancy.Waited, error) {
-	return s.Verdict(ctx, in.Deployment, in.App, time.Duration(in.Wait)*time.Second)
+func waitDeployment(ctx context.Context, s *tenancy.Scope, in waitIn) (verdict.Waited, error) {
+	return verdict.Await(ctx, s, in.Deployment, in.App, time.Duration(in.Wait)*time.Second)
 }
 
 // nextAfter says what to call next, by how a deployment stands.
@@ -93,7 +95,7 @@ func deploymentLogs(ctx context.Context, s *tenancy.Scope, in deploymentLogsIn) 
 			return logsOut{}, &tenancy.Error{Code: tenancy.Invalid, Msg: "this cursor belongs to another deployment's log", Hint: "leave cursor out to begin anew"}
 		}
 	}
-	d, err := s.Deployment(ctx, in.Deployment)
+	d, err := hosting.FindDeployment(ctx, s, in.Deployment)
 	if err != nil {
 		return logsOut{}, err
 	}
@@ -114,7 +116,7 @@ type cancelOut struct {
 }
 
 func cancelDeployment(ctx context.Context, s *tenancy.Scope, in deploymentIn) (cancelOut, error) {
-	d, err := s.Deployment(ctx, in.Deployment)
+	d, err := hosting.FindDeployment(ctx, s, in.Deployment)
 	if err != nil {
 		return cancelOut{}, err
 	}

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -24,18 +25,18 @@ type listDomainsIn struct {
 }
 
 type domainsOut struct {
-	Domains   []tenancy.DomainInfo `json:"domains"`
+	Domains   []hosting.DomainInfo `json:"domains"`
 	Free      string               `json:"free,omitempty"` // what needs no proof, with NAME for what may be chosen
 	Truncated bool                 `json:"truncated"`
 }
 
 func listDomains(ctx context.Context, s *tenancy.Scope, in listDomainsIn) (domainsOut, error) {
-	domains, err := s.Domains(ctx, in.App)
+	domains, err := hosting.Domains(ctx, s, in.App)
 	if err != nil {
 		return domainsOut{}, err
 	}
 	shown := fit(domains, maxPage)
-	return domainsOut{shown, s.FreeDomains(), len(shown) < len(domains)}, nil
+	return domainsOut{shown, hosting.FreeDomains(s), len(shown) < len(domains)}, nil
 }
 
 type setDomainIn struct {
@@ -44,12 +45,12 @@ type setDomainIn struct {
 }
 
 type setDomainOut struct {
-	tenancy.DomainInfo
+	hosting.DomainInfo
 	Next []string `json:"next"`
 }
 
 func setDomain(ctx context.Context, s *tenancy.Scope, in setDomainIn) (setDomainOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return setDomainOut{}, err
 	}

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -30,7 +31,7 @@ type listEnvsIn struct {
 }
 
 type envsOut struct {
-	Envs      []tenancy.EnvInfo `json:"envs"`
+	Envs      []hosting.EnvInfo `json:"envs"`
 	Truncated bool              `json:"truncated"`
 }
 
@@ -38,7 +39,7 @@ type envsOut struct {
 const maxEnvs = 200
 
 func listEnvs(ctx context.Context, s *tenancy.Scope, in listEnvsIn) (envsOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return envsOut{}, err
 	}
@@ -60,16 +61,16 @@ type upsertEnvsIn struct {
 }
 
 type changesOut struct {
-	Changes []tenancy.EnvChange `json:"changes"`
+	Changes []hosting.EnvChange `json:"changes"`
 	Next    []string            `json:"next"`
 }
 
 func upsertEnvs(ctx context.Context, s *tenancy.Scope, in upsertEnvsIn) (changesOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return changesOut{}, err
 	}
-	changes, err := app.SetEnvs(ctx, tenancy.EnvSet{
+	changes, err := app.SetEnvs(ctx, hosting.EnvSet{
 		Values: secretValues(in.Set), Preview: in.Scope == "preview", BuildTime: in.BuildTime, Literal: in.Literal, Multiline: in.Multiline,
 	})
 	return changesOut{changes, []string{"apps_deploy brings them into effect"}}, err
@@ -82,7 +83,7 @@ type deleteEnvsIn struct {
 }
 
 func deleteEnvs(ctx context.Context, s *tenancy.Scope, in deleteEnvsIn) (changesOut, error) {
-	app, err := s.App(ctx, in.App)
+	app, err := hosting.FindApp(ctx, s, in.App)
 	if err != nil {
 		return changesOut{}, err
 	}

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -27,11 +28,11 @@ type gitCredentialsOut struct {
 }
 
 func gitCredentials(ctx context.Context, s *tenancy.Scope, in gitCredentialsIn) (gitCredentialsOut, error) {
-	c, err := s.GitCredentials(ctx, in.Reveal)
+	c, err := repository.Credentials(ctx, s, in.Reveal)
 	if err != nil {
 		return gitCredentialsOut{}, err
 	}
 	return gitCredentialsOut{
-		Server: c.Server, Username: c.Username, CloneURL: s.CloneURL("{repository}"), Helper: c.Helper(), Token: c.Token.Reveal(),
+		Server: c.Server, Username: c.Username, CloneURL: repository.CloneURL(s, "{repository}"), Helper: c.Helper(), Token: c.Token.Reveal(),
 	}, nil
 }

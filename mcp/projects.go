@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -23,17 +24,17 @@ func addProjects(r *Registry) {
 }
 
 type projectOut struct {
-	tenancy.ProjectInfo
+	repository.ProjectInfo
 	Truncated bool `json:"truncated"` // it has more apps; apps_list shows them all
 }
 
 type projectDetailOut struct {
 	projectOut
-	Git *tenancy.RepositoryInfo `json:"git,omitempty"` // of a project that was created here
+	Git *repository.RepositoryInfo `json:"git,omitempty"` // of a project that was created here
 }
 
 // showProject shows a project with as many of its apps as fit into size bytes.
-func showProject(p tenancy.ProjectInfo, size int) projectOut {
+func showProject(p repository.ProjectInfo, size int) projectOut {
 	all := len(p.Apps)
 	p.Apps = fit(p.Apps, size)
 	return projectOut{p, len(p.Apps) < all}
@@ -51,7 +52,7 @@ type listProjectsIn struct {
 }
 
 func listProjects(ctx context.Context, s *tenancy.Scope, in listProjectsIn) (projectsOut, error) {
-	projects, err := s.Projects(ctx)
+	projects, err := repository.Projects(ctx, s)
 	if err != nil {
 		return projectsOut{}, err
 	}
@@ -68,11 +69,11 @@ type projectIn struct {
 }
 
 func getProject(ctx context.Context, s *tenancy.Scope, in projectIn) (projectDetailOut, error) {
-	p, err := s.Project(ctx, in.Project)
+	p, err := repository.Project(ctx, s, in.Project)
 	if err != nil {
 		return projectDetailOut{}, err
 	}
-	git, err := s.Repository(ctx, p.Project.String())
+	git, err := repository.Repository(ctx, s, p.Project.String())
 	return projectDetailOut{showProject(p, maxPage), git}, err
 }
 
@@ -90,7 +91,7 @@ type createProjectOut struct {
 }
 
 func createProject(ctx context.Context, s *tenancy.Scope, in createProjectIn) (createProjectOut, error) {
-	p, created, err := s.CreateProject(ctx, in.Name, in.Description)
+	p, created, err := repository.CreateProject(ctx, s, in.Name, in.Description)
 	if err != nil {
 		return createProjectOut{}, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -24,7 +25,7 @@ const (
 	// MaxAnswer is the size in bytes that no answer exceeds.
 	MaxAnswer = 64_000
 	// callTime bounds a call: the longest wait, and time to answer it.
-	callTime = tenancy.MaxWait + 30*time.Second
+	callTime = hosting.MaxWait + 30*time.Second
 )
 
 // A Tool is what is said of a tool, apart from its function. The input schema

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -215,7 +216,7 @@ func TestPanic(t *testing.T) {
 	const value = "panic-value-0123456789"
 	addTest(h, "test.panic", func(context.Context, *tenancy.Scope, testIn) (any, error) { panic(value) })
 	addTest(h, "test.nil", func(_ context.Context, s *tenancy.Scope, _ testIn) (any, error) {
-		var nothing *tenancy.App
+		var nothing *hosting.App
 		return nothing.Info(), s.Admit()
 	})
 	for _, tool := range []string{"test.panic", "test.nil"} {

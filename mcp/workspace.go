@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -16,6 +17,6 @@ func addWorkspace(r *Registry) {
 	}, describe)
 }
 
-func describe(ctx context.Context, s *tenancy.Scope, _ none) (tenancy.Description, error) {
-	return s.Describe(ctx)
+func describe(ctx context.Context, s *tenancy.Scope, _ none) (hosting.Description, error) {
+	return hosting.Describe(ctx, s)
 }

@@ -47,7 +47,7 @@ func (r *run) removeApps(ctx context.Context, which func(tenancy.AppRecord) bool
 	}
 	gone = true
 	for _, a := range records {
-		one, err := tenancy.RemoveApp(ctx, project, r.store, a)
+		one, err := RemoveApp(ctx, project, r.store, a)
 		if err != nil {
 			return false, err
 		}

@@ -60,7 +60,7 @@ func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there [
 			continue
 		}
 		remains = remains || toGo
-		if err := is.Calls.Delete(ctx, tenancy.DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		if err := is.Calls.Delete(ctx, DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return false, err
 		}
 	}

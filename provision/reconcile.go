@@ -84,11 +84,11 @@ func (r *run) missing(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = tenancy.EnsureRepository(ctx, r.gitea.Org(w.GiteaOrg), bot, r.store, w, p)
-		if errors.Is(err, tenancy.ErrForeignRepository) {
+		_, err = EnsureRepository(ctx, r.gitea.Org(w.GiteaOrg), bot, r.store, w, p)
+		if errors.Is(err, ErrForeignRepository) {
 			return foreign(tenancy.PartRepositories, "a repository", p.Slug)
 		}
-		if errors.Is(err, tenancy.ErrHidden) {
+		if errors.Is(err, ErrHidden) {
 			return hidden(r.is.Org + "/" + p.Slug)
 		}
 		if err != nil {
@@ -170,11 +170,11 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 // it back if it is not among those that it has. The project is read again: a call
 // that creates an app may have recorded the key since.
 func (r *run) deployKey(ctx context.Context, repo gitea.Repository, p tenancy.Project, has []extraAccess) (string, error) {
-	p, err := tenancy.ProjectNow(ctx, r.store, p)
+	p, err := ProjectNow(ctx, r.store, p)
 	if err != nil || p.DeployKey == "" || slices.ContainsFunc(has, func(e extraAccess) bool { return e.key == p.DeployKey }) {
 		return p.DeployKey, err
 	}
-	return p.DeployKey, tenancy.EnsurePublicHalf(ctx, r.gitea.Repo(repo.Owner, repo.Name), p)
+	return p.DeployKey, EnsurePublicHalf(ctx, r.gitea.Repo(repo.Owner, repo.Name), p)
 }
 
 // An extraAccess is a way into a repository besides the team.
@@ -197,7 +197,7 @@ func (r *run) extra(ctx context.Context, repo gitea.Repository) ([]extraAccess, 
 	for _, k := range keys {
 		e := extraAccess{kind: tenancy.DeployKey, ref: strconv.FormatInt(k.ID, 10), name: k.Title, drop: func() error { return g.Repo(owner, name).DeleteDeployKey(ctx, k.ID) }}
 		if k.ReadOnly {
-			e.key = tenancy.KeyMaterial(k.Key)
+			e.key = KeyMaterial(k.Key)
 		}
 		all = append(all, e)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -160,7 +161,7 @@ func TestAdminAbsent(t *testing.T) {
 // same bytes on every route, and changes nothing.
 func TestAdminUnauthorized(t *testing.T) {
 	s := newOperated(t, "sqlite")
-	c, err := s.Open(t, s.A.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	c, err := repository.Credentials(t.Context(), s.Open(t, s.A.Key, tenancy.Git), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -514,7 +515,7 @@ func TestAdminSuspend(t *testing.T) {
 		got := s.ask(t, question{path: "/api/workspaces", key: key})
 		return got.status
 	}
-	c, err := s.Open(t, s.A.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	c, err := repository.Credentials(t.Context(), s.Open(t, s.A.Key, tenancy.Git), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -543,7 +544,7 @@ func TestAdminSuspend(t *testing.T) {
 	if got.Suspended || !got.Settled || got.Status != "ready" || status(s.A.Key) != 200 {
 		t.Errorf("resumed: %+v", got)
 	}
-	again, err := s.Open(t, s.A.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	again, err := repository.Credentials(t.Context(), s.Open(t, s.A.Key, tenancy.Git), true)
 	if err != nil || again.Token.Reveal() == c.Token.Reveal() {
 		t.Errorf("a key's token after the suspension: the same %v, %v", again.Token.Reveal() == c.Token.Reveal(), err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -428,7 +429,7 @@ func (c *canary) check(t *testing.T, least int, rowsOf func(t *testing.T, c *can
 	if len(c.answers) < least || !strings.Contains(all, "[redacted]") || !strings.Contains(all, c.A.Canary) {
 		t.Errorf("%d answers, or nothing let through, or nothing redacted", len(c.answers))
 	}
-	own, err := c.Open(t, c.A.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	own, err := repository.Credentials(t.Context(), c.Open(t, c.A.Key, tenancy.Git), true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/push"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -97,7 +98,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 		refuse(w, invalid("the body could not be read"))
 		return
 	}
-	err = h.Guard.TakeDelivery(r.Context(), r.PathValue("workspace"), tenancy.Delivery{
+	err = push.TakeDelivery(r.Context(), h.Guard, r.PathValue("workspace"), push.Delivery{
 		Event: r.Header.Get("X-Gitea-Event"), Signature: r.Header.Get("X-Gitea-Signature"), Body: body,
 	})
 	if err != nil {

@@ -25,6 +25,8 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/push"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -268,7 +270,7 @@ func pushHouse(t *testing.T) *server {
 	worked := make(chan error, 1)
 	go func() {
 		worked <- h.DB.Work(ctx, store.Jobs{
-			Provision: h.Provisioner.Provision, Push: h.Guard.Pusher().Push, Sweep: func(context.Context) error { return nil },
+			Provision: h.Provisioner.Provision, Push: push.New(h.Guard).Push, Sweep: func(context.Context) error { return nil },
 		}, h.Logger)
 	}()
 	t.Cleanup(func() {
@@ -287,14 +289,14 @@ type checkout struct {
 	home string
 }
 
-func (s *server) clone(t *testing.T, x *tenancytest.Tenant, repository string) *checkout {
+func (s *server) clone(t *testing.T, x *tenancytest.Tenant, name string) *checkout {
 	t.Helper()
 	c := &checkout{t, filepath.Join(t.TempDir(), "site"), t.TempDir()}
-	creds, err := s.Open(t, x.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	creds, err := repository.Credentials(t.Context(), s.Open(t, x.Key, tenancy.Git), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := url.Parse(s.GitURL + "/" + x.GiteaOrg + "/" + repository + ".git")
+	u, err := url.Parse(s.GitURL + "/" + x.GiteaOrg + "/" + name + ".git")
 	if err != nil {
 		t.Fatal(err)
 	}

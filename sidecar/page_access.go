@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/clients"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -66,11 +67,11 @@ func (v *visit) showAccess(status int, shown *shownToken, failed string) error {
 
 // git is how git reaches the repositories, without a token.
 func (v *visit) git(ctx context.Context) *gitAccess {
-	c, err := v.scope.GitCredentials(ctx, false)
+	c, err := repository.Credentials(ctx, v.scope, false)
 	if err != nil {
 		return nil // there are none yet, or not for this person
 	}
-	return &gitAccess{c.Server, c.Username, v.scope.CloneURL("REPOSITORY"), c.Helper()}
+	return &gitAccess{c.Server, c.Username, repository.CloneURL(v.scope, "REPOSITORY"), c.Helper()}
 }
 
 func (v *visit) activeKeys(ctx context.Context) (int, error) {
@@ -104,7 +105,7 @@ func (v *visit) revealToken() error {
 	err := act(ctx, v.scope, tenancy.Call{
 		Tool: "gitea.credentials", Needs: tenancy.Git, Client: v.r.UserAgent(), Args: jsonOf(map[string]any{"reveal": true}),
 	}, func(s *tenancy.Scope) error {
-		c, err := s.GitCredentials(ctx, true)
+		c, err := repository.Credentials(ctx, s, true)
 		shown = &shownToken{c.Username, c.Token.Reveal(), hideAfter}
 		return err
 	})

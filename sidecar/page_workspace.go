@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -25,7 +26,7 @@ type workspacePage struct {
 
 // An appRow is an app with its last deployment.
 type appRow struct {
-	tenancy.AppInfo
+	hosting.AppInfo
 	State  string // good, bad, busy or off: what the status is to a person
 	Last   *tenancy.DeploymentInfo
 	LastBy string // state of the deployment
@@ -50,7 +51,7 @@ func (v *visit) workspace() error {
 		return err
 	}
 	p.MayEdit = v.scope.Require(tenancy.Write) == nil
-	apps, err := v.scope.Apps(ctx, "")
+	apps, err := hosting.Apps(ctx, v.scope, "")
 	if err != nil {
 		p.Missing = append(p.Missing, missing("the apps", v.scope.Public(err)))
 	}
@@ -109,7 +110,7 @@ func momentOf(s string) *time.Time {
 }
 
 func (v *visit) lastDeployment(ctx context.Context, app string) (*tenancy.DeploymentInfo, error) {
-	a, err := v.scope.App(ctx, app)
+	a, err := hosting.FindApp(ctx, v.scope, app)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +152,7 @@ type appPage struct {
 }
 
 type envRow struct {
-	tenancy.EnvInfo
+	hosting.EnvInfo
 	At *time.Time // when it was changed
 }
 
@@ -172,7 +173,7 @@ func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed strin
 	v.frame.Tab = "workspace"
 	ctx, cancel := v.soon()
 	defer cancel()
-	a, err := v.scope.App(ctx, v.r.PathValue("app"))
+	a, err := hosting.FindApp(ctx, v.scope, v.r.PathValue("app"))
 	if err != nil {
 		return err
 	}
@@ -211,7 +212,7 @@ func (v *visit) revealEnv() error {
 	err := act(ctx, v.scope, tenancy.Call{
 		Tool: "envs.reveal", Needs: tenancy.Write, Client: v.r.UserAgent(), Target: v.r.PathValue("app"), Args: jsonOf(map[string]any{"key": key, "preview": previews}),
 	}, func(s *tenancy.Scope) error {
-		a, err := s.App(ctx, v.r.PathValue("app"))
+		a, err := hosting.FindApp(ctx, s, v.r.PathValue("app"))
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"github.com/vibnai/vibn-mcp/clients"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -80,7 +81,7 @@ func setupOf(cfg Config, r *http.Request) (clients.Setup, error) {
 
 // setup returns what a folder is connected to.
 func (c Config) setup(ctx context.Context, scope *tenancy.Scope) (clients.Setup, error) {
-	b, err := scope.Brief(ctx)
+	b, err := hosting.BriefOf(ctx, scope)
 	if err != nil {
 		return clients.Setup{}, err
 	}

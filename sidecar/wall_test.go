@@ -16,6 +16,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -341,7 +342,7 @@ func TestWallDatabaseNames(t *testing.T) {
 func TestWallTokens(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
 	s.addShops(t)
-	c, err := s.Open(t, s.A.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	c, err := repository.Credentials(t.Context(), s.Open(t, s.A.Key, tenancy.Git), true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -18,7 +19,7 @@ import (
 // find looks an app up with A's key, and returns its uuid.
 func find(t *testing.T, h *tenancytest.House, ref string) (string, error) {
 	t.Helper()
-	app, err := h.Open(t, h.A.Key, tenancy.Read).App(t.Context(), ref)
+	app, err := hosting.FindApp(t.Context(), h.Open(t, h.A.Key, tenancy.Read), ref)
 	if err != nil {
 		return "", err
 	}
@@ -122,7 +123,7 @@ func TestMovedApp(t *testing.T) {
 	h.Sim.MoveApp(web.UUID, h.B.Project.Environments[0].UUID)
 	wantNoApp(t, h, web.UUID, web.Name, "web.alpha.example.com")
 	s := h.Open(t, h.B.Key, tenancy.Read)
-	if _, err := s.App(t.Context(), web.UUID); err != nil {
+	if _, err := hosting.FindApp(t.Context(), s, web.UUID); err != nil {
 		t.Errorf("its new owner's look: %v, want it found", err)
 	}
 
@@ -213,7 +214,7 @@ func TestListThatHoldsOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Sim.Fail("GET /projects/{uuid}/{environment_name_or_uuid}", coolifytest.Fault{Status: 200, Body: string(body)})
-	infos, err := h.Open(t, h.A.Key, tenancy.Read).Apps(t.Context(), "")
+	infos, err := hosting.Apps(t.Context(), h.Open(t, h.A.Key, tenancy.Read), "")
 	if err != nil || len(infos) != 2 || infos[0].UUID != h.A.API.UUID || infos[1].UUID != h.A.Web.UUID {
 		t.Errorf("Apps = %v, %v; want A's two", infos, err)
 	}
@@ -279,7 +280,7 @@ func TestListOfApps(t *testing.T) {
 		}
 		h.Sim.AddEnvironment(h.B.Project.UUID, "beta-only")
 		names := func(environment string) []string {
-			infos, err := h.Open(t, h.A.Key, tenancy.Read).Apps(t.Context(), environment)
+			infos, err := hosting.Apps(t.Context(), h.Open(t, h.A.Key, tenancy.Read), environment)
 			if err != nil || infos == nil {
 				t.Errorf("Apps(%q) = %v, %v", environment, infos, err)
 			}
@@ -299,7 +300,7 @@ func TestListOfApps(t *testing.T) {
 			}
 		}
 		for _, environment := range []string{"beta-only", h.B.Project.Environments[0].UUID, h.B.Project.UUID, "Dev", "nothing", "../dev"} {
-			infos, err := h.Open(t, h.A.Key, tenancy.Read).Apps(t.Context(), environment)
+			infos, err := hosting.Apps(t.Context(), h.Open(t, h.A.Key, tenancy.Read), environment)
 			if !tenancy.IsNotFound(err) || err.Error() != "no such environment in this workspace" {
 				t.Errorf("Apps(%q) = %v, %v; want not found", environment, infos, err)
 			}
@@ -322,11 +323,11 @@ func TestInfo(t *testing.T) {
 			a.CustomDockerRunOptions, a.FQDN = "--privileged", "https://user:token-of-a@web.example.org, https://b.example.org"
 		})
 		s := h.Open(t, h.A.Key, tenancy.Read)
-		app, err := s.App(t.Context(), h.A.Web.UUID)
+		app, err := hosting.FindApp(t.Context(), s, h.A.Web.UUID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, err := s.Apps(t.Context(), "")
+		list, err := hosting.Apps(t.Context(), s, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -374,7 +375,7 @@ func TestRepositoryWithoutCredentials(t *testing.T) {
 		"alpha/web": "alpha/web",
 	} {
 		h.Sim.SetApp(h.A.Web.UUID, func(a *coolifytest.App) { a.GitRepository = url })
-		app, err := h.Open(t, h.A.Key, tenancy.Read).App(t.Context(), h.A.Web.UUID)
+		app, err := hosting.FindApp(t.Context(), h.Open(t, h.A.Key, tenancy.Read), h.A.Web.UUID)
 		if err != nil {
 			t.Fatal(err)
 		}

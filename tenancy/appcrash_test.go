@@ -8,6 +8,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -118,7 +119,7 @@ func withGround(s *subject, p *process) {
 
 func createSiteApp(ctx context.Context, s *subject, p *process) error {
 	return step{tenancy.Write, func(ctx context.Context, sc *tenancy.Scope) error {
-		_, err := sc.CreateApp(ctx, siteApp(func(n *tenancy.NewApp) { n.Env = map[string]secret.Text{"A": secret.NewText("b")} }))
+		_, err := hosting.CreateApp(ctx, sc, siteApp(func(n *hosting.NewApp) { n.Env = map[string]secret.Text{"A": secret.NewText("b")} }))
 		return err
 	}}.try(ctx, p.guard, s.key)
 }
@@ -126,7 +127,7 @@ func createSiteApp(ctx context.Context, s *subject, p *process) error {
 // deleteSiteApp deletes the app; that it is gone is as good.
 func deleteSiteApp(ctx context.Context, s *subject, p *process) error {
 	return step{tenancy.Danger, func(ctx context.Context, sc *tenancy.Scope) error {
-		_, err := sc.DeleteApp(ctx, "site", "site")
+		_, err := hosting.DeleteApp(ctx, sc, "site", "site")
 		if tenancy.IsNotFound(err) {
 			return nil
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -18,7 +19,7 @@ func TestBotsNameOfAnother(t *testing.T) {
 	h.Git.AddUser(giteatest.User{Login: h.A.GiteaBot, Email: "somebody@example.com"})
 	before := h.Git.Snapshot()
 	h.Git.Reset()
-	c, err := h.Open(t, h.A.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	c, err := repository.Credentials(t.Context(), h.Open(t, h.A.Key, tenancy.Git), true)
 	if codeOf(err) != tenancy.Unavailable || !c.Token.IsZero() {
 		t.Errorf("GitCredentials: %v, want %s and no token", err, tenancy.Unavailable)
 	}
@@ -40,12 +41,12 @@ func TestTakenNameGivesWay(t *testing.T) {
 	if _, err := h.Git.AddFork(h.A.GiteaOrg+"/site", h.A.GiteaOrg, "taken", h.A.GiteaBot); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := h.Open(t, h.A.Key, tenancy.Write).CreateProject(t.Context(), "taken", "")
+	_, _, err := repository.CreateProject(t.Context(), h.Open(t, h.A.Key, tenancy.Write), "taken", "")
 	if codeOf(err) != tenancy.Conflict {
 		t.Errorf("CreateProject: %v, want %s", err, tenancy.Conflict)
 	}
 	h.Provision(t, h.A) // reconcile takes the fork away
-	if _, created, err := h.Open(t, h.A.Key, tenancy.Write).CreateProject(t.Context(), "taken", ""); err != nil || !created {
+	if _, created, err := repository.CreateProject(t.Context(), h.Open(t, h.A.Key, tenancy.Write), "taken", ""); err != nil || !created {
 		t.Errorf("CreateProject after reconcile: %v, %v", created, err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -172,12 +173,12 @@ type step struct {
 }
 
 func toGet(ref string) step {
-	return step{tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error { _, err := s.App(ctx, ref); return err }}
+	return step{tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error { _, err := hosting.FindApp(ctx, s, ref); return err }}
 }
 
 func toReadLogs(ref string) step {
 	return step{tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error {
-		a, err := s.App(ctx, ref)
+		a, err := hosting.FindApp(ctx, s, ref)
 		if err != nil {
 			return err
 		}
@@ -188,7 +189,7 @@ func toReadLogs(ref string) step {
 
 func toDeploy(ref string) step {
 	return step{tenancy.Deploy, func(ctx context.Context, s *tenancy.Scope) error {
-		a, err := s.App(ctx, ref)
+		a, err := hosting.FindApp(ctx, s, ref)
 		if err != nil {
 			return err
 		}
@@ -198,7 +199,7 @@ func toDeploy(ref string) step {
 }
 
 func toWait(ref string, d time.Duration) step {
-	return step{tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error { _, err := s.Wait(ctx, ref, d); return err }}
+	return step{tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error { _, err := hosting.Wait(ctx, s, ref, d); return err }}
 }
 
 // try does a step with a key, as a door would.
@@ -244,7 +245,7 @@ func (w waiter) start(ctx context.Context) <-chan outcome {
 			})
 		}
 		if err == nil {
-			o.info, err = s.Wait(ctx, w.ref, w.d)
+			o.info, err = hosting.Wait(ctx, s, w.ref, w.d)
 		}
 		o.err, o.took = err, since(began)
 		ended <- o

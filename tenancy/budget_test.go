@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -66,7 +67,7 @@ func TestFlood(t *testing.T) {
 		{"everything", 3, func(a, b *tenancytest.Tenant, running string) []step {
 			return []step{
 				toGet(nobody), toGet(b.Web.UUID), toReadLogs(a.Web.UUID), toReadLogs(a.API.UUID),
-				toWait(running, tenancy.MaxWait), toWait(nobody, tenancy.MaxWait),
+				toWait(running, hosting.MaxWait), toWait(nobody, hosting.MaxWait),
 			}
 		}, 2},
 		{"logs", 2, func(a, _ *tenancytest.Tenant, _ string) []step { return []step{toReadLogs(a.Web.UUID)} }, 4},

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -41,9 +42,9 @@ func drive(h *tenancytest.House, uuid string) string {
 	return status
 }
 
-func setEnvs(t testing.TB, h *tenancytest.House, uuid string, set tenancy.EnvSet) error {
+func setEnvs(t testing.TB, h *tenancytest.House, uuid string, set hosting.EnvSet) error {
 	t.Helper()
-	return onApp(t, h, uuid, tenancy.Write, func(a *tenancy.App) error {
+	return onApp(t, h, uuid, tenancy.Write, func(a *hosting.App) error {
 		_, err := a.SetEnvs(t.Context(), set)
 		return err
 	})
@@ -118,7 +119,7 @@ func TestAttacksOnTheBuild(t *testing.T) {
 		uuid := x.put(h)
 		h.Sim.Reset()
 		if len(x.set) > 0 {
-			err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: x.set, BuildTime: new(true), Literal: new(false)})
+			err := setEnvs(t, h, uuid, hosting.EnvSet{Values: x.set, BuildTime: new(true), Literal: new(false)})
 			wantRefused(t, h, x.name, err, "build_time false")
 		}
 		if err := deployNow(t, h, uuid); len(x.rows) > 0 {
@@ -143,7 +144,7 @@ func TestTripwireIsLive(t *testing.T) {
 		uuid := x.put(h)
 		var err error
 		if len(x.set) > 0 {
-			err = setEnvs(t, h, uuid, tenancy.EnvSet{Values: x.set, BuildTime: new(true)})
+			err = setEnvs(t, h, uuid, hosting.EnvSet{Values: x.set, BuildTime: new(true)})
 		}
 		if err := errors.Join(err, deployNow(t, h, uuid)); err != nil {
 			t.Fatalf("%s: %v, want it done on a trusted host", x.name, err)
@@ -167,12 +168,12 @@ func TestReservedKeysInAnyCase(t *testing.T) {
 	for _, key := range reserved {
 		for _, form := range []string{key, strings.ToLower(key), key[:1] + strings.ToLower(key[1:]), strings.ToLower(key[:1]) + key[1:]} {
 			h.Sim.Reset()
-			err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("GOOD", "v", form, "."), BuildTime: new(true)})
+			err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("GOOD", "v", form, "."), BuildTime: new(true)})
 			wantRefused(t, h, form, err, `"`+form+`"`, "build_time false")
 		}
 	}
-	for some := range slices.Chunk(reserved, tenancy.MaxEnvKeys) {
-		set := tenancy.EnvSet{Values: map[string]secret.Text{}}
+	for some := range slices.Chunk(reserved, hosting.MaxEnvKeys) {
+		set := hosting.EnvSet{Values: map[string]secret.Text{}}
 		for _, key := range some {
 			set.Values[key] = secret.NewText(".")
 		}
@@ -195,8 +196,8 @@ func TestReservedKeyThatIsThereIsNotUpdated(t *testing.T) {
 	uuid := newApp(h, coolifytest.App{})
 	h.Sim.AddEnv(uuid, coolifytest.Env{Key: "PATH", Value: "/bin", BuildTime: true, Literal: true})
 	h.Sim.Reset()
-	wantRefused(t, h, "PATH", setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("PATH", ".")}), `"PATH"`)
-	if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("PATH", "."), BuildTime: new(false)}); err != nil {
+	wantRefused(t, h, "PATH", setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("PATH", ".")}), `"PATH"`)
+	if err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("PATH", "."), BuildTime: new(false)}); err != nil {
 		t.Errorf("the remedy: %v, want it set", err)
 	}
 	if err := deployNow(t, h, uuid); err != nil {
@@ -216,7 +217,7 @@ func TestValuesOfTheBuild(t *testing.T) {
 	} {
 		for _, flag := range []bool{false, true} {
 			uuid := newApp(h, coolifytest.App{Files: map[string]string{"docker": program, "x": program}})
-			set := tenancy.EnvSet{Values: texts("A", value, "B_2", value, "c", "${A@P}"), BuildTime: new(true), Literal: new(flag), Multiline: new(!flag)}
+			set := hosting.EnvSet{Values: texts("A", value, "B_2", value, "c", "${A@P}"), BuildTime: new(true), Literal: new(flag), Multiline: new(!flag)}
 			err := setEnvs(t, h, uuid, set)
 			byHand := tenancy.Public(err).Code == tenancy.Invalid && err != nil
 			if byHand {
@@ -267,7 +268,7 @@ func FuzzBuildEnv(f *testing.F) {
 		if *is(0) {
 			h.Sim.AddEnv(uuid, coolifytest.Env{Key: key2, Value: value2, BuildTime: true, Literal: *is(1), Multiline: *is(2), Preview: *is(3), Runtime: true})
 		}
-		set := tenancy.EnvSet{Values: texts(key, value), BuildTime: new(true), Preview: *is(4), Literal: is(5), Multiline: is(6)}
+		set := hosting.EnvSet{Values: texts(key, value), BuildTime: new(true), Preview: *is(4), Literal: is(5), Multiline: is(6)}
 		if !*is(0) {
 			set.Values[key2] = secret.NewText(value2)
 		}

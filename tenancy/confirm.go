@@ -32,7 +32,7 @@ func (s *Scope) SealQuestion(tool string, c Confirmation, args string) (string, 
 // they typed something else.
 func (s *Scope) Confirmed(tool, sealed, args, typed string) (Confirmation, error) {
 	if s.guard == nil {
-		return Confirmation{}, errUnauthorized
+		return Confirmation{}, ErrUnauthorized
 	}
 	var q question
 	if err := s.OpenCursor(questionsOf(tool), sealed, &q); err != nil || q.Args != args {

@@ -25,6 +25,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -691,7 +692,7 @@ func (s *subject) mintKey(p *process) {
 
 func createSite(ctx context.Context, s *subject, p *process) error {
 	return step{tenancy.Write, func(ctx context.Context, sc *tenancy.Scope) error {
-		_, _, err := sc.CreateProject(ctx, "site", "a site")
+		_, _, err := repository.CreateProject(ctx, sc, "site", "a site")
 		return err
 	}}.try(ctx, p.guard, s.key)
 }
@@ -699,7 +700,7 @@ func createSite(ctx context.Context, s *subject, p *process) error {
 // reveal asks for the token of the subject's key.
 func reveal(ctx context.Context, s *subject, p *process) error {
 	return step{tenancy.Git, func(ctx context.Context, sc *tenancy.Scope) error {
-		c, err := sc.GitCredentials(ctx, true)
+		c, err := repository.Credentials(ctx, sc, true)
 		if err == nil {
 			s.pat = c.Token
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -39,23 +40,23 @@ func newShop(t *testing.T, cfg tenancytest.Config) *shop {
 }
 
 // siteApp is what an app of the site is created from.
-func siteApp(change ...func(*tenancy.NewApp)) tenancy.NewApp {
-	n := tenancy.NewApp{Project: "site", Spec: tenancy.BuildSpec{Build: new("static")}, Description: "a site"}
+func siteApp(change ...func(*hosting.NewApp)) hosting.NewApp {
+	n := hosting.NewApp{Project: "site", Spec: hosting.BuildSpec{Build: new("static")}, Description: "a site"}
 	for _, c := range change {
 		c(&n)
 	}
 	return n
 }
 
-func (s *shop) create(n tenancy.NewApp) (tenancy.CreatedApp, error) {
+func (s *shop) create(n hosting.NewApp) (hosting.CreatedApp, error) {
 	s.Helper()
-	return s.Open(s.T, s.A.Key, tenancy.Write).CreateApp(s.Context(), n)
+	return hosting.CreateApp(s.Context(), s.Open(s.T, s.A.Key, tenancy.Write), n)
 }
 
-func (s *shop) remove(ref, confirm string) (tenancy.DeletedApp, error) {
+func (s *shop) remove(ref, confirm string) (hosting.DeletedApp, error) {
 	s.Helper()
 	key, _ := s.AddKey(s.T, s.A, "owner", 0)
-	return s.Open(s.T, key, tenancy.Danger).DeleteApp(s.Context(), ref, confirm)
+	return hosting.DeleteApp(s.Context(), s.Open(s.T, key, tenancy.Danger), ref, confirm)
 }
 
 // made are the apps in A's project but for those that the house came with.
@@ -163,10 +164,10 @@ func TestCreateApp(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, tenancytest.Config{})
 	env := map[string]secret.Text{"GREETING": secret.NewText("hello, world")}
-	app, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Env = env }))
+	app, err := s.create(siteApp(func(n *hosting.NewApp) { n.Env = env }))
 	must(t, err)
 	repo := s.repo()
-	want := tenancy.CreatedApp{UUID: app.UUID, Name: "site", Branch: "main", Created: true}
+	want := hosting.CreatedApp{UUID: app.UUID, Name: "site", Branch: "main", Created: true}
 	if diff := cmp.Diff(want, app); diff != "" {
 		t.Errorf("the answer (-want +got)\n%s", diff)
 	}
@@ -206,7 +207,7 @@ func TestCreateApp(t *testing.T) {
 	if diff := cmp.Diff(tenancy.AppRecord{WorkspaceID: s.A.ID, Name: "site", UUID: app.UUID, Made: true, Branch: "main", Head: repo.Heads["main"], CreatedAt: record.CreatedAt}, record); diff != "" {
 		t.Errorf("the row (-want +got)\n%s", diff)
 	}
-	again, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Description = "another" }))
+	again, err := s.create(siteApp(func(n *hosting.NewApp) { n.Description = "another" }))
 	want.Created = false
 	if diff := cmp.Diff(want, again); diff != "" || err != nil {
 		t.Errorf("again (-want +got) %v\n%s", err, diff)
@@ -236,9 +237,9 @@ func TestCreateAppFields(t *testing.T) {
 	if _, err := s.Git.Push("vibn-alpha/site", "feature/x", "more", map[string]string{"a": "b"}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.create(siteApp(func(n *tenancy.NewApp) {
+	_, err := s.create(siteApp(func(n *hosting.NewApp) {
 		n.Name, n.Description = "api", ""
-		n.Spec = tenancy.BuildSpec{
+		n.Spec = hosting.BuildSpec{
 			Branch: new("feature/x"), Build: new("dockerfile"), Port: new(8080), BaseDirectory: new("apps//api/./"), Dockerfile: new("docker/Dockerfile.api"),
 		}
 	}))
@@ -251,7 +252,7 @@ func TestCreateAppFields(t *testing.T) {
 	if head := app0(t, s).Head; head != s.repo().Heads["feature/x"] || head == "" {
 		t.Errorf("head %q of %v", head, s.repo().Heads)
 	}
-	_, err = s.create(siteApp(func(n *tenancy.NewApp) { n.Name, n.Spec.Branch = "later", new("not-there-yet") }))
+	_, err = s.create(siteApp(func(n *hosting.NewApp) { n.Name, n.Spec.Branch = "later", new("not-there-yet") }))
 	must(t, err)
 	if r := s.records(); r[1].Name != "later" || r[1].Head != "" || !r[1].Made {
 		t.Errorf("%+v", r[1])
@@ -269,8 +270,8 @@ func TestCreateAppPacks(t *testing.T) {
 		s := newShop(t, tenancytest.Config{Trust: trust})
 		for _, pack := range []string{"static", "dockerfile", "nixpacks", "railpack", "dockercompose", "dockerimage", "", "Static", "static,dockerfile"} {
 			s.Sim.Reset()
-			app, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Name, n.Spec.Build = "app-"+fmt.Sprint(len(s.records())), &pack }))
-			known := slices.Contains(tenancy.BuildPacks(), pack)
+			app, err := s.create(siteApp(func(n *hosting.NewApp) { n.Name, n.Spec.Build = "app-"+fmt.Sprint(len(s.records())), &pack }))
+			known := slices.Contains(hosting.BuildPacks(), pack)
 			allowed := known && (trust != tenancy.Shared || pack == "static" || pack == "dockerfile")
 			switch {
 			case allowed && (err != nil || !app.Created):
@@ -327,42 +328,42 @@ var smuggle = []string{
 }
 
 // smuggled are the changes to an app by what they smuggle.
-func smuggled() map[string]func(*tenancy.NewApp) {
-	all := map[string]func(*tenancy.NewApp){}
-	fields := map[string]func(*tenancy.NewApp, string){
-		"project": func(n *tenancy.NewApp, v string) { n.Project = v },
-		"name":    func(n *tenancy.NewApp, v string) { n.Name = v },
-		"branch":  func(n *tenancy.NewApp, v string) { n.Spec.Branch = &v },
-		"build":   func(n *tenancy.NewApp, v string) { n.Spec.Build = &v },
-		"base":    func(n *tenancy.NewApp, v string) { n.Spec.BaseDirectory = &v },
-		"publish": func(n *tenancy.NewApp, v string) { n.Spec.PublishDirectory = &v },
-		"docker":  func(n *tenancy.NewApp, v string) { n.Spec.Dockerfile = &v },
-		"key":     func(n *tenancy.NewApp, v string) { n.Env = map[string]secret.Text{v: secret.NewText("x")} },
+func smuggled() map[string]func(*hosting.NewApp) {
+	all := map[string]func(*hosting.NewApp){}
+	fields := map[string]func(*hosting.NewApp, string){
+		"project": func(n *hosting.NewApp, v string) { n.Project = v },
+		"name":    func(n *hosting.NewApp, v string) { n.Name = v },
+		"branch":  func(n *hosting.NewApp, v string) { n.Spec.Branch = &v },
+		"build":   func(n *hosting.NewApp, v string) { n.Spec.Build = &v },
+		"base":    func(n *hosting.NewApp, v string) { n.Spec.BaseDirectory = &v },
+		"publish": func(n *hosting.NewApp, v string) { n.Spec.PublishDirectory = &v },
+		"docker":  func(n *hosting.NewApp, v string) { n.Spec.Dockerfile = &v },
+		"key":     func(n *hosting.NewApp, v string) { n.Env = map[string]secret.Text{v: secret.NewText("x")} },
 	}
 	for field, set := range fields {
 		for _, v := range smuggle {
-			all[field+" "+fmt.Sprintf("%q", v)] = func(n *tenancy.NewApp) { set(n, v) }
+			all[field+" "+fmt.Sprintf("%q", v)] = func(n *hosting.NewApp) { set(n, v) }
 		}
 	}
 	for _, v := range []string{"HEAD", "a..b", "a//b", "/a", "a/", ".a", "a.", "a.lock", "a.lock/b", "a/.b", "-a", strings.Repeat("a", 300)} {
-		all["branch "+v] = func(n *tenancy.NewApp) { n.Spec.Branch = &v }
+		all["branch "+v] = func(n *hosting.NewApp) { n.Spec.Branch = &v }
 	}
 	for _, v := range []string{"{{team.SECRET}}", "{{\u200bteam.SECRET}}", "a\x00b", "\xff", strings.Repeat("x", 70_000)} {
-		all["value "+fmt.Sprintf("%.20q", v)] = func(n *tenancy.NewApp) { n.Env = map[string]secret.Text{"A": secret.NewText(v)} }
+		all["value "+fmt.Sprintf("%.20q", v)] = func(n *hosting.NewApp) { n.Env = map[string]secret.Text{"A": secret.NewText(v)} }
 	}
-	all["21 variables"] = func(n *tenancy.NewApp) {
+	all["21 variables"] = func(n *hosting.NewApp) {
 		n.Env = map[string]secret.Text{}
 		for i := range 21 {
 			n.Env[fmt.Sprint("A", i)] = secret.NewText("x")
 		}
 	}
 	for _, v := range []int{-1, 0, 65_536, 1 << 40} {
-		all[fmt.Sprint("port ", v)] = func(n *tenancy.NewApp) { n.Spec.Port = &v }
+		all[fmt.Sprint("port ", v)] = func(n *hosting.NewApp) { n.Spec.Port = &v }
 	}
-	all["description too long"] = func(n *tenancy.NewApp) { n.Description = strings.Repeat("a ", 200) }
-	all["name too long"] = func(n *tenancy.NewApp) { n.Name = strings.Repeat("a", 41) }
-	all["name of a credential"] = func(n *tenancy.NewApp) { n.Name = "ghp-" + strings.Repeat("a1b2", 12) }
-	all["directory too long"] = func(n *tenancy.NewApp) { n.Spec.BaseDirectory = new(strings.Repeat("a/", 200)) }
+	all["description too long"] = func(n *hosting.NewApp) { n.Description = strings.Repeat("a ", 200) }
+	all["name too long"] = func(n *hosting.NewApp) { n.Name = strings.Repeat("a", 41) }
+	all["name of a credential"] = func(n *hosting.NewApp) { n.Name = "ghp-" + strings.Repeat("a1b2", 12) }
+	all["directory too long"] = func(n *hosting.NewApp) { n.Spec.BaseDirectory = new(strings.Repeat("a/", 200)) }
 	return all
 }
 
@@ -408,22 +409,22 @@ func TestCreateAppRefusals(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		before func(t *testing.T, s *shop)
-		change func(*tenancy.NewApp)
+		change func(*hosting.NewApp)
 		code   tenancy.Code
 		says   string
 	}{
 		"another's project": {
 			before: func(t *testing.T, s *shop) { s.AddRepository(t, s.B, "theirs") },
-			change: func(n *tenancy.NewApp) { n.Project = "vibn-beta/theirs" }, code: tenancy.NotFound, says: "no such project",
+			change: func(n *hosting.NewApp) { n.Project = "vibn-beta/theirs" }, code: tenancy.NotFound, says: "no such project",
 		},
 		"project of an app that was not created here": {
-			change: func(n *tenancy.NewApp) { n.Project = "vibn-alpha/web-canary-alpha" }, code: tenancy.NotFound, says: "no such project",
+			change: func(n *hosting.NewApp) { n.Project = "vibn-alpha/web-canary-alpha" }, code: tenancy.NotFound, says: "no such project",
 		},
 		"project without its repository": {
 			before: func(t *testing.T, s *shop) {
 				must(t, s.DB.CreateProject(t.Context(), tenancy.Project{ID: nobody, WorkspaceID: s.A.ID, Slug: "unmade", Nonce: "n"}))
 			},
-			change: func(n *tenancy.NewApp) { n.Project = "unmade" }, code: tenancy.Conflict, says: "not made yet",
+			change: func(n *hosting.NewApp) { n.Project = "unmade" }, code: tenancy.Conflict, says: "not made yet",
 		},
 		"no server": {
 			before: func(t *testing.T, s *shop) {
@@ -450,7 +451,7 @@ func TestCreateAppRefusals(t *testing.T) {
 		"name of another project's app": {
 			before: func(t *testing.T, s *shop) {
 				s.AddRepository(t, s.A, "other")
-				_, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Project, n.Name = "other", "site" }))
+				_, err := s.create(siteApp(func(n *hosting.NewApp) { n.Project, n.Name = "other", "site" }))
 				must(t, err)
 			},
 			code: tenancy.Conflict, says: "another project",
@@ -458,7 +459,7 @@ func TestCreateAppRefusals(t *testing.T) {
 		"plan": {
 			before: func(t *testing.T, s *shop) {
 				must(t, s.Operator.SetPlan(t.Context(), s.A.Workspace, tenancy.Plan{Apps: 1}))
-				_, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Name = "first" }))
+				_, err := s.create(siteApp(func(n *hosting.NewApp) { n.Name = "first" }))
 				must(t, err)
 			},
 			code: tenancy.Forbidden, says: "the plan allows 1 app, and 1 exists",
@@ -543,7 +544,7 @@ func TestCreateAppAtOnce(t *testing.T) {
 		scope := s.Open(t, s.A.Key, tenancy.Write)
 		all.Go(func() {
 			for range 5 { // another may have taken away what this one was about to use
-				app, err := scope.CreateApp(context.WithoutCancel(t.Context()), siteApp())
+				app, err := hosting.CreateApp(context.WithoutCancel(t.Context()), scope, siteApp())
 				if err == nil {
 					got[i] = app.UUID
 					return
@@ -575,7 +576,7 @@ func TestCreateAppFaults(t *testing.T) {
 	s := newShop(t, tenancytest.Config{Simulator: coolifytest.Config{RateLimit: -1}})
 	must(t, s.Operator.SetPlan(t.Context(), s.A.Workspace, tenancy.Plan{Apps: 1000}))
 	env := map[string]secret.Text{"A": secret.NewText("b")}
-	_, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Env = env }))
+	_, err := s.create(siteApp(func(n *hosting.NewApp) { n.Env = env }))
 	must(t, err)
 	ops := s.Requests()
 	slices.Sort(ops)
@@ -587,7 +588,7 @@ func TestCreateAppFaults(t *testing.T) {
 			}
 			n++
 			name := fmt.Sprintf("app-%d", n)
-			ask := siteApp(func(a *tenancy.NewApp) { a.Name, a.Env = name, env })
+			ask := siteApp(func(a *hosting.NewApp) { a.Name, a.Env = name, env })
 			fault := x.fault
 			fault.Times = 1 + x.attempts
 			s.Sim.Fail(op, fault)
@@ -630,7 +631,7 @@ func TestCreateAppDomain(t *testing.T) {
 		"alpha.apps.example.net", "apps.example.net", "`x`.alpha.apps.example.net", "user@x.alpha.apps.example.net", "127.0.0.1", "localhost",
 	} {
 		s.Sim.Reset()
-		if _, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Name, n.Domain = "shop", domain })); err == nil {
+		if _, err := s.create(siteApp(func(n *hosting.NewApp) { n.Name, n.Domain = "shop", domain })); err == nil {
 			t.Errorf("%s: it is made", domain)
 		}
 		for _, r := range s.Sim.Requests() {
@@ -640,7 +641,7 @@ func TestCreateAppDomain(t *testing.T) {
 		}
 	}
 	taken := s.Sim.AddApp(s.B.Project.Environments[0].UUID, coolifytest.App{Name: "thief-canary-beta", FQDN: "https://shop.alpha.apps.example.net"})
-	ask := siteApp(func(n *tenancy.NewApp) { n.Name = "shop" })
+	ask := siteApp(func(n *hosting.NewApp) { n.Name = "shop" })
 	_, err = s.create(ask)
 	if told := tenancy.Public(err); told.Code != tenancy.Conflict || strings.Contains(told.Msg+told.Hint, "beta") || len(s.records()) != 1 {
 		t.Errorf("%v (%q), rows %+v", err, told.Hint, s.records())
@@ -650,7 +651,7 @@ func TestCreateAppDomain(t *testing.T) {
 	if _, err := s.create(ask); err == nil {
 		t.Error("it is made")
 	}
-	_, err = s.create(siteApp(func(n *tenancy.NewApp) { n.Name, n.Domain = "shop", "other.alpha.apps.example.net" }))
+	_, err = s.create(siteApp(func(n *hosting.NewApp) { n.Name, n.Domain = "shop", "other.alpha.apps.example.net" }))
 	if codeOf(err) != tenancy.Conflict || strings.Contains(tenancy.Public(err).Msg, "beta") {
 		t.Errorf("going on with another domain, which somebody has: %v", err)
 	}
@@ -700,7 +701,7 @@ func TestCreateAppSuspended(t *testing.T) {
 		t.Errorf("a key: %v", err)
 	}
 	must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
-	if _, err := scope.CreateApp(t.Context(), siteApp()); err == nil { // it had begun before; its bot is shut out now
+	if _, err := hosting.CreateApp(t.Context(), scope, siteApp()); err == nil { // it had begun before; its bot is shut out now
 		t.Error("a call that goes on has made an app")
 	}
 	if made := s.made(); len(made) > 0 {
@@ -770,7 +771,7 @@ func TestDeployKeyGone(t *testing.T) {
 func TestDeleteApp(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, tenancytest.Config{})
-	app, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Env = map[string]secret.Text{"A": secret.NewText("b")} }))
+	app, err := s.create(siteApp(func(n *hosting.NewApp) { n.Env = map[string]secret.Text{"A": secret.NewText("b")} }))
 	must(t, err)
 	for _, confirm := range []string{"", "Site", app.UUID, "yes", "site "} {
 		s.Sim.Reset()
@@ -790,7 +791,7 @@ func TestDeleteApp(t *testing.T) {
 	}
 	s.Sim.Reset()
 	done, err := s.remove("site", "site")
-	if diff := cmp.Diff(tenancy.DeletedApp{UUID: app.UUID, Name: "site"}, done); diff != "" || err != nil {
+	if diff := cmp.Diff(hosting.DeletedApp{UUID: app.UUID, Name: "site"}, done); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}
 	for _, r := range s.Sim.Requests() {
@@ -843,14 +844,14 @@ func TestUpdateApp(t *testing.T) {
 	if _, err := s.Git.Push("vibn-alpha/site", "next", "more", map[string]string{"a": "b"}); err != nil {
 		t.Fatal(err)
 	}
-	update := func(spec tenancy.BuildSpec, description *string) error {
+	update := func(spec hosting.BuildSpec, description *string) error {
 		scope := s.Open(t, s.A.Key, tenancy.Write)
-		app, err := scope.App(t.Context(), created.UUID)
+		app, err := hosting.FindApp(t.Context(), scope, created.UUID)
 		must(t, err)
 		_, err = app.Update(t.Context(), spec, description)
 		return err
 	}
-	must(t, update(tenancy.BuildSpec{Branch: new("next"), Build: new("dockerfile"), Port: new(8080), BaseDirectory: new("api"), Dockerfile: new("Dockerfile.api")}, new("the api")))
+	must(t, update(hosting.BuildSpec{Branch: new("next"), Build: new("dockerfile"), Port: new(8080), BaseDirectory: new("api"), Dockerfile: new("Dockerfile.api")}, new("the api")))
 	a := s.made()[0]
 	if a.GitBranch != "next" || a.BuildPack != "dockerfile" || a.PortsExposes != "8080" || a.BaseDirectory != "/api" || a.DockerfileLocation != "/Dockerfile.api" || a.Description != "the api" {
 		t.Errorf("%+v", a)
@@ -858,7 +859,7 @@ func TestUpdateApp(t *testing.T) {
 	if r := app0(t, s); r.Head != s.repo().Heads["next"] || r.Head == "" {
 		t.Errorf("head %q, want that of the new branch", r.Head)
 	}
-	for name, spec := range map[string]tenancy.BuildSpec{
+	for name, spec := range map[string]hosting.BuildSpec{
 		"nothing": {}, "pack": {Build: new("nixpacks")}, "unknown pack": {Build: new("dockercompose")}, "port": {Port: new(0)}, "branch": {Branch: new("--upload-pack=x")},
 		"base": {BaseDirectory: new("../..")}, "publish": {PublishDirectory: new("~")}, "dockerfile": {Dockerfile: new("-f")},
 	} {
@@ -871,7 +872,7 @@ func TestUpdateApp(t *testing.T) {
 		}
 	}
 	s.Sim.AddEnv(created.UUID, coolifytest.Env{Key: "PATH", Value: ".", BuildTime: true, Literal: true})
-	if err := update(tenancy.BuildSpec{Port: new(81)}, nil); codeOf(err) != tenancy.Forbidden {
+	if err := update(hosting.BuildSpec{Port: new(81)}, nil); codeOf(err) != tenancy.Forbidden {
 		t.Errorf("with a variable that no build may see: %v", err)
 	}
 	s.Fine(t)
@@ -889,7 +890,7 @@ func TestAppBeingMade(t *testing.T) {
 	if made := s.made(); len(made) != 1 || !strings.HasPrefix(made[0].Description, "vibn-") {
 		t.Fatalf("%+v", made)
 	}
-	app, err := s.Open(t, s.A.Key, tenancy.Read).App(t.Context(), "site")
+	app, err := hosting.FindApp(t.Context(), s.Open(t, s.A.Key, tenancy.Read), "site")
 	must(t, err)
 	if d := app.Info().Description; !d.IsZero() {
 		t.Errorf("the description is shown: %s", d)
@@ -918,7 +919,7 @@ func TestDeleteWorkspaceWithApps(t *testing.T) {
 	gamma := &tenancytest.Tenant{Workspace: is.Workspace}
 	gamma.Key, _ = s.AddKey(t, gamma, "builder", 0)
 	s.AddRepository(t, gamma, "site")
-	if _, err := s.Open(t, gamma.Key, tenancy.Write).CreateApp(t.Context(), siteApp()); err != nil {
+	if _, err := hosting.CreateApp(t.Context(), s.Open(t, gamma.Key, tenancy.Write), siteApp()); err != nil {
 		t.Fatal(err)
 	}
 	must(t, s.Operator.DeleteWorkspace(t.Context(), is.Workspace))
@@ -1048,7 +1049,7 @@ func TestCreateAppsAtOnce(t *testing.T) {
 	for i := range 6 {
 		scope := s.Open(t, s.A.Key, tenancy.Write)
 		all.Go(func() {
-			_, err := scope.CreateApp(context.WithoutCancel(t.Context()), siteApp(func(n *tenancy.NewApp) { n.Name = fmt.Sprintf("site-%d", i) }))
+			_, err := hosting.CreateApp(context.WithoutCancel(t.Context()), scope, siteApp(func(n *hosting.NewApp) { n.Name = fmt.Sprintf("site-%d", i) }))
 			if code := codeOf(err); err != nil && code != tenancy.Forbidden && code != tenancy.Conflict {
 				t.Errorf("site-%d: %v", i, err)
 			}
@@ -1058,7 +1059,7 @@ func TestCreateAppsAtOnce(t *testing.T) {
 	if n := len(s.records()); n > 2 {
 		t.Errorf("%d apps are recorded, want at most 2", n)
 	}
-	_, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Name = strings.Repeat("a", 24) }))
+	_, err := s.create(siteApp(func(n *hosting.NewApp) { n.Name = strings.Repeat("a", 24) }))
 	if codeOf(err) != tenancy.Invalid {
 		t.Errorf("a name of the form of an id: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -45,7 +46,7 @@ var livesOfDatabases = []life{
 		birth: func(s *subject, p *process) {
 			withServer(s, p)
 			must(s, step{tenancy.Write, func(ctx context.Context, sc *tenancy.Scope) error {
-				_, _, err := sc.CreateDatabase(ctx, tenancy.NewDatabase{Name: "data", Engine: "redis"})
+				_, _, err := hosting.CreateDatabase(ctx, sc, hosting.NewDatabase{Name: "data", Engine: "redis"})
 				return err
 			}}.try(s.Context(), p.guard, s.key))
 		},
@@ -88,11 +89,11 @@ func withServer(s *subject, p *process) {
 // createData creates a database, whose address the app gets.
 func createData(ctx context.Context, s *subject, p *process) error {
 	return step{tenancy.Write, func(ctx context.Context, sc *tenancy.Scope) error {
-		app, err := sc.App(ctx, "web")
+		app, err := hosting.FindApp(ctx, sc, "web")
 		if err != nil {
 			return err
 		}
-		d, _, err := sc.CreateDatabase(ctx, tenancy.NewDatabase{Name: "data", Engine: "postgresql", AttachTo: app})
+		d, _, err := hosting.CreateDatabase(ctx, sc, hosting.NewDatabase{Name: "data", Engine: "postgresql", AttachTo: app})
 		if err != nil {
 			return err
 		}
@@ -103,7 +104,7 @@ func createData(ctx context.Context, s *subject, p *process) error {
 
 func deleteData(ctx context.Context, s *subject, p *process) error {
 	err := step{tenancy.Danger, func(ctx context.Context, sc *tenancy.Scope) error {
-		d, err := sc.Database(ctx, "data")
+		d, err := hosting.FindDatabase(ctx, sc, "data")
 		if err != nil {
 			return err
 		}
@@ -185,7 +186,7 @@ func TestLostDatabase(t *testing.T) {
 		t.Error("no error")
 	}
 	err := step{tenancy.Read, func(ctx context.Context, sc *tenancy.Scope) error {
-		list, err := sc.Databases(ctx)
+		list, err := hosting.Databases(ctx, sc)
 		if len(list) != 0 {
 			t.Errorf("shown %+v", list)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -34,14 +35,14 @@ func newDataHouse(t *testing.T, cfg coolifytest.Config) *dataHouse {
 }
 
 // create creates a database with A's key.
-func (h *dataHouse) create(t *testing.T, n tenancy.NewDatabase) (*tenancy.Database, bool, error) {
+func (h *dataHouse) create(t *testing.T, n hosting.NewDatabase) (*hosting.Database, bool, error) {
 	t.Helper()
-	return h.Open(t, h.A.Key, tenancy.Write).CreateDatabase(t.Context(), n)
+	return hosting.CreateDatabase(t.Context(), h.Open(t, h.A.Key, tenancy.Write), n)
 }
 
-func (h *dataHouse) mustCreate(t *testing.T, name, engine string) *tenancy.Database {
+func (h *dataHouse) mustCreate(t *testing.T, name, engine string) *hosting.Database {
 	t.Helper()
-	d, _, err := h.create(t, tenancy.NewDatabase{Name: name, Engine: engine})
+	d, _, err := h.create(t, hosting.NewDatabase{Name: name, Engine: engine})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,14 +50,14 @@ func (h *dataHouse) mustCreate(t *testing.T, name, engine string) *tenancy.Datab
 }
 
 // attach writes the address of a database into a variable of an app of A's.
-func (h *dataHouse) attach(t *testing.T, database, app, key string) (tenancy.Attachment, error) {
+func (h *dataHouse) attach(t *testing.T, database, app, key string) (hosting.Attachment, error) {
 	t.Helper()
 	s := h.Open(t, h.A.Key, tenancy.Write)
-	a, err := s.App(t.Context(), app)
+	a, err := hosting.FindApp(t.Context(), s, app)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := s.Database(t.Context(), database)
+	d, err := hosting.FindDatabase(t.Context(), s, database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func (h *dataHouse) attach(t *testing.T, database, app, key string) (tenancy.Att
 
 func (h *dataHouse) delete(t *testing.T, ref, confirm string) error {
 	t.Helper()
-	d, err := h.Open(t, h.owner, tenancy.Danger).Database(t.Context(), ref)
+	d, err := hosting.FindDatabase(t.Context(), h.Open(t, h.owner, tenancy.Danger), ref)
 	if err != nil {
 		return err
 	}
@@ -115,12 +116,12 @@ func TestCreateDatabase(t *testing.T) {
 			"postgresql": {"", "DATABASE_URL"}, "mysql": {"MYSQL_URL", "MYSQL_URL"}, "mariadb": {"MARIADB_URL", "MARIADB_URL"},
 			"mongodb": {"", "MONGODB_URL"}, "redis": {"", "REDIS_URL"},
 		} {
-			d, created, err := h.create(t, tenancy.NewDatabase{Name: "of-" + engine, Engine: engine})
+			d, created, err := h.create(t, hosting.NewDatabase{Name: "of-" + engine, Engine: engine})
 			if err != nil || !created {
 				t.Fatalf("%s: %v, %v", engine, created, err)
 			}
 			a, err := h.attach(t, d.UUID(), h.A.Web.UUID, tc.asked)
-			if diff := cmp.Diff(tenancy.Attachment{App: h.A.Web.UUID, Key: tc.key, Action: "created"}, a); err != nil || diff != "" {
+			if diff := cmp.Diff(hosting.Attachment{App: h.A.Web.UUID, Key: tc.key, Action: "created"}, a); err != nil || diff != "" {
 				t.Errorf("%s: %v (-want +got)\n%s", engine, err, diff)
 			}
 			e := h.env(h.A.Web.UUID, tc.key, false)
@@ -144,7 +145,7 @@ func TestCreateDatabase(t *testing.T) {
 		if err != nil || strings.Contains(string(raw), "backup") || strings.Contains(string(raw), "://") {
 			t.Errorf("answers %s, %v", raw, err)
 		}
-		_, _, err = h.create(t, tenancy.NewDatabase{Name: "sixth", Engine: "redis"})
+		_, _, err = h.create(t, hosting.NewDatabase{Name: "sixth", Engine: "redis"})
 		wantCode(t, "one more than the plan has", err, tenancy.Forbidden, "the plan allows 5 databases, and 5 exist")
 		if n := len(h.records(t)); n != 5 || len(h.made()) != 5 {
 			t.Errorf("%d records, %d databases", n, len(h.made()))
@@ -158,7 +159,7 @@ func TestCreateDatabaseAgain(t *testing.T) {
 	h := newDataHouse(t, coolifytest.Config{})
 	first := h.mustCreate(t, "data", "postgresql")
 	h.Sim.Reset()
-	again, created, err := h.create(t, tenancy.NewDatabase{Name: "data", Engine: "postgresql"})
+	again, created, err := h.create(t, hosting.NewDatabase{Name: "data", Engine: "postgresql"})
 	if err != nil || created || again.UUID() != first.UUID() {
 		t.Errorf("again: %v, %v, %v", again, created, err)
 	}
@@ -167,27 +168,27 @@ func TestCreateDatabaseAgain(t *testing.T) {
 			t.Errorf("again: %s", op)
 		}
 	}
-	_, _, err = h.create(t, tenancy.NewDatabase{Name: "data", Engine: "redis"})
+	_, _, err = h.create(t, hosting.NewDatabase{Name: "data", Engine: "redis"})
 	wantCode(t, "another engine", err, tenancy.Conflict, "with the engine postgresql")
 	for name, engine := range map[string]string{
 		"Data": "redis", "a b": "redis", "": "redis", strings.Repeat("a", 41): "redis", strings.Repeat("a", 24): "redis", "a/b": "redis",
 		"ok": "keydb", "fine": "", "good": "../redis",
 	} {
-		_, _, err := h.create(t, tenancy.NewDatabase{Name: name, Engine: engine})
+		_, _, err := h.create(t, hosting.NewDatabase{Name: name, Engine: engine})
 		wantCode(t, name+" "+engine, err, tenancy.Invalid, "")
 	}
-	if _, _, err := h.Open(t, h.A.Key, tenancy.Deploy).CreateDatabase(t.Context(), tenancy.NewDatabase{Name: "other", Engine: "redis"}); tenancy.Public(err).Code != tenancy.Forbidden {
+	if _, _, err := hosting.CreateDatabase(t.Context(), h.Open(t, h.A.Key, tenancy.Deploy), hosting.NewDatabase{Name: "other", Engine: "redis"}); tenancy.Public(err).Code != tenancy.Forbidden {
 		t.Errorf("without the right: %v", err)
 	}
 	other := h.Sim.AddEnvironment(h.A.Project.UUID, "staging")
 	h.Sim.MoveDatabase(first.UUID(), h.B.Project.Environments[0].UUID)
-	_, _, err = h.create(t, tenancy.NewDatabase{Name: "data", Engine: "postgresql"})
+	_, _, err = h.create(t, hosting.NewDatabase{Name: "data", Engine: "postgresql"})
 	wantCode(t, "moved to B", err, tenancy.Conflict, "moved out of the workspace")
-	_, err = h.Open(t, h.A.Key, tenancy.Read).Database(t.Context(), first.UUID())
+	_, err = hosting.FindDatabase(t.Context(), h.Open(t, h.A.Key, tenancy.Read), first.UUID())
 	wantCode(t, "moved to B", err, tenancy.NotFound, "no such database in this workspace")
 	h.Sim.MoveDatabase(first.UUID(), other.UUID)
 	h.clock.forward(time.Minute)
-	if d, err := h.Open(t, h.A.Key, tenancy.Read).Database(t.Context(), "data"); err != nil || d.UUID() != first.UUID() || d.Info().Environment.String() != "staging" {
+	if d, err := hosting.FindDatabase(t.Context(), h.Open(t, h.A.Key, tenancy.Read), "data"); err != nil || d.UUID() != first.UUID() || d.Info().Environment.String() != "staging" {
 		t.Errorf("moved within the workspace: %+v, %v", d, err)
 	}
 }
@@ -204,7 +205,7 @@ func TestCreateDatabaseAtOnce(t *testing.T) {
 		}
 		s := h.Open(t, h.A.Key, tenancy.Write)
 		wg.Go(func() {
-			_, _, err := s.CreateDatabase(t.Context(), tenancy.NewDatabase{Name: name, Engine: "redis"})
+			_, _, err := hosting.CreateDatabase(t.Context(), s, hosting.NewDatabase{Name: name, Engine: "redis"})
 			if code := tenancy.Public(err).Code; err != nil && code != tenancy.Conflict && code != tenancy.Forbidden {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -230,7 +231,7 @@ func TestCreateDatabaseAtOnce(t *testing.T) {
 func TestDatabaseElsewhere(t *testing.T) {
 	h := newDataHouse(t, coolifytest.Config{})
 	leaveOneNetwork(t, h.House)
-	_, _, err := h.create(t, tenancy.NewDatabase{Name: "data", Engine: "redis"})
+	_, _, err := h.create(t, hosting.NewDatabase{Name: "data", Engine: "redis"})
 	wantCode(t, "elsewhere", err, tenancy.Unavailable, "another network than the workspace's")
 	if made := h.made(); len(made) != 1 || !made[0].Deleting || len(h.records(t)) != 0 {
 		t.Errorf("made %+v, recorded %+v", made, h.records(t))
@@ -253,11 +254,11 @@ func TestAttachDatabase(t *testing.T) {
 	h := newDataHouse(t, coolifytest.Config{})
 	h.Sim.AddEnv(h.A.Web.UUID, coolifytest.Env{Key: "DATABASE_URL", Value: "precious", Runtime: true})
 	s := h.Open(t, h.A.Key, tenancy.Write)
-	web, err := s.App(t.Context(), h.A.Web.UUID)
+	web, err := hosting.FindApp(t.Context(), s, h.A.Web.UUID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = s.CreateDatabase(t.Context(), tenancy.NewDatabase{Name: "data", Engine: "postgresql", AttachTo: web})
+	_, _, err = hosting.CreateDatabase(t.Context(), s, hosting.NewDatabase{Name: "data", Engine: "postgresql", AttachTo: web})
 	wantCode(t, "a key that is taken", err, tenancy.Conflict, "has a variable DATABASE_URL already")
 	if len(h.made())+len(h.records(t)) != 0 || h.env(h.A.Web.UUID, "DATABASE_URL", false).Value != "precious" {
 		t.Errorf("made %+v", h.made())
@@ -278,11 +279,11 @@ func TestAttachDatabase(t *testing.T) {
 	if e := h.env(h.A.Web.UUID, "DATA", true); e == nil || e.Value != h.Sim.DatabaseURL(d.UUID()) {
 		t.Errorf("in previews: %+v", e)
 	}
-	web, err = h.Open(t, h.A.Key, tenancy.Write).App(t.Context(), h.A.Web.UUID)
+	web, err = hosting.FindApp(t.Context(), h.Open(t, h.A.Key, tenancy.Write), h.A.Web.UUID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := web.SetEnvs(t.Context(), tenancy.EnvSet{Values: map[string]secret.Text{"DATA": secret.NewText("typed by a person")}}); err != nil {
+	if _, err := web.SetEnvs(t.Context(), hosting.EnvSet{Values: map[string]secret.Text{"DATA": secret.NewText("typed by a person")}}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.attach(t, "data", h.A.Web.UUID, "DATA")
@@ -302,7 +303,7 @@ func TestPlanOfDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.mustCreate(t, "data", "redis")
-	_, _, err := h.create(t, tenancy.NewDatabase{Name: "other", Engine: "redis"})
+	_, _, err := h.create(t, hosting.NewDatabase{Name: "other", Engine: "redis"})
 	wantCode(t, "one more", err, tenancy.Forbidden, "the plan allows 1 database, and 1 exists")
 	if err := h.delete(t, "data", "data"); err != nil {
 		t.Fatal(err)
@@ -337,7 +338,7 @@ func TestDeleteDatabase(t *testing.T) {
 	if last := asked[len(asked)-1]; last.Operation != "DELETE /databases/{uuid}" || !strings.Contains(last.Query, "delete_volumes=true") || !strings.Contains(last.Query, "docker_cleanup=false") {
 		t.Errorf("asked %s?%s", last.Operation, last.Query)
 	}
-	_, _, err := h.create(t, tenancy.NewDatabase{Name: "data", Engine: "redis"})
+	_, _, err := h.create(t, hosting.NewDatabase{Name: "data", Engine: "redis"})
 	wantCode(t, "while it is deleted", err, tenancy.Conflict, "just being deleted")
 	_, err = h.attach(t, "data", h.A.API.UUID, "")
 	wantCode(t, "attach while it is deleted", err, tenancy.Conflict, "being deleted")
@@ -379,7 +380,7 @@ func TestDeleteOperatorsDatabase(t *testing.T) {
 			t.Errorf("%s: deleting %v", d.Name, d.Deleting)
 		}
 	}
-	d, err := h.Open(t, h.A.Key, tenancy.Write).Database(t.Context(), h.A.Data.UUID)
+	d, err := hosting.FindDatabase(t.Context(), h.Open(t, h.A.Key, tenancy.Write), h.A.Data.UUID)
 	if err != nil || tenancy.Public(d.Delete(t.Context(), h.A.Data.Name)).Code != tenancy.Forbidden {
 		t.Errorf("without the right: %v", err)
 	}
@@ -396,7 +397,7 @@ func TestDeleteWorkspaceWithDatabases(t *testing.T) {
 	h.Provision(t, x)
 	key, _ := h.AddKey(t, x, "owner", 0)
 	for _, name := range []string{"one", "two"} {
-		if _, _, err := h.Open(t, key, tenancy.Write).CreateDatabase(t.Context(), tenancy.NewDatabase{Name: name, Engine: "redis"}); err != nil {
+		if _, _, err := hosting.CreateDatabase(t.Context(), h.Open(t, key, tenancy.Write), hosting.NewDatabase{Name: name, Engine: "redis"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,19 +10,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 // diagnose looks at A's app.
-func diagnose(t *testing.T, h *tenancytest.House, app string) tenancy.Diagnosis {
+func diagnose(t *testing.T, h *tenancytest.House, app string) verdict.Diagnosis {
 	t.Helper()
-	a, err := h.Open(t, h.A.Key, tenancy.Read).App(t.Context(), app)
+	a, err := hosting.FindApp(t.Context(), h.Open(t, h.A.Key, tenancy.Read), app)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := a.Diagnose(t.Context())
+	d, err := verdict.Diagnose(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +101,7 @@ func TestDiagnose(t *testing.T) {
 				if name == "never deployed" {
 					ref = h.A.API.UUID
 				}
-				h.Open(t, h.A.Key, tenancy.Read).App(t.Context(), ref) // the environments are known from now on
+				hosting.FindApp(t.Context(), h.Open(t, h.A.Key, tenancy.Read), ref) // the environments are known from now on
 				h.Sim.Reset()
 				d := diagnose(t, h, ref)
 				if diff := cmp.Diff(tc.requests, h.Requests()); diff != "" {
@@ -175,7 +177,7 @@ func TestDiagnoseHostile(t *testing.T) {
 				t.Errorf("the answer holds %q", bad)
 			}
 		}
-		if d.Limits == nil || *d.Limits != (tenancy.LimitsInfo{Memory: "512m", CPUs: "0.5"}) {
+		if d.Limits == nil || *d.Limits != (verdict.LimitsInfo{Memory: "512m", CPUs: "0.5"}) {
 			t.Errorf("the limits are %+v", d.Limits)
 		}
 	})

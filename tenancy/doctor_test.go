@@ -22,6 +22,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -108,7 +109,7 @@ func (p *premises) settle(hidden bool) {
 	if err != nil {
 		p.Fatal(err)
 	}
-	if _, _, err := key.CreateProject(p.Context(), "site", ""); (err != nil) != hidden {
+	if _, _, err := repository.CreateProject(p.Context(), key, "site", ""); (err != nil) != hidden {
 		p.Fatal(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -54,12 +55,12 @@ func TestValuesArrive(t *testing.T) {
 	uuid := newApp(h, coolifytest.App{})
 	h.Sim.AddEnv(uuid, coolifytest.Env{Key: "WAS_PLAIN", Value: "old", Runtime: true})
 	h.Sim.AddEnv(uuid, coolifytest.Env{Key: "WAS_PLAIN", Value: "old", Runtime: true, Preview: true})
-	for i, some := range slices.Collect(slices.Chunk(exact, tenancy.MaxEnvKeys-1)) {
+	for i, some := range slices.Collect(slices.Chunk(exact, hosting.MaxEnvKeys-1)) {
 		values := map[string]secret.Text{"WAS_PLAIN": secret.NewText(some[0])}
 		for j, value := range some {
 			values[fmt.Sprintf("KEY_%d_%d", i, j)] = secret.NewText(value)
 		}
-		if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: values}); err != nil {
+		if err := setEnvs(t, h, uuid, hosting.EnvSet{Values: values}); err != nil {
 			t.Fatal(err)
 		}
 		for key, value := range values {
@@ -69,7 +70,7 @@ func TestValuesArrive(t *testing.T) {
 	before := h.Sim.Envs(uuid)
 	for value, why := range inexact {
 		h.Sim.Reset()
-		for _, set := range []tenancy.EnvSet{{}, {Literal: new(true)}, {Multiline: new(true), Preview: true}} {
+		for _, set := range []hosting.EnvSet{{}, {Literal: new(true)}, {Multiline: new(true), Preview: true}} {
 			set.Values = texts("GOOD", "v", "KEY", value)
 			err := setEnvs(t, h, uuid, set)
 			e := tenancy.Public(err)
@@ -99,14 +100,14 @@ func TestValuesArrive(t *testing.T) {
 func TestReplacedValues(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	uuid := newApp(h, coolifytest.App{})
-	if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("HOST", "db")}); err != nil {
+	if err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("HOST", "db")}); err != nil {
 		t.Fatal(err)
 	}
 	for value, want := range map[string]string{
 		"": "", "plain": "plain", "pg://$HOST/${NONE:-x}": "pg://db/x", "$$": "$", "a#b": "a#b",
 		`{"h":"$HOST"}`: `{"h":"db"}`, `"x"`: `\"x\"`, "it's": `it\'s`,
 	} {
-		if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value), Literal: new(false)}); err != nil {
+		if err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("KEY", value), Literal: new(false)}); err != nil {
 			t.Errorf("%q: %v, want it set", value, err)
 			continue
 		}
@@ -116,15 +117,15 @@ func TestReplacedValues(t *testing.T) {
 		"a\nb": "line break", "[1,\n2]": "line break", "a #b": "space before a #", `["a #b"]`: "space before a #",
 		"${": "${", "a${1}": "${", "${A": "${", "${A!}": "${", " a": "white space",
 	} {
-		err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value), Literal: new(false)})
+		err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("KEY", value), Literal: new(false)})
 		if e := tenancy.Public(err); e.Code != tenancy.Invalid || !strings.Contains(e.Msg, why) || e.Hint == "" {
 			t.Errorf("%q: %v (hint %q), want it refused with %q", value, err, e.Hint, why)
 		}
 	}
-	lines := tenancy.EnvSet{Values: texts("KEY", "$HOST\nx"), Literal: new(false), Multiline: new(true)}
+	lines := hosting.EnvSet{Values: texts("KEY", "$HOST\nx"), Literal: new(false), Multiline: new(true)}
 	must(t, setEnvs(t, h, uuid, lines))
 	wantArrival(t, h, uuid, "KEY", "$HOST\nx")
-	if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", "$HOST")}); err != nil {
+	if err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("KEY", "$HOST")}); err != nil {
 		t.Fatal(err)
 	}
 	wantArrival(t, h, uuid, "KEY", "$HOST") // nobody asked for it this time
@@ -153,7 +154,7 @@ func TestRandomValuesArrive(t *testing.T) {
 	const rounds = 10_000
 	for range rounds {
 		value := nastyText(r)
-		stored, ok := tenancy.StoredEnv(value, false)
+		stored, ok := hosting.StoredEnv(value, false)
 		if !ok {
 			refused++
 			continue
@@ -181,7 +182,7 @@ func TestBuildValuesArrive(t *testing.T) {
 	}
 	values, rows := map[string]string{}, []coolifytest.Env{}
 	for i, value := range all {
-		stored, ok := tenancy.StoredEnv(value, true)
+		stored, ok := hosting.StoredEnv(value, true)
 		if quote := strings.Contains(value, "'"); ok && quote || !ok && !quote && i < len(exact) {
 			t.Errorf("%q is taken: %v; want of the exact ones those without a single quote", value, ok)
 		}
@@ -211,9 +212,9 @@ func TestBuildValuesArrive(t *testing.T) {
 func TestBuildValuesAreJudgedByWhatIsThere(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	uuid := newApp(h, coolifytest.App{})
-	must(t, setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", "old"), BuildTime: new(true)}))
+	must(t, setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("KEY", "old"), BuildTime: new(true)}))
 	h.Sim.Reset()
-	err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("GOOD", "v", "KEY", "it's")})
+	err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("GOOD", "v", "KEY", "it's")})
 	e := tenancy.Public(err)
 	said := strings.Contains(e.Msg, "KEY has a single quote") && strings.Contains(e.Hint, "build_time false")
 	if e.Code != tenancy.Invalid || !said {
@@ -222,7 +223,7 @@ func TestBuildValuesAreJudgedByWhatIsThere(t *testing.T) {
 	if got := changes(h); len(got) > 0 {
 		t.Errorf("Coolify was asked to %q", got)
 	}
-	if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", "it's"), BuildTime: new(false)}); err != nil {
+	if err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("KEY", "it's"), BuildTime: new(false)}); err != nil {
 		t.Fatal(err)
 	}
 	wantArrival(t, h, uuid, "KEY", "it's")
@@ -233,12 +234,12 @@ func TestCreatedAppsValuesArrive(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, tenancytest.Config{})
 	env := texts("A", "it's $HOME #1", "B", pem, "C", `a\`)
-	_, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Env = env }))
+	_, err := s.create(siteApp(func(n *hosting.NewApp) { n.Env = env }))
 	if wantCode(t, "a value that cannot arrive", err, tenancy.Invalid, "the value of C "); len(s.made()) > 0 {
 		t.Errorf("%v, made %v; want C refused and nothing made", err, s.made())
 	}
 	delete(env, "C")
-	app, err := s.create(siteApp(func(n *tenancy.NewApp) { n.Env = env }))
+	app, err := s.create(siteApp(func(n *hosting.NewApp) { n.Env = env }))
 	must(t, err)
 	wantArrival(t, s.House, app.UUID, "A", "it's $HOME #1")
 	wantArrival(t, s.House, app.UUID, "B", pem)
@@ -261,9 +262,9 @@ func TestUnreadableValue(t *testing.T) {
 		if len(d.Causes) == 0 || !strings.Contains(d.Causes[0].Cause, ".env file") {
 			t.Errorf("%q: causes %+v", value, d.Causes)
 		}
-		build, err := h.Open(t, h.A.Key, tenancy.Read).Deployment(t.Context(), h.Sim.Deployments(uuid)[0].UUID)
+		build, err := hosting.FindDeployment(t.Context(), h.Open(t, h.A.Key, tenancy.Read), h.Sim.Deployments(uuid)[0].UUID)
 		must(t, err)
-		logs, err := build.Logs(t.Context(), tenancy.MaxLogLines, -1, "")
+		logs, err := build.Logs(t.Context(), hosting.MaxLogLines, -1, "")
 		must(t, err)
 		text := strings.Join(logs.Lines, "\n") + fmt.Sprintf("%+v", d)
 		if strings.Contains(text, "mellon") || !strings.Contains(text, "/.env: line ") {
@@ -282,7 +283,7 @@ func TestRevealedValues(t *testing.T) {
 		must(t, err)
 		s, err := person.Begin(t.Context(), tenancy.Call{Tool: "envs.reveal", Needs: tenancy.Write})
 		must(t, err)
-		a, err := s.App(t.Context(), uuid)
+		a, err := hosting.FindApp(t.Context(), s, uuid)
 		must(t, err)
 		value, err := a.RevealEnv(t.Context(), key, false)
 		must(t, err)
@@ -290,7 +291,7 @@ func TestRevealedValues(t *testing.T) {
 	}
 	for _, value := range []string{"it's", "'", "\n'\n'x", `["it's"]`, "plain", pem, ""} {
 		value = strings.TrimSpace(value)
-		must(t, setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value)}))
+		must(t, setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("KEY", value)}))
 		if got := reveal("KEY"); got != value {
 			t.Errorf("%q is shown as %q", value, got)
 		}
@@ -318,12 +319,12 @@ func TestBothFormsAreHidden(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	uuid := newApp(h, coolifytest.App{Status: "running:healthy"})
 	const value = "mellon's 'said' frodo"
-	must(t, setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("DOORS", value)}))
+	must(t, setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("DOORS", value)}))
 	h.Sim.SetApp(uuid, func(a *coolifytest.App) {
 		kept := strings.ReplaceAll(value, "'", `\'`)
 		a.Logs = "given: " + value + "\nkept: " + kept + "\nquoted: '" + kept + "'\n"
 	})
-	must(t, onApp(t, h, uuid, tenancy.Read, func(a *tenancy.App) error {
+	must(t, onApp(t, h, uuid, tenancy.Read, func(a *hosting.App) error {
 		logs, err := a.Logs(t.Context(), 100, "")
 		text := strings.Join(logs.Lines, "\n")
 		if strings.Contains(text, "mellon") || strings.Count(text, "[redacted]") != 3 {

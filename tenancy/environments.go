@@ -33,7 +33,7 @@ type projectEnvironments struct {
 	asked time.Time
 }
 
-// environment returns the environment with this id if it is in the workspace's
+// Environment returns the environment with this id if it is in the workspace's
 // project. Id 0 is in no project: looking it up costs what a miss costs.
 func (s Inside) Environment(ctx context.Context, id int) (coolify.Environment, bool, error) {
 	project, err := s.Project()
@@ -54,7 +54,7 @@ func (s Inside) Environment(ctx context.Context, id int) (coolify.Environment, b
 	return e, ok, nil
 }
 
-// recentEnvironments returns the environments of the workspace's project as they
+// RecentEnvironments returns the environments of the workspace's project as they
 // were half a minute ago at the most, in no order.
 func (s Inside) RecentEnvironments(ctx context.Context) ([]coolify.Environment, error) {
 	project, err := s.Project()
@@ -67,7 +67,7 @@ func (s Inside) RecentEnvironments(ctx context.Context) ([]coolify.Environment, 
 	return s.Environments(ctx)
 }
 
-// environments asks Coolify for the environments of the workspace's project and
+// Environments asks Coolify for the environments of the workspace's project and
 // remembers them.
 func (s Inside) Environments(ctx context.Context) ([]coolify.Environment, error) {
 	project, err := s.Project()
@@ -76,7 +76,7 @@ func (s Inside) Environments(ctx context.Context) ([]coolify.Environment, error)
 	}
 	list, err := project.Environments(ctx)
 	if err != nil {
-		return nil, upstream("list the environments", err)
+		return nil, UpstreamError("list the environments", err)
 	}
 	s.guard.envs.put(project.UUID(), list, s.guard.now())
 	return list, nil

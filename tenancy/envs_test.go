@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -63,9 +64,9 @@ func newVarsApp(t testing.TB, cfg coolifytest.Config) *varsApp {
 	return &varsApp{t, h, clock, newApp(h, coolifytest.App{}), ""}
 }
 
-func (v *varsApp) tenant(act func(*tenancy.App) ([]tenancy.EnvChange, error)) {
+func (v *varsApp) tenant(act func(*hosting.App) ([]hosting.EnvChange, error)) {
 	v.Helper()
-	err := onApp(v, v.h, v.uuid, tenancy.Write, func(a *tenancy.App) error {
+	err := onApp(v, v.h, v.uuid, tenancy.Write, func(a *hosting.App) error {
 		changes, err := act(a)
 		v.said = ""
 		for _, c := range changes {
@@ -87,17 +88,17 @@ func (v *varsApp) preview(pairs ...string) { v.Helper(); v.write(true, pairs) }
 
 func (v *varsApp) write(preview bool, pairs []string) {
 	v.Helper()
-	set := tenancy.EnvSet{Values: map[string]secret.Text{}, Preview: preview}
+	set := hosting.EnvSet{Values: map[string]secret.Text{}, Preview: preview}
 	for _, p := range pairs {
 		k, value, _ := strings.Cut(p, "=")
 		set.Values[k] = secret.NewText(value)
 	}
-	v.tenant(func(a *tenancy.App) ([]tenancy.EnvChange, error) { return a.SetEnvs(v.Context(), set) })
+	v.tenant(func(a *hosting.App) ([]hosting.EnvChange, error) { return a.SetEnvs(v.Context(), set) })
 }
 
 func (v *varsApp) del(preview bool, keys ...string) {
 	v.Helper()
-	v.tenant(func(a *tenancy.App) ([]tenancy.EnvChange, error) { return a.DeleteEnvs(v.Context(), keys, preview) })
+	v.tenant(func(a *hosting.App) ([]hosting.EnvChange, error) { return a.DeleteEnvs(v.Context(), keys, preview) })
 }
 
 // operator sends a request as the operator's own tools do.
@@ -278,7 +279,7 @@ func TestDuplicates(t *testing.T) {
 		v.there("B", "1", preview, time.Hour)
 		before := v.rows()
 		v.h.Sim.Reset()
-		err := setEnvs(t, v.h, v.uuid, tenancy.EnvSet{Values: texts("A", "2", "B", "2", "C", "2")})
+		err := setEnvs(t, v.h, v.uuid, hosting.EnvSet{Values: texts("A", "2", "B", "2", "C", "2")})
 		if e := tenancy.Public(err); e.Code != tenancy.Conflict || !strings.Contains(e.Msg, "B") || strings.Contains(e.Msg, "preview") != preview {
 			t.Errorf("preview %v: %v, want a conflict that names B and where", preview, err)
 		}
@@ -296,17 +297,17 @@ func TestFlags(t *testing.T) {
 	all := coolifytest.Env{Literal: true, Multiline: true, ShownOnce: true, BuildTime: true, Runtime: true, Comment: "by the operator"}
 	for name, tc := range map[string]struct {
 		there *coolifytest.Env
-		set   tenancy.EnvSet
+		set   hosting.EnvSet
 		value string
 		want  coolifytest.Env
 	}{
 		"new":                   {value: "v", want: coolifytest.Env{Runtime: true, Literal: true}},
 		"new, all":              {value: "v", set: flags(true), want: coolifytest.Env{Runtime: true, BuildTime: true, Literal: true, Multiline: true}},
 		"new, none":             {value: "v", set: flags(false), want: coolifytest.Env{Runtime: true}},
-		"new for the build":     {value: "v", set: tenancy.EnvSet{BuildTime: new(true), Literal: new(false)}, want: coolifytest.Env{Runtime: true, BuildTime: true, Literal: true}},
+		"new for the build":     {value: "v", set: hosting.EnvSet{BuildTime: new(true), Literal: new(false)}, want: coolifytest.Env{Runtime: true, BuildTime: true, Literal: true}},
 		"kept":                  {there: &all, value: "v", want: all},
 		"none kept":             {there: &coolifytest.Env{}, value: "v", want: coolifytest.Env{Literal: true}},
-		"not literal":           {there: &coolifytest.Env{}, set: tenancy.EnvSet{Literal: new(false)}, value: "v"},
+		"not literal":           {there: &coolifytest.Env{}, set: hosting.EnvSet{Literal: new(false)}, value: "v"},
 		"not for the container": {there: &coolifytest.Env{BuildTime: true, Literal: true}, value: "v", want: coolifytest.Env{BuildTime: true, Literal: true}},
 		"made literal":          {there: &coolifytest.Env{BuildTime: true, Runtime: true}, value: "v", want: coolifytest.Env{BuildTime: true, Runtime: true, Literal: true}},
 		"taken away":            {there: &all, set: flags(false), value: "v", want: coolifytest.Env{ShownOnce: true, Runtime: true, Comment: all.Comment}},
@@ -315,7 +316,7 @@ func TestFlags(t *testing.T) {
 			want: coolifytest.Env{BuildTime: true, Literal: true, Multiline: true, Runtime: true, Comment: "c"},
 		},
 		"new with lines": {
-			value: "a\nb", set: tenancy.EnvSet{Multiline: new(false)},
+			value: "a\nb", set: hosting.EnvSet{Multiline: new(false)},
 			want: coolifytest.Env{Runtime: true, Literal: true, Multiline: true},
 		},
 	} {
@@ -330,7 +331,7 @@ func TestFlags(t *testing.T) {
 				set := tc.set
 				set.Values = texts("KEY", tc.value)
 				v.h.Sim.Reset()
-				v.tenant(func(a *tenancy.App) ([]tenancy.EnvChange, error) { return a.SetEnvs(t.Context(), set) })
+				v.tenant(func(a *hosting.App) ([]hosting.EnvChange, error) { return a.SetEnvs(t.Context(), set) })
 				tc.want.Key, tc.want.Value = "KEY", tc.value
 				got := v.h.Sim.Envs(v.uuid)[0]
 				got.UUID, got.CreatedAt, got.UpdatedAt = "", time.Time{}, time.Time{}
@@ -343,8 +344,8 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-func flags(on bool) tenancy.EnvSet {
-	return tenancy.EnvSet{BuildTime: new(on), Literal: new(on), Multiline: new(on)}
+func flags(on bool) hosting.EnvSet {
+	return hosting.EnvSet{BuildTime: new(on), Literal: new(on), Multiline: new(on)}
 }
 
 func wantEveryFlag(t *testing.T, h *tenancytest.House) {

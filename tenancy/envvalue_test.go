@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -76,14 +77,14 @@ func TestSecretsOfOthersAreRefused(t *testing.T) {
 		if !leaksPlanted(realValues(t, h, there)) {
 			t.Errorf("%+q does not resolve in the simulator, so refusing it proves nothing", value)
 		}
-		wantValueRefused(t, h, uuid, value, tenancy.EnvSet{})
+		wantValueRefused(t, h, uuid, value, hosting.EnvSet{})
 	}
-	for _, set := range []tenancy.EnvSet{{Preview: true}, flags(true), flags(false)} {
+	for _, set := range []hosting.EnvSet{{Preview: true}, flags(true), flags(false)} {
 		wantValueRefused(t, h, uuid, "{{team.X}}", set)
 	}
 }
 
-func wantValueRefused(t *testing.T, h *tenancytest.House, uuid, value string, set tenancy.EnvSet) {
+func wantValueRefused(t *testing.T, h *tenancytest.House, uuid, value string, set hosting.EnvSet) {
 	t.Helper()
 	h.Sim.Reset()
 	set.Values = texts("GOOD", "v", "KEY", value)
@@ -109,7 +110,7 @@ func TestBracesThatNeverResolve(t *testing.T) {
 		`{{team\u002eX}}`, `\{\{team.X\}\}`, "{{team.X}}"[:9] + "\u00ad}", strings.Repeat("{", 1000) + "team.X" + strings.Repeat("}", 1000),
 	} {
 		uuid := newApp(h, coolifytest.App{})
-		err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value)})
+		err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("KEY", value)})
 		if err != nil && tenancy.Public(err).Code != tenancy.Invalid {
 			t.Errorf("%+q: %v, want invalid or nothing", value, err)
 		}
@@ -136,7 +137,7 @@ func TestSharedVariablesOfOnesOwn(t *testing.T) {
 	} {
 		uuid := newApp(h, coolifytest.App{})
 		for _, literal := range []*bool{nil, new(false)} {
-			if err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value), Literal: literal}); err != nil {
+			if err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("KEY", value), Literal: literal}); err != nil {
 				t.Errorf("%q: %v, want it set", value, err)
 				continue
 			}
@@ -170,7 +171,7 @@ func FuzzEnvValue(f *testing.F) {
 			}
 		}
 		uuid := newApp(h, coolifytest.App{})
-		err := setEnvs(t, h, uuid, tenancy.EnvSet{Values: texts("KEY", value)})
+		err := setEnvs(t, h, uuid, hosting.EnvSet{Values: texts("KEY", value)})
 		if e := tenancy.Public(err); err != nil && (e.Code != tenancy.Invalid || !strings.HasPrefix(e.Msg, "the value of KEY ") || len(e.Msg) > 120 || e.Err != nil) {
 			t.Errorf("%q: %v, want invalid in a sentence of ours, or nothing", value, err)
 		}

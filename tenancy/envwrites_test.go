@@ -16,6 +16,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -26,7 +27,7 @@ import (
 func TestLimitsOfWrites(t *testing.T) {
 	const value = "value-that-nobody-sees"
 	h := tenancytest.New(t, tenancytest.Config{})
-	app, err := h.Open(t, h.A.Key, tenancy.Write).App(t.Context(), newApp(h, coolifytest.App{}))
+	app, err := hosting.FindApp(t.Context(), h.Open(t, h.A.Key, tenancy.Write), newApp(h, coolifytest.App{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestLimitsOfWrites(t *testing.T) {
 		"long value": {"BAD", value + strings.Repeat("x", 65_536), "BAD"}, "team": {"BAD", value + "{{team.X}}", "BAD"},
 	} {
 		h.Sim.Reset()
-		_, err := app.SetEnvs(t.Context(), tenancy.EnvSet{Values: texts("GOOD", value, bad.key, bad.value)})
+		_, err := app.SetEnvs(t.Context(), hosting.EnvSet{Values: texts("GOOD", value, bad.key, bad.value)})
 		wantInvalid(name, bad.names, err)
 		if bad.value != value {
 			continue
@@ -57,13 +58,13 @@ func TestLimitsOfWrites(t *testing.T) {
 		wantInvalid(name+", deleted", bad.names, err)
 	}
 	many, keys := map[string]secret.Text{}, []string{}
-	for range tenancy.MaxEnvKeys + 1 {
+	for range hosting.MaxEnvKeys + 1 {
 		keys = append(keys, strings.Repeat("K", len(keys)+1))
 		many[keys[len(keys)-1]] = secret.NewText(value)
 	}
 	for name, values := range map[string]map[string]secret.Text{"21 keys": many, "no keys": {}, "nil": nil} {
 		h.Sim.Reset()
-		_, err := app.SetEnvs(t.Context(), tenancy.EnvSet{Values: values})
+		_, err := app.SetEnvs(t.Context(), hosting.EnvSet{Values: values})
 		wantInvalid(name, "1 to 20", err)
 	}
 	for name, list := range map[string][]string{"21 keys": keys, "no keys": nil} {
@@ -79,12 +80,12 @@ func TestLimitsOfWrites(t *testing.T) {
 func TestLimitsAreReached(t *testing.T) {
 	v := newVarsApp(t, coolifytest.Config{})
 	full := []string{strings.Repeat("A", 255) + "=" + strings.Repeat("x", 65_536), "_.=.\t\r\n.", "A=", "B=\x7f\u200b."}
-	for len(full) < tenancy.MaxEnvKeys {
+	for len(full) < hosting.MaxEnvKeys {
 		full = append(full, strings.Repeat("K", len(full))+"=v")
 	}
 	v.set(full...)
-	if got := len(v.rows()); got != 2*tenancy.MaxEnvKeys {
-		t.Errorf("%d rows, want %d keys and their twins", got, tenancy.MaxEnvKeys)
+	if got := len(v.rows()); got != 2*hosting.MaxEnvKeys {
+		t.Errorf("%d rows, want %d keys and their twins", got, hosting.MaxEnvKeys)
 	}
 }
 
@@ -148,18 +149,18 @@ func through(t *testing.T, h *tenancytest.House, rt http.RoundTripper) *tenancy.
 // TestFailureInTheMiddle: Coolify writes one row at a time. A failure says where
 // it was and what is done, and calling again finishes it.
 func TestFailureInTheMiddle(t *testing.T) {
-	set := func(a *tenancy.App) error {
-		_, err := a.SetEnvs(t.Context(), tenancy.EnvSet{Values: texts("A", "new-a", "B", "new-b", "C", "new-c")})
+	set := func(a *hosting.App) error {
+		_, err := a.SetEnvs(t.Context(), hosting.EnvSet{Values: texts("A", "new-a", "B", "new-b", "C", "new-c")})
 		return err
 	}
-	del := func(a *tenancy.App) error {
+	del := func(a *hosting.App) error {
 		_, err := a.DeleteEnvs(t.Context(), []string{"C", "B", "A"}, false)
 		return err
 	}
 	written := []string{"A=new-a", "A=new-a of previews", "B=new-b", "B=new-b of previews", "C=new-c", "C=new-c of previews"}
 	for name, tc := range map[string]struct {
 		there  []string
-		act    func(*tenancy.App) error
+		act    func(*hosting.App) error
 		method string
 		nth    int
 		says   string
@@ -184,7 +185,7 @@ func TestFailureInTheMiddle(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				app, err := s.App(t.Context(), v.uuid)
+				app, err := hosting.FindApp(t.Context(), s, v.uuid)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -236,11 +237,11 @@ func TestValuesAreNotTold(t *testing.T) {
 		h.Sim.Fail("POST /applications/{uuid}/envs", coolifytest.Fault{Status: status, Body: string(body), Header: http.Header{"Location": {"/" + value}}})
 		for _, key := range []string{"OLD", "NEW"} {
 			s := h.Open(t, h.A.Key, tenancy.Write)
-			app, err := s.App(t.Context(), uuid)
+			app, err := hosting.FindApp(t.Context(), s, uuid)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = app.SetEnvs(t.Context(), tenancy.EnvSet{Values: texts(key, value)})
+			_, err = app.SetEnvs(t.Context(), hosting.EnvSet{Values: texts(key, value)})
 			tell(key+" answered "+http.StatusText(status), err, s)
 		}
 	}
@@ -265,9 +266,9 @@ func TestValuesAreNotTold(t *testing.T) {
 func TestEnvsList(t *testing.T) {
 	onVersions(t, func(t *testing.T, cfg coolifytest.Config) {
 		v := newVarsApp(t, cfg)
-		list := func(preview bool) []tenancy.EnvInfo {
-			var infos []tenancy.EnvInfo
-			if err := onApp(t, v.h, v.uuid, tenancy.Read, func(a *tenancy.App) (err error) {
+		list := func(preview bool) []hosting.EnvInfo {
+			var infos []hosting.EnvInfo
+			if err := onApp(t, v.h, v.uuid, tenancy.Read, func(a *hosting.App) (err error) {
 				infos, err = a.Envs(t.Context(), preview)
 				return err
 			}); err != nil {
@@ -275,7 +276,7 @@ func TestEnvsList(t *testing.T) {
 			}
 			return infos
 		}
-		if diff := cmp.Diff([]tenancy.EnvInfo{}, list(false)); diff != "" {
+		if diff := cmp.Diff([]hosting.EnvInfo{}, list(false)); diff != "" {
 			t.Errorf("no variables (-want +got)\n%s", diff)
 		}
 		for _, e := range []coolifytest.Env{
@@ -288,7 +289,7 @@ func TestEnvsList(t *testing.T) {
 			v.h.Sim.AddEnv(v.uuid, e)
 		}
 		at := v.clock.Now().UTC().Format(time.RFC3339)
-		production := []tenancy.EnvInfo{
+		production := []hosting.EnvInfo{
 			{Key: "A", Runtime: true, UpdatedAt: at},
 			{Key: "B", BuildTime: true, Literal: true, Multiline: true, Duplicate: true, UpdatedAt: at},
 			{Key: "B", Duplicate: true, UpdatedAt: at},
@@ -297,7 +298,7 @@ func TestEnvsList(t *testing.T) {
 		if diff := cmp.Diff(production, list(false)); diff != "" {
 			t.Errorf("production (-want +got)\n%s", diff)
 		}
-		if diff := cmp.Diff([]tenancy.EnvInfo{{Key: "A", UpdatedAt: at}}, list(true)); diff != "" {
+		if diff := cmp.Diff([]hosting.EnvInfo{{Key: "A", UpdatedAt: at}}, list(true)); diff != "" {
 			t.Errorf("previews (-want +got)\n%s", diff)
 		}
 	})

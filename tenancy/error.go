@@ -65,8 +65,8 @@ type Confirmation struct {
 	Thing string
 }
 
-// unconfirmed asks for a person's word.
-func unconfirmed(name, what string) *Error {
+// NeedsConfirmation asks for a person's word.
+func NeedsConfirmation(name, what string) *Error {
 	return &Error{
 		Code: Conflict, Msg: what, Hint: fmt.Sprintf("ask a person; if they agree, call again with confirm set to %q", name),
 		Confirm: &Confirmation{Name: name, What: what},

@@ -77,11 +77,11 @@ type trial struct {
 	preset  string // of the key that it is tried with; empty = builder
 	args    func(x *tenancytest.Tenant, n int) map[string]any
 	prepare func(h *tenancytest.House, x *tenancytest.Tenant, n int) map[string]any // may add arguments
-	except  map[string]verdict                                                      // what is told instead, by trouble (* = any) and operation
+	except  map[string]failure                                                      // what is told instead, by trouble (* = any) and operation
 }
 
-// A verdict is what is told of a trouble; the zero verdict is a success.
-type verdict struct {
+// A failure is what is told of a trouble; the zero failure is a success.
+type failure struct {
 	code      tenancy.Code
 	retryable bool
 }
@@ -132,7 +132,7 @@ var trials = []trial{
 	{tool: "apps.deploy", args: appArgs(), prepare: finishAll},
 	{
 		tool: "apps.deploy", args: appArgs("wait_seconds", 1), prepare: finishAll,
-		except: map[string]verdict{ // it was queued, whatever becomes of the wait; that there is no such deployment is a verdict
+		except: map[string]failure{ // it was queued, whatever becomes of the wait; that there is no such deployment is a verdict
 			"* " + lookOp: {},
 		},
 	},
@@ -152,7 +152,7 @@ var trials = []trial{
 		args: func(x *tenancytest.Tenant, _ int) map[string]any {
 			return map[string]any{"app": x.Web.UUID, "confirm": x.Web.Name}
 		},
-		except: map[string]verdict{"404 thing DELETE /applications/{uuid}": {}}, // it is gone, as it should be
+		except: map[string]failure{"404 thing DELETE /applications/{uuid}": {}}, // it is gone, as it should be
 	},
 	{tool: "apps.deployments", args: appArgs()},
 	{tool: "apps.logs", args: appArgs(), prepare: func(h *tenancytest.House, x *tenancytest.Tenant, _ int) map[string]any {
@@ -164,7 +164,7 @@ var trials = []trial{
 			h.Sim.SetApp(x.Web.UUID, func(a *coolifytest.App) { a.Status, a.Logs = "running:unhealthy", "DATABASE_URL is not set" })
 			return nil
 		},
-		except: map[string]verdict{"* GET /applications/{uuid}/logs": {}, "* GET /applications/{uuid}/envs": {}}, // the rest is told all the same
+		except: map[string]failure{"* GET /applications/{uuid}/logs": {}, "* GET /applications/{uuid}/envs": {}}, // the rest is told all the same
 	},
 	{tool: "deployments.get", args: doneArgs},
 	{tool: "deployments.wait", args: doneArgs},
@@ -181,7 +181,7 @@ var trials = []trial{
 		prepare: func(h *tenancytest.House, x *tenancytest.Tenant, _ int) map[string]any {
 			return map[string]any{"app": appWithEnv(h, x), "keys": []string{"OLD"}}
 		},
-		except: map[string]verdict{"404 thing DELETE /applications/{uuid}/envs/{env_uuid}": {}}, // it is gone, as it should be
+		except: map[string]failure{"404 thing DELETE /applications/{uuid}/envs/{env_uuid}": {}}, // it is gone, as it should be
 	},
 	{tool: "databases.list", args: noArgs},
 	{tool: "databases.get", args: dataArgs},
@@ -190,7 +190,7 @@ var trials = []trial{
 		tool: "databases.delete", preset: "owner", args: func(x *tenancytest.Tenant, _ int) map[string]any {
 			return map[string]any{"database": x.Data.UUID, "confirm": x.Data.Name}
 		},
-		except: map[string]verdict{"404 thing DELETE /databases/{uuid}": {}}, // it is gone, as it should be
+		except: map[string]failure{"404 thing DELETE /databases/{uuid}": {}}, // it is gone, as it should be
 	},
 	{tool: "databases.create", args: func(x *tenancytest.Tenant, n int) map[string]any {
 		return map[string]any{"name": fmt.Sprint("made-", n), "engine": "redis", "attach_to": x.Web.UUID, "env_key": fmt.Sprint("KEY_", n)}
@@ -320,7 +320,7 @@ func (f *faults) theirs(t *testing.T, op string) {
 		if err == nil {
 			t.Errorf("%s %s: reached what is B's", x.name, op)
 		}
-		f.checkTold(t, op, x, err, x.verdict(op))
+		f.checkTold(t, op, x, err, x.failure(op))
 		f.Sim.Clear(op)
 	}
 	if err := f.call(t.Context(), g, f.B); codeOf(err) != tenancy.NotFound {
@@ -333,25 +333,25 @@ func (f *faults) theirs(t *testing.T, op string) {
 }
 
 // want returns what is to be told of a trouble.
-func (f *faults) want(op string, x trouble) verdict {
+func (f *faults) want(op string, x trouble) failure {
 	for _, name := range []string{x.name, "*"} {
 		if v, ok := f.except[name+" "+op]; ok {
 			return v
 		}
 	}
-	return x.verdict(op)
+	return x.failure(op)
 }
 
-func (x trouble) verdict(op string) verdict {
+func (x trouble) failure(op string) failure {
 	code := x.write
 	if strings.HasPrefix(op, "GET ") {
 		code = x.read
 	}
-	return verdict{code, code == tenancy.RateLimited || code == tenancy.Unavailable && !x.lasting || code == tenancy.Timeout && strings.HasPrefix(op, "GET ")}
+	return failure{code, code == tenancy.RateLimited || code == tenancy.Unavailable && !x.lasting || code == tenancy.Timeout && strings.HasPrefix(op, "GET ")}
 }
 
 // checkTold looks at what a tenant is told.
-func (f *faults) checkTold(t *testing.T, op string, x trouble, err error, want verdict) {
+func (f *faults) checkTold(t *testing.T, op string, x trouble, err error, want failure) {
 	t.Helper()
 	if codeOf(err) != want.code {
 		t.Errorf("%s %s: %v, want %q", x.name, op, err, want.code)

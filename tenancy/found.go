@@ -42,31 +42,31 @@ type FoundDatabase struct {
 	Calls       coolify.DatabaseClient
 }
 
-// findApp fetches an application afresh and proves that it is the workspace's own;
+// FindApp fetches an application afresh and proves that it is the workspace's own;
 // false if it is not, or not there. Coolify hides the application's id, so ownership
 // goes by environment_id.
 func (s Inside) FindApp(ctx context.Context, id coolify.UUID) (FoundApp, bool, error) {
 	is, err := s.coolify.App(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
-		return FoundApp{}, false, upstream("read the app", err)
+		return FoundApp{}, false, UpstreamError("read the app", err)
 	}
 	env, ok, ownErr := s.owns(ctx, is)
 	if ownErr != nil {
 		return FoundApp{}, false, ownErr
 	}
 	if err != nil || !ok || is.UUID != id {
-		return FoundApp{}, false, nil
+		return FoundApp{}, false, nil //nolint:nilerr // not there is an answer, and no failure
 	}
 	s.RecordTarget(id.String())
 	return s.foundApp(is, env), true, nil
 }
 
-// findDeployment fetches a deployment and proves it: its application comes with it.
+// FindDeployment fetches a deployment and proves it: its application comes with it.
 // A Coolify that leaves the application out proves nothing.
 func (s Inside) FindDeployment(ctx context.Context, id coolify.UUID) (FoundDeployment, bool, error) {
 	is, err := s.coolify.Deployment(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
-		return FoundDeployment{}, false, upstream("read the deployment", err)
+		return FoundDeployment{}, false, UpstreamError("read the deployment", err)
 	}
 	var app coolify.Application
 	if is.Application != nil {
@@ -77,25 +77,25 @@ func (s Inside) FindDeployment(ctx context.Context, id coolify.UUID) (FoundDeplo
 		return FoundDeployment{}, false, ownErr
 	}
 	if err != nil || !ok || is.UUID != id {
-		return FoundDeployment{}, false, nil
+		return FoundDeployment{}, false, nil //nolint:nilerr // not there is an answer, and no failure
 	}
 	s.RecordTarget(id.String())
 	return s.foundDeployment(is, s.foundApp(app, env)), true, nil
 }
 
-// findDatabase fetches a database afresh and proves that it is the workspace's own. An
+// FindDatabase fetches a database afresh and proves that it is the workspace's own. An
 // operator can move one, so it is asked for each time.
 func (s Inside) FindDatabase(ctx context.Context, id coolify.UUID) (FoundDatabase, bool, error) {
 	is, err := s.coolify.Database(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
-		return FoundDatabase{}, false, upstream("read the database", err)
+		return FoundDatabase{}, false, UpstreamError("read the database", err)
 	}
 	env, ok, ownErr := s.within(ctx, is.EnvironmentID, is.ProjectUUID)
 	if ownErr != nil {
 		return FoundDatabase{}, false, ownErr
 	}
 	if err != nil || !ok || is.UUID != id {
-		return FoundDatabase{}, false, nil
+		return FoundDatabase{}, false, nil //nolint:nilerr // not there is an answer, and no failure
 	}
 	s.RecordTarget(id.String())
 	return s.foundDatabase(is, env), true, nil
@@ -112,7 +112,7 @@ func (s *Scope) owns(ctx context.Context, is coolify.Application) (coolify.Envir
 // workspace's. Where Coolify names the project itself and it is another one, the
 // answer is no, whatever else is known.
 func (s *Scope) within(ctx context.Context, environmentID int, projectUUID string) (coolify.Environment, bool, error) {
-	env, ok, err := inside(s).Environment(ctx, environmentID)
+	env, ok, err := Inside{s}.Environment(ctx, environmentID)
 	if err != nil || !ok {
 		return coolify.Environment{}, false, err
 	}
@@ -122,10 +122,10 @@ func (s *Scope) within(ctx context.Context, environmentID int, projectUUID strin
 	return env, true, nil
 }
 
-// appsIn lists the applications of one environment of the workspace's project.
+// AppsIn lists the applications of one environment of the workspace's project.
 // Coolify's list of applications is the whole team's, so it goes down from the
 // project. What is found so is good for reading what it holds; an act needs
-// [Scope.findApp], which fetches afresh.
+// [Inside.FindApp], which fetches afresh.
 func (s Inside) AppsIn(ctx context.Context, env coolify.Environment) ([]FoundApp, error) {
 	project, err := s.Project()
 	if err != nil {
@@ -133,7 +133,7 @@ func (s Inside) AppsIn(ctx context.Context, env coolify.Environment) ([]FoundApp
 	}
 	list, err := project.Applications(ctx, env.UUID)
 	if err != nil {
-		return nil, upstream("list the apps", err)
+		return nil, UpstreamError("list the apps", err)
 	}
 	var found []FoundApp
 	for _, is := range list {
@@ -144,7 +144,7 @@ func (s Inside) AppsIn(ctx context.Context, env coolify.Environment) ([]FoundApp
 	return found, nil
 }
 
-// databasesIn lists the databases of one environment, as appsIn does applications.
+// DatabasesIn lists the databases of one environment, as AppsIn does applications.
 func (s Inside) DatabasesIn(ctx context.Context, env coolify.Environment) ([]FoundDatabase, error) {
 	project, err := s.Project()
 	if err != nil {
@@ -152,7 +152,7 @@ func (s Inside) DatabasesIn(ctx context.Context, env coolify.Environment) ([]Fou
 	}
 	list, err := project.Databases(ctx, env.UUID)
 	if err != nil {
-		return nil, upstream("list the databases", err)
+		return nil, UpstreamError("list the databases", err)
 	}
 	var found []FoundDatabase
 	for _, is := range list {
@@ -163,7 +163,7 @@ func (s Inside) DatabasesIn(ctx context.Context, env coolify.Environment) ([]Fou
 	return found, nil
 }
 
-// appOfRecord binds the calls of an application that was created here. Its record,
+// AppOfRecord binds the calls of an application that was created here. Its record,
 // which is the workspace's own, says whose it was; an operator may have moved it since.
 func (s Inside) AppOfRecord(a AppRecord) (coolify.AppClient, error) {
 	id, err := coolify.ParseUUID(a.UUID)
@@ -173,7 +173,7 @@ func (s Inside) AppOfRecord(a AppRecord) (coolify.AppClient, error) {
 	return s.coolify.App(id), nil
 }
 
-// databaseOfRecord is appOfRecord for a database.
+// DatabaseOfRecord is AppOfRecord for a database.
 func (s Inside) DatabaseOfRecord(d DatabaseRecord) (coolify.DatabaseClient, error) {
 	id, err := coolify.ParseUUID(d.UUID)
 	if err != nil || d.WorkspaceID != s.grant.workspace.ID {
@@ -189,7 +189,7 @@ var errNotRecorded = errors.New("the record is not of this workspace, or has no 
 func (a FoundApp) Deployments(ctx context.Context, skip, take int) (list []FoundDeployment, count int, err error) {
 	page, err := a.Calls.Deployments(ctx, skip, take)
 	if err != nil {
-		return nil, 0, upstream("list the app's deployments", err)
+		return nil, 0, UpstreamError("list the app's deployments", err)
 	}
 	for _, is := range page.Deployments {
 		list = append(list, a.scope.foundDeployment(is, a))
@@ -197,7 +197,7 @@ func (a FoundApp) Deployments(ctx context.Context, skip, take int) (list []Found
 	return list, page.Count, nil
 }
 
-// rebound returns a deployment that another Scope of the same workspace has found, with
+// Rebound returns a deployment that another Scope of the same workspace has found, with
 // calls on this Scope's account; a zero one if it is another workspace's.
 func (s Inside) Rebound(d FoundDeployment) FoundDeployment {
 	if d.App.scope == nil || d.App.scope.grant.workspace.ID != s.grant.workspace.ID {
@@ -226,23 +226,23 @@ func (s *Scope) foundDatabase(is coolify.Database, env coolify.Environment) Foun
 	return FoundDatabase{Database: is, Environment: env, Calls: s.coolify.Database(is.UUID)}
 }
 
-// projectKeys are the private keys on Coolify of one of the workspace's projects.
+// ProjectKeys are the private keys on Coolify of one of the workspace's projects.
 func (s Inside) ProjectKeys(p Project) ProjectKeys { return NewProjectKeys(s.coolify, p) }
 
-// org makes the administrator's calls of the workspace's organisation, which must be
-// there; see [Scope.giteaReady].
+// Org makes the administrator's calls of the workspace's organisation, which must be
+// there; see [Inside.GiteaReady].
 func (s Inside) Org() gitea.OrgClient { return s.gitea.Org(s.grant.workspace.GiteaOrg) }
 
-// botAccount is the account of the workspace's bot, as it is recorded.
+// BotAccount is the account of the workspace's bot, as it is recorded.
 func (s Inside) BotAccount(p Provision) BotAccount { return NewBotAccount(s.gitea, p.Bot, p.BotID) }
 
-// withToken returns a client that may what a token may, on the workspace's account.
+// WithToken returns a client that may what a token may, on the workspace's account.
 func (s Inside) WithToken(t secret.Text) *gitea.Bot { return s.gitea.Bot(t).Metered(s.giteaMeter) }
 
-// plan is what the workspace may use.
+// Plan is what the workspace may use.
 func (s Inside) Plan() Plan { return s.grant.workspace.Plan.Or(s.guard.plan) }
 
-// giteaReady refuses what needs the workspace's half on Gitea before it is there.
+// GiteaReady refuses what needs the workspace's half on Gitea before it is there.
 func (s Inside) GiteaReady() error {
 	switch {
 	case s.gitea == nil:
@@ -253,7 +253,7 @@ func (s Inside) GiteaReady() error {
 	return nil
 }
 
-// everyApp lists the workspace's applications, by environment, name and uuid; with an
+// EveryApp lists the workspace's applications, by environment, name and uuid; with an
 // environment (its name or uuid) those in it. One that is not the workspace's is
 // [NotFound].
 func (s Inside) EveryApp(ctx context.Context, environment string) ([]FoundApp, error) {

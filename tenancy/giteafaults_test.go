@@ -15,6 +15,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -24,7 +25,7 @@ import (
 type giteaTrouble struct {
 	name        string
 	fault       giteatest.Fault
-	read, write verdict
+	read, write failure
 }
 
 func giteaSays(status int, body string, header ...string) giteatest.Fault {
@@ -36,10 +37,10 @@ func giteaSays(status int, body string, header ...string) giteatest.Fault {
 }
 
 var (
-	operatorOnly = verdict{tenancy.Unavailable, false}
-	soon         = verdict{tenancy.Unavailable, true}
-	late         = verdict{tenancy.Timeout, true}
-	tooMany      = verdict{tenancy.RateLimited, true}
+	operatorOnly = failure{tenancy.Unavailable, false}
+	soon         = failure{tenancy.Unavailable, true}
+	late         = failure{tenancy.Timeout, true}
+	tooMany      = failure{tenancy.RateLimited, true}
 )
 
 var giteaTroubles = []giteaTrouble{
@@ -73,7 +74,7 @@ type giteaTrial struct {
 	name, tool string
 	// prepare makes what one try needs, the n-th, and returns key and arguments.
 	prepare func(t *testing.T, h *tenancytest.House, n int) (key string, args map[string]any)
-	except  map[string]verdict // what is told instead, by trouble (* = any) and operation
+	except  map[string]failure // what is told instead, by trouble (* = any) and operation
 	ops     []string           // of Gitea's; what the tool asks for when nothing fails
 }
 
@@ -110,7 +111,7 @@ var giteaTrials = []giteaTrial{
 	},
 	{
 		name: "first token", tool: "gitea.credentials", prepare: newKey, ops: []string{opOwner, opUser, opTokens, opPassword, opMint},
-		except: map[string]verdict{
+		except: map[string]failure{
 			"404 thing " + opOwner: {}, "404 route " + opOwner: {}, "405 " + opOwner: {}, // older than the route
 		},
 	},
@@ -118,19 +119,19 @@ var giteaTrials = []giteaTrial{
 		name: "token again", tool: "gitea.credentials", ops: []string{opSearch},
 		prepare: func(t *testing.T, h *tenancytest.House, n int) (string, map[string]any) {
 			key, args := newKey(t, h, n)
-			if _, err := h.Open(t, key, tenancy.Git).GitCredentials(t.Context(), true); err != nil {
+			if _, err := repository.Credentials(t.Context(), h.Open(t, key, tenancy.Git), true); err != nil {
 				t.Fatal(err)
 			}
 			return key, args
 		},
-		except: map[string]verdict{"401 " + opSearch: {}}, // it is dead, so there is a new one
+		except: map[string]failure{"401 " + opSearch: {}}, // it is dead, so there is a new one
 	},
 	{
 		name: "new", tool: "projects.create", ops: []string{opRepo, opUpdate, opCreate, opFile},
 		prepare: func(_ *testing.T, h *tenancytest.House, n int) (string, map[string]any) {
 			return h.A.Key, map[string]any{"name": fmt.Sprintf("project-%d", n), "description": "for people"}
 		},
-		except: map[string]verdict{ // a look tells that it is there
+		except: map[string]failure{ // a look tells that it is there
 			"done, then 500 " + opCreate: {}, "done, then silence " + opCreate: {}, "done, then gone " + opCreate: {}, "cut " + opCreate: {},
 			"done, then 500 " + opFile: {}, "done, then silence " + opFile: {}, "done, then gone " + opFile: {}, "cut " + opFile: {},
 		},
@@ -144,7 +145,7 @@ var giteaTrials = []giteaTrial{
 			}
 			return h.A.Key, map[string]any{"project": "site"}
 		},
-		except: map[string]verdict{"404 thing " + opBranch: {}}, // it has no such branch, so no commit
+		except: map[string]failure{"404 thing " + opBranch: {}}, // it has no such branch, so no commit
 	},
 	{
 		name: "new", tool: "apps.create", ops: []string{opRepo, opBranch, opKeys, opAddKey},
@@ -154,7 +155,7 @@ var giteaTrials = []giteaTrial{
 			h.AddRepository(t, h.A, name)
 			return h.A.Key, map[string]any{"project": name, "build": "static"}
 		},
-		except: map[string]verdict{ // it has no such branch yet; and a look tells that the key is there
+		except: map[string]failure{ // it has no such branch yet; and a look tells that the key is there
 			"404 thing " + opBranch:      {},
 			"done, then 500 " + opAddKey: {}, "done, then silence " + opAddKey: {}, "done, then gone " + opAddKey: {}, "cut " + opAddKey: {},
 		},
@@ -277,7 +278,7 @@ func (f *giteaFaults) own(t *testing.T, op string, x giteaTrouble) {
 	f.checkOnce(t, name+", twice", before)
 }
 
-func (f *giteaFaults) want(op string, x giteaTrouble) verdict {
+func (f *giteaFaults) want(op string, x giteaTrouble) failure {
 	if v, ok := f.except[x.name+" "+op]; ok {
 		return v
 	}
@@ -288,7 +289,7 @@ func (f *giteaFaults) want(op string, x giteaTrouble) verdict {
 }
 
 // checkTold looks at what a tenant is told.
-func (f *giteaFaults) checkTold(t *testing.T, name string, err error, want verdict) {
+func (f *giteaFaults) checkTold(t *testing.T, name string, err error, want failure) {
 	t.Helper()
 	if codeOf(err) != want.code {
 		t.Errorf("%s: %v, want %q", name, err, want.code)
@@ -408,7 +409,7 @@ func TestGiteaFaultsTakeTime(t *testing.T) {
 		first := inBackground(t, h, h.A.Key)
 		pass(settled)
 		began := time.Now()
-		if _, err := h.Open(t, h.A.Key, tenancy.Git).GitCredentials(t.Context(), true); codeOf(err) != tenancy.Conflict || since(began) > 6*time.Second {
+		if _, err := repository.Credentials(t.Context(), h.Open(t, h.A.Key, tenancy.Git), true); codeOf(err) != tenancy.Conflict || since(began) > 6*time.Second {
 			t.Errorf("beside another call: %v after %v, want a conflict after some seconds", err, since(began))
 		}
 		if err := <-first; codeOf(err) != tenancy.Timeout {
@@ -432,7 +433,7 @@ func inBackground(t *testing.T, h *tenancytest.House, key string) <-chan error {
 	s := h.Open(t, key, tenancy.Git)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := s.GitCredentials(t.Context(), true)
+		_, err := repository.Credentials(t.Context(), s, true)
 		ended <- err
 	}()
 	return ended

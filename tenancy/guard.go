@@ -108,7 +108,7 @@ func NewGuard(cfg Config) (*Guard, error) {
 func (g *Guard) OpenKey(ctx context.Context, key string) (*Scope, error) {
 	digest, err := ParseKey(key)
 	if err != nil {
-		return nil, errUnauthorized
+		return nil, ErrUnauthorized
 	}
 	return g.open(ctx, keyPrincipal{digest})
 }
@@ -176,7 +176,8 @@ type grant struct {
 	ends      *time.Time // when the key expires; nil = never, or a member
 }
 
-var errUnauthorized = &Error{
+// ErrUnauthorized is the same for every key that does not open a workspace.
+var ErrUnauthorized = &Error{
 	Code: Unauthorized, Msg: "this key is unknown, expired or revoked",
 	Hint: "ask the workspace's owner for a new key and send it as \"Authorization: Bearer vibn_sk_…\"",
 }
@@ -186,7 +187,7 @@ type keyPrincipal struct{ digest Digest }
 func (p keyPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 	key, ws, err := g.store.KeyByDigest(ctx, p.digest)
 	if errors.Is(err, ErrNotFound) {
-		return grant{}, errUnauthorized
+		return grant{}, ErrUnauthorized
 	}
 	if err != nil {
 		return grant{}, StoreError("look up a key", err)
@@ -194,7 +195,7 @@ func (p keyPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 	now := g.now()
 	if key.RevokedAt != nil || ws.DeletedAt != nil || (key.ExpiresAt != nil && !now.Before(*key.ExpiresAt)) {
 		g.log.InfoContext(ctx, "key refused", "key_id", key.ID, "revoked", key.RevokedAt != nil, "workspace_deleted", ws.DeletedAt != nil)
-		return grant{}, errUnauthorized
+		return grant{}, ErrUnauthorized
 	}
 	g.touch(ctx, key, now)
 	return grant{workspace: ws, rights: key.Rights, held: key.Rights, who: "key:" + key.ID, ends: key.ExpiresAt}, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/push"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -22,14 +23,14 @@ import (
 // A posted is something that comes to the address of a webhook.
 type posted struct {
 	name, slug string
-	d          tenancy.Delivery
+	d          push.Delivery
 }
 
 // forged lists what no webhook of a workspace's posts.
 func forged(s, other *subject) []posted {
 	raw := body(s.repositoryID(), "forged")
 	good := signed(s.hookSecret(), raw)
-	changed := func(change func(*tenancy.Delivery)) tenancy.Delivery {
+	changed := func(change func(*push.Delivery)) push.Delivery {
 		d := good
 		change(&d)
 		return d
@@ -41,14 +42,14 @@ func forged(s, other *subject) []posted {
 		{"another workspace", other.slug, good},
 		{"another's secret", s.slug, signed(other.hookSecret(), raw)},
 		{"no secret", s.slug, signed("", raw)},
-		{"no signature", s.slug, changed(func(d *tenancy.Delivery) { d.Signature = "" })},
-		{"half a signature", s.slug, changed(func(d *tenancy.Delivery) { d.Signature = d.Signature[:32] })},
-		{"a longer signature", s.slug, changed(func(d *tenancy.Delivery) { d.Signature += "00" })},
-		{"a signature of another form", s.slug, changed(func(d *tenancy.Delivery) { d.Signature = "sha256=" + d.Signature })},
-		{"another signature", s.slug, changed(func(d *tenancy.Delivery) { d.Signature = strings.Repeat("0", 64) })},
-		{"another body", s.slug, changed(func(d *tenancy.Delivery) { d.Body = body(s.repositoryID(), "other") })},
-		{"a longer body", s.slug, changed(func(d *tenancy.Delivery) { d.Body = append(bytes.Clone(d.Body), ' ') })},
-		{"no body", s.slug, changed(func(d *tenancy.Delivery) { d.Body = nil })},
+		{"no signature", s.slug, changed(func(d *push.Delivery) { d.Signature = "" })},
+		{"half a signature", s.slug, changed(func(d *push.Delivery) { d.Signature = d.Signature[:32] })},
+		{"a longer signature", s.slug, changed(func(d *push.Delivery) { d.Signature += "00" })},
+		{"a signature of another form", s.slug, changed(func(d *push.Delivery) { d.Signature = "sha256=" + d.Signature })},
+		{"another signature", s.slug, changed(func(d *push.Delivery) { d.Signature = strings.Repeat("0", 64) })},
+		{"another body", s.slug, changed(func(d *push.Delivery) { d.Body = body(s.repositoryID(), "other") })},
+		{"a longer body", s.slug, changed(func(d *push.Delivery) { d.Body = append(bytes.Clone(d.Body), ' ') })},
+		{"no body", s.slug, changed(func(d *push.Delivery) { d.Body = nil })},
 	}
 }
 
@@ -62,8 +63,8 @@ func TestDeliveryRefused(t *testing.T) {
 	refused := func(x posted) {
 		t.Helper()
 		before, wanted := len(p.ops), s.wanted()
-		err := p.guard.TakeDelivery(t.Context(), x.slug, x.d)
-		if codeOf(err) != tenancy.NotFound || *tenancy.Public(err) != *tenancy.Public(p.guard.TakeDelivery(t.Context(), "nobody", x.d)) {
+		err := push.TakeDelivery(t.Context(), p.guard, x.slug, x.d)
+		if codeOf(err) != tenancy.NotFound || *tenancy.Public(err) != *tenancy.Public(push.TakeDelivery(t.Context(), p.guard, "nobody", x.d)) {
 			t.Errorf("%s: %v", x.name, err)
 		}
 		asked := p.ops[before:]
@@ -106,10 +107,10 @@ func TestDelivery(t *testing.T) {
 	p := s.start(t, nothing, 0)
 	f.cool.Reset()
 	f.git.Reset()
-	signedBy := func(raw string) tenancy.Delivery { return signed(s.hookSecret(), []byte(raw)) }
+	signedBy := func(raw string) push.Delivery { return signed(s.hookSecret(), []byte(raw)) }
 	for _, x := range []struct {
 		name   string
-		d      tenancy.Delivery
+		d      push.Delivery
 		wanted int64
 	}{
 		{"another's repository", signed(s.hookSecret(), body(other.repositoryID(), "")), 0},
@@ -119,18 +120,18 @@ func TestDelivery(t *testing.T) {
 		{"an id of another form", signedBy(`{"repository":{"id":"1"}}`), 0},
 		{"no object", signedBy(`[]`), 0},
 		{"nothing", signedBy(""), 0},
-		{"another event", tenancy.Delivery{Event: "delete", Signature: signed(s.hookSecret(), body(s.repositoryID(), "1")).Signature, Body: body(s.repositoryID(), "1")}, 0},
-		{"no event", tenancy.Delivery{Signature: signed(s.hookSecret(), body(s.repositoryID(), "1")).Signature, Body: body(s.repositoryID(), "1")}, 0},
+		{"another event", push.Delivery{Event: "delete", Signature: signed(s.hookSecret(), body(s.repositoryID(), "1")).Signature, Body: body(s.repositoryID(), "1")}, 0},
+		{"no event", push.Delivery{Signature: signed(s.hookSecret(), body(s.repositoryID(), "1")).Signature, Body: body(s.repositoryID(), "1")}, 0},
 		{"a push", signed(s.hookSecret(), body(s.repositoryID(), "1")), 1},
 		{"the same again", signed(s.hookSecret(), body(s.repositoryID(), "1")), 1},
-		{"the same in capitals", func() tenancy.Delivery {
+		{"the same in capitals", func() push.Delivery {
 			d := signed(s.hookSecret(), body(s.repositoryID(), "1"))
 			d.Signature = strings.ToUpper(d.Signature)
 			return d
 		}(), 1},
 		{"another push", signed(s.hookSecret(), body(s.repositoryID(), "2")), 2},
 	} {
-		if err := p.guard.TakeDelivery(t.Context(), s.slug, x.d); err != nil {
+		if err := push.TakeDelivery(t.Context(), p.guard, s.slug, x.d); err != nil {
 			t.Errorf("%s: %v, want it answered as all are", x.name, err)
 		}
 		if s.wanted() != x.wanted || other.wanted() != 0 {
@@ -153,15 +154,15 @@ func TestDeliveryLimit(t *testing.T) {
 	s, other := pushing(t, f, "acme"), pushing(t, f, "beta")
 	p := s.start(t, nothing, 0)
 	for i := range 3 {
-		must(t, p.guard.TakeDelivery(t.Context(), s.slug, signed(s.hookSecret(), body(s.repositoryID(), fmt.Sprint(i)))))
+		must(t, push.TakeDelivery(t.Context(), p.guard, s.slug, signed(s.hookSecret(), body(s.repositoryID(), fmt.Sprint(i)))))
 	}
-	if err := p.guard.TakeDelivery(t.Context(), s.slug, signed(s.hookSecret(), body(s.repositoryID(), "more"))); codeOf(err) != tenancy.RateLimited {
+	if err := push.TakeDelivery(t.Context(), p.guard, s.slug, signed(s.hookSecret(), body(s.repositoryID(), "more"))); codeOf(err) != tenancy.RateLimited {
 		t.Errorf("%v, want it refused", err)
 	}
-	if err := p.guard.TakeDelivery(t.Context(), s.slug, signed("x", body(s.repositoryID(), "more"))); codeOf(err) != tenancy.NotFound {
+	if err := push.TakeDelivery(t.Context(), p.guard, s.slug, signed("x", body(s.repositoryID(), "more"))); codeOf(err) != tenancy.NotFound {
 		t.Errorf("%v, want what is not signed answered as ever", err)
 	}
-	must(t, p.guard.TakeDelivery(t.Context(), other.slug, signed(other.hookSecret(), body(other.repositoryID(), ""))))
+	must(t, push.TakeDelivery(t.Context(), p.guard, other.slug, signed(other.hookSecret(), body(other.repositoryID(), ""))))
 }
 
 // TestRotatedHookDelivers: after a rotation, also one that was repeated, what Gitea
@@ -287,7 +288,7 @@ func TestThousandPushes(t *testing.T) {
 		if i%10 == 3 { // its owner signs what is about another's
 			d = signed(key, body(other.repositoryID(), fmt.Sprint(i)))
 		}
-		must(t, p.guard.TakeDelivery(t.Context(), s.slug, d))
+		must(t, push.TakeDelivery(t.Context(), p.guard, s.slug, d))
 		if i%50 == 49 {
 			_, err := s.look(p)
 			must(t, err)

@@ -11,14 +11,15 @@ import (
 	"testing"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
 // onApp opens A's workspace afresh, as every call does, and acts on its app.
-func onApp(t testing.TB, h *tenancytest.House, uuid string, need tenancy.Rights, do func(*tenancy.App) error) error {
+func onApp(t testing.TB, h *tenancytest.House, uuid string, need tenancy.Rights, do func(*hosting.App) error) error {
 	t.Helper()
-	app, err := h.Open(t, h.A.Key, need).App(t.Context(), uuid)
+	app, err := hosting.FindApp(t.Context(), h.Open(t, h.A.Key, need), uuid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func onApp(t testing.TB, h *tenancytest.House, uuid string, need tenancy.Rights,
 var starts = map[string]func(testing.TB, *tenancytest.House, string) error{
 	"Deploy": deployNow,
 	"Restart": func(t testing.TB, h *tenancytest.House, uuid string) error {
-		return onApp(t, h, uuid, tenancy.Deploy, func(a *tenancy.App) error {
+		return onApp(t, h, uuid, tenancy.Deploy, func(a *hosting.App) error {
 			_, err := a.Restart(t.Context())
 			return err
 		})
@@ -38,7 +39,7 @@ var starts = map[string]func(testing.TB, *tenancytest.House, string) error{
 
 func deployNow(t testing.TB, h *tenancytest.House, uuid string) error {
 	t.Helper()
-	return onApp(t, h, uuid, tenancy.Deploy, func(a *tenancy.App) error {
+	return onApp(t, h, uuid, tenancy.Deploy, func(a *hosting.App) error {
 		_, err := a.Deploy(t.Context(), false)
 		return err
 	})
@@ -158,7 +159,7 @@ func TestDedicatedIsOneServer(t *testing.T) {
 		if err := h.Operator.Place(t.Context(), h.A.Workspace, tenancy.Placement{Trust: tenancy.Dedicated, Server: own.UUID}); err != nil {
 			t.Fatal(err)
 		}
-		build := tenancy.EnvSet{Values: texts("PATH", "."), BuildTime: new(true)}
+		build := hosting.EnvSet{Values: texts("PATH", "."), BuildTime: new(true)}
 		if err := errors.Join(deployNow(t, h, here), setEnvs(t, h, here, build)); err != nil {
 			t.Errorf("on the workspace's own host: %v, want it done", err)
 		}
@@ -194,7 +195,7 @@ func TestPackThatIsNotTold(t *testing.T) {
 func TestStopNeedsNoPack(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	h.Sim.SetApp(h.A.Web.UUID, func(a *coolifytest.App) { a.BuildPack = "nixpacks" })
-	if err := onApp(t, h, h.A.Web.UUID, tenancy.Deploy, func(a *tenancy.App) error { return a.Stop(t.Context()) }); err != nil {
+	if err := onApp(t, h, h.A.Web.UUID, tenancy.Deploy, func(a *hosting.App) error { return a.Stop(t.Context()) }); err != nil {
 		t.Errorf("Stop of an app that may not be built: %v, want it stopped", err)
 	}
 }
@@ -304,7 +305,7 @@ func TestVariablesThatBashSets(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	for _, name := range names {
 		h.Sim.Reset()
-		wantRefused(t, h, name, setEnvs(t, h, h.A.Web.UUID, tenancy.EnvSet{Values: texts(name, "1"), BuildTime: new(true)}), name, "build_time false")
+		wantRefused(t, h, name, setEnvs(t, h, h.A.Web.UUID, hosting.EnvSet{Values: texts(name, "1"), BuildTime: new(true)}), name, "build_time false")
 	}
 }
 

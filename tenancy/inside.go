@@ -31,7 +31,7 @@ func Records[S any](in Inside) S {
 	if in.guard == nil {
 		return none
 	}
-	return in.guard.store.(S) //nolint:forcetypeassert,errcheck // package store implements every S
+	return in.guard.store.(S) // package store implements every S
 }
 
 // Workspace returns the Scope's workspace.
@@ -115,7 +115,7 @@ func OpenGuard(_ room.Pass, g *Guard) Outside { return Outside{g} }
 
 // RecordsOf is [Records] for a Guard.
 func RecordsOf[S any](g Outside) S {
-	return g.store.(S) //nolint:forcetypeassert,errcheck // package store implements every S
+	return g.store.(S) // package store implements every S
 }
 
 // Now returns the time by the server's clock.
@@ -162,10 +162,3 @@ func (p hookPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 func (g Outside) OpenHook(ctx context.Context, workspaceID string) (*Scope, error) {
 	return g.open(ctx, hookPrincipal{workspaceID})
 }
-
-// inside and db are what each room has of its own.
-func inside(s *Scope) Inside { return Inside{s} }
-func db(s *Scope) Store      { return s.guard.store }
-
-func outside(g *Guard) Outside { return Outside{g} }
-func dbOf(g *Guard) Store      { return g.store }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -140,7 +141,7 @@ func (l *liveCoolify) apart(keys ...string) {
 	seen := map[string]bool{}
 	for _, key := range keys {
 		must(l, l.try(key, tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error {
-			d, err := s.Describe(ctx)
+			d, err := hosting.Describe(ctx, s)
 			if err != nil {
 				return err
 			}
@@ -148,7 +149,7 @@ func (l *liveCoolify) apart(keys ...string) {
 				l.Errorf("described as %+v", d)
 			}
 			seen[d.Workspace] = true
-			apps, err := s.Apps(ctx, "")
+			apps, err := hosting.Apps(ctx, s, "")
 			if len(apps) > 0 {
 				l.Errorf("a new workspace has the apps %+v", apps)
 			}
@@ -200,18 +201,18 @@ func (l *liveCoolify) variables(key, app string) {
 	l.Helper()
 	const name = "VIBN_LIVE_TEST"
 	listed := func(s *tenancy.Scope, ctx context.Context) bool {
-		a, err := s.App(ctx, app)
+		a, err := hosting.FindApp(ctx, s, app)
 		must(l, err)
 		envs, err := a.Envs(ctx, false)
 		must(l, err)
-		return slices.ContainsFunc(envs, func(e tenancy.EnvInfo) bool { return e.Key == name })
+		return slices.ContainsFunc(envs, func(e hosting.EnvInfo) bool { return e.Key == name })
 	}
 	must(l, l.try(key, tenancy.Write, func(ctx context.Context, s *tenancy.Scope) error {
-		a, err := s.App(ctx, app)
+		a, err := hosting.FindApp(ctx, s, app)
 		if err != nil {
 			return err
 		}
-		if _, err := a.SetEnvs(ctx, tenancy.EnvSet{Values: texts(name, "of a test")}); err != nil {
+		if _, err := a.SetEnvs(ctx, hosting.EnvSet{Values: texts(name, "of a test")}); err != nil {
 			return err
 		}
 		if !listed(s, ctx) {
@@ -232,7 +233,7 @@ func (l *liveCoolify) deploy(key, app string) {
 	l.Helper()
 	var id string
 	must(l, l.try(key, tenancy.Deploy, func(ctx context.Context, s *tenancy.Scope) error {
-		a, err := s.App(ctx, app)
+		a, err := hosting.FindApp(ctx, s, app)
 		if err != nil {
 			return err
 		}
@@ -243,7 +244,7 @@ func (l *liveCoolify) deploy(key, app string) {
 	var last tenancy.DeploymentInfo
 	for end := time.Now().Add(15 * time.Minute); !last.Done && time.Now().Before(end); {
 		must(l, l.try(key, tenancy.Read, func(ctx context.Context, s *tenancy.Scope) (err error) {
-			last, err = s.Wait(ctx, id, tenancy.MaxWait)
+			last, err = hosting.Wait(ctx, s, id, hosting.MaxWait)
 			return err
 		}))
 	}
@@ -251,7 +252,7 @@ func (l *liveCoolify) deploy(key, app string) {
 		l.Errorf("the deployment: %+v", last)
 	}
 	must(l, l.try(key, tenancy.Read, func(ctx context.Context, s *tenancy.Scope) error {
-		a, err := s.App(ctx, app)
+		a, err := hosting.FindApp(ctx, s, app)
 		if err != nil {
 			return err
 		}

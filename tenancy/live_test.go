@@ -19,6 +19,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -83,18 +84,18 @@ func TestLiveProvisioning(t *testing.T) {
 	x := &tenancytest.Tenant{Workspace: first.Workspace}
 	key, keyID := h.AddKey(t, x, "builder", 0)
 	s := h.Open(t, key, tenancy.Write)
-	if _, created, err := s.CreateProject(ctx, "site", "a site"); err != nil || !created {
+	if _, created, err := repository.CreateProject(ctx, s, "site", "a site"); err != nil || !created {
 		t.Fatalf("CreateProject: %v %v", created, err)
 	}
-	info, err := h.Open(t, key, tenancy.Read).Repository(ctx, "site")
+	info, err := repository.Repository(ctx, h.Open(t, key, tenancy.Read), "site")
 	if err != nil || info == nil || info.LastCommit == nil || info.DefaultBranch.String() != "main" {
 		t.Fatalf("Repository: %+v %v", info, err)
 	}
-	creds, err := h.Open(t, key, tenancy.Git).GitCredentials(ctx, true)
+	creds, err := repository.Credentials(ctx, h.Open(t, key, tenancy.Git), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := h.Open(t, key, tenancy.Git).GitCredentials(ctx, true); err != nil || !again.Token.Equal(creds.Token.Reveal()) {
+	if again, err := repository.Credentials(ctx, h.Open(t, key, tenancy.Git), true); err != nil || !again.Token.Equal(creds.Token.Reveal()) {
 		t.Errorf("a second look gave another token: %v", err)
 	}
 	clone := gitClone(t, info.CloneURL, creds)
@@ -133,7 +134,7 @@ func TestLiveProvisioning(t *testing.T) {
 	}
 
 	key, _ = h.AddKey(t, x, "builder", 0)
-	creds, err = h.Open(t, key, tenancy.Git).GitCredentials(ctx, true)
+	creds, err = repository.Credentials(ctx, h.Open(t, key, tenancy.Git), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestLiveProvisioning(t *testing.T) {
 	if err := gitPush(t, clone, "fourth"); err == nil {
 		t.Error("a token from before the suspension pushes again")
 	}
-	creds, err = h.Open(t, key, tenancy.Git).GitCredentials(ctx, true)
+	creds, err = repository.Credentials(ctx, h.Open(t, key, tenancy.Git), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +203,7 @@ func git(t *testing.T, dir string, args ...string) error {
 }
 
 // gitClone clones with the token in the address: tests of the helper are elsewhere.
-func gitClone(t *testing.T, address string, c tenancy.GitCredentials) string {
+func gitClone(t *testing.T, address string, c repository.GitCredentials) string {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -282,7 +283,7 @@ func TestLiveDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, _ := h.AddKey(t, &tenancytest.Tenant{Workspace: w}, "builder", 0)
-	if _, _, err := h.Open(t, key, tenancy.Write).CreateProject(ctx, "site", ""); err != nil {
+	if _, _, err := repository.CreateProject(ctx, h.Open(t, key, tenancy.Write), "site", ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range p.Examine(ctx) {

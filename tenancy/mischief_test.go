@@ -13,6 +13,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -53,8 +54,8 @@ type mischief struct {
 	t *testing.T
 	*tenancytest.House
 	root  *url.URL
-	creds tenancy.GitCredentials // of A's key
-	key   string                 // a deploy key that somebody smuggled in
+	creds repository.GitCredentials // of A's key
+	key   string                    // a deploy key that somebody smuggled in
 }
 
 func newMischief(t *testing.T, b giteatest.Behaviour) *mischief {
@@ -69,7 +70,7 @@ func newMischief(t *testing.T, b giteatest.Behaviour) *mischief {
 	m.job()
 	h.AddRepository(t, h.A, "site")
 	h.AddRepository(t, h.B, "theirs")
-	m.creds, err = h.Open(t, h.A.Key, tenancy.Git).GitCredentials(t.Context(), true)
+	m.creds, err = repository.Credentials(t.Context(), h.Open(t, h.A.Key, tenancy.Git), true)
 	must(t, err)
 	return m
 }
@@ -208,7 +209,7 @@ func (m *mischief) suspend() {
 	ctx, repo := m.t.Context(), m.A.GiteaOrg+"/site"
 	person, err := m.Guard.OpenMember(ctx, "user-alpha", m.A.Slug)
 	must(m.t, err)
-	own, err := person.GitCredentials(ctx, true)
+	own, err := repository.Credentials(ctx, person, true)
 	must(m.t, err)
 	ways := []wayIn{
 		{"the key's token", m.creds.Username, m.creds.Token},
@@ -218,7 +219,7 @@ func (m *mischief) suspend() {
 	}
 	dirs := map[string]string{}
 	for _, w := range ways {
-		dirs[w.name] = gitClone(m.t, m.root.String()+"/"+repo+".git", tenancy.GitCredentials{Username: w.login, Token: w.token})
+		dirs[w.name] = gitClone(m.t, m.root.String()+"/"+repo+".git", repository.GitCredentials{Username: w.login, Token: w.token})
 		must(m.t, git(m.t, dirs[w.name], "pull", "-q"))
 		must(m.t, gitPush(m.t, dirs[w.name], strings.ReplaceAll(w.name, " ", "-")))
 	}
@@ -256,7 +257,7 @@ func (m *mischief) suspend() {
 	if err := m.Git.SSHPush(m.key, repo); err == nil {
 		m.t.Error("a deploy key is back after the suspension")
 	}
-	again, err := m.Open(m.t, m.A.Key, tenancy.Git).GitCredentials(ctx, true)
+	again, err := repository.Credentials(ctx, m.Open(m.t, m.A.Key, tenancy.Git), true)
 	must(m.t, err)
 	dir := gitClone(m.t, m.root.String()+"/"+repo+".git", again)
 	must(m.t, gitPush(m.t, dir, "again"))

@@ -9,15 +9,17 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/push"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 // lookForMissed is what a sweep does a minute later.
 func (s *subject) lookForMissed(p *process) {
 	s.Helper()
 	s.clock.forward(time.Minute)
-	must(s, p.guard.Pusher().Sweep(s.Context()))
+	must(s, push.New(p.guard).Sweep(s.Context()))
 }
 
 // TestMissedPush: a push that no delivery told of is deployed after the next sweep,
@@ -79,11 +81,11 @@ func TestMissedPushAfterOutage(t *testing.T) {
 }
 
 // waited asks what became of a commit, and waits for nothing.
-func (s *subject) waited(p *process, commit, app string) tenancy.Waited {
+func (s *subject) waited(p *process, commit, app string) verdict.Waited {
 	s.Helper()
-	var w tenancy.Waited
+	var w verdict.Waited
 	must(s, step{tenancy.Read, func(ctx context.Context, sc *tenancy.Scope) (err error) {
-		w, err = sc.Verdict(ctx, commit, app, time.Nanosecond)
+		w, err = verdict.Await(ctx, sc, commit, app, time.Nanosecond)
 		return err
 	}}.try(s.Context(), p.guard, s.key))
 	return w
@@ -105,7 +107,7 @@ func TestWaitFindsMissedPush(t *testing.T) {
 	for _, commit := range []string{theirs, unknown} {
 		w := s.waited(p, commit, "")
 		answers = append(answers, strings.ReplaceAll(fmt.Sprintf("%+v", w), commit, "COMMIT"))
-		if w.Verdict != tenancy.VerdictStillRunning || !strings.Contains(w.Reason, "not the newest commit of the branches of web") {
+		if w.Verdict != verdict.VerdictStillRunning || !strings.Contains(w.Reason, "not the newest commit of the branches of web") {
 			t.Errorf("a commit that is not there: %+v", w)
 		}
 	}
@@ -115,14 +117,14 @@ func TestWaitFindsMissedPush(t *testing.T) {
 
 	head := s.push("main")
 	for range 2 {
-		if w := s.waited(p, head, ""); w.Verdict != tenancy.VerdictStillRunning || !strings.Contains(w.Reason, "has been pushed") {
+		if w := s.waited(p, head, ""); w.Verdict != verdict.VerdictStillRunning || !strings.Contains(w.Reason, "has been pushed") {
 			t.Errorf("a push that was missed: %+v", w)
 		}
 		want(s, "pushes that are wanted", int64(1), s.wanted())
 	}
 	must(t, s.settle(p))
 	want(s, "deployments", []string{head}, s.deployed("web"))
-	if w := s.waited(p, head, ""); w.Verdict != tenancy.VerdictLive || w.Commit.String() != head {
+	if w := s.waited(p, head, ""); w.Verdict != verdict.VerdictLive || w.Commit.String() != head {
 		t.Errorf("after the missed push: %+v", w)
 	}
 }

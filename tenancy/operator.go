@@ -306,7 +306,7 @@ func (o *Operator) SetPlan(ctx context.Context, w Workspace, p Plan) error {
 
 // Used returns how many apps and databases a workspace has that were created here.
 func (o *Operator) Used(ctx context.Context, w Workspace) (apps, databases int, err error) {
-	apps, databases, err = used(ctx, o.store, w.ID)
+	apps, databases, err = CountUsed(ctx, o.store, w.ID)
 	if err != nil {
 		return 0, 0, StoreError("count what the workspace has", err)
 	}

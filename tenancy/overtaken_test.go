@@ -5,13 +5,15 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 // wantOvertaken holds that a wait for a commit ends with the newer one.
-func (s *subject) wantOvertaken(what string, w tenancy.Waited, newer string) {
+func (s *subject) wantOvertaken(what string, w verdict.Waited, newer string) {
 	s.Helper()
-	if w.Verdict != tenancy.VerdictStale || !strings.Contains(w.Reason, "a newer push overtook this commit: "+newer) ||
+	if w.Verdict != verdict.VerdictStale || !strings.Contains(w.Reason, "a newer push overtook this commit: "+newer) ||
 		len(w.Next) != 1 || !strings.Contains(w.Next[0], "deployments_wait with "+newer) {
 		s.Errorf("%s: %+v, want stale, and %s named", what, w, newer)
 	}
@@ -34,7 +36,7 @@ func TestWaitOvertaken(t *testing.T) {
 	want(s, "deployments", []string{newest}, s.deployed("web"))
 	s.wantOvertaken("when the newer one is deployed", s.waited(p, never, ""), newest)
 	s.wantOvertaken("of that app", s.waited(p, never, s.record("web").UUID), newest)
-	if w := s.waited(p, newest, ""); w.Verdict != tenancy.VerdictLive || w.Commit.String() != newest {
+	if w := s.waited(p, newest, ""); w.Verdict != verdict.VerdictLive || w.Commit.String() != newest {
 		t.Errorf("the newer one: %+v", w)
 	}
 
@@ -57,7 +59,7 @@ func TestWaitOvertaken(t *testing.T) {
 	if w := s.waited(p, newest, ""); w.Commit.String() != newest || w.UUID == "" || strings.Contains(w.Reason, "overtook") {
 		t.Errorf("a commit that was deployed before: %+v, want its deployment", w)
 	}
-	if w := s.waited(p, s.push("elsewhere"), ""); w.Verdict != tenancy.VerdictStillRunning {
+	if w := s.waited(p, s.push("elsewhere"), ""); w.Verdict != verdict.VerdictStillRunning {
 		t.Errorf("a commit of a branch that no app is built from: %+v", w)
 	}
 	s.fine()
@@ -74,7 +76,7 @@ func TestWaitIsOvertaken(t *testing.T) {
 	base := s.git.Head(s.repo(), "main")
 	commit := s.push("main") // it is made, and not pushed yet
 	s.force(base)
-	began, done := make(chan struct{}), make(chan tenancy.Waited, 1)
+	began, done := make(chan struct{}), make(chan verdict.Waited, 1)
 	var once sync.Once
 	open, err := p.guard.OpenKey(t.Context(), s.key)
 	must(t, err)
@@ -83,7 +85,7 @@ func TestWaitIsOvertaken(t *testing.T) {
 	})
 	must(t, err)
 	go func() {
-		w, err := scope.Verdict(t.Context(), commit, "", tenancy.MaxWait)
+		w, err := verdict.Await(t.Context(), scope, commit, "", hosting.MaxWait)
 		if err != nil {
 			t.Error(err)
 		}

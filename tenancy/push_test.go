@@ -17,6 +17,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/push"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -140,17 +141,17 @@ func (s *subject) hookSecret() string {
 	return ""
 }
 
-func signed(key string, raw []byte) tenancy.Delivery {
+func signed(key string, raw []byte) push.Delivery {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write(raw)
-	return tenancy.Delivery{Event: "push", Signature: hex.EncodeToString(mac.Sum(nil)), Body: raw}
+	return push.Delivery{Event: "push", Signature: hex.EncodeToString(mac.Sum(nil)), Body: raw}
 }
 
 // told delivers what the webhook posts after a push.
 func (s *subject) told(p *process) {
 	s.Helper()
 	s.pushes++
-	must(s, p.guard.TakeDelivery(s.Context(), s.slug, signed(s.hookSecret(), body(s.repositoryID(), fmt.Sprint(s.pushes)))))
+	must(s, push.TakeDelivery(s.Context(), p.guard, s.slug, signed(s.hookSecret(), body(s.repositoryID(), fmt.Sprint(s.pushes)))))
 }
 
 // wanted says how many pushes are not yet looked at.
@@ -164,13 +165,13 @@ func (s *subject) wanted() int64 {
 // look does once what the job of a push does.
 func (s *subject) look(p *process) (time.Duration, error) {
 	s.Helper()
-	return p.guard.Pusher().Push(s.Context(), s.ws.ID, s.projectID())
+	return push.New(p.guard).Push(s.Context(), s.ws.ID, s.projectID())
 }
 
 // settle does the job of a push until it is done, while Coolify builds.
 func (s *subject) settle(p *process) error {
 	for range 30 {
-		again, err := p.guard.Pusher().Push(s.Context(), s.ws.ID, s.projectID())
+		again, err := push.New(p.guard).Push(s.Context(), s.ws.ID, s.projectID())
 		if err != nil || again == 0 {
 			return err
 		}

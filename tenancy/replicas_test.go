@@ -11,6 +11,8 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/push"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -144,7 +146,7 @@ func TestReplicasMint(t *testing.T) {
 	for i := range given {
 		at.Go(func() {
 			reveal := step{tenancy.Git, func(ctx context.Context, sc *tenancy.Scope) error {
-				c, err := sc.GitCredentials(ctx, true)
+				c, err := repository.Credentials(ctx, sc, true)
 				given[i] = c.Token
 				return err
 			}}
@@ -187,7 +189,7 @@ func TestReplicasPush(t *testing.T) {
 	var working sync.WaitGroup
 	for _, r := range all {
 		jobs := store.Jobs{
-			Provision: func(context.Context, string) error { return nil }, Push: r.guard.Pusher().Push, Sweep: func(context.Context) error { return nil },
+			Provision: func(context.Context, string) error { return nil }, Push: push.New(r.guard).Push, Sweep: func(context.Context) error { return nil },
 		}
 		working.Go(func() {
 			if err := r.db.Work(ctx, jobs, f.log); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -51,7 +52,7 @@ func TestFirstCommit(t *testing.T) {
 				p := s.start(t, nothing, 0)
 				withWorkspace(s, p)
 				must(t, step{tenancy.Write, func(ctx context.Context, sc *tenancy.Scope) error {
-					_, _, err := sc.CreateProject(ctx, "site", description)
+					_, _, err := repository.CreateProject(ctx, sc, "site", description)
 					return err
 				}}.try(t.Context(), p.guard, s.key))
 				got, _ := s.git.File(s.repo(), "main", "README.md")

@@ -12,6 +12,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -65,7 +66,7 @@ func revokeAt(t *testing.T, h *tenancytest.House, l levers, e ending, c cut) (re
 	t.Helper()
 	x := h.AddTenant(t, fmt.Sprintf("at-%d-%v-%v", c.n, c.after, c.job), "")
 	other := h.Open(t, x.Key, tenancy.Git)
-	if _, err := other.GitCredentials(t.Context(), true); err != nil {
+	if _, err := repository.Credentials(t.Context(), other, true); err != nil {
 		t.Fatal(err)
 	}
 	requests = len(h.Git.Requests())
@@ -86,7 +87,7 @@ func revokeAt(t *testing.T, h *tenancytest.House, l levers, e ending, c cut) (re
 		busy.Store(false)
 		return nil
 	})
-	got, err := s.GitCredentials(t.Context(), true)
+	got, err := repository.Credentials(t.Context(), s, true)
 	h.Git.OnRequest(nil)
 	ended := codeOf(err) == e.want || c.job && codeOf(err) == tenancy.Unavailable // the job takes away what the call works with
 	if !ended || !got.Token.IsZero() {
@@ -134,14 +135,14 @@ func TestTokensEndWithTheirKeys(t *testing.T) {
 			inBubble(t, world{wrap: l.wrap, now: l.now, gitea: &giteatest.Config{}}, func(t *testing.T, h *tenancytest.House) {
 				ctx := t.Context()
 				key, id := h.AddKey(t, h.A, "builder", keyLife)
-				mine, err := h.Open(t, h.A.Key, tenancy.Git).GitCredentials(ctx, true)
+				mine, err := repository.Credentials(ctx, h.Open(t, h.A.Key, tenancy.Git), true)
 				must(t, err)
-				theirs, err := h.Open(t, key, tenancy.Git).GitCredentials(ctx, true)
+				theirs, err := repository.Credentials(ctx, h.Open(t, key, tenancy.Git), true)
 				must(t, err)
 				if mine.Token.Reveal() == theirs.Token.Reveal() || mine.Username != theirs.Username {
 					t.Fatalf("two keys have one token, or two bots: %+v %+v", mine, theirs)
 				}
-				if again, err := h.Open(t, key, tenancy.Git).GitCredentials(ctx, true); err != nil || again.Token.Reveal() != theirs.Token.Reveal() {
+				if again, err := repository.Credentials(ctx, h.Open(t, key, tenancy.Git), true); err != nil || again.Token.Reveal() != theirs.Token.Reveal() {
 					t.Errorf("the same key gets another token the second time (%v)", err)
 				}
 				end(t, h, l, id)
@@ -168,7 +169,7 @@ func TestTokensEndWithTheirKeys(t *testing.T) {
 }
 
 // alive reports whether a token opens anything.
-func alive(t *testing.T, h *tenancytest.House, c tenancy.GitCredentials) bool {
+func alive(t *testing.T, h *tenancytest.House, c repository.GitCredentials) bool {
 	t.Helper()
 	secret := c.Token.Reveal()
 	for _, k := range made(h, h.A) {
@@ -185,14 +186,14 @@ func TestPeoplesCredentials(t *testing.T) {
 	t.Parallel()
 	h := tenancytest.New(t, tenancytest.Config{})
 	ctx := t.Context()
-	key, err := h.Open(t, h.A.Key, tenancy.Git).GitCredentials(ctx, true)
+	key, err := repository.Credentials(ctx, h.Open(t, h.A.Key, tenancy.Git), true)
 	must(t, err)
 	for role, want := range map[tenancy.Role]tenancy.Code{tenancy.RoleOwner: "", tenancy.RoleAdmin: "", tenancy.RoleMember: "", "guest": tenancy.Forbidden} {
 		must(t, h.DB.SetMember(ctx, tenancy.Member{WorkspaceID: h.A.ID, UserID: person, Role: role}))
 		must(t, h.Provisioner.Provision(ctx, h.A.ID)) // a lower role has replaced the token
 		s, err := h.Guard.OpenMember(ctx, person, h.A.Slug)
 		must(t, err)
-		got, err := s.GitCredentials(ctx, true)
+		got, err := repository.Credentials(ctx, s, true)
 		if codeOf(err) != want || got.Token.IsZero() != (want != "") {
 			t.Errorf("%s: %v, a token: %v, want %q", role, err, !got.Token.IsZero(), want)
 		}
@@ -203,7 +204,7 @@ func TestPeoplesCredentials(t *testing.T) {
 	viewer, _ := h.AddKey(t, h.A, "deployer", 0)
 	s, err := h.Guard.OpenKey(ctx, viewer)
 	must(t, err)
-	if _, err := s.GitCredentials(ctx, false); codeOf(err) != tenancy.Forbidden {
+	if _, err := repository.Credentials(ctx, s, false); codeOf(err) != tenancy.Forbidden {
 		t.Errorf("a key without the right: %v", err)
 	}
 }
@@ -214,7 +215,7 @@ func TestDeletedToken(t *testing.T) {
 	t.Parallel()
 	inBubble(t, world{gitea: &giteatest.Config{}}, func(t *testing.T, h *tenancytest.House) {
 		ctx := t.Context()
-		first, err := h.Open(t, h.A.Key, tenancy.Git).GitCredentials(ctx, true)
+		first, err := repository.Credentials(ctx, h.Open(t, h.A.Key, tenancy.Git), true)
 		must(t, err)
 		rows, err := h.DB.BotTokens(ctx, h.A.ID)
 		must(t, err)
@@ -224,7 +225,7 @@ func TestDeletedToken(t *testing.T) {
 		must(t, err)
 		free := func(context.Context, gitea.Operation) (func(), error) { return func() {}, nil }
 		must(t, admin.Metered(free).TokensOf(h.A.GiteaBot).Delete(ctx, rows[0].GiteaID))
-		second, err := h.Open(t, h.A.Key, tenancy.Git).GitCredentials(ctx, true)
+		second, err := repository.Credentials(ctx, h.Open(t, h.A.Key, tenancy.Git), true)
 		if err != nil || second.Token.Reveal() == first.Token.Reveal() || !alive(t, h, second) {
 			t.Errorf("after the token was deleted: %v, another one: %v", err, second.Token.Reveal() != first.Token.Reveal())
 		}
@@ -252,11 +253,11 @@ func TestTokenReplacedMeanwhile(t *testing.T) {
 		}
 		return nil
 	})
-	_, err := s.Repository(ctx, "site")
+	_, err := repository.Repository(ctx, s, "site")
 	if told, ok := errors.AsType[*tenancy.Error](err); !ok || told.Code != tenancy.Unavailable || !told.Retryable {
 		t.Errorf("with a token that was replaced: %v, want to be asked to try again", err)
 	}
-	if _, err := s.Repository(ctx, "site"); err != nil || !once.Load() {
+	if _, err := repository.Repository(ctx, s, "site"); err != nil || !once.Load() {
 		t.Errorf("again: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -191,7 +192,7 @@ func (b bearer) wait(t *testing.T, id string, d time.Duration) <-chan outcome {
 		})
 		began := time.Now()
 		if o.err == nil {
-			o.info, o.err = s.Wait(t.Context(), id, d)
+			o.info, o.err = hosting.Wait(t.Context(), s, id, d)
 		}
 		o.took = since(began)
 		ended <- o
@@ -212,7 +213,7 @@ func (o outcome) checkSilent(t *testing.T, took time.Duration) error {
 // waitInFlight is a wait between two polls. The next one ends it without a look.
 func waitInFlight(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
 	id := addRunning(h, b.Web)
-	ended := b.wait(t, id, tenancy.MaxWait)
+	ended := b.wait(t, id, hosting.MaxWait)
 	pass(time.Second)
 	end(tenancy.Read)
 	h.Sim.Finish(id, coolifytest.Finished)
@@ -226,7 +227,7 @@ func waitInFlight(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy
 // lastLook is a wait whose look at how the deployment ended is on its way.
 func lastLook(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
 	id, gate := addRunning(h, b.Web), make(chan struct{})
-	ended := b.wait(t, id, tenancy.MaxWait)
+	ended := b.wait(t, id, hosting.MaxWait)
 	pass(time.Second)
 	h.Sim.Finish(id, coolifytest.Finished)
 	h.Sim.Fail(lookOp, coolifytest.Fault{Gate: gate})
@@ -249,7 +250,7 @@ func timeIsOver(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.R
 
 // atStop is a wait that would answer as the process stops.
 func atStop(t *testing.T, h *tenancytest.House, b bearer, end func(tenancy.Rights)) error {
-	ended := b.wait(t, addRunning(h, b.Web), tenancy.MaxWait)
+	ended := b.wait(t, addRunning(h, b.Web), hosting.MaxWait)
 	pass(time.Second)
 	end(tenancy.Read)
 	b.guard.Stop()
@@ -283,7 +284,7 @@ func queuedForToken(t *testing.T, h *tenancytest.House, b bearer, end func(tenan
 	for i := range budget.WorkspaceBurst - 3 { // an app, its environments, its variables, and then the start
 		s, err := b.begin(t.Context(), tenancy.Call{Tool: "test", Needs: tenancy.Read})
 		must(t, err)
-		if _, err := s.Deployment(t.Context(), nobody); codeOf(err) != tenancy.NotFound {
+		if _, err := hosting.FindDeployment(t.Context(), s, nobody); codeOf(err) != tenancy.NotFound {
 			t.Fatalf("look-up %d: %v", i, err)
 		}
 	}
@@ -327,7 +328,7 @@ func TestRevocationElsewhere(t *testing.T) {
 		id := addRunning(h, h.A.Web)
 		var waits []<-chan outcome
 		for _, g := range []*tenancy.Guard{h.Guard, newGuard(t, h, world{store: h.DB})} {
-			waits = append(waits, waiter{g, h.A.Key, id, tenancy.MaxWait}.start(t.Context()))
+			waits = append(waits, waiter{g, h.A.Key, id, hosting.MaxWait}.start(t.Context()))
 		}
 		pass(time.Second)
 		must(t, h.Operator.RevokeKey(t.Context(), h.A.Workspace, h.A.KeyID))
@@ -377,9 +378,9 @@ func TestRevocationIsPersonal(t *testing.T) {
 		if err := toGet(nobody).try(t.Context(), h.Guard, h.A.Key); codeOf(err) != tenancy.NotFound { // takes the one token, and the next
 			t.Fatal(err)
 		}
-		revoked := waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
+		revoked := waiter{h.Guard, h.A.Key, id, hosting.MaxWait}.start(t.Context())
 		pass(settled)
-		other := waiter{h.Guard, second, id, tenancy.MaxWait}.start(t.Context())
+		other := waiter{h.Guard, second, id, hosting.MaxWait}.start(t.Context())
 		pass(settled)
 		must(t, h.Operator.RevokeKey(t.Context(), h.A.Workspace, h.A.KeyID))
 		if o := <-revoked; codeOf(o.err) != tenancy.Unauthorized {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -39,9 +40,9 @@ func history(h *tenancytest.House, x *tenancytest.Tenant, deployments ...string)
 	return uuid
 }
 
-func rollBack(t testing.TB, h *tenancytest.House, uuid, commit string) (target string, started tenancy.Started, err error) {
+func rollBack(t testing.TB, h *tenancytest.House, uuid, commit string) (target string, started hosting.Started, err error) {
 	t.Helper()
-	err = onApp(t, h, uuid, tenancy.Deploy, func(a *tenancy.App) (err error) {
+	err = onApp(t, h, uuid, tenancy.Deploy, func(a *hosting.App) (err error) {
 		target, started, err = a.Rollback(t.Context(), commit)
 		return err
 	})
@@ -129,7 +130,7 @@ func TestRollbackRefused(t *testing.T) {
 	if _, _, err := rollBack(t, h, uuid, ""); tenancy.Public(err).Code != tenancy.Conflict || !tenancy.Public(err).Retryable {
 		t.Errorf("a full queue: %v", err)
 	}
-	if err := onApp(t, h, uuid, tenancy.Read, func(a *tenancy.App) error { _, _, err := a.Rollback(t.Context(), ""); return err }); tenancy.Public(err).Code != tenancy.Forbidden {
+	if err := onApp(t, h, uuid, tenancy.Read, func(a *hosting.App) error { _, _, err := a.Rollback(t.Context(), ""); return err }); tenancy.Public(err).Code != tenancy.Forbidden {
 		t.Errorf("with the right to read: %v", err)
 	}
 	old := tenancytest.New(t, tenancytest.Config{Simulator: coolifytest.Config{Version: coolifytest.Version41}})

@@ -127,7 +127,7 @@ func (s *Scope) Target() string {
 // of this server, whatever it costs upstream.
 func (s *Scope) Admit() error {
 	if s.guard == nil {
-		return errUnauthorized
+		return ErrUnauthorized
 	}
 	return s.guard.budget.admitCall(s.grant.workspace.ID)
 }
@@ -136,7 +136,7 @@ func (s *Scope) Admit() error {
 // leave gives it back.
 func (s *Scope) Enter() (leave func(), err error) {
 	if s.guard == nil {
-		return nil, errUnauthorized
+		return nil, ErrUnauthorized
 	}
 	return s.guard.budget.enterCall(s.grant.workspace.ID)
 }
@@ -233,7 +233,7 @@ func (s *Scope) Prove(ctx context.Context) error {
 		return err
 	}
 	if again.grant.workspace.ID != s.grant.workspace.ID {
-		return errUnauthorized
+		return ErrUnauthorized
 	}
 	return again.Require(s.call.need)
 }
@@ -261,7 +261,7 @@ func (s *Scope) giteaMeter(context.Context, gitea.Operation) (func(), error) {
 	return func() {}, nil
 }
 
-// project returns the workspace's project on Coolify.
+// Project returns the workspace's project on Coolify.
 func (s Inside) Project() (CoolifyProject, error) {
 	id, err := coolify.ParseUUID(s.grant.workspace.CoolifyProject)
 	if err != nil {

@@ -32,7 +32,7 @@ type WorkspaceInfo struct {
 func (s *Scope) Info() WorkspaceInfo {
 	ws := s.grant.workspace
 	info := WorkspaceInfo{Slug: ws.Slug, Name: s.Text(ws.Name), Status: string(ws.Status), Rights: s.grant.rights.String()}
-	if inside(s).GiteaReady() == nil {
+	if (Inside{s}).GiteaReady() == nil {
 		info.GitServer = s.guard.giteaURL
 	}
 	return info

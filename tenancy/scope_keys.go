@@ -80,11 +80,11 @@ func (s *Scope) MintKey(ctx context.Context, m MintKey) (Key, secret.Text, error
 			Hint: "a key is shown once; if you did not see it, revoke it and make another",
 		}
 	case errors.Is(err, ErrNotFound):
-		return Key{}, secret.Text{}, errUnauthorized
+		return Key{}, secret.Text{}, ErrUnauthorized
 	case err != nil:
 		return Key{}, secret.Text{}, StoreError("store the key", err)
 	}
-	inside(s).RecordTarget(k.ID)
+	Inside{s}.RecordTarget(k.ID)
 	return k, key, s.confirm(ctx, k)
 }
 
@@ -144,6 +144,6 @@ func (s *Scope) RevokeKey(ctx context.Context, id string) error {
 	if err != nil {
 		return StoreError("revoke the key", err)
 	}
-	inside(s).RecordTarget(id)
+	Inside{s}.RecordTarget(id)
 	return nil
 }

@@ -198,6 +198,6 @@ func (s *Scope) change(ctx context.Context, userID string, role Role) error {
 	case err != nil:
 		return StoreError("change the member", err)
 	}
-	inside(s).RecordTarget(userID)
+	Inside{s}.RecordTarget(userID)
 	return nil
 }

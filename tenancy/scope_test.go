@@ -5,14 +5,18 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
@@ -25,19 +29,32 @@ var makers = map[string][]string{
 		"Guard.OpenKey",    // proves a bearer key
 		"Guard.OpenMember", // proves a membership
 		"Guard.open",       // the one that they use
-		"Guard.openHook",   // for pushes: proves that the workspace is open; called by Pusher only
-		"Pusher.open",      // narrows that to reading
+		"Outside.OpenHook", // for pushes: proves that the workspace is open
 		"Scope.Begin",      // narrows one that was proved
+		"hosting.App.Open", // of an app's handle; takes a pass
 		"newScope",         // called by open and Begin only
+		"push.Pusher.open", // narrows that of OpenHook to reading
+		"verdict.scopeOf",  // hosting.App.Open
+	},
+	"Inside": {
+		"Open", // takes a pass
+		"hosting.inside", "push.inside", "repository.inside", "verdict.inside",
+	},
+	"Outside": {
+		"OpenGuard", // takes a pass
+		"push.outside",
 	},
 	"Operator": {
 		"Guard.OpenOperator", // proves the operator's token
 		"NewOperator",        // for who runs the program on the server
 	},
 	"Pusher": {
-		"Guard.Pusher", // for jobs: cmd calls it, no door does
+		"push.New", // for jobs: cmd calls it, no door does
 	},
 }
+
+// rooms are the packages that act for a workspace, beside the kernel.
+var rooms = []string{"hosting", "push", "repository", "verdict"}
 
 // TestMakers compares the list with the code.
 func TestMakers(t *testing.T) {
@@ -50,11 +67,13 @@ func TestMakers(t *testing.T) {
 				if !ok {
 					continue
 				}
+				full := fullName(name, f)
 				if returns(f, kind) {
-					got = append(got, funcName(f))
+					got = append(got, full)
 				}
-				if makes(f, kind) && !slices.Contains(want, funcName(f)) {
-					t.Errorf("%s: %s makes a %s by itself", name, funcName(f), kind)
+				// the kernel's own code is inside
+				if makes(f, kind) && kind != "Inside" && !slices.Contains(want, full) {
+					t.Errorf("%s makes a %s by itself", full, kind)
 				}
 			}
 		}
@@ -66,8 +85,8 @@ func TestMakers(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"Guard.open": 1, "Scope.Begin": 1}, callers(files, "newScope")); diff != "" {
 		t.Errorf("callers of newScope (-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]int{"Pusher.open": 1, "pushLook.start": 1}, methodCallers(files, "openHook")); diff != "" {
-		t.Errorf("callers of openHook (-want +got)\n%s", diff)
+	if diff := cmp.Diff(map[string]int{"push.Pusher.open": 1, "push.pushLook.start": 1}, methodCallers(files, "OpenHook")); diff != "" {
+		t.Errorf("callers of OpenHook (-want +got)\n%s", diff)
 	}
 	if diff := cmp.Diff(map[string]int{"Guard.OpenOperator": 1}, callers(files, "NewOperator")); diff != "" {
 		t.Errorf("callers of NewOperator in this package (-want +got)\n%s", diff)
@@ -100,7 +119,7 @@ func methodCallers(files map[string]*ast.File, callee string) map[string]int {
 
 func callersOf(files map[string]*ast.File, is func(ast.Expr) bool) map[string]int {
 	calls := map[string]int{}
-	for _, file := range files {
+	for name, file := range files {
 		for _, d := range file.Decls {
 			f, ok := d.(*ast.FuncDecl)
 			if !ok {
@@ -108,7 +127,7 @@ func callersOf(files map[string]*ast.File, is func(ast.Expr) bool) map[string]in
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
 				if c, ok := n.(*ast.CallExpr); ok && is(c.Fun) {
-					calls[funcName(f)]++
+					calls[fullName(name, f)]++
 				}
 				return true
 			})
@@ -117,8 +136,8 @@ func callersOf(files map[string]*ast.File, is func(ast.Expr) bool) map[string]in
 	return calls
 }
 
-// TestNoDoorProvisions: what faces agents calls nothing that returns a Provisioner
-// or a Pusher, nor makes an Operator that proved nothing.
+// TestNoDoorProvisions: what faces agents makes no Pusher, nor an Operator that proved
+// nothing, and has no pass.
 func TestNoDoorProvisions(t *testing.T) {
 	for _, dir := range []string{"../mcp", "../sidecar"} {
 		entries, err := os.ReadDir(dir)
@@ -133,7 +152,7 @@ func TestNoDoorProvisions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{".Provisioner(", ".Pusher(", "NewOperator("} {
+			for _, name := range []string{"push.New(", "NewOperator(", "room."} {
 				if strings.Contains(string(raw), name) {
 					t.Errorf("%s/%s has %s", dir, e.Name(), name)
 				}
@@ -142,24 +161,38 @@ func TestNoDoorProvisions(t *testing.T) {
 	}
 }
 
+// sources reads the files of the kernel and of the rooms, by their path.
 func sources(t *testing.T) map[string]*ast.File {
 	t.Helper()
-	entries, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
 	files := map[string]*ast.File{}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
-			continue
+	for _, dir := range append([]string{"."}, rooms...) {
+		if dir != "." {
+			dir = "../" + dir
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), e.Name(), nil, 0)
-		if err != nil {
-			t.Fatal(err)
+		paths, err := filepath.Glob(dir + "/*.go")
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("no files in %s: %v", dir, err)
 		}
-		files[e.Name()] = f
+		for _, path := range paths {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[path] = f
+		}
 	}
 	return files
+}
+
+// fullName is the name of a function, with its package unless that is the kernel.
+func fullName(path string, f *ast.FuncDecl) string {
+	if dir := filepath.Base(filepath.Dir(path)); dir != "." {
+		return dir + "." + funcName(f)
+	}
+	return funcName(f)
 }
 
 func returns(f *ast.FuncDecl, kind string) bool {
@@ -167,8 +200,14 @@ func returns(f *ast.FuncDecl, kind string) bool {
 		return false
 	}
 	return slices.ContainsFunc(f.Type.Results.List, func(r *ast.Field) bool {
-		star, ok := r.Type.(*ast.StarExpr)
-		return isIdent(r.Type, kind) || (ok && isIdent(star.X, kind))
+		of := r.Type
+		if star, ok := of.(*ast.StarExpr); ok {
+			of = star.X
+		}
+		if sel, ok := of.(*ast.SelectorExpr); ok {
+			return isIdent(sel.X, "tenancy") && sel.Sel.Name == kind
+		}
+		return isIdent(of, kind)
 	})
 }
 
@@ -193,26 +232,26 @@ func funcName(f *ast.FuncDecl) string {
 
 // TestZeroScope holds a Scope that nobody made: it reaches nothing.
 func TestZeroScope(t *testing.T) {
-	var s tenancy.Scope
+	s := &tenancy.Scope{}
 	ctx := t.Context()
 	for name, reach := range map[string]func() error{
-		"App":            func() error { _, err := s.App(ctx, "web"); return err },
-		"Apps":           func() error { _, err := s.Apps(ctx, ""); return err },
-		"Deployment":     func() error { _, err := s.Deployment(ctx, strings.Repeat("a", 24)); return err },
-		"Wait":           func() error { _, err := s.Wait(ctx, strings.Repeat("a", 24), 0); return err },
-		"Verdict":        func() error { _, err := s.Verdict(ctx, strings.Repeat("a", 40), "", 0); return err },
-		"Projects":       func() error { _, err := s.Projects(ctx); return err },
-		"Project":        func() error { _, err := s.Project(ctx, "a/b"); return err },
-		"GitCredentials": func() error { _, err := s.GitCredentials(ctx, true); return err },
-		"CreateProject":  func() error { _, _, err := s.CreateProject(ctx, "a", ""); return err },
-		"Repository":     func() error { _, err := s.Repository(ctx, "a"); return err },
+		"App":            func() error { _, err := hosting.FindApp(ctx, s, "web"); return err },
+		"Apps":           func() error { _, err := hosting.Apps(ctx, s, ""); return err },
+		"Deployment":     func() error { _, err := hosting.FindDeployment(ctx, s, strings.Repeat("a", 24)); return err },
+		"Wait":           func() error { _, err := hosting.Wait(ctx, s, strings.Repeat("a", 24), 0); return err },
+		"Verdict":        func() error { _, err := verdict.Await(ctx, s, strings.Repeat("a", 40), "", 0); return err },
+		"Projects":       func() error { _, err := repository.Projects(ctx, s); return err },
+		"Project":        func() error { _, err := repository.Project(ctx, s, "a/b"); return err },
+		"GitCredentials": func() error { _, err := repository.Credentials(ctx, s, true); return err },
+		"CreateProject":  func() error { _, _, err := repository.CreateProject(ctx, s, "a", ""); return err },
+		"Repository":     func() error { _, err := repository.Repository(ctx, s, "a"); return err },
 		"Provision":      func() error { _, err := s.Provision(ctx); return err },
-		"Describe":       func() error { _, err := s.Describe(ctx); return err },
+		"Describe":       func() error { _, err := hosting.Describe(ctx, s); return err },
 		"Activity":       func() error { _, err := s.Activity(ctx, tenancy.AuditQuery{Limit: 1}); return err },
 		"Begin":          func() error { _, err := s.Begin(ctx, tenancy.Call{Needs: tenancy.Read}); return err },
 		"Admit":          func() error { return s.Admit() },
 		"CheckClaim":     func() error { return s.CheckClaim("") },
-		"Brief":          func() error { _, err := s.Brief(ctx); return err },
+		"Brief":          func() error { _, err := hosting.BriefOf(ctx, s); return err },
 		"Keys":           func() error { _, err := s.Keys(ctx); return err },
 		"MintKey": func() error {
 			_, _, err := s.MintKey(ctx, tenancy.MintKey{Name: "a", Rights: tenancy.Read, Days: 1})

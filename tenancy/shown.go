@@ -28,8 +28,10 @@ type DeploymentInfo struct {
 }
 
 // TimeFormat is how times are told: RFC 3339 in UTC, to the second.
-const timeFormat = "2006-01-02T15:04:05Z"
+const TimeFormat = "2006-01-02T15:04:05Z"
 
+// DeploymentInfo returns what may be told of a deployment of an app with that uuid and
+// name.
 func (s Inside) DeploymentInfo(d coolify.Deployment, app, appName string) DeploymentInfo {
 	info := DeploymentInfo{
 		UUID: d.UUID.String(), App: app, AppName: s.Text(appName), Status: s.Text(string(d.Status)).String(),
@@ -43,42 +45,43 @@ func (s Inside) DeploymentInfo(d coolify.Deployment, app, appName string) Deploy
 		info.Trigger = "api"
 	}
 	if !d.CreatedAt.IsZero() {
-		info.CreatedAt = d.CreatedAt.UTC().Format(timeFormat)
+		info.CreatedAt = d.CreatedAt.UTC().Format(TimeFormat)
 	}
 	if d.FinishedAt != nil {
-		info.FinishedAt = d.FinishedAt.UTC().Format(timeFormat)
+		info.FinishedAt = d.FinishedAt.UTC().Format(TimeFormat)
 	}
 	return info
 }
 
-var errNoDeployment = &Error{
+// ErrNoDeployment does not repeat what was asked for, so that it is the same for all.
+var ErrNoDeployment = &Error{
 	Code: NotFound, Msg: "no such deployment in this workspace",
 	Hint: "apps_deployments lists an app's deployments; one that Coolify just named may not exist when its queue is full",
 }
 
-// deploymentID reads a deployment's uuid. What has not its form is no deployment's.
-func deploymentID(ref string) (coolify.UUID, error) {
-	if !coolifyUUID.MatchString(ref) {
-		return coolify.UUID{}, errNoDeployment
+// ParseDeployment reads a deployment's uuid. What has not its form is no deployment's.
+func ParseDeployment(ref string) (coolify.UUID, error) {
+	if !UUIDForm.MatchString(ref) {
+		return coolify.UUID{}, ErrNoDeployment
 	}
 	id, err := coolify.ParseUUID(ref)
 	if err != nil {
-		return coolify.UUID{}, errNoDeployment
+		return coolify.UUID{}, ErrNoDeployment
 	}
 	return id, nil
 }
 
-// maxRef bounds what names a thing: a uuid, a name or a domain.
-const maxRef = 255
+// MaxRef bounds what names a thing: a uuid, a name or a domain.
+const MaxRef = 255
 
-// coolifyUUID is the form that Coolify has given to the ids of applications and
+// UUIDForm is the form that Coolify has given to the ids of applications and
 // deployments for years. Whatever looks so is looked up as an id, all else by
 // name among the workspace's own apps.
-var coolifyUUID = regexp.MustCompile(`^[a-z0-9]{24}$`)
+var UUIDForm = regexp.MustCompile(`^[a-z0-9]{24}$`)
 
-// withoutUser drops the user part of a URL: a clone URL may carry a token. What
+// WithoutUser drops the user part of a URL: a clone URL may carry a token. What
 // has one but does not parse is not shown at all.
-func withoutUser(raw string) string {
+func WithoutUser(raw string) string {
 	user, rest, found := strings.Cut(raw, "@")
 	switch {
 	case !found:

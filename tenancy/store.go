@@ -302,14 +302,14 @@ type AppRecord struct {
 	CreatedAt   time.Time
 }
 
-// follows reports whether pushes to a project's repository deploy the app.
-func (a AppRecord) follows(p Project) bool {
+// Follows reports whether pushes to a project's repository deploy the app.
+func (a AppRecord) Follows(p Project) bool {
 	return a.ProjectID == p.ID && a.Made && a.UUID != "" && a.DeletingAt == nil
 }
 
 // BuiltFrom reports whether pushes to a project deploy one of these apps.
 func BuiltFrom(p Project, apps []AppRecord) bool {
-	return slices.ContainsFunc(apps, func(a AppRecord) bool { return a.follows(p) })
+	return slices.ContainsFunc(apps, func(a AppRecord) bool { return a.Follows(p) })
 }
 
 // A DatabaseRecord is a database that was created here.

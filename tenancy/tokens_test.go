@@ -14,6 +14,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -240,7 +241,7 @@ func checkShutToken(t *testing.T, f *platform, p *process, id, name string) {
 	must(t, err)
 	s, err := p.guard.OpenMember(t.Context(), person, is.Slug)
 	must(t, err)
-	if c, err := s.GitCredentials(t.Context(), true); codeOf(err) != tenancy.Unavailable || !c.Token.IsZero() {
+	if c, err := repository.Credentials(t.Context(), s, true); codeOf(err) != tenancy.Unavailable || !c.Token.IsZero() {
 		t.Errorf("%s: a person is shown %v (%v)", name, !c.Token.IsZero(), err)
 	}
 	checkShutPart(t, f, p, id, name, tenancy.PartToken)

@@ -9,10 +9,10 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea"
 )
 
-// upstream turns a failure of Coolify or Gitea into what a tenant may read. doing says
+// UpstreamError turns a failure of Coolify or Gitea into what a tenant may read. doing says
 // what was tried, as in "list the apps". What the server itself said goes to the
 // log as the cause: it names other tenants' things.
-func upstream(doing string, err error) error {
+func UpstreamError(doing string, err error) error {
 	detail, _ := errors.AsType[*coolify.Error](err)
 	return upstreamOf(ServerName(detail), doing, err)
 }
@@ -56,11 +56,11 @@ func upstreamOf(server, doing string, err error) error {
 	return e
 }
 
-// ours is upstream for what the platform does for a tenant by itself. Names and
+// PlatformError is upstream for what the platform does for a tenant by itself. Names and
 // values are the platform's own there, so whatever Gitea refuses is nothing that
 // the tenant could mend; and what was asked for goes on where it was when it is
 // asked for again.
-func ours(doing string, err error) error {
+func PlatformError(doing string, err error) error {
 	server := "Gitea"
 	if detail, ok := errors.AsType[*coolify.Error](err); ok {
 		server = ServerName(detail)

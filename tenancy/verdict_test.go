@@ -14,9 +14,12 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/probe"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 var (
@@ -26,7 +29,7 @@ var (
 
 // A judged is how a wait for a verdict ended.
 type judged struct {
-	tenancy.Waited
+	verdict.Waited
 	err  error
 	took time.Duration
 	seen []string
@@ -45,7 +48,7 @@ func verdictOn(ctx context.Context, g *tenancy.Guard, key, ref, app string, d ti
 			})
 		}
 		if err == nil {
-			o.Waited, err = s.Verdict(ctx, ref, app, d)
+			o.Waited, err = verdict.Await(ctx, s, ref, app, d)
 		}
 		o.err, o.took = err, since(began)
 		ended <- o
@@ -71,55 +74,55 @@ func TestVerdicts(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status  string
 		prepare func(h *tenancytest.House)
-		want    tenancy.Judgement
+		want    verdict.Judgement
 		reason  string
 		took    time.Duration
 	}{
-		"live": {coolifytest.Finished, nil, tenancy.Judgement{Verdict: "live", URL: site, HTTPStatus: 200}, "commit 0000000000 answers 200", 2 * tick},
+		"live": {coolifytest.Finished, nil, verdict.Judgement{Verdict: "live", URL: site, HTTPStatus: 200}, "commit 0000000000 answers 200", 2 * tick},
 		"not found is an answer": {
 			coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.HTTPStatus = 404 }) },
-			tenancy.Judgement{Verdict: "live", URL: site, HTTPStatus: 404},
+			verdict.Judgement{Verdict: "live", URL: site, HTTPStatus: 404},
 			"answers 404", 2 * tick,
 		},
 		"comes up late": {coolifytest.Finished, func(h *tenancytest.House) {
 			set(h, func(a *coolifytest.App) { a.HTTPStatus = 502 })
 			time.AfterFunc(10*time.Second, func() { set(h, func(a *coolifytest.App) { a.HTTPStatus = 200 }) })
-		}, tenancy.Judgement{Verdict: "live", URL: site, HTTPStatus: 200}, "answers 200", 4 * tick},
+		}, verdict.Judgement{Verdict: "live", URL: site, HTTPStatus: 200}, "answers 200", 4 * tick},
 		"never comes up": {
 			coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.HTTPStatus = 502 }) },
-			tenancy.Judgement{Verdict: "unreachable", URL: site, HTTPStatus: 502},
+			verdict.Judgement{Verdict: "unreachable", URL: site, HTTPStatus: 502},
 			"the domain answers 502", 5 * tick,
 		},
 		"wrong host": {coolifytest.Finished, func(h *tenancytest.House) {
 			time.AfterFunc(5*time.Second, func() { set(h, func(a *coolifytest.App) { a.FQDN = "https://other.example.com" }) })
-		}, tenancy.Judgement{Verdict: "unreachable", URL: "https://other.example.com/", HTTPStatus: 503}, "no container runs for it", 5 * tick},
+		}, verdict.Judgement{Verdict: "unreachable", URL: "https://other.example.com/", HTTPStatus: 503}, "no container runs for it", 5 * tick},
 		"port and path are the proxy's": {coolifytest.Finished, func(h *tenancytest.House) {
 			set(h, func(a *coolifytest.App) { a.FQDN = "http://web.alpha.example.com:3000/x,https://b.example.com" })
-		}, tenancy.Judgement{Verdict: "live", URL: "http://web.alpha.example.com/", HTTPStatus: 200}, "answers 200", 2 * tick},
+		}, verdict.Judgement{Verdict: "live", URL: "http://web.alpha.example.com/", HTTPStatus: 200}, "answers 200", 2 * tick},
 		"no domain": {
 			coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.FQDN = "" }) },
-			tenancy.Judgement{Verdict: "live"},
+			verdict.Judgement{Verdict: "live"},
 			"runs; it has no domain", 2 * tick,
 		},
 		"no domain, and stopped": {coolifytest.Finished, func(h *tenancytest.House) {
 			time.AfterFunc(5*time.Second, func() { set(h, func(a *coolifytest.App) { a.FQDN, a.Status = "", "exited:unhealthy" }) })
-		}, tenancy.Judgement{Verdict: "unreachable"}, "does not run", 5 * tick},
+		}, verdict.Judgement{Verdict: "unreachable"}, "does not run", 5 * tick},
 		"pinned to another commit": {
 			coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.GitCommitSHA = oldCommit }) },
-			tenancy.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200},
+			verdict.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200},
 			"but 0000000000 was wanted", 2 * tick,
 		},
 		"failed, the old one answers": {
 			coolifytest.Failed, nil,
-			tenancy.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200},
+			verdict.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200},
 			"the deployment failed; the version before it answers 200", 2 * tick,
 		},
 		"failed, none answers": {
 			coolifytest.Failed, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.Status = "exited:unhealthy" }) },
-			tenancy.Judgement{Verdict: "failed", URL: site, HTTPStatus: 503},
+			verdict.Judgement{Verdict: "failed", URL: site, HTTPStatus: 503},
 			"the deployment failed, and the domain answers 503", 2 * tick,
 		},
-		"cancelled": {coolifytest.Cancelled, nil, tenancy.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200}, "cancelled; the version before it", 2 * tick},
+		"cancelled": {coolifytest.Cancelled, nil, verdict.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200}, "cancelled; the version before it", 2 * tick},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -128,7 +131,7 @@ func TestVerdicts(t *testing.T) {
 					tc.prepare(h)
 				}
 				id := build(h, h.A.Web, newCommit, tc.status)
-				o := <-verdictOn(t.Context(), h.Guard, h.A.Key, id, "", tenancy.MaxWait)
+				o := <-verdictOn(t.Context(), h.Guard, h.A.Key, id, "", hosting.MaxWait)
 				if tc.status == coolifytest.Failed {
 					if o.FirstError.String() != "npm error code 1" {
 						t.Errorf("the first error is %q", o.FirstError)
@@ -154,8 +157,8 @@ func TestVerdictAddress(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{Probe: probe.New(probe.Config{})})
 	for _, fqdn := range []string{"http://127.0.0.1", "https://169.254.169.254/latest", "http://[::1]", "http://10.0.0.1:80"} {
 		h.Sim.SetApp(h.A.Web.UUID, func(a *coolifytest.App) { a.FQDN = fqdn })
-		w, err := h.Open(t, h.A.Key, tenancy.Read).Verdict(t.Context(), h.A.Done.UUID, "", time.Second)
-		if err != nil || w.Verdict != tenancy.VerdictUnreachable || !strings.Contains(w.Reason, "not public") || w.HTTPStatus != 0 {
+		w, err := verdict.Await(t.Context(), h.Open(t, h.A.Key, tenancy.Read), h.A.Done.UUID, "", time.Second)
+		if err != nil || w.Verdict != verdict.VerdictUnreachable || !strings.Contains(w.Reason, "not public") || w.HTTPStatus != 0 {
 			t.Errorf("%s: %+v, %v; want unreachable, as the address is not public", fqdn, w, err)
 		}
 	}
@@ -166,8 +169,8 @@ func TestVerdictAddress(t *testing.T) {
 func TestVerdictWithoutDeploymentLog(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{NoSensitive: true})
 	failed := h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{Status: coolifytest.Failed, Logs: []coolifytest.LogLine{{Output: "npm error"}}})
-	w, err := h.Open(t, h.A.Key, tenancy.Read).Verdict(t.Context(), failed.UUID, "", time.Second)
-	if err != nil || w.Verdict != tenancy.VerdictStale || !w.FirstError.IsZero() {
+	w, err := verdict.Await(t.Context(), h.Open(t, h.A.Key, tenancy.Read), failed.UUID, "", time.Second)
+	if err != nil || w.Verdict != verdict.VerdictStale || !w.FirstError.IsZero() {
 		t.Errorf("%+v, %v; want stale without a first error", w, err)
 	}
 }
@@ -178,33 +181,33 @@ func TestVerdictHead(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	h.AddRepository(t, h.A, "site")
 	s := h.Open(t, h.A.Key, tenancy.Read)
-	repo, err := url.Parse(s.CloneURL("site"))
+	repo, err := url.Parse(repository.CloneURL(s, "site"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	app := h.Sim.AddApp(h.A.Project.Environments[0].UUID, coolifytest.App{Name: "site", GitRepository: repo.String(), FQDN: "https://site.alpha.example.com", Status: "running:healthy"})
 	first := h.Git.Head("vibn-alpha/site", "main")
 	deployed := h.Sim.AddDeployment(app.UUID, coolifytest.Deployment{Status: coolifytest.Finished, Commit: first}).UUID
-	verdict := func() tenancy.Waited {
+	awaited := func() verdict.Waited {
 		t.Helper()
-		w, err := h.Open(t, h.A.Key, tenancy.Read).Verdict(t.Context(), deployed, "", time.Second)
+		w, err := verdict.Await(t.Context(), h.Open(t, h.A.Key, tenancy.Read), deployed, "", time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return w
 	}
-	if w := verdict(); w.Verdict != tenancy.VerdictLive {
+	if w := awaited(); w.Verdict != verdict.VerdictLive {
 		t.Errorf("the newest commit: %+v, want live", w)
 	}
 	newest, err := h.Git.Push("vibn-alpha/site", "main", "more", map[string]string{"a": "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := verdict(); w.Verdict != tenancy.VerdictStale || !strings.Contains(w.Reason, newest[:10]) {
+	if w := awaited(); w.Verdict != verdict.VerdictStale || !strings.Contains(w.Reason, newest[:10]) {
 		t.Errorf("an old commit: %+v, want stale, and the newest named", w)
 	}
 	h.Git.Fail("GET /repos/{owner}/{repo}", giteatest.Fault{Status: 500, Body: "{}"})
-	if w := verdict(); w.Verdict != tenancy.VerdictLive {
+	if w := awaited(); w.Verdict != verdict.VerdictLive {
 		t.Errorf("Gitea does not answer: %+v, want live, as nothing is known to compare with", w)
 	}
 	h.Git.Clear("GET /repos/{owner}/{repo}")
@@ -212,11 +215,11 @@ func TestVerdictHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Sim.SetApp(app.UUID, func(a *coolifytest.App) { a.GitBranch = "no-such" })
-	if w := verdict(); w.Verdict != tenancy.VerdictLive {
+	if w := awaited(); w.Verdict != verdict.VerdictLive {
 		t.Errorf("a branch that is not there: %+v, want live", w)
 	}
 	own := h.Sim.AddDeployment(app.UUID, coolifytest.Deployment{Status: coolifytest.Finished, Commit: first, Rollback: true}).UUID
-	if w, err := h.Open(t, h.A.Key, tenancy.Read).Verdict(t.Context(), own, "", time.Second); err != nil || w.Verdict != tenancy.VerdictLive {
+	if w, err := verdict.Await(t.Context(), h.Open(t, h.A.Key, tenancy.Read), own, "", time.Second); err != nil || w.Verdict != verdict.VerdictLive {
 		t.Errorf("a rollback: %+v, %v; want live, as it means the commit that it goes back to", w, err)
 	}
 }
@@ -273,19 +276,19 @@ func inPushes(t *testing.T, test func(t *testing.T, p *pushes)) {
 func TestVerdictOfPush(t *testing.T) {
 	t.Parallel()
 	inPushes(t, func(t *testing.T, p *pushes) {
-		wait := verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait)
+		wait := verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", hosting.MaxWait)
 		pass(4 * time.Second)
 		id := build(p.House, p.A.Web, newCommit, coolifytest.Finished)
 		p.push(t, "web", newCommit, id)
 		o := <-wait
-		if o.err != nil || o.Verdict != tenancy.VerdictLive || o.UUID != id || o.Commit.String() != newCommit {
+		if o.err != nil || o.Verdict != verdict.VerdictLive || o.UUID != id || o.Commit.String() != newCommit {
 			t.Errorf("%+v, %v; want the pushed commit live", o.Waited, o.err)
 		}
 		if len(o.seen) < 3 || o.seen[0] != newCommit[:10]+" waiting for its push to be seen" || o.seen[len(o.seen)-1] != id+" in_progress" {
 			t.Errorf("the caller was told %q", o.seen)
 		}
-		again := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "web.alpha.example.com", tenancy.MaxWait)
-		if again.err != nil || again.Verdict != tenancy.VerdictLive || again.UUID != id || again.took != 0 {
+		again := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "web.alpha.example.com", hosting.MaxWait)
+		if again.err != nil || again.Verdict != verdict.VerdictLive || again.UUID != id || again.took != 0 {
 			t.Errorf("asked again: %+v", again)
 		}
 	})
@@ -299,7 +302,7 @@ func TestVerdictOfNoPush(t *testing.T) {
 		p.push(t, "web", oldCommit, "")
 		p.Sim.Reset()
 		o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", 10*time.Second)
-		if o.err != nil || o.Verdict != tenancy.VerdictStillRunning || o.Done || o.UUID != "" || o.took != 10*time.Second {
+		if o.err != nil || o.Verdict != verdict.VerdictStillRunning || o.Done || o.UUID != "" || o.took != 10*time.Second {
 			t.Errorf("%+v, %v after %v; want still running after 10 s", o.Waited, o.err, o.took)
 		}
 		if !strings.Contains(o.Reason, "no push of this commit") || !strings.Contains(strings.Join(o.Next, " "), "apps_deploy") {
@@ -339,14 +342,14 @@ func TestVerdictOfUndeployed(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.records["web"] = is
-			o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait)
-			if o.err != nil || o.Verdict != tenancy.VerdictFailed || o.took != 0 || !strings.Contains(o.Reason, want) || !strings.Contains(o.Next[0], "apps_deploy") {
+			o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", hosting.MaxWait)
+			if o.err != nil || o.Verdict != verdict.VerdictFailed || o.took != 0 || !strings.Contains(o.Reason, want) || !strings.Contains(o.Next[0], "apps_deploy") {
 				t.Errorf("reported %q: %+v, %v after %v", reported, o.Waited, o.err, o.took)
 			}
 		}
 		id := build(p.House, p.A.Web, newCommit, coolifytest.Finished)
 		pass(10 * time.Second)
-		if o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait); o.UUID != id || o.Verdict != tenancy.VerdictLive {
+		if o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", hosting.MaxWait); o.UUID != id || o.Verdict != verdict.VerdictLive {
 			t.Errorf("deployed without a push: %+v, %v", o.Waited, o.err)
 		}
 	})
@@ -361,7 +364,7 @@ func TestVerdictOfTwoApps(t *testing.T) {
 		p.push(t, "web", newCommit, web)
 		p.push(t, "api", newCommit, api)
 		p.push(t, "theirs", newCommit, build(p.House, p.B.Web, newCommit, coolifytest.Finished))
-		o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait)
+		o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", hosting.MaxWait)
 		e := tenancy.Public(o.err)
 		for _, want := range []string{p.A.Web.UUID, p.A.API.UUID, "web", "api"} {
 			if !strings.Contains(e.Msg, want) {
@@ -372,14 +375,14 @@ func TestVerdictOfTwoApps(t *testing.T) {
 			t.Errorf("two apps: %+v after %v", e, o.took)
 		}
 		for app, want := range map[string]string{p.A.Web.UUID: web, p.A.API.Name: api} {
-			if o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, app, tenancy.MaxWait); o.err != nil || o.UUID != want {
+			if o := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, app, hosting.MaxWait); o.err != nil || o.UUID != want {
 				t.Errorf("%s: %+v, %v", app, o.Waited, o.err)
 			}
 		}
 		for name, tc := range map[string]struct{ ref, app string }{
 			"B's app": {newCommit, p.B.Web.UUID}, "nobody's": {newCommit, nobody}, "another app's deployment": {web, p.A.API.UUID}, "B's deployment": {p.B.Done.UUID, p.A.Web.UUID},
 		} {
-			if o := <-verdictOn(t.Context(), p.Guard, p.A.Key, tc.ref, tc.app, tenancy.MaxWait); codeOf(o.err) != tenancy.NotFound {
+			if o := <-verdictOn(t.Context(), p.Guard, p.A.Key, tc.ref, tc.app, hosting.MaxWait); codeOf(o.err) != tenancy.NotFound {
 				t.Errorf("%s: %+v, %v; want not found", name, o.Waited, o.err)
 			}
 		}
@@ -400,7 +403,7 @@ func TestVerdictRevoked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inPushes(t, func(t *testing.T, p *pushes) {
-				wait := verdictOn(t.Context(), p.Guard, p.A.Key, ref(p), "", tenancy.MaxWait)
+				wait := verdictOn(t.Context(), p.Guard, p.A.Key, ref(p), "", hosting.MaxWait)
 				pass(time.Second)
 				if err := p.DB.RevokeKey(t.Context(), p.A.ID, p.A.KeyID, time.Now()); err != nil {
 					t.Fatal(err)
@@ -419,9 +422,9 @@ func TestVerdictStop(t *testing.T) {
 	inPushes(t, func(t *testing.T, p *pushes) {
 		p.Sim.SetApp(p.A.Web.UUID, func(a *coolifytest.App) { a.HTTPStatus = 502 })
 		id := p.Sim.AddDeployment(p.A.Web.UUID, coolifytest.Deployment{Status: coolifytest.Finished, FinishedAt: new(time.Now())}).UUID
-		waits := map[tenancy.Verdict]<-chan judged{
-			tenancy.VerdictStillRunning: verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", tenancy.MaxWait),
-			tenancy.VerdictUnreachable:  verdictOn(t.Context(), p.Guard, p.A.Key, id, "", tenancy.MaxWait),
+		waits := map[verdict.Verdict]<-chan judged{
+			verdict.VerdictStillRunning: verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "", hosting.MaxWait),
+			verdict.VerdictUnreachable:  verdictOn(t.Context(), p.Guard, p.A.Key, id, "", hosting.MaxWait),
 		}
 		pass(time.Second)
 		synctest.Wait()

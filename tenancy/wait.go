@@ -62,7 +62,7 @@ func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown
 	return waitRoom{every: every, log: log, shown: shown, looking: &singleflight.Group{}, running: &runningDeployments{coolify: c, every: every}, closing: make(chan struct{}), state: &waitState{watches: map[watchKey]*watch{}}}
 }
 
-// wait is [Scope.Wait] for an id that is well-formed.
+// Wait is [Scope.Wait] for an id that is well-formed.
 func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (FoundDeployment, error) {
 	room, key := s.guard.waits, watchKey{s.grant.workspace.ID, id}
 	room.enter(key) //nolint:contextcheck // the look at running deployments serves all waits and outlives this one
@@ -87,7 +87,7 @@ func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (Fou
 		case <-room.closing:
 			return s.Rebound(is), s.Prove(ctx)
 		case <-ctx.Done():
-			return FoundDeployment{}, upstream("wait for the deployment", ctx.Err())
+			return FoundDeployment{}, UpstreamError("wait for the deployment", ctx.Err())
 		}
 		if err := s.Prove(ctx); err != nil {
 			return FoundDeployment{}, err
@@ -131,9 +131,9 @@ func (s *Scope) glance(ctx context.Context, key watchKey) glance {
 	if is, _, fresh := room.known(key, s.guard.now()); fresh {
 		return glance{is: is} // somebody else's look ended just before this one began
 	}
-	d, ok, err := inside(s).FindDeployment(ctx, key.deployment)
+	d, ok, err := Inside{s}.FindDeployment(ctx, key.deployment)
 	if err == nil && !ok {
-		err = errNoDeployment
+		err = ErrNoDeployment
 	}
 	if err != nil {
 		code := Public(err).Code

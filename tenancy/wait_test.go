@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -48,7 +49,7 @@ func TestWaitsShare(t *testing.T) {
 			time.AfterFunc(10*time.Second, func() { h.Sim.Finish(id, coolifytest.Finished) })
 			var all []<-chan outcome
 			for i := range waits {
-				all = append(all, waiter{h.Guard, []string{h.A.Key, second}[i%2], id, tenancy.MaxWait}.start(t.Context()))
+				all = append(all, waiter{h.Guard, []string{h.A.Key, second}[i%2], id, hosting.MaxWait}.start(t.Context()))
 			}
 			for _, w := range all {
 				if o := <-w; o.err != nil || o.info.Status != "finished" || !o.info.Done || o.took != 4*tick {
@@ -149,7 +150,7 @@ func TestWaitEnds(t *testing.T) {
 			inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 				id := addRunning(h, h.A.Web)
 				time.AfterFunc(4*time.Second, func() { tc.change(h, id) })
-				o := <-waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
+				o := <-waiter{h.Guard, h.A.Key, id, hosting.MaxWait}.start(t.Context())
 				if o.took != 2*tick || !slices.Equal(o.seen, []string{"in_progress", "in_progress"}) {
 					t.Errorf("the wait took %v and saw %v, want the end at the second poll", o.took, o.seen)
 				}
@@ -169,7 +170,7 @@ func TestWaitPhantom(t *testing.T) {
 	t.Parallel()
 	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		h.Sim.QueueLimit(0)
-		app, err := h.Open(t, h.A.Key, tenancy.Deploy).App(t.Context(), h.A.Web.UUID)
+		app, err := hosting.FindApp(t.Context(), h.Open(t, h.A.Key, tenancy.Deploy), h.A.Web.UUID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +178,7 @@ func TestWaitPhantom(t *testing.T) {
 		if err != nil || started.Deployment == "" {
 			t.Fatalf("Deploy = %+v, %v; want the name of a deployment", started, err)
 		}
-		o := <-waiter{h.Guard, h.A.Key, started.Deployment, tenancy.MaxWait}.start(t.Context())
+		o := <-waiter{h.Guard, h.A.Key, started.Deployment, hosting.MaxWait}.start(t.Context())
 		if codeOf(o.err) != tenancy.NotFound || o.took != 0 {
 			t.Errorf("the wait ended with %v after %v, want not found, at once", o.err, o.took)
 		}
@@ -190,9 +191,9 @@ func TestWaitProvesAgain(t *testing.T) {
 	t.Parallel()
 	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		id := addRunning(h, h.A.Web)
-		first := waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
+		first := waiter{h.Guard, h.A.Key, id, hosting.MaxWait}.start(t.Context())
 		pass(40 * time.Second)
-		second := waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
+		second := waiter{h.Guard, h.A.Key, id, hosting.MaxWait}.start(t.Context())
 		if o := <-first; o.err != nil || o.info.Done {
 			t.Errorf("the first wait ended with %+v, %v; want not done", o.info, o.err)
 		}
@@ -221,7 +222,7 @@ func TestWaitPollFails(t *testing.T) {
 				id := addRunning(h, h.A.Web)
 				h.Sim.Fail(pollOp, fault)
 				short := waiter{h.Guard, h.A.Key, id, 14 * time.Second}.start(t.Context())
-				long := waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
+				long := waiter{h.Guard, h.A.Key, id, hosting.MaxWait}.start(t.Context())
 				if o := <-short; o.err != nil || o.info.Done || o.took != 14*time.Second {
 					t.Errorf("a wait during the trouble: %+v, want not done after its time", o)
 				}
@@ -249,7 +250,7 @@ func TestWaitLook(t *testing.T) {
 		id := h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{}).UUID
 		time.AfterFunc(4*time.Second, func() { h.Sim.Advance(id) })
 		time.AfterFunc(7*time.Second, func() { h.Sim.Advance(id) })
-		o := <-waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
+		o := <-waiter{h.Guard, h.A.Key, id, hosting.MaxWait}.start(t.Context())
 		if o.err != nil || o.info.Status != "finished" {
 			t.Errorf("the wait ended with %+v, %v; want finished", o.info, o.err)
 		}
@@ -271,9 +272,9 @@ func TestWaitGivenUp(t *testing.T) {
 		gate := make(chan struct{})
 		h.Sim.Fail(lookOp, coolifytest.Fault{Gate: gate})
 		ctx, cancel := context.WithCancel(t.Context())
-		first := waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(ctx)
+		first := waiter{h.Guard, h.A.Key, id, hosting.MaxWait}.start(ctx)
 		synctest.Wait()
-		second := waiter{h.Guard, h.A.Key, id, tenancy.MaxWait}.start(t.Context())
+		second := waiter{h.Guard, h.A.Key, id, hosting.MaxWait}.start(t.Context())
 		synctest.Wait()
 		if diff := cmp.Diff([]string{lookOp}, h.Requests()); diff != "" {
 			t.Fatalf("the two do not share their look: requests (-want +got)\n%s", diff)
@@ -296,13 +297,13 @@ func TestWaitStop(t *testing.T) {
 	inBubble(t, world{store: newMemory()}, func(t *testing.T, h *tenancytest.House) {
 		ofA, ofB := addRunning(h, h.A.Web), addRunning(h, h.B.Web)
 		waits := []<-chan outcome{
-			waiter{h.Guard, h.A.Key, ofA, tenancy.MaxWait}.start(t.Context()),
-			waiter{h.Guard, h.A.Key, ofA, tenancy.MaxWait}.start(t.Context()),
-			waiter{h.Guard, h.B.Key, ofB, tenancy.MaxWait}.start(t.Context()),
+			waiter{h.Guard, h.A.Key, ofA, hosting.MaxWait}.start(t.Context()),
+			waiter{h.Guard, h.A.Key, ofA, hosting.MaxWait}.start(t.Context()),
+			waiter{h.Guard, h.B.Key, ofB, hosting.MaxWait}.start(t.Context()),
 		}
 		pass(5 * time.Second)
 		h.Guard.Stop()
-		late := waiter{h.Guard, h.A.Key, ofA, tenancy.MaxWait}.start(t.Context())
+		late := waiter{h.Guard, h.A.Key, ofA, hosting.MaxWait}.start(t.Context())
 		for _, w := range waits {
 			if o := <-w; o.err != nil || o.info.Done || o.info.Status != "in_progress" || o.took != 5*time.Second {
 				t.Errorf("a wait at the stop: %+v, want what is known, at once", o)
@@ -351,8 +352,8 @@ func TestWaitBounds(t *testing.T) {
 			t.Errorf("a wait of B's: %+v, want an answer at once", o)
 		}
 		for _, w := range waits {
-			if o := <-w; o.err != nil || o.took != tenancy.MaxWait {
-				t.Errorf("a wait of an hour: %+v, want %v", o, tenancy.MaxWait)
+			if o := <-w; o.err != nil || o.took != hosting.MaxWait {
+				t.Errorf("a wait of an hour: %+v, want %v", o, hosting.MaxWait)
 			}
 		}
 		if o := <-(waiter{h.Guard, h.A.Key, id, time.Second}.start(t.Context())); o.err != nil || o.took != time.Second {

@@ -154,8 +154,8 @@ type Member struct {
 	CreatedAt   time.Time
 }
 
-// used counts what was created here and is not being deleted.
-func used(ctx context.Context, store Store, workspaceID string) (apps, databases int, err error) {
+// CountUsed counts what was created here and is not being deleted.
+func CountUsed(ctx context.Context, store Store, workspaceID string) (apps, databases int, err error) {
 	as, err := store.AppRecords(ctx, workspaceID)
 	if err != nil {
 		return 0, 0, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -258,7 +259,7 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 	}
 	all := struct {
 		workspaceLine
-		Plan    tenancy.PlanInfo    `json:"plan"`
+		Plan    hosting.PlanInfo    `json:"plan"`
 		Wrong   []tenancy.PartError `json:"provision_errors"`
 		Members []memberLine        `json:"members"`
 		Keys    []keyLine           `json:"keys"`
@@ -292,12 +293,12 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 }
 
 // planOf is what a workspace may use, and what it uses.
-func (p *program) planOf(ctx context.Context, op *tenancy.Operator, w tenancy.Workspace) (tenancy.PlanInfo, error) {
+func (p *program) planOf(ctx context.Context, op *tenancy.Operator, w tenancy.Workspace) (hosting.PlanInfo, error) {
 	apps, databases, err := op.Used(ctx, w)
 	plan := w.Plan.Or(p.cfg.plan).Or(tenancy.DefaultPlan())
-	return tenancy.PlanInfo{
+	return hosting.PlanInfo{
 		Memory: plan.Memory, CPUs: plan.CPUs,
-		Apps: tenancy.Share{Used: apps, Most: plan.Apps}, Databases: tenancy.Share{Used: databases, Most: plan.Databases},
+		Apps: hosting.Share{Used: apps, Most: plan.Apps}, Databases: hosting.Share{Used: databases, Most: plan.Databases},
 	}, err
 }
 

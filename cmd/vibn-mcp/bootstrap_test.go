@@ -36,7 +36,7 @@ func TestBootstrap(t *testing.T) {
 				if i == 0 {
 					session := connectAsCursor(t, dir)
 					workDay(t, w, func(tool string, args map[string]any) string { return askTool(t, session, tool, args) })
-					push(t, dir, w)
+					pushAll(t, dir, w)
 				}
 			})
 		}
@@ -118,9 +118,9 @@ func paste(t *testing.T, d demoLine, shell string) string {
 	return dir
 }
 
-// push commits in the folder and pushes to the app's repository, with no other
+// pushAll commits in the folder and pushes to the app's repository, with no other
 // credentials than those that the script has set up.
-func push(t *testing.T, dir string, w demoWorkspace) {
+func pushAll(t *testing.T, dir string, w demoWorkspace) {
 	t.Helper()
 	for _, args := range [][]string{
 		{"fetch", "-q", w.Apps[0].Repository, "main"},

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -192,7 +193,7 @@ func variables() []variable {
 		{
 			name: "VIBN_APP_DOMAIN", about: "domain under which apps of workspaces get their names, as apps.example.com; with `http://` in front where there are no certificates",
 			hint: "give a domain without port that is registered for apps alone, or leave it out",
-			set:  func(c *config, v string) (err error) { c.appDomain, err = tenancy.ParseAppDomain(v); return err },
+			set:  func(c *config, v string) (err error) { c.appDomain, err = hosting.ParseAppDomain(v); return err },
 		},
 		{
 			name: "VIBN_ACCEPT_RISKS", about: "comma list of risks that provisioning would refuse, as `doctor` names them",

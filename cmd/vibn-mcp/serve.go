@@ -17,6 +17,7 @@ import (
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/push"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/store"
@@ -207,7 +208,7 @@ const stopTime = 25 * time.Second
 
 // jobs are what runs in the background of a server.
 func (h *house) jobs() store.Jobs {
-	p, pusher := h.provisioner, h.guard.Pusher()
+	p, pusher := h.provisioner, push.New(h.guard)
 	return store.Jobs{
 		Provision: func(ctx context.Context, workspaceID string) error {
 			err := p.Provision(ctx, workspaceID)

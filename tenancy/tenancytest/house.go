@@ -23,6 +23,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -268,7 +269,7 @@ func (h *House) Provision(t testing.TB, x *Tenant) tenancy.Provision {
 // AddRepository creates a project with a repository in a tenant's workspace.
 func (h *House) AddRepository(t testing.TB, x *Tenant, name string) {
 	t.Helper()
-	if _, _, err := h.Open(t, x.Key, tenancy.Write).CreateProject(t.Context(), name, "of "+x.Canary); err != nil {
+	if _, _, err := repository.CreateProject(t.Context(), h.Open(t, x.Key, tenancy.Write), name, "of "+x.Canary); err != nil {
 		t.Fatal(err)
 	}
 	h.Git.Reset()

@@ -1,0 +1,198 @@
+package hosting
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// An App is an application that was proved to be in its Scope's workspace, as
+// Coolify knew it at that moment.
+type App struct {
+	scope *tenancy.Scope
+	is    tenancy.FoundApp
+}
+
+// AppInfo is what a tenant may know of an app. Of all that Coolify tells, only
+// these fields leave: the rest describes the host.
+type AppInfo struct {
+	UUID          string         `json:"uuid"`
+	Name          untrusted.Text `json:"name"`
+	Description   untrusted.Text `json:"description,omitzero"`
+	Status        untrusted.Text `json:"status"` // state:health, as "running:healthy"
+	Domains       []string       `json:"domains"`
+	Environment   untrusted.Text `json:"environment"`
+	BuildPack     untrusted.Text `json:"build_pack"`
+	Repository    untrusted.Text `json:"repository,omitzero"` // without credentials
+	Branch        untrusted.Text `json:"branch,omitzero"`
+	Commit        untrusted.Text `json:"commit,omitzero"` // pinned commit; HEAD = the branch's newest
+	Ports         untrusted.Text `json:"ports,omitzero"`
+	BaseDirectory untrusted.Text `json:"base_directory,omitzero"`
+	UpdatedAt     string         `json:"updated_at,omitempty"` // RFC 3339, UTC
+}
+
+// FindApp finds an app of the workspace by uuid, name or domain. An exact uuid
+// wins; a name that several apps bear is a [Conflict] that lists them. What is
+// not in the workspace is [NotFound], with the answer and the requests of what
+// does not exist.
+func FindApp(ctx context.Context, s *tenancy.Scope, ref string) (*App, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	if ref == "" || len(ref) > tenancy.MaxRef {
+		return nil, errNoApp
+	}
+	if tenancy.UUIDForm.MatchString(ref) {
+		id, err := coolify.ParseUUID(ref)
+		if err != nil {
+			return nil, errNoApp
+		}
+		return AppByID(ctx, inside(s), id)
+	}
+	id, err := appNamed(ctx, s, ref)
+	if err != nil {
+		return nil, err
+	}
+	return AppByID(ctx, inside(s), id)
+}
+
+// errNoApp does not repeat what was asked for, so that it is the same for all.
+var errNoApp = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such app in this workspace", Hint: "apps_list shows the apps and their uuids"}
+
+// AppByID fetches an application afresh and proves that it is the workspace's own.
+func AppByID(ctx context.Context, s tenancy.Inside, id coolify.UUID) (*App, error) {
+	is, ok, err := s.FindApp(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errNoApp
+	}
+	return &App{s.Scope, is}, nil
+}
+
+// appNamed finds the uuid of the workspace's app with this uuid, name or domain.
+func appNamed(ctx context.Context, s *tenancy.Scope, ref string) (coolify.UUID, error) {
+	apps, err := AllApps(ctx, inside(s), "")
+	if err != nil {
+		return coolify.UUID{}, err
+	}
+	for _, matches := range []func(*App) bool{
+		func(a *App) bool { return a.UUID() == ref },
+		func(a *App) bool { return a.is.Name == ref },
+		func(a *App) bool { return slices.Contains(hosts(a.is.FQDN), host(ref)) },
+	} {
+		var found []*App
+		for _, a := range apps {
+			if matches(a) {
+				found = append(found, a)
+			}
+		}
+		if len(found) == 1 {
+			return found[0].is.UUID, nil
+		}
+		if len(found) > 1 {
+			return coolify.UUID{}, ambiguous(found)
+		}
+	}
+	return coolify.UUID{}, errNoApp
+}
+
+func ambiguous(apps []*App) error {
+	var names []string
+	for _, a := range apps[:min(len(apps), 10)] {
+		names = append(names, a.UUID()+" (in "+a.scope.Text(a.is.Environment.Name).String()+")")
+	}
+	return &tenancy.Error{
+		Code: tenancy.Conflict, Msg: "several apps of this workspace go by that name: " + strings.Join(names, ", "),
+		Hint: "name the app by its uuid",
+	}
+}
+
+// Apps lists the workspace's apps, by environment, name and uuid. With an
+// environment (its name or uuid) it lists those in it; one that is not the
+// workspace's is [NotFound].
+func Apps(ctx context.Context, s *tenancy.Scope, environment string) ([]AppInfo, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	apps, err := AllApps(ctx, inside(s), environment)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]AppInfo, 0, len(apps))
+	for _, a := range apps {
+		infos = append(infos, a.Info())
+	}
+	return infos, nil
+}
+
+// AllApps lists the workspace's apps. The handles are good for reading only what they
+// hold; an act needs [Scope.app], which fetches afresh.
+func AllApps(ctx context.Context, s tenancy.Inside, environment string) ([]*App, error) {
+	found, err := s.EveryApp(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	var apps []*App
+	for _, is := range found {
+		apps = append(apps, &App{s.Scope, is})
+	}
+	return apps, nil
+}
+
+// UUID returns the app's uuid.
+func (a *App) UUID() string { return a.is.UUID.String() }
+
+// Info returns what may be told of the app.
+func (a *App) Info() AppInfo {
+	info := AppInfo{
+		UUID: a.UUID(), Name: a.scope.Text(a.is.Name), Description: a.scope.Text(a.is.Description),
+		Status: a.scope.Text(a.is.Status), Domains: []string{}, Environment: a.scope.Text(a.is.Environment.Name),
+		BuildPack: a.scope.Text(a.is.BuildPack), Repository: a.scope.Text(tenancy.WithoutUser(a.is.GitRepository)),
+		Branch: a.scope.Text(a.is.GitBranch), Commit: a.scope.Text(a.is.GitCommitSHA), Ports: a.scope.Text(a.is.PortsExposes),
+		BaseDirectory: a.scope.Text(a.is.BaseDirectory),
+	}
+	if markForm.MatchString(a.is.Description) {
+		info.Description = untrusted.Text{} // it is still being made
+	}
+	for fqdn := range strings.SplitSeq(a.is.FQDN, ",") {
+		if clean := a.scope.Text(tenancy.WithoutUser(fqdn)); !clean.IsZero() && len(info.Domains) < 20 {
+			info.Domains = append(info.Domains, clean.String())
+		}
+	}
+	if !a.is.UpdatedAt.IsZero() {
+		info.UpdatedAt = a.is.UpdatedAt.UTC().Format(tenancy.TimeFormat)
+	}
+	return info
+}
+
+// hosts returns the host names in Coolify's comma list of URLs.
+func hosts(fqdn string) []string {
+	var out []string
+	for u := range strings.SplitSeq(fqdn, ",") {
+		if h := host(u); h != "" {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// host returns the lower-case host of a URL or of a bare domain; "" if there is
+// none.
+func host(s string) string {
+	s = strings.TrimSpace(s)
+	if !strings.Contains(s, "://") {
+		s = "//" + s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}

@@ -1,0 +1,110 @@
+package hosting
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// DeletedApp is what is told of an app that is deleted.
+type DeletedApp struct {
+	UUID string // empty if Coolify never had it
+	Name string
+	Gone bool // else Coolify is still at it
+}
+
+// DeleteApp deletes an app with its containers, its volumes and what is in them, its
+// variables and its domain. confirm is the app's name; without it nothing is done, and
+// the error says what would go and asks for a person's word. The repository stays.
+func DeleteApp(ctx context.Context, s *tenancy.Scope, ref, confirm string) (DeletedApp, error) {
+	if err := s.Require(tenancy.Danger); err != nil {
+		return DeletedApp{}, err
+	}
+	app, err := FindApp(ctx, s, ref)
+	if tenancy.IsNotFound(err) {
+		return deleteUnmade(ctx, s, ref, confirm, err)
+	}
+	if err != nil {
+		return DeletedApp{}, err
+	}
+	name := cmp.Or(s.Text(app.is.Name).String(), app.UUID())
+	if confirm != name {
+		what, err := app.doomed(ctx)
+		if err != nil {
+			return DeletedApp{}, err
+		}
+		return DeletedApp{}, tenancy.NeedsConfirmation(name, what)
+	}
+	done := DeletedApp{UUID: app.UUID(), Name: name}
+	record, err := recordNow(ctx, s, func(a tenancy.AppRecord) bool {
+		return a.UUID == app.UUID() || a.UUID == "" && tenancy.HasMark(app.is.Description, provision.AppMark(a))
+	})
+	if errors.Is(err, errDeletedMeanwhile) { // an operator made it
+		done.Gone, err = provision.DeleteApplication(ctx, app.is.Calls)
+		if err != nil {
+			return DeletedApp{}, tenancy.UpstreamError("delete the app", err)
+		}
+		return done, nil
+	}
+	if err != nil {
+		return DeletedApp{}, tenancy.StoreError("find the app", err)
+	}
+	done.Gone, err = deleteRecorded(ctx, s, record)
+	return done, err
+}
+
+// deleteUnmade deletes an app that was written down and that Coolify does not have,
+// or no more.
+func deleteUnmade(ctx context.Context, s *tenancy.Scope, ref, confirm string, notFound error) (DeletedApp, error) {
+	record, err := recordNow(ctx, s, func(a tenancy.AppRecord) bool { return a.Name == ref || a.UUID == ref && ref != "" })
+	if errors.Is(err, errDeletedMeanwhile) {
+		return DeletedApp{}, notFound
+	}
+	if err != nil {
+		return DeletedApp{}, tenancy.StoreError("find the app", err)
+	}
+	inside(s).RecordTarget(cmp.Or(record.UUID, record.Name))
+	if confirm != record.Name {
+		return DeletedApp{}, tenancy.NeedsConfirmation(record.Name, "this deletes what is left of the app "+record.Name)
+	}
+	gone, err := deleteRecorded(ctx, s, record)
+	return DeletedApp{UUID: record.UUID, Name: record.Name, Gone: gone}, err
+}
+
+// deleteRecorded writes down that an app is to go, so that a job sees to it whatever
+// happens, and begins with it.
+func deleteRecorded(ctx context.Context, s *tenancy.Scope, a tenancy.AppRecord) (gone bool, err error) {
+	project, err := inside(s).Project()
+	if err != nil {
+		return false, err
+	}
+	if err := db(s).MarkAppDeleting(ctx, a.WorkspaceID, a.ID, inside(s).Now()); errors.Is(err, tenancy.ErrNotFound) {
+		return true, nil
+	} else if err != nil {
+		return false, tenancy.StoreError("write down that the app is to go", err)
+	}
+	gone, err = provision.RemoveApp(ctx, project, db(s), a)
+	if err != nil {
+		return false, tenancy.UpstreamError("delete the app", err)
+	}
+	return gone, nil
+}
+
+// doomed says what goes with an app.
+func (a *App) doomed(ctx context.Context) (string, error) {
+	envs, err := a.Envs(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	info := a.Info()
+	domain := ""
+	if len(info.Domains) > 0 {
+		domain = ", its domain " + info.Domains[0]
+	}
+	return fmt.Sprintf("this deletes the app %s for ever: its containers, its volumes and all data in them%s, and %d variables; its repository stays",
+		info.Name.String(), domain, len(envs)), nil
+}

@@ -1,0 +1,129 @@
+package hosting
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// BuildPacks are the build packs that an app may be created with, where its host
+// allows them.
+func BuildPacks() []string { return []string{"static", "dockerfile", "nixpacks", "railpack"} }
+
+// A BuildSpec says how an app is built. A nil field is not said.
+type BuildSpec struct {
+	Branch           *string
+	Build            *string // one of [BuildPacks]
+	Port             *int    // that it listens on
+	BaseDirectory    *string // where the build begins; "" is the repository's root
+	PublishDirectory *string // what is served of it, if not all
+	Dockerfile       *string // path of the Dockerfile in the base directory; "" is Coolify's default
+}
+
+// branchForm is what Coolify takes for a branch; branchBars, what git or Coolify
+// does not take among that.
+var (
+	branchForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$`)
+	branchBars = regexp.MustCompile(`\.\.|//|/\.|\.lock(?:/|$)|[./]$|^HEAD$`)
+)
+
+// clean judges a spec and returns it in the form in which Coolify keeps it.
+func (b BuildSpec) clean() (BuildSpec, error) {
+	if b.Branch != nil && (!branchForm.MatchString(*b.Branch) || branchBars.MatchString(*b.Branch)) {
+		return b, &tenancy.Error{Code: tenancy.Invalid, Msg: "this is no name of a branch that can be deployed", Hint: "it has letters, digits, and . _ - / between them, as in main or feature/login"}
+	}
+	if b.Build != nil && !slices.Contains(BuildPacks(), *b.Build) {
+		return b, &tenancy.Error{Code: tenancy.Invalid, Msg: "build is one of " + strings.Join(BuildPacks(), ", ")}
+	}
+	if b.Port != nil && (*b.Port < 1 || *b.Port > 65_535) {
+		return b, &tenancy.Error{Code: tenancy.Invalid, Msg: "port must be between 1 and 65535"}
+	}
+	for name, path := range map[string]**string{
+		"base_directory": &b.BaseDirectory, "publish_directory": &b.PublishDirectory, "dockerfile": &b.Dockerfile,
+	} {
+		if *path == nil {
+			continue
+		}
+		clean, ok := cleanPath(**path)
+		if !ok {
+			return b, &tenancy.Error{
+				Code: tenancy.Invalid, Msg: name + " is no plain path inside the repository",
+				Hint: "give names of letters, digits and . _ + - with / between them; none is .. or begins with a hyphen",
+			}
+		}
+		*path = &clean
+	}
+	if b.Dockerfile != nil && *b.Dockerfile == "/" {
+		b.Dockerfile = new("")
+	}
+	if b.PublishDirectory != nil && *b.PublishDirectory == "/" {
+		b.PublishDirectory = new("")
+	}
+	return b, nil
+}
+
+// cleanPath makes a path that begins with / of one with or without it.
+func cleanPath(path string) (clean string, ok bool) {
+	parts := []string{}
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." {
+			continue
+		}
+		if part == ".." || !plainPart.MatchString(part) {
+			return "", false
+		}
+		parts = append(parts, part)
+	}
+	clean = "/" + strings.Join(parts, "/")
+	return clean, len(clean) <= maxPath
+}
+
+const maxPath = 200
+
+// update is the spec as a change of an application.
+func (b BuildSpec) update() coolify.ApplicationUpdate {
+	u := coolify.ApplicationUpdate{
+		Branch: b.Branch, BuildPack: b.Build, BaseDirectory: b.BaseDirectory, PublishDirectory: b.PublishDirectory, DockerfileLocation: b.Dockerfile,
+	}
+	if b.Port != nil {
+		u.Ports = new(fmt.Sprint(*b.Port))
+	}
+	return u
+}
+
+// applied is an application as it would be with the spec.
+func (b BuildSpec) applied(to coolify.Application) coolify.Application {
+	u := b.update()
+	for field, value := range map[*string]*string{
+		&to.GitBranch: u.Branch, &to.BuildPack: u.BuildPack, &to.PortsExposes: u.Ports,
+		&to.BaseDirectory: u.BaseDirectory, &to.PublishDirectory: u.PublishDirectory, &to.DockerfileLocation: u.DockerfileLocation,
+	} {
+		if value != nil {
+			*field = *value
+		}
+	}
+	return to
+}
+
+// missed names the first field in which an application is not as the spec says; ""
+// if there is none.
+func (b BuildSpec) missed(is coolify.Application) string {
+	want := b.applied(is)
+	for _, f := range []struct{ name, want, is string }{
+		{"branch", want.GitBranch, is.GitBranch},
+		{"build", want.BuildPack, is.BuildPack},
+		{"port", want.PortsExposes, is.PortsExposes},
+		{"base_directory", want.BaseDirectory, is.BaseDirectory},
+		{"publish_directory", want.PublishDirectory, is.PublishDirectory},
+		{"dockerfile", want.DockerfileLocation, is.DockerfileLocation},
+	} {
+		if f.want != f.is && (f.want != "" || f.is != "/" && f.is != "/Dockerfile") {
+			return f.name
+		}
+	}
+	return ""
+}

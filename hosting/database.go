@@ -1,0 +1,333 @@
+package hosting
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/repository"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// A Database is a database that was proved to be in its Scope's workspace, as
+// Coolify knew it at that moment. Its backups are never asked for: Coolify mixes
+// them up with those of other databases.
+type Database struct {
+	scope  *tenancy.Scope
+	is     tenancy.FoundDatabase
+	record *tenancy.DatabaseRecord // nil = it was not created here
+}
+
+// DatabaseInfo is what a tenant may know of a database. Its address has its
+// password in it, and goes into the variables of apps only.
+type DatabaseInfo struct {
+	UUID        string         `json:"uuid"`
+	Name        untrusted.Text `json:"name"`
+	Engine      string         `json:"engine"`
+	Status      untrusted.Text `json:"status"` // state:health, as "running:healthy"
+	Environment untrusted.Text `json:"environment"`
+	Image       untrusted.Text `json:"image,omitzero"`
+	Attachable  bool           `json:"attachable"`          // its address is known here
+	Deleting    bool           `json:"deleting,omitempty"`  // it is on its way out
+	UpdatedAt   string         `json:"updated_at,omitzero"` // RFC 3339, UTC
+}
+
+// errNoDatabase does not repeat what was asked for, so that it is the same for all.
+var errNoDatabase = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such database in this workspace", Hint: "databases_list shows the databases and their uuids"}
+
+// FindDatabase finds a database of the workspace by uuid or name, as [Scope.App] finds
+// an app.
+func FindDatabase(ctx context.Context, s *tenancy.Scope, ref string) (*Database, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	if ref == "" || len(ref) > tenancy.MaxRef {
+		return nil, errNoDatabase
+	}
+	if tenancy.UUIDForm.MatchString(ref) {
+		id, err := coolify.ParseUUID(ref)
+		if err != nil {
+			return nil, errNoDatabase
+		}
+		return databaseByID(ctx, s, id)
+	}
+	id, err := databaseNamed(ctx, s, ref)
+	if err != nil {
+		return nil, err
+	}
+	return databaseByID(ctx, s, id)
+}
+
+// database fetches a database afresh and proves that it is the workspace's own.
+func databaseByID(ctx context.Context, s *tenancy.Scope, id coolify.UUID) (*Database, error) {
+	is, ok, err := inside(s).FindDatabase(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errNoDatabase
+	}
+	records, err := databaseRecords(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return &Database{s, is, recordOf(records, is.Database)}, nil
+}
+
+func databaseRecords(ctx context.Context, s *tenancy.Scope) ([]tenancy.DatabaseRecord, error) {
+	records, err := db(s).DatabaseRecords(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return nil, tenancy.StoreError("list the databases", err)
+	}
+	return records, nil
+}
+
+// recordOf returns what is recorded of a database; nil if it was not created here.
+func recordOf(records []tenancy.DatabaseRecord, is coolify.Database) *tenancy.DatabaseRecord {
+	if i := slices.IndexFunc(records, func(r tenancy.DatabaseRecord) bool { return r.UUID == is.UUID.String() }); i >= 0 {
+		return &records[i]
+	}
+	return nil
+}
+
+func databaseNamed(ctx context.Context, s *tenancy.Scope, name string) (coolify.UUID, error) {
+	all, err := allDatabases(ctx, s)
+	if err != nil {
+		return coolify.UUID{}, err
+	}
+	all = slices.DeleteFunc(all, func(d *Database) bool { return d.is.Name != name && d.UUID() != name })
+	switch len(all) {
+	case 0:
+		return coolify.UUID{}, errNoDatabase
+	case 1:
+		return all[0].is.UUID, nil
+	}
+	var names []string
+	for _, d := range all[:min(len(all), 10)] {
+		names = append(names, d.UUID()+" (in "+s.Text(d.is.Environment.Name).String()+")")
+	}
+	return coolify.UUID{}, &tenancy.Error{
+		Code: tenancy.Conflict, Msg: "several databases of this workspace go by that name: " + strings.Join(names, ", "),
+		Hint: "name the database by its uuid",
+	}
+}
+
+// Databases lists the workspace's databases, by environment, name and uuid.
+func Databases(ctx context.Context, s *tenancy.Scope) ([]DatabaseInfo, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	all, err := allDatabases(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]DatabaseInfo, 0, len(all))
+	for _, d := range all {
+		infos = append(infos, d.Info())
+	}
+	return infos, nil
+}
+
+// databases lists the workspace's databases, as [Scope.list] does its apps.
+func allDatabases(ctx context.Context, s *tenancy.Scope) ([]*Database, error) {
+	records, err := databaseRecords(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	envs, err := inside(s).Environments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []*Database
+	for _, env := range envs {
+		list, err := inside(s).DatabasesIn(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		for _, is := range list {
+			lost := slices.ContainsFunc(records, func(r tenancy.DatabaseRecord) bool { return r.IsLost(is.Database) })
+			if !lost {
+				all = append(all, &Database{s, is, recordOf(records, is.Database)})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *Database) int {
+		return cmp.Or(cmp.Compare(a.is.Environment.Name, b.is.Environment.Name), cmp.Compare(a.is.Name, b.is.Name), cmp.Compare(a.UUID(), b.UUID()))
+	})
+	return all, nil
+}
+
+// UUID returns the database's uuid.
+func (d *Database) UUID() string { return d.is.UUID.String() }
+
+// Info returns what may be told of the database.
+func (d *Database) Info() DatabaseInfo {
+	info := DatabaseInfo{
+		UUID: d.UUID(), Name: d.scope.Text(d.is.Name), Engine: d.scope.Text(string(d.is.Kind)).String(), Status: d.scope.Text(d.is.Status),
+		Environment: d.scope.Text(d.is.Environment.Name), Image: d.scope.Text(d.is.Image),
+		Attachable: d.record != nil && d.record.URLSealed != "" && d.record.DeletingAt == nil, Deleting: d.record != nil && d.record.DeletingAt != nil,
+	}
+	if !d.is.UpdatedAt.IsZero() {
+		info.UpdatedAt = d.is.UpdatedAt.UTC().Format(tenancy.TimeFormat)
+	}
+	return info
+}
+
+// addressKeys are the variables that programs look for an address in.
+var addressKeys = map[coolify.DatabaseKind]string{
+	coolify.PostgreSQL: "DATABASE_URL", coolify.MySQL: "DATABASE_URL", coolify.MariaDB: "DATABASE_URL",
+	coolify.MongoDB: "MONGODB_URL", coolify.Redis: "REDIS_URL",
+}
+
+// An Attachment says where the address of a database stands.
+type Attachment struct {
+	App    string `json:"app"` // uuid
+	Key    string `json:"key"`
+	Action string `json:"action"` // created or updated
+	Note   string `json:"note,omitempty"`
+}
+
+// Attach writes the database's address, with its password, into a variable of an
+// app; an empty key is the one of its kind. A variable that is there already is
+// replaced only if it was written for this database: [Conflict] otherwise.
+func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment, error) {
+	if err := d.scope.Require(tenancy.Write); err != nil {
+		return Attachment{}, err
+	}
+	if !d.Info().Attachable {
+		return Attachment{}, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "the address of this database is not known here, as it was not created here or is being deleted",
+			Hint: "databases_create makes one whose address is known; the address of another can be set with envs_upsert",
+		}
+	}
+	address, err := inside(d.scope).Box().Open(d.record.URLSealed, tenancy.DatabaseURLPlace(d.record.ID))
+	if err != nil {
+		return Attachment{}, repository.UnsealError(err)
+	}
+	key = cmp.Or(key, addressKeys[coolify.DatabaseKind(d.record.Engine)])
+	if err := app.refuseTakenKey(ctx, key, d.record); err != nil {
+		return Attachment{}, err
+	}
+	changes, err := app.SetEnvs(ctx, EnvSet{
+		Values: map[string]secret.Text{key: address}, Literal: new(true), BuildTime: new(false), comment: addressMark(*d.record),
+	})
+	if err != nil {
+		return Attachment{}, err
+	}
+	a := Attachment{App: app.UUID(), Key: changes[0].Key, Action: changes[0].Action}
+	if app.is.DestinationUUID != d.is.DestinationUUID {
+		a.Note = "the app is in another network than the database, and may not reach it"
+	}
+	return a, nil
+}
+
+// addressOf begins the comment of a variable that holds a database's address.
+const addressOf = "address of "
+
+func addressMark(r tenancy.DatabaseRecord) string {
+	return addressOf + r.Name + " " + tenancy.MarkText(r.Nonce, "address")
+}
+
+// holdsAddress reports whether a variable was written by [Database.Attach], and by
+// nobody since.
+func holdsAddress(r tenancy.DatabaseRecord, e coolify.Env) bool {
+	return !e.Preview && tenancy.HasMark(e.Comment, tenancy.MarkText(r.Nonce, "address"))
+}
+
+// refuseTakenKey refuses to replace a variable that was not written for this
+// database; nil is one that is still to be made. What is in it cannot be read, so
+// nobody could bring it back.
+func (a *App) refuseTakenKey(ctx context.Context, key string, r *tenancy.DatabaseRecord) error {
+	rows, err := a.envRows(ctx)
+	if err != nil {
+		return err
+	}
+	if e := rows.one(key, false); e != nil && (r == nil || !holdsAddress(*r, *e)) {
+		return &tenancy.Error{
+			Code: tenancy.Conflict, Msg: fmt.Sprintf("the app has a variable %s already, which was not written for this database", cleanKey(key)),
+			Hint: "choose another with env_key, or remove it with envs_delete and call again",
+		}
+	}
+	return nil
+}
+
+// Delete deletes the database with its volume and all that is in it, once confirm
+// is its name. Until then the error says what goes. Coolify takes a while; what
+// a failure leaves is seen to by a job.
+func (d *Database) Delete(ctx context.Context, confirm string) error {
+	if err := d.scope.Require(tenancy.Danger); err != nil {
+		return err
+	}
+	name := cmp.Or(d.scope.Text(d.is.Name).String(), d.UUID())
+	if confirm != name {
+		return d.unconfirmed(ctx, name)
+	}
+	if d.record == nil {
+		return d.ask(ctx)
+	}
+	err := db(d.scope).MarkDatabaseDeleting(ctx, d.record.WorkspaceID, d.record.ID, inside(d.scope).Now())
+	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		return tenancy.StoreError("delete the database", err)
+	}
+	if err := d.ask(ctx); err != nil {
+		inside(d.scope).Log().WarnContext(ctx, "database is not deleted yet; a job goes on", "workspace", d.scope.Slug(), "err", d.scope.ForLog(err))
+	}
+	return nil
+}
+
+func (d *Database) ask(ctx context.Context) error {
+	err := d.is.Calls.Delete(ctx, provision.DeleteWithData)
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return tenancy.UpstreamError("delete the database", err)
+	}
+	return nil
+}
+
+// unconfirmed says what goes with the database.
+func (d *Database) unconfirmed(ctx context.Context, name string) error {
+	users, err := d.users(ctx)
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("this deletes the database %s (%s) for ever, with its volume and all data in it", name, d.Info().Engine)
+	if len(users) > 0 {
+		what += "; its address stands in variables of " + strings.Join(users, ", ")
+	}
+	return tenancy.NeedsConfirmation(name, what)
+}
+
+// maxUsers bounds the apps that are looked at for who uses a database: each costs a
+// request.
+const maxUsers = 20
+
+// users names the apps that hold the database's address, as far as it was written
+// here.
+func (d *Database) users(ctx context.Context) ([]string, error) {
+	if d.record == nil {
+		return nil, nil
+	}
+	apps, err := AllApps(ctx, inside(d.scope), "")
+	if err != nil {
+		return nil, err
+	}
+	var users []string
+	for _, a := range apps[:min(len(apps), maxUsers)] {
+		rows, err := a.envRows(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range rows.all {
+			if holdsAddress(*d.record, e) {
+				users = append(users, a.scope.Text(a.is.Name).String()+" ("+a.scope.Text(e.Key).String()+")")
+			}
+		}
+	}
+	return users, nil
+}

@@ -1,0 +1,328 @@
+package hosting
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/repository"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// NewDatabase describes a database to be created.
+type NewDatabase struct {
+	Name     string // lower-case letters, digits and single hyphens
+	Engine   string // postgresql, mysql, mariadb, mongodb or redis
+	AttachTo *App   // is going to have its address; may be nil
+	EnvKey   string // as in [Database.Attach]
+}
+
+// makingTime is how long the making of a database may take before another call
+// takes it over.
+const makingTime = time.Minute
+
+var errMakingDatabase = &tenancy.Error{
+	Code: tenancy.Conflict, Msg: "another call is just making this database, or has lost its way", Hint: "try again in a minute",
+	Retryable: true, RetryAfter: makingTime,
+}
+
+// CreateDatabase creates a database in the workspace's environment and network,
+// and starts it. One of that name that was created here is returned as it is;
+// created says which. Called again after a failure it goes on where that was.
+//
+// Coolify tells a database's address only when it makes it. So one whose answer got
+// lost is of no use: it is known by its mark, deleted, and made anew.
+func CreateDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase) (d *Database, created bool, err error) {
+	if err := s.Require(tenancy.Write); err != nil {
+		return nil, false, err
+	}
+	if err := refuseDatabase(s, n); err != nil {
+		return nil, false, err
+	}
+	place, err := databasePlace(ctx, s)
+	if err != nil {
+		return nil, false, err
+	}
+	record, err := recordedDatabase(ctx, s, n)
+	if err != nil {
+		return nil, false, err
+	}
+	if n.AttachTo != nil {
+		key := cmp.Or(n.EnvKey, addressKeys[coolify.DatabaseKind(n.Engine)])
+		if err := n.AttachTo.refuseTakenKey(ctx, key, record); err != nil {
+			return nil, false, err
+		}
+	}
+	if record != nil && record.UUID != "" {
+		d, err := databaseAgain(ctx, s, *record)
+		return d, false, err
+	}
+	if record, err = claimDatabase(ctx, s, n, record); err != nil {
+		return nil, false, err
+	}
+	d, err = makeDatabase(ctx, s, *record, place)
+	return d, err == nil, err
+}
+
+func refuseDatabase(s *tenancy.Scope, n NewDatabase) error {
+	switch {
+	case !repository.NameForm.MatchString(n.Name) || len(n.Name) > repository.MaxProjectName:
+		return &tenancy.Error{
+			Code: tenancy.Invalid, Msg: fmt.Sprintf("a database's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", repository.MaxProjectName),
+			Hint: "as in shop-data",
+		}
+	case s.Text(n.Name).String() != n.Name || tenancy.UUIDForm.MatchString(n.Name):
+		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this name looks like a credential or an id", Hint: "choose another; a name is shown to many"}
+	case addressKeys[coolify.DatabaseKind(n.Engine)] == "":
+		return &tenancy.Error{Code: tenancy.Invalid, Msg: "there is no such engine", Hint: "engines: postgresql, mysql, mariadb, mongodb, redis"}
+	case n.AttachTo != nil && n.EnvKey != "":
+		return refuseEnvKeys([]string{n.EnvKey})
+	}
+	return nil
+}
+
+// recordedDatabase returns what is recorded under a name; nil if nothing is, or
+// what is left of it is forgotten here.
+func recordedDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase) (*tenancy.DatabaseRecord, error) {
+	records, err := databaseRecords(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(records, func(r tenancy.DatabaseRecord) bool { return r.Name == n.Name })
+	if i < 0 {
+		return nil, nil
+	}
+	r := records[i]
+	gone, err := isGone(ctx, s, r)
+	switch {
+	case err != nil:
+		return nil, err
+	case gone:
+		if err := db(s).DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+			return nil, tenancy.StoreError("forget a database that is gone", err)
+		}
+		return nil, nil
+	case r.DeletingAt != nil:
+		return nil, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "a database of this name is just being deleted", Hint: "try again in a minute, or choose another name",
+			Retryable: true, RetryAfter: makingTime,
+		}
+	case r.Engine != n.Engine:
+		return nil, &tenancy.Error{Code: tenancy.Conflict, Msg: "a database of this name is there already, with the engine " + r.Engine, Hint: "choose another name"}
+	}
+	return &r, nil
+}
+
+// isGone reports whether a database is no more on Coolify that once was there.
+func isGone(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) (bool, error) {
+	if r.UUID == "" {
+		return false, nil
+	}
+	there, err := inside(s).DatabaseOfRecord(r)
+	if err != nil {
+		return false, err
+	}
+	_, err = there.Get(ctx)
+	if errors.Is(err, coolify.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, tenancy.UpstreamError("read the database", err)
+	}
+	return false, nil
+}
+
+// databaseAgain is the database that was created before.
+func databaseAgain(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) (*Database, error) {
+	id, err := coolify.ParseUUID(r.UUID)
+	if err != nil {
+		return nil, err
+	}
+	d, err := databaseByID(ctx, s, id)
+	if tenancy.IsNotFound(err) {
+		return nil, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "the database of this name was moved out of the workspace", Hint: "choose another name; only the platform's operator can bring it back", Err: err,
+		}
+	}
+	return d, err
+}
+
+// claimDatabase writes a database down, or takes over one that a call began and did
+// not finish.
+func claimDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase, r *tenancy.DatabaseRecord) (*tenancy.DatabaseRecord, error) {
+	now := inside(s).Now()
+	if r == nil {
+		r = &tenancy.DatabaseRecord{
+			ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Name: n.Name, Engine: n.Engine, Nonce: tenancy.RandomHex(), CreatedAt: now,
+		}
+		err := db(s).CreateDatabase(ctx, *r)
+		if errors.Is(err, tenancy.ErrConflict) {
+			return nil, errMakingDatabase
+		}
+		if err != nil {
+			return nil, tenancy.StoreError("write down the database", err)
+		}
+		return r, nil
+	}
+	if now.Sub(r.CreatedAt) < makingTime {
+		return nil, errMakingDatabase
+	}
+	err := db(s).TakeOverDatabase(ctx, *r, now)
+	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) {
+		return nil, errMakingDatabase
+	}
+	if err != nil {
+		return nil, tenancy.StoreError("take over a database", err)
+	}
+	r.CreatedAt = now
+	return r, nil
+}
+
+// makeDatabase makes a database that is written down.
+func makeDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord, place coolify.NewDatabase) (*Database, error) {
+	project, err := inside(s).Project()
+	if err != nil {
+		return nil, err
+	}
+	if err := dropLost(ctx, s, r); err != nil {
+		leaveDatabase(ctx, s, r)
+		return nil, err
+	}
+	if err := refuseOneMore(ctx, s, r); err != nil {
+		return nil, err
+	}
+	place.Name, place.Description = r.Name, tenancy.MarkText(r.Nonce, "database")
+	made, err := project.CreateDatabase(ctx, coolify.DatabaseKind(r.Engine), place)
+	if err != nil {
+		if detail, ok := errors.AsType[*coolify.Error](err); !ok || !detail.Unknown {
+			leaveDatabase(ctx, s, r)
+		}
+		return nil, tenancy.UpstreamError("create the database", err)
+	}
+	d, err := databaseByID(ctx, s, made.UUID)
+	if err != nil {
+		leaveDatabase(ctx, s, r)
+		return nil, err
+	}
+	if isMisplaced(d.is.Database, place) {
+		return nil, undoDatabase(ctx, s, r, d.is.Calls)
+	}
+	if !made.URL.IsZero() {
+		if r.URLSealed, err = inside(s).Box().Seal(made.URL, tenancy.DatabaseURLPlace(r.ID)); err != nil {
+			return nil, err
+		}
+	}
+	err = db(s).RecordDatabase(ctx, r, made.UUID.String(), r.URLSealed)
+	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) { // another call took over, or it is to go
+		if err := d.ask(ctx); err != nil {
+			return nil, err
+		}
+		return nil, errMakingDatabase
+	}
+	if err != nil {
+		return nil, tenancy.StoreError("record the database", err)
+	}
+	r.UUID = made.UUID.String()
+	d.record = &r
+	inside(s).ReplaceTarget(r.UUID) // it is this that the call is about, not the app that gets the address
+	return d, nil
+}
+
+// dropLost deletes databases that were made for a record and whose answer got
+// lost. Coolify takes a while; meanwhile the mark tells them from the one to come.
+func dropLost(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) error {
+	envs, err := inside(s).RecentEnvironments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, env := range envs {
+		list, err := inside(s).DatabasesIn(ctx, env)
+		if err != nil {
+			return err
+		}
+		for _, is := range list {
+			if !r.IsLost(is.Database) {
+				continue
+			}
+			if err := is.Calls.Delete(ctx, provision.DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+				return tenancy.UpstreamError("delete what a lost call has made", err)
+			}
+		}
+	}
+	return nil
+}
+
+// refuseOneMore refuses a database that is more than the plan allows. It looks when
+// the record is there, so that several calls at once do not get past it.
+func refuseOneMore(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) error {
+	records, err := databaseRecords(ctx, s)
+	if err != nil {
+		return err
+	}
+	records = slices.DeleteFunc(records, func(d tenancy.DatabaseRecord) bool { return d.DeletingAt != nil })
+	if len(records) <= inside(s).Plan().Databases {
+		return nil
+	}
+	if err := db(s).DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		return tenancy.StoreError("forget the database", err)
+	}
+	return planLimitError("database", inside(s).Plan().Databases, len(records)-1)
+}
+
+// leaveDatabase lets the next call go on at once. If this fails, it waits for
+// [makingTime].
+func leaveDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := db(s).TakeOverDatabase(ctx, r, r.CreatedAt.Add(-makingTime)); err != nil {
+		inside(s).Log().WarnContext(ctx, "database that was not made is not left to others", "workspace", s.Slug(), "err", s.ForLog(err))
+	}
+}
+
+// isMisplaced reports whether Coolify has put a database elsewhere.
+func isMisplaced(is coolify.Database, place coolify.NewDatabase) bool {
+	return !place.Destination.IsZero() && is.DestinationUUID != place.Destination || !is.ServerUUID.IsZero() && is.ServerUUID != place.Server
+}
+
+// undoDatabase deletes a database that Coolify has put elsewhere, as it does
+// without a word.
+func undoDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord, made coolify.DatabaseClient) error {
+	err := made.Delete(ctx, provision.DeleteWithData)
+	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		leaveDatabase(ctx, s, r)
+		return tenancy.UpstreamError("delete the database again, as Coolify put it into another network", err)
+	}
+	if err := db(s).DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		return tenancy.StoreError("forget the database", err)
+	}
+	return &tenancy.Error{
+		Code: tenancy.Unavailable, Msg: "Coolify put the database into another network than the workspace's, so it was deleted again",
+		Hint: "only the platform's operator can mend this: the workspace's server or destination is not what Coolify has",
+	}
+}
+
+// databasePlace is where the workspace's databases are made, and what they may use.
+func databasePlace(ctx context.Context, s *tenancy.Scope) (coolify.NewDatabase, error) {
+	server, err := placed(s)
+	if err != nil {
+		return coolify.NewDatabase{}, err
+	}
+	network, err := destination(ctx, s)
+	if err != nil {
+		return coolify.NewDatabase{}, err
+	}
+	env, err := production(ctx, s)
+	if err != nil {
+		return coolify.NewDatabase{}, err
+	}
+	return coolify.NewDatabase{
+		Environment: env.UUID, Server: server, Destination: network, InstantDeploy: true, Limits: limits(s),
+	}, nil
+}

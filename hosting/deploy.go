@@ -1,0 +1,112 @@
+package hosting
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// Started is what came of asking for a deployment.
+type Started struct {
+	Deployment string // uuid; empty if Coolify named none
+	Already    bool   // nothing new was queued: this commit is queued or running already
+}
+
+// Deploy queues a deployment of the app; force builds without the cache. On a
+// shared host it is refused, each time, if the app as it is now could reach the
+// host. Coolify may name a deployment that does not exist when its queue is
+// full, so only a look at it ([Scope.Wait]) confirms it.
+func (a *App) Deploy(ctx context.Context, force bool) (Started, error) {
+	if err := a.mayBuild(ctx); err != nil {
+		return Started{}, err
+	}
+	queued, err := a.is.Calls.Start(ctx, force)
+	if err != nil {
+		return Started{}, tenancy.UpstreamError("deploy the app", err)
+	}
+	return a.started(ctx, queued)
+}
+
+// Restart starts the app's containers anew. It builds when the image is gone,
+// so the rules of [App.Deploy] hold.
+func (a *App) Restart(ctx context.Context) (Started, error) {
+	if err := a.mayBuild(ctx); err != nil {
+		return Started{}, err
+	}
+	queued, err := a.is.Calls.Restart(ctx)
+	if err != nil {
+		return Started{}, tenancy.UpstreamError("restart the app", err)
+	}
+	return a.started(ctx, queued)
+}
+
+// Stop queues a stop of the app's containers. Coolify answers alike when they
+// are stopped already.
+func (a *App) Stop(ctx context.Context) error {
+	if err := a.scope.Require(tenancy.Deploy); err != nil {
+		return err
+	}
+	if err := a.is.Calls.Stop(ctx); err != nil {
+		return tenancy.UpstreamError("stop the app", err)
+	}
+	return nil
+}
+
+// mayBuild judges the app as this call fetched it, and its variables as they
+// are now.
+func (a *App) mayBuild(ctx context.Context) error {
+	if err := a.scope.Require(tenancy.Deploy); err != nil {
+		return err
+	}
+	placement := inside(a.scope).Workspace().Placement
+	if !shares(placement, a.is.Application) {
+		return nil
+	}
+	if err := refuseDeploy(placement, a.is.Application, nil); err != nil {
+		return err
+	}
+	envs, err := a.is.Calls.Envs(ctx)
+	if err != nil {
+		return tenancy.UpstreamError("read the app's variables", err)
+	}
+	return refuseDeploy(placement, a.is.Application, envs)
+}
+
+// started names the deployment that runs already when Coolify queued no new one.
+func (a *App) started(ctx context.Context, q coolify.Queued) (Started, error) {
+	if !q.Skipped && !q.Deployment.IsZero() {
+		return Started{Deployment: q.Deployment.String()}, nil
+	}
+	page, err := a.is.Calls.Deployments(ctx, 0, 5)
+	if err != nil {
+		return Started{Already: true}, nil //nolint:nilerr // the start itself was answered; only its name is not known
+	}
+	for _, d := range page.Deployments {
+		if !d.Status.Terminal() {
+			return Started{Deployment: d.UUID.String(), Already: true}, nil
+		}
+	}
+	return Started{Already: true}, nil
+}
+
+var errNotCancellable = &tenancy.Error{
+	Code: tenancy.Conflict, Msg: "this deployment has ended, so there is nothing to cancel",
+	Hint: "deployments_get shows how it ended",
+}
+
+// Cancel stops a deployment that is queued or running.
+func (d *Deployment) Cancel(ctx context.Context) error {
+	if err := d.scope.Require(tenancy.Deploy); err != nil {
+		return err
+	}
+	err := d.is.Calls.Cancel(ctx)
+	if errors.Is(err, coolify.ErrNotCancellable) {
+		return errNotCancellable
+	}
+	if err != nil {
+		return tenancy.UpstreamError("cancel the deployment", err)
+	}
+	return nil
+}

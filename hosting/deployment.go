@@ -1,0 +1,89 @@
+package hosting
+
+import (
+	"context"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// A Deployment is a deployment that was proved to be of an app in its Scope's
+// workspace, as Coolify knew it at that moment.
+type Deployment struct {
+	scope *tenancy.Scope
+	is    tenancy.FoundDeployment
+}
+
+// FindDeployment finds a deployment by its uuid. One of another workspace and one
+// that does not exist are the same [NotFound] after the same requests.
+func FindDeployment(ctx context.Context, s *tenancy.Scope, ref string) (*Deployment, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	id, err := tenancy.ParseDeployment(ref)
+	if err != nil {
+		return nil, err
+	}
+	return DeploymentByID(ctx, inside(s), id)
+}
+
+// DeploymentByID fetches a deployment afresh and proves that it is the workspace's own.
+func DeploymentByID(ctx context.Context, s tenancy.Inside, id coolify.UUID) (*Deployment, error) {
+	is, ok, err := s.FindDeployment(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, tenancy.ErrNoDeployment
+	}
+	return &Deployment{s.Scope, is}, nil
+}
+
+// Info returns what may be told of the deployment.
+func (d *Deployment) Info() tenancy.DeploymentInfo {
+	return inside(d.scope).DeploymentInfo(d.is.Deployment, d.is.Application.UUID.String(), d.is.Application.Name)
+}
+
+// Deployments lists the app's deployments, newest first, after skipping some;
+// count is how many there are in all.
+func (a *App) Deployments(ctx context.Context, skip, limit int) (list []tenancy.DeploymentInfo, count int, err error) {
+	if err := a.scope.Require(tenancy.Read); err != nil {
+		return nil, 0, err
+	}
+	page, err := a.is.Calls.Deployments(ctx, skip, limit)
+	if err != nil {
+		return nil, 0, tenancy.UpstreamError("list the app's deployments", err)
+	}
+	list = []tenancy.DeploymentInfo{}
+	for _, d := range page.Deployments[:min(len(page.Deployments), limit)] {
+		list = append(list, inside(a.scope).DeploymentInfo(d, a.UUID(), a.is.Name))
+	}
+	return list, page.Count, nil
+}
+
+// MaxWait is the longest that [Scope.Wait] waits.
+const MaxWait = 45 * time.Second
+
+// Wait waits until the deployment has ended, for at most d (and [MaxWait]), and
+// returns what is known of it then; [Scope.Verdict] says what that means. The
+// principal's rights are read again before each look and before the answer.
+func Wait(ctx context.Context, s *tenancy.Scope, ref string, d time.Duration) (tenancy.DeploymentInfo, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return tenancy.DeploymentInfo{}, err
+	}
+	id, err := tenancy.ParseDeployment(ref)
+	if err != nil {
+		return tenancy.DeploymentInfo{}, err
+	}
+	leave, err := inside(s).EnterWait()
+	if err != nil {
+		return tenancy.DeploymentInfo{}, err
+	}
+	defer leave()
+	is, err := inside(s).Wait(ctx, id, min(d, MaxWait))
+	if err != nil {
+		return tenancy.DeploymentInfo{}, err
+	}
+	return inside(s).DeploymentInfo(is.Deployment, is.Application.UUID.String(), is.Application.Name), nil
+}

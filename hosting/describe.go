@@ -1,0 +1,86 @@
+package hosting
+
+import (
+	"context"
+	"slices"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// Description is what a principal should know of its workspace at the start.
+type Description struct {
+	Workspace    string         `json:"workspace"` // slug
+	Name         untrusted.Text `json:"name,omitzero"`
+	Status       string         `json:"status"`            // of provisioning: pending, partial, ready or error
+	Missing      []string       `json:"missing,omitempty"` // parts that are not as they should be; the operator sees why
+	Git          string         `json:"git,omitempty"`     // where its repositories are
+	Rights       string         `json:"rights"`            // of the caller: "read,deploy"
+	Environments []string       `json:"environments"`
+	Domains      string         `json:"domains,omitempty"` // names that its apps may have without proof, with NAME for what is chosen
+	Host         HostInfo       `json:"host"`
+	Plan         PlanInfo       `json:"plan"`
+}
+
+// PlanInfo says what the workspace may use, and what it uses.
+type PlanInfo struct {
+	Memory    string `json:"memory"` // of each app and database
+	CPUs      string `json:"cpus"`   // likewise
+	Apps      Share  `json:"apps"`   // that were created here
+	Databases Share  `json:"databases"`
+}
+
+// A Share is how much there is of something.
+type Share struct {
+	Used int `json:"used"`
+	Most int `json:"most"`
+}
+
+// HostInfo says what the workspace's host may run.
+type HostInfo struct {
+	Trust      string   `json:"trust"`                 // shared, dedicated or trusted
+	BuildPacks []string `json:"build_packs,omitempty"` // the only ones allowed; absent = any
+	Note       string   `json:"note,omitempty"`
+}
+
+// Describe returns the workspace's description.
+func Describe(ctx context.Context, s *tenancy.Scope) (Description, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return Description{}, err
+	}
+	ws := inside(s).Workspace()
+	d := Description{
+		Workspace: ws.Slug, Name: s.Text(ws.Name), Status: string(ws.Status), Rights: inside(s).Held().String(),
+		Environments: []string{}, Host: info(ws.Placement), Domains: FreeDomains(s),
+	}
+	for _, e := range tenancy.ParsePartErrors(ws.ProvisionError) {
+		d.Missing = append(d.Missing, e.Part)
+	}
+	if inside(s).GiteaReady() == nil {
+		d.Git = inside(s).GiteaURL() + "/" + ws.GiteaOrg
+	}
+	envs, err := inside(s).RecentEnvironments(ctx)
+	if err != nil {
+		return Description{}, err
+	}
+	for _, e := range envs {
+		d.Environments = append(d.Environments, s.Text(e.Name).String())
+	}
+	slices.Sort(d.Environments)
+	plan := inside(s).Plan()
+	d.Plan = PlanInfo{Memory: plan.Memory, CPUs: plan.CPUs, Apps: Share{Most: plan.Apps}, Databases: Share{Most: plan.Databases}}
+	if d.Plan.Apps.Used, d.Plan.Databases.Used, err = tenancy.CountUsed(ctx, db(s), ws.ID); err != nil {
+		return Description{}, tenancy.StoreError("count what the workspace has", err)
+	}
+	return d, nil
+}
+
+func info(p tenancy.Placement) HostInfo {
+	if !shared(p) {
+		return HostInfo{Trust: string(p.Trust)}
+	}
+	return HostInfo{
+		Trust: string(tenancy.Shared), BuildPacks: sharedBuildPacks,
+		Note: "other workspaces build on the same host, so only these build packs run here",
+	}
+}

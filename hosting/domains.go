@@ -1,0 +1,215 @@
+package hosting
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// DomainInfo is a host name by which an app is reached, or will be with its next
+// deployment.
+type DomainInfo struct {
+	App     string         `json:"app"` // uuid
+	AppName untrusted.Text `json:"app_name"`
+	Domain  string         `json:"domain"` // host name; empty if it was taken away
+	URL     string         `json:"url"`
+	Kind    string         `json:"kind,omitempty"` // own: under the workspace's part of the apps' domain; custom: any other
+}
+
+// Domains lists the host names of the workspace's apps, by environment and name of
+// the app, or those of one app.
+func Domains(ctx context.Context, s *tenancy.Scope, app string) ([]DomainInfo, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	if app != "" {
+		a, err := FindApp(ctx, s, app)
+		if err != nil {
+			return nil, err
+		}
+		return a.domains(), nil
+	}
+	apps, err := AllApps(ctx, inside(s), "")
+	if err != nil {
+		return nil, err
+	}
+	all := []DomainInfo{}
+	for _, a := range apps {
+		all = append(all, a.domains()...)
+	}
+	return all, nil
+}
+
+// FreeDomains is the form of the host names that the workspace needs no proof for,
+// with NAME for what it may choose; "" if there are none.
+func FreeDomains(s *tenancy.Scope) string {
+	if hostNames(s).apps.IsZero() {
+		return ""
+	}
+	return "NAME." + s.Slug() + "." + hostNames(s).apps.Host
+}
+
+func (a *App) domains() []DomainInfo {
+	infos := []DomainInfo{}
+	for u := range strings.SplitSeq(a.is.FQDN, ",") {
+		if host(u) != "" {
+			infos = append(infos, a.domain(u))
+		}
+	}
+	return infos
+}
+
+func (a *App) domain(address string) DomainInfo {
+	info := DomainInfo{App: a.UUID(), AppName: a.scope.Text(a.is.Name)}
+	name := host(address)
+	if name == "" {
+		return info
+	}
+	info.Domain, info.URL, info.Kind = a.scope.Text(name).String(), a.scope.Text(tenancy.WithoutUser(address)).String(), "custom"
+	if hostNames(a.scope).own(name, a.scope.Slug()) {
+		info.Kind = "own"
+	}
+	return info
+}
+
+// SetDomain gives the app one host name, in place of all that it has; "" takes them
+// away. A name that is not the workspace's own anyway is proved each time, by a
+// TXT record; without that it is a [Conflict] which says what to set. What somebody
+// else has is a [Conflict] too, which does not say who. It takes effect with the
+// next deployment.
+func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
+	if err := a.scope.Require(tenancy.Write); err != nil {
+		return DomainInfo{}, err
+	}
+	if a.is.BuildPack == "dockercompose" {
+		return DomainInfo{}, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "an app of the build pack dockercompose has domains for each of its services, which are not set here",
+			Hint: "ask the operator",
+		}
+	}
+	address := ""
+	if asked != "" {
+		var err error
+		if address, err = a.mayHave(ctx, asked); err != nil {
+			return DomainInfo{}, err
+		}
+	}
+	if err := a.is.Calls.Update(ctx, coolify.ApplicationUpdate{Domain: &address}); err != nil {
+		return DomainInfo{}, domainRefused("set the domain", err)
+	}
+	now, err := AppByID(ctx, inside(a.scope), a.is.UUID)
+	if err != nil {
+		return DomainInfo{}, err
+	}
+	if strings.TrimSuffix(now.is.FQDN, "/") != address {
+		return DomainInfo{}, errDomainNotKept
+	}
+	return now.domain(address), nil
+}
+
+var errDomainNotKept = &tenancy.Error{
+	Code: tenancy.Conflict, Msg: "Coolify answered well but did not keep the domain, as it does where the app's server has no proxy",
+	Hint: "only the platform's operator can mend this; domains_list shows what the app has now",
+}
+
+// mayHave judges and proves a host name, and looks for it among the workspace's
+// other apps: Coolify takes http and https of one name for two.
+func (a *App) mayHave(ctx context.Context, asked string) (address string, err error) {
+	name, err := hostNames(a.scope).judge(asked, a.scope.Slug())
+	if err != nil {
+		return "", err
+	}
+	apps, err := AllApps(ctx, inside(a.scope), "")
+	if err != nil {
+		return "", err
+	}
+	for _, other := range apps {
+		if other.is.UUID != a.is.UUID && slices.Contains(hosts(other.is.FQDN), name.host) {
+			return "", &tenancy.Error{
+				Code: tenancy.Conflict, Msg: "the app " + a.scope.Text(other.is.Name).String() + " of this workspace has this domain",
+				Hint: "take it away there first: domains_set with app " + other.is.UUID.String() + " and an empty domain",
+			}
+		}
+	}
+	return name.url, proveDomain(ctx, a.scope, name)
+}
+
+// domainFor returns the URL that a new app of this name gets: of the host name that
+// is asked for, judged and proved as in [App.SetDomain], or else of one under the
+// workspace's part of the apps' domain; "" if there is no such part. The request
+// that uses it may still fail, see domainRefused.
+func domainFor(ctx context.Context, s *tenancy.Scope, app, asked string) (address string, err error) {
+	apps := hostNames(s).apps
+	if asked == "" && apps.IsZero() {
+		return "", nil
+	}
+	if asked == "" {
+		if asked = app + "." + s.Slug() + "." + apps.Host; !hostNames(s).own(asked, s.Slug()) || refuseForm(asked) != nil {
+			return "", &tenancy.Error{
+				Code: tenancy.Invalid, Msg: "the app's name cannot be part of a domain: that takes letters, digits and inner hyphens, at most 63",
+				Hint: "choose another name, or give a domain",
+			}
+		}
+	}
+	name, err := hostNames(s).judge(asked, s.Slug())
+	if err != nil {
+		return "", err
+	}
+	return name.url, proveDomain(ctx, s, name)
+}
+
+// domainRefused is upstream for a request that gives an app a domain. In whose
+// hands the domain is does not show.
+func domainRefused(doing string, err error) error {
+	if !errors.Is(err, coolify.ErrConflict) {
+		return tenancy.UpstreamError(doing, err)
+	}
+	return &tenancy.Error{
+		Code: tenancy.Conflict, Msg: "this domain is in use", Hint: "choose another one; if it should be free, ask the operator", Err: err,
+	}
+}
+
+const (
+	challenge  = "_vibn-challenge." // in front of the host name
+	lookupTime = 5 * time.Second
+)
+
+// proofOf is the record that proves a host name. It is derived from the workspace's
+// nonce, so it is good for one workspace and one name, and dies with the workspace.
+func proofOf(nonce, host string) string { return "vibn-domain=" + tenancy.Mark(nonce, "domain "+host) }
+
+// proveDomain looks up, now, whether whoever has the host name lets this workspace
+// use it. It is asked for as a name from the root: a resolver would else try it
+// below domains of its own first.
+func proveDomain(ctx context.Context, s *tenancy.Scope, name hostname) error {
+	if name.own {
+		return nil
+	}
+	nonce, err := db(s).KeepNonce(ctx, inside(s).Workspace().ID, tenancy.RandomHex())
+	if err != nil {
+		return tenancy.StoreError("keep a nonce", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	records, err := inside(s).LookupTXT(ctx, challenge+name.host+".")
+	if dns, ok := errors.AsType[*net.DNSError](err); err != nil && (!ok || !dns.IsNotFound) {
+		return &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "DNS did not answer whether this domain is yours", Retryable: true, RetryAfter: 10 * time.Second,
+			Hint: "try again in a moment; if it goes on, see whether the domain's name servers answer", Err: err,
+		}
+	}
+	if proof := proofOf(nonce, name.host); !slices.Contains(records, proof) {
+		return &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "this domain is not proved to be this workspace's; the record that proves it has the name " + challenge + name.host + ", the type TXT and the value " + proof,
+			Hint: "have whoever runs the domain's DNS set that record, then call again; DNS may take some minutes to show it",
+		}
+	}
+	return nil
+}

@@ -1,0 +1,384 @@
+package hosting
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// Limits of one write of environment variables.
+const (
+	MaxEnvKeys  = 20     // keys in one call
+	maxEnvKey   = 255    // characters of a key
+	maxEnvValue = 65_536 // bytes of a value
+)
+
+// EnvInfo is what a tenant may know of a variable: everything but its value.
+type EnvInfo struct {
+	Key       string `json:"key"`
+	BuildTime bool   `json:"build_time"`
+	Runtime   bool   `json:"runtime"`
+	Literal   bool   `json:"literal"`
+	Multiline bool   `json:"multiline"`
+	Locked    bool   `json:"locked,omitempty"`    // its value is hidden in Coolify too
+	Duplicate bool   `json:"duplicate,omitempty"` // the key is there twice: which one counts is undefined
+	UpdatedAt string `json:"updated_at,omitempty"`
+}
+
+// EnvChange is what a write did to one key.
+type EnvChange struct {
+	Key     string `json:"key"`
+	Action  string `json:"action"`            // created, updated, deleted or absent
+	Preview string `json:"preview,omitempty"` // the key's value in previews: follows or own
+}
+
+// EnvSet is a write of variables. Nil flags keep what a key has, and are false
+// for a new key; but a nil Literal is true, so that a value arrives as it is given.
+type EnvSet struct {
+	Values    map[string]secret.Text
+	Preview   bool // write the values of preview deployments, not of production
+	BuildTime *bool
+	Literal   *bool
+	Multiline *bool
+	comment   string // says whose address it is; see [Database.Attach]
+}
+
+// Coolify copies each new production variable to a twin for previews, and never
+// touches the twin again: after an update or a delete it would hold the old
+// value. A twin that nobody has edited follows production; followMark in its
+// comment says so after the first time, when its dates no longer do. ownMark
+// says that a value was written for previews, which dates in whole seconds
+// cannot tell from a copy.
+const (
+	followMark = "follows production"
+	ownMark    = "value for previews only"
+)
+
+// untouched is how long after a row is made Coolify may still change it itself:
+// it writes its version into each new row.
+const untouched = 2 * time.Second
+
+// Envs lists the app's variables of production, or of previews, by key.
+func (a *App) Envs(ctx context.Context, preview bool) ([]EnvInfo, error) {
+	if err := a.scope.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	rows, err := a.envRows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	infos, copies := []EnvInfo{}, map[string]int{}
+	for _, e := range rows.all {
+		if e.Preview == preview {
+			copies[e.Key]++
+		}
+	}
+	for _, e := range rows.all {
+		if e.Preview != preview {
+			continue
+		}
+		info := EnvInfo{
+			Key: a.scope.Text(e.Key).String(), BuildTime: e.BuildTime, Runtime: e.Runtime, Literal: e.Literal,
+			Multiline: e.Multiline, Locked: e.ShownOnce, Duplicate: copies[e.Key] > 1,
+		}
+		if !e.UpdatedAt.IsZero() {
+			info.UpdatedAt = e.UpdatedAt.UTC().Format(tenancy.TimeFormat)
+		}
+		infos = append(infos, info)
+	}
+	slices.SortStableFunc(infos, func(a, b EnvInfo) int { return cmp.Compare(a.Key, b.Key) })
+	return infos, nil
+}
+
+// SetEnvs creates or replaces variables. Everything is judged before the first
+// write: a bad key or value, or a key that Coolify holds twice, changes nothing.
+// Coolify writes one variable at a time; a failure on the way says which are
+// written, and calling again is safe.
+func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
+	if err := a.scope.Require(tenancy.Write); err != nil {
+		return nil, err
+	}
+	if err := refuseEnvSet(set); err != nil {
+		return nil, err
+	}
+	keys := slices.Sorted(maps.Keys(set.Values))
+	rows, err := a.envRows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := rows.refuseDuplicates(keys); err != nil {
+		return nil, err
+	}
+	writes := map[string]coolify.EnvUpdate{}
+	for _, k := range keys {
+		if writes[k], err = asStored(set.write(k, rows.one(k, set.Preview))); err != nil {
+			return nil, err
+		}
+		if err := refuseEnvWrite(inside(a.scope).Workspace().Placement, a.is.Application, writes[k]); err != nil {
+			return nil, err
+		}
+	}
+	return a.each("written", keys, func(k string) (EnvChange, error) {
+		return a.setEnv(ctx, writes[k], rows)
+	})
+}
+
+// setEnv writes one variable as it was judged, and its twin where that follows.
+func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (EnvChange, error) {
+	row := rows.one(w.Key, w.Preview)
+	if w.Preview && (row == nil || follows(*row)) {
+		w.Comment = new(ownMark)
+	}
+	change, err := a.writeEnv(ctx, w, row == nil)
+	if err != nil {
+		return EnvChange{}, err
+	}
+	twin := rows.one(w.Key, true) // also one that a deleted variable left behind
+	if w.Preview || twin == nil {
+		return change, nil
+	}
+	if !follows(*twin) {
+		change.Preview = "own"
+		return change, nil
+	}
+	w.Preview, w.ShownOnce, w.Comment = true, twin.ShownOnce, new(followMark)
+	if err := a.is.Calls.UpdateEnv(ctx, w); err != nil {
+		return EnvChange{}, tenancy.UpstreamError("update the variable for previews", err)
+	}
+	change.Preview = "follows"
+	return change, nil
+}
+
+// writeEnv creates or replaces the one row that w names.
+func (a *App) writeEnv(ctx context.Context, w coolify.EnvUpdate, isNew bool) (EnvChange, error) {
+	if isNew {
+		if _, err := a.is.Calls.CreateEnv(ctx, coolify.NewEnv(w)); err != nil {
+			return EnvChange{}, tenancy.UpstreamError("create the variable", err)
+		}
+		return EnvChange{Key: w.Key, Action: "created"}, nil
+	}
+	if err := a.is.Calls.UpdateEnv(ctx, w); err != nil {
+		return EnvChange{}, tenancy.UpstreamError("update the variable", err)
+	}
+	return EnvChange{Key: w.Key, Action: "updated"}, nil
+}
+
+// write is the full set of flags for a key: Coolify takes an absent flag for
+// false, and answers 500 for some. row is what is there now, or nil.
+func (s EnvSet) write(key string, row *coolify.Env) coolify.EnvUpdate {
+	w := coolify.EnvUpdate{Key: key, Value: s.Values[key], Preview: s.Preview, Runtime: true, Literal: true}
+	if row != nil {
+		w.BuildTime, w.Multiline, w.ShownOnce, w.Runtime = row.BuildTime, row.Multiline, row.ShownOnce, row.Runtime
+	}
+	for _, f := range []struct {
+		to   *bool
+		from *bool
+	}{{&w.BuildTime, s.BuildTime}, {&w.Literal, s.Literal}, {&w.Multiline, s.Multiline}} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	if s.comment != "" || row != nil && strings.HasPrefix(row.Comment, addressOf) {
+		w.Comment = &s.comment // a value of another's is no address
+	}
+	if w.BuildTime {
+		w.Literal = true // else the build's shell would evaluate the value
+	}
+	if w.Literal && strings.Contains(w.Value.Reveal(), "\n") {
+		w.Multiline = true // else it would break the build's Dockerfile
+	}
+	return w
+}
+
+// DeleteEnvs deletes variables, every row of a key that Coolify holds twice
+// included. A key that is not there is no error.
+func (a *App) DeleteEnvs(ctx context.Context, keys []string, preview bool) ([]EnvChange, error) {
+	if err := a.scope.Require(tenancy.Write); err != nil {
+		return nil, err
+	}
+	if err := refuseEnvKeys(keys); err != nil {
+		return nil, err
+	}
+	rows, err := a.envRows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return a.each("deleted", slices.Compact(slices.Sorted(slices.Values(keys))), func(k string) (EnvChange, error) {
+		return a.deleteEnv(ctx, k, preview, rows)
+	})
+}
+
+func (a *App) deleteEnv(ctx context.Context, key string, preview bool, rows envRows) (EnvChange, error) {
+	change := EnvChange{Key: key, Action: "absent"}
+	doomed := rows.of(key, preview)
+	if len(doomed) > 0 {
+		change.Action = "deleted"
+	}
+	if !preview {
+		for _, twin := range rows.of(key, true) {
+			if follows(twin) {
+				doomed, change.Preview = append(doomed, twin), "follows"
+			} else {
+				change.Preview = "own"
+			}
+		}
+	}
+	for _, e := range doomed {
+		err := a.is.Calls.DeleteEnv(ctx, e.UUID)
+		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			return EnvChange{}, tenancy.UpstreamError("delete the variable", err)
+		}
+	}
+	return change, nil
+}
+
+// each does one thing for each key, and says on a failure where it was and what
+// is done already.
+func (a *App) each(done string, keys []string, do func(string) (EnvChange, error)) ([]EnvChange, error) {
+	changes := make([]EnvChange, 0, len(keys))
+	for i, k := range keys {
+		c, err := do(k)
+		if err == nil {
+			c.Key = a.scope.Text(k).String()
+			changes = append(changes, c)
+			continue
+		}
+		e := *tenancy.Public(err)
+		e.Msg += " (at " + k
+		if i > 0 {
+			e.Msg += "; " + done + " before that: " + strings.Join(keys[:i], ", ")
+		}
+		e.Msg += ")"
+		e.Hint = strings.TrimPrefix(e.Hint+"; calling again with all keys is safe", "; ")
+		return nil, &e
+	}
+	return changes, nil
+}
+
+// envRows is what an app has: rows, not keys, as Coolify lets a key be there
+// more than once.
+type envRows struct{ all []coolify.Env }
+
+func (a *App) envRows(ctx context.Context) (envRows, error) {
+	all, err := a.is.Calls.Envs(ctx)
+	if err != nil {
+		return envRows{}, tenancy.UpstreamError("list the variables", err)
+	}
+	return envRows{all}, nil
+}
+
+func (r envRows) of(key string, preview bool) []coolify.Env {
+	var rows []coolify.Env
+	for _, e := range r.all {
+		if e.Key == key && e.Preview == preview {
+			rows = append(rows, e)
+		}
+	}
+	return rows
+}
+
+// one returns the row of a key that is there once, or nil.
+func (r envRows) one(key string, preview bool) *coolify.Env {
+	if rows := r.of(key, preview); len(rows) > 0 {
+		return &rows[0]
+	}
+	return nil
+}
+
+func (r envRows) refuseDuplicates(keys []string) error {
+	var twice []string
+	for _, k := range keys {
+		if len(r.of(k, false)) > 1 {
+			twice = append(twice, k)
+		}
+		if len(r.of(k, true)) > 1 {
+			twice = append(twice, k+" (scope preview)")
+		}
+	}
+	if len(twice) == 0 {
+		return nil
+	}
+	return &tenancy.Error{
+		Code: tenancy.Conflict, Msg: "Coolify holds these keys more than once, so it is undefined which one counts: " + strings.Join(twice, ", "),
+		Hint: "delete them with envs_delete in that scope, which removes every copy, then set them again",
+	}
+}
+
+// follows reports whether a preview row holds what production held: Coolify
+// made it as a copy and nobody has edited it, or we have kept it in step.
+func follows(twin coolify.Env) bool {
+	switch {
+	case twin.Comment == followMark:
+		return true
+	case twin.Comment == ownMark, twin.CreatedAt.IsZero():
+		return false
+	}
+	age := twin.UpdatedAt.Sub(twin.CreatedAt)
+	return age >= 0 && age < untouched
+}
+
+var envKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
+
+func refuseEnvKeys(keys []string) error {
+	if len(keys) == 0 || len(keys) > MaxEnvKeys {
+		return &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("give 1 to %d keys in a call", MaxEnvKeys)}
+	}
+	for _, k := range keys {
+		if !envKey.MatchString(k) || len(k) > maxEnvKey {
+			return &tenancy.Error{
+				Code: tenancy.Invalid, Msg: fmt.Sprintf("%q is not a variable's name", cleanKey(k)),
+				Hint: "a name has letters, digits, underscores and dots, does not begin with a digit, and has at most 255 characters",
+			}
+		}
+	}
+	return nil
+}
+
+// refuseEnvSet judges keys and values before anything is asked of Coolify, the values as
+// those of new keys.
+func refuseEnvSet(set EnvSet) error {
+	if err := refuseEnvKeys(slices.Collect(maps.Keys(set.Values))); err != nil {
+		return err
+	}
+	for _, k := range slices.Sorted(maps.Keys(set.Values)) {
+		if why := refuseEnvValue(set.Values[k].Reveal()); why != "" {
+			return &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("the value of %s %s", k, why)}
+		}
+		if _, err := asStored(set.write(k, nil)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asStored returns a write with the value that Coolify has to store. It refuses a value
+// that would reach the app changed.
+func asStored(w coolify.EnvUpdate) (coolify.EnvUpdate, error) {
+	stored, why, hint := storedEnv(w)
+	if why != "" {
+		return w, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("the value of %s %s", w.Key, why), Hint: hint}
+	}
+	w.Value = secret.NewText(stored)
+	return w, nil
+}
+
+// refuseEnvWrite judges one write against what a shared host may build with.
+func refuseEnvWrite(p tenancy.Placement, app coolify.Application, w coolify.EnvUpdate) error {
+	if !shares(p, app) || !w.BuildTime {
+		return nil
+	}
+	if reason := refuseBuildKey(w.Key); reason != "" {
+		return sharedHost(fmt.Sprintf("the build-time variable %q %s", w.Key, reason), "set it with build_time false")
+	}
+	return nil
+}

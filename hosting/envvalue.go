@@ -1,0 +1,144 @@
+package hosting
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// Coolify writes the variables of a container into a file, which docker compose reads.
+// A value that is literal or multiline stands there in single quotes, which Coolify does
+// not escape, so it has to be stored with each ' as \'. A literal value that is a JSON
+// object or list stands there without quotes, and so does every value that is neither
+// literal nor multiline: docker compose then replaces $NAME and cuts at " #", and the
+// value ends with its line. Coolify puts a backslash before quotes, backslashes and tabs
+// of the latter, which docker compose leaves in. A value for the build passes a shell
+// and a Dockerfile besides. All this was seen on Coolify 4.3.11.
+
+// sharedVariable is the only form of {{…}} that stays inside the app's own
+// project. Coolify trims what is between the braces of characters that no eye
+// sees, and resolves {{team.…}} and {{server.…}} with everybody's secrets. It does so
+// in every value, literal or not.
+var sharedVariable = regexp.MustCompile(`\{\{(?:project|environment)\.[A-Za-z_][A-Za-z0-9_]*\}\}`)
+
+// refuseEnvValue says what is wrong with a value, without repeating it; "" if
+// nothing is.
+func refuseEnvValue(v string) string {
+	switch {
+	case len(v) > maxEnvValue:
+		return fmt.Sprintf("is longer than %d bytes", maxEnvValue)
+	case strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }):
+		return "has a control character in it"
+	case strings.ToValidUTF8(v, "") != v:
+		return "is not valid UTF-8"
+	case strings.Contains(sharedVariable.ReplaceAllString(v, "\x00"), "{{"):
+		return "has {{…}} in it, which only {{project.NAME}} and {{environment.NAME}} may"
+	}
+	return ""
+}
+
+// hintEncode is what to do with a value that cannot arrive.
+const hintEncode = "encode it, for example as base64, and decode it in the app"
+
+// storedEnv returns what Coolify has to store so that the container gets the value of a
+// write to the byte, or what the caller asked for with literal false. Else it says why
+// that cannot be, without repeating the value, and what to do.
+func storedEnv(w coolify.EnvUpdate) (stored, why, hint string) {
+	v := w.Value.Reveal()
+	isQuoted := w.Literal || w.Multiline
+	switch {
+	case strings.TrimFunc(v, trimmed) != v:
+		why = "begins or ends with white space or an invisible character, which Coolify cuts off"
+		return "", why, "leave that out, or " + hintEncode
+	case w.BuildTime && strings.Contains(v, "'"):
+		return "", "has a single quote, which breaks builds", hintEncode + ", or set it with build_time false"
+	case !isQuoted:
+		return v, refuseReplaced(v), "leave out literal, so that nothing in it is replaced"
+	case strings.HasSuffix(v, `\`):
+		return "", "ends in a backslash, which cannot be passed on", hintEncode
+	case strings.Contains(v, `\'`):
+		return "", "has a backslash before a single quote, which cannot be passed on", hintEncode
+	case mayBeJSON(v) && !strings.Contains(v, "'"): // with \' it is no JSON any more
+		return v, refuseJSON(v), "write it another way, or " + hintEncode
+	}
+	return strings.ReplaceAll(v, "'", `\'`), "", ""
+}
+
+// reference is what docker compose replaces where a value is not quoted.
+var reference = regexp.MustCompile(`\$(?i:\$|[_a-z]|\{(?:[_a-z][_a-z0-9]*(?::?[-+?].*)?\})?)`)
+
+// refuseReplaced says what keeps a value from arriving in which $NAME is replaced.
+func refuseReplaced(v string) string {
+	if slices.Contains(reference.FindAllString(v, -1), "${") {
+		return "has a ${ that begins no ${NAME}"
+	}
+	return refuseCut(v)
+}
+
+// refuseCut says where docker compose would end a value that is not quoted.
+func refuseCut(v string) string {
+	switch {
+	case strings.Contains(v, "\n"):
+		return "has a line break, where it would be cut off"
+	case strings.Contains(v, " #"):
+		return "has a space before a #, where it would be cut off"
+	}
+	return ""
+}
+
+// refuseJSON says what changes JSON on its way.
+func refuseJSON(v string) string {
+	why := refuseCut(v)
+	if why == "" && reference.MatchString(v) {
+		why = "has a $ that would be replaced"
+	}
+	if why != "" {
+		return "is JSON, which Coolify does not quote, and " + why
+	}
+	return ""
+}
+
+// mayBeJSON reports whether Coolify may take a value for a JSON object or list. PHP has
+// been more generous than Go with the letters of true, false and null.
+func mayBeJSON(v string) bool {
+	if !strings.HasPrefix(v, "{") && !strings.HasPrefix(v, "[") {
+		return false
+	}
+	return json.Valid([]byte(v)) || json.Valid([]byte(strings.ToLower(v)))
+}
+
+// trimmed reports the characters that Coolify takes off both ends of a text: white space,
+// and those that Laravel takes for it.
+func trimmed(r rune) bool {
+	return r == 0 || unicode.IsSpace(r) || unicode.Is(unicode.Z, r) || strings.ContainsRune(invisible, r)
+}
+
+const invisible = "\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B\u200C\u200D\u200E\u200F" +
+	"\u2060\u2061\u2062\u2063\u2064\u2065\u206A\u206B\u206C\u206D\u206E\u206F\u2800\u3164\uFEFF\uFFA0" +
+	"\U0001D159\U0001D173\U0001D174\U0001D175\U0001D176\U0001D177\U0001D178\U0001D179\U0001D17A\U000E0020"
+
+// arriving returns what the container gets of a stored value in quotes: docker compose
+// reads \' as ', whoever wrote it, this program, one of its older versions or a person on
+// Coolify's own page. So what [App.SetEnvs] was given comes back. A value without quotes
+// is returned as it is stored, as are JSON and a lone ' that breaks the file.
+func arriving(v coolify.EnvValue) secret.Text {
+	stored := v.Value.Reveal()
+	if !v.Literal && !v.Multiline || mayBeJSON(stored) {
+		return v.Value
+	}
+	return secret.NewText(strings.ReplaceAll(stored, `\'`, "'"))
+}
+
+// StoredEnv returns how a literal value is stored in Coolify so that the container, or
+// with buildTime the build, gets it to the byte; ok is false for one that cannot arrive.
+func StoredEnv(value string, buildTime bool) (stored string, ok bool) {
+	w := coolify.EnvUpdate{Value: secret.NewText(value), Literal: true, BuildTime: buildTime}
+	stored, why, _ := storedEnv(w)
+	return stored, why == ""
+}

@@ -1,0 +1,229 @@
+package hosting
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// Coolify takes a comma list of URLs where an app's domain belongs, and its proxy
+// a rule in backticks. So a tenant gives one bare host name of letters, digits and
+// hyphens, and the URL is built here.
+
+// ParseAppDomain reads what VIBN_APP_DOMAIN holds: a domain, with https:// or
+// http:// in front or, for https, with nothing.
+func ParseAppDomain(s string) (tenancy.AppDomain, error) {
+	d := tenancy.AppDomain{Scheme: "https", Host: s}
+	if scheme, host, found := strings.Cut(s, "://"); found {
+		d = tenancy.AppDomain{Scheme: scheme, Host: host}
+	}
+	if d.Scheme != "https" && d.Scheme != "http" {
+		return tenancy.AppDomain{}, errors.New("is neither https nor http")
+	}
+	if refuseForm(d.Host) != nil || d.Host != strings.ToLower(d.Host) {
+		return tenancy.AppDomain{}, errors.New("is not a domain of at least two names of small letters, digits and hyphens")
+	}
+	return d, nil
+}
+
+// names are whose host names are whose.
+type names struct {
+	apps     tenancy.AppDomain
+	platform []string // host names of the platform itself, lower case
+}
+
+// hostNames are the host names that this workspace's are judged by.
+func hostNames(s *tenancy.Scope) names {
+	p := inside(s).Premises()
+	return names{p.AppDomain, platformHosts(p.OwnURLs, inside(s).PlatformHosts())}
+}
+
+// platformHosts are the host names that the platform is reached by.
+func platformHosts(urls []tenancy.OwnURL, others []string) []string {
+	var hosts []string
+	for _, u := range urls {
+		hosts = append(hosts, strings.TrimSuffix(host(u.URL.String()), "."))
+	}
+	for _, name := range others {
+		hosts = append(hosts, strings.TrimSuffix(host(name), "."))
+	}
+	return hosts
+}
+
+// A hostname is one that was judged: lower case, of at least two labels, none of
+// them empty.
+type hostname struct {
+	host string
+	url  string // scheme and host, nothing else
+	own  bool   // it is under the workspace's own part of the apps' domain, and needs no proof
+}
+
+// judge takes the host name that a workspace asks for, or says why it cannot have
+// it. One that is not own is still to be proved.
+func (n names) judge(asked, slug string) (hostname, error) {
+	if err := refuseForm(asked); err != nil {
+		return hostname{}, err
+	}
+	host := strings.ToLower(asked)
+	own := n.own(host, slug)
+	if n.isPlatform(host, own) {
+		return hostname{}, taken("belongs to the platform")
+	}
+	if own {
+		return hostname{host, (&url.URL{Scheme: n.apps.Scheme, Host: host}).String(), true}, nil
+	}
+	if !n.apps.IsZero() && related(host, n.apps.Host) {
+		return hostname{}, n.notOwn(slug)
+	}
+	if err := refuseKind(host); err != nil {
+		return hostname{}, err
+	}
+	if len(challenge+host) > maxHostname {
+		return hostname{}, malformed("is so long that no name is left for the record that would prove it")
+	}
+	return hostname{host, (&url.URL{Scheme: "https", Host: host}).String(), false}, nil
+}
+
+// own reports whether a host name is exactly one label under the workspace's own
+// part of the apps' domain.
+func (n names) own(host, slug string) bool {
+	label, rest, _ := strings.Cut(host, ".")
+	return label != "" && !n.apps.IsZero() && slug != "" && rest == slug+"."+n.apps.Host
+}
+
+// isPlatform reports whether a host name is one of the platform's, or above or
+// below one. Where the operator has put the apps below a name of the platform,
+// that one does not take away the workspaces' own.
+func (n names) isPlatform(host string, own bool) bool {
+	return slices.ContainsFunc(n.platform, func(p string) bool {
+		return related(host, p) && (!own || !under(n.apps.Host, p))
+	})
+}
+
+// under reports whether a name is another one or below it.
+func under(name, parent string) bool {
+	return name == parent || strings.HasSuffix(name, "."+parent)
+}
+
+func related(a, b string) bool { return under(a, b) || under(b, a) }
+
+func malformed(why string) error {
+	return &tenancy.Error{
+		Code: tenancy.Invalid, Msg: "this domain " + why,
+		Hint: "give one host name and nothing else, as shop.example.com; the address is made of it here",
+	}
+}
+
+func taken(why string) error {
+	return &tenancy.Error{Code: tenancy.Forbidden, Msg: "this domain " + why, Hint: "choose another one; domains_list says which need no proof"}
+}
+
+// notOwn is for whatever else is under the apps' domain, or above it: nobody can
+// prove that to be theirs.
+func (n names) notOwn(slug string) error {
+	return taken("is of the domain of all apps, where this workspace has the names <one label>." + slug + "." + n.apps.Host + " and no others")
+}
+
+// refuseForm says what keeps a text from being a host name, as clients and DNS
+// agree on it; nil if nothing does.
+func refuseForm(s string) error {
+	if err := refuseCharacters(s); err != nil {
+		return err
+	}
+	labels := strings.Split(strings.ToLower(s), ".")
+	for _, label := range labels {
+		switch {
+		case label == "":
+			return malformed("begins or ends with a dot, or has two in a row")
+		case len(label) > 63:
+			return malformed("has a part of more than 63 characters")
+		case strings.HasPrefix(label, "-"), strings.HasSuffix(label, "-"):
+			return malformed("has a part that begins or ends with a hyphen")
+		case strings.HasPrefix(label, "xn--") && !isInternational(label):
+			return malformed("has a part that begins with xn-- and is no international name")
+		}
+	}
+	switch last := labels[len(labels)-1]; {
+	case number.MatchString(last):
+		return malformed("is an IP address, or would be read as one")
+	case len(labels) < 2:
+		return malformed("has one part only")
+	}
+	return nil
+}
+
+// number is what a last label must not be: programs take such a name for an IP
+// address in some notation.
+var number = regexp.MustCompile(`^([0-9]+|0x[0-9a-f]*)$`)
+
+const maxHostname = 253 // characters
+
+func refuseCharacters(s string) error {
+	bad := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.'
+	}
+	switch {
+	case s == "":
+		return malformed("is empty")
+	case len(s) > maxHostname:
+		return malformed("has more than 253 characters")
+	case strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }):
+		return malformed("is not written in ASCII; an international name is given in the form that begins with xn--")
+	case strings.Contains(s, ","):
+		return malformed("is a list")
+	case strings.Contains(s, "*"):
+		return malformed("is a wildcard")
+	case strings.Contains(s, "@"):
+		return malformed("names a user")
+	case strings.ContainsAny(s, "[]"):
+		return malformed("is an IP address, or would be read as one")
+	case strings.ContainsAny(s, "/?#\\"):
+		return malformed("has a scheme, a path or a query")
+	case strings.Contains(s, ":"):
+		return malformed("has a port, or is an IP address")
+	case strings.ContainsFunc(s, bad):
+		return malformed("has a character that host names do not have: they are letters, digits, hyphens and dots")
+	}
+	return nil
+}
+
+// isInternational reports whether a label stands for a name that it is also made of.
+func isInternational(label string) bool {
+	name, err := idna.Lookup.ToUnicode(label)
+	if err != nil || name == label {
+		return false
+	}
+	again, err := idna.Lookup.ToASCII(name)
+	return err == nil && again == label
+}
+
+// reserved are the ends of names that mean something of their own, or nothing
+// outside one network (RFC 6761 and its followers, and what networks use).
+var reserved = []string{
+	"localhost", "local", "internal", "invalid", "test", "example", "onion", "alt", "arpa", "localdomain", "home", "lan", "corp", "intranet", "private",
+}
+
+// refuseKind refuses names that nobody can prove to have for an app alone.
+func refuseKind(host string) error {
+	for _, name := range reserved {
+		if under(host, name) {
+			return malformed("ends in ." + name + ", which is no public name")
+		}
+	}
+	registered, err := publicsuffix.EffectiveTLDPlusOne(host)
+	if err != nil {
+		return malformed("is one under which others register their own")
+	}
+	if registered == host {
+		return malformed("is the whole of a registered domain; an app gets a name below it, as www." + host)
+	}
+	return nil
+}

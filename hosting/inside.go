@@ -1,0 +1,11 @@
+package hosting
+
+import (
+	"github.com/vibnai/vibn-mcp/internal/room"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// inside opens a Scope: its finders, its own handles, and what this room works with.
+func inside(s *tenancy.Scope) tenancy.Inside { return tenancy.Open(room.Pass{}, s) }
+
+func db(s *tenancy.Scope) tenancy.Store { return tenancy.Records[tenancy.Store](inside(s)) }

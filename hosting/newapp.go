@@ -1,0 +1,644 @@
+package hosting
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/once"
+	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/repository"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// NewApp is what an app is created from.
+type NewApp struct {
+	Project     string // that it is built from, by its name
+	Name        string // empty = the project's
+	Spec        BuildSpec
+	Env         map[string]secret.Text // values by name; at most [MaxEnvKeys]
+	Domain      string                 // a host name; may be empty
+	Description string
+}
+
+// CreatedApp is what is told of an app that was created.
+type CreatedApp struct {
+	UUID    string
+	Name    string
+	URL     string // empty = it has no domain
+	Branch  string
+	Created bool // it was not there before, or not finished
+}
+
+// markForm is a description that is no more than a mark of ours.
+var markForm = regexp.MustCompile(`^vibn-[0-9a-f]{32}$`)
+
+// Ports that apps listen on unless they say otherwise.
+const (
+	staticPort  = 80
+	defaultPort = 3000
+)
+
+// CreateApp creates an app of a project that was created here, on the server and
+// in the network of the workspace, and deploys nothing: the next push does. One of
+// that name that was created here already is returned as it is. Called again after
+// a failure it goes on where that was. Everything is judged before the first write.
+func CreateApp(ctx context.Context, s *tenancy.Scope, n NewApp) (CreatedApp, error) {
+	if err := s.Require(tenancy.Write); err != nil {
+		return CreatedApp{}, err
+	}
+	c := &creation{Scope: s}
+	if err := c.judge(ctx, n); err != nil {
+		return CreatedApp{}, err
+	}
+	if err := c.look(ctx); err != nil {
+		return CreatedApp{}, err
+	}
+	if err := c.write(ctx); err != nil {
+		return CreatedApp{}, c.told(err)
+	}
+	created := !c.record.Made
+	is, err := c.complete(ctx)
+	if err != nil {
+		return CreatedApp{}, c.told(err)
+	}
+	inside(s).RecordTarget(is.UUID.String())
+	url, _, _ := strings.Cut(is.FQDN, ",")
+	return CreatedApp{is.UUID.String(), s.Text(is.Name).String(), s.Text(tenancy.WithoutUser(url)).String(), s.Text(is.GitBranch).String(), created}, nil
+}
+
+// A creation is one call that creates an app.
+type creation struct {
+	*tenancy.Scope
+	NewApp  // judged, with what it leaves out filled in
+	project tenancy.Project
+	url     string // of its domain; empty = none
+
+	server, destination coolify.UUID // destination is zero where the server has one
+	environment         coolify.Environment
+	apps                []*App // of the workspace
+	address             string // of the repository, for Coolify
+	head                string // commit of its branch; empty = none yet
+
+	record tenancy.AppRecord
+}
+
+// told is an error as the tenant may read it: whatever a server refuses here, it
+// refuses our own words.
+func (c *creation) told(err error) error {
+	if e, ok := errors.AsType[*tenancy.Error](err); ok {
+		return e
+	}
+	return tenancy.PlatformError("create the app", err)
+}
+
+// judge judges what the caller said, and fills in what they did not.
+func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
+	c.NewApp = n
+	place := inside(c.Scope).Workspace().Placement
+	if c.Spec, err = n.Spec.clean(); err != nil {
+		return err
+	}
+	if c.Spec.Build == nil {
+		return &tenancy.Error{Code: tenancy.Invalid, Msg: "build is one of " + strings.Join(BuildPacks(), ", ")}
+	}
+	if c.Spec.Port == nil {
+		c.Spec.Port = new(defaultPort)
+		if *c.Spec.Build == "static" {
+			c.Spec.Port = new(staticPort)
+		}
+	}
+	if c.Spec.BaseDirectory == nil {
+		c.Spec.BaseDirectory = new("/")
+	}
+	if c.server, err = placed(c.Scope); err != nil {
+		return err
+	}
+	if err := refuseDeploy(place, c.Spec.applied(coolify.Application{ServerUUID: c.server}), nil); err != nil {
+		return err
+	}
+	if c.Description = c.Text(n.Description).String(); len(c.Description) > repository.MaxDescription {
+		return &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", repository.MaxDescription)}
+	}
+	if len(c.Env) > 0 {
+		if err := refuseEnvSet(EnvSet{Values: c.Env}); err != nil {
+			return err
+		}
+	}
+	if c.project, err = madeProject(ctx, c.Scope, n.Project); err != nil {
+		return err
+	}
+	c.Name = cmp.Or(n.Name, c.project.Slug)
+	if err := appName(c.Scope, c.Name); err != nil {
+		return err
+	}
+	c.url, err = domainFor(ctx, c.Scope, c.Name, n.Domain)
+	return err
+}
+
+// appName judges the name of an app: it becomes part of addresses.
+func appName(s *tenancy.Scope, name string) error {
+	if tenancy.UUIDForm.MatchString(name) {
+		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this name has the form of an id", Hint: "choose another, with a hyphen or of another length"}
+	}
+	if !repository.NameForm.MatchString(name) || len(name) > repository.MaxProjectName {
+		return &tenancy.Error{
+			Code: tenancy.Invalid, Msg: fmt.Sprintf("an app's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", repository.MaxProjectName),
+			Hint: "as in my-site",
+		}
+	}
+	if s.Text(name).String() != name {
+		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
+	}
+	return nil
+}
+
+// placed returns the server that the workspace is placed on.
+func placed(s *tenancy.Scope) (coolify.UUID, error) {
+	id, err := coolify.ParseUUID(inside(s).Workspace().Placement.Server)
+	if err != nil {
+		return id, &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "this workspace is placed on no server yet, so nothing can be made to run",
+			Hint: "only the platform's operator can place it: \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\"", Err: err,
+		}
+	}
+	return id, nil
+}
+
+// destination returns the network that the workspace's things run in; zero where
+// the operator leaves that to the server.
+func destination(ctx context.Context, s *tenancy.Scope) (coolify.UUID, error) {
+	place := inside(s).Workspace().Placement
+	if place.Destination != "" {
+		return coolify.ParseUUID(place.Destination)
+	}
+	if !inside(s).Premises().Isolates(place) {
+		return coolify.UUID{}, nil
+	}
+	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return coolify.UUID{}, tenancy.StoreError("read the workspace's parts", err)
+	}
+	id, err := coolify.ParseUUID(p.Destination)
+	if err != nil {
+		return id, &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "this workspace has no network of its own yet, in which things could run", Retryable: true, RetryAfter: 15 * time.Second,
+			Hint: "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"", Err: err,
+		}
+	}
+	return id, nil
+}
+
+// production returns the environment that new things are made in.
+func production(ctx context.Context, s *tenancy.Scope) (coolify.Environment, error) {
+	list, err := inside(s).Environments(ctx)
+	if err != nil {
+		return coolify.Environment{}, err
+	}
+	if i := slices.IndexFunc(list, func(e coolify.Environment) bool { return e.Name == "production" }); i >= 0 {
+		return list[i], nil
+	}
+	if len(list) == 1 {
+		return list[0], nil
+	}
+	return coolify.Environment{}, &tenancy.Error{
+		Code: tenancy.Unavailable, Msg: "the workspace has no environment \"production\"", Hint: "only the platform's operator can make one, in Coolify",
+	}
+}
+
+// madeProject returns a project that was created here and has its repository.
+func madeProject(ctx context.Context, s *tenancy.Scope, name string) (tenancy.Project, error) {
+	p, err := repository.RecordedProject(ctx, inside(s), name)
+	if err != nil {
+		return p, err
+	}
+	if p.ID == "" {
+		return p, &tenancy.Error{Code: tenancy.NotFound, Msg: "no such project in this workspace that was created here", Hint: "projects_create makes one; projects_list shows the projects"}
+	}
+	if !p.Made() {
+		return p, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "the project's repository is not made yet", Hint: "projects_create with the same name goes on with it",
+			Retryable: true, RetryAfter: 15 * time.Second,
+		}
+	}
+	return p, inside(s).GiteaReady()
+}
+
+// look finds out where the app goes and what is there already.
+func (c *creation) look(ctx context.Context) (err error) {
+	if c.destination, err = destination(ctx, c.Scope); err != nil {
+		return err
+	}
+	if c.environment, err = production(ctx, c.Scope); err != nil {
+		return err
+	}
+	if c.apps, err = AllApps(ctx, inside(c.Scope), ""); err != nil {
+		return err
+	}
+	repo, err := repository.Open(ctx, inside(c.Scope), c.project)
+	if err != nil {
+		return err
+	}
+	if c.address, err = provision.CloneAddress(repo.Repository); err != nil {
+		return err
+	}
+	if c.Spec.Branch == nil {
+		c.Spec.Branch = new(cmp.Or(repo.DefaultBranch, "main"))
+		if _, err := c.Spec.clean(); err != nil {
+			return err
+		}
+	}
+	head, err := repo.Head(ctx, *c.Spec.Branch)
+	c.head = head.SHA
+	return err
+}
+
+// write writes the app down, or finds it written down. What is in the way of the
+// name is a [Conflict].
+func (c *creation) write(ctx context.Context) error {
+	records, err := db(c.Scope).AppRecords(ctx, inside(c.Scope).Workspace().ID)
+	if err != nil {
+		return tenancy.StoreError("read or write the record", err)
+	}
+	living := 0
+	for _, a := range records {
+		if a.DeletingAt == nil {
+			living++
+		}
+		if a.Name != c.Name {
+			continue
+		}
+		there, err := c.standing(ctx, a)
+		if err != nil {
+			return err
+		}
+		if there && a.Made {
+			c.record = a
+			return nil
+		}
+		if there {
+			c.record = a
+			return c.free()
+		}
+		if a.DeletingAt == nil {
+			living--
+		}
+	}
+	if err := c.free(); err != nil {
+		return err
+	}
+	if living >= inside(c.Scope).Plan().Apps {
+		return planLimitError("app", inside(c.Scope).Plan().Apps, living)
+	}
+	c.record = tenancy.AppRecord{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(c.Scope).Workspace().ID, ProjectID: c.project.ID, Name: c.Name,
+		Nonce: tenancy.RandomHex(), CreatedAt: inside(c.Scope).Now(),
+	}
+	err = db(c.Scope).CreateApp(ctx, c.record)
+	if err == nil {
+		return c.refuseOneMore(ctx)
+	}
+	if !errors.Is(err, tenancy.ErrConflict) {
+		return tenancy.StoreError("read or write the record", err)
+	}
+	c.record, err = recordNow(ctx, c.Scope, func(a tenancy.AppRecord) bool { return a.Name == c.Name }) // somebody was quicker
+	return err
+}
+
+// refuseOneMore refuses an app that is more than the plan allows. It looks when the
+// row is there, so that several calls at once do not get past it.
+func (c *creation) refuseOneMore(ctx context.Context) error {
+	records, err := db(c.Scope).AppRecords(ctx, inside(c.Scope).Workspace().ID)
+	if err != nil {
+		return tenancy.StoreError("read or write the record", err)
+	}
+	records = slices.DeleteFunc(records, func(a tenancy.AppRecord) bool { return a.DeletingAt != nil })
+	if len(records) <= inside(c.Scope).Plan().Apps {
+		return nil
+	}
+	if err := db(c.Scope).DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		return tenancy.StoreError("read or write the record", err)
+	}
+	return planLimitError("app", inside(c.Scope).Plan().Apps, len(records)-1)
+}
+
+// planLimitError refuses one more thing than the plan allows.
+func planLimitError(kind string, allowed, existing int) *tenancy.Error {
+	things, exist := kind+"s", "exist"
+	if allowed == 1 {
+		things = kind
+	}
+	if existing == 1 {
+		exist = "exists"
+	}
+	return &tenancy.Error{
+		Code: tenancy.Forbidden, Msg: fmt.Sprintf("the plan allows %d %s, and %d %s", allowed, things, existing, exist),
+		Hint: "delete one with " + kind + "s_delete, or ask the platform's operator for a larger plan",
+	}
+}
+
+// recordNow reads a row again.
+func recordNow(ctx context.Context, s *tenancy.Scope, is func(tenancy.AppRecord) bool) (tenancy.AppRecord, error) {
+	records, err := db(s).AppRecords(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return tenancy.AppRecord{}, tenancy.StoreError("read or write the record", err)
+	}
+	i := slices.IndexFunc(records, is)
+	if i < 0 {
+		return tenancy.AppRecord{}, errDeletedMeanwhile
+	}
+	return records[i], nil
+}
+
+var errDeletedMeanwhile = &tenancy.Error{Code: tenancy.Conflict, Msg: "the app was deleted while it was being created", Hint: "call again if it is still wanted", Retryable: true}
+
+// standing reports whether the row of an app is to be gone on with. The row of one
+// that is gone from Coolify is forgotten.
+func (c *creation) standing(ctx context.Context, a tenancy.AppRecord) (bool, error) {
+	switch {
+	case a.DeletingAt != nil:
+		project, err := inside(c.Scope).Project()
+		if err != nil {
+			return false, err
+		}
+		gone, err := provision.RemoveApp(ctx, project, db(c.Scope), a)
+		if err != nil || gone {
+			return false, err
+		}
+		return false, &tenancy.Error{Code: tenancy.Conflict, Msg: "an app of that name is being deleted", Hint: "call again in a moment", Retryable: true, RetryAfter: 5 * time.Second}
+	case a.ProjectID != c.project.ID:
+		return false, &tenancy.Error{Code: tenancy.Conflict, Msg: "another project of this workspace has an app of that name", Hint: "choose another name"}
+	case a.UUID == "" || slices.ContainsFunc(c.apps, func(app *App) bool { return app.UUID() == a.UUID }):
+		return true, nil
+	}
+	there, err := inside(c.Scope).AppOfRecord(a)
+	if err != nil {
+		return false, err
+	}
+	_, err = there.Get(ctx)
+	if err == nil {
+		return false, &tenancy.Error{Code: tenancy.Conflict, Msg: "an app of that name was moved out of this workspace", Hint: "choose another name, or ask the platform's operator"}
+	}
+	if !errors.Is(err, coolify.ErrNotFound) {
+		return false, err
+	}
+	return false, tenancy.StoreError("read or write the record", db(c.Scope).DropApp(ctx, a.WorkspaceID, a.ID))
+}
+
+// free refuses a name that an app has which was not created here.
+func (c *creation) free() error {
+	for _, app := range c.apps {
+		if app.is.Name == c.Name && app.UUID() != c.record.UUID && (c.record.ID == "" || !tenancy.HasMark(app.is.Description, provision.AppMark(c.record))) {
+			return &tenancy.Error{
+				Code: tenancy.Conflict, Msg: "this workspace has an app of that name already, which was not created here",
+				Hint: "choose another name; apps_get shows that one",
+			}
+		}
+	}
+	return nil
+}
+
+// complete makes the application, unless it is there, and does all that is left to
+// do to it.
+func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
+	var none coolify.Application
+	if c.record.Made {
+		return c.made(ctx)
+	}
+	key, err := provision.EnsureDeployKey(ctx, inside(c.Scope).ProjectKeys(c.project), inside(c.Scope).Org().Repo(c.project.Slug), db(c.Scope), inside(c.Scope).Workspace(), c.project)
+	if err != nil {
+		return none, err
+	}
+	fresh, err := c.application(ctx, key)
+	if err != nil {
+		return none, err
+	}
+	app, err := inside(c.Scope).AppOfRecord(c.record)
+	if err != nil {
+		return none, err
+	}
+	if c.record.Made { // by a call that came at the same time
+		return c.made(ctx)
+	}
+	if !fresh { // an earlier call may have asked for something else
+		u := c.Spec.update()
+		u.Domain = &c.url
+		err := app.Update(ctx, u)
+		if errors.Is(err, coolify.ErrConflict) {
+			return none, c.undone(ctx, domainRefused("create the app", err))
+		}
+		if err != nil {
+			return none, err
+		}
+	}
+	is, err := app.Get(ctx)
+	if err != nil {
+		return none, err
+	}
+	if wrong := c.wrong(is); wrong != "" {
+		return none, c.undone(ctx, &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "Coolify did not make the app as it was asked to, so it was taken away again: " + wrong,
+			Hint: "only the platform's operator can mend this; \"vibn-mcp doctor\" and the log may tell why",
+		})
+	}
+	if len(c.Env) > 0 {
+		if _, err := (&App{c.Scope, tenancy.FoundApp{Application: is, Environment: c.environment, Calls: app}}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
+			return none, err
+		}
+	}
+	return is, c.finish(ctx, app)
+}
+
+// made returns an application to which nothing is left to do, but for twins that a
+// crash left.
+func (c *creation) made(ctx context.Context) (coolify.Application, error) {
+	app, err := inside(c.Scope).AppOfRecord(c.record)
+	if err != nil {
+		return coolify.Application{}, err
+	}
+	if err := c.dropTwins(ctx, c.marked()); err != nil {
+		return coolify.Application{}, err
+	}
+	return app.Get(ctx)
+}
+
+// application makes the application if there is none, records it, and deletes its
+// twins; fresh says that this call made it. Of several the oldest stays, unless
+// another is recorded: a call whose answer was lost made them, or one that came at
+// the same time.
+func (c *creation) application(ctx context.Context, key coolify.UUID) (fresh bool, err error) {
+	if c.record.UUID != "" {
+		return false, c.dropTwins(ctx, c.marked())
+	}
+	listed := true // c.apps is of this moment
+	var refused error
+	_, fresh, err = once.Thing[*App]{
+		Find: func(ctx context.Context) (found []*App, err error) {
+			if !listed {
+				c.apps, err = AllApps(ctx, inside(c.Scope), "")
+			}
+			listed = false
+			return c.marked(), err
+		},
+		Create: func(ctx context.Context) error {
+			refused = c.make(ctx, key)
+			return refused
+		},
+		Recorded: func(app *App) bool { return app.UUID() == c.record.UUID },
+		Record:   c.recordOne,
+		Drop:     deleteTwin,
+	}.Ensure(ctx)
+	switch {
+	case errors.Is(err, errDeletedMeanwhile):
+		return fresh, cmp.Or(c.dropTwins(ctx, c.marked()), err)
+	case refused != nil && errors.Is(err, refused):
+		return fresh, c.notMade(ctx, err)
+	}
+	return fresh, err
+}
+
+// recordOne records an application, unless a concurrent call has recorded another.
+func (c *creation) recordOne(ctx context.Context, app *App) error {
+	err := db(c.Scope).RecordApp(ctx, c.record.WorkspaceID, c.record.ID, app.UUID(), false)
+	if err != nil && !errors.Is(err, tenancy.ErrConflict) && !errors.Is(err, tenancy.ErrNotFound) {
+		return tenancy.StoreError("record the app", err)
+	}
+	now, err := recordNow(ctx, c.Scope, func(a tenancy.AppRecord) bool { return a.ID == c.record.ID })
+	if err != nil {
+		return err
+	}
+	c.record = now
+	return nil
+}
+
+// marked are the applications that bear the app's mark, the oldest first.
+func (c *creation) marked() []*App {
+	var ours []*App
+	for _, app := range c.apps {
+		if tenancy.HasMark(app.is.Description, provision.AppMark(c.record)) {
+			ours = append(ours, app)
+		}
+	}
+	slices.SortFunc(ours, func(a, b *App) int {
+		return cmp.Or(a.is.CreatedAt.Compare(b.is.CreatedAt), cmp.Compare(a.UUID(), b.UUID()))
+	})
+	return ours
+}
+
+func (c *creation) dropTwins(ctx context.Context, twins []*App) error {
+	for _, app := range twins {
+		if app.UUID() == c.record.UUID {
+			continue
+		}
+		if err := deleteTwin(ctx, app); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func deleteTwin(ctx context.Context, app *App) error {
+	if err := app.is.Calls.Delete(ctx, provision.DeleteWithData); !errors.Is(err, coolify.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+func (c *creation) make(ctx context.Context, key coolify.UUID) error {
+	project, err := inside(c.Scope).Project()
+	if err != nil {
+		return err
+	}
+	want := c.Spec.applied(coolify.Application{})
+	_, err = project.CreateApp(ctx, coolify.NewApplication{
+		Environment: c.environment.UUID, Server: c.server, Destination: c.destination, PrivateKey: key,
+		Name: c.Name, Description: provision.AppMark(c.record), Repository: c.address, Branch: want.GitBranch, BuildPack: want.BuildPack,
+		Ports: want.PortsExposes, BaseDirectory: want.BaseDirectory, DockerfileLocation: want.DockerfileLocation,
+		PublishDirectory: want.PublishDirectory, Domain: c.url, Limits: limits(c.Scope),
+	})
+	return err
+}
+
+// limits are what each container of the workspace may take.
+func limits(s *tenancy.Scope) coolify.Limits {
+	p := inside(s).Plan()
+	return coolify.Limits{Memory: p.Memory, MemorySwap: p.Memory, CPUs: p.CPUs}
+}
+
+// notMade gives the name back if Coolify refused to make the application.
+func (c *creation) notMade(ctx context.Context, failed error) error {
+	if !errors.Is(failed, coolify.ErrConflict) && !errors.Is(failed, coolify.ErrInvalid) && !errors.Is(failed, coolify.ErrNotFound) {
+		return failed
+	}
+	if err := db(c.Scope).DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		return tenancy.StoreError("read or write the record", err)
+	}
+	if errors.Is(failed, coolify.ErrConflict) {
+		return domainRefused("create the app", failed)
+	}
+	return failed
+}
+
+// undone takes away what has been made, and returns why.
+func (c *creation) undone(ctx context.Context, why error) error {
+	project, err := inside(c.Scope).Project()
+	if err != nil {
+		return err
+	}
+	if err := db(c.Scope).MarkAppDeleting(ctx, c.record.WorkspaceID, c.record.ID, inside(c.Scope).Now()); err != nil {
+		return tenancy.StoreError("read or write the record", err)
+	}
+	if _, err := provision.RemoveApp(ctx, project, db(c.Scope), c.record); err != nil {
+		inside(c.Scope).Log().WarnContext(ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app", c.record.ID, "err", c.ForLog(err))
+	}
+	return why
+}
+
+// wrong says in what an application is not as it was asked for; "" if it is. Coolify
+// ignores some of it without a word.
+func (c *creation) wrong(is coolify.Application) string {
+	switch missed := c.Spec.missed(is); {
+	case missed != "":
+		return "its " + missed + " is another"
+	case is.EnvironmentID != c.environment.ID:
+		return "it is in another environment"
+	case !is.ServerUUID.IsZero() && is.ServerUUID != c.server:
+		return "it is on another server"
+	case !c.destination.IsZero() && is.DestinationUUID != c.destination:
+		return "it is in another network"
+	case is.Limits != limits(c.Scope):
+		return "its limits are others"
+	case is.AutoDeploy != nil && *is.AutoDeploy:
+		return "Coolify's own webhook deploys it"
+	case strings.TrimSuffix(is.FQDN, "/") != strings.TrimSuffix(c.url, "/"):
+		return "its domain is another"
+	}
+	return ""
+}
+
+// finish replaces the mark with the description that people wrote, notes the head
+// of the branch, so that only what is pushed from now on is deployed, and has
+// somebody look whether that was pushed meanwhile.
+func (c *creation) finish(ctx context.Context, app coolify.AppClient) error {
+	if err := app.Update(ctx, coolify.ApplicationUpdate{Description: &c.Description}); err != nil {
+		return err
+	}
+	seen := c.record
+	seen.Branch, seen.Head = repository.KeptBranch(c.Scope, *c.Spec.Branch), c.head
+	if err := db(c.Scope).SetAppPush(ctx, c.record, seen); err != nil && !errors.Is(err, tenancy.ErrConflict) {
+		return tenancy.StoreError("read or write the record", err)
+	}
+	if err := db(c.Scope).RecordApp(ctx, c.record.WorkspaceID, c.record.ID, c.record.UUID, true); err != nil {
+		return tenancy.StoreError("read or write the record", err)
+	}
+	return tenancy.StoreError("read or write the record", db(c.Scope).WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID))
+}

@@ -1,0 +1,132 @@
+package hosting
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// rollbackDepth is how many of an app's deployments, the newest, are looked
+// through for a commit to go back to.
+const rollbackDepth = 100
+
+// Rollback deploys an earlier commit again, without a build if the host still has
+// its image: with commit "" the one that was deployed well before the one that runs
+// now, else the one whose hexadecimal number begins so (7 to 40 digits), among
+// those that were deployed well. The rules of [App.Deploy] hold. The app stays on
+// its branch, so that the next deployment goes forward again.
+func (a *App) Rollback(ctx context.Context, commit string) (target string, started Started, err error) {
+	if err := a.mayBuild(ctx); err != nil {
+		return "", Started{}, err
+	}
+	page, err := a.is.Calls.Deployments(ctx, 0, rollbackDepth)
+	if err != nil {
+		return "", Started{}, tenancy.UpstreamError("list the app's deployments", err)
+	}
+	past := slices.DeleteFunc(page.Deployments, func(d coolify.Deployment) bool { return d.PullRequestID != 0 })
+	if target, err = rollbackTarget(past, strings.ToLower(commit)); err != nil {
+		return "", Started{}, err
+	}
+	queued, err := a.is.Calls.Rollback(ctx, target)
+	if err != nil {
+		return "", Started{}, rollbackRefused(err)
+	}
+	started, err = a.started(ctx, queued)
+	return target, started, err
+}
+
+// Whole and shortened commits. Coolify has HEAD where it did not find out.
+var (
+	wholeCommit = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+	shortCommit = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
+)
+
+// rollbackTarget finds the commit to go back to in an app's deployments, which come
+// newest first.
+func rollbackTarget(past []coolify.Deployment, commit string) (string, error) {
+	good := slices.DeleteFunc(slices.Clone(past), func(d coolify.Deployment) bool {
+		return d.Status != coolify.DeploymentFinished || !wholeCommit.MatchString(d.Commit)
+	})
+	if commit != "" {
+		return namedCommit(good, commit)
+	}
+	// Who asks twice, not having heard the first answer, does not go back twice.
+	if slices.ContainsFunc(past, func(d coolify.Deployment) bool { return !d.Status.Terminal() }) {
+		return "", &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "a deployment of this app is queued or running, so what runs is about to change",
+			Hint: "deployments_wait for it or deployments_cancel it, then call again; or name the commit",
+		}
+	}
+	if target := previousCommit(good); target != "" {
+		return target, nil
+	}
+	return "", &tenancy.Error{
+		Code: tenancy.Conflict, Msg: "no other commit of this app was deployed well before the one that runs now, among its last 100 deployments",
+		Hint: "push a commit that corrects what is wrong",
+	}
+}
+
+// previousCommit is what was deployed before what runs: the newest good deployment
+// has that. It is looked for among the deployments that went forward, for after a
+// rollback the newest other one is the commit that was fled.
+func previousCommit(good []coolify.Deployment) string {
+	if len(good) == 0 {
+		return ""
+	}
+	runs := good[0].Commit
+	forward := slices.DeleteFunc(slices.Clone(good), func(d coolify.Deployment) bool { return d.Rollback || d.RestartOnly })
+	from := max(slices.IndexFunc(forward, func(d coolify.Deployment) bool { return d.Commit == runs }), 0)
+	for _, d := range forward[from:] {
+		if d.Commit != runs {
+			return d.Commit
+		}
+	}
+	return ""
+}
+
+func namedCommit(good []coolify.Deployment, commit string) (string, error) {
+	if !shortCommit.MatchString(commit) {
+		return "", &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "a commit is given as 7 to 40 hexadecimal digits", Hint: "apps_deployments shows the commits that were deployed",
+		}
+	}
+	found := ""
+	for _, d := range good {
+		switch {
+		case !strings.HasPrefix(d.Commit, commit) || d.Commit == found:
+		case found != "":
+			return "", &tenancy.Error{Code: tenancy.Conflict, Msg: "several commits that were deployed begin so", Hint: "give more digits of it"}
+		default:
+			found = d.Commit
+		}
+	}
+	if found == "" {
+		return "", &tenancy.Error{
+			Code: tenancy.NotFound, Msg: "no deployment of this app with that commit has finished, among its last 100",
+			Hint: "apps_deployments shows those that have; push to deploy another commit",
+		}
+	}
+	return found, nil
+}
+
+func rollbackRefused(err error) error {
+	switch {
+	case errors.Is(err, coolify.ErrQueueFull):
+		return &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "Coolify's queue is full, so nothing was queued", Hint: "wait for running deployments to end, then call again",
+			Retryable: true, RetryAfter: time.Minute, Err: err,
+		}
+	case errors.Is(err, coolify.ErrRouteMissing):
+		return &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "this platform's Coolify cannot roll back: that takes version 4.3", Err: err,
+			Hint: "push a commit that reverts the change, or ask the operator to update Coolify",
+		}
+	}
+	return tenancy.UpstreamError("roll the app back", err)
+}

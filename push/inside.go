@@ -1,0 +1,24 @@
+package push
+
+import (
+	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/internal/room"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// inside opens a Scope: its finders, its own handles, and what this room works with.
+func inside(s *tenancy.Scope) tenancy.Inside { return tenancy.Open(room.Pass{}, s) }
+
+func db(s *tenancy.Scope) tenancy.Store { return tenancy.Records[tenancy.Store](inside(s)) }
+
+// outside opens a Guard, for what is done when no caller asks.
+func outside(g *tenancy.Guard) tenancy.Outside { return tenancy.OpenGuard(room.Pass{}, g) }
+
+func dbOf(g *tenancy.Guard) tenancy.Store { return tenancy.RecordsOf[tenancy.Store](outside(g)) }
+
+func foundOf(a *hosting.App) tenancy.FoundApp {
+	_, is := a.Open(room.Pass{})
+	return is
+}
+
+func deploymentOf(d *hosting.Deployment) tenancy.FoundDeployment { return d.Open(room.Pass{}) }

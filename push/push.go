@@ -1,0 +1,435 @@
+package push
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/repository"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/verdict"
+)
+
+// A Pusher has what was pushed to a project's repository deployed, and says in
+// Gitea what became of it.
+//
+// It carries out no order: it looks which commit each app's branch has now, and
+// which one was decided on before, and goes on from there. So of several pushes the
+// newest counts, and a push that was told twice, a crash at any point and another
+// process are nothing special.
+type Pusher struct {
+	guard *tenancy.Guard
+}
+
+// New returns what has pushes deployed. Each look is on the budget of its
+// workspace.
+func New(g *tenancy.Guard) *Pusher { return &Pusher{g} }
+
+const (
+	// pushAgain is when to look again at what Coolify has not begun with.
+	pushAgain = 5 * time.Second
+	// pushVisits is how long an app that was deployed just now has to answer.
+	pushVisits = 20 * time.Second
+	// pushTrouble is when to look again where one app waits and another is in trouble.
+	pushTrouble = 15 * time.Second
+)
+
+// Push looks at what was pushed to a project's repository. It is to be called again
+// after a time that is not 0, and after an error. Its errors name no cause: that is
+// in the log.
+func (p *Pusher) Push(ctx context.Context, workspaceID, projectID string) (again time.Duration, err error) {
+	for more := true; more; {
+		if more, again, err = p.once(ctx, workspaceID, projectID); err != nil || again > 0 {
+			break
+		}
+	}
+	if err == nil {
+		return again, nil
+	}
+	if e := tenancy.Public(err); again == 0 && e.Code == tenancy.RateLimited {
+		again = max(e.RetryAfter, time.Second)
+	}
+	outside(p.guard).Log().WarnContext(ctx, "push not yet seen to", "workspace_id", workspaceID, "project_id", projectID, "err", p.guard.ForLog(err))
+	if again > 0 {
+		return max(again, pushTrouble), nil
+	}
+	return 0, fmt.Errorf("look at a push: %s", tenancy.Public(err).Code)
+}
+
+// once is one look at all apps of the project.
+func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more bool, again time.Duration, err error) {
+	projects, err := dbOf(p.guard).Projects(ctx, workspaceID)
+	if err != nil {
+		return false, 0, tenancy.StoreError("list the projects", err)
+	}
+	i := slices.IndexFunc(projects, func(x tenancy.Project) bool { return x.ID == projectID })
+	if i < 0 {
+		return false, 0, nil
+	}
+	l := &pushLook{guard: p.guard, project: projects[i], heads: map[string]gitea.Commit{}}
+	l.scope, err = p.open(ctx, workspaceID)
+	if code := tenancy.Public(err).Code; err != nil && (code == tenancy.NotFound || code == tenancy.Forbidden) {
+		more, err = l.finish(ctx) // deleted or suspended; when it is resumed its repositories are looked at
+		return more, 0, err
+	}
+	if err != nil {
+		return false, 0, err
+	}
+	decided, again, err := l.all(ctx)
+	if !decided {
+		return false, again, err
+	}
+	more, failed := l.finish(ctx)
+	return more, again, errors.Join(err, failed)
+}
+
+// open opens a workspace for looking at what was pushed.
+func (p *Pusher) open(ctx context.Context, workspaceID string) (*tenancy.Scope, error) {
+	s, err := outside(p.guard).OpenHook(ctx, workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	return s.Begin(ctx, tenancy.Call{Tool: "push", Needs: tenancy.Read})
+}
+
+// A pushLook is one look at a project.
+type pushLook struct {
+	guard   *tenancy.Guard
+	scope   *tenancy.Scope // for reading
+	project tenancy.Project
+	opened  repository.Opened       // its bot is nil until the repository is proved
+	apps    map[string]*hosting.App // of the workspace, by uuid; nil until somebody asks
+	heads   map[string]gitea.Commit // by branch
+}
+
+// finish records that all that was pushed when the look began has been seen to.
+func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
+	more, err = dbOf(l.guard).FinishPush(ctx, l.project.WorkspaceID, l.project.ID, l.project.PushWanted)
+	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		return false, tenancy.StoreError("record that a push was seen to", err)
+	}
+	return more, nil
+}
+
+// all looks at each app, until Coolify takes no more requests of the workspace.
+// decided says that nothing of what has been pushed by now is still to be deployed.
+func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, err error) {
+	records, err := dbOf(l.guard).AppRecords(ctx, l.project.WorkspaceID)
+	if err != nil {
+		return false, 0, tenancy.StoreError("list the apps", err)
+	}
+	decided = true
+	var troubles []error
+	for _, rec := range records {
+		if !rec.Follows(l.project) {
+			continue
+		}
+		settled, wait, err := l.app(ctx, rec)
+		decided = decided && settled
+		if wait > 0 && (again == 0 || wait < again) {
+			again = wait
+		}
+		troubles = append(troubles, err)
+		if err != nil && tenancy.Public(err).Code == tenancy.RateLimited {
+			break
+		}
+	}
+	return decided, again, errors.Join(troubles...)
+}
+
+// app looks at one app: at its branch if something was pushed, and at its
+// deployment until that has ended.
+func (l *pushLook) app(ctx context.Context, rec tenancy.AppRecord) (decided bool, again time.Duration, err error) {
+	if l.project.PushDone < l.project.PushWanted || rec.Head == "" {
+		if rec.Reported == verdict.PushPending { // it may have ended, which counts for more than what has been pushed since
+			if rec, _, err = l.follow(ctx, rec); err != nil {
+				return false, 0, err
+			}
+		}
+		if rec, again, err = l.decide(ctx, rec); err != nil || again > 0 {
+			return false, again, err
+		}
+	}
+	_, again, err = l.follow(ctx, rec)
+	return !errors.Is(err, errPhantom), again, err
+}
+
+// decide has the newest commit of the app's branch deployed, if it is not the one
+// that was decided on before. The decision is recorded together with what came of
+// it, so that a crash in between leaves a commit to decide on.
+func (l *pushLook) decide(ctx context.Context, rec tenancy.AppRecord) (tenancy.AppRecord, time.Duration, error) {
+	app, err := l.find(ctx, rec.UUID)
+	if err != nil || app == nil {
+		return rec, 0, err
+	}
+	head, err := l.head(ctx, foundOf(app).GitBranch)
+	if err != nil {
+		return rec, 0, err
+	}
+	branch := rec.Branch
+	rec.Branch = repository.KeptBranch(l.scope, foundOf(app).GitBranch)
+	if head.SHA == "" || head.SHA == rec.Head {
+		if rec.Branch == branch {
+			return rec, 0, nil
+		}
+		return l.set(ctx, rec, rec.Head, rec.Deployment, rec.Reported)
+	}
+	if skipsDeployment(head.Message) {
+		return l.set(ctx, rec, head.SHA, "", "")
+	}
+	newest, err := l.newest(ctx, app)
+	switch {
+	case err != nil:
+		return rec, 0, err
+	case newest.Commit == head.SHA: // somebody was quicker, or it was this job before a crash
+		return l.set(ctx, rec, head.SHA, newest.UUID.String(), "")
+	case !newest.UUID.IsZero() && !newest.Status.Terminal() && !resolved(newest.Commit):
+		return rec, pushAgain, nil // it is going to find this commit, or one before; Coolify queues no other until then
+	}
+	return l.deploy(ctx, rec, head.SHA)
+}
+
+// find returns an app of the workspace; nil if it is not there. All of them together
+// cost what two would: of an app that has nothing new, none of the budget is spent.
+func (l *pushLook) find(ctx context.Context, uuid string) (*hosting.App, error) {
+	if l.apps == nil {
+		list, err := hosting.AllApps(ctx, inside(l.scope), "")
+		if err != nil {
+			return nil, err
+		}
+		l.apps = map[string]*hosting.App{}
+		for _, a := range list {
+			l.apps[a.UUID()] = a
+		}
+	}
+	return l.apps[uuid], nil
+}
+
+// deploy asks for a deployment, on record.
+func (l *pushLook) deploy(ctx context.Context, rec tenancy.AppRecord, commit string) (tenancy.AppRecord, time.Duration, error) {
+	started, err := l.start(ctx, rec, commit)
+	if reason := tenancy.Public(err); err != nil && l.refused(ctx, reason) {
+		told := rec
+		told.Head = commit
+		if err := l.tell(ctx, told, verdict.PushFailure, reason.Msg); err != nil {
+			return rec, 0, err
+		}
+		return l.set(ctx, rec, commit, "", verdict.PushFailure)
+	}
+	if err != nil {
+		return rec, 0, err
+	}
+	if started.Already || started.Deployment == "" {
+		return rec, pushAgain, nil // of which commit the one is that runs already, it does not know yet
+	}
+	return l.set(ctx, rec, commit, started.Deployment, "")
+}
+
+// start opens a Scope of its own, so that what has been suspended meanwhile is not
+// deployed.
+func (l *pushLook) start(ctx context.Context, rec tenancy.AppRecord, commit string) (started hosting.Started, err error) {
+	args, err := json.Marshal(map[string]string{"app": rec.Name, "commit": commit})
+	if err != nil {
+		return hosting.Started{}, err
+	}
+	s, err := outside(l.guard).OpenHook(ctx, l.project.WorkspaceID)
+	if err != nil {
+		return hosting.Started{}, err
+	}
+	if s, err = s.Begin(ctx, tenancy.Call{Tool: "apps.deploy", Needs: tenancy.Deploy, Client: "push", Target: rec.UUID, Args: args}); err != nil {
+		return hosting.Started{}, err
+	}
+	defer func() { s.End(ctx, err) }()
+	app, err := hosting.FindApp(ctx, s, rec.UUID)
+	if err != nil {
+		return hosting.Started{}, err
+	}
+	return app.Deploy(ctx, false)
+}
+
+// refused reports whether a deployment was refused for what the app is, so that to
+// ask again is of no use. The gate and a workspace that was suspended meanwhile
+// refuse with the same code.
+func (l *pushLook) refused(ctx context.Context, e *tenancy.Error) bool {
+	switch e.Code { //nolint:exhaustive // the others may pass
+	case tenancy.Invalid, tenancy.Conflict:
+		return true
+	case tenancy.Forbidden:
+		return l.scope.Prove(ctx) == nil
+	}
+	return false
+}
+
+// set replaces what is recorded of a push. A commit that another one takes the
+// place of is told so, if Gitea still waits for news of it.
+func (l *pushLook) set(ctx context.Context, rec tenancy.AppRecord, head, deployment, reported string) (tenancy.AppRecord, time.Duration, error) {
+	if rec.Reported == verdict.PushPending && head != rec.Head && head != "" {
+		if err := l.tell(ctx, rec, verdict.PushOvertaken, "a newer push took its place"); err != nil { // it may be gone by now
+			outside(l.guard).Log().InfoContext(ctx, "commit not told that it was overtaken", "workspace_id", rec.WorkspaceID, "app_id", rec.ID, "err", l.guard.ForLog(err))
+		}
+	}
+	is := rec
+	is.Head, is.Deployment, is.Reported = head, deployment, reported
+	err := dbOf(l.guard).SetAppPush(ctx, rec, is)
+	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) {
+		return rec, time.Second, nil // another process was at it, or the app is being deleted
+	}
+	if err != nil {
+		return rec, 0, tenancy.StoreError("record a push", err)
+	}
+	return is, 0, nil
+}
+
+// errPhantom: Coolify named a deployment that does not exist, as it does when its
+// queue is full, or the deployment has been deleted. The app is decided on anew.
+var errPhantom = &tenancy.Error{Code: tenancy.Unavailable, Msg: "Coolify has not the deployment that it named", Retryable: true}
+
+// follow says in Gitea what becomes of the deployment, until it has ended. What
+// runs is seen in the look that all share.
+func (l *pushLook) follow(ctx context.Context, rec tenancy.AppRecord) (is tenancy.AppRecord, again time.Duration, err error) {
+	if rec.Deployment == "" || rec.Reported == verdict.PushSuccess || rec.Reported == verdict.PushFailure {
+		return rec, 0, nil
+	}
+	if rec.Reported == "" {
+		if rec, again, err = l.report(ctx, rec, verdict.PushPending, "waits for its deployment"); err != nil || again > 0 {
+			return rec, again, err
+		}
+	}
+	id, err := coolify.ParseUUID(rec.Deployment)
+	if err != nil {
+		return rec, 0, err
+	}
+	running, err := outside(l.guard).Running(ctx)
+	if err != nil {
+		return rec, 0, tenancy.UpstreamError("look at the running deployments", err)
+	}
+	if _, ok := running[id]; ok {
+		return rec, inside(l.scope).PollEvery(), nil
+	}
+	d, err := hosting.DeploymentByID(ctx, inside(l.scope), id)
+	if tenancy.IsNotFound(err) {
+		if rec, again, err = l.set(ctx, rec, "", "", ""); err == nil && again == 0 {
+			err = errPhantom
+		}
+		return rec, again, err
+	}
+	if err != nil {
+		return rec, 0, err
+	}
+	if !deploymentOf(d).Status.Terminal() {
+		return rec, inside(l.scope).PollEvery(), nil
+	}
+	w, err := verdict.Judge(ctx, inside(l.scope), deploymentOf(d), time.Time{})
+	if err != nil {
+		return rec, 0, err
+	}
+	if w.Verdict == verdict.VerdictUnreachable && deploymentOf(d).FinishedAt != nil && inside(l.scope).Now().Sub(*deploymentOf(d).FinishedAt) < pushVisits {
+		return rec, inside(l.scope).PollEvery(), nil // it may still be coming up, and nobody else's push waits for that
+	}
+	state, why := verdict.PushFailure, w.Reason
+	switch {
+	case w.Verdict == verdict.VerdictLive && deploymentOf(d).Commit != rec.Head:
+		why = "another commit was deployed: is the app kept at one?"
+	case w.Verdict == verdict.VerdictLive:
+		state = verdict.PushSuccess
+	}
+	if !w.FirstError.IsZero() {
+		why += ": " + w.FirstError.String()
+	}
+	return l.report(ctx, rec, state, why)
+}
+
+// report says something of the recorded commit, and then records it.
+func (l *pushLook) report(ctx context.Context, rec tenancy.AppRecord, state, why string) (tenancy.AppRecord, time.Duration, error) {
+	if err := l.tell(ctx, rec, state, why); err != nil {
+		return rec, 0, err
+	}
+	return l.set(ctx, rec, rec.Head, rec.Deployment, state)
+}
+
+// maxStatus is how long a description of a commit's status is, in bytes.
+const maxStatus = 255
+
+// tell writes a status of a commit, as the workspace's bot.
+func (l *pushLook) tell(ctx context.Context, rec tenancy.AppRecord, state, why string) error {
+	repo, err := l.repository(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.scope.Prove(ctx); err != nil {
+		return err
+	}
+	why = l.scope.Text(why).String()
+	status := gitea.Status{State: state, Context: "vibn/" + rec.Name, Description: strings.ToValidUTF8(why[:min(len(why), maxStatus)], "")}
+	if inside(l.scope).PublicURL() != nil {
+		status.TargetURL = inside(l.scope).PublicURL().JoinPath("w", l.scope.Slug(), "apps", rec.UUID).String()
+	}
+	if err := repo.Bot.CreateStatus(ctx, inside(l.scope).Workspace().GiteaOrg, l.project.Slug, rec.Head, status); err != nil {
+		return repo.Failed(ctx, "write a commit's status", err)
+	}
+	return nil
+}
+
+// repository proves the project's repository, once in a look.
+func (l *pushLook) repository(ctx context.Context) (repository.Opened, error) {
+	if l.opened.Bot != nil {
+		return l.opened, nil
+	}
+	var err error
+	l.opened, err = repository.Open(ctx, inside(l.scope), l.project)
+	return l.opened, err
+}
+
+// head returns the newest commit of a branch; a zero Commit if there is none.
+func (l *pushLook) head(ctx context.Context, branch string) (gitea.Commit, error) {
+	if c, ok := l.heads[branch]; ok {
+		return c, nil
+	}
+	repo, err := l.repository(ctx)
+	if err != nil {
+		return gitea.Commit{}, err
+	}
+	c, err := repo.Head(ctx, branch)
+	if err != nil && !errors.Is(err, gitea.ErrInvalid) { // none can be called so
+		return gitea.Commit{}, err
+	}
+	l.heads[branch] = c
+	return c, nil
+}
+
+// fewDeployments is how many of an app's deployments are looked at, so that some of
+// other kinds do not hide the newest build of its branch.
+const fewDeployments = 10
+
+// newest returns the newest deployment that builds the app's branch; a zero one if
+// there is none.
+func (l *pushLook) newest(ctx context.Context, app *hosting.App) (coolify.Deployment, error) {
+	page, err := foundOf(app).Calls.Deployments(ctx, 0, fewDeployments)
+	if err != nil {
+		return coolify.Deployment{}, tenancy.UpstreamError("list the app's deployments", err)
+	}
+	for _, d := range page.Deployments {
+		if d.PullRequestID == 0 && !d.RestartOnly && !d.Rollback {
+			return d, nil
+		}
+	}
+	return coolify.Deployment{}, nil
+}
+
+// resolved reports whether Coolify has found out which commit it deploys.
+func resolved(commit string) bool { return cmp.Or(commit, "HEAD") != "HEAD" }
+
+// skipsDeployment reports whether a commit asks not to be deployed, in the words
+// that Coolify's own webhook takes.
+func skipsDeployment(message string) bool {
+	message = strings.ToLower(message)
+	return strings.Contains(message, "[skip ci]") || strings.Contains(message, "[skip cd]")
+}

@@ -1,0 +1,309 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// GitCredentials say how git reaches the workspace's repositories.
+type GitCredentials struct {
+	Server   string      // root of Gitea, as clients reach it
+	Username string      // login of the workspace's bot
+	Token    secret.Text // zero unless it was to be revealed
+}
+
+// Helper is the line of sh that makes git ask vibn-mcp for credentials, for this
+// server only. It may be run again. The empty helper has git forget the helpers that
+// are configured before it, which would be told the token, keep it, and serve it
+// after a rotation; so both are put at the end of git's settings.
+func (c GitCredentials) Helper() string {
+	key := "'credential." + strings.ReplaceAll(c.Server, "'", `'\''`) + ".helper'"
+	const config = "git config --global "
+	return config + "--unset-all " + key + " || true; " +
+		config + "--add " + key + " '' && " +
+		config + "--add " + key + " '!vibn-mcp git-credential'"
+}
+
+// cloneURL is the address of a repository of the organisation, without
+// credentials.
+func cloneURL(w tenancy.Workspace, root, repository string) string {
+	return strings.TrimRight(root, "/") + "/" + w.GiteaOrg + "/" + repository + ".git"
+}
+
+// errNoToken says that a job is to make the workspace's own token, or to replace it.
+var errNoToken = &tenancy.Error{
+	Code: tenancy.Unavailable, Msg: "the workspace's Gitea token is just being made or replaced",
+	Hint:      "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"",
+	Retryable: true, RetryAfter: 15 * time.Second,
+}
+
+// Credentials returns how git reaches the workspace's repositories; with
+// reveal also the token: a key's own, made on first use and ended with the key, or
+// for people the workspace's.
+func Credentials(ctx context.Context, s *tenancy.Scope, reveal bool) (GitCredentials, error) {
+	if err := s.Require(tenancy.Git); err != nil {
+		return GitCredentials{}, err
+	}
+	if err := inside(s).GiteaReady(); err != nil {
+		return GitCredentials{}, err
+	}
+	c := GitCredentials{Server: inside(s).GiteaURL(), Username: inside(s).Workspace().GiteaBot}
+	if !reveal {
+		return c, nil
+	}
+	var err error
+	if keyID, ok := inside(s).KeyID(); ok {
+		c.Token, err = keyToken(ctx, s, keyID)
+	} else {
+		c.Token, err = workspaceToken(ctx, s)
+	}
+	if err != nil {
+		return GitCredentials{}, err
+	}
+	if err := s.Prove(ctx); err != nil { // it took a while, and a token outlives the call
+		return GitCredentials{}, err
+	}
+	return c, nil
+}
+
+// CloneURL is the address of a repository by its name, without credentials.
+func CloneURL(s *tenancy.Scope, repository string) string {
+	return cloneURL(inside(s).Workspace(), inside(s).GiteaURL(), repository)
+}
+
+// workspaceToken returns the workspace's own token, for a person to have.
+func workspaceToken(ctx context.Context, s *tenancy.Scope) (secret.Text, error) {
+	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return secret.Text{}, tenancy.StoreError("read the workspace's token", err)
+	}
+	if p.TokenID == 0 {
+		return secret.Text{}, errNoToken
+	}
+	return openToken(s, p)
+}
+
+// openToken opens the workspace's own token. One that is being replaced opens too,
+// for what this server does meanwhile; a platform's own, from before it was adopted,
+// does not.
+func openToken(s *tenancy.Scope, p tenancy.Provision) (secret.Text, error) {
+	if p.TokenSealed == "" {
+		return secret.Text{}, errNoToken
+	}
+	t, err := inside(s).Box().Open(p.TokenSealed, tenancy.TokenPlace(p.ID))
+	if err != nil && p.TokenID == 0 {
+		return secret.Text{}, errNoToken
+	}
+	if err != nil {
+		return secret.Text{}, UnsealError(err)
+	}
+	return t, nil
+}
+
+// bot returns a client with the workspace's own token, on the workspace's budget, and
+// the token as it is sealed.
+func bot(ctx context.Context, s *tenancy.Scope) (bot *gitea.Bot, sealed string, err error) {
+	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return nil, "", tenancy.StoreError("read the workspace's token", err)
+	}
+	token, err := openToken(s, p)
+	if err != nil {
+		return nil, "", err
+	}
+	return inside(s).WithToken(token), p.TokenSealed, nil
+}
+
+// botFailed is the error of a request with the workspace's token, as it was sealed
+// then. One that is refused may have been replaced since: the caller is to try again.
+func botFailed(ctx context.Context, s *tenancy.Scope, sealed, doing string, err error) error {
+	if errors.Is(err, gitea.ErrUnauthorized) {
+		now, stateErr := db(s).Provision(ctx, inside(s).Workspace().ID)
+		if stateErr == nil && (now.TokenID == 0 || now.TokenSealed != sealed) {
+			return errNoToken
+		}
+	}
+	return tenancy.PlatformError(doing, err)
+}
+
+const (
+	// mintTime is how long the making of a token may take before another call takes
+	// it over.
+	mintTime = time.Minute
+	// mintWait is how long a call waits for another one that makes the same token,
+	// and mintLook how often it looks.
+	mintWait = 5 * time.Second
+	mintLook = 200 * time.Millisecond
+)
+
+var errMinting = &tenancy.Error{
+	Code: tenancy.Conflict, Msg: "another call is just making this key's token", Hint: "try again in a moment",
+	Retryable: true, RetryAfter: 5 * time.Second,
+}
+
+// keyToken returns the token of the key that asks, and makes it on first use. It
+// is written down by its name before it is made: one that gets lost on the way is
+// known as nobody's, and ended.
+func keyToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
+	giveUp := time.NewTimer(mintWait)
+	defer giveUp.Stop()
+	for {
+		t, err := keyTokenNow(ctx, s, keyID)
+		if err != errMinting { //nolint:errorlint // this very value says so
+			return t, err
+		}
+		look := time.NewTimer(mintLook)
+		select {
+		case <-look.C:
+		case <-giveUp.C:
+			look.Stop()
+			return secret.Text{}, errMinting
+		case <-ctx.Done():
+			look.Stop()
+			return secret.Text{}, tenancy.UpstreamError("make a token", ctx.Err())
+		}
+	}
+}
+
+func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
+	row, err := botToken(ctx, s, keyID)
+	switch {
+	case errors.Is(err, tenancy.ErrNotFound):
+		return firstToken(ctx, s, keyID)
+	case err != nil:
+		return secret.Text{}, err
+	case row.GiteaID == 0 && inside(s).Now().Sub(row.CreatedAt) < mintTime:
+		return secret.Text{}, errMinting
+	case row.GiteaID == 0:
+		return lostToken(ctx, s, row)
+	}
+	t, err := inside(s).Box().Open(row.Sealed, tenancy.BotTokenPlace(row.ID))
+	if err != nil {
+		return secret.Text{}, UnsealError(err)
+	}
+	alive, err := inside(s).WithToken(t).Alive(ctx)
+	if err != nil {
+		return secret.Text{}, tenancy.PlatformError("look at the key's token", err)
+	}
+	if alive {
+		return t, nil
+	}
+	// Somebody deleted it in Gitea.
+	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		return secret.Text{}, tenancy.StoreError("end a token", err)
+	}
+	return firstToken(ctx, s, keyID)
+}
+
+// UnsealError says that a stored token was sealed with a key that this process has not.
+func UnsealError(err error) *tenancy.Error {
+	return &tenancy.Error{
+		Code: tenancy.Unavailable, Msg: "the stored token cannot be opened",
+		Hint: "only the platform's operator can mend this: with the key that sealed it in VIBN_SECRETS_KEY_OLD, or \"vibn-mcp workspace rotate\"", Err: err,
+	}
+}
+
+// botToken returns the live token of a key; [ErrNotFound] if it has none.
+func botToken(ctx context.Context, s *tenancy.Scope, keyID string) (tenancy.BotToken, error) {
+	rows, err := db(s).BotTokens(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return tenancy.BotToken{}, tenancy.StoreError("read the key's token", err)
+	}
+	for _, row := range rows {
+		if row.KeyID == keyID {
+			return row, nil
+		}
+	}
+	return tenancy.BotToken{}, tenancy.ErrNotFound
+}
+
+func firstToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
+	row := tenancy.BotToken{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, KeyID: keyID, Name: tenancy.NewTokenName(), CreatedAt: inside(s).Now(),
+	}
+	switch err := db(s).AddBotToken(ctx, row); {
+	case errors.Is(err, tenancy.ErrConflict):
+		return secret.Text{}, errMinting
+	case errors.Is(err, tenancy.ErrNotFound):
+		return secret.Text{}, tenancy.ErrUnauthorized
+	case err != nil:
+		return secret.Text{}, tenancy.StoreError("write down a token", err)
+	}
+	return fill(ctx, s, row)
+}
+
+// lostToken makes a token anew that a call began and did not finish.
+func lostToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
+	name, now := tenancy.NewTokenName(), inside(s).Now()
+	err := db(s).TakeOverBotToken(ctx, row, name, now)
+	if errors.Is(err, tenancy.ErrConflict) {
+		return secret.Text{}, errMinting
+	}
+	if err != nil {
+		return secret.Text{}, tenancy.StoreError("take over a token", err)
+	}
+	row.Name, row.CreatedAt = name, now
+	return fill(ctx, s, row)
+}
+
+// fill makes the token that a row stands for. If the key ended meanwhile, so does
+// the token.
+func fill(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
+	p, err := db(s).Provision(ctx, row.WorkspaceID)
+	if err != nil {
+		return secret.Text{}, tenancy.StoreError("read the workspace's bot", err)
+	}
+	made, err := inside(s).BotAccount(p).Mint(ctx, row.Name)
+	if err != nil {
+		giveUp(ctx, s, row)
+		return secret.Text{}, tenancy.PlatformError("make a token", err)
+	}
+	row.GiteaID, row.LastEight = made.ID, made.LastEight
+	if row.Sealed, err = inside(s).Box().Seal(made.Secret, tenancy.BotTokenPlace(row.ID)); err != nil {
+		giveUp(ctx, s, row)
+		return secret.Text{}, err
+	}
+	err = db(s).FillBotToken(ctx, row)
+	if errors.Is(err, tenancy.ErrNotFound) {
+		if err := dropToken(ctx, s, p, made.ID); err != nil {
+			inside(s).Log().WarnContext(ctx, "token of a key that ended is not deleted yet", "workspace", inside(s).Workspace().Slug, "err", tenancy.ForLog(inside(s).Shown(), err))
+		}
+		return secret.Text{}, tenancy.ErrUnauthorized
+	}
+	if err != nil {
+		giveUp(ctx, s, row)
+		return secret.Text{}, tenancy.StoreError("store a token", err)
+	}
+	return made.Secret, nil
+}
+
+// giveUp ends a row whose token could not be made, so that the next call can begin
+// anew at once. What Gitea may have made all the same is nobody's, and a job ends
+// it. If this fails too, the row counts as lost after [mintTime].
+func giveUp(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		inside(s).Log().WarnContext(ctx, "token that was not made is not given up", "workspace", inside(s).Workspace().Slug, "err", err)
+	}
+}
+
+// dropToken deletes a token of the bot that nobody is to have.
+func dropToken(ctx context.Context, s *tenancy.Scope, p tenancy.Provision, id int64) error {
+	tokens, err := inside(s).BotAccount(p).Tokens(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tokens.Delete(ctx, id); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+		return err
+	}
+	return nil
+}

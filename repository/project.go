@@ -1,0 +1,333 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// ProjectInfo is one code base: a git repository and the apps that are built
+// from it.
+type ProjectInfo struct {
+	Project     untrusted.Text `json:"project"` // owner/name of the repository; names the project
+	Name        untrusted.Text `json:"name,omitzero"`
+	Description untrusted.Text `json:"description,omitzero"`
+	Repository  untrusted.Text `json:"repository,omitzero"` // clone address without credentials
+	Pending     bool           `json:"pending,omitempty"`   // its repository is still to be made
+	Apps        []ProjectApp   `json:"apps"`
+}
+
+// ProjectApp is an app as its project shows it.
+type ProjectApp struct {
+	UUID        string         `json:"uuid"`
+	Name        untrusted.Text `json:"name"`
+	Branch      untrusted.Text `json:"branch,omitzero"`
+	Environment untrusted.Text `json:"environment"`
+	Status      untrusted.Text `json:"status"`
+}
+
+// RepositoryInfo is what a tenant may know of a project's repository.
+type RepositoryInfo struct {
+	CloneURL      string         `json:"clone_url"` // without credentials
+	DefaultBranch untrusted.Text `json:"default_branch,omitzero"`
+	Empty         bool           `json:"empty"`
+	LastCommit    *CommitInfo    `json:"last_commit,omitempty"` // of the default branch; absent if it has none
+}
+
+// CommitInfo is a commit as its author wrote it.
+type CommitInfo struct {
+	SHA     untrusted.Text `json:"sha"`
+	Message untrusted.Text `json:"message"`
+	Author  untrusted.Text `json:"author,omitzero"`
+	At      string         `json:"at,omitempty"` // RFC 3339, UTC
+}
+
+// Limits of projects.
+const (
+	MaxProjects    = 100 // in a workspace
+	MaxProjectName = 40  // so that names made from it fit a DNS label
+	MaxDescription = 255
+)
+
+// Projects lists the workspace's projects by name: those that were created here,
+// and the repositories of its other apps. An app without a repository is a project
+// of its own, by the app's name.
+func Projects(ctx context.Context, s *tenancy.Scope) ([]ProjectInfo, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	recorded, err := db(s).Projects(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return nil, tenancy.StoreError("list the projects", err)
+	}
+	apps, err := inside(s).EveryApp(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]*ProjectInfo{}
+	for _, p := range recorded {
+		info := projectInfo(s, p)
+		byName[strings.ToLower(info.Project.String())] = &info
+	}
+	for _, a := range apps {
+		name := cmp.Or(repositoryName(a.GitRepository), a.Name)
+		p, ok := byName[strings.ToLower(name)]
+		if !ok {
+			p = &ProjectInfo{Project: s.Text(name), Repository: s.Text(tenancy.WithoutUser(a.GitRepository)), Apps: []ProjectApp{}}
+			byName[strings.ToLower(name)] = p
+		}
+		p.Apps = append(p.Apps, ProjectApp{
+			a.UUID.String(), s.Text(a.Name), s.Text(a.GitBranch), s.Text(a.Environment.Name), s.Text(a.Status),
+		})
+	}
+	projects := make([]ProjectInfo, 0, len(byName))
+	for _, p := range byName {
+		projects = append(projects, *p)
+	}
+	slices.SortFunc(projects, func(a, b ProjectInfo) int { return cmp.Compare(a.Project.String(), b.Project.String()) })
+	return projects, nil
+}
+
+// projectInfo is a recorded project without its apps.
+func projectInfo(s *tenancy.Scope, p tenancy.Project) ProjectInfo {
+	return ProjectInfo{
+		Project: s.Text(cmp.Or(p.Repository, inside(s).Workspace().GiteaOrg+"/"+p.Slug)), Name: s.Text(p.Name), Description: s.Text(p.Description),
+		Repository: s.Text(CloneURL(s, p.Slug)), Pending: p.RepositoryID == 0, Apps: []ProjectApp{},
+	}
+}
+
+var errNoProject = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such project in this workspace", Hint: "projects_list shows the projects"}
+
+// Project returns one project by its name, owner/name or, of the workspace's own
+// organisation, the name alone.
+func Project(ctx context.Context, s *tenancy.Scope, name string) (ProjectInfo, error) {
+	projects, err := Projects(ctx, s)
+	if err != nil {
+		return ProjectInfo{}, err
+	}
+	for _, full := range []string{name, inside(s).Workspace().GiteaOrg + "/" + name} {
+		for _, p := range projects {
+			if p.Project.String() == full {
+				return p, nil
+			}
+		}
+	}
+	return ProjectInfo{}, errNoProject
+}
+
+// Repository asks Gitea, as the workspace's bot, for the repository of a project
+// that was created here. It is nil for any other: what is not recorded is not the
+// workspace's to look into.
+func Repository(ctx context.Context, s *tenancy.Scope, project string) (*RepositoryInfo, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	p, err := RecordedProject(ctx, inside(s), project)
+	if err != nil || p.RepositoryID == 0 || inside(s).GiteaReady() != nil {
+		return nil, err
+	}
+	repo, err := Open(ctx, inside(s), p)
+	if err != nil {
+		return nil, err
+	}
+	info := &RepositoryInfo{CloneURL: CloneURL(s, p.Slug), DefaultBranch: s.Text(repo.DefaultBranch), Empty: repo.Empty}
+	if repo.Empty {
+		return info, nil
+	}
+	c, err := repo.Head(ctx, repo.DefaultBranch)
+	if err != nil || c.SHA == "" {
+		return info, err
+	}
+	info.LastCommit = &CommitInfo{SHA: s.Text(c.SHA), Message: s.Text(c.Message), Author: s.Text(c.Author)}
+	if !c.At.IsZero() {
+		info.LastCommit.At = c.At.UTC().Format(tenancy.TimeFormat)
+	}
+	return info, nil
+}
+
+// An Opened is the recorded repository of a project, as the workspace's bot
+// may read it.
+type Opened struct {
+	gitea.Repository
+	Bot   *gitea.Bot
+	scope *tenancy.Scope
+	token string // as it was sealed when it was read
+}
+
+// Open asks Gitea for the repository of a recorded project, and takes no
+// other that has its name now.
+func Open(ctx context.Context, s tenancy.Inside, p tenancy.Project) (Opened, error) {
+	if err := s.GiteaReady(); err != nil {
+		return Opened{}, err
+	}
+	bot, sealed, err := bot(ctx, s.Scope)
+	if err != nil {
+		return Opened{}, err
+	}
+	r := Opened{Bot: bot, scope: s.Scope, token: sealed}
+	r.Repository, err = bot.Repository(ctx, s.Workspace().GiteaOrg, p.Slug)
+	if err != nil {
+		return Opened{}, r.Failed(ctx, "read the repository", err)
+	}
+	if r.ID != p.RepositoryID || r.OwnerID != s.Workspace().GiteaOrgID {
+		return Opened{}, errReplaced
+	}
+	return r, nil
+}
+
+// Failed is the error of a request with the workspace's token.
+func (r Opened) Failed(ctx context.Context, doing string, err error) error {
+	return botFailed(ctx, r.scope, r.token, doing, err)
+}
+
+var errReplaced = &tenancy.Error{
+	Code: tenancy.Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this",
+}
+
+// Head is the newest commit of a branch; zero if there is no such branch.
+func (r Opened) Head(ctx context.Context, branch string) (gitea.Commit, error) {
+	b, err := r.Bot.Branch(ctx, r.Owner, r.Name, branch)
+	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
+		return gitea.Commit{}, r.Failed(ctx, "read the repository's branch", err)
+	}
+	return b.Commit, nil
+}
+
+// Contains reports whether a commit is head or one of those before it; false if
+// there is no such commit.
+func (r Opened) Contains(ctx context.Context, head, commit string) (bool, error) {
+	in, err := r.Bot.Contains(ctx, r.Owner, r.Name, head, commit)
+	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
+		return false, r.Failed(ctx, "read the repository's commits", err)
+	}
+	return in, nil
+}
+
+// RecordedProject returns the project that was created here under this name or
+// owner/name; a zero Project if there is none.
+func RecordedProject(ctx context.Context, s tenancy.Inside, name string) (tenancy.Project, error) {
+	list, err := db(s.Scope).Projects(ctx, s.Workspace().ID)
+	if err != nil {
+		return tenancy.Project{}, tenancy.StoreError("list the projects", err)
+	}
+	for _, p := range list {
+		if p.Slug == name || p.Repository == name || s.Workspace().GiteaOrg+"/"+p.Slug == name {
+			return p, nil
+		}
+	}
+	return tenancy.Project{}, nil
+}
+
+// NameForm is what a repository is called: it becomes part of addresses.
+var NameForm = regexp.MustCompile(`^[a-z](?:[a-z0-9]|-[a-z0-9])*$`)
+
+// CreateProject creates a project with a repository in the workspace's
+// organisation, private and with a first commit. One of that name that is there
+// already is returned as it is; created says which. Called again after a failure
+// it goes on where that was.
+func CreateProject(ctx context.Context, s *tenancy.Scope, name, description string) (p ProjectInfo, created bool, err error) {
+	if err := s.Require(tenancy.Write); err != nil {
+		return ProjectInfo{}, false, err
+	}
+	if !NameForm.MatchString(name) || len(name) > MaxProjectName {
+		return ProjectInfo{}, false, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: fmt.Sprintf("a project's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", MaxProjectName),
+			Hint: "as in my-site; the description may say more",
+		}
+	}
+	if s.Text(name).String() != name {
+		return ProjectInfo{}, false, &tenancy.Error{Code: tenancy.Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
+	}
+	description = s.Text(description).String() // it is kept, here and in Gitea
+	if len(description) > MaxDescription {
+		return ProjectInfo{}, false, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", MaxDescription)}
+	}
+	if err := inside(s).GiteaReady(); err != nil {
+		return ProjectInfo{}, false, err
+	}
+	record, err := keepProject(ctx, s, name, description)
+	if err != nil {
+		return ProjectInfo{}, false, err
+	}
+	if record.Made() {
+		return projectInfo(s, record), false, nil
+	}
+	bot, sealed, err := bot(ctx, s)
+	if err != nil {
+		return ProjectInfo{}, false, err
+	}
+	repo, err := provision.EnsureRepository(ctx, inside(s).Org(), bot, db(s), inside(s).Workspace(), record)
+	if errors.Is(err, provision.ErrForeignRepository) {
+		if err := db(s).DropProject(ctx, record.WorkspaceID, record.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+			return ProjectInfo{}, false, tenancy.StoreError("give the name back", err)
+		}
+		return ProjectInfo{}, false, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "the organisation has a repository of that name already, which was not made here",
+			Hint: "choose another name; the platform's operator can see who made that one", Err: err,
+		}
+	}
+	if err != nil {
+		return ProjectInfo{}, false, botFailed(ctx, s, sealed, "make the repository", err)
+	}
+	record.RepositoryID, record.Repository = repo.ID, repo.FullName
+	inside(s).RecordTarget(record.Repository)
+	return projectInfo(s, record), true, nil
+}
+
+// keepProject writes a project down before its repository is made, or returns the
+// one that is written down.
+func keepProject(ctx context.Context, s *tenancy.Scope, name, description string) (tenancy.Project, error) {
+	list, err := db(s).Projects(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return tenancy.Project{}, tenancy.StoreError("list the projects", err)
+	}
+	if i := slices.IndexFunc(list, func(p tenancy.Project) bool { return p.Slug == name }); i >= 0 {
+		return list[i], nil
+	}
+	if len(list) >= MaxProjects {
+		return tenancy.Project{}, &tenancy.Error{Code: tenancy.Forbidden, Msg: fmt.Sprintf("this workspace has %d projects, and may have no more", MaxProjects), Hint: "use one that is there"}
+	}
+	p := tenancy.Project{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Slug: name, Name: name, Description: description,
+		Nonce: tenancy.RandomHex(), CreatedAt: inside(s).Now(),
+	}
+	err = db(s).CreateProject(ctx, p)
+	if errors.Is(err, tenancy.ErrConflict) { // somebody was quicker
+		return RecordedProject(ctx, inside(s), name)
+	}
+	if err != nil {
+		return tenancy.Project{}, tenancy.StoreError("write down the project", err)
+	}
+	return p, nil
+}
+
+// repositoryName returns owner/name of a clone address in any of git's forms;
+// "" if it has none.
+func repositoryName(address string) string {
+	address = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(address), "/"), ".git")
+	parts := strings.FieldsFunc(address, func(r rune) bool { return r == '/' || r == ':' })
+	if len(parts) < 2 {
+		return ""
+	}
+	return strings.Join(parts[len(parts)-2:], "/")
+}
+
+// KeptBranch is what is recorded of a branch's name: all of it, or nothing if it may
+// hold a credential.
+func KeptBranch(s *tenancy.Scope, name string) string {
+	if s.Text(name).String() != name {
+		return ""
+	}
+	return name
+}

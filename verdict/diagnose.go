@@ -1,0 +1,368 @@
+package verdict
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/probe"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// A Diagnosis is what an app looks like from all sides, and what may be wrong.
+type Diagnosis struct {
+	App         string         `json:"app"` // uuid
+	Name        untrusted.Text `json:"name"`
+	Status      untrusted.Text `json:"status"` // state:health, as "running:healthy"
+	Causes      []Cause        `json:"causes"` // likeliest first; empty if nothing wrong was found
+	FirstError  untrusted.Text `json:"first_error,omitzero"`
+	UnsetEnvs   []string       `json:"unset_envs,omitempty"` // that a log names and the app has not
+	Site        *SiteInfo      `json:"site,omitempty"`       // absent if it has no domain
+	Push        *PushInfo      `json:"push,omitempty"`       // absent if the app was not created here
+	Limits      *LimitsInfo    `json:"limits,omitempty"`     // absent if there are none
+	Deployments []RecentDeploy `json:"deployments"`          // newest first, three at most
+	Note        string         `json:"note,omitempty"`       // what could not be looked at
+	Log         []string       `json:"-"`                    // last lines of the log that was read; for [untrusted.Block]
+}
+
+// A Cause is something that may be wrong.
+type Cause struct {
+	Cause    string         `json:"cause"`
+	Evidence untrusted.Text `json:"evidence,omitzero"`
+	Next     string         `json:"next"` // the call to make, or who can mend it
+}
+
+// SiteInfo is what a visitor of the app's first domain meets.
+type SiteInfo struct {
+	URL        string         `json:"url"`
+	HTTPStatus int            `json:"http_status,omitempty"`
+	Problem    probe.Problem  `json:"problem,omitempty"`
+	PointsTo   untrusted.Text `json:"points_to,omitzero"`         // host of a redirect
+	CertEnds   string         `json:"certificate_ends,omitempty"` // RFC 3339, UTC
+	CertIssuer untrusted.Text `json:"certificate_issuer,omitzero"`
+}
+
+// PushInfo is what the last push to the app's branch came to.
+type PushInfo struct {
+	Head       string `json:"head,omitempty"`
+	Deployment string `json:"deployment,omitempty"` // uuid; absent = none is queued yet
+	Reported   string `json:"reported,omitempty"`   // commit status in Gitea
+}
+
+// LimitsInfo is what the app's container may take.
+type LimitsInfo struct {
+	Memory string `json:"memory,omitempty"` // as 512m
+	CPUs   string `json:"cpus,omitempty"`
+}
+
+// RecentDeploy is a deployment in a few words.
+type RecentDeploy struct {
+	UUID      string         `json:"uuid"`
+	Status    string         `json:"status"`
+	Commit    untrusted.Text `json:"commit,omitzero"`
+	CreatedAt string         `json:"created_at,omitempty"`
+}
+
+const (
+	recentDeploys = 3
+	readDeploys   = 10 // of which previews are left out
+	maxCauses     = 6
+	maxUnset      = 10
+	shownLines    = 8     // of the log
+	shownBytes    = 1_500 // of them
+	readLines     = 200   // of the runtime log
+	endsSoon      = 7 * 24 * time.Hour
+)
+
+// Diagnose looks at the app from all sides, and changes nothing. It asks Coolify for
+// the deployments, and only where something is wrong for the log that tells most:
+// the build log if the last deployment failed, else the app's own.
+func Diagnose(ctx context.Context, a *hosting.App) (Diagnosis, error) {
+	if err := scopeOf(a).Require(tenancy.Read); err != nil {
+		return Diagnosis{}, err
+	}
+	all, _, err := foundOf(a).Deployments(ctx, 0, readDeploys)
+	if err != nil {
+		return Diagnosis{}, err
+	}
+	records, err := AppRecords(ctx, inside(scopeOf(a)), a.UUID())
+	if err != nil {
+		return Diagnosis{}, err
+	}
+	own := slices.DeleteFunc(all, func(d tenancy.FoundDeployment) bool { return d.PullRequestID != 0 })
+	y := symptoms{app: foundOf(a).Application, deployments: own[:min(len(own), recentDeploys)], now: inside(scopeOf(a)).Now()}
+	if len(records) == 1 {
+		y.push = &records[0]
+	}
+	visit(ctx, a, &y.site, false)
+	if err := readLog(ctx, a, &y); err != nil {
+		return Diagnosis{}, err
+	}
+	return diagnosis(a, y), scopeOf(a).Prove(ctx)
+}
+
+// symptoms are all that causes are inferred from.
+type symptoms struct {
+	app         coolify.Application
+	deployments []tenancy.FoundDeployment // newest first
+	site        sighting
+	push        *tenancy.AppRecord // nil = the app was not created here
+	log         []string           // scrubbed; of the build if it failed
+	mentions    []mention          // variables that the log misses and the app has not
+	note        string
+	now         time.Time
+}
+
+// A mention is the name of a variable in a line of a log.
+type mention struct{ name, line string }
+
+// failed reports whether the app's last deployment failed.
+func (y symptoms) failed() bool {
+	return len(y.deployments) > 0 && y.deployments[0].Status == coolify.DeploymentFailed
+}
+
+// ill reports whether something is wrong with the container that the app's own log
+// may tell of. One that has exited has no log that can be read.
+func (y symptoms) ill() bool {
+	return (!strings.HasSuffix(y.app.Status, ":healthy") || y.site.url != "" && !y.site.answered()) && !strings.HasPrefix(y.app.Status, "exited")
+}
+
+// readLog reads the log that tells most, if something is wrong. What cannot be read
+// is noted, as the rest is worth knowing all the same.
+func readLog(ctx context.Context, a *hosting.App, y *symptoms) error {
+	var err error
+	switch {
+	case y.failed() && y.deployments[0].Log == nil:
+		y.note = "this server may not read build logs, so why the build failed was not looked at"
+		return nil
+	case y.failed():
+		y.log, _, err = hosting.BuildLog(ctx, inside(scopeOf(a)), y.deployments[0])
+	case y.ill():
+		var logs hosting.Logs
+		logs, err = a.Logs(ctx, readLines, "")
+		y.log = logs.Lines
+	}
+	if err == nil {
+		y.mentions, err = unset(ctx, a, missed(y.log))
+	}
+	switch code := tenancy.Public(err).Code; {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil, code == tenancy.Unauthorized, code == tenancy.Forbidden:
+		return err
+	}
+	y.note = "not all could be looked at: " + tenancy.Public(err).Msg
+	return nil
+}
+
+// unset leaves out the variables that the app has.
+func unset(ctx context.Context, a *hosting.App, all []mention) ([]mention, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	envs, err := foundOf(a).Calls.Envs(ctx)
+	if err != nil {
+		return nil, tenancy.UpstreamError("read the app's variables", err)
+	}
+	all = slices.DeleteFunc(all, func(m mention) bool {
+		return slices.ContainsFunc(envs, func(e coolify.Env) bool { return e.Key == m.name && !e.Preview })
+	})
+	return all[:min(len(all), maxUnset)], nil
+}
+
+var (
+	saysMissing = regexp.MustCompile(`(?i)\b(missing|undefined|unset|not set|isn't set|not defined|not provided|not found in env|required|must be set|must be provided|KeyError|is empty|no value)\b`)
+	aboutEnvs   = regexp.MustCompile(`(?i)\b(env|environ|environment|variable|KeyError)\b|process\.env`)
+	upperCase   = regexp.MustCompile(`\b[A-Z][A-Z0-9_]{2,63}\b`)
+	notAName    = regexp.MustCompile(`^(ERR|ERR_.*|ERROR|E[A-Z]{5,}|FATAL|PANIC|WARN|WARNING|INFO|DEBUG|TRACE|HTTP|HTTPS|GET|PUT|POST|JSON|YAML|ENV|SSL|TLS|SQL|.*_NOT_FOUND)$`)
+)
+
+// missed finds the names of variables that a log says are missing. A name without an
+// underscore counts only where the line is about variables.
+func missed(log []string) []mention {
+	var all []mention
+	for _, line := range log {
+		if !saysMissing.MatchString(line) {
+			continue
+		}
+		for _, name := range upperCase.FindAllString(line, -1) {
+			known := slices.ContainsFunc(all, func(m mention) bool { return m.name == name })
+			if known || notAName.MatchString(name) || !strings.Contains(name, "_") && !aboutEnvs.MatchString(line) {
+				continue
+			}
+			all = append(all, mention{name, line})
+		}
+	}
+	return all
+}
+
+// diagnosis is what may be told of the symptoms.
+func diagnosis(a *hosting.App, y symptoms) Diagnosis {
+	d := Diagnosis{
+		App: a.UUID(), Name: scopeOf(a).Text(y.app.Name), Status: scopeOf(a).Text(y.app.Status), Causes: y.causes(),
+		Site: siteInfo(scopeOf(a), y.site), Deployments: []RecentDeploy{}, Note: y.note, Log: lastLines(y.log),
+	}
+	if y.failed() {
+		d.FirstError = evidence(firstErrorIn(y.log))
+	}
+	for _, m := range y.mentions {
+		d.UnsetEnvs = append(d.UnsetEnvs, m.name)
+	}
+	if y.push != nil {
+		d.Push = &PushInfo{whole(y.push.Head), y.push.Deployment, y.push.Reported}
+	}
+	if l := (LimitsInfo{limit(scopeOf(a), y.app.Limits.Memory), limit(scopeOf(a), y.app.Limits.CPUs)}); l != (LimitsInfo{}) {
+		d.Limits = &l
+	}
+	for _, x := range y.deployments {
+		i := inside(scopeOf(a)).DeploymentInfo(x.Deployment, "", "")
+		d.Deployments = append(d.Deployments, RecentDeploy{i.UUID, i.Status, i.Commit, i.CreatedAt})
+	}
+	return d
+}
+
+// limit shows a limit; Coolify says 0 for none.
+func limit(s *tenancy.Scope, l string) string {
+	if l == "0" {
+		return ""
+	}
+	return s.Text(l).String()
+}
+
+func siteInfo(s *tenancy.Scope, x sighting) *SiteInfo {
+	if x.url == "" {
+		return nil
+	}
+	site := &SiteInfo{URL: x.url, HTTPStatus: x.seen.Status, Problem: x.seen.Problem, PointsTo: s.Text(x.seen.Redirect)}
+	if c := x.seen.Certificate; c != nil {
+		site.CertEnds, site.CertIssuer = c.Ends.Format(tenancy.TimeFormat), s.Text(c.Issuer)
+	}
+	return site
+}
+
+// lastLines are the last lines of a log, each cut to what an eye takes in.
+func lastLines(log []string) []string {
+	var out []string
+	size := 0
+	for _, line := range slices.Backward(log) {
+		line = evidence(line).Raw()
+		if size += len(line); len(out) == shownLines || size > shownBytes {
+			break
+		}
+		out = append(out, line)
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// An ailment is something that goes wrong often, and how a log says it.
+type ailment struct {
+	says        *regexp.Regexp
+	cause, next string
+}
+
+var ailments = []ailment{
+	{
+		regexp.MustCompile(`failed to read \S*\.env: `),
+		"the value of a variable that was not set here cannot be read from Coolify's .env file, so no deployment starts",
+		"set it again with envs_upsert, which writes it so that it can be read; Coolify does not say which one it is",
+	},
+	{regexp.MustCompile(`(?i)remote branch .* not found|couldn't find remote ref`), "the repository has no such branch", "push the branch, or apps_update with one that is there"},
+	{regexp.MustCompile(`(?i)permission denied \(publickey|could not read from remote repository|host key verification failed`), "Coolify may not read the repository", "only the platform's operator can mend this: its deploy key is not in force"},
+	{regexp.MustCompile(`(?i)failed to read dockerfile|cannot (find|locate).*dockerfile|dockerfile.*(no such file|not found)`), "there is no Dockerfile where the app looks for one", "push a Dockerfile, or apps_update with base_directory"},
+	{regexp.MustCompile(`(?i)no space left on device`), "the host's disk is full", "only the platform's operator can mend this"},
+	{regexp.MustCompile(`(?i)out of memory|oomkilled|heap limit|exit code:? 137\b`), "it ran out of memory", "let it use less, or ask the platform's operator for a larger plan"},
+	{regexp.MustCompile(`(?i)could not resolve dependenc|no matching (version|distribution)|cannot find (module|package)|modulenotfounderror|no module named|npm (err!|error)`), "a dependency is missing, or could not be installed", "mend it in the repository and push"},
+	{regexp.MustCompile(`(?i)econnrefused|connection refused|enotfound|getaddrinfo|could not connect to`), "it cannot reach something that it connects to, as a database", "databases_list and envs_list show what it may reach and what it is told"},
+}
+
+// causes are what may be wrong, likeliest first: what a log says in so many words
+// before what is inferred.
+func (y symptoms) causes() []Cause {
+	causes := []Cause{}
+	add := func(cause, evident, next string) { causes = append(causes, Cause{cause, evidence(evident), next}) }
+	if len(y.mentions) > 0 {
+		var names []string
+		for _, m := range y.mentions {
+			names = append(names, m.name)
+		}
+		add("variables that it needs are not set: "+strings.Join(names, ", "), y.mentions[0].line, "envs_upsert sets them; apps_deploy afterwards")
+	}
+	for _, t := range ailments {
+		if i := slices.IndexFunc(y.log, t.says.MatchString); i >= 0 {
+			add(t.cause, y.log[i], t.next)
+		}
+	}
+	y.deployTrouble(add)
+	y.containerTrouble(add)
+	y.siteTrouble(add)
+	y.pushTrouble(add)
+	return causes[:min(len(causes), maxCauses)]
+}
+
+func (y symptoms) deployTrouble(add func(cause, evident, next string)) {
+	switch {
+	case len(y.deployments) == 0:
+		add("it was never deployed", "", "push to its branch, or apps_deploy")
+	case y.failed():
+		add("the last deployment failed", firstErrorIn(y.log), "deployments_logs with deployment "+y.deployments[0].UUID.String())
+	case !y.deployments[0].Status.Terminal():
+		add("a deployment is on its way", "", "deployments_wait with deployment "+y.deployments[0].UUID.String())
+	}
+}
+
+func (y symptoms) containerTrouble(add func(cause, evident, next string)) {
+	state, _, _ := strings.Cut(y.app.Status, ":")
+	switch {
+	case state == "running" && strings.HasSuffix(y.app.Status, ":unhealthy"):
+		add("its health check fails", "status "+y.app.Status, "apps_logs shows what it prints")
+	case state == "running", len(y.deployments) == 0:
+	case state == "exited" && !y.failed():
+		add("it was stopped, or ends by itself", "status "+y.app.Status, "apps_control with action start; deployments_logs if it was never up")
+	case state != "exited":
+		add("its container does not stay up", firstErrorIn(y.log), "apps_logs shows what it prints")
+	}
+}
+
+func (y symptoms) siteTrouble(add func(cause, evident, next string)) {
+	seen, site := y.site.seen, y.site.url
+	switch {
+	case site == "" && strings.HasPrefix(y.app.Status, "running"):
+		add("no visitor can reach it: "+y.site.unprobed, "", "domains_set gives it a domain")
+	case site == "", y.site.answered():
+	case seen.Problem == probe.DNS:
+		add("its domain leads nowhere", site+": "+seen.Reason, "domains_list says which DNS record to set; it may take a while to be seen")
+	case seen.Problem == probe.RefusedAddress:
+		add("its domain leads to an address that is not public", site, "set the DNS record to the host's public address; the platform's operator can allow others")
+	case seen.Problem == probe.BadCertificate:
+		add("its certificate is not valid", site+": "+seen.Reason, "the domain must lead to the host; a new certificate takes a minute, then apps_diagnose again")
+	case seen.Problem != "":
+		add("nothing answers at its domain", site+": "+seen.Reason, "domains_list says where the domain has to lead; if it does, the platform's operator can see to the host")
+	case seen.Status == 503:
+		add("the proxy has no running container for its domain", site+" answers 503", "apps_deploy: a new domain takes effect with a deployment")
+	case seen.Status == 502 || seen.Status == 504:
+		add("it does not listen on its port, or only on localhost", fmt.Sprintf("%s answers %d; the port is %s", site, seen.Status, y.app.PortsExposes), "listen on 0.0.0.0 and that port, or apps_update with port")
+	default:
+		add("the app itself answers with an error", fmt.Sprintf("%s answers %d", site, seen.Status), "apps_logs shows what it prints")
+	}
+	if c := seen.Certificate; c != nil && seen.Problem == "" && c.Ends.Sub(y.now) < endsSoon {
+		add("its certificate ends soon and was not renewed", "it ends "+c.Ends.Format(tenancy.TimeFormat), "only the platform's operator can see to the proxy")
+	}
+}
+
+// pushTrouble tells of a commit that was pushed and is not deployed.
+func (y symptoms) pushTrouble(add func(cause, evident, next string)) {
+	if y.push == nil || y.push.Head == "" || y.push.Deployment != "" {
+		return
+	}
+	deployed := slices.ContainsFunc(y.deployments, func(d tenancy.FoundDeployment) bool { return d.Commit == y.push.Head })
+	if !deployed {
+		add("the branch's newest commit is not deployed", "commit "+short(y.push.Head), "apps_deploy")
+	}
+}

@@ -1,0 +1,67 @@
+package verdict
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/vibnai/vibn-mcp/repository"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// The states of a commit, as Gitea calls them.
+const (
+	PushPending   = "pending"
+	PushSuccess   = "success"
+	PushFailure   = "failure"
+	PushOvertaken = "warning"
+)
+
+// An AppHead is an app with the newest commit of its branch; empty = there is no
+// such branch, or the branch is not known yet.
+type AppHead struct {
+	app  tenancy.AppRecord
+	head string
+}
+
+// moved reports whether there is something to decide on.
+func (h AppHead) moved() bool { return h.app.Branch == "" || h.head != "" && h.head != h.app.Head }
+
+// HeadsOf asks Gitea for the branches of apps that are built from the repository.
+func HeadsOf(ctx context.Context, r repository.Opened, records []tenancy.AppRecord) ([]AppHead, error) {
+	known := map[string]string{"": ""}
+	var heads []AppHead
+	for _, rec := range records {
+		head, ok := known[rec.Branch]
+		if !ok {
+			c, err := r.Head(ctx, rec.Branch)
+			if err != nil {
+				return nil, err
+			}
+			head = c.SHA
+			known[rec.Branch] = head
+		}
+		heads = append(heads, AppHead{rec, head})
+	}
+	return heads, nil
+}
+
+// WantMoved wants the job of a push if a branch has moved: once for what the
+// branches have now, as the job then goes on until that is decided on.
+func WantMoved(ctx context.Context, store tenancy.Store, p tenancy.Project, heads []AppHead) error {
+	if !slices.ContainsFunc(heads, AppHead.moved) {
+		return nil
+	}
+	digest := sha256.New()
+	for _, h := range heads {
+		_, _ = fmt.Fprintf(digest, "%s %q %s\n", h.app.ID, h.app.Branch, h.head) // never fails; see hash.Hash
+	}
+	err := store.WantPush(ctx, p.WorkspaceID, p.RepositoryID, "heads "+hex.EncodeToString(digest.Sum(nil)))
+	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		return tenancy.StoreError("write down a push", err)
+	}
+	return nil
+}

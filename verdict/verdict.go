@@ -1,0 +1,181 @@
+package verdict
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/probe"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// A Verdict says what became of a deployment for those who visit the app. Coolify's
+// status does not: a build that failed leaves the old version answering, and one
+// that finished may answer nobody.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictLive         Verdict = "live"          // the commit that was wanted runs, and answers
+	VerdictFailed       Verdict = "failed"        // it did not come to an end, and nothing answers
+	VerdictStale        Verdict = "stale"         // another version than the one that was wanted answers, or takes its place
+	VerdictUnreachable  Verdict = "unreachable"   // it was deployed, and does not answer
+	VerdictStillRunning Verdict = "still_running" // it has not ended
+)
+
+// A Judgement is a verdict with what it rests on. It is zero where nobody waited for
+// one.
+type Judgement struct {
+	Verdict    Verdict        `json:"verdict,omitempty"`
+	Reason     string         `json:"reason,omitempty"`      // one sentence
+	URL        string         `json:"url,omitempty"`         // that was probed
+	HTTPStatus int            `json:"http_status,omitempty"` // of its answer
+	FirstError untrusted.Text `json:"first_error,omitzero"`  // of the build log; absent without the sensitive token
+}
+
+// A sighting is all that a verdict is made from.
+type sighting struct {
+	status    coolify.DeploymentStatus // empty = Coolify named a deployment that is not there
+	commit    string                   // that was deployed; empty = not told
+	wanted    string                   // empty = not known, so not compared
+	overtaken bool                     // commit is a newer one of the branch than wanted, which was not deployed
+	appStatus string                   // as "running:healthy"
+	url       string                   // that was probed; empty = none was
+	unprobed  string                   // why none was
+	seen      probe.Result
+}
+
+// answered reports whether the app answers a visitor. A redirect and "not found" do:
+// Coolify's proxy says 503 for a name that it has no app for.
+func (x sighting) answered() bool {
+	return x.seen.Status > 0 && x.seen.Status < http.StatusInternalServerError
+}
+
+// running reports what Coolify says of the app's containers.
+func (x sighting) running() bool { return strings.HasPrefix(x.appStatus, "running") }
+
+// other reports whether another commit was deployed than the one that was wanted.
+func (x sighting) other() bool { return x.wanted != "" && x.commit != "" && x.commit != x.wanted }
+
+// judge says what has become of a deployment.
+func (x sighting) judge() Judgement {
+	verdict, reason := x.decide()
+	return Judgement{Verdict: verdict, Reason: reason, URL: x.url, HTTPStatus: x.seen.Status}
+}
+
+func (x sighting) decide() (Verdict, string) {
+	if x.overtaken {
+		return VerdictStale, "a newer push overtook this commit: " + x.commit
+	}
+	switch x.status {
+	case coolify.DeploymentFinished:
+		return x.decideFinished()
+	case coolify.DeploymentFailed:
+		return x.decideUndone("the deployment failed")
+	case coolify.DeploymentCancelled:
+		return x.decideUndone("the deployment was cancelled")
+	case "":
+		return x.decideUndone("Coolify's queue is full, so nothing was deployed")
+	case coolify.DeploymentQueued:
+		return VerdictStillRunning, "the deployment is queued"
+	default:
+		return VerdictStillRunning, "the deployment is running"
+	}
+}
+
+func (x sighting) decideUndone(how string) (Verdict, string) {
+	if x.answered() {
+		return VerdictStale, how + "; the version before it " + x.answers()
+	}
+	return VerdictFailed, how + ", and " + x.silent()
+}
+
+func (x sighting) decideFinished() (Verdict, string) {
+	switch {
+	case x.other():
+		return VerdictStale, fmt.Sprintf("commit %s was deployed, but %s was wanted", short(x.commit), short(x.wanted))
+	case x.answered():
+		return VerdictLive, x.name() + " " + x.answers()
+	case x.url != "":
+		return VerdictUnreachable, x.name() + " was deployed, but " + x.silent()
+	case x.running():
+		return VerdictLive, x.name() + " runs; " + x.unprobed
+	}
+	return VerdictUnreachable, x.name() + " was deployed, but the app does not run; " + x.unprobed
+}
+
+// name is what was deployed, as far as it is known.
+func (x sighting) name() string {
+	if x.commit == "" {
+		return "a commit that Coolify does not name"
+	}
+	return "commit " + short(x.commit)
+}
+
+func (x sighting) answers() string {
+	if x.seen.Redirect != "" {
+		return fmt.Sprintf("answers %d and points to %s", x.seen.Status, untrusted.Clean(x.seen.Redirect))
+	}
+	return fmt.Sprintf("answers %d", x.seen.Status)
+}
+
+// silent is why nobody answers.
+func (x sighting) silent() string {
+	switch {
+	case x.url == "":
+		return x.unprobed
+	case x.seen.Status == http.StatusServiceUnavailable:
+		return "the domain answers 503, as when no container runs for it"
+	case x.seen.Status > 0:
+		return fmt.Sprintf("the domain answers %d", x.seen.Status)
+	}
+	return "the domain does not answer: " + x.seen.Reason
+}
+
+// mayMend reports whether a look in a moment may see more: a container takes some
+// seconds to come up, and a certificate to be issued.
+func (x sighting) mayMend() bool {
+	if x.status != coolify.DeploymentFinished || x.other() || x.answered() {
+		return false
+	}
+	switch x.seen.Problem {
+	case probe.InvalidURL, probe.DNS, probe.RefusedAddress:
+		return false
+	default:
+		return x.url != "" || !x.running()
+	}
+}
+
+// commitForm is the form of a whole commit id, as git shows it.
+var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// whole returns a commit id that is whole, else "": Coolify says HEAD until it
+// knows.
+func whole(commit string) string {
+	if commitForm.MatchString(commit) {
+		return commit
+	}
+	return ""
+}
+
+// short is enough of a whole commit id to know it by.
+func short(commit string) string { return commit[:min(len(commit), 10)] }
+
+// siteOf is the root of the first domain in Coolify's comma list of URLs. Port and
+// path are for Coolify's proxy, which listens on the usual ports. Nil if there is
+// none.
+func siteOf(fqdn string) *url.URL {
+	first, _, _ := strings.Cut(fqdn, ",")
+	u, err := url.Parse(strings.TrimSpace(first))
+	if err != nil || u.Hostname() == "" {
+		return nil
+	}
+	site := &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Hostname()), Path: "/"}
+	if strings.Contains(site.Host, ":") {
+		site.Host = "[" + site.Host + "]"
+	}
+	return site
+}

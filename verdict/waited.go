@@ -1,0 +1,442 @@
+package verdict
+
+import (
+	"cmp"
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/repository"
+	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
+)
+
+// DeploymentState is where a deployment stands, in short; [DeploymentInfo] has the
+// rest.
+type DeploymentState struct {
+	UUID   string         `json:"uuid,omitempty"`
+	App    string         `json:"app,omitempty"`    // uuid
+	Status string         `json:"status,omitempty"` // queued, in_progress, finished, failed, cancelled-by-user
+	Done   bool           `json:"done"`             // the status is final
+	Commit untrusted.Text `json:"commit,omitzero"`
+}
+
+// Waited is what a wait came to.
+type Waited struct {
+	Judgement
+	DeploymentState
+	Next []string `json:"next"` // calls to make
+}
+
+const (
+	// maxVisits bounds how often a wait probes an app that does not answer yet.
+	maxVisits = 4
+	// comingUp is how long after its deployment an app may be given time to answer.
+	comingUp = time.Minute
+)
+
+// Await waits as [Scope.Wait] does and says what became of the deployment. ref is
+// its uuid, or the whole id of a commit that was pushed: then it first waits until
+// a push of that commit has queued a deployment of an app that was created here.
+// app says which app that is; it may be empty unless several deploy that commit,
+// which is a [Conflict]. A deployment of another app is [NotFound].
+func Await(ctx context.Context, s *tenancy.Scope, ref, app string, d time.Duration) (Waited, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return Waited{}, err
+	}
+	leave, err := inside(s).EnterWait()
+	if err != nil {
+		return Waited{}, err
+	}
+	defer leave()
+	until := time.Now().Add(min(d, hosting.MaxWait))
+	of := ""
+	if app != "" {
+		a, err := hosting.FindApp(ctx, s, app)
+		if err != nil {
+			return Waited{}, err
+		}
+		of = a.UUID()
+	}
+	if commitForm.MatchString(ref) {
+		found, answer, err := awaitPush(ctx, s, ref, of, until)
+		if err != nil || found == "" {
+			return answer, err
+		}
+		ref = found
+	}
+	id, err := tenancy.ParseDeployment(ref)
+	if err != nil {
+		return Waited{}, err
+	}
+	is, err := inside(s).Wait(ctx, id, time.Until(until))
+	if err != nil {
+		return Waited{}, err
+	}
+	if of != "" && is.Application.UUID.String() != of {
+		return Waited{}, tenancy.ErrNoDeployment
+	}
+	return Judge(ctx, inside(s), is, until)
+}
+
+// awaitPush waits until a deployment is recorded of a commit that was pushed, and
+// returns its uuid. Without one it returns the answer to give.
+func awaitPush(ctx context.Context, s *tenancy.Scope, commit, app string, until time.Time) (deployment string, answer Waited, err error) {
+	again := time.NewTicker(inside(s).PollEvery())
+	defer again.Stop()
+	end := time.NewTimer(time.Until(until))
+	defer end.Stop()
+	search := &commitSearch{Scope: s, commit: commit}
+	for {
+		records, err := AppRecords(ctx, inside(s), app)
+		if err != nil {
+			return "", Waited{}, err
+		}
+		at := slices.Collect(func(yield func(tenancy.AppRecord) bool) {
+			for _, r := range records {
+				if r.Head == commit && !yield(r) {
+					return
+				}
+			}
+		})
+		switch {
+		case len(at) > 1:
+			return "", Waited{}, severalDeploy(s, at)
+		case len(at) == 1 && at[0].Deployment != "":
+			return at[0].Deployment, Waited{}, nil
+		case len(at) == 1:
+			return undeployed(ctx, s, at[0])
+		}
+		if err := search.look(ctx, records); err != nil {
+			return "", Waited{}, err
+		}
+		if search.newer.head != "" {
+			return search.overtaken(ctx)
+		}
+		inside(s).Looked(tenancy.DeploymentInfo{UUID: short(commit), Status: "waiting for its push to be seen"})
+		select {
+		case <-again.C:
+		case <-end.C:
+			return search.unseen(ctx, records)
+		case <-inside(s).Closing():
+			return search.unseen(ctx, records)
+		case <-ctx.Done():
+			return "", Waited{}, tenancy.UpstreamError("wait for the push", ctx.Err())
+		}
+		if err := s.Prove(ctx); err != nil {
+			return "", Waited{}, err
+		}
+	}
+}
+
+// AppRecords lists the apps that were created here and are there: all, or the one
+// with a uuid.
+func AppRecords(ctx context.Context, s tenancy.Inside, app string) ([]tenancy.AppRecord, error) {
+	records, err := db(s.Scope).AppRecords(ctx, s.Workspace().ID)
+	if err != nil {
+		return nil, tenancy.StoreError("list the apps", err)
+	}
+	return slices.DeleteFunc(records, func(r tenancy.AppRecord) bool {
+		return r.DeletingAt != nil || r.UUID == "" || (app != "" && r.UUID != app)
+	}), nil
+}
+
+func severalDeploy(s *tenancy.Scope, records []tenancy.AppRecord) error {
+	var names []string
+	for _, r := range records[:min(len(records), 10)] {
+		names = append(names, s.Text(r.Name).String()+" ("+r.UUID+")")
+	}
+	return &tenancy.Error{
+		Code: tenancy.Conflict, Msg: "several apps of this workspace deploy that commit: " + strings.Join(names, ", "),
+		Hint: "name one of them with app",
+	}
+}
+
+// undeployed answers a wait for a commit that was looked at and not deployed, as it
+// was decided then. Somebody may have had it deployed without a push.
+func undeployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord) (deployment string, answer Waited, err error) {
+	if deployment, err = deployed(ctx, s, r, r.Head); err != nil || deployment != "" {
+		return deployment, Waited{}, err
+	}
+	w := Waited{Next: []string{"apps_deploy builds the branch's newest commit"}}
+	w.Verdict, w.Commit = VerdictFailed, s.Text(r.Head)
+	w.Reason = "nothing was deployed of this commit: it was there before the app was, or its message says [skip ci]"
+	if r.Reported == PushFailure {
+		w.Reason = "the app as it is may not be deployed, so this push was not"
+		w.Next = []string{"apps_deploy says what is in the way", "apps_diagnose looks at the app"}
+	}
+	return "", w, s.Prove(ctx)
+}
+
+// deployed finds the last deployment of a commit by an app, if it is a recent one.
+func deployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord, commit string) (deployment string, err error) {
+	app, err := inside(s).AppOfRecord(r)
+	if err != nil {
+		return "", nil //nolint:nilerr // it has deployed nothing
+	}
+	page, err := app.Deployments(ctx, 0, 10)
+	if err != nil {
+		return "", tenancy.UpstreamError("list the app's deployments", err)
+	}
+	for _, d := range page.Deployments {
+		if d.Commit == commit {
+			return d.UUID.String(), nil
+		}
+	}
+	return "", nil
+}
+
+// Judge says what became of a deployment, and gives an app that was deployed just
+// now some time to answer. The principal's rights are read again before each look
+// and before the answer.
+func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, until time.Time) (Waited, error) {
+	app := hosting.Handle(s, d.App)
+	x := sighting{status: d.Status, commit: whole(d.Commit)}
+	if d.Status == coolify.DeploymentFinished {
+		wanted, project, err := wanted(ctx, s.Scope, d.Deployment)
+		if err != nil {
+			return Waited{}, err
+		}
+		x.wanted = wanted
+		if x.other() && whole(d.Application.GitCommitSHA) == "" {
+			x.overtaken = contains(ctx, s.Scope, project, d.Application.GitRepository, x.commit, x.wanted)
+		}
+	}
+	if !recent(s.Scope, d.Deployment) {
+		until = time.Time{}
+	}
+	if err := visitUntil(ctx, app, &x, d.PullRequestID != 0, until); err != nil {
+		return Waited{}, err
+	}
+	w := Waited{Judgement: x.judge(), DeploymentState: state(s.Scope, d.Deployment)}
+	if d.Status == coolify.DeploymentFailed {
+		w.FirstError = firstError(ctx, s.Scope, d)
+	}
+	w.Next = x.next(w.Verdict)
+	return w, s.Prove(ctx)
+}
+
+// state is a deployment in short.
+func state(s *tenancy.Scope, d coolify.Deployment) DeploymentState {
+	return DeploymentState{
+		UUID: d.UUID.String(), App: d.Application.UUID.String(), Status: s.Text(string(d.Status)).String(), Done: d.Status.Terminal(), Commit: s.Text(d.Commit),
+	}
+}
+
+// recent reports whether a deployment has ended so lately that its app may still be
+// coming up.
+func recent(s *tenancy.Scope, d coolify.Deployment) bool {
+	return d.FinishedAt == nil || inside(s).Now().Sub(*d.FinishedAt).Abs() < comingUp
+}
+
+// visitUntil completes a sighting with what the app looks like from outside, and
+// looks again while that may mend, until a time.
+func visitUntil(ctx context.Context, a *hosting.App, x *sighting, preview bool, until time.Time) error {
+	every := inside(scopeOf(a)).PollEvery()
+	for visits := 1; ; visits++ {
+		visit(ctx, a, x, preview)
+		if visits == maxVisits || !x.mayMend() || time.Until(until) < every {
+			return nil
+		}
+		pause := time.NewTimer(every)
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-inside(scopeOf(a)).Closing():
+			return nil
+		case <-ctx.Done():
+			return tenancy.UpstreamError("wait for the app to answer", ctx.Err())
+		}
+		if err := scopeOf(a).Prove(ctx); err != nil {
+			return err
+		}
+		if x.url == "" { // only Coolify can tell
+			now, err := hosting.AppByID(ctx, inside(scopeOf(a)), foundOf(a).UUID)
+			if err != nil {
+				return err
+			}
+			a = now
+		}
+	}
+}
+
+// visit probes the first domain of an app whose deployment has ended.
+func visit(ctx context.Context, a *hosting.App, x *sighting, preview bool) {
+	x.appStatus = foundOf(a).Status
+	site := siteOf(foundOf(a).FQDN)
+	switch {
+	case x.status != "" && !x.status.Terminal():
+		return
+	case preview:
+		x.unprobed = "the domain of a preview is not probed"
+	case site == nil:
+		x.unprobed = "it has no domain, so none was probed"
+	case inside(scopeOf(a)).Prober() == nil:
+		x.unprobed = "this server probes no domains"
+	default:
+		x.url, x.seen = scopeOf(a).Text(site.String()).String(), inside(scopeOf(a)).Prober().Get(ctx, site)
+	}
+}
+
+// wanted is the commit that should have been deployed; "" if nobody knows. A
+// rollback, a restart and a preview mean what they deploy. project is the id of the
+// project that the app is built from; "" if it was not created here.
+func wanted(ctx context.Context, s *tenancy.Scope, d coolify.Deployment) (commit, project string, err error) {
+	if d.Rollback || d.RestartOnly || d.PullRequestID != 0 {
+		return "", "", nil
+	}
+	app := d.Application
+	if pinned := whole(app.GitCommitSHA); pinned != "" {
+		return pinned, "", nil
+	}
+	records, err := AppRecords(ctx, inside(s), app.UUID.String())
+	if err != nil {
+		return "", "", err
+	}
+	for _, r := range records {
+		project = r.ProjectID
+		if r.Deployment == d.UUID.String() {
+			return whole(r.Head), project, nil
+		}
+	}
+	head, err := wantedHead(ctx, s, project, app.GitRepository, app.GitBranch)
+	if err != nil {
+		inside(s).Log().WarnContext(ctx, "head of a branch not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
+		return "", project, nil // what is not known is not compared
+	}
+	return head, project, nil
+}
+
+// head asks Gitea for the newest commit of a branch. It is "" for a branch that is
+// not there, and where [Scope.repositoryOf] has nothing.
+func wantedHead(ctx context.Context, s *tenancy.Scope, projectID, address, branch string) (string, error) {
+	if branch == "" {
+		return "", nil
+	}
+	repo, err := repositoryOf(ctx, s, projectID, address)
+	if err != nil || repo.Bot == nil {
+		return "", err
+	}
+	c, err := repo.Head(ctx, branch)
+	return c.SHA, err
+}
+
+// contains asks Gitea whether a commit is before another one. Where that cannot be
+// told it is not.
+func contains(ctx context.Context, s *tenancy.Scope, projectID, address, head, commit string) bool {
+	repo, err := repositoryOf(ctx, s, projectID, address)
+	if err == nil && repo.Bot != nil {
+		var in bool
+		if in, err = repo.Contains(ctx, head, commit); err == nil {
+			return in
+		}
+	}
+	if err != nil {
+		inside(s).Log().WarnContext(ctx, "history of a branch not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
+	}
+	return false
+}
+
+// repositoryOf opens the repository of a project that was created here: the one with
+// an id, or the one with a clone address. Its bot is nil for any other.
+func repositoryOf(ctx context.Context, s *tenancy.Scope, projectID, address string) (repository.Opened, error) {
+	if ready := inside(s).GiteaReady() == nil; !ready {
+		return repository.Opened{}, nil
+	}
+	list, err := db(s).Projects(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return repository.Opened{}, tenancy.StoreError("list the projects", err)
+	}
+	i := slices.IndexFunc(list, func(p tenancy.Project) bool {
+		return p.RepositoryID != 0 && (p.ID == projectID || projectID == "" && address == repository.CloneURL(s, p.Slug))
+	})
+	if i < 0 {
+		return repository.Opened{}, nil
+	}
+	return repository.Open(ctx, inside(s), list[i])
+}
+
+// next are the calls to make after a verdict.
+func (x sighting) next(v Verdict) []string {
+	switch {
+	case v == VerdictStillRunning:
+		return []string{"deployments_wait waits on"}
+	case v == VerdictLive:
+		return []string{}
+	case v == VerdictUnreachable:
+		return []string{"apps_diagnose names likely causes"}
+	case x.overtaken:
+		return []string{"deployments_wait with " + x.commit + " waits for the newer push"}
+	case x.status == coolify.DeploymentFinished:
+		return []string{"apps_deploy builds the newest commit, if no deployment of it is on its way"}
+	case x.status == coolify.DeploymentFailed:
+		return []string{"deployments_logs shows why it failed", "apps_diagnose names likely causes"}
+	case x.status == "":
+		return []string{"apps_deploy again when running deployments have ended"}
+	}
+	return []string{"apps_deploy deploys again"}
+}
+
+// Unqueued is the verdict on a deployment that Coolify named and did not queue.
+func Unqueued(ctx context.Context, a *hosting.App) (Judgement, []string, error) {
+	var x sighting
+	visit(ctx, a, &x, false)
+	j := x.judge()
+	return j, x.next(j.Verdict), scopeOf(a).Prove(ctx)
+}
+
+// maxFirstError is the length of the line that says what went wrong, in bytes.
+const maxFirstError = 300
+
+// firstError is the first line of a failed deployment's log that says what went
+// wrong; zero if it cannot be read.
+func firstError(ctx context.Context, s *tenancy.Scope, d tenancy.FoundDeployment) untrusted.Text {
+	if d.Log == nil {
+		return untrusted.Text{}
+	}
+	lines, _, err := hosting.BuildLog(ctx, inside(s), d)
+	if err != nil {
+		inside(s).Log().WarnContext(ctx, "log of a failed deployment not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
+		return untrusted.Text{}
+	}
+	return evidence(firstErrorIn(lines))
+}
+
+// evidence is a line of a log that was scrubbed, as an answer shows it.
+func evidence(line string) untrusted.Text {
+	line = strings.TrimSpace(line)
+	if len(line) > maxFirstError {
+		line = strings.ToValidUTF8(line[:maxFirstError], "") + "..."
+	}
+	return untrusted.New(line)
+}
+
+// firstErrorIn finds the first line of a log that says what went wrong; "" if none
+// does. Coolify's own last line comes after all others, as it says only which of its
+// commands failed.
+func firstErrorIn(lines []string) string {
+	own, first := "", ""
+	for i, line := range lines {
+		switch {
+		case !saysError.MatchString(line) || saysNoError.MatchString(line):
+		case i > 0 && strings.HasPrefix(lines[i-1], retried): // of the attempt before
+		case strings.HasPrefix(line, "Deployment failed:"):
+			own = cmp.Or(own, line)
+		default:
+			first = cmp.Or(first, line)
+		}
+	}
+	return cmp.Or(first, own)
+}
+
+// retried begins the entry of a command that Coolify tries again.
+const retried = "SSH connection failed. Retrying"
+
+var (
+	saysError   = regexp.MustCompile(`(?i)\b(error|err!|fatal|failed|failure|panic|exception|traceback|denied|not found|no such file|cannot|could not|killed)\b`)
+	saysNoError = regexp.MustCompile(`(?i)\b(0 errors?|no errors?|0 failed|error(s)?[-_. ]?(handler|page|log)|warn(ing)?)\b|^` + retried)
+)
