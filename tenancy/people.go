@@ -108,6 +108,16 @@ type peopleStore interface {
 	// own and keeps what was sealed: a run replaces it, as they may have been shown
 	// it. ErrConflict if no owner would be left.
 	ChangeMember(ctx context.Context, workspaceID, userID string, role Role, at time.Time) error
+
+	// CreateWorkspaceAudited is CreateWorkspace, and starts an audit entry of the new
+	// workspace in the same transaction: both are stored or neither. The entry's
+	// WorkspaceID and Target are not read, they are the workspace's id and slug.
+	CreateWorkspaceAudited(ctx context.Context, w Workspace, ownerGiteaID int64, started AuditEntry) error
+	// EnsureWorkspaceAudited is EnsureWorkspace, and starts an audit entry likewise if
+	// it stores w. A workspace that was there gets none.
+	EnsureWorkspaceAudited(
+		ctx context.Context, p Person, w Workspace, slugs []string, started AuditEntry,
+	) (ws Workspace, created bool, err error)
 }
 
 // Accounts know the people who sign in. They open no workspace: for that a person
