@@ -18,7 +18,7 @@ import (
 
 // operatorReads are the methods of an Operator that change nothing.
 var operatorReads = []string{
-	"AnyWorkspace", "Keys", "Members", "Parts", "Settled", "Used", "Workspace", "Workspaces",
+	"AnyWorkspace", "Keys", "Members", "Parts", "Settled", "States", "Used", "Workspace", "Workspaces",
 }
 
 // operatorExempt are the methods that change something and leave no entry, with the
