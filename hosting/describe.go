@@ -10,30 +10,16 @@ import (
 
 // Description is what a principal should know of its workspace at the start.
 type Description struct {
-	Workspace    string         `json:"workspace"` // slug
-	Name         untrusted.Text `json:"name,omitzero"`
-	Status       string         `json:"status"`            // of provisioning: pending, partial, ready or error
-	Missing      []string       `json:"missing,omitempty"` // parts that are not as they should be; the operator sees why
-	Git          string         `json:"git,omitempty"`     // where its repositories are
-	Rights       string         `json:"rights"`            // of the caller: "read,deploy"
-	Environments []string       `json:"environments"`
-	Domains      string         `json:"domains,omitempty"` // names that its apps may have without proof, with NAME for what is chosen
-	Host         HostInfo       `json:"host"`
-	Plan         PlanInfo       `json:"plan"`
-}
-
-// PlanInfo says what the workspace may use, and what it uses.
-type PlanInfo struct {
-	Memory    string `json:"memory"` // of each app and database
-	CPUs      string `json:"cpus"`   // likewise
-	Apps      Share  `json:"apps"`   // that were created here
-	Databases Share  `json:"databases"`
-}
-
-// A Share is how much there is of something.
-type Share struct {
-	Used int `json:"used"`
-	Most int `json:"most"`
+	Workspace    string           `json:"workspace"` // slug
+	Name         untrusted.Text   `json:"name,omitzero"`
+	Status       string           `json:"status"`            // of provisioning: pending, partial, ready or error
+	Missing      []string         `json:"missing,omitempty"` // parts that are not as they should be; the operator sees why
+	Git          string           `json:"git,omitempty"`     // where its repositories are
+	Rights       string           `json:"rights"`            // of the caller: "read,deploy"
+	Environments []string         `json:"environments"`
+	Domains      string           `json:"domains,omitempty"` // names that its apps may have without proof, with NAME for what is chosen
+	Host         HostInfo         `json:"host"`
+	Plan         tenancy.PlanInfo `json:"plan"`
 }
 
 // HostInfo says what the workspace's host may run.
@@ -68,7 +54,7 @@ func Describe(ctx context.Context, s *tenancy.Scope) (Description, error) {
 	}
 	slices.Sort(d.Environments)
 	plan := inside(s).Plan()
-	d.Plan = PlanInfo{Memory: plan.Memory, CPUs: plan.CPUs, Apps: Share{Most: plan.Apps}, Databases: Share{Most: plan.Databases}}
+	d.Plan = tenancy.PlanInfo{Memory: plan.Memory, CPUs: plan.CPUs, Apps: tenancy.Share{Most: plan.Apps}, Databases: tenancy.Share{Most: plan.Databases}}
 	if d.Plan.Apps.Used, d.Plan.Databases.Used, err = tenancy.CountUsed(ctx, db(s), ws.ID); err != nil {
 		return Description{}, tenancy.StoreError("count what the workspace has", err)
 	}

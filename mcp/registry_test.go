@@ -232,7 +232,7 @@ func TestPanic(t *testing.T) {
 	if log := h.Log.String(); strings.Contains(log, value) || !strings.Contains(log, `"tool panicked"`) || !strings.Contains(log, `"outcome":"internal"`) {
 		t.Errorf("the log shows the value, or not the panic: %s", log)
 	}
-	entries, err := h.DB.Audit(t.Context(), h.A.ID, tenancy.AuditQuery{Limit: 10})
+	entries, err := h.DB.Audit(t.Context(), h.A.ID, tenancy.AuditQuery{Principal: "key:" + h.A.KeyID, Limit: 10})
 	if err != nil || len(entries) != 2 || entries[0].Outcome != "internal" {
 		t.Errorf("Audit = %+v, %v, want two that ended internal", entries, err)
 	}

@@ -135,7 +135,8 @@ func TestBadArguments(t *testing.T) {
 	if ops := h.Requests(); len(ops) > 0 {
 		t.Errorf("Coolify was asked: %v", ops)
 	}
-	if entries, err := h.DB.Audit(t.Context(), h.A.ID, tenancy.AuditQuery{Limit: 1}); err != nil || len(entries) > 0 {
+	ofKey := tenancy.AuditQuery{Principal: "key:" + h.A.KeyID, Limit: 1}
+	if entries, err := h.DB.Audit(t.Context(), h.A.ID, ofKey); err != nil || len(entries) > 0 {
 		t.Errorf("Audit = %v, %v; what was not tried is not on record", entries, err)
 	}
 }

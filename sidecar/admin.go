@@ -50,10 +50,10 @@ func mountAdmin(mux *http.ServeMux, cfg Config) {
 // The operator's answers that are no workspace or key alone.
 type (
 	adminWorkspaces struct {
-		Workspaces []adminWorkspace `json:"workspaces"`
+		Workspaces []tenancy.WorkspaceState `json:"workspaces"`
 	}
 	adminKeyList struct {
-		Keys []adminKey `json:"keys"`
+		Keys []tenancy.KeyInfo `json:"keys"`
 	}
 	adminApplied struct {
 		Applied int `json:"applied"` // migrations
@@ -63,7 +63,8 @@ type (
 // adminOperations describes the operator's routes.
 func adminOperations() []mcp.Operation {
 	const root, one = "/api/admin/workspaces", "/api/admin/workspaces/{slug}"
-	workspace, list, in := reflect.TypeFor[adminWorkspace](), reflect.TypeFor[adminWorkspaces](), reflect.TypeFor[adminInput]()
+	workspace, list := reflect.TypeFor[tenancy.WorkspaceState](), reflect.TypeFor[adminWorkspaces]()
+	in, key := reflect.TypeFor[adminInput](), reflect.TypeFor[tenancy.KeyInfo]()
 	all := []mcp.Operation{
 		{Route: "POST " + root, ID: "admin_ensure", Summary: "Get or create a person's workspace", Input: in, Output: reflect.TypeFor[ensured]()},
 		{Route: "GET " + root, ID: "admin_list", Summary: "List the workspaces", Output: list},
@@ -75,7 +76,10 @@ func adminOperations() []mcp.Operation {
 		{Route: "POST " + one + "/rotate", ID: "admin_rotate", Summary: "Replace a workspace's tokens", Input: in, Output: workspace},
 		{Route: "POST " + one + "/plan", ID: "admin_plan", Summary: "Change what a workspace may use; what is not given stays", Input: in, Output: workspace},
 		{Route: "GET " + one + "/keys", ID: "admin_keys", Summary: "List a workspace's keys", Output: reflect.TypeFor[adminKeyList]()},
-		{Route: "POST " + one + "/keys", ID: "admin_key_mint", Summary: "Mint a key; it is shown once", Input: in, Output: reflect.TypeFor[adminKey]()},
+		{
+			Route: "POST " + one + "/keys", ID: "admin_key_mint", Summary: "Mint a key; it is shown once",
+			Input: in, Output: key,
+		},
 		{Route: "DELETE " + one + "/keys/{key}", ID: "admin_key_revoke", Summary: "Revoke a key", Input: in, Output: reflect.TypeFor[health]()},
 		{Route: "POST " + one + "/login-links", ID: "admin_login_link", Summary: "Make a one-time link to sign in with, or to invite", Input: in, Output: reflect.TypeFor[adminLink]()},
 		{Route: "POST /api/admin/migrate", ID: "admin_migrate", Summary: "Bring the database up to date", Input: in, Output: reflect.TypeFor[adminApplied]()},
@@ -180,57 +184,17 @@ func decodeStrict(body []byte, v any) error {
 	return e
 }
 
-// adminWorkspace is a workspace as the operator sees it.
-type adminWorkspace struct {
-	ID             string              `json:"id"`
-	Slug           string              `json:"slug"`
-	Name           string              `json:"name"`
-	OwnerUserID    string              `json:"owner_user_id,omitempty"`
-	Status         string              `json:"provision_status"` // pending, partial, ready or error
-	Settled        bool                `json:"settled"`          // nothing is waiting to be done
-	Errors         []tenancy.PartError `json:"provision_errors"`
-	CoolifyProject string              `json:"coolify_project_uuid,omitempty"`
-	GiteaOrg       string              `json:"gitea_org,omitempty"`
-	GiteaBot       string              `json:"gitea_bot_username,omitempty"`
-	Trust          string              `json:"placement_trust"`
-	Plan           adminWorkspacePlan  `json:"plan"` // absent fields are the platform's default
-	Suspended      bool                `json:"suspended"`
-	Deleted        bool                `json:"deleted"`
-	CreatedAt      string              `json:"created_at"`
-}
-
-// adminWorkspacePlan is the plan that a workspace has of its own.
-type adminWorkspacePlan struct {
-	Memory    string `json:"memory,omitempty"`
-	CPUs      string `json:"cpus,omitempty"`
-	Apps      int    `json:"apps,omitempty"`
-	Databases int    `json:"databases,omitempty"`
-}
-
-func (c *adminCall) show(p tenancy.Provision) adminWorkspace {
-	errs := tenancy.ParsePartErrors(p.ProvisionError)
-	if errs == nil {
-		errs = tenancy.PartErrors{}
-	}
-	return adminWorkspace{
-		ID: p.ID, Slug: p.Slug, Name: p.Name, OwnerUserID: p.OwnerUserID, Status: string(p.Status), Settled: p.Done >= p.Wanted, Errors: errs,
-		CoolifyProject: p.Parts.CoolifyProject, GiteaOrg: p.GiteaOrg, GiteaBot: p.GiteaBot, Trust: string(p.Placement.Trust),
-		Plan:      adminWorkspacePlan(p.Plan),
-		Suspended: p.SuspendedAt != nil, Deleted: p.DeletedAt != nil, CreatedAt: p.CreatedAt.UTC().Format(time.RFC3339),
-	}
-}
-
 // settled shows a workspace, after the time that the caller is willing to wait for
 // its parts.
-func (c *adminCall) settled(w tenancy.Workspace) (adminWorkspace, error) {
+func (c *adminCall) settled(w tenancy.Workspace) (tenancy.WorkspaceState, error) {
 	ctx, cancel := context.WithTimeout(c.Context(), time.Duration(c.in.WaitSeconds)*time.Second)
 	defer cancel()
 	if c.in.WaitSeconds == 0 {
 		p, err := c.op.Parts(c.Context(), w)
-		return c.show(p), err
+		return p.State(), err
 	}
 	p, err := c.op.Settled(ctx, w, settleLook)
-	return c.show(p), err
+	return p.State(), err
 }
 
 func (c *adminCall) workspace() (tenancy.Workspace, error) {
@@ -238,8 +202,8 @@ func (c *adminCall) workspace() (tenancy.Workspace, error) {
 }
 
 type ensured struct {
-	Workspace adminWorkspace `json:"workspace"`
-	Created   bool           `json:"created"`
+	Workspace tenancy.WorkspaceState `json:"workspace"`
+	Created   bool                   `json:"created"`
 }
 
 func adminEnsure(c *adminCall) (any, error) {
@@ -254,15 +218,8 @@ func adminEnsure(c *adminCall) (any, error) {
 }
 
 func adminList(c *adminCall) (any, error) {
-	list, err := c.op.Workspaces(c.Context())
-	if err != nil {
-		return nil, err
-	}
-	shown := make([]adminWorkspace, 0, len(list))
-	for _, w := range list {
-		shown = append(shown, c.show(tenancy.Provision{Workspace: w, Parts: tenancy.Parts{CoolifyProject: w.CoolifyProject}}))
-	}
-	return adminWorkspaces{shown}, nil
+	list, err := c.op.States(c.Context())
+	return adminWorkspaces{list}, err
 }
 
 func adminShow(c *adminCall) (any, error) {
@@ -325,44 +282,13 @@ func keep[T any](to, given *T) {
 	}
 }
 
-type adminKey struct {
-	ID         string `json:"id"`
-	Name       string `json:"name"`
-	Prefix     string `json:"prefix"`
-	Last4      string `json:"last4"`
-	Rights     string `json:"rights"`
-	CreatedBy  string `json:"created_by"`
-	ExpiresAt  string `json:"expires_at,omitempty"`
-	LastUsedAt string `json:"last_used_at,omitempty"`
-	RevokedAt  string `json:"revoked_at,omitempty"`
-	Key        string `json:"key,omitempty"` // itself; only in the answer that minted it
-}
-
-func showKey(k tenancy.Key) adminKey {
-	return adminKey{
-		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Last4: k.Last4, Rights: k.Rights.String(), CreatedBy: k.CreatedBy,
-		ExpiresAt: moment(k.ExpiresAt), LastUsedAt: moment(k.LastUsedAt), RevokedAt: moment(k.RevokedAt),
-	}
-}
-
-func moment(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
 func adminKeys(c *adminCall) (any, error) {
 	w, err := c.workspace()
 	if err != nil {
 		return nil, err
 	}
 	keys, err := c.op.Keys(c.Context(), w)
-	shown := make([]adminKey, 0, len(keys))
-	for _, k := range keys {
-		shown = append(shown, showKey(k))
-	}
-	return adminKeyList{shown}, err
+	return adminKeyList{tenancy.KeyInfos(keys, time.Now())}, err
 }
 
 func adminMint(c *adminCall) (any, error) {
@@ -385,7 +311,7 @@ func adminMint(c *adminCall) (any, error) {
 		life = time.Duration(*c.in.Days) * 24 * time.Hour
 	}
 	k, key, err := c.op.CreateKey(c.Context(), w, c.in.Name, rights, life)
-	shown := showKey(k)
+	shown := k.Info(time.Now())
 	shown.Key = key.Reveal()
 	return shown, err
 }

@@ -28,5 +28,8 @@ func adminLoginLink(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return adminLink{LinkURL(c.cfg.PublicURL, token.Reveal()), l.UserID, string(l.Role), moment(&l.ExpiresAt)}, nil
+	return adminLink{
+		URL: LinkURL(c.cfg.PublicURL, token.Reveal()), UserID: l.UserID, Role: string(l.Role),
+		ExpiresAt: l.ExpiresAt.UTC().Format(time.RFC3339),
+	}, nil
 }

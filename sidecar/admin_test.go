@@ -75,6 +75,8 @@ type shownWorkspace struct {
 	CoolifyProject string              `json:"coolify_project_uuid"`
 	GiteaOrg       string              `json:"gitea_org"`
 	GiteaBot       string              `json:"gitea_bot_username"`
+	Server         string              `json:"placement_server"`
+	Destination    string              `json:"placement_destination"`
 	Trust          string              `json:"placement_trust"`
 	Plan           map[string]any      `json:"plan"`
 	Suspended      bool
@@ -449,14 +451,33 @@ func (s *server) deleteGamma(t *testing.T, key string) {
 	}
 }
 
+// TestAdminList: the list says of each workspace what the workspace's own route says,
+// also that something is still to be done to it.
+func TestAdminList(t *testing.T) {
+	s := newOperated(t, "sqlite")
+	s.operate(t, "POST", "/workspaces", `{"user_id":"u1","email":"gamma@example.com"}`)
+	var want []shownWorkspace
+	for _, slug := range []string{"alpha", "beta", "gamma"} {
+		want = append(want, read[shownWorkspace](t, s.operate(t, "GET", "/workspaces/"+slug, "")))
+	}
+	got := read[struct{ Workspaces []shownWorkspace }](t, s.operate(t, "GET", "/workspaces", "")).Workspaces
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the list (-one by one +listed)\n%s", diff)
+	}
+	if len(got) != 3 || !got[0].Settled || got[2].Settled || got[0].Server == "" || got[0].GiteaBot == "" {
+		t.Errorf("listed: %+v", got)
+	}
+}
+
 // A mintedKey is a key as the operator's API shows it.
 type mintedKey struct {
-	ID, Name, Prefix, Last4, Rights string
-	CreatedBy                       string `json:"created_by"`
-	ExpiresAt                       string `json:"expires_at"`
-	LastUsedAt                      string `json:"last_used_at"`
-	RevokedAt                       string `json:"revoked_at"`
-	Key                             string
+	ID, Name, Prefix, Last4, Rights, State string
+
+	CreatedBy  string `json:"created_by"`
+	ExpiresAt  string `json:"expires_at"`
+	LastUsedAt string `json:"last_used_at"`
+	RevokedAt  string `json:"revoked_at"`
+	Key        string
 }
 
 func (s *server) mint(t testing.TB, slug, body string) mintedKey {
@@ -478,6 +499,9 @@ func TestAdminKeys(t *testing.T) {
 	}
 	for preset, want := range map[string]string{"": "read,deploy,write,git", "viewer": "read", "owner": "read,deploy,write,git,danger,keys"} {
 		k := s.mint(t, "alpha", encode(t, map[string]any{"name": "for " + preset, "preset": preset}))
+		if k.State != "active" {
+			t.Errorf("minted as %q", k.State)
+		}
 		if k.Rights != want || k.CreatedBy != "operator" || k.ExpiresAt == "" || k.RevokedAt != "" || k.Name != strings.TrimSpace("for "+preset) {
 			t.Errorf("minted: %+v", k)
 		}

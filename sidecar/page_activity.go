@@ -115,8 +115,10 @@ func query(v url.Values) string {
 // reading, and what only people and the platform do.
 func (c Config) recorded() []string {
 	names := []string{
-		"envs.reveal", "keys.create", "keys.revoke", "link.join", "link.sign_in", "members.invite", "members.remove", "members.set_role",
-		"members.withdraw_invite", "platform.reconcile", "workspace.provision", "workspace.resume", "workspace.rotate", "workspace.suspend",
+		"envs.reveal", "keys.create", "keys.revoke", "link.create", "link.join", "link.sign_in",
+		"members.invite", "members.remove", "members.set_role", "members.withdraw_invite", "platform.reconcile",
+		"workspace.create", "workspace.delete", "workspace.place", "workspace.plan", "workspace.provision",
+		"workspace.resume", "workspace.rotate", "workspace.suspend",
 	}
 	for _, t := range c.Registry.Tools() {
 		if t.Needs != tenancy.Read {

@@ -201,7 +201,11 @@ func keyOperations() []mcp.Operation {
 	const root = "/api/workspaces/{slug}/keys"
 	return []mcp.Operation{
 		{Route: "GET " + root, ID: "keys_list", Summary: "List the workspace's keys", Output: reflect.TypeFor[adminKeyList]()},
-		{Route: "POST " + root, ID: "key_mint", Summary: "Mint a key that may do no more than the caller; it is shown once", Input: reflect.TypeFor[keyInput](), Output: reflect.TypeFor[adminKey]()},
+		{
+			Route: "POST " + root, ID: "key_mint",
+			Summary: "Mint a key that may do no more than the caller; it is shown once",
+			Input:   reflect.TypeFor[keyInput](), Output: reflect.TypeFor[tenancy.KeyInfo](),
+		},
 		{Route: "DELETE " + root + "/{key}", ID: "key_revoke", Summary: "Revoke a key and those minted with it", Output: reflect.TypeFor[health]()},
 	}
 }
@@ -249,11 +253,7 @@ func listKeys(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, er
 	if err != nil {
 		return nil, err
 	}
-	shown := make([]adminKey, 0, len(keys))
-	for _, k := range keys {
-		shown = append(shown, showKey(k))
-	}
-	return adminKeyList{shown}, nil
+	return adminKeyList{tenancy.KeyInfos(keys, time.Now())}, nil
 }
 
 func createKey(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
@@ -265,7 +265,7 @@ func createKey(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, e
 	if err != nil {
 		return nil, err
 	}
-	shown := showKey(k)
+	shown := k.Info(time.Now())
 	shown.Key = key.Reveal()
 	return shown, nil
 }

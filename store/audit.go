@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strconv"
 	"time"
@@ -13,11 +14,22 @@ import (
 // that the deletion itself is on record. Outcome, Duration and UpstreamCalls of
 // e are not read. ErrNotFound if there is no such workspace.
 func (db *DB) StartAudit(ctx context.Context, e tenancy.AuditEntry) error {
-	_, err := db.sql.ExecContext(ctx, `insert into vibn_audit
+	return wrap(startAudit(ctx, db.sql, e), "start audit entry %q of workspace %q", e.ID, e.WorkspaceID)
+}
+
+func startAudit(ctx context.Context, on execer, e tenancy.AuditEntry) error {
+	_, err := on.ExecContext(ctx, `insert into vibn_audit
 		(id, workspace_id, at, principal, client, tool, target, args, outcome)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, 'started')`,
 		e.ID, e.WorkspaceID, micros(e.At), e.Principal, e.Client, e.Tool, e.Target, e.Args)
-	return wrap(err, "start audit entry %q of workspace %q", e.ID, e.WorkspaceID)
+	return err
+}
+
+// startAuditOf starts an entry of a workspace that tx has just stored, whatever
+// workspace the entry names.
+func startAuditOf(ctx context.Context, tx *sql.Tx, w tenancy.Workspace, e tenancy.AuditEntry) error {
+	e.WorkspaceID, e.Target = w.ID, w.Slug
+	return startAudit(ctx, tx, e)
 }
 
 // FinishAudit implements [tenancy.Store]. Durations are kept in milliseconds.

@@ -131,6 +131,51 @@ var isolations = map[string][]isolation{
 			return w, err
 		}},
 	},
+	"CreateWorkspaceAudited": {
+		{
+			name: "slug of b", want: tenancy.ErrConflict,
+			call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+				w := a.ws
+				w.ID, w.Slug, w.CoolifyProject = newID(), b.ws.Slug, ""
+				return only(db.CreateWorkspaceAudited(ctx, w, 0, newEntry(w.ID)))
+			},
+		},
+		{name: "trail of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			w := a.ws
+			w.ID, w.Slug, w.CoolifyProject = newID(), "audited-"+a.ws.Slug, ""
+			return only(db.CreateWorkspaceAudited(ctx, w, 0, newEntry(b.ws.ID)))
+		}},
+		{
+			name: "entry of b", want: tenancy.ErrConflict,
+			call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+				w, e := a.ws, newEntry(a.ws.ID)
+				w.ID, w.Slug, w.CoolifyProject, e.ID = newID(), "entry-"+a.ws.Slug, "", b.entry.ID
+				return only(db.CreateWorkspaceAudited(ctx, w, 0, e))
+			},
+		},
+	},
+	"EnsureWorkspaceAudited": {
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			p := tenancy.Person{UserID: a.user, Email: "a@example.com", GiteaUserID: number()}
+			w, _, err := db.EnsureWorkspaceAudited(ctx, p, tenancy.Workspace{}, nil, newEntry(b.ws.ID))
+			return w, err
+		}},
+		{
+			name: "slug of b", want: tenancy.ErrConflict,
+			call: func(ctx context.Context, db *store.DB, _, b tenant) (any, error) {
+				w := tenancy.Workspace{ID: newID(), CreatedAt: day, UpdatedAt: day}
+				p := tenancy.Person{UserID: newID()}
+				w, _, err := db.EnsureWorkspaceAudited(ctx, p, w, []string{b.ws.Slug}, newEntry(w.ID))
+				return w, err
+			},
+		},
+		{name: "trail of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			w := tenancy.Workspace{ID: newID(), CreatedAt: day, UpdatedAt: day}
+			p := tenancy.Person{UserID: newID()}
+			w, _, err := db.EnsureWorkspaceAudited(ctx, p, w, []string{"ensured-" + a.ws.Slug}, newEntry(b.ws.ID))
+			return w, err
+		}},
+	},
 	"AnyWorkspace": {{name: "own slug", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
 		return db.AnyWorkspace(ctx, a.ws.Slug)
 	}}},

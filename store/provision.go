@@ -10,36 +10,60 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// EnsureWorkspace implements [tenancy.Store]. The person's row is held first, so
-// that calls for one person take turns.
-func (db *DB) EnsureWorkspace(ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string) (tenancy.Workspace, bool, error) {
-	var have tenancy.Workspace
-	created := false
-	err := db.inTx(ctx, func(tx *sql.Tx) (err error) {
-		if err := keepPerson(ctx, tx, p); err != nil {
-			return err
-		}
-		if err := joinOwned(ctx, tx, p.UserID, w.CreatedAt); err != nil {
-			return err
-		}
-		have, err = ownedBy(ctx, tx, p.UserID)
-		if err == nil {
-			return keepGiteaUser(ctx, tx, have.ID, p)
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		created = true
-		if err := db.insertWithSlug(ctx, tx, w, p, slugs); err != nil {
-			return err
-		}
-		have, err = ownedBy(ctx, tx, p.UserID) // as it was stored
+// EnsureWorkspace implements [tenancy.Store].
+func (db *DB) EnsureWorkspace(
+	ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string,
+) (have tenancy.Workspace, created bool, err error) {
+	err = db.inTx(ctx, func(tx *sql.Tx) (err error) {
+		have, created, err = db.ensureWorkspace(ctx, tx, p, w, slugs)
 		return err
 	})
 	if err != nil {
 		return tenancy.Workspace{}, false, wrap(err, "workspace of %q", p.UserID)
 	}
 	return have, created, nil
+}
+
+// EnsureWorkspaceAudited implements [tenancy.Store].
+func (db *DB) EnsureWorkspaceAudited(
+	ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string, started tenancy.AuditEntry,
+) (have tenancy.Workspace, created bool, err error) {
+	err = db.inTx(ctx, func(tx *sql.Tx) (err error) {
+		have, created, err = db.ensureWorkspace(ctx, tx, p, w, slugs)
+		if err != nil || !created {
+			return err
+		}
+		return startAuditOf(ctx, tx, have, started)
+	})
+	if err != nil {
+		return tenancy.Workspace{}, false, wrap(err, "workspace of %q", p.UserID)
+	}
+	return have, created, nil
+}
+
+// ensureWorkspace holds the person's row first, so that calls for one person take
+// turns.
+func (db *DB) ensureWorkspace(
+	ctx context.Context, tx *sql.Tx, p tenancy.Person, w tenancy.Workspace, slugs []string,
+) (have tenancy.Workspace, created bool, err error) {
+	if err := keepPerson(ctx, tx, p); err != nil {
+		return have, false, err
+	}
+	if err := joinOwned(ctx, tx, p.UserID, w.CreatedAt); err != nil {
+		return have, false, err
+	}
+	have, err = ownedBy(ctx, tx, p.UserID)
+	if err == nil {
+		return have, false, keepGiteaUser(ctx, tx, have.ID, p)
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return have, false, err
+	}
+	if err := db.insertWithSlug(ctx, tx, w, p, slugs); err != nil {
+		return have, false, err
+	}
+	have, err = ownedBy(ctx, tx, p.UserID) // as it was stored
+	return have, true, err
 }
 
 // keepPerson stores what is known of a person and holds their row until tx ends.

@@ -47,24 +47,41 @@ func scanWorkspace(from row) (tenancy.Workspace, error) {
 // CreateWorkspace implements [tenancy.Store].
 func (db *DB) CreateWorkspace(ctx context.Context, w tenancy.Workspace, ownerGiteaID int64) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		if err := projectFree(ctx, tx, w.CoolifyProject, w.ID); err != nil {
-			return err
-		}
-		if err := insertWorkspace(ctx, tx, w); errors.Is(err, tenancy.ErrNotFound) {
-			return tenancy.ErrConflict
-		} else if err != nil {
-			return err
-		}
-		if w.OwnerUserID != "" {
-			err := setMember(ctx, tx, tenancy.Member{
-				WorkspaceID: w.ID, UserID: w.OwnerUserID, GiteaUserID: ownerGiteaID, Role: tenancy.RoleOwner, CreatedAt: w.CreatedAt,
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return db.want(ctx, tx, w.ID)
+		return db.createWorkspace(ctx, tx, w, ownerGiteaID)
 	}), "create workspace %q", w.Slug)
+}
+
+// CreateWorkspaceAudited implements [tenancy.Store].
+func (db *DB) CreateWorkspaceAudited(
+	ctx context.Context, w tenancy.Workspace, ownerGiteaID int64, started tenancy.AuditEntry,
+) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := db.createWorkspace(ctx, tx, w, ownerGiteaID); err != nil {
+			return err
+		}
+		return startAuditOf(ctx, tx, w, started)
+	}), "create workspace %q", w.Slug)
+}
+
+func (db *DB) createWorkspace(ctx context.Context, tx *sql.Tx, w tenancy.Workspace, ownerGiteaID int64) error {
+	if err := projectFree(ctx, tx, w.CoolifyProject, w.ID); err != nil {
+		return err
+	}
+	if err := insertWorkspace(ctx, tx, w); errors.Is(err, tenancy.ErrNotFound) {
+		return tenancy.ErrConflict
+	} else if err != nil {
+		return err
+	}
+	if w.OwnerUserID != "" {
+		err := setMember(ctx, tx, tenancy.Member{
+			WorkspaceID: w.ID, UserID: w.OwnerUserID, GiteaUserID: ownerGiteaID, Role: tenancy.RoleOwner,
+			CreatedAt: w.CreatedAt,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return db.want(ctx, tx, w.ID)
 }
 
 // insertWorkspace is ErrNotFound for a slug that is taken.

@@ -150,6 +150,47 @@ func TestTimes(t *testing.T) {
 	})
 }
 
+// TestCreateAudited: a workspace and the entry that it begins with are stored
+// together or not at all, and a workspace that was there gets no entry.
+func TestCreateAudited(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		create := func(slug string, e tenancy.AuditEntry) (tenancy.Workspace, error) {
+			w := tenancy.Workspace{ID: newID(), Slug: slug, CreatedAt: day, UpdatedAt: day}
+			return w, db.CreateWorkspaceAudited(ctx, w, 0, e)
+		}
+		users := map[string]string{"ensured": newID(), "not-ensured": newID()}
+		ensure := func(slug string, e tenancy.AuditEntry) (tenancy.Workspace, error) {
+			w := tenancy.Workspace{ID: newID(), CreatedAt: day, UpdatedAt: day}
+			w, _, err := db.EnsureWorkspaceAudited(ctx, tenancy.Person{UserID: users[slug]}, w, []string{slug}, e)
+			return w, err
+		}
+		type maker func(slug string, e tenancy.AuditEntry) (tenancy.Workspace, error)
+		for slug, do := range map[string]maker{"created": create, "ensured": ensure} {
+			e := newEntry("")
+			w := must(do(slug, e))(t)
+			e.WorkspaceID, e.Target = w.ID, slug
+			wantSame(t, slug, []tenancy.AuditEntry{e}, must(db.Audit(ctx, w.ID, tenancy.AuditQuery{Limit: 9}))(t))
+			_, err := do("not-"+slug, e)
+			wantErr(t, slug+" with an entry that is taken", err, tenancy.ErrConflict)
+			_, err = db.AnyWorkspace(ctx, "not-"+slug)
+			wantErr(t, "the workspace of that", err, tenancy.ErrNotFound)
+		}
+		rows := dump(t, db, `select * from vibn_users where id = $1`, users["not-ensured"])
+		wantSame(t, "rows of the person", []string(nil), rows)
+		again := must(ensure("ensured", newEntry("")))(t)
+		wantSame(t, "entries", 1, len(must(db.Audit(ctx, again.ID, tenancy.AuditQuery{Limit: 9}))(t)))
+	})
+}
+
+func newEntry(workspaceID string) tenancy.AuditEntry {
+	return tenancy.AuditEntry{
+		ID: newID(), WorkspaceID: workspaceID, At: day, Principal: "operator", Tool: "workspace.create",
+		Args: "{}", Outcome: "started",
+	}
+}
+
 // The next release reads the files of this one: how times lie in them is fixed.
 func TestSQLiteKeepsTimesAsMicroseconds(t *testing.T) {
 	t.Parallel()

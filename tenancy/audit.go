@@ -1,7 +1,9 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -14,11 +16,24 @@ import (
 // workspace's audit trail before and after. What cannot be written down before is
 // not done.
 func onRecord(ctx context.Context, store Store, now func() time.Time, e AuditEntry, act func() error) error {
-	e.ID, e.At, e.Args = uuid.Must(uuid.NewV7()).String(), now(), "{}"
+	e = startedEntry(e, now())
 	if err := store.StartAudit(ctx, e); err != nil {
 		return StoreError("start an audit entry", err)
 	}
-	err := act()
+	return finishEntry(ctx, store, now, e, act())
+}
+
+// startedEntry fills in the fields that each entry has when it is started.
+func startedEntry(e AuditEntry, at time.Time) AuditEntry {
+	e.ID, e.At, e.Args, e.Outcome = uuid.Must(uuid.NewV7()).String(), at, cmp.Or(e.Args, "{}"), "started"
+	return e
+}
+
+// finishEntry writes how the act of a started entry ended, also if its caller has
+// gone meanwhile. It returns the act's error; if there is none, its own.
+func finishEntry(ctx context.Context, store Store, now func() time.Time, e AuditEntry, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 	finish := AuditFinish{Outcome: "ok", Duration: now().Sub(e.At)}
 	if err != nil {
 		finish.Outcome = string(Public(err).Code)
@@ -28,6 +43,19 @@ func onRecord(ctx context.Context, store Store, now func() time.Time, e AuditEnt
 	}
 	return err
 }
+
+// auditArgs encodes the arguments that an entry keeps: values of known forms only,
+// as the workspace's people read them and nothing scrubs them.
+func auditArgs(args map[string]any) string {
+	raw, err := json.Marshal(args)
+	if err != nil { // texts and numbers only
+		return "{}"
+	}
+	return string(raw)
+}
+
+// operatorPrincipal stands in the audit trail for the platform's operator.
+const operatorPrincipal = "operator"
 
 // PlatformPrincipal stands in the audit trail for what vibn-mcp does by itself.
 const PlatformPrincipal = "platform"

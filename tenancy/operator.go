@@ -19,6 +19,10 @@ import (
 // An Operator runs the platform: it makes workspaces and keys. It needs the
 // store only, so it works while Coolify is down. Whoever holds one has proved
 // to be the operator, by running the program on the server.
+//
+// Each method that changes something of a workspace writes an entry of principal
+// "operator" to its audit trail before and after, and is [Unavailable] and changes
+// nothing if the first cannot be written.
 type Operator struct {
 	store Store
 	now   func() time.Time
@@ -42,14 +46,31 @@ type NewWorkspace struct {
 
 // CreateWorkspace stores a new workspace. A slug that was ever used is
 // [Conflict].
+//
+// An audit entry belongs to a workspace, so the first one cannot be written before
+// there is one: it is started in the transaction that stores the workspace and
+// queues the job for its parts. Neither a key nor a job ever meets a workspace
+// without its entry, and a crash leaves both or none. After a crash that left both,
+// a second call is [Conflict], and the entry stays "started".
 func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspace, error) {
+	w, err := n.workspace(o.now())
+	if err != nil {
+		return Workspace{}, err
+	}
+	started := creationEntry(w, operatorPrincipal)
+	if err := o.store.CreateWorkspaceAudited(ctx, w, n.OwnerGiteaID, started); err != nil {
+		return Workspace{}, creationError(n.Slug, err)
+	}
+	return w, finishEntry(ctx, o.store, o.now, started, nil)
+}
+
+// workspace judges what an operator typed, and returns the workspace to store.
+func (n NewWorkspace) workspace(at time.Time) (Workspace, error) {
 	if err := CheckSlug(n.Slug); err != nil {
 		return Workspace{}, invalid(err)
 	}
-	if n.Placement.Trust == "" {
-		n.Placement.Trust = Shared
-	}
-	if err := n.Placement.check(); err != nil {
+	place, err := n.Placement.complete()
+	if err != nil {
 		return Workspace{}, err
 	}
 	if !storable(n.Name) || !storable(n.OwnerUserID) {
@@ -58,56 +79,73 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspa
 	if _, err := coolify.ParseUUID(n.CoolifyProject); n.CoolifyProject != "" && err != nil {
 		return Workspace{}, invalid(fmt.Errorf("the Coolify project's uuid: %w", err))
 	}
-	now := o.now()
-	w := Workspace{
-		ID: uuid.Must(uuid.NewV7()).String(), Slug: n.Slug, Name: n.Name, OwnerUserID: n.OwnerUserID, CoolifyProject: n.CoolifyProject,
-		Placement: n.Placement, Status: Pending, CreatedAt: now, UpdatedAt: now,
+	return Workspace{
+		ID: uuid.Must(uuid.NewV7()).String(), Slug: n.Slug, Name: cmp.Or(n.Name, n.Slug), OwnerUserID: n.OwnerUserID,
+		CoolifyProject: n.CoolifyProject, Placement: place, Status: Pending, CreatedAt: at, UpdatedAt: at,
+	}, nil
+}
+
+// creationEntry is the entry that a workspace begins with.
+func creationEntry(w Workspace, principal string) AuditEntry {
+	e := AuditEntry{WorkspaceID: w.ID, Principal: principal, Tool: "workspace.create", Target: w.Slug}
+	return startedEntry(e, w.CreatedAt)
+}
+
+// creationError is what an operator reads when the store did not take a workspace.
+func creationError(slug string, err error) error {
+	if errors.Is(err, ErrConflict) {
+		return &Error{
+			Code: Conflict, Msg: fmt.Sprintf("the slug %q is or was in use", slug),
+			Hint: "choose another; a slug is never used again",
+		}
 	}
-	if w.Name == "" {
-		w.Name = w.Slug
-	}
-	switch err := o.store.CreateWorkspace(ctx, w, n.OwnerGiteaID); {
-	case errors.Is(err, ErrConflict):
-		return Workspace{}, &Error{Code: Conflict, Msg: fmt.Sprintf("the slug %q is or was in use", n.Slug), Hint: "choose another; a slug is never used again"}
-	case errors.Is(err, ErrProjectTaken):
-		return Workspace{}, &Error{
+	if errors.Is(err, ErrProjectTaken) {
+		return &Error{
 			Code: Conflict, Msg: "another workspace has this Coolify project",
 			Hint: "make a project of its own in Coolify: workspaces on one project would see each other's apps",
 		}
-	case err != nil:
-		return Workspace{}, StoreError("create the workspace", err)
 	}
-	return w, nil
+	return StoreError("create the workspace", err)
 }
 
 // EnsureWorkspace returns the workspace that a person owns, or creates it; created
 // says which. The slug is made from the e-mail's local part, or the name: it is a
 // first proposal for people, and proves nothing. Its parts are made by a job.
+//
+// Only a creation is on record, in the transaction of the workspace as with
+// CreateWorkspace; after a crash a second call returns the workspace. What the call
+// tells of the person is kept of them, as at each sign-in.
 func (o *Operator) EnsureWorkspace(ctx context.Context, p Person, place Placement) (w Workspace, created bool, err error) {
-	return ensureWorkspace(ctx, o.store, o.now(), p, place)
+	return ensureWorkspace(ctx, o.store, o.now, operatorPrincipal, p, place)
 }
 
-func ensureWorkspace(ctx context.Context, store Store, now time.Time, p Person, place Placement) (w Workspace, created bool, err error) {
+func ensureWorkspace(
+	ctx context.Context, store Store, now func() time.Time, principal string, p Person, place Placement,
+) (w Workspace, created bool, err error) {
 	if p.UserID == "" || len(p.UserID) > 255 || !storable(p.UserID) || p.GiteaUserID < 0 {
-		return Workspace{}, false, invalid(errors.New("a person needs the platform's id of at most 255 bytes, and a Gitea id that is not negative"))
+		return Workspace{}, false, invalid(errors.New(
+			"a person needs the platform's id of at most 255 bytes, and a Gitea id that is not negative",
+		))
 	}
 	p.Email, p.DisplayName = ShortText(p.Email), ShortText(p.DisplayName)
-	if place.Trust == "" {
-		place.Trust = Shared
-	}
-	if err := place.check(); err != nil {
+	place, err = place.complete()
+	if err != nil {
 		return Workspace{}, false, err
 	}
-	slugs := slugsFor(p)
+	slugs, at := slugsFor(p), now()
 	w = Workspace{
 		ID: uuid.Must(uuid.NewV7()).String(), Name: cmp.Or(p.DisplayName, slugs[0]), OwnerUserID: p.UserID, Placement: place,
-		Status: Pending, CreatedAt: now, UpdatedAt: now,
+		Status: Pending, CreatedAt: at, UpdatedAt: at,
 	}
-	w, created, err = store.EnsureWorkspace(ctx, p, w, slugs)
+	started := creationEntry(w, principal)
+	w, created, err = store.EnsureWorkspaceAudited(ctx, p, w, slugs, started)
 	if err != nil {
 		return Workspace{}, false, StoreError("create the workspace", err)
 	}
-	return w, created, nil
+	if !created {
+		return w, false, nil
+	}
+	return w, true, finishEntry(ctx, store, now, started, nil)
 }
 
 // slugsFor proposes slugs: one that people know, the same with a number, and at
@@ -140,16 +178,14 @@ func slugOf(s string) string {
 // Provision wants a workspace's parts looked at, and made or mended where they are
 // not as they should be. A job does it.
 func (o *Operator) Provision(ctx context.Context, w Workspace) error {
-	if err := o.store.Want(ctx, w.ID); err != nil {
-		return StoreError("queue the job", err)
-	}
-	return nil
+	entry := AuditEntry{Tool: "workspace.provision"}
+	return o.audited(ctx, w, entry, func() error { return o.store.Want(ctx, w.ID) })
 }
 
 // Suspend refuses every key and member of a workspace from the next look on, and
 // has a job shut its bot out of Gitea.
 func (o *Operator) Suspend(ctx context.Context, w Workspace) error {
-	return o.audited(ctx, w, "workspace.suspend", func() error {
+	return o.audited(ctx, w, AuditEntry{Tool: "workspace.suspend"}, func() error {
 		now := o.now()
 		return o.store.SetSuspended(ctx, w.ID, &now, now)
 	})
@@ -157,30 +193,38 @@ func (o *Operator) Suspend(ctx context.Context, w Workspace) error {
 
 // Resume lifts a suspension.
 func (o *Operator) Resume(ctx context.Context, w Workspace) error {
-	return o.audited(ctx, w, "workspace.resume", func() error { return o.store.SetSuspended(ctx, w.ID, nil, o.now()) })
+	entry := AuditEntry{Tool: "workspace.resume"}
+	return o.audited(ctx, w, entry, func() error { return o.store.SetSuspended(ctx, w.ID, nil, o.now()) })
 }
 
 // Rotate forgets every token of the workspace's bot and the secret of its webhook. A
 // job makes new ones for the workspace and ends all other tokens; keys get theirs
 // anew at their next use.
 func (o *Operator) Rotate(ctx context.Context, w Workspace) error {
-	return o.audited(ctx, w, "workspace.rotate", func() error { return o.store.ForgetTokens(ctx, w.ID, o.now()) })
+	entry := AuditEntry{Tool: "workspace.rotate"}
+	return o.audited(ctx, w, entry, func() error { return o.store.ForgetTokens(ctx, w.ID, o.now()) })
 }
 
-// audited writes an act of the operator's to the workspace's audit trail, before
-// and after.
-func (o *Operator) audited(ctx context.Context, w Workspace, tool string, act func() error) error {
-	entry := AuditEntry{WorkspaceID: w.ID, Principal: "operator", Tool: tool, Target: w.Slug}
-	return onRecord(ctx, o.store, o.now, entry, func() error {
-		err := act()
-		if errors.Is(err, ErrNotFound) {
-			return &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", w.Slug), Hint: "it was deleted"}
-		}
-		if err != nil {
-			return StoreError(tool, err)
-		}
+// audited is the door of each act of the operator on a workspace that is there: it
+// writes the act to the workspace's audit trail before and after. Tool names the
+// act; Target is the workspace's slug if it is empty.
+func (o *Operator) audited(ctx context.Context, w Workspace, e AuditEntry, act func() error) error {
+	e.WorkspaceID, e.Principal, e.Target = w.ID, operatorPrincipal, cmp.Or(e.Target, w.Slug)
+	return onRecord(ctx, o.store, o.now, e, func() error { return actError(e.Tool, w.Slug, act()) })
+}
+
+// actError is what an operator reads when an act failed; nil if it did not.
+func actError(tool, slug string, err error) error {
+	if err == nil {
 		return nil
-	})
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if errors.Is(err, ErrNotFound) {
+		return &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "it was deleted"}
+	}
+	return StoreError(tool, err)
 }
 
 // AnyWorkspace returns the workspace that has or had this slug, deleted or not.
@@ -286,13 +330,18 @@ func (o *Operator) Members(ctx context.Context, w Workspace) ([]Member, error) {
 
 // Place changes where a workspace's apps run and what its host may be asked to.
 func (o *Operator) Place(ctx context.Context, w Workspace, p Placement) error {
-	if err := p.check(); err != nil {
+	p, err := p.complete()
+	if err != nil {
 		return err
 	}
-	if err := o.store.SetPlacement(ctx, w.ID, p, o.now()); err != nil {
-		return StoreError("place the workspace", err)
-	}
-	return o.Provision(ctx, w) // it may need a network there
+	// The trail is the workspace's: it tells the trust and not which server.
+	entry := AuditEntry{Tool: "workspace.place", Args: auditArgs(map[string]any{"trust": p.Trust})}
+	return o.audited(ctx, w, entry, func() error {
+		if err := o.store.SetPlacement(ctx, w.ID, p, o.now()); err != nil {
+			return err
+		}
+		return o.store.Want(ctx, w.ID) // it may need a network there
+	})
 }
 
 // SetPlan changes what a workspace may use; zero fields are the platform's default.
@@ -301,7 +350,10 @@ func (o *Operator) SetPlan(ctx context.Context, w Workspace, p Plan) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	return o.audited(ctx, w, "workspace.plan", func() error { return o.store.SetPlan(ctx, w.ID, p, o.now()) })
+	entry := AuditEntry{Tool: "workspace.plan", Args: auditArgs(map[string]any{
+		"memory": p.Memory, "cpus": p.CPUs, "apps": p.Apps, "databases": p.Databases,
+	})}
+	return o.audited(ctx, w, entry, func() error { return o.store.SetPlan(ctx, w.ID, p, o.now()) })
 }
 
 // Used returns how many apps and databases a workspace has that were created here.
@@ -318,10 +370,12 @@ func (o *Operator) Used(ctx context.Context, w Workspace) (apps, databases int, 
 // is empty. Its slug is never used again. For one that is deleted already the job
 // is queued again.
 func (o *Operator) DeleteWorkspace(ctx context.Context, w Workspace) error {
-	if w.DeletedAt != nil {
-		return o.Provision(ctx, w)
-	}
-	return o.audited(ctx, w, "workspace.delete", func() error { return o.store.DeleteWorkspace(ctx, w.ID, o.now()) })
+	return o.audited(ctx, w, AuditEntry{Tool: "workspace.delete"}, func() error {
+		if w.DeletedAt != nil {
+			return o.store.Want(ctx, w.ID)
+		}
+		return o.store.DeleteWorkspace(ctx, w.ID, o.now())
+	})
 }
 
 // CreateKey mints a key for a workspace. life 0 means that it never expires.
@@ -331,13 +385,17 @@ func (o *Operator) CreateKey(ctx context.Context, w Workspace, name string, righ
 	if name == "" || len(name) > 100 || !storable(name) || rights == 0 || life < 0 {
 		return Key{}, secret.Text{}, invalid(errors.New("a key needs a name of at most 100 bytes, a right, and a life that is not negative"))
 	}
-	k := Key{ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: w.ID, Name: name, Rights: rights, CreatedBy: "operator", CreatedAt: o.now()}
+	k := Key{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: w.ID, Name: name, Rights: rights,
+		CreatedBy: operatorPrincipal, CreatedAt: o.now(),
+	}
 	if life > 0 {
 		k.ExpiresAt = new(k.CreatedAt.Add(life))
 	}
 	key, digest := NewKey(&k)
-	if err := o.store.CreateKey(ctx, k, digest); err != nil {
-		return Key{}, secret.Text{}, StoreError("store the key", err)
+	entry := AuditEntry{Tool: "keys.create", Target: k.ID, Args: auditArgs(map[string]any{"rights": rights.String()})}
+	if err := o.audited(ctx, w, entry, func() error { return o.store.CreateKey(ctx, k, digest) }); err != nil {
+		return Key{}, secret.Text{}, err
 	}
 	return k, key, nil
 }
@@ -351,16 +409,31 @@ func (o *Operator) Keys(ctx context.Context, w Workspace) ([]Key, error) {
 	return list, nil
 }
 
+// maxKeyID is the length of a key's id, a UUID. A key is longer.
+const maxKeyID = 36
+
 // RevokeKey revokes a key of a workspace, and those minted with it.
 func (o *Operator) RevokeKey(ctx context.Context, w Workspace, keyID string) error {
-	err := o.store.RevokeKey(ctx, w.ID, keyID, o.now())
-	if errors.Is(err, ErrNotFound) {
-		return &Error{Code: NotFound, Msg: "no such key in workspace " + w.Slug, Hint: "\"vibn-mcp key list " + w.Slug + "\" shows the keys and their ids"}
+	entry := AuditEntry{Tool: "keys.revoke"}
+	if len(keyID) <= maxKeyID { // what is longer may be the key itself
+		entry.Target = ShortText(keyID)
 	}
-	if err != nil {
-		return StoreError("revoke the key", err)
-	}
-	return nil
+	return o.audited(ctx, w, entry, func() error {
+		err := o.store.RevokeKey(ctx, w.ID, keyID, o.now())
+		if errors.Is(err, ErrNotFound) {
+			return &Error{
+				Code: NotFound, Msg: "no such key in workspace " + w.Slug,
+				Hint: "\"vibn-mcp key list " + w.Slug + "\" shows the keys and their ids",
+			}
+		}
+		return err
+	})
+}
+
+// complete fills in the trust of a placement that names none, and judges it.
+func (p Placement) complete() (Placement, error) {
+	p.Trust = cmp.Or(p.Trust, Shared)
+	return p, p.check()
 }
 
 // check judges a placement that an operator typed.

@@ -59,7 +59,7 @@ func (l LoginLink) Open(now time.Time) bool {
 	switch {
 	case l.UsedAt != nil, !now.Before(l.ExpiresAt), l.UserID != "" && l.UserRole == "":
 		return false
-	case l.CreatedBy == "operator":
+	case l.CreatedBy == operatorPrincipal:
 		return true
 	}
 	return l.Role != "" && l.MakerRole.Rights().Has(Keys) && (l.Role != RoleOwner || l.MakerRole == RoleOwner)
@@ -108,6 +108,16 @@ type peopleStore interface {
 	// own and keeps what was sealed: a run replaces it, as they may have been shown
 	// it. ErrConflict if no owner would be left.
 	ChangeMember(ctx context.Context, workspaceID, userID string, role Role, at time.Time) error
+
+	// CreateWorkspaceAudited is CreateWorkspace, and starts an audit entry of the new
+	// workspace in the same transaction: both are stored or neither. The entry's
+	// WorkspaceID and Target are not read, they are the workspace's id and slug.
+	CreateWorkspaceAudited(ctx context.Context, w Workspace, ownerGiteaID int64, started AuditEntry) error
+	// EnsureWorkspaceAudited is EnsureWorkspace, and starts an audit entry likewise if
+	// it stores w. A workspace that was there gets none.
+	EnsureWorkspaceAudited(
+		ctx context.Context, p Person, w Workspace, slugs []string, started AuditEntry,
+	) (ws Workspace, created bool, err error)
 }
 
 // Accounts know the people who sign in. They open no workspace: for that a person
@@ -186,9 +196,8 @@ func (a *Accounts) Connect(ctx context.Context, userID string, id Identity) erro
 // EnsureWorkspace returns the workspace that a person owns, or has one made; see
 // [Operator.EnsureWorkspace].
 func (a *Accounts) EnsureWorkspace(ctx context.Context, u User, place Placement) (Workspace, error) {
-	w, _, err := ensureWorkspace(ctx, a.guard.store, a.guard.now(), Person{
-		UserID: u.ID, Email: u.Email, DisplayName: u.DisplayName, GiteaUserID: u.GiteaUserID,
-	}, place)
+	p := Person{UserID: u.ID, Email: u.Email, DisplayName: u.DisplayName, GiteaUserID: u.GiteaUserID}
+	w, _, err := ensureWorkspace(ctx, a.guard.store, a.guard.now, "member:"+u.ID, p, place)
 	return w, err
 }
 
@@ -310,14 +319,8 @@ func (a *Accounts) use(ctx context.Context, l LoginLink, by Person) error {
 // a role, for somebody to join. Neither means its owner; a workspace that has no
 // owner invites one. The token is returned once and kept nowhere.
 func (o *Operator) LoginLink(ctx context.Context, w Workspace, userID string, role Role, life time.Duration) (LoginLink, secret.Text, error) {
-	if userID != "" && role != "" {
-		return LoginLink{}, secret.Text{}, invalid(errors.New("a link signs somebody in or invites, not both"))
-	}
-	if role != "" && role.Rights() == 0 {
-		return LoginLink{}, secret.Text{}, invalid(errors.New("a role is owner, admin or member"))
-	}
-	if life <= 0 || life > maxLinkLife || !storable(userID) {
-		return LoginLink{}, secret.Text{}, invalid(errors.New("a link is good for a minute at least and 30 days at the most"))
+	if err := checkLink(userID, role, life); err != nil {
+		return LoginLink{}, secret.Text{}, err
 	}
 	members, err := o.Members(ctx, w)
 	if err != nil {
@@ -334,13 +337,49 @@ func (o *Operator) LoginLink(ctx context.Context, w Workspace, userID string, ro
 			Code: NotFound, Msg: "this person is no member of the workspace", Hint: "\"vibn-mcp workspace show " + w.Slug + "\" lists them; --invite member lets somebody join",
 		}
 	}
-	l := LoginLink{WorkspaceID: w.ID, UserID: userID, Role: role, CreatedBy: "operator", CreatedAt: o.now()}
+	l := LoginLink{WorkspaceID: w.ID, UserID: userID, Role: role, CreatedBy: operatorPrincipal, CreatedAt: o.now()}
 	l.ExpiresAt = l.CreatedAt.Add(life)
-	return addLink(ctx, o.store, l)
+	return o.addLink(ctx, w, l)
 }
 
-func addLink(ctx context.Context, store Store, l LoginLink) (LoginLink, secret.Text, error) {
+// checkLink judges what an operator typed to make a link with.
+func checkLink(userID string, role Role, life time.Duration) error {
+	switch {
+	case userID != "" && role != "":
+		return invalid(errors.New("a link signs somebody in or invites, not both"))
+	case role != "" && role.Rights() == 0:
+		return invalid(errors.New("a role is owner, admin or member"))
+	case life <= 0 || life > maxLinkLife || !storable(userID):
+		return invalid(errors.New("a link is good for a minute at least and 30 days at the most"))
+	}
+	return nil
+}
+
+// addLink stores a link on record. An invitation has the name in the audit trail
+// that members' invitations have.
+func (o *Operator) addLink(ctx context.Context, w Workspace, l LoginLink) (LoginLink, secret.Text, error) {
 	l.ID = uuid.Must(uuid.NewV7()).String()
+	entry := AuditEntry{Tool: "link.create", Target: l.UserID}
+	if l.Role != "" {
+		entry = AuditEntry{Tool: "members.invite", Target: l.ID, Args: auditArgs(map[string]any{"role": l.Role})}
+	}
+	var token secret.Text
+	err := o.audited(ctx, w, entry, func() (err error) {
+		l, token, err = addLink(ctx, o.store, l)
+		return err
+	})
+	if err != nil {
+		return LoginLink{}, secret.Text{}, err
+	}
+	return l, token, nil
+}
+
+// addLink stores a link and returns it with its token. A link without an id gets
+// one.
+func addLink(ctx context.Context, store Store, l LoginLink) (LoginLink, secret.Text, error) {
+	if l.ID == "" {
+		l.ID = uuid.Must(uuid.NewV7()).String()
+	}
 	token, digest := newLinkToken()
 	switch err := store.AddLoginLink(ctx, l, digest); {
 	case errors.Is(err, ErrNotFound):

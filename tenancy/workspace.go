@@ -176,3 +176,17 @@ func CountUsed(ctx context.Context, store Store, workspaceID string) (apps, data
 	}
 	return apps, databases, nil
 }
+
+// PlanInfo says what the workspace may use, and what it uses.
+type PlanInfo struct {
+	Memory    string `json:"memory"` // of each app and database
+	CPUs      string `json:"cpus"`   // likewise
+	Apps      Share  `json:"apps"`   // that were created here
+	Databases Share  `json:"databases"`
+}
+
+// A Share is how much there is of something.
+type Share struct {
+	Used int `json:"used"`
+	Most int `json:"most"`
+}

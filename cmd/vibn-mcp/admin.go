@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -197,42 +196,33 @@ func standing(s tenancy.Provision) string {
 	return string(s.Status)
 }
 
-// A workspaceLine is a workspace as commands print it.
-type workspaceLine struct {
-	Slug           string `json:"slug"`
-	ID             string `json:"id"`
-	Name           string `json:"name"`
-	Status         string `json:"status"`
-	Trust          string `json:"trust"`
-	Server         string `json:"server,omitempty"`
-	Destination    string `json:"destination,omitempty"`
-	CoolifyProject string `json:"coolify_project,omitempty"`
-	GiteaOrg       string `json:"gitea_org,omitempty"`
-	GiteaBot       string `json:"gitea_bot,omitempty"`
-	Owner          string `json:"owner,omitempty"`
-	Suspended      bool   `json:"suspended"`
-	CreatedAt      string `json:"created_at"`
-}
-
-func lineOf(w tenancy.Workspace) workspaceLine {
-	return workspaceLine{
-		w.Slug, w.ID, untrusted.Clean(w.Name), string(w.Status), string(w.Placement.Trust), w.Placement.Server, w.Placement.Destination,
-		w.CoolifyProject, w.GiteaOrg, w.GiteaBot, untrusted.Clean(w.OwnerUserID), w.SuspendedAt != nil, w.CreatedAt.UTC().Format(time.RFC3339),
-	}
-}
-
 func listWorkspaces(ctx context.Context, p *program, op *tenancy.Operator) error {
-	list, err := op.Workspaces(ctx)
+	list, err := op.States(ctx)
 	if err != nil {
 		return err
 	}
-	lines, rows := []workspaceLine{}, [][]string{}
-	for _, w := range list {
-		l := lineOf(w)
-		lines = append(lines, l)
-		rows = append(rows, []string{l.Slug, l.Name, l.Status, l.Trust, l.CoolifyProject, l.CreatedAt})
+	rows := [][]string{}
+	for i, s := range list {
+		s = s.Clean()
+		list[i] = s
+		rows = append(rows, []string{s.Slug, s.Name, s.Status, s.Trust, s.CoolifyProject, s.CreatedAt})
 	}
-	return p.show(lines, []string{"SLUG", "NAME", "STATUS", "TRUST", "COOLIFY PROJECT", "CREATED"}, rows)
+	return p.show(list, []string{"SLUG", "NAME", "STATUS", "TRUST", "COOLIFY PROJECT", "CREATED"}, rows)
+}
+
+// A shownWorkspace is a workspace with what belongs to it, as "workspace show"
+// prints it.
+type shownWorkspace struct {
+	tenancy.WorkspaceState
+	Effective tenancy.PlanInfo  `json:"effective_plan"` // with the platform's defaults, and what is used
+	Members   []shownMember     `json:"members"`
+	Keys      []tenancy.KeyInfo `json:"keys"`
+}
+
+type shownMember struct {
+	UserID string `json:"user_id"`
+	Role   string `json:"role"`
+	Email  string `json:"email,omitempty"`
 }
 
 func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
@@ -240,76 +230,83 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 	if err != nil {
 		return err
 	}
-	keys, err := op.Keys(ctx, w)
+	shown, err := p.readWorkspace(ctx, op, w)
 	if err != nil {
 		return err
+	}
+	return p.show(shown, []string{"SLUG", shown.Slug}, shown.rows())
+}
+
+// readWorkspace reads all that is shown of a workspace, clean for a terminal.
+func (p *program) readWorkspace(
+	ctx context.Context, op *tenancy.Operator, w tenancy.Workspace,
+) (shownWorkspace, error) {
+	state, err := op.Parts(ctx, w)
+	if err != nil {
+		return shownWorkspace{}, err
+	}
+	keys, err := op.Keys(ctx, w)
+	if err != nil {
+		return shownWorkspace{}, err
 	}
 	members, err := op.Members(ctx, w)
 	if err != nil {
-		return err
+		return shownWorkspace{}, err
 	}
 	plan, err := p.planOf(ctx, op, w)
 	if err != nil {
-		return err
+		return shownWorkspace{}, err
 	}
-	type memberLine struct {
-		UserID string `json:"user_id"`
-		Role   string `json:"role"`
-		Email  string `json:"email,omitempty"`
+	shown := shownWorkspace{state.State().Clean(), plan, []shownMember{}, cleanKeys(keys)}
+	for _, m := range members {
+		clean := shownMember{untrusted.Clean(m.UserID), string(m.Role), untrusted.Clean(m.Email)}
+		shown.Members = append(shown.Members, clean)
 	}
-	all := struct {
-		workspaceLine
-		Plan    hosting.PlanInfo    `json:"plan"`
-		Wrong   []tenancy.PartError `json:"provision_errors"`
-		Members []memberLine        `json:"members"`
-		Keys    []keyLine           `json:"keys"`
-	}{lineOf(w), plan, cleanErrors(w.ProvisionError), []memberLine{}, keyLines(keys)}
+	return shown, nil
+}
+
+// rows are the workspace as a table for people.
+func (s shownWorkspace) rows() [][]string {
 	rows := [][]string{
-		{"name", all.Name},
-		{"id", all.ID},
-		{"status", all.Status},
-		{"trust", all.Trust},
-		{"server", all.Server},
-		{"destination", all.Destination},
-		{"coolify project", all.CoolifyProject},
-		{"gitea organisation", all.GiteaOrg},
-		{"gitea bot", all.GiteaBot},
-		{"plan", fmt.Sprintf("%s memory and %s cpus for each; %d of %d apps, %d of %d databases",
-			plan.Memory, plan.CPUs, plan.Apps.Used, plan.Apps.Most, plan.Databases.Used, plan.Databases.Most)},
-		{"created", all.CreatedAt},
+		{"name", s.Name},
+		{"id", s.ID},
+		{"status", s.Status},
+		{"trust", s.Trust},
+		{"server", s.Server},
+		{"destination", s.Destination},
+		{"coolify project", s.CoolifyProject},
+		{"gitea organisation", s.GiteaOrg},
+		{"gitea bot", s.GiteaBot},
+		{"plan", planText(s.Effective)},
+		{"created", s.CreatedAt},
 	}
-	for _, e := range all.Wrong {
+	for _, e := range s.Errors {
 		rows = append(rows, []string{"wrong", e.Part + ": " + e.Why}, []string{"", e.Fix})
 	}
-	for _, m := range members {
-		l := memberLine{untrusted.Clean(m.UserID), string(m.Role), untrusted.Clean(m.Email)}
-		all.Members = append(all.Members, l)
-		rows = append(rows, []string{"member", strings.TrimSpace(l.Role + " " + l.UserID + " " + l.Email)})
+	for _, m := range s.Members {
+		rows = append(rows, []string{"member", strings.TrimSpace(m.Role + " " + m.UserID + " " + m.Email)})
 	}
-	for _, k := range all.Keys {
-		rows = append(rows, []string{"key", fmt.Sprintf("%s %s %s %s (%s)", k.ID, k.Name, k.Key, k.State, k.Rights)})
+	for _, k := range s.Keys {
+		text := fmt.Sprintf("%s %s %s %s (%s)", k.ID, k.Name, keyEnds(k), k.State, k.Rights)
+		rows = append(rows, []string{"key", text})
 	}
-	return p.show(all, []string{"SLUG", all.Slug}, rows)
+	return rows
+}
+
+// planText is a plan and what is used of it, in a line.
+func planText(p tenancy.PlanInfo) string {
+	return fmt.Sprintf("%s memory and %s cpus for each; %d of %d apps, %d of %d databases",
+		p.Memory, p.CPUs, p.Apps.Used, p.Apps.Most, p.Databases.Used, p.Databases.Most)
 }
 
 // planOf is what a workspace may use, and what it uses.
-func (p *program) planOf(ctx context.Context, op *tenancy.Operator, w tenancy.Workspace) (hosting.PlanInfo, error) {
+func (p *program) planOf(ctx context.Context, op *tenancy.Operator, w tenancy.Workspace) (tenancy.PlanInfo, error) {
 	apps, databases, err := op.Used(ctx, w)
 	plan := w.Plan.Or(p.cfg.plan).Or(tenancy.DefaultPlan())
-	return hosting.PlanInfo{
+	return tenancy.PlanInfo{
 		Memory: plan.Memory, CPUs: plan.CPUs,
-		Apps: hosting.Share{Used: apps, Most: plan.Apps}, Databases: hosting.Share{Used: databases, Most: plan.Databases},
+		Apps: tenancy.Share{Used: apps, Most: plan.Apps}, Databases: tenancy.Share{Used: databases, Most: plan.Databases},
 	}, err
-}
-
-// cleanErrors are a workspace's troubles as a terminal may show them.
-func cleanErrors(raw string) []tenancy.PartError {
-	list := []tenancy.PartError{}
-	for _, e := range tenancy.ParsePartErrors(raw) {
-		e.Part, e.Why, e.Fix = untrusted.Clean(e.Part), untrusted.Clean(e.Why), untrusted.Clean(e.Fix)
-		list = append(list, e)
-	}
-	return list
 }
 
 func planWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
@@ -409,38 +406,17 @@ func createKey(ctx context.Context, p *program, op *tenancy.Operator) error {
 	return p.printf("%s\n", key.Reveal())
 }
 
-// A keyLine is a key as commands print it.
-type keyLine struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	Key      string `json:"key"` // its ends
-	Rights   string `json:"rights"`
-	State    string `json:"state"` // valid, expired or revoked
-	Expires  string `json:"expires_at,omitempty"`
-	LastUsed string `json:"last_used_at,omitempty"`
+// cleanKeys are keys as a terminal may show them.
+func cleanKeys(keys []tenancy.Key) []tenancy.KeyInfo {
+	infos := tenancy.KeyInfos(keys, time.Now())
+	for i := range infos {
+		infos[i] = infos[i].Clean()
+	}
+	return infos
 }
 
-func keyLines(keys []tenancy.Key) []keyLine {
-	lines := []keyLine{}
-	for _, k := range keys {
-		l := keyLine{
-			ID: k.ID, Name: untrusted.Clean(k.Name), Key: k.Prefix + "..." + k.Last4, Rights: k.Rights.String(), State: k.State(time.Now()),
-			Expires: moment(k.ExpiresAt), LastUsed: moment(k.LastUsedAt),
-		}
-		if l.State == "active" {
-			l.State = "valid"
-		}
-		lines = append(lines, l)
-	}
-	return lines
-}
-
-func moment(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
+// keyEnds is a key as people recognise it.
+func keyEnds(k tenancy.KeyInfo) string { return k.Prefix + "..." + k.Last4 }
 
 func listKeys(ctx context.Context, p *program, op *tenancy.Operator) error {
 	w, err := op.Workspace(ctx, p.args[0])
@@ -451,11 +427,11 @@ func listKeys(ctx context.Context, p *program, op *tenancy.Operator) error {
 	if err != nil {
 		return err
 	}
-	lines, rows := keyLines(keys), [][]string{}
-	for _, l := range lines {
-		rows = append(rows, []string{l.ID, l.Name, l.Key, l.Rights, l.State, l.Expires, l.LastUsed})
+	infos, rows := cleanKeys(keys), [][]string{}
+	for _, k := range infos {
+		rows = append(rows, []string{k.ID, k.Name, keyEnds(k), k.Rights, k.State, k.ExpiresAt, k.LastUsedAt})
 	}
-	return p.show(lines, []string{"ID", "NAME", "KEY", "RIGHTS", "STATE", "EXPIRES", "LAST USED"}, rows)
+	return p.show(infos, []string{"ID", "NAME", "KEY", "RIGHTS", "STATE", "EXPIRES", "LAST USED"}, rows)
 }
 
 func revokeKey(ctx context.Context, p *program, op *tenancy.Operator) error {

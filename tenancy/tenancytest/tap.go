@@ -129,6 +129,26 @@ func (s Tap) EnsureWorkspace(
 	return ws, created, err
 }
 
+// CreateWorkspaceAudited is tapped.
+func (s Tap) CreateWorkspaceAudited(
+	ctx context.Context, w tenancy.Workspace, ownerGiteaID int64, started tenancy.AuditEntry,
+) error {
+	return s.Hook("CreateWorkspaceAudited", func() error {
+		return s.Store.CreateWorkspaceAudited(ctx, w, ownerGiteaID, started)
+	})
+}
+
+// EnsureWorkspaceAudited is tapped.
+func (s Tap) EnsureWorkspaceAudited(
+	ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string, started tenancy.AuditEntry,
+) (ws tenancy.Workspace, created bool, err error) {
+	err = s.Hook("EnsureWorkspaceAudited", func() (err error) {
+		ws, created, err = s.Store.EnsureWorkspaceAudited(ctx, p, w, slugs, started)
+		return err
+	})
+	return ws, created, err
+}
+
 // AnyWorkspace is tapped.
 func (s Tap) AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
 	return get(s, "AnyWorkspace", func() (tenancy.Workspace, error) { return s.Store.AnyWorkspace(ctx, slug) })
