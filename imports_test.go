@@ -19,13 +19,14 @@ const module = "github.com/vibnai/vibn-mcp/"
 // the packages that face an agent reach Coolify, Gitea and the database only
 // through tenancy, where ownership is proved.
 var mayImport = map[string]string{
-	"cmd/vibn-mcp":          "clients coolify coolify/coolifytest db/migrations gitea gitea/giteatest hosting mcp probe provision push secret sidecar store tenancy untrusted",
+	"cmd/vibn-mcp":          "clients coolify coolify/coolifytest db/migrations gitea gitea/giteatest hosting mcp people probe provision push secret sidecar store tenancy untrusted",
 	"clients":               "secret untrusted",
 	"mcp":                   "hosting repository secret tenancy untrusted verdict",
-	"sidecar":               "clients hosting mcp push repository secret tenancy untrusted verdict",
+	"sidecar":               "clients hosting mcp people push repository secret tenancy untrusted verdict",
 	"sidecar/oidctest":      "",
 	"tenancy":               "coolify gitea internal/room probe secret untrusted",
-	"tenancy/tenancytest":   "coolify coolify/coolifytest gitea gitea/giteatest probe provision repository secret store store/storetest tenancy",
+	"tenancy/tenancytest":   "coolify coolify/coolifytest gitea gitea/giteatest people probe provision repository secret store store/storetest tenancy",
+	"people":                "coolify internal/room secret tenancy untrusted",
 	"repository":            "gitea internal/room provision secret tenancy untrusted",
 	"hosting":               "coolify gitea internal/room once provision repository secret tenancy untrusted",
 	"verdict":               "coolify gitea hosting internal/room probe repository tenancy untrusted",

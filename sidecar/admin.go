@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -32,11 +33,11 @@ func mountAdmin(mux *http.ServeMux, cfg Config) {
 		"GET /api/admin/workspaces":                      adminList,
 		"GET /api/admin/workspaces/{slug}":               adminShow,
 		"DELETE /api/admin/workspaces/{slug}":            adminDelete,
-		"POST /api/admin/workspaces/{slug}/provision":    adminAct((*tenancy.Operator).Provision),
-		"POST /api/admin/workspaces/{slug}/suspend":      adminAct((*tenancy.Operator).Suspend),
-		"POST /api/admin/workspaces/{slug}/resume":       adminAct((*tenancy.Operator).Resume),
+		"POST /api/admin/workspaces/{slug}/provision":    adminAct((*people.Operator).Provision),
+		"POST /api/admin/workspaces/{slug}/suspend":      adminAct((*people.Operator).Suspend),
+		"POST /api/admin/workspaces/{slug}/resume":       adminAct((*people.Operator).Resume),
 		"POST /api/admin/workspaces/{slug}/plan":         adminPlan,
-		"POST /api/admin/workspaces/{slug}/rotate":       adminAct((*tenancy.Operator).Rotate),
+		"POST /api/admin/workspaces/{slug}/rotate":       adminAct((*people.Operator).Rotate),
 		"GET /api/admin/workspaces/{slug}/keys":          adminKeys,
 		"POST /api/admin/workspaces/{slug}/keys":         adminMint,
 		"DELETE /api/admin/workspaces/{slug}/keys/{key}": adminRevoke,
@@ -50,10 +51,10 @@ func mountAdmin(mux *http.ServeMux, cfg Config) {
 // The operator's answers that are no workspace or key alone.
 type (
 	adminWorkspaces struct {
-		Workspaces []tenancy.WorkspaceState `json:"workspaces"`
+		Workspaces []people.WorkspaceState `json:"workspaces"`
 	}
 	adminKeyList struct {
-		Keys []tenancy.KeyInfo `json:"keys"`
+		Keys []people.KeyInfo `json:"keys"`
 	}
 	adminApplied struct {
 		Applied int `json:"applied"` // migrations
@@ -63,8 +64,8 @@ type (
 // adminOperations describes the operator's routes.
 func adminOperations() []mcp.Operation {
 	const root, one = "/api/admin/workspaces", "/api/admin/workspaces/{slug}"
-	workspace, list := reflect.TypeFor[tenancy.WorkspaceState](), reflect.TypeFor[adminWorkspaces]()
-	in, key := reflect.TypeFor[adminInput](), reflect.TypeFor[tenancy.KeyInfo]()
+	workspace, list := reflect.TypeFor[people.WorkspaceState](), reflect.TypeFor[adminWorkspaces]()
+	in, key := reflect.TypeFor[adminInput](), reflect.TypeFor[people.KeyInfo]()
 	all := []mcp.Operation{
 		{Route: "POST " + root, ID: "admin_ensure", Summary: "Get or create a person's workspace", Input: in, Output: reflect.TypeFor[ensured]()},
 		{Route: "GET " + root, ID: "admin_list", Summary: "List the workspaces", Output: list},
@@ -102,7 +103,7 @@ type admin struct {
 type adminCall struct {
 	*http.Request
 	cfg Config
-	op  *tenancy.Operator
+	op  *people.Operator
 	in  adminInput
 }
 
@@ -144,7 +145,7 @@ func logRefusal(cfg Config, r *http.Request, err error) {
 }
 
 func (a admin) answer(w http.ResponseWriter, r *http.Request) (any, error) {
-	op, err := a.cfg.Guard.OpenOperator(mcp.Bearer(r))
+	op, err := people.OpenOperator(a.cfg.Guard, mcp.Bearer(r))
 	if err != nil {
 		return nil, err
 	}
@@ -186,15 +187,15 @@ func decodeStrict(body []byte, v any) error {
 
 // settled shows a workspace, after the time that the caller is willing to wait for
 // its parts.
-func (c *adminCall) settled(w tenancy.Workspace) (tenancy.WorkspaceState, error) {
+func (c *adminCall) settled(w tenancy.Workspace) (people.WorkspaceState, error) {
 	ctx, cancel := context.WithTimeout(c.Context(), time.Duration(c.in.WaitSeconds)*time.Second)
 	defer cancel()
 	if c.in.WaitSeconds == 0 {
 		p, err := c.op.Parts(c.Context(), w)
-		return p.State(), err
+		return people.StateOf(p), err
 	}
 	p, err := c.op.Settled(ctx, w, settleLook)
-	return p.State(), err
+	return people.StateOf(p), err
 }
 
 func (c *adminCall) workspace() (tenancy.Workspace, error) {
@@ -202,8 +203,8 @@ func (c *adminCall) workspace() (tenancy.Workspace, error) {
 }
 
 type ensured struct {
-	Workspace tenancy.WorkspaceState `json:"workspace"`
-	Created   bool                   `json:"created"`
+	Workspace people.WorkspaceState `json:"workspace"`
+	Created   bool                  `json:"created"`
 }
 
 func adminEnsure(c *adminCall) (any, error) {
@@ -245,7 +246,7 @@ func adminDelete(c *adminCall) (any, error) {
 }
 
 // adminAct is a route that wants something of a workspace.
-func adminAct(act func(*tenancy.Operator, context.Context, tenancy.Workspace) error) adminFunc {
+func adminAct(act func(*people.Operator, context.Context, tenancy.Workspace) error) adminFunc {
 	return func(c *adminCall) (any, error) {
 		w, err := c.workspace()
 		if err != nil {
@@ -288,7 +289,7 @@ func adminKeys(c *adminCall) (any, error) {
 		return nil, err
 	}
 	keys, err := c.op.Keys(c.Context(), w)
-	return adminKeyList{tenancy.KeyInfos(keys, time.Now())}, err
+	return adminKeyList{people.KeyInfos(keys, time.Now())}, err
 }
 
 func adminMint(c *adminCall) (any, error) {
@@ -303,7 +304,7 @@ func adminMint(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, invalid(err.Error())
 	}
-	life := tenancy.DefaultKeyLife
+	life := people.DefaultKeyLife
 	if c.in.Days != nil {
 		if *c.in.Days < 0 || *c.in.Days > 36_500 {
 			return nil, invalid("days must be between 0 and 36500; 0 never expires")
@@ -311,7 +312,7 @@ func adminMint(c *adminCall) (any, error) {
 		life = time.Duration(*c.in.Days) * 24 * time.Hour
 	}
 	k, key, err := c.op.CreateKey(c.Context(), w, c.in.Name, rights, life)
-	shown := k.Info(time.Now())
+	shown := people.Info(k, time.Now())
 	shown.Key = key.Reveal()
 	return shown, err
 }

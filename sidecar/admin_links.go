@@ -3,6 +3,7 @@ package sidecar
 import (
 	"time"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -20,7 +21,7 @@ func adminLoginLink(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	life := tenancy.DefaultLinkLife
+	life := people.DefaultLinkLife
 	if c.in.Minutes != nil {
 		life = time.Duration(*c.in.Minutes) * time.Minute
 	}

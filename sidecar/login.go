@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -174,7 +175,7 @@ func (v *visit) askConnect() error {
 }
 
 // connect has the person who is signed in use the provider from now on.
-func (v *visit) connect(ctx context.Context, id tenancy.Identity) error {
+func (v *visit) connect(ctx context.Context, id people.Identity) error {
 	if v.user.ID == "" {
 		return errCeremony
 	}
@@ -189,7 +190,7 @@ func (v *visit) connect(ctx context.Context, id tenancy.Identity) error {
 
 // welcome signs in whom the provider has proved. Who has no workspace and no
 // invitation gets one.
-func (v *visit) welcome(ctx context.Context, id tenancy.Identity, next string) error {
+func (v *visit) welcome(ctx context.Context, id people.Identity, next string) error {
 	u, err := v.accounts.SignIn(ctx, id)
 	if err != nil {
 		return err
@@ -221,7 +222,7 @@ func (v *visit) welcome(ctx context.Context, id tenancy.Identity, next string) e
 // A linkPage shows what a link is for. To see it uses nothing up, as previews of
 // messages look at links too.
 type linkPage struct {
-	Info     tenancy.LinkInfo
+	Info     people.LinkInfo
 	Token    string
 	Provider string // whom to sign in with before joining; empty = nobody
 	Person   string // who would join
@@ -232,7 +233,7 @@ func (v *visit) showLink() error {
 	if err := v.attempt(); err != nil {
 		return err
 	}
-	digest, err := tenancy.LinkDigest(v.r.PathValue("token"))
+	digest, err := people.LinkDigest(v.r.PathValue("token"))
 	if err != nil {
 		return err
 	}
@@ -254,7 +255,7 @@ func (v *visit) useLink() error {
 		return err
 	}
 	ctx := v.r.Context()
-	digest, err := tenancy.LinkDigest(v.form.Get("token"))
+	digest, err := people.LinkDigest(v.form.Get("token"))
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/secret"
-	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // A Provider is an OpenID provider that people sign in with.
@@ -151,29 +151,29 @@ var errProof = errors.New("the provider's answer proves nobody")
 
 // finish trades the provider's code for a proof of who the person is. The access
 // token is thrown away.
-func (p *provider) finish(ctx context.Context, c ceremony, code string) (tenancy.Identity, error) {
+func (p *provider) finish(ctx context.Context, c ceremony, code string) (people.Identity, error) {
 	found, err := p.discover(ctx)
 	if err != nil {
-		return tenancy.Identity{}, err
+		return people.Identity{}, err
 	}
 	token, err := found.oauth.Exchange(oidc.ClientContext(ctx, p.client), code, oauth2.VerifierOption(c.Verifier))
 	if err != nil {
-		return tenancy.Identity{}, fmt.Errorf("trade the code: %w", err)
+		return people.Identity{}, fmt.Errorf("trade the code: %w", err)
 	}
 	raw, ok := token.Extra("id_token").(string)
 	if !ok {
-		return tenancy.Identity{}, errProof
+		return people.Identity{}, errProof
 	}
 	proof, err := found.verifier.Verify(oidc.ClientContext(ctx, p.client), raw)
 	if err != nil {
-		return tenancy.Identity{}, fmt.Errorf("%w: %w", errProof, err)
+		return people.Identity{}, fmt.Errorf("%w: %w", errProof, err)
 	}
 	if c.Nonce == "" || proof.Nonce != c.Nonce {
-		return tenancy.Identity{}, fmt.Errorf("%w: it is for another sign-in", errProof)
+		return people.Identity{}, fmt.Errorf("%w: it is for another sign-in", errProof)
 	}
 	var says claims
 	if err := proof.Claims(&says); err != nil {
-		return tenancy.Identity{}, fmt.Errorf("%w: %w", errProof, err)
+		return people.Identity{}, fmt.Errorf("%w: %w", errProof, err)
 	}
 	if says == (claims{}) {
 		says = p.ask(ctx, found, token, proof.Subject)
@@ -198,14 +198,14 @@ func (p *provider) ask(ctx context.Context, found *discovered, token *oauth2.Tok
 	return c
 }
 
-func (p *provider) identity(proof *oidc.IDToken, says claims) (tenancy.Identity, error) {
-	id := tenancy.Identity{
+func (p *provider) identity(proof *oidc.IDToken, says claims) (people.Identity, error) {
+	id := people.Identity{
 		Issuer: strings.TrimRight(proof.Issuer, "/"), Subject: proof.Subject, Email: says.Email, DisplayName: cmp.Or(says.Name, says.Username),
 	}
 	if p.IsGitea {
 		n, err := strconv.ParseInt(proof.Subject, 10, 64)
 		if err != nil || n <= 0 {
-			return tenancy.Identity{}, fmt.Errorf("%w: the subject is no id of Gitea's", errProof)
+			return people.Identity{}, fmt.Errorf("%w: the subject is no id of Gitea's", errProof)
 		}
 		id.GiteaUserID = n
 	}

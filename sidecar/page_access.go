@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/clients"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -78,10 +79,10 @@ func (v *visit) activeKeys(ctx context.Context) (int, error) {
 	if !v.frame.Keys {
 		return -1, nil
 	}
-	keys, err := v.scope.Keys(ctx)
+	keys, err := people.Keys(ctx, v.scope)
 	n := 0
 	for _, k := range keys {
-		if k.State(time.Now()) == "active" {
+		if people.KeyState(k, time.Now()) == "active" {
 			n++
 		}
 	}

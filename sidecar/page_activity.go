@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -25,7 +26,7 @@ const (
 type activityPage struct {
 	Entries []trailRow
 	Tools   []string
-	Actors  []tenancy.Actor
+	Actors  []people.Actor
 	Tool    string
 	Who     string
 	Target  string
@@ -37,7 +38,7 @@ type activityPage struct {
 }
 
 type trailRow struct {
-	tenancy.TrailEntry
+	people.TrailEntry
 	By     string // what the client called itself, cut
 	On     string // name of the target, or the target, cut
 	State  string // good, bad, busy or off
@@ -80,12 +81,12 @@ func (v *visit) activity() error {
 		return err
 	}
 	q.Limit = trailPage + 1
-	entries, err := v.scope.Trail(ctx, q)
+	entries, err := people.Trail(ctx, v.scope, q)
 	if err != nil {
 		return err
 	}
 	p := activityPage{Tools: v.cfg.recorded(), Tool: filter.Get("tool"), Who: filter.Get("who"), Target: filter.Get("target"), Newest: q.BeforeID == "", Most: maxExported}
-	if p.Actors, err = v.scope.Actors(ctx); err != nil {
+	if p.Actors, err = people.Actors(ctx, v.scope); err != nil {
 		return err
 	}
 	for _, e := range entries[:min(len(entries), trailPage)] {
@@ -148,7 +149,7 @@ func outcomeState(outcome string) string {
 	return "bad"
 }
 
-func took(e tenancy.TrailEntry) string {
+func took(e people.TrailEntry) string {
 	if e.Outcome == "started" || e.Duration < time.Millisecond {
 		return ""
 	}
@@ -204,7 +205,7 @@ type exportRow struct {
 	Upstream   int    `json:"upstream_calls"`
 }
 
-func rowOf(e tenancy.TrailEntry) exportRow {
+func rowOf(e people.TrailEntry) exportRow {
 	return exportRow{
 		e.At.UTC().Format(time.RFC3339), e.Who.String(), e.Principal, untrusted.Clean(e.Client), e.Tool, untrusted.Clean(e.Target), e.Args,
 		e.Outcome, e.Duration.Milliseconds(), e.UpstreamCalls,
@@ -247,8 +248,8 @@ func (v *visit) export(kind, name string, write func(exportRow) error, flush fun
 	return nil
 }
 
-func (v *visit) exported(ctx context.Context, q tenancy.AuditQuery, sent int) ([]tenancy.TrailEntry, error) {
-	entries, err := v.scope.Trail(ctx, q)
+func (v *visit) exported(ctx context.Context, q tenancy.AuditQuery, sent int) ([]people.TrailEntry, error) {
+	entries, err := people.Trail(ctx, v.scope, q)
 	if err != nil && sent > 0 {
 		v.cfg.Log.WarnContext(ctx, "export broke off", "err", v.scope.ForLog(err))
 		panic(http.ErrAbortHandler)

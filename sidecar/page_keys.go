@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -40,7 +41,7 @@ type lifeChoice struct {
 	Chosen bool
 }
 
-const defaultDays = int(tenancy.DefaultKeyLife / (24 * time.Hour))
+const defaultDays = int(people.DefaultKeyLife / (24 * time.Hour))
 
 func (v *visit) keyForm(fields url.Values) keyForm {
 	f := keyForm{Request: rand.Text(), Name: fields.Get("name"), Preset: fields.Get("preset"), Kept: len(fields) > 0}
@@ -92,17 +93,17 @@ func (v *visit) showKeys(status int, form keyForm, minted *mintedKey) error {
 		return v.show(status, "keys.html", "Keys", (*keysPage)(nil))
 	}
 	ctx := v.r.Context()
-	keys, err := v.scope.Keys(ctx)
+	keys, err := people.Keys(ctx, v.scope)
 	if err != nil {
 		return err
 	}
-	actors, err := v.scope.Actors(ctx)
+	actors, err := people.Actors(ctx, v.scope)
 	if err != nil {
 		return err
 	}
 	p := &keysPage{Form: form, Minted: minted}
 	for _, k := range keys {
-		row := keyRow{k, presetOf(k.Rights), k.State(time.Now()), tenancy.NameOf(actors, k.CreatedBy)}
+		row := keyRow{k, presetOf(k.Rights), people.KeyState(k, time.Now()), people.NameOf(actors, k.CreatedBy)}
 		if row.State == "active" {
 			p.Active = append(p.Active, row)
 		} else if len(p.Ended) < 50 {
@@ -167,7 +168,7 @@ func mint(ctx context.Context, scope *tenancy.Scope, in keyInput, request, clien
 	}
 	call := tenancy.Call{Tool: "keys.create", Needs: tenancy.Keys, Client: client, Target: in.Name, Args: args}
 	err = act(ctx, scope, call, func(s *tenancy.Scope) error {
-		k, text, err = s.MintKey(ctx, tenancy.MintKey{Name: in.Name, Rights: rights, Days: days, Request: request})
+		k, text, err = people.Mint(ctx, s, people.MintKey{Name: in.Name, Rights: rights, Days: days, Request: request})
 		return err
 	})
 	return k, text, err
@@ -192,7 +193,7 @@ func (v *visit) revokeKey() error {
 
 func revoke(ctx context.Context, scope *tenancy.Scope, id, client string) error {
 	return act(ctx, scope, tenancy.Call{Tool: "keys.revoke", Needs: tenancy.Keys, Client: client, Target: id}, func(s *tenancy.Scope) error {
-		return s.RevokeKey(ctx, id)
+		return people.RevokeKey(ctx, s, id)
 	})
 }
 
@@ -204,7 +205,7 @@ func keyOperations() []mcp.Operation {
 		{
 			Route: "POST " + root, ID: "key_mint",
 			Summary: "Mint a key that may do no more than the caller; it is shown once",
-			Input:   reflect.TypeFor[keyInput](), Output: reflect.TypeFor[tenancy.KeyInfo](),
+			Input:   reflect.TypeFor[keyInput](), Output: reflect.TypeFor[people.KeyInfo](),
 		},
 		{Route: "DELETE " + root + "/{key}", ID: "key_revoke", Summary: "Revoke a key and those minted with it", Output: reflect.TypeFor[health]()},
 	}
@@ -249,11 +250,11 @@ func inScope(cfg Config, w http.ResponseWriter, r *http.Request, do scopeCall) (
 }
 
 func listKeys(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
-	keys, err := s.Keys(r.Context())
+	keys, err := people.Keys(r.Context(), s)
 	if err != nil {
 		return nil, err
 	}
-	return adminKeyList{tenancy.KeyInfos(keys, time.Now())}, nil
+	return adminKeyList{people.KeyInfos(keys, time.Now())}, nil
 }
 
 func createKey(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
@@ -265,7 +266,7 @@ func createKey(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, e
 	if err != nil {
 		return nil, err
 	}
-	shown := k.Info(time.Now())
+	shown := people.Info(k, time.Now())
 	shown.Key = key.Reveal()
 	return shown, nil
 }

@@ -4,11 +4,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 type peoplePage struct {
-	Members []tenancy.MemberInfo
+	Members []people.MemberInfo
 	Invites []inviteRow
 	Roles   []roleChoice // that the person may give
 	MayEdit bool
@@ -17,7 +18,7 @@ type peoplePage struct {
 }
 
 type inviteRow struct {
-	tenancy.InviteInfo
+	people.InviteInfo
 	ByName string
 }
 
@@ -44,7 +45,7 @@ func (v *visit) members() error { return v.showMembers(nil) }
 func (v *visit) showMembers(shown *invited) error {
 	v.frame.Tab = "people"
 	ctx := v.r.Context()
-	members, err := v.scope.Members(ctx)
+	members, err := people.Members(ctx, v.scope)
 	if err != nil {
 		return err
 	}
@@ -62,16 +63,16 @@ func (v *visit) showMembers(shown *invited) error {
 	}
 	p.Only = owners == 1
 	if p.MayEdit {
-		invites, err := v.scope.Invites(ctx)
+		invites, err := people.Invites(ctx, v.scope)
 		if err != nil {
 			return err
 		}
-		actors, err := v.scope.Actors(ctx)
+		actors, err := people.Actors(ctx, v.scope)
 		if err != nil {
 			return err
 		}
 		for _, i := range invites {
-			p.Invites = append(p.Invites, inviteRow{i, tenancy.NameOf(actors, i.By)})
+			p.Invites = append(p.Invites, inviteRow{i, people.NameOf(actors, i.By)})
 		}
 	}
 	return v.show(http.StatusOK, "people.html", "People", p)
@@ -86,7 +87,7 @@ func (v *visit) invite() error {
 	role := tenancy.Role(v.form.Get("role"))
 	var shown *invited
 	err := v.change("members.invite", "", map[string]any{"role": role}, func(s *tenancy.Scope) error {
-		l, token, err := s.Invite(v.r.Context(), role)
+		l, token, err := people.Invite(v.r.Context(), s, role)
 		if err != nil {
 			return err
 		}
@@ -101,7 +102,7 @@ func (v *visit) invite() error {
 
 func (v *visit) withdraw() error {
 	id := v.form.Get("invite")
-	err := v.change("members.withdraw_invite", id, nil, func(s *tenancy.Scope) error { return s.WithdrawInvite(v.r.Context(), id) })
+	err := v.change("members.withdraw_invite", id, nil, func(s *tenancy.Scope) error { return people.WithdrawInvite(v.r.Context(), s, id) })
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (v *visit) withdraw() error {
 
 func (v *visit) setRole() error {
 	id, role := v.form.Get("user"), tenancy.Role(v.form.Get("role"))
-	err := v.change("members.set_role", id, map[string]any{"role": role}, func(s *tenancy.Scope) error { return s.SetRole(v.r.Context(), id, role) })
+	err := v.change("members.set_role", id, map[string]any{"role": role}, func(s *tenancy.Scope) error { return people.SetRole(v.r.Context(), s, id, role) })
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (v *visit) removeMember() error {
 		needs = tenancy.Write // anybody may leave: every role has this right
 	}
 	err := act(v.r.Context(), v.scope, tenancy.Call{Tool: "members.remove", Needs: needs, Client: v.r.UserAgent(), Target: id}, func(s *tenancy.Scope) error {
-		return s.RemoveMember(v.r.Context(), id)
+		return people.RemoveMember(v.r.Context(), s, id)
 	})
 	if err != nil {
 		return err

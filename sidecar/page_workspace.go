@@ -13,11 +13,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 type workspacePage struct {
-	Parts   tenancy.PartsInfo
+	Parts   people.PartsInfo
 	Apps    []appRow
 	Missing []string // what did not answer in time, in words
 	More    int      // apps whose last deployment was not looked up
@@ -47,7 +48,7 @@ func (v *visit) workspace() error {
 	defer cancel()
 	var p workspacePage
 	var err error
-	if p.Parts, err = v.scope.Parts(ctx); err != nil {
+	if p.Parts, err = people.PartsOf(ctx, v.scope); err != nil {
 		return err
 	}
 	p.MayEdit = v.scope.Require(tenancy.Write) == nil

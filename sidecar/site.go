@@ -20,6 +20,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -32,7 +33,7 @@ var pageFiles embed.FS
 type site struct {
 	cfg      Config
 	sessions *scs.SessionManager
-	accounts *tenancy.Accounts
+	accounts *people.Accounts
 	provider *provider // nil = people sign in by links only
 	address  *limits
 	people   *limits
@@ -52,7 +53,7 @@ func newSite(cfg Config) *site {
 		return nil
 	}
 	s := &site{
-		cfg: cfg, sessions: newSessions(cfg), accounts: cfg.Guard.Accounts(), once: newOnce(),
+		cfg: cfg, sessions: newSessions(cfg), accounts: people.NewAccounts(cfg.Guard), once: newOnce(),
 		address: newLimits(addressRate, addressBurst), people: newLimits(personRate, personBurst),
 	}
 	if cfg.Provider != nil {

@@ -12,26 +12,26 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// onRecord does something that is no call of a [Scope], and writes it to the
+// OnRecord does something that is no call of a [Scope], and writes it to the
 // workspace's audit trail before and after. What cannot be written down before is
 // not done.
-func onRecord(ctx context.Context, store Store, now func() time.Time, e AuditEntry, act func() error) error {
-	e = startedEntry(e, now())
+func OnRecord(ctx context.Context, store Store, now func() time.Time, e AuditEntry, act func() error) error {
+	e = StartedEntry(e, now())
 	if err := store.StartAudit(ctx, e); err != nil {
 		return StoreError("start an audit entry", err)
 	}
-	return finishEntry(ctx, store, now, e, act())
+	return FinishEntry(ctx, store, now, e, act())
 }
 
-// startedEntry fills in the fields that each entry has when it is started.
-func startedEntry(e AuditEntry, at time.Time) AuditEntry {
+// StartedEntry fills in the fields that each entry has when it is started.
+func StartedEntry(e AuditEntry, at time.Time) AuditEntry {
 	e.ID, e.At, e.Args, e.Outcome = uuid.Must(uuid.NewV7()).String(), at, cmp.Or(e.Args, "{}"), "started"
 	return e
 }
 
-// finishEntry writes how the act of a started entry ended, also if its caller has
+// FinishEntry writes how the act of a started entry ended, also if its caller has
 // gone meanwhile. It returns the act's error; if there is none, its own.
-func finishEntry(ctx context.Context, store Store, now func() time.Time, e AuditEntry, err error) error {
+func FinishEntry(ctx context.Context, store Store, now func() time.Time, e AuditEntry, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	finish := AuditFinish{Outcome: "ok", Duration: now().Sub(e.At)}
@@ -44,9 +44,9 @@ func finishEntry(ctx context.Context, store Store, now func() time.Time, e Audit
 	return err
 }
 
-// auditArgs encodes the arguments that an entry keeps: values of known forms only,
+// AuditArgs encodes the arguments that an entry keeps: values of known forms only,
 // as the workspace's people read them and nothing scrubs them.
-func auditArgs(args map[string]any) string {
+func AuditArgs(args map[string]any) string {
 	raw, err := json.Marshal(args)
 	if err != nil { // texts and numbers only
 		return "{}"
@@ -54,8 +54,8 @@ func auditArgs(args map[string]any) string {
 	return string(raw)
 }
 
-// operatorPrincipal stands in the audit trail for the platform's operator.
-const operatorPrincipal = "operator"
+// OperatorPrincipal stands in the audit trail for the platform's operator.
+const OperatorPrincipal = "operator"
 
 // PlatformPrincipal stands in the audit trail for what vibn-mcp does by itself.
 const PlatformPrincipal = "platform"

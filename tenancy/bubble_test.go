@@ -20,6 +20,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -55,7 +56,7 @@ func inBubble(t *testing.T, w world, test func(t *testing.T, h *tenancytest.Hous
 			h.Git = giteatest.New(*w.gitea)
 			t.Cleanup(func() { _ = h.Git.Close() })
 		}
-		h.Operator = tenancy.NewOperator(w.store)
+		h.Operator = people.NewOperator(w.store)
 		process := newService(t, h, w)
 		h.Guard, h.Provisioner = process.Guard, process.provisioner
 		h.A, h.B = h.AddTenant(t, "alpha", w.trust), h.AddTenant(t, "beta", w.trust)

@@ -24,6 +24,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -93,7 +94,7 @@ type process struct {
 	on          string // as in [op]; may be empty
 	guard       *tenancy.Guard
 	provisioner *provision.Provisioner
-	operator    *tenancy.Operator
+	operator    *people.Operator
 	admin       *gitea.Admin // for looks of the test's own; it has a meter
 
 	meanwhile func() // what the others do while it is overtaken
@@ -145,7 +146,7 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 		t.Fatal(err)
 	}
 	p.provisioner = provision.New(cfg, p.guard.Reserve())
-	p.operator = tenancy.NewOperator(db)
+	p.operator = people.NewOperator(db)
 	return p
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -910,7 +911,7 @@ func TestAppBeingMade(t *testing.T) {
 func TestDeleteWorkspaceWithApps(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, tenancytest.Config{})
-	ws, err := s.Operator.CreateWorkspace(t.Context(), tenancy.NewWorkspace{Slug: "gamma", Placement: tenancy.Placement{Server: s.Sim.Hosts()[0].UUID}})
+	ws, err := s.Operator.CreateWorkspace(t.Context(), people.NewWorkspace{Slug: "gamma", Placement: tenancy.Placement{Server: s.Sim.Hosts()[0].UUID}})
 	must(t, err)
 	must(t, s.Provisioner.Provision(t.Context(), ws.ID))
 	before := s.left()

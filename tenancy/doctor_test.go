@@ -21,6 +21,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -41,7 +42,7 @@ type premises struct {
 	gitURL                         *url.URL
 	host                           coolifytest.Host
 	db                             *store.DB
-	operator                       *tenancy.Operator
+	operator                       *people.Operator
 	workspace                      tenancy.Workspace
 	app                            coolifytest.App
 	token, sensitive, admin, seals string // empty sensitive = none
@@ -70,7 +71,7 @@ func newPremises(t *testing.T, cfg giteatest.Config) *premises {
 	p.git.SetUser(p.git.Admin(), func(u *giteatest.User) { u.TwoFactor = true })
 	p.host = p.sim.AddHost(coolifytest.Host{Name: "tenants1", Team: tenantsTeam})
 	p.db = storetest.Open(t, "sqlite")
-	p.operator = tenancy.NewOperator(p.db)
+	p.operator = people.NewOperator(p.db)
 	p.token, p.sensitive = p.mint("read", "write", "deploy"), p.mint("read", "read:sensitive")
 	p.admin = p.git.AdminToken("all") // where basic authentication is off, the least is not enough
 	p.seals = "sealing-key-of-the-premises-0123"
@@ -133,7 +134,7 @@ func (p *premises) keyScope(guard service) (*tenancy.Scope, error) {
 // create stores a workspace without making its parts.
 func (p *premises) create(slug string) tenancy.Workspace {
 	p.Helper()
-	w, err := p.operator.CreateWorkspace(p.Context(), tenancy.NewWorkspace{Slug: slug, Placement: p.told.Placement})
+	w, err := p.operator.CreateWorkspace(p.Context(), people.NewWorkspace{Slug: slug, Placement: p.told.Placement})
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -659,7 +660,7 @@ func (p *premises) parts(guard service, slug string, place tenancy.Placement) (w
 	p.git.Reset()
 	w, err := p.operator.AnyWorkspace(p.Context(), slug)
 	if tenancy.IsNotFound(err) {
-		w, err = p.operator.CreateWorkspace(p.Context(), tenancy.NewWorkspace{Slug: slug, Placement: place})
+		w, err = p.operator.CreateWorkspace(p.Context(), people.NewWorkspace{Slug: slug, Placement: place})
 	}
 	if err != nil {
 		p.Fatal(err)
@@ -974,7 +975,7 @@ func TestFaultsOfThePlatform(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := scope.Parts(t.Context())
+	parts, err := people.PartsOf(t.Context(), scope)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,17 +124,6 @@ func (g *Guard) OpenMember(ctx context.Context, userID, slug string) (*Scope, er
 // stop without keeping its clients waiting.
 func (g *Guard) Stop() { g.stop() }
 
-// OpenOperator returns the operator whose token this is. Any other is the same
-// [Unauthorized]; so is every one where no token is configured.
-func (g *Guard) OpenOperator(token string) (*Operator, error) {
-	if g.admin.IsZero() || !g.admin.Equal(token) {
-		return nil, &Error{
-			Code: Unauthorized, Msg: "this is not the operator's token", Hint: "send VIBN_ADMIN_TOKEN as \"Authorization: Bearer …\"",
-		}
-	}
-	return NewOperator(g.store), nil
-}
-
 // HasOperator reports whether an operator may come over the network at all.
 func (g *Guard) HasOperator() bool { return !g.admin.IsZero() }
 

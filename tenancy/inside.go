@@ -78,6 +78,34 @@ func (s Inside) KeyID() (string, bool) {
 	return strings.TrimPrefix(s.grant.who, "key:"), ok
 }
 
+// MemberID returns the id of the person who acts; false if a key or a job does.
+func (s Inside) MemberID() (string, bool) {
+	p, ok := s.principal.(memberPrincipal)
+	return p.userID, ok
+}
+
+// Person returns the id of the person who acts. Keys do not decide who belongs to a
+// workspace: to them it is [Forbidden].
+func (s Inside) Person() (string, error) {
+	id, ok := s.MemberID()
+	if !ok {
+		return "", &Error{Code: Forbidden, Msg: "only people do this, signed in to the settings page", Hint: "ask the workspace's owner"}
+	}
+	return id, nil
+}
+
+// Again proves the principal anew and returns the Scope that it has now.
+func (s Inside) Again(ctx context.Context) (Inside, error) {
+	again, err := s.guard.open(ctx, s.principal)
+	return Inside{again}, err
+}
+
+// Ends returns when the key expires; nil = never, or a person or a job acts.
+func (s Inside) Ends() *time.Time { return s.grant.ends }
+
+// HasGitea reports whether the platform has a Gitea.
+func (s Inside) HasGitea() bool { return s.gitea != nil }
+
 // Held returns the rights of the principal before the call narrowed them.
 func (s Inside) Held() Rights { return s.grant.held }
 
@@ -126,6 +154,12 @@ func (g Outside) Log() *slog.Logger { return g.log }
 
 // Box returns what seals and opens secrets at rest.
 func (g Outside) Box() *secret.Box { return g.box }
+
+// Text is [Scope.Text] where no caller has a Scope.
+func (g Outside) Text(raw string) untrusted.Text { return g.text(raw) }
+
+// IsOperator reports whether a token is the operator's.
+func (g Outside) IsOperator(token string) bool { return !g.admin.IsZero() && g.admin.Equal(token) }
 
 // NoHook is a sealed key at [HookPlace] of no workspace: what a delivery is checked
 // against where there is no webhook, so that it costs as much.

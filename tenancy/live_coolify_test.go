@@ -16,6 +16,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -34,7 +35,7 @@ type liveCoolify struct {
 	server      string // uuid of the server that workspaces are placed on
 	guard       *tenancy.Guard
 	provisioner *provision.Provisioner
-	operator    *tenancy.Operator
+	operator    *people.Operator
 }
 
 // TestLiveCoolify tries what tenants do with their apps on a real Coolify.
@@ -82,7 +83,7 @@ func tryCoolify(t *testing.T, root, token, server string, pollEvery time.Duratio
 	guard, err := tenancy.NewGuard(cfg)
 	must(t, err)
 	l := &liveCoolify{
-		T: t, server: server, guard: guard, provisioner: provision.New(cfg, guard.Reserve()), operator: tenancy.NewOperator(db),
+		T: t, server: server, guard: guard, provisioner: provision.New(cfg, guard.Reserve()), operator: people.NewOperator(db),
 		client: c.Metered(func(context.Context, coolify.Operation) (func(), error) { return func() {}, nil }),
 	}
 	a, b := l.workspace("a", ""), l.workspace("b", "")
@@ -105,7 +106,7 @@ func tryCoolify(t *testing.T, root, token, server string, pollEvery time.Duratio
 func (l *liveCoolify) workspace(name, project string) (key string) {
 	l.Helper()
 	ctx := l.Context()
-	w, err := l.operator.CreateWorkspace(ctx, tenancy.NewWorkspace{
+	w, err := l.operator.CreateWorkspace(ctx, people.NewWorkspace{
 		Slug: "live-" + name + "-" + strings.ToLower(rand.Text()[:8]), CoolifyProject: project,
 		Placement: tenancy.Placement{Server: l.server, Trust: tenancy.Trusted},
 	})

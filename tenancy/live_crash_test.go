@@ -14,6 +14,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -28,7 +29,7 @@ func livePlatform(t *testing.T) *subject {
 	f := newPlatform(t, storetest.Open(t, "sqlite"), giteatest.Config{})
 	f.gitURL, f.gitWire, f.tokens[1] = root, http.DefaultTransport, os.Getenv("VIBN_TEST_GITEA_ADMIN_TOKEN")
 	s := &subject{T: t, platform: f, slug: "live-" + strings.ToLower(rand.Text()[:10])}
-	ws, err := tenancy.NewOperator(f.db).CreateWorkspace(t.Context(), tenancy.NewWorkspace{Slug: s.slug})
+	ws, err := people.NewOperator(f.db).CreateWorkspace(t.Context(), people.NewWorkspace{Slug: s.slug})
 	must(t, err)
 	s.ws = ws
 	t.Cleanup(func() {

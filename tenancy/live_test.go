@@ -18,6 +18,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -51,7 +52,7 @@ func TestLiveProvisioning(t *testing.T) {
 	look := admin.Metered(func(context.Context, gitea.Operation) (func(), error) { return func() {}, nil })
 	p := h.Provisioner
 	slug := "live-" + strings.ToLower(time.Now().UTC().Format("0102-150405"))
-	w, err := h.Operator.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: slug, Placement: tenancy.Placement{Server: h.Sim.Hosts()[0].UUID}})
+	w, err := h.Operator.CreateWorkspace(ctx, people.NewWorkspace{Slug: slug, Placement: tenancy.Placement{Server: h.Sim.Hosts()[0].UUID}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +271,7 @@ func TestLiveDoctor(t *testing.T) {
 		Gitea: admin, GiteaURL: root.String(), Simulator: coolifytest.Config{RateLimit: 100_000}, Premises: tenancy.Premises{AcceptedRisks: provision.Risks()},
 	})
 	ctx, p := t.Context(), h.Provisioner
-	w, err := h.Operator.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: "doctor-" + strings.ToLower(time.Now().UTC().Format("0102-150405"))})
+	w, err := h.Operator.CreateWorkspace(ctx, people.NewWorkspace{Slug: "doctor-" + strings.ToLower(time.Now().UTC().Format("0102-150405"))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -39,7 +40,7 @@ type operatorAct struct {
 }
 
 // A doer acts on a workspace, and returns the one that the entry is of.
-type doer func(ctx context.Context, o *tenancy.Operator, at operated) (tenancy.Workspace, error)
+type doer func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error)
 
 // operated is a workspace that is acted on.
 type operated struct {
@@ -48,15 +49,15 @@ type operated struct {
 }
 
 // act is do for a method that takes a workspace alone.
-func act(method func(*tenancy.Operator, context.Context, tenancy.Workspace) error) doer {
-	return func(ctx context.Context, o *tenancy.Operator, at operated) (tenancy.Workspace, error) {
+func act(method func(*people.Operator, context.Context, tenancy.Workspace) error) doer {
+	return func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {
 		return at.Workspace, method(o, ctx, at.Workspace)
 	}
 }
 
 // linked is do for LoginLink.
 func linked(userID string, role tenancy.Role) doer {
-	return func(ctx context.Context, o *tenancy.Operator, at operated) (tenancy.Workspace, error) {
+	return func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {
 		_, _, err := o.LoginLink(ctx, at.Workspace, userID, role, time.Hour)
 		return at.Workspace, err
 	}
@@ -64,7 +65,7 @@ func linked(userID string, role tenancy.Role) doer {
 
 // revoked is do for RevokeKey.
 func revoked(id func(at operated) string) doer {
-	return func(ctx context.Context, o *tenancy.Operator, at operated) (tenancy.Workspace, error) {
+	return func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {
 		return at.Workspace, o.RevokeKey(ctx, at.Workspace, id(at))
 	}
 }
@@ -73,36 +74,36 @@ func revoked(id func(at operated) string) doer {
 var operatorActs = map[string][]operatorAct{
 	"CreateWorkspace": {{
 		name: "new", tool: "workspace.create", target: func(operated) string { return "gamma" },
-		do: func(ctx context.Context, o *tenancy.Operator, _ operated) (tenancy.Workspace, error) {
-			return o.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: "gamma"})
+		do: func(ctx context.Context, o *people.Operator, _ operated) (tenancy.Workspace, error) {
+			return o.CreateWorkspace(ctx, people.NewWorkspace{Slug: "gamma"})
 		},
 	}},
 	"EnsureWorkspace": {{
 		name: "new", tool: "workspace.create", target: func(operated) string { return "delta" },
-		do: func(ctx context.Context, o *tenancy.Operator, _ operated) (tenancy.Workspace, error) {
+		do: func(ctx context.Context, o *people.Operator, _ operated) (tenancy.Workspace, error) {
 			w, _, err := o.EnsureWorkspace(ctx, delta, tenancy.Placement{})
 			return w, err
 		},
 	}},
-	"Provision": {{name: "living", tool: "workspace.provision", do: act((*tenancy.Operator).Provision)}},
-	"Suspend":   {{name: "living", tool: "workspace.suspend", do: act((*tenancy.Operator).Suspend)}},
-	"Resume":    {{name: "living", tool: "workspace.resume", do: act((*tenancy.Operator).Resume)}},
-	"Rotate":    {{name: "living", tool: "workspace.rotate", do: act((*tenancy.Operator).Rotate)}},
+	"Provision": {{name: "living", tool: "workspace.provision", do: act((*people.Operator).Provision)}},
+	"Suspend":   {{name: "living", tool: "workspace.suspend", do: act((*people.Operator).Suspend)}},
+	"Resume":    {{name: "living", tool: "workspace.resume", do: act((*people.Operator).Resume)}},
+	"Rotate":    {{name: "living", tool: "workspace.rotate", do: act((*people.Operator).Rotate)}},
 	"Place": {{
 		name: "living", tool: "workspace.place", args: `{"trust":"trusted"}`,
-		do: func(ctx context.Context, o *tenancy.Operator, at operated) (tenancy.Workspace, error) {
+		do: func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {
 			return at.Workspace, o.Place(ctx, at.Workspace, tenancy.Placement{Server: "s2", Trust: tenancy.Trusted})
 		},
 	}},
 	"SetPlan": {{
 		name: "living", tool: "workspace.plan", args: `{"apps":4,"cpus":"","databases":0,"memory":"1g"}`,
-		do: func(ctx context.Context, o *tenancy.Operator, at operated) (tenancy.Workspace, error) {
+		do: func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {
 			return at.Workspace, o.SetPlan(ctx, at.Workspace, tenancy.Plan{Memory: "1g", Apps: 4})
 		},
 	}},
 	"CreateKey": {{
 		name: "new", tool: "keys.create", target: anyTarget, args: `{"rights":"read"}`,
-		do: func(ctx context.Context, o *tenancy.Operator, at operated) (tenancy.Workspace, error) {
+		do: func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {
 			_, _, err := o.CreateKey(ctx, at.Workspace, "agent", tenancy.Read, 0)
 			return at.Workspace, err
 		},
@@ -135,10 +136,10 @@ var operatorActs = map[string][]operatorAct{
 		},
 	},
 	"DeleteWorkspace": {
-		{name: "living", tool: "workspace.delete", do: act((*tenancy.Operator).DeleteWorkspace)},
+		{name: "living", tool: "workspace.delete", do: act((*people.Operator).DeleteWorkspace)},
 		{
 			name: "deleted", tool: "workspace.delete",
-			do: func(ctx context.Context, o *tenancy.Operator, at operated) (tenancy.Workspace, error) {
+			do: func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {
 				at.DeletedAt = new(time.Now())
 				return at.Workspace, o.DeleteWorkspace(ctx, at.Workspace)
 			},
@@ -156,7 +157,7 @@ func anyTarget(operated) string { return "*" }
 // exempt.
 func TestOperatorMethods(t *testing.T) {
 	t.Parallel()
-	methods := reflect.TypeFor[*tenancy.Operator]()
+	methods := reflect.TypeFor[*people.Operator]()
 	for m := range methods.Methods() {
 		lists := 0
 		if slices.Contains(operatorReads, m.Name) {
@@ -192,8 +193,8 @@ func eachOperatorAct(t *testing.T, test func(t *testing.T, db *store.DB, at oper
 
 func newOperated(t *testing.T, db *store.DB) operated {
 	t.Helper()
-	o := tenancy.NewOperator(db)
-	w, err := o.CreateWorkspace(t.Context(), tenancy.NewWorkspace{Slug: "alpha", OwnerUserID: "user-alpha"})
+	o := people.NewOperator(db)
+	w, err := o.CreateWorkspace(t.Context(), people.NewWorkspace{Slug: "alpha", OwnerUserID: "user-alpha"})
 	must(t, err)
 	k, _, err := o.CreateKey(t.Context(), w, "agent", tenancy.Read, 0)
 	must(t, err)
@@ -227,7 +228,7 @@ func TestOperatorActsOnRecord(t *testing.T) {
 			}
 			return do()
 		}
-		w, err := a.do(t.Context(), tenancy.NewOperator(tap), at)
+		w, err := a.do(t.Context(), people.NewOperator(tap), at)
 		if (err == nil) != (a.ends == "") {
 			t.Fatalf("the act ended with %v, want %q", err, a.ends)
 		}
@@ -303,7 +304,7 @@ func (s noTrail) EnsureWorkspaceAudited(
 func TestOperatorRefusedWithoutTrail(t *testing.T) {
 	eachOperatorAct(t, func(t *testing.T, db *store.DB, at operated, a operatorAct) {
 		before := everything(t, db)
-		_, err := a.do(t.Context(), tenancy.NewOperator(noTrail{db, trail(t, db, at.ID)[0].ID}), at)
+		_, err := a.do(t.Context(), people.NewOperator(noTrail{db, trail(t, db, at.ID)[0].ID}), at)
 		want := []tenancy.Code{tenancy.Unavailable}
 		if a.tool == "workspace.create" { // to the store, a taken id and a taken slug are one error
 			want = append(want, tenancy.Conflict)
@@ -355,10 +356,10 @@ func TestOperatorEnsureAgain(t *testing.T) {
 			}
 			return do()
 		}}
-		if _, _, err := tenancy.NewOperator(cut).EnsureWorkspace(t.Context(), delta, tenancy.Placement{}); err == nil {
+		if _, _, err := people.NewOperator(cut).EnsureWorkspace(t.Context(), delta, tenancy.Placement{}); err == nil {
 			t.Error("a creation whose end is not on record was said to be well")
 		}
-		w, created, err := tenancy.NewOperator(db).EnsureWorkspace(t.Context(), delta, tenancy.Placement{})
+		w, created, err := people.NewOperator(db).EnsureWorkspace(t.Context(), delta, tenancy.Placement{})
 		if err != nil || created || w.Slug != "delta" {
 			t.Fatalf("the second call: %+v, created %v, %v", w, created, err)
 		}
@@ -388,7 +389,7 @@ func TestOperatorFinishesAfterCaller(t *testing.T) {
 			}
 			return do()
 		}}
-		must(t, tenancy.NewOperator(gone).Suspend(ctx, at.Workspace))
+		must(t, people.NewOperator(gone).Suspend(ctx, at.Workspace))
 		if got := trail(t, db, at.ID)[0]; got.Tool != "workspace.suspend" || got.Outcome != "ok" {
 			t.Errorf("the entry: %+v", got)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/push"
 	"github.com/vibnai/vibn-mcp/repository"
@@ -47,7 +48,7 @@ func replicas(t *testing.T, b giteatest.Behaviour) ([]replica, []*subject) {
 	var slugs []string
 	for i := range 12 {
 		s := &subject{T: t, platform: f, slug: fmt.Sprintf("acme-%c", 'a'+i), owner: owner}
-		ws, err := all[0].operator.CreateWorkspace(t.Context(), tenancy.NewWorkspace{Slug: s.slug, OwnerUserID: "user-" + s.slug, OwnerGiteaID: owner})
+		ws, err := all[0].operator.CreateWorkspace(t.Context(), people.NewWorkspace{Slug: s.slug, OwnerUserID: "user-" + s.slug, OwnerGiteaID: owner})
 		must(t, err)
 		s.ws = ws
 		subjects, slugs = append(subjects, s), append(slugs, s.slug)

@@ -108,6 +108,15 @@ func (s *Scope) Slug() string { return s.grant.workspace.Slug }
 // Rights returns what the Scope may do.
 func (s *Scope) Rights() Rights { return s.grant.rights }
 
+// RequirePerson refuses, with [Forbidden], what is for people only.
+func (s *Scope) RequirePerson() error {
+	_, err := Inside{s}.Person()
+	return err
+}
+
+// Role returns the role of the person who acts; empty for a key.
+func (s *Scope) Role() Role { return s.grant.role }
+
 // Principal returns who acts, as it is written to the audit trail.
 func (s *Scope) Principal() string { return s.grant.who }
 

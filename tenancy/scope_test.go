@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -37,16 +38,17 @@ var makers = map[string][]string{
 		"verdict.scopeOf",  // hosting.App.Open
 	},
 	"Inside": {
-		"Open", // takes a pass
-		"hosting.inside", "push.inside", "repository.inside", "verdict.inside",
+		"Inside.Again", // proves the principal anew
+		"Open",         // takes a pass
+		"hosting.inside", "people.inside", "push.inside", "repository.inside", "verdict.inside",
 	},
 	"Outside": {
 		"OpenGuard", // takes a pass
-		"push.outside",
+		"people.outside", "push.outside",
 	},
 	"Operator": {
-		"Guard.OpenOperator", // proves the operator's token
-		"NewOperator",        // for who runs the program on the server
+		"people.NewOperator",  // for who runs the program on the server
+		"people.OpenOperator", // proves the operator's token
 	},
 	"Pusher": {
 		"push.New", // for jobs: cmd calls it, no door does
@@ -54,7 +56,7 @@ var makers = map[string][]string{
 }
 
 // rooms are the packages that act for a workspace, beside the kernel.
-var rooms = []string{"hosting", "push", "repository", "verdict"}
+var rooms = []string{"hosting", "people", "push", "repository", "verdict"}
 
 // TestMakers compares the list with the code.
 func TestMakers(t *testing.T) {
@@ -88,8 +90,8 @@ func TestMakers(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"push.Pusher.open": 1, "push.pushLook.start": 1}, methodCallers(files, "OpenHook")); diff != "" {
 		t.Errorf("callers of OpenHook (-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]int{"Guard.OpenOperator": 1}, callers(files, "NewOperator")); diff != "" {
-		t.Errorf("callers of NewOperator in this package (-want +got)\n%s", diff)
+	if diff := cmp.Diff(map[string]int{"people.OpenOperator": 1}, callers(files, "NewOperator")); diff != "" {
+		t.Errorf("callers of NewOperator in the rooms (-want +got)\n%s", diff)
 	}
 }
 
@@ -252,21 +254,21 @@ func TestZeroScope(t *testing.T) {
 		"Admit":          func() error { return s.Admit() },
 		"CheckClaim":     func() error { return s.CheckClaim("") },
 		"Brief":          func() error { _, err := hosting.BriefOf(ctx, s); return err },
-		"Keys":           func() error { _, err := s.Keys(ctx); return err },
+		"Keys":           func() error { _, err := people.Keys(ctx, s); return err },
 		"MintKey": func() error {
-			_, _, err := s.MintKey(ctx, tenancy.MintKey{Name: "a", Rights: tenancy.Read, Days: 1})
+			_, _, err := people.Mint(ctx, s, people.MintKey{Name: "a", Rights: tenancy.Read, Days: 1})
 			return err
 		},
-		"RevokeKey":      func() error { return s.RevokeKey(ctx, "a") },
-		"Members":        func() error { _, err := s.Members(ctx); return err },
-		"Invites":        func() error { _, err := s.Invites(ctx); return err },
-		"Invite":         func() error { _, _, err := s.Invite(ctx, tenancy.RoleMember); return err },
-		"WithdrawInvite": func() error { return s.WithdrawInvite(ctx, "a") },
-		"SetRole":        func() error { return s.SetRole(ctx, "a", tenancy.RoleMember) },
-		"RemoveMember":   func() error { return s.RemoveMember(ctx, "a") },
-		"Parts":          func() error { _, err := s.Parts(ctx); return err },
-		"Trail":          func() error { _, err := s.Trail(ctx, tenancy.AuditQuery{Limit: 1}); return err },
-		"Actors":         func() error { _, err := s.Actors(ctx); return err },
+		"RevokeKey":      func() error { return people.RevokeKey(ctx, s, "a") },
+		"Members":        func() error { _, err := people.Members(ctx, s); return err },
+		"Invites":        func() error { _, err := people.Invites(ctx, s); return err },
+		"Invite":         func() error { _, _, err := people.Invite(ctx, s, tenancy.RoleMember); return err },
+		"WithdrawInvite": func() error { return people.WithdrawInvite(ctx, s, "a") },
+		"SetRole":        func() error { return people.SetRole(ctx, s, "a", tenancy.RoleMember) },
+		"RemoveMember":   func() error { return people.RemoveMember(ctx, s, "a") },
+		"Parts":          func() error { _, err := people.PartsOf(ctx, s); return err },
+		"Trail":          func() error { _, err := people.Trail(ctx, s, tenancy.AuditQuery{Limit: 1}); return err },
+		"Actors":         func() error { _, err := people.Actors(ctx, s); return err },
 	} {
 		if err := reach(); err == nil {
 			t.Errorf("the zero Scope's %s did not refuse", name)

@@ -213,6 +213,54 @@ type Store interface {
 	peopleStore
 }
 
+// peopleStore is the part of a [Store] that knows people.
+type peopleStore interface {
+	// User returns the person with this id, if anything is kept of them.
+	User(ctx context.Context, id string) (User, error)
+	// UserByIdentity returns the person whom an issuer knows by a subject.
+	UserByIdentity(ctx context.Context, issuer, subject string) (User, error)
+	// KeepUser stores what is known of a person; nothing already known is lost for
+	// an empty field. ErrConflict if the identity is another person's, ErrNotFound
+	// if the person has another one.
+	KeepUser(ctx context.Context, u User) error
+	// KeepGiteaUser records a person's account on Gitea in every workspace of theirs,
+	// and wants that carried out.
+	KeepGiteaUser(ctx context.Context, userID string, giteaUserID int64) error
+	// SignOut ends every session of a person that began before at.
+	SignOut(ctx context.Context, userID string, at time.Time) error
+
+	// AddLoginLink stores a link. ErrNotFound if it would not be open: its maker has
+	// lost the role for it, or the person whom it signs in is no member.
+	AddLoginLink(ctx context.Context, l LoginLink, digest Digest) error
+	// LoginLink returns a link and its workspace, whatever their state.
+	LoginLink(ctx context.Context, digest Digest) (LoginLink, Workspace, error)
+	// LoginLinks lists a workspace's links, newest first.
+	LoginLinks(ctx context.Context, workspaceID string) ([]LoginLink, error)
+	// WithdrawLoginLink ends a link that was not used.
+	WithdrawLoginLink(ctx context.Context, workspaceID, id string, at time.Time) error
+	// UseLoginLink uses a link up, and makes the person a member if it invites.
+	// ErrNotFound if it is not open any more (see [LoginLink.Open]); ErrConflict, and
+	// the link stays good, if the invited person is a member.
+	UseLoginLink(ctx context.Context, l LoginLink, by Person, at time.Time) error
+	// ChangeMember gives a member another role, or ends the membership with an empty
+	// one. It revokes the keys that the person minted and that may do more than the
+	// person may then, and withdraws the links that they could not make any more. If
+	// the person may do less than before, it forgets which token is the workspace's
+	// own and keeps what was sealed: a run replaces it, as they may have been shown
+	// it. ErrConflict if no owner would be left.
+	ChangeMember(ctx context.Context, workspaceID, userID string, role Role, at time.Time) error
+
+	// CreateWorkspaceAudited is CreateWorkspace, and starts an audit entry of the new
+	// workspace in the same transaction: both are stored or neither. The entry's
+	// WorkspaceID and Target are not read, they are the workspace's id and slug.
+	CreateWorkspaceAudited(ctx context.Context, w Workspace, ownerGiteaID int64, started AuditEntry) error
+	// EnsureWorkspaceAudited is EnsureWorkspace, and starts an audit entry likewise if
+	// it stores w. A workspace that was there gets none.
+	EnsureWorkspaceAudited(
+		ctx context.Context, p Person, w Workspace, slugs []string, started AuditEntry,
+	) (ws Workspace, created bool, err error)
+}
+
 // A Person is somebody who may own a workspace.
 type Person struct {
 	UserID      string // the platform's id
@@ -380,4 +428,45 @@ type AuditQuery struct {
 	BeforeAt  time.Time // with BeforeID: only entries after this one in the order of Audit
 	BeforeID  string
 	Limit     int // at most this many; must be positive
+}
+
+// A User is a person as vibn-mcp knows them. Who vouches for them is an issuer,
+// which knows them by a subject; an e-mail address proves nothing.
+type User struct {
+	ID          string // the platform's id, or a UUID of ours
+	Issuer      string // of the provider that they sign in with; empty = none yet
+	Subject     string
+	Email       string // for display
+	DisplayName string
+	GiteaUserID int64      // where the issuer is the platform's Gitea; 0 = not known
+	SignedOutAt *time.Time // sessions that began before are over
+}
+
+// A LoginLink is good for one sign-in, or for one person to join a workspace.
+type LoginLink struct {
+	ID          string
+	WorkspaceID string
+	UserID      string // whom it signs in; empty = it invites
+	Role        Role   // what the invited person becomes; empty if it signs in
+	CreatedBy   string // user id or "operator"
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	UsedAt      *time.Time
+	UsedBy      string // user id; empty with UsedAt: it was withdrawn
+
+	MakerRole Role // that CreatedBy has now; empty = none, or the operator
+	UserRole  Role // that UserID has now; empty = none
+}
+
+// Open reports whether a link may be used at a time. An invitation is never worth
+// more than its maker could give at that time; a sign-in link needs its person to
+// be a member, and only the operator makes one.
+func (l LoginLink) Open(now time.Time) bool {
+	switch {
+	case l.UsedAt != nil, !now.Before(l.ExpiresAt), l.UserID != "" && l.UserRole == "":
+		return false
+	case l.CreatedBy == OperatorPrincipal:
+		return true
+	}
+	return l.Role != "" && l.MakerRole.Rights().Has(Keys) && (l.Role != RoleOwner || l.MakerRole == RoleOwner)
 }

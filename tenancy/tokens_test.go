@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -139,7 +140,7 @@ func meanwhile(t *testing.T, at int, order func(context.Context, *subject, *proc
 	s := &subject{T: t, platform: f, slug: "acme"}
 	s.owner = int64(s.git.AddUser(giteatest.User{Login: "owner"}).ID)
 	calm := s.start(t, nothing, 0)
-	ws, err := calm.operator.CreateWorkspace(t.Context(), tenancy.NewWorkspace{Slug: s.slug, OwnerUserID: "user-acme", OwnerGiteaID: s.owner})
+	ws, err := calm.operator.CreateWorkspace(t.Context(), people.NewWorkspace{Slug: s.slug, OwnerUserID: "user-acme", OwnerGiteaID: s.owner})
 	must(t, err)
 	s.ws = ws
 	project := tenancy.Project{ID: "project", WorkspaceID: ws.ID, Slug: "site", Name: "site", Description: "a site", Nonce: strings.Repeat("a", 32)}
@@ -327,7 +328,7 @@ func TestSecretsRotate(t *testing.T) {
 		working.Go(func() { work(older, s) })
 		working.Go(func() { work(newer, s) })
 	}
-	operator := tenancy.NewOperator(f.db)
+	operator := people.NewOperator(f.db)
 	for resealed := 0; resealed < 20; {
 		n, shut, err := operator.ResealSecrets(t.Context(), newer.box(t))
 		if err != nil || shut > 0 {

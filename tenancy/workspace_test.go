@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -89,7 +90,7 @@ func TestCursor(t *testing.T) {
 func TestOperator(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	ctx := t.Context()
-	for name, n := range map[string]tenancy.NewWorkspace{
+	for name, n := range map[string]people.NewWorkspace{
 		"slug":        {Slug: "Not A Slug"},
 		"project":     {Slug: "gamma", CoolifyProject: "a/b"},
 		"server":      {Slug: "gamma", Placement: tenancy.Placement{Server: "a,b"}},
@@ -99,7 +100,7 @@ func TestOperator(t *testing.T) {
 			t.Errorf("a bad %s: %v, want invalid", name, err)
 		}
 	}
-	for name, n := range map[string]tenancy.NewWorkspace{
+	for name, n := range map[string]people.NewWorkspace{
 		"slug":                 {Slug: "alpha"},
 		"project of another's": {Slug: "gamma", CoolifyProject: h.A.Project.UUID},
 	} {
@@ -110,7 +111,7 @@ func TestOperator(t *testing.T) {
 	if err := h.Operator.DeleteWorkspace(ctx, h.A.Workspace); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Operator.CreateWorkspace(ctx, tenancy.NewWorkspace{Slug: "alpha"}); tenancy.Public(err).Code != tenancy.Conflict {
+	if _, err := h.Operator.CreateWorkspace(ctx, people.NewWorkspace{Slug: "alpha"}); tenancy.Public(err).Code != tenancy.Conflict {
 		t.Errorf("a deleted workspace's slug was used again: %v", err)
 	}
 	if _, err := h.Guard.OpenKey(ctx, h.A.Key); tenancy.Public(err).Code != tenancy.Unauthorized {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
@@ -49,10 +50,10 @@ var workspaceCommands = []command{
 		},
 		run: operator(planWorkspace),
 	},
-	{name: "workspace provision", args: "SLUG", about: "look at a workspace's parts, and make or mend what is not as it should be", reads: databaseVariables, waits: true, run: operator(act("provisioned", (*tenancy.Operator).Provision))},
-	{name: "workspace suspend", args: "SLUG", about: "refuse a workspace's keys and members, and shut its bot out of Gitea", reads: databaseVariables, waits: true, run: operator(act("suspended", (*tenancy.Operator).Suspend))},
-	{name: "workspace resume", args: "SLUG", about: "lift a suspension", reads: databaseVariables, waits: true, run: operator(act("resumed", (*tenancy.Operator).Resume))},
-	{name: "workspace rotate", args: "SLUG", about: "replace every Gitea token of a workspace", reads: databaseVariables, waits: true, run: operator(act("rotated", (*tenancy.Operator).Rotate))},
+	{name: "workspace provision", args: "SLUG", about: "look at a workspace's parts, and make or mend what is not as it should be", reads: databaseVariables, waits: true, run: operator(act("provisioned", (*people.Operator).Provision))},
+	{name: "workspace suspend", args: "SLUG", about: "refuse a workspace's keys and members, and shut its bot out of Gitea", reads: databaseVariables, waits: true, run: operator(act("suspended", (*people.Operator).Suspend))},
+	{name: "workspace resume", args: "SLUG", about: "lift a suspension", reads: databaseVariables, waits: true, run: operator(act("resumed", (*people.Operator).Resume))},
+	{name: "workspace rotate", args: "SLUG", about: "replace every Gitea token of a workspace", reads: databaseVariables, waits: true, run: operator(act("rotated", (*people.Operator).Rotate))},
 	{
 		name: "workspace delete", args: "SLUG", about: "end a workspace, its keys, repositories and bot; its slug is never used again",
 		reads: databaseVariables, waits: true,
@@ -68,7 +69,7 @@ var keyCommands = []command{
 		flags: func(fs *pflag.FlagSet) {
 			fs.String("name", "agent", "what the key is for")
 			fs.String("preset", "builder", "its rights: "+presetNames())
-			fs.Int("days", int(tenancy.DefaultKeyLife/(24*time.Hour)), "days until it expires; 0 = never")
+			fs.Int("days", int(people.DefaultKeyLife/(24*time.Hour)), "days until it expires; 0 = never")
 		},
 		run: operator(createKey),
 	},
@@ -87,7 +88,7 @@ func presetNames() string {
 }
 
 // operator opens the database for a command of the operator's.
-func operator(run func(context.Context, *program, *tenancy.Operator) error) func(context.Context, *program) error {
+func operator(run func(context.Context, *program, *people.Operator) error) func(context.Context, *program) error {
 	return func(ctx context.Context, p *program) error {
 		db, err := p.openStore(ctx)
 		if err != nil {
@@ -95,7 +96,7 @@ func operator(run func(context.Context, *program, *tenancy.Operator) error) func
 		}
 		defer closeStore(db)
 		p.db = db
-		return run(ctx, p, tenancy.NewOperator(db))
+		return run(ctx, p, people.NewOperator(db))
 	}
 }
 
@@ -104,12 +105,12 @@ func (p *program) text(flag string) string {
 	return s
 }
 
-func createWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
+func createWorkspace(ctx context.Context, p *program, op *people.Operator) error {
 	giteaID, err := p.flags.GetInt64("owner-gitea-id")
 	if err != nil || giteaID < 0 || (giteaID > 0 && p.text("owner") == "") {
 		return usageError{"--owner-gitea-id is the id of an account on Gitea, and goes with --owner", "Gitea's administration shows the ids of accounts"}
 	}
-	w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{
+	w, err := op.CreateWorkspace(ctx, people.NewWorkspace{
 		Slug: p.args[0], Name: p.text("name"), OwnerUserID: p.text("owner"), OwnerGiteaID: giteaID,
 		CoolifyProject: p.text("coolify-project"), Placement: p.cfg.placement,
 	})
@@ -121,8 +122,8 @@ func createWorkspace(ctx context.Context, p *program, op *tenancy.Operator) erro
 }
 
 // act is a command that wants something of a workspace.
-func act(done string, do func(*tenancy.Operator, context.Context, tenancy.Workspace) error) func(context.Context, *program, *tenancy.Operator) error {
-	return func(ctx context.Context, p *program, op *tenancy.Operator) error {
+func act(done string, do func(*people.Operator, context.Context, tenancy.Workspace) error) func(context.Context, *program, *people.Operator) error {
+	return func(ctx context.Context, p *program, op *people.Operator) error {
 		w, err := op.Workspace(ctx, p.args[0])
 		if err != nil {
 			return err
@@ -140,7 +141,7 @@ const waitTime = 5 * time.Minute
 
 // settle sees to a workspace's parts in this process if --wait says so, or leaves
 // them to a job of "serve".
-func (p *program) settle(ctx context.Context, op *tenancy.Operator, w tenancy.Workspace) error {
+func (p *program) settle(ctx context.Context, op *people.Operator, w tenancy.Workspace) error {
 	if wait, _ := p.flags.GetBool("wait"); !wait { // the command itself defines the flag
 		p.sayf("what that needs on Gitea and Coolify is left to a job of \"vibn-mcp serve\"; --wait does it here and now\n")
 		return nil
@@ -196,7 +197,7 @@ func standing(s tenancy.Provision) string {
 	return string(s.Status)
 }
 
-func listWorkspaces(ctx context.Context, p *program, op *tenancy.Operator) error {
+func listWorkspaces(ctx context.Context, p *program, op *people.Operator) error {
 	list, err := op.States(ctx)
 	if err != nil {
 		return err
@@ -213,10 +214,10 @@ func listWorkspaces(ctx context.Context, p *program, op *tenancy.Operator) error
 // A shownWorkspace is a workspace with what belongs to it, as "workspace show"
 // prints it.
 type shownWorkspace struct {
-	tenancy.WorkspaceState
-	Effective tenancy.PlanInfo  `json:"effective_plan"` // with the platform's defaults, and what is used
-	Members   []shownMember     `json:"members"`
-	Keys      []tenancy.KeyInfo `json:"keys"`
+	people.WorkspaceState
+	Effective tenancy.PlanInfo `json:"effective_plan"` // with the platform's defaults, and what is used
+	Members   []shownMember    `json:"members"`
+	Keys      []people.KeyInfo `json:"keys"`
 }
 
 type shownMember struct {
@@ -225,7 +226,7 @@ type shownMember struct {
 	Email  string `json:"email,omitempty"`
 }
 
-func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
+func showWorkspace(ctx context.Context, p *program, op *people.Operator) error {
 	w, err := op.Workspace(ctx, p.args[0])
 	if err != nil {
 		return err
@@ -239,7 +240,7 @@ func showWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 
 // readWorkspace reads all that is shown of a workspace, clean for a terminal.
 func (p *program) readWorkspace(
-	ctx context.Context, op *tenancy.Operator, w tenancy.Workspace,
+	ctx context.Context, op *people.Operator, w tenancy.Workspace,
 ) (shownWorkspace, error) {
 	state, err := op.Parts(ctx, w)
 	if err != nil {
@@ -257,7 +258,7 @@ func (p *program) readWorkspace(
 	if err != nil {
 		return shownWorkspace{}, err
 	}
-	shown := shownWorkspace{state.State().Clean(), plan, []shownMember{}, cleanKeys(keys)}
+	shown := shownWorkspace{people.StateOf(state).Clean(), plan, []shownMember{}, cleanKeys(keys)}
 	for _, m := range members {
 		clean := shownMember{untrusted.Clean(m.UserID), string(m.Role), untrusted.Clean(m.Email)}
 		shown.Members = append(shown.Members, clean)
@@ -300,7 +301,7 @@ func planText(p tenancy.PlanInfo) string {
 }
 
 // planOf is what a workspace may use, and what it uses.
-func (p *program) planOf(ctx context.Context, op *tenancy.Operator, w tenancy.Workspace) (tenancy.PlanInfo, error) {
+func (p *program) planOf(ctx context.Context, op *people.Operator, w tenancy.Workspace) (tenancy.PlanInfo, error) {
 	apps, databases, err := op.Used(ctx, w)
 	plan := w.Plan.Or(p.cfg.plan).Or(tenancy.DefaultPlan())
 	return tenancy.PlanInfo{
@@ -309,7 +310,7 @@ func (p *program) planOf(ctx context.Context, op *tenancy.Operator, w tenancy.Wo
 	}, err
 }
 
-func planWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
+func planWorkspace(ctx context.Context, p *program, op *people.Operator) error {
 	w, err := op.Workspace(ctx, p.args[0])
 	if err != nil {
 		return err
@@ -340,7 +341,7 @@ func planWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error 
 	return nil
 }
 
-func placeWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
+func placeWorkspace(ctx context.Context, p *program, op *people.Operator) error {
 	w, err := op.Workspace(ctx, p.args[0])
 	if err != nil {
 		return err
@@ -366,7 +367,7 @@ func placeWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error
 	return nil
 }
 
-func deleteWorkspace(ctx context.Context, p *program, op *tenancy.Operator) error {
+func deleteWorkspace(ctx context.Context, p *program, op *people.Operator) error {
 	w, err := op.AnyWorkspace(ctx, p.args[0]) // one that is deleted may have parts left
 	if err != nil {
 		return err
@@ -381,7 +382,7 @@ func deleteWorkspace(ctx context.Context, p *program, op *tenancy.Operator) erro
 	return p.settle(ctx, op, w)
 }
 
-func createKey(ctx context.Context, p *program, op *tenancy.Operator) error {
+func createKey(ctx context.Context, p *program, op *people.Operator) error {
 	w, err := op.Workspace(ctx, p.args[0])
 	if err != nil {
 		return err
@@ -407,8 +408,8 @@ func createKey(ctx context.Context, p *program, op *tenancy.Operator) error {
 }
 
 // cleanKeys are keys as a terminal may show them.
-func cleanKeys(keys []tenancy.Key) []tenancy.KeyInfo {
-	infos := tenancy.KeyInfos(keys, time.Now())
+func cleanKeys(keys []tenancy.Key) []people.KeyInfo {
+	infos := people.KeyInfos(keys, time.Now())
 	for i := range infos {
 		infos[i] = infos[i].Clean()
 	}
@@ -416,9 +417,9 @@ func cleanKeys(keys []tenancy.Key) []tenancy.KeyInfo {
 }
 
 // keyEnds is a key as people recognise it.
-func keyEnds(k tenancy.KeyInfo) string { return k.Prefix + "..." + k.Last4 }
+func keyEnds(k people.KeyInfo) string { return k.Prefix + "..." + k.Last4 }
 
-func listKeys(ctx context.Context, p *program, op *tenancy.Operator) error {
+func listKeys(ctx context.Context, p *program, op *people.Operator) error {
 	w, err := op.Workspace(ctx, p.args[0])
 	if err != nil {
 		return err
@@ -434,7 +435,7 @@ func listKeys(ctx context.Context, p *program, op *tenancy.Operator) error {
 	return p.show(infos, []string{"ID", "NAME", "KEY", "RIGHTS", "STATE", "EXPIRES", "LAST USED"}, rows)
 }
 
-func revokeKey(ctx context.Context, p *program, op *tenancy.Operator) error {
+func revokeKey(ctx context.Context, p *program, op *people.Operator) error {
 	w, err := op.Workspace(ctx, p.args[0])
 	if err != nil {
 		return err

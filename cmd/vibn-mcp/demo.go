@@ -21,6 +21,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
@@ -153,11 +154,11 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *house) ([]demoWork
 	if err != nil {
 		return nil, err
 	}
-	op := tenancy.NewOperator(h.db)
+	op := people.NewOperator(h.db)
 	var all []demoWorkspace
 	for _, slug := range []string{"alpha", "beta"} {
 		project := sim.AddProject("vibn-ws-" + slug)
-		w, err := op.CreateWorkspace(ctx, tenancy.NewWorkspace{
+		w, err := op.CreateWorkspace(ctx, people.NewWorkspace{
 			Slug: slug, CoolifyProject: project.UUID, OwnerUserID: "owner-of-" + slug,
 			Placement: tenancy.Placement{Server: sim.Hosts()[0].UUID},
 		})
@@ -191,7 +192,7 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *house) ([]demoWork
 
 // welcome gives each workspace an owner who can sign in to its page.
 func (h *house) welcome(ctx context.Context, public *url.URL, workspaces []demoWorkspace) error {
-	op := tenancy.NewOperator(h.db)
+	op := people.NewOperator(h.db)
 	for i, d := range workspaces {
 		w, err := op.Workspace(ctx, d.Slug)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -19,12 +20,12 @@ var loginLinkCommand = command{
 		fs.String("workspace", "", "slug of the workspace")
 		fs.String("user", "", "whom it signs in: a member, by the platform's id (default: the owner)")
 		fs.String("invite", "", "let somebody join instead, as owner, admin or member")
-		fs.Int("minutes", int(tenancy.DefaultLinkLife/time.Minute), "minutes until it expires")
+		fs.Int("minutes", int(people.DefaultLinkLife/time.Minute), "minutes until it expires")
 	},
 	run: operator(loginLink),
 }
 
-func loginLink(ctx context.Context, p *program, op *tenancy.Operator) error {
+func loginLink(ctx context.Context, p *program, op *people.Operator) error {
 	if p.text("workspace") == "" {
 		return usageError{"--workspace names none", "\"vibn-mcp workspace list\" shows the slugs"}
 	}

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/secret"
-	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 var rotateSecretsCommand = command{
@@ -15,7 +15,7 @@ var rotateSecretsCommand = command{
 	run: operator(rotateSecrets),
 }
 
-func rotateSecrets(ctx context.Context, p *program, op *tenancy.Operator) error {
+func rotateSecrets(ctx context.Context, p *program, op *people.Operator) error {
 	box, err := secret.NewBox(p.cfg.secretsKey, p.cfg.oldSecretsKeys...)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/repository"
@@ -63,7 +64,7 @@ type House struct {
 	DB          *store.DB
 	Guard       *tenancy.Guard
 	Provisioner *provision.Provisioner
-	Operator    *tenancy.Operator
+	Operator    *people.Operator
 	Log         *Log
 	Logger      *slog.Logger
 	A, B        *Tenant
@@ -115,7 +116,7 @@ func New(t testing.TB, cfg Config) *House {
 	}
 	h := &House{Sim: coolifytest.New(cfg.Simulator), DB: storetest.Open(t, cfg.Database), Log: &Log{}}
 	h.Logger = slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h.Operator = tenancy.NewOperator(h.DB)
+	h.Operator = people.NewOperator(h.DB)
 	if cfg.Gitea == nil && !cfg.NoGitea {
 		cfg.Gitea, cfg.GiteaURL = h.gitea(t, cfg)
 	}
@@ -220,7 +221,7 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 	t.Helper()
 	x := &Tenant{Canary: "canary-" + slug}
 	x.Project = h.Sim.AddProject("vibn-ws-" + slug)
-	w, err := h.Operator.CreateWorkspace(t.Context(), tenancy.NewWorkspace{
+	w, err := h.Operator.CreateWorkspace(t.Context(), people.NewWorkspace{
 		Slug: slug, Name: "Workspace " + x.Canary, CoolifyProject: x.Project.UUID, OwnerUserID: "user-" + slug,
 		Placement: tenancy.Placement{Trust: trust, Server: h.Sim.Hosts()[0].UUID},
 	})

@@ -1,9 +1,10 @@
-package tenancy
+package people
 
 import (
 	"context"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
@@ -11,23 +12,23 @@ import (
 // operator's HTTP API encode it, so both have the same names. Name, OwnerUserID and
 // the errors are as others wrote them; see [WorkspaceState.Clean].
 type WorkspaceState struct {
-	ID             string      `json:"id"`
-	Slug           string      `json:"slug"`
-	Name           string      `json:"name"`
-	OwnerUserID    string      `json:"owner_user_id,omitempty"`
-	Status         string      `json:"provision_status"` // pending, partial, ready or error
-	Settled        bool        `json:"settled"`          // nothing is waiting to be done
-	Errors         []PartError `json:"provision_errors"` // never nil
-	CoolifyProject string      `json:"coolify_project_uuid,omitempty"`
-	GiteaOrg       string      `json:"gitea_org,omitempty"`
-	GiteaBot       string      `json:"gitea_bot_username,omitempty"`
-	Server         string      `json:"placement_server,omitempty"`      // uuid on Coolify
-	Destination    string      `json:"placement_destination,omitempty"` // uuid on Coolify
-	Trust          string      `json:"placement_trust"`                 // shared, dedicated or trusted
-	Plan           PlanState   `json:"plan"`
-	Suspended      bool        `json:"suspended"`
-	Deleted        bool        `json:"deleted"`
-	CreatedAt      string      `json:"created_at"` // RFC 3339, in UTC
+	ID             string              `json:"id"`
+	Slug           string              `json:"slug"`
+	Name           string              `json:"name"`
+	OwnerUserID    string              `json:"owner_user_id,omitempty"`
+	Status         string              `json:"provision_status"` // pending, partial, ready or error
+	Settled        bool                `json:"settled"`          // nothing is waiting to be done
+	Errors         []tenancy.PartError `json:"provision_errors"` // never nil
+	CoolifyProject string              `json:"coolify_project_uuid,omitempty"`
+	GiteaOrg       string              `json:"gitea_org,omitempty"`
+	GiteaBot       string              `json:"gitea_bot_username,omitempty"`
+	Server         string              `json:"placement_server,omitempty"`      // uuid on Coolify
+	Destination    string              `json:"placement_destination,omitempty"` // uuid on Coolify
+	Trust          string              `json:"placement_trust"`                 // shared, dedicated or trusted
+	Plan           PlanState           `json:"plan"`
+	Suspended      bool                `json:"suspended"`
+	Deleted        bool                `json:"deleted"`
+	CreatedAt      string              `json:"created_at"` // RFC 3339, in UTC
 }
 
 // PlanState is the plan that a workspace has of its own. Absent fields are the
@@ -55,11 +56,11 @@ type KeyInfo struct {
 	Key        string `json:"key,omitempty"` // itself; only in the answer that minted it
 }
 
-// State returns what the operator is told of a workspace.
-func (p Provision) State() WorkspaceState {
-	errs := []PartError(ParsePartErrors(p.ProvisionError))
+// StateOf returns what the operator is told of a workspace.
+func StateOf(p tenancy.Provision) WorkspaceState {
+	errs := []tenancy.PartError(tenancy.ParsePartErrors(p.ProvisionError))
 	if errs == nil {
-		errs = []PartError{}
+		errs = []tenancy.PartError{}
 	}
 	return WorkspaceState{
 		ID: p.ID, Slug: p.Slug, Name: p.Name, OwnerUserID: p.OwnerUserID,
@@ -75,7 +76,7 @@ func (p Provision) State() WorkspaceState {
 // clean line.
 func (s WorkspaceState) Clean() WorkspaceState {
 	s.Name, s.OwnerUserID = untrusted.Clean(s.Name), untrusted.Clean(s.OwnerUserID)
-	errs := make([]PartError, 0, len(s.Errors))
+	errs := make([]tenancy.PartError, 0, len(s.Errors))
 	for _, e := range s.Errors {
 		e.Part, e.Why, e.Fix = untrusted.Clean(e.Part), untrusted.Clean(e.Why), untrusted.Clean(e.Fix)
 		errs = append(errs, e)
@@ -97,26 +98,26 @@ func (o *Operator) States(ctx context.Context) ([]WorkspaceState, error) {
 		if err != nil {
 			return nil, err
 		}
-		states = append(states, p.State())
+		states = append(states, StateOf(p))
 	}
 	return states, nil
 }
 
 // Info returns what may be told of a key at a time, without the key itself.
-func (k Key) Info(now time.Time) KeyInfo {
+func Info(k tenancy.Key, now time.Time) KeyInfo {
 	return KeyInfo{
 		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Last4: k.Last4,
-		Rights: k.Rights.String(), State: k.State(now), CreatedBy: k.CreatedBy,
+		Rights: k.Rights.String(), State: KeyState(k, now), CreatedBy: k.CreatedBy,
 		ExpiresAt: moment(k.ExpiresAt), LastUsedAt: moment(k.LastUsedAt), RevokedAt: moment(k.RevokedAt),
 	}
 }
 
 // KeyInfos returns what may be told of keys at a time, in their order. It is never
 // nil.
-func KeyInfos(keys []Key, now time.Time) []KeyInfo {
+func KeyInfos(keys []tenancy.Key, now time.Time) []KeyInfo {
 	infos := make([]KeyInfo, 0, len(keys))
 	for _, k := range keys {
-		infos = append(infos, k.Info(now))
+		infos = append(infos, Info(k, now))
 	}
 	return infos
 }

@@ -1,4 +1,4 @@
-package tenancy
+package people
 
 import (
 	"cmp"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // An Operator runs the platform: it makes workspaces and keys. It needs the
@@ -24,12 +25,23 @@ import (
 // "operator" to its audit trail before and after, and is [Unavailable] and changes
 // nothing if the first cannot be written.
 type Operator struct {
-	store Store
+	store tenancy.Store
 	now   func() time.Time
 }
 
+// OpenOperator returns the operator whose token this is. Any other is the same
+// [Unauthorized]; so is every one where no token is configured.
+func OpenOperator(g *tenancy.Guard, token string) (*Operator, error) {
+	if !outside(g).IsOperator(token) {
+		return nil, &tenancy.Error{
+			Code: tenancy.Unauthorized, Msg: "this is not the operator's token", Hint: "send VIBN_ADMIN_TOKEN as \"Authorization: Bearer …\"",
+		}
+	}
+	return NewOperator(dbOf(g)), nil
+}
+
 // NewOperator returns an Operator on the store.
-func NewOperator(s Store) *Operator { return &Operator{s, time.Now} }
+func NewOperator(s tenancy.Store) *Operator { return &Operator{s, time.Now} }
 
 // DefaultKeyLife is how long a key lives unless it is said otherwise.
 const DefaultKeyLife = 90 * 24 * time.Hour
@@ -41,7 +53,7 @@ type NewWorkspace struct {
 	OwnerUserID    string // may be empty
 	OwnerGiteaID   int64  // the owner's account on Gitea; 0 = not known
 	CoolifyProject string // uuid; may be empty, then the workspace reaches nothing yet
-	Placement      Placement
+	Placement      tenancy.Placement
 }
 
 // CreateWorkspace stores a new workspace. A slug that was ever used is
@@ -52,60 +64,60 @@ type NewWorkspace struct {
 // queues the job for its parts. Neither a key nor a job ever meets a workspace
 // without its entry, and a crash leaves both or none. After a crash that left both,
 // a second call is [Conflict], and the entry stays "started".
-func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (Workspace, error) {
+func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (tenancy.Workspace, error) {
 	w, err := n.workspace(o.now())
 	if err != nil {
-		return Workspace{}, err
+		return tenancy.Workspace{}, err
 	}
-	started := creationEntry(w, operatorPrincipal)
+	started := creationEntry(w, tenancy.OperatorPrincipal)
 	if err := o.store.CreateWorkspaceAudited(ctx, w, n.OwnerGiteaID, started); err != nil {
-		return Workspace{}, creationError(n.Slug, err)
+		return tenancy.Workspace{}, creationError(n.Slug, err)
 	}
-	return w, finishEntry(ctx, o.store, o.now, started, nil)
+	return w, tenancy.FinishEntry(ctx, o.store, o.now, started, nil)
 }
 
 // workspace judges what an operator typed, and returns the workspace to store.
-func (n NewWorkspace) workspace(at time.Time) (Workspace, error) {
-	if err := CheckSlug(n.Slug); err != nil {
-		return Workspace{}, invalid(err)
+func (n NewWorkspace) workspace(at time.Time) (tenancy.Workspace, error) {
+	if err := tenancy.CheckSlug(n.Slug); err != nil {
+		return tenancy.Workspace{}, invalid(err)
 	}
-	place, err := n.Placement.complete()
+	place, err := complete(n.Placement)
 	if err != nil {
-		return Workspace{}, err
+		return tenancy.Workspace{}, err
 	}
 	if !storable(n.Name) || !storable(n.OwnerUserID) {
-		return Workspace{}, invalid(errors.New("the name or the owner is not valid UTF-8, or holds a NUL"))
+		return tenancy.Workspace{}, invalid(errors.New("the name or the owner is not valid UTF-8, or holds a NUL"))
 	}
 	if _, err := coolify.ParseUUID(n.CoolifyProject); n.CoolifyProject != "" && err != nil {
-		return Workspace{}, invalid(fmt.Errorf("the Coolify project's uuid: %w", err))
+		return tenancy.Workspace{}, invalid(fmt.Errorf("the Coolify project's uuid: %w", err))
 	}
-	return Workspace{
+	return tenancy.Workspace{
 		ID: uuid.Must(uuid.NewV7()).String(), Slug: n.Slug, Name: cmp.Or(n.Name, n.Slug), OwnerUserID: n.OwnerUserID,
-		CoolifyProject: n.CoolifyProject, Placement: place, Status: Pending, CreatedAt: at, UpdatedAt: at,
+		CoolifyProject: n.CoolifyProject, Placement: place, Status: tenancy.Pending, CreatedAt: at, UpdatedAt: at,
 	}, nil
 }
 
 // creationEntry is the entry that a workspace begins with.
-func creationEntry(w Workspace, principal string) AuditEntry {
-	e := AuditEntry{WorkspaceID: w.ID, Principal: principal, Tool: "workspace.create", Target: w.Slug}
-	return startedEntry(e, w.CreatedAt)
+func creationEntry(w tenancy.Workspace, principal string) tenancy.AuditEntry {
+	e := tenancy.AuditEntry{WorkspaceID: w.ID, Principal: principal, Tool: "workspace.create", Target: w.Slug}
+	return tenancy.StartedEntry(e, w.CreatedAt)
 }
 
 // creationError is what an operator reads when the store did not take a workspace.
 func creationError(slug string, err error) error {
-	if errors.Is(err, ErrConflict) {
-		return &Error{
-			Code: Conflict, Msg: fmt.Sprintf("the slug %q is or was in use", slug),
+	if errors.Is(err, tenancy.ErrConflict) {
+		return &tenancy.Error{
+			Code: tenancy.Conflict, Msg: fmt.Sprintf("the slug %q is or was in use", slug),
 			Hint: "choose another; a slug is never used again",
 		}
 	}
-	if errors.Is(err, ErrProjectTaken) {
-		return &Error{
-			Code: Conflict, Msg: "another workspace has this Coolify project",
+	if errors.Is(err, tenancy.ErrProjectTaken) {
+		return &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "another workspace has this Coolify project",
 			Hint: "make a project of its own in Coolify: workspaces on one project would see each other's apps",
 		}
 	}
-	return StoreError("create the workspace", err)
+	return tenancy.StoreError("create the workspace", err)
 }
 
 // EnsureWorkspace returns the workspace that a person owns, or creates it; created
@@ -115,102 +127,102 @@ func creationError(slug string, err error) error {
 // Only a creation is on record, in the transaction of the workspace as with
 // CreateWorkspace; after a crash a second call returns the workspace. What the call
 // tells of the person is kept of them, as at each sign-in.
-func (o *Operator) EnsureWorkspace(ctx context.Context, p Person, place Placement) (w Workspace, created bool, err error) {
-	return ensureWorkspace(ctx, o.store, o.now, operatorPrincipal, p, place)
+func (o *Operator) EnsureWorkspace(ctx context.Context, p tenancy.Person, place tenancy.Placement) (w tenancy.Workspace, created bool, err error) {
+	return ensureWorkspace(ctx, o.store, o.now, tenancy.OperatorPrincipal, p, place)
 }
 
 func ensureWorkspace(
-	ctx context.Context, store Store, now func() time.Time, principal string, p Person, place Placement,
-) (w Workspace, created bool, err error) {
+	ctx context.Context, store tenancy.Store, now func() time.Time, principal string, p tenancy.Person, place tenancy.Placement,
+) (w tenancy.Workspace, created bool, err error) {
 	if p.UserID == "" || len(p.UserID) > 255 || !storable(p.UserID) || p.GiteaUserID < 0 {
-		return Workspace{}, false, invalid(errors.New(
+		return tenancy.Workspace{}, false, invalid(errors.New(
 			"a person needs the platform's id of at most 255 bytes, and a Gitea id that is not negative",
 		))
 	}
-	p.Email, p.DisplayName = ShortText(p.Email), ShortText(p.DisplayName)
-	place, err = place.complete()
+	p.Email, p.DisplayName = tenancy.ShortText(p.Email), tenancy.ShortText(p.DisplayName)
+	place, err = complete(place)
 	if err != nil {
-		return Workspace{}, false, err
+		return tenancy.Workspace{}, false, err
 	}
 	slugs, at := slugsFor(p), now()
-	w = Workspace{
+	w = tenancy.Workspace{
 		ID: uuid.Must(uuid.NewV7()).String(), Name: cmp.Or(p.DisplayName, slugs[0]), OwnerUserID: p.UserID, Placement: place,
-		Status: Pending, CreatedAt: at, UpdatedAt: at,
+		Status: tenancy.Pending, CreatedAt: at, UpdatedAt: at,
 	}
 	started := creationEntry(w, principal)
 	w, created, err = store.EnsureWorkspaceAudited(ctx, p, w, slugs, started)
 	if err != nil {
-		return Workspace{}, false, StoreError("create the workspace", err)
+		return tenancy.Workspace{}, false, tenancy.StoreError("create the workspace", err)
 	}
 	if !created {
 		return w, false, nil
 	}
-	return w, true, finishEntry(ctx, store, now, started, nil)
+	return w, true, tenancy.FinishEntry(ctx, store, now, started, nil)
 }
 
 // slugsFor proposes slugs: one that people know, the same with a number, and at
 // last some that are surely free.
-func slugsFor(p Person) []string {
+func slugsFor(p tenancy.Person) []string {
 	local, _, _ := strings.Cut(p.Email, "@")
 	base := ""
 	for _, s := range []string{local, p.DisplayName, "workspace"} {
-		if base = slugOf(s); CheckSlug(base) == nil {
+		if base = slugOf(s); tenancy.CheckSlug(base) == nil {
 			break
 		}
 	}
 	slugs := []string{base}
 	for n := 2; n < 10; n++ {
-		slugs = append(slugs, fmt.Sprintf("%.*s-%d", MaxSlug-2, base, n))
+		slugs = append(slugs, fmt.Sprintf("%.*s-%d", tenancy.MaxSlug-2, base, n))
 	}
 	for range 8 {
-		slugs = append(slugs, fmt.Sprintf("%.*s-%s", MaxSlug-9, base, RandomHex()[:8]))
+		slugs = append(slugs, fmt.Sprintf("%.*s-%s", tenancy.MaxSlug-9, base, tenancy.RandomHex()[:8]))
 	}
-	return slices.DeleteFunc(slugs, func(s string) bool { return CheckSlug(s) != nil })
+	return slices.DeleteFunc(slugs, func(s string) bool { return tenancy.CheckSlug(s) != nil })
 }
 
 // slugOf makes a slug of a text: what is no letter or digit becomes a hyphen.
 func slugOf(s string) string {
 	parts := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
 	slug := strings.TrimLeft(strings.Join(parts, "-"), "0123456789-")
-	return strings.TrimRight(slug[:min(len(slug), MaxSlug)], "-")
+	return strings.TrimRight(slug[:min(len(slug), tenancy.MaxSlug)], "-")
 }
 
 // Provision wants a workspace's parts looked at, and made or mended where they are
 // not as they should be. A job does it.
-func (o *Operator) Provision(ctx context.Context, w Workspace) error {
-	entry := AuditEntry{Tool: "workspace.provision"}
+func (o *Operator) Provision(ctx context.Context, w tenancy.Workspace) error {
+	entry := tenancy.AuditEntry{Tool: "workspace.provision"}
 	return o.audited(ctx, w, entry, func() error { return o.store.Want(ctx, w.ID) })
 }
 
 // Suspend refuses every key and member of a workspace from the next look on, and
 // has a job shut its bot out of Gitea.
-func (o *Operator) Suspend(ctx context.Context, w Workspace) error {
-	return o.audited(ctx, w, AuditEntry{Tool: "workspace.suspend"}, func() error {
+func (o *Operator) Suspend(ctx context.Context, w tenancy.Workspace) error {
+	return o.audited(ctx, w, tenancy.AuditEntry{Tool: "workspace.suspend"}, func() error {
 		now := o.now()
 		return o.store.SetSuspended(ctx, w.ID, &now, now)
 	})
 }
 
 // Resume lifts a suspension.
-func (o *Operator) Resume(ctx context.Context, w Workspace) error {
-	entry := AuditEntry{Tool: "workspace.resume"}
+func (o *Operator) Resume(ctx context.Context, w tenancy.Workspace) error {
+	entry := tenancy.AuditEntry{Tool: "workspace.resume"}
 	return o.audited(ctx, w, entry, func() error { return o.store.SetSuspended(ctx, w.ID, nil, o.now()) })
 }
 
 // Rotate forgets every token of the workspace's bot and the secret of its webhook. A
 // job makes new ones for the workspace and ends all other tokens; keys get theirs
 // anew at their next use.
-func (o *Operator) Rotate(ctx context.Context, w Workspace) error {
-	entry := AuditEntry{Tool: "workspace.rotate"}
+func (o *Operator) Rotate(ctx context.Context, w tenancy.Workspace) error {
+	entry := tenancy.AuditEntry{Tool: "workspace.rotate"}
 	return o.audited(ctx, w, entry, func() error { return o.store.ForgetTokens(ctx, w.ID, o.now()) })
 }
 
 // audited is the door of each act of the operator on a workspace that is there: it
 // writes the act to the workspace's audit trail before and after. Tool names the
 // act; Target is the workspace's slug if it is empty.
-func (o *Operator) audited(ctx context.Context, w Workspace, e AuditEntry, act func() error) error {
-	e.WorkspaceID, e.Principal, e.Target = w.ID, operatorPrincipal, cmp.Or(e.Target, w.Slug)
-	return onRecord(ctx, o.store, o.now, e, func() error { return actError(e.Tool, w.Slug, act()) })
+func (o *Operator) audited(ctx context.Context, w tenancy.Workspace, e tenancy.AuditEntry, act func() error) error {
+	e.WorkspaceID, e.Principal, e.Target = w.ID, tenancy.OperatorPrincipal, cmp.Or(e.Target, w.Slug)
+	return tenancy.OnRecord(ctx, o.store, o.now, e, func() error { return actError(e.Tool, w.Slug, act()) })
 }
 
 // actError is what an operator reads when an act failed; nil if it did not.
@@ -218,33 +230,33 @@ func actError(tool, slug string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*tenancy.Error](err); ok {
 		return e
 	}
-	if errors.Is(err, ErrNotFound) {
-		return &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "it was deleted"}
+	if errors.Is(err, tenancy.ErrNotFound) {
+		return &tenancy.Error{Code: tenancy.NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "it was deleted"}
 	}
-	return StoreError(tool, err)
+	return tenancy.StoreError(tool, err)
 }
 
 // AnyWorkspace returns the workspace that has or had this slug, deleted or not.
-func (o *Operator) AnyWorkspace(ctx context.Context, slug string) (Workspace, error) {
+func (o *Operator) AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
 	w, err := o.store.AnyWorkspace(ctx, slug)
 	return w, notLookedUp(slug, err)
 }
 
 // Parts returns what is recorded of a workspace's parts.
-func (o *Operator) Parts(ctx context.Context, w Workspace) (Provision, error) {
+func (o *Operator) Parts(ctx context.Context, w tenancy.Workspace) (tenancy.Provision, error) {
 	p, err := o.store.Provision(ctx, w.ID)
 	if err != nil {
-		return p, StoreError("read the workspace's parts", err)
+		return p, tenancy.StoreError("read the workspace's parts", err)
 	}
 	return p, nil
 }
 
 // Settled waits until what was wanted of a workspace has been done, or failed, and
 // returns what is recorded then. It looks every every.
-func (o *Operator) Settled(ctx context.Context, w Workspace, every time.Duration) (Provision, error) {
+func (o *Operator) Settled(ctx context.Context, w tenancy.Workspace, every time.Duration) (tenancy.Provision, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -266,7 +278,7 @@ func (o *Operator) Settled(ctx context.Context, w Workspace, every time.Duration
 func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed, shut int, err error) {
 	values, err := o.store.SealedValues(ctx)
 	if err != nil {
-		return 0, 0, StoreError("list the sealed values", err)
+		return 0, 0, tenancy.StoreError("list the sealed values", err)
 	}
 	for _, v := range values {
 		if !box.NeedsReseal(v.Value) {
@@ -282,9 +294,9 @@ func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed
 			return resealed, shut, err
 		}
 		switch err := o.store.Reseal(ctx, v, sealed); {
-		case errors.Is(err, ErrNotFound): // it was replaced meanwhile, with the present key
+		case errors.Is(err, tenancy.ErrNotFound): // it was replaced meanwhile, with the present key
 		case err != nil:
-			return resealed, shut, StoreError("reseal", err)
+			return resealed, shut, tenancy.StoreError("reseal", err)
 		default:
 			resealed++
 		}
@@ -293,16 +305,16 @@ func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed
 }
 
 // Workspaces lists the living workspaces by slug.
-func (o *Operator) Workspaces(ctx context.Context) ([]Workspace, error) {
+func (o *Operator) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
 	list, err := o.store.Workspaces(ctx)
 	if err != nil {
-		return nil, StoreError("list the workspaces", err)
+		return nil, tenancy.StoreError("list the workspaces", err)
 	}
 	return list, nil
 }
 
 // Workspace returns the living workspace with this slug.
-func (o *Operator) Workspace(ctx context.Context, slug string) (Workspace, error) {
+func (o *Operator) Workspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
 	w, err := o.store.Workspace(ctx, slug)
 	return w, notLookedUp(slug, err)
 }
@@ -310,32 +322,32 @@ func (o *Operator) Workspace(ctx context.Context, slug string) (Workspace, error
 // notLookedUp is what an operator reads when looking up a slug failed; nil if it
 // did not.
 func notLookedUp(slug string, err error) error {
-	if errors.Is(err, ErrNotFound) {
-		return &Error{Code: NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
+	if errors.Is(err, tenancy.ErrNotFound) {
+		return &tenancy.Error{Code: tenancy.NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
 	}
 	if err != nil {
-		return StoreError("look up the workspace", err)
+		return tenancy.StoreError("look up the workspace", err)
 	}
 	return nil
 }
 
 // Members lists the members of a workspace.
-func (o *Operator) Members(ctx context.Context, w Workspace) ([]Member, error) {
+func (o *Operator) Members(ctx context.Context, w tenancy.Workspace) ([]tenancy.Member, error) {
 	list, err := o.store.Members(ctx, w.ID)
 	if err != nil {
-		return nil, StoreError("list the members", err)
+		return nil, tenancy.StoreError("list the members", err)
 	}
 	return list, nil
 }
 
 // Place changes where a workspace's apps run and what its host may be asked to.
-func (o *Operator) Place(ctx context.Context, w Workspace, p Placement) error {
-	p, err := p.complete()
+func (o *Operator) Place(ctx context.Context, w tenancy.Workspace, p tenancy.Placement) error {
+	p, err := complete(p)
 	if err != nil {
 		return err
 	}
 	// The trail is the workspace's: it tells the trust and not which server.
-	entry := AuditEntry{Tool: "workspace.place", Args: auditArgs(map[string]any{"trust": p.Trust})}
+	entry := tenancy.AuditEntry{Tool: "workspace.place", Args: tenancy.AuditArgs(map[string]any{"trust": p.Trust})}
 	return o.audited(ctx, w, entry, func() error {
 		if err := o.store.SetPlacement(ctx, w.ID, p, o.now()); err != nil {
 			return err
@@ -346,21 +358,21 @@ func (o *Operator) Place(ctx context.Context, w Workspace, p Placement) error {
 
 // SetPlan changes what a workspace may use; zero fields are the platform's default.
 // Apps that are there keep what they have.
-func (o *Operator) SetPlan(ctx context.Context, w Workspace, p Plan) error {
+func (o *Operator) SetPlan(ctx context.Context, w tenancy.Workspace, p tenancy.Plan) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	entry := AuditEntry{Tool: "workspace.plan", Args: auditArgs(map[string]any{
+	entry := tenancy.AuditEntry{Tool: "workspace.plan", Args: tenancy.AuditArgs(map[string]any{
 		"memory": p.Memory, "cpus": p.CPUs, "apps": p.Apps, "databases": p.Databases,
 	})}
 	return o.audited(ctx, w, entry, func() error { return o.store.SetPlan(ctx, w.ID, p, o.now()) })
 }
 
 // Used returns how many apps and databases a workspace has that were created here.
-func (o *Operator) Used(ctx context.Context, w Workspace) (apps, databases int, err error) {
-	apps, databases, err = CountUsed(ctx, o.store, w.ID)
+func (o *Operator) Used(ctx context.Context, w tenancy.Workspace) (apps, databases int, err error) {
+	apps, databases, err = tenancy.CountUsed(ctx, o.store, w.ID)
 	if err != nil {
-		return 0, 0, StoreError("count what the workspace has", err)
+		return 0, 0, tenancy.StoreError("count what the workspace has", err)
 	}
 	return apps, databases, nil
 }
@@ -369,8 +381,8 @@ func (o *Operator) Used(ctx context.Context, w Workspace) (apps, databases int, 
 // vibn-mcp made for it: its repositories and bot, and its Coolify project if that
 // is empty. Its slug is never used again. For one that is deleted already the job
 // is queued again.
-func (o *Operator) DeleteWorkspace(ctx context.Context, w Workspace) error {
-	return o.audited(ctx, w, AuditEntry{Tool: "workspace.delete"}, func() error {
+func (o *Operator) DeleteWorkspace(ctx context.Context, w tenancy.Workspace) error {
+	return o.audited(ctx, w, tenancy.AuditEntry{Tool: "workspace.delete"}, func() error {
 		if w.DeletedAt != nil {
 			return o.store.Want(ctx, w.ID)
 		}
@@ -380,31 +392,31 @@ func (o *Operator) DeleteWorkspace(ctx context.Context, w Workspace) error {
 
 // CreateKey mints a key for a workspace. life 0 means that it never expires.
 // The key itself is returned once and kept nowhere.
-func (o *Operator) CreateKey(ctx context.Context, w Workspace, name string, rights Rights, life time.Duration) (Key, secret.Text, error) {
+func (o *Operator) CreateKey(ctx context.Context, w tenancy.Workspace, name string, rights tenancy.Rights, life time.Duration) (tenancy.Key, secret.Text, error) {
 	name = strings.TrimSpace(name)
 	if name == "" || len(name) > 100 || !storable(name) || rights == 0 || life < 0 {
-		return Key{}, secret.Text{}, invalid(errors.New("a key needs a name of at most 100 bytes, a right, and a life that is not negative"))
+		return tenancy.Key{}, secret.Text{}, invalid(errors.New("a key needs a name of at most 100 bytes, a right, and a life that is not negative"))
 	}
-	k := Key{
+	k := tenancy.Key{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: w.ID, Name: name, Rights: rights,
-		CreatedBy: operatorPrincipal, CreatedAt: o.now(),
+		CreatedBy: tenancy.OperatorPrincipal, CreatedAt: o.now(),
 	}
 	if life > 0 {
 		k.ExpiresAt = new(k.CreatedAt.Add(life))
 	}
-	key, digest := NewKey(&k)
-	entry := AuditEntry{Tool: "keys.create", Target: k.ID, Args: auditArgs(map[string]any{"rights": rights.String()})}
+	key, digest := tenancy.NewKey(&k)
+	entry := tenancy.AuditEntry{Tool: "keys.create", Target: k.ID, Args: tenancy.AuditArgs(map[string]any{"rights": rights.String()})}
 	if err := o.audited(ctx, w, entry, func() error { return o.store.CreateKey(ctx, k, digest) }); err != nil {
-		return Key{}, secret.Text{}, err
+		return tenancy.Key{}, secret.Text{}, err
 	}
 	return k, key, nil
 }
 
 // Keys lists a workspace's keys, revoked ones too, newest first.
-func (o *Operator) Keys(ctx context.Context, w Workspace) ([]Key, error) {
+func (o *Operator) Keys(ctx context.Context, w tenancy.Workspace) ([]tenancy.Key, error) {
 	list, err := o.store.Keys(ctx, w.ID)
 	if err != nil {
-		return nil, StoreError("list the keys", err)
+		return nil, tenancy.StoreError("list the keys", err)
 	}
 	return list, nil
 }
@@ -413,16 +425,16 @@ func (o *Operator) Keys(ctx context.Context, w Workspace) ([]Key, error) {
 const maxKeyID = 36
 
 // RevokeKey revokes a key of a workspace, and those minted with it.
-func (o *Operator) RevokeKey(ctx context.Context, w Workspace, keyID string) error {
-	entry := AuditEntry{Tool: "keys.revoke"}
+func (o *Operator) RevokeKey(ctx context.Context, w tenancy.Workspace, keyID string) error {
+	entry := tenancy.AuditEntry{Tool: "keys.revoke"}
 	if len(keyID) <= maxKeyID { // what is longer may be the key itself
-		entry.Target = ShortText(keyID)
+		entry.Target = tenancy.ShortText(keyID)
 	}
 	return o.audited(ctx, w, entry, func() error {
 		err := o.store.RevokeKey(ctx, w.ID, keyID, o.now())
-		if errors.Is(err, ErrNotFound) {
-			return &Error{
-				Code: NotFound, Msg: "no such key in workspace " + w.Slug,
+		if errors.Is(err, tenancy.ErrNotFound) {
+			return &tenancy.Error{
+				Code: tenancy.NotFound, Msg: "no such key in workspace " + w.Slug,
 				Hint: "\"vibn-mcp key list " + w.Slug + "\" shows the keys and their ids",
 			}
 		}
@@ -431,21 +443,21 @@ func (o *Operator) RevokeKey(ctx context.Context, w Workspace, keyID string) err
 }
 
 // complete fills in the trust of a placement that names none, and judges it.
-func (p Placement) complete() (Placement, error) {
-	p.Trust = cmp.Or(p.Trust, Shared)
-	return p, p.check()
+func complete(p tenancy.Placement) (tenancy.Placement, error) {
+	p.Trust = cmp.Or(p.Trust, tenancy.Shared)
+	return p, check(p)
 }
 
 // check judges a placement that an operator typed.
-func (p Placement) check() error {
+func check(p tenancy.Placement) error {
 	for what, id := range map[string]string{"server": p.Server, "destination": p.Destination} {
 		if _, err := coolify.ParseUUID(id); id != "" && err != nil {
 			return invalid(fmt.Errorf("the %s's uuid: %w", what, err))
 		}
 	}
-	if p.Trust == Dedicated && p.Server == "" {
-		return &Error{
-			Code: Invalid, Msg: "a dedicated placement names the server that is the workspace's own",
+	if p.Trust == tenancy.Dedicated && p.Server == "" {
+		return &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "a dedicated placement names the server that is the workspace's own",
 			Hint: "give --coolify-server-uuid; apps on any other server are treated as on a shared one",
 		}
 	}
@@ -456,4 +468,6 @@ func (p Placement) check() error {
 func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // invalid is for what the operator typed.
-func invalid(err error) *Error { return &Error{Code: Invalid, Msg: err.Error()} }
+func invalid(err error) *tenancy.Error {
+	return &tenancy.Error{Code: tenancy.Invalid, Msg: err.Error()}
+}

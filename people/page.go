@@ -1,4 +1,4 @@
-package tenancy
+package people
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
@@ -22,28 +23,28 @@ type PartInfo struct {
 
 // PartsInfo is how a workspace's parts stand.
 type PartsInfo struct {
-	Status  ProvisionStatus
+	Status  tenancy.ProvisionStatus
 	Settled bool // nothing is waiting to be done
 	Parts   []PartInfo
 }
 
-// Parts returns how the workspace's parts stand, as the last run left them.
-func (s *Scope) Parts(ctx context.Context) (PartsInfo, error) {
-	if err := s.Require(Read); err != nil {
+// PartsOf returns how the workspace's parts stand, as the last run left them.
+func PartsOf(ctx context.Context, s *tenancy.Scope) (PartsInfo, error) {
+	if err := s.Require(tenancy.Read); err != nil {
 		return PartsInfo{}, err
 	}
-	p, err := s.guard.store.Provision(ctx, s.grant.workspace.ID)
+	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
 	if err != nil {
-		return PartsInfo{}, StoreError("read the workspace's parts", err)
+		return PartsInfo{}, tenancy.StoreError("read the workspace's parts", err)
 	}
 	info := PartsInfo{Status: p.Status, Settled: p.Done >= p.Wanted}
-	wrong := map[string]PartError{}
-	for _, e := range ParsePartErrors(p.ProvisionError) {
+	wrong := map[string]tenancy.PartError{}
+	for _, e := range tenancy.ParsePartErrors(p.ProvisionError) {
 		wrong[e.Part] = e
 	}
-	for _, part := range s.expected(p) {
+	for _, part := range expected(s, p) {
 		if e, ok := wrong[part.Part]; ok {
-			part = s.wrongPart(part, e)
+			part = wrongPart(s, part, e)
 			delete(wrong, e.Part)
 		}
 		if !info.Settled && part.State == "missing" {
@@ -52,34 +53,34 @@ func (s *Scope) Parts(ctx context.Context) (PartsInfo, error) {
 		info.Parts = append(info.Parts, part)
 	}
 	for _, e := range wrong {
-		info.Parts = append(info.Parts, s.wrongPart(PartInfo{Part: e.Part, Title: cmp.Or(onlyWrong[e.Part], "The platform")}, e))
+		info.Parts = append(info.Parts, wrongPart(s, PartInfo{Part: e.Part, Title: cmp.Or(onlyWrong[e.Part], "The platform")}, e))
 	}
 	return info, nil
 }
 
 // onlyWrong are the parts that are shown only if something is wrong with them.
-var onlyWrong = map[string]string{PartApps: "Apps", PartDatabases: "Databases", PartKeys: "Deploy keys"}
+var onlyWrong = map[string]string{tenancy.PartApps: "Apps", tenancy.PartDatabases: "Databases", tenancy.PartKeys: "Deploy keys"}
 
 // expected lists the parts that a workspace has on this platform.
-func (s *Scope) expected(p Provision) []PartInfo {
-	parts := []PartInfo{made(PartProject, "Coolify project", ProjectName(p.Slug), p.Parts.CoolifyProject != "")}
-	if s.guard.premises.Isolates(p.Placement) {
-		parts = append(parts, made(PartNetwork, "Docker network", "", p.Destination != ""))
+func expected(s *tenancy.Scope, p tenancy.Provision) []PartInfo {
+	parts := []PartInfo{made(tenancy.PartProject, "Coolify project", tenancy.ProjectName(p.Slug), p.Parts.CoolifyProject != "")}
+	if inside(s).Premises().Isolates(p.Placement) {
+		parts = append(parts, made(tenancy.PartNetwork, "Docker network", "", p.Destination != ""))
 	}
-	if s.gitea == nil {
+	if !inside(s).HasGitea() {
 		return parts
 	}
 	parts = append(
 		parts,
-		made(PartOrg, "Gitea organisation", cmp.Or(p.Org, OrgName(p.Slug)), p.OrgID != 0),
-		made(PartBot, "Gitea bot", cmp.Or(p.Bot, BotName(p.Slug)), p.BotID != 0),
-		made(PartToken, "Bot token", "", p.TokenID != 0),
-		made(PartTeam, "Team of bot and people", WritersTeam.Name, p.TeamID != 0),
-		made(PartPeople, "People in the team", "", p.TeamID != 0),
-		made(PartRepositories, "Repositories", "", p.OrgID != 0),
+		made(tenancy.PartOrg, "Gitea organisation", cmp.Or(p.Org, tenancy.OrgName(p.Slug)), p.OrgID != 0),
+		made(tenancy.PartBot, "Gitea bot", cmp.Or(p.Bot, tenancy.BotName(p.Slug)), p.BotID != 0),
+		made(tenancy.PartToken, "Bot token", "", p.TokenID != 0),
+		made(tenancy.PartTeam, "Team of bot and people", tenancy.WritersTeam.Name, p.TeamID != 0),
+		made(tenancy.PartPeople, "People in the team", "", p.TeamID != 0),
+		made(tenancy.PartRepositories, "Repositories", "", p.OrgID != 0),
 	)
-	if s.guard.publicURL != nil {
-		parts = append(parts, made(PartHook, "Webhook", "", p.HookID != 0))
+	if inside(s).PublicURL() != nil {
+		parts = append(parts, made(tenancy.PartHook, "Webhook", "", p.HookID != 0))
 	}
 	return parts
 }
@@ -95,10 +96,10 @@ func made(part, title, name string, there bool) PartInfo {
 // wrongPart says what is wrong with a part. What is about no part of the workspace's
 // may name what is not the workspace's, and a fault of the platform names its tokens:
 // such words are the operator's.
-func (s *Scope) wrongPart(part PartInfo, e PartError) PartInfo {
+func wrongPart(s *tenancy.Scope, part PartInfo, e tenancy.PartError) PartInfo {
 	part.State, part.Again = "wrong", e.Again
 	part.Why, part.Fix = s.Text(e.Why), s.Text(e.Fix)
-	if part.Part == PartHost || part.Part == "" || e.Platform {
+	if part.Part == tenancy.PartHost || part.Part == "" || e.Platform {
 		part.Why = untrusted.New("something that all workspaces stand on is not as it should be")
 		part.Fix = untrusted.New("\"vibn-mcp workspace show\" says what")
 	}
@@ -107,18 +108,18 @@ func (s *Scope) wrongPart(part PartInfo, e PartError) PartInfo {
 
 // TrailEntry is an entry of the audit trail with the name of who acted.
 type TrailEntry struct {
-	AuditEntry
+	tenancy.AuditEntry
 	Who untrusted.Text // name of the key or person; "operator", "platform"
 	On  untrusted.Text // name of the key or person that it acted on, else the target
 }
 
 // Trail is [Scope.Activity] with names.
-func (s *Scope) Trail(ctx context.Context, q AuditQuery) ([]TrailEntry, error) {
+func Trail(ctx context.Context, s *tenancy.Scope, q tenancy.AuditQuery) ([]TrailEntry, error) {
 	entries, err := s.Activity(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.names(ctx)
+	names, err := names(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -138,11 +139,11 @@ type Actor struct {
 }
 
 // Actors lists the keys and people of the workspace, by name.
-func (s *Scope) Actors(ctx context.Context) ([]Actor, error) {
-	if err := s.Require(Read); err != nil {
+func Actors(ctx context.Context, s *tenancy.Scope) ([]Actor, error) {
+	if err := s.Require(tenancy.Read); err != nil {
 		return nil, err
 	}
-	names, err := s.names(ctx)
+	names, err := names(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -157,14 +158,14 @@ func (s *Scope) Actors(ctx context.Context) ([]Actor, error) {
 }
 
 // names are the names of who acts here, by principal.
-func (s *Scope) names(ctx context.Context) (map[string]string, error) {
-	keys, err := s.guard.store.Keys(ctx, s.grant.workspace.ID)
+func names(ctx context.Context, s *tenancy.Scope) (map[string]string, error) {
+	keys, err := db(s).Keys(ctx, inside(s).Workspace().ID)
 	if err != nil {
-		return nil, StoreError("list the keys", err)
+		return nil, tenancy.StoreError("list the keys", err)
 	}
-	members, err := s.guard.store.Members(ctx, s.grant.workspace.ID)
+	members, err := db(s).Members(ctx, inside(s).Workspace().ID)
 	if err != nil {
-		return nil, StoreError("list the members", err)
+		return nil, tenancy.StoreError("list the members", err)
 	}
 	names := map[string]string{}
 	for _, k := range keys {

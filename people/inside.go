@@ -1,0 +1,16 @@
+package people
+
+import (
+	"github.com/vibnai/vibn-mcp/internal/room"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// inside opens a Scope: its finders, its own handles, and what this room works with.
+func inside(s *tenancy.Scope) tenancy.Inside { return tenancy.Open(room.Pass{}, s) }
+
+func db(s *tenancy.Scope) tenancy.Store { return tenancy.Records[tenancy.Store](inside(s)) }
+
+// outside opens a Guard, for what is done when no caller has a Scope.
+func outside(g *tenancy.Guard) tenancy.Outside { return tenancy.OpenGuard(room.Pass{}, g) }
+
+func dbOf(g *tenancy.Guard) tenancy.Store { return tenancy.RecordsOf[tenancy.Store](outside(g)) }

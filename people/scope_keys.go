@@ -1,0 +1,150 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vibnai/vibn-mcp/secret"
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// Limits of the keys that a workspace mints for itself.
+const (
+	MaxKeyDays = 365
+	MaxKeys    = 200 // that are in force
+)
+
+// MintKey is what a key is asked for with.
+type MintKey struct {
+	Name    string
+	Rights  tenancy.Rights
+	Days    int    // until it expires, 1 to [MaxKeyDays]
+	Request string // number of the form; a second key for it is [Conflict]. Empty = none
+}
+
+// Keys lists the workspace's keys, revoked and expired ones too, newest first.
+func Keys(ctx context.Context, s *tenancy.Scope) ([]tenancy.Key, error) {
+	if err := s.Require(tenancy.Keys); err != nil {
+		return nil, err
+	}
+	list, err := db(s).Keys(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return nil, tenancy.StoreError("list the keys", err)
+	}
+	return list, nil
+}
+
+// Mint mints a key that may do nothing that the principal may not. One that a
+// key mints ends with that key. The key itself is returned once and kept nowhere.
+func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret.Text, error) {
+	if err := s.Require(tenancy.Keys); err != nil {
+		return tenancy.Key{}, secret.Text{}, err
+	}
+	m.Name = strings.TrimSpace(m.Name)
+	switch {
+	case m.Name == "" || len(m.Name) > 100 || !storable(m.Name):
+		return tenancy.Key{}, secret.Text{}, &tenancy.Error{Code: tenancy.Invalid, Msg: "a key needs a name of at most 100 bytes", Hint: "name the agent that will use it"}
+	case m.Days < 1 || m.Days > MaxKeyDays:
+		return tenancy.Key{}, secret.Text{}, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("a key is good for 1 to %d days", MaxKeyDays)}
+	case m.Rights == 0 || !inside(s).Held().Has(m.Rights):
+		return tenancy.Key{}, secret.Text{}, &tenancy.Error{
+			Code: tenancy.Forbidden, Msg: "nobody can mint a key that may do more than they may themselves", Hint: "you have: " + inside(s).Held().String(),
+		}
+	}
+	if err := roomForKeys(ctx, s); err != nil {
+		return tenancy.Key{}, secret.Text{}, err
+	}
+	k := tenancy.Key{
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Name: m.Name, Rights: m.Rights, Request: m.Request,
+		CreatedBy: s.Principal(), CreatedAt: inside(s).Now(),
+	}
+	k.ExpiresAt = new(k.CreatedAt.Add(time.Duration(m.Days) * 24 * time.Hour))
+	if userID, ok := inside(s).MemberID(); ok {
+		k.CreatedBy = userID
+	}
+	if parent, ok := inside(s).KeyID(); ok {
+		k.ParentID = parent
+		if end := inside(s).Ends(); end != nil && end.Before(*k.ExpiresAt) {
+			k.ExpiresAt = end
+		}
+	}
+	key, digest := tenancy.NewKey(&k)
+	switch err := db(s).CreateKey(ctx, k, digest); {
+	case errors.Is(err, tenancy.ErrConflict):
+		return tenancy.Key{}, secret.Text{}, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "this form was sent already, and its key was made then",
+			Hint: "a key is shown once; if you did not see it, revoke it and make another",
+		}
+	case errors.Is(err, tenancy.ErrNotFound):
+		return tenancy.Key{}, secret.Text{}, tenancy.ErrUnauthorized
+	case err != nil:
+		return tenancy.Key{}, secret.Text{}, tenancy.StoreError("store the key", err)
+	}
+	inside(s).RecordTarget(k.ID)
+	return k, key, confirm(ctx, s, k)
+}
+
+// confirm takes a key back if its maker lost the right to it meanwhile.
+func confirm(ctx context.Context, s *tenancy.Scope, k tenancy.Key) error {
+	again, err := inside(s).Again(ctx)
+	if err == nil && again.Held().Has(k.Rights|tenancy.Keys) {
+		return nil
+	}
+	if err == nil {
+		err = again.Require(k.Rights | tenancy.Keys)
+	}
+	if failed := db(s).RevokeKey(context.WithoutCancel(ctx), k.WorkspaceID, k.ID, inside(s).Now()); failed != nil {
+		return tenancy.StoreError("take a key back", failed)
+	}
+	return err
+}
+
+func roomForKeys(ctx context.Context, s *tenancy.Scope) error {
+	list, err := Keys(ctx, s)
+	if err != nil {
+		return err
+	}
+	alive, now := 0, inside(s).Now()
+	for _, k := range list {
+		if KeyState(k, now) == "active" {
+			alive++
+		}
+	}
+	if alive >= MaxKeys {
+		return &tenancy.Error{Code: tenancy.Conflict, Msg: fmt.Sprintf("this workspace has %d keys in force, and may have no more", alive), Hint: "revoke those that nobody uses"}
+	}
+	return nil
+}
+
+// KeyState returns what a key is at a time: active, expired or revoked.
+func KeyState(k tenancy.Key, now time.Time) string {
+	switch {
+	case k.RevokedAt != nil:
+		return "revoked"
+	case k.ExpiresAt != nil && !now.Before(*k.ExpiresAt):
+		return "expired"
+	}
+	return "active"
+}
+
+// RevokeKey revokes a key of the workspace, and those minted with it. It is refused
+// at the next look.
+func RevokeKey(ctx context.Context, s *tenancy.Scope, id string) error {
+	if err := s.Require(tenancy.Keys); err != nil {
+		return err
+	}
+	err := db(s).RevokeKey(ctx, inside(s).Workspace().ID, id, inside(s).Now())
+	if errors.Is(err, tenancy.ErrNotFound) {
+		return &tenancy.Error{Code: tenancy.NotFound, Msg: "no such key in this workspace", Hint: "the list of keys shows their ids"}
+	}
+	if err != nil {
+		return tenancy.StoreError("revoke the key", err)
+	}
+	inside(s).RecordTarget(id)
+	return nil
+}
