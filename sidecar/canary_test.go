@@ -172,10 +172,11 @@ func (c *canary) plant() {
 }
 
 // good are calls that find what they look for, to let all that is planted out.
-func (c *canary) good() map[string][]map[string]any {
+func (c *canary) good(t *testing.T) map[string][]map[string]any {
+	t.Helper()
 	calls := map[string][]map[string]any{}
-	for name, p := range probesOf(c.A) {
-		calls[name] = []map[string]any{or(p.args)}
+	for _, tool := range c.registry.Tools() {
+		calls[tool.Name] = []map[string]any{c.valid(t, c.A, tool.Name)}
 	}
 	for _, d := range c.Sim.Deployments(c.A.Web.UUID) {
 		if d.FinishedAt == nil && d.Status == coolifytest.Queued {
@@ -211,7 +212,7 @@ func (c *canary) good() map[string][]map[string]any {
 func (c *canary) bad(t *testing.T) map[string][]map[string]any {
 	t.Helper()
 	calls := map[string][]map[string]any{}
-	for name, p := range probesOf(c.A) {
+	for name, args := range probesOf(c.A) {
 		params, ok := c.registry.Params(name)
 		if !ok {
 			t.Fatalf("no tool %s", name)
@@ -220,15 +221,15 @@ func (c *canary) bad(t *testing.T) map[string][]map[string]any {
 			if i == 0 {
 				s = traps + s
 			}
-			calls[name] = append(calls[name], with(or(p.args), s, "x"))
+			calls[name] = append(calls[name], with(args, s, "x"))
 			for _, param := range params {
-				calls[name] = append(calls[name], with(or(p.args), param.Name, s))
+				calls[name] = append(calls[name], with(args, param.Name, s))
 			}
 			switch name {
 			case "envs.upsert":
-				calls[name] = append(calls[name], with(p.args, "set", map[string]string{s: "x"}), with(p.args, "set", map[string]string{"A": s + "{{team.X}}"}), with(p.args, "set", map[string]any{s: 1}))
+				calls[name] = append(calls[name], with(args, "set", map[string]string{s: "x"}), with(args, "set", map[string]string{"A": s + "{{team.X}}"}), with(args, "set", map[string]any{s: 1}))
 			case "envs.delete":
-				calls[name] = append(calls[name], with(p.args, "keys", []string{s}), with(p.args, "keys", []any{s, 1}))
+				calls[name] = append(calls[name], with(args, "keys", []string{s}), with(args, "keys", []any{s, 1}))
 			}
 		}
 	}
@@ -298,7 +299,7 @@ func (c *canary) fail(t *testing.T) {
 			for n, tool := range c.registry.Tools() {
 				ways := c.ways()
 				way := slices.Sorted(maps.Keys(ways))[(i+n+f.Status)%len(ways)]
-				c.answers[fmt.Sprintf("%s answers %d: %s %s", op, f.Status, way, tool.Name)] = ways[way](t, tool, or(probesOf(c.A)[tool.Name].args), c.typed[n%len(c.typed)])
+				c.answers[fmt.Sprintf("%s answers %d: %s %s", op, f.Status, way, tool.Name)] = ways[way](t, tool, probesOf(c.A)[tool.Name], c.typed[n%len(c.typed)])
 			}
 		}
 		c.Sim.Clear(op)
@@ -403,8 +404,8 @@ func TestCanary(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		c := newCanary(t, "sqlite")
-		c.callAll(t, "good", c.good(), 3)
-		c.overStdio(t, c.good())
+		c.callAll(t, "good", c.good(t), 3)
+		c.overStdio(t, c.good(t))
 		c.fail(t)
 		c.failGitea(t)
 		c.callAll(t, "bad", c.bad(t), 1)
@@ -414,7 +415,7 @@ func TestCanary(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		c := newCanary(t, "postgres")
-		c.callAll(t, "good", c.good(), 1)
+		c.callAll(t, "good", c.good(t), 1)
 		c.failGitea(t)
 		c.callAll(t, "bad", c.bad(t), 1)
 		c.check(t, 300, postgresRows)
