@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -40,11 +41,13 @@ type canary struct {
 	shaped  string   // one that nobody knows: only its shape betrays it, where it is as it is
 	secrets []string // what may be seen nowhere
 	answers map[string]string
+	well    tally
 }
 
 func newCanary(t *testing.T, database string) *canary {
 	t.Helper()
-	c := &canary{server: newServer(t, tenancytest.Config{Database: database, Admin: strings.Repeat("operator-token-", 3)}), answers: map[string]string{}}
+	cfg := tenancytest.Config{Database: database, Admin: strings.Repeat("operator-token-", 3), Premises: appsDomain}
+	c := &canary{server: newServer(t, cfg), answers: map[string]string{}, well: tally{}}
 	c.addShops(t)
 	c.A.Key, c.A.KeyID = c.AddKey(t, c.A, "owner", 0)
 	if err := c.DB.SetPlan(t.Context(), c.A.ID, tenancy.Plan{Databases: 1000}, c.A.CreatedAt); err != nil {
@@ -275,7 +278,9 @@ func (c *canary) callAll(t *testing.T, what string, calls map[string][]map[strin
 			for range doors {
 				n++
 				way := names[n%len(names)]
-				c.answers[fmt.Sprintf("%s: %s %s %.300q", what, way, tool.Name, encode(t, args))] = ways[way](t, tool, args, c.typed[n%len(c.typed)])
+				answer := ways[way](t, tool, args, c.typed[n%len(c.typed)])
+				c.answers[fmt.Sprintf("%s: %s %s %.300q", what, way, tool.Name, encode(t, args))] = answer
+				c.well.count(tool.Name, answer)
 			}
 		}
 	}
@@ -384,10 +389,11 @@ func (c *canary) overStdio(t *testing.T, calls map[string][]map[string]any) {
 	t.Helper()
 	info := encode(t, map[string]string{"name": traps + c.typed[0], "version": c.typed[1]})
 	in := []string{method("initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":`+info+`}`), c.typed[0], `{"jsonrpc":"2.0","method":"` + c.typed[2] + `","id":2}`}
-	id := 2
+	id, called := 2, map[int]string{}
 	for _, tool := range c.registry.Tools() {
 		for _, args := range calls[tool.Name] {
 			id++
+			called[id] = tool.Name
 			in = append(in, strings.Replace(callOf(tool.Name, encode(t, args)), `"id":1`, fmt.Sprintf(`"id":%d`, id), 1))
 		}
 	}
@@ -397,6 +403,14 @@ func (c *canary) overStdio(t *testing.T, calls map[string][]map[string]any) {
 		t.Errorf("ServeStdio: %v after %d answers, want %d", err, strings.Count(out.String(), "\n"), id+1)
 	}
 	c.answers["stdio"] = out.String()
+	answered := tally{}
+	for line := range strings.Lines(out.String()) {
+		var m struct{ ID int }
+		if err := json.Unmarshal([]byte(line), &m); err == nil {
+			answered.count(called[m.ID], line)
+		}
+	}
+	answered.checkAll(t, c.registry)
 }
 
 // TestCanary: no secret is in any answer, log or row, whoever planted it where.
@@ -405,6 +419,7 @@ func TestCanary(t *testing.T) {
 		t.Parallel()
 		c := newCanary(t, "sqlite")
 		c.callAll(t, "good", c.good(t), 3)
+		c.well.checkAll(t, c.registry)
 		c.overStdio(t, c.good(t))
 		c.fail(t)
 		c.failGitea(t)
@@ -416,6 +431,7 @@ func TestCanary(t *testing.T) {
 		t.Parallel()
 		c := newCanary(t, "postgres")
 		c.callAll(t, "good", c.good(t), 1)
+		c.well.checkAll(t, c.registry)
 		c.failGitea(t)
 		c.callAll(t, "bad", c.bad(t), 1)
 		c.check(t, 300, postgresRows)
