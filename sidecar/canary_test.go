@@ -28,6 +28,9 @@ import (
 // traps are what a terminal obeys or an eye does not see.
 const traps = "\x1b[31m\x1b]0;title\x07\u202e\u200b\u2066\ufeff\u009b2J\x00\x08\u061c"
 
+// hidden is a line of a build's log that Coolify keeps for itself.
+const hidden = "canary-of-a-hidden-line"
+
 // envValues are values of an app's variables.
 var envValues = []string{
 	"canary-of-a-value-0123456789", `it's a "quoted" $VALUE of \n sorts`, "postgres://web:canary%2Fpassword@db.example.com:5432/web",
@@ -168,6 +171,7 @@ func (c *canary) plant() {
 	for _, line := range log {
 		lines = append(lines, coolifytest.LogLine{Output: line, Command: line}, coolifytest.LogLine{Output: line, Hidden: true})
 	}
+	lines = append(lines, coolifytest.LogLine{Output: hidden, Hidden: true})
 	for _, status := range []string{coolifytest.Finished, coolifytest.Failed} {
 		c.Sim.AddDeployment(c.A.Web.UUID, coolifytest.Deployment{Status: status, Message: words, Logs: lines, Commit: c.typed[0]})
 	}
@@ -449,7 +453,7 @@ func (c *canary) check(t *testing.T, least int, rowsOf func(t *testing.T, c *can
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.secrets = append(c.secrets, c.known()...)
+	c.secrets = append(append(c.secrets, hidden), c.known()...)
 	if len(c.privateHalves()) == 0 {
 		t.Error("no deploy key was made")
 	}
