@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -28,6 +29,9 @@ import (
 // traps are what a terminal obeys or an eye does not see.
 const traps = "\x1b[31m\x1b]0;title\x07\u202e\u200b\u2066\ufeff\u009b2J\x00\x08\u061c"
 
+// hidden is a line of a build's log that Coolify keeps for itself.
+const hidden = "canary-of-a-hidden-line"
+
 // envValues are values of an app's variables.
 var envValues = []string{
 	"canary-of-a-value-0123456789", `it's a "quoted" $VALUE of \n sorts`, "postgres://web:canary%2Fpassword@db.example.com:5432/web",
@@ -41,11 +45,13 @@ type canary struct {
 	shaped  string   // one that nobody knows: only its shape betrays it, where it is as it is
 	secrets []string // what may be seen nowhere
 	answers map[string]string
+	well    tally
 }
 
 func newCanary(t *testing.T, database string) *canary {
 	t.Helper()
-	c := &canary{server: newServer(t, tenancytest.Config{Database: database, Admin: strings.Repeat("operator-token-", 3)}), answers: map[string]string{}}
+	cfg := tenancytest.Config{Database: database, Admin: strings.Repeat("operator-token-", 3), Premises: appsDomain}
+	c := &canary{server: newServer(t, cfg), answers: map[string]string{}, well: tally{}}
 	c.addShops(t)
 	c.A.Key, c.A.KeyID = c.AddKey(t, c.A, "owner", 0)
 	if err := c.DB.SetPlan(t.Context(), c.A.ID, tenancy.Plan{Databases: 1000}, c.A.CreatedAt); err != nil {
@@ -166,6 +172,7 @@ func (c *canary) plant() {
 	for _, line := range log {
 		lines = append(lines, coolifytest.LogLine{Output: line, Command: line}, coolifytest.LogLine{Output: line, Hidden: true})
 	}
+	lines = append(lines, coolifytest.LogLine{Output: hidden, Hidden: true})
 	for _, status := range []string{coolifytest.Finished, coolifytest.Failed} {
 		c.Sim.AddDeployment(c.A.Web.UUID, coolifytest.Deployment{Status: status, Message: words, Logs: lines, Commit: c.typed[0]})
 	}
@@ -173,10 +180,11 @@ func (c *canary) plant() {
 }
 
 // good are calls that find what they look for, to let all that is planted out.
-func (c *canary) good() map[string][]map[string]any {
+func (c *canary) good(t *testing.T) map[string][]map[string]any {
+	t.Helper()
 	calls := map[string][]map[string]any{}
-	for name, p := range probesOf(c.A) {
-		calls[name] = []map[string]any{or(p.args)}
+	for _, tool := range c.registry.Tools() {
+		calls[tool.Name] = []map[string]any{c.valid(t, c.A, tool.Name)}
 	}
 	for _, d := range c.Sim.Deployments(c.A.Web.UUID) {
 		if d.FinishedAt == nil && d.Status == coolifytest.Queued {
@@ -212,7 +220,7 @@ func (c *canary) good() map[string][]map[string]any {
 func (c *canary) bad(t *testing.T) map[string][]map[string]any {
 	t.Helper()
 	calls := map[string][]map[string]any{}
-	for name, p := range probesOf(c.A) {
+	for name, args := range probesOf(c.A) {
 		params, ok := c.registry.Params(name)
 		if !ok {
 			t.Fatalf("no tool %s", name)
@@ -221,15 +229,15 @@ func (c *canary) bad(t *testing.T) map[string][]map[string]any {
 			if i == 0 {
 				s = traps + s
 			}
-			calls[name] = append(calls[name], with(or(p.args), s, "x"))
+			calls[name] = append(calls[name], with(args, s, "x"))
 			for _, param := range params {
-				calls[name] = append(calls[name], with(or(p.args), param.Name, s))
+				calls[name] = append(calls[name], with(args, param.Name, s))
 			}
 			switch name {
 			case "envs.upsert":
-				calls[name] = append(calls[name], with(p.args, "set", map[string]string{s: "x"}), with(p.args, "set", map[string]string{"A": s + "{{team.X}}"}), with(p.args, "set", map[string]any{s: 1}))
+				calls[name] = append(calls[name], with(args, "set", map[string]string{s: "x"}), with(args, "set", map[string]string{"A": s + "{{team.X}}"}), with(args, "set", map[string]any{s: 1}))
 			case "envs.delete":
-				calls[name] = append(calls[name], with(p.args, "keys", []string{s}), with(p.args, "keys", []any{s, 1}))
+				calls[name] = append(calls[name], with(args, "keys", []string{s}), with(args, "keys", []any{s, 1}))
 			}
 		}
 	}
@@ -275,7 +283,9 @@ func (c *canary) callAll(t *testing.T, what string, calls map[string][]map[strin
 			for range doors {
 				n++
 				way := names[n%len(names)]
-				c.answers[fmt.Sprintf("%s: %s %s %.300q", what, way, tool.Name, encode(t, args))] = ways[way](t, tool, args, c.typed[n%len(c.typed)])
+				answer := ways[way](t, tool, args, c.typed[n%len(c.typed)])
+				c.answers[fmt.Sprintf("%s: %s %s %.300q", what, way, tool.Name, encode(t, args))] = answer
+				c.well.count(tool.Name, answer)
 			}
 		}
 	}
@@ -299,7 +309,7 @@ func (c *canary) fail(t *testing.T) {
 			for n, tool := range c.registry.Tools() {
 				ways := c.ways()
 				way := slices.Sorted(maps.Keys(ways))[(i+n+f.Status)%len(ways)]
-				c.answers[fmt.Sprintf("%s answers %d: %s %s", op, f.Status, way, tool.Name)] = ways[way](t, tool, or(probesOf(c.A)[tool.Name].args), c.typed[n%len(c.typed)])
+				c.answers[fmt.Sprintf("%s answers %d: %s %s", op, f.Status, way, tool.Name)] = ways[way](t, tool, probesOf(c.A)[tool.Name], c.typed[n%len(c.typed)])
 			}
 		}
 		c.Sim.Clear(op)
@@ -384,10 +394,11 @@ func (c *canary) overStdio(t *testing.T, calls map[string][]map[string]any) {
 	t.Helper()
 	info := encode(t, map[string]string{"name": traps + c.typed[0], "version": c.typed[1]})
 	in := []string{method("initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":`+info+`}`), c.typed[0], `{"jsonrpc":"2.0","method":"` + c.typed[2] + `","id":2}`}
-	id := 2
+	id, called := 2, map[int]string{}
 	for _, tool := range c.registry.Tools() {
 		for _, args := range calls[tool.Name] {
 			id++
+			called[id] = tool.Name
 			in = append(in, strings.Replace(callOf(tool.Name, encode(t, args)), `"id":1`, fmt.Sprintf(`"id":%d`, id), 1))
 		}
 	}
@@ -397,6 +408,14 @@ func (c *canary) overStdio(t *testing.T, calls map[string][]map[string]any) {
 		t.Errorf("ServeStdio: %v after %d answers, want %d", err, strings.Count(out.String(), "\n"), id+1)
 	}
 	c.answers["stdio"] = out.String()
+	answered := tally{}
+	for line := range strings.Lines(out.String()) {
+		var m struct{ ID int }
+		if err := json.Unmarshal([]byte(line), &m); err == nil {
+			answered.count(called[m.ID], line)
+		}
+	}
+	answered.checkAll(t, c.registry)
 }
 
 // TestCanary: no secret is in any answer, log or row, whoever planted it where.
@@ -404,8 +423,9 @@ func TestCanary(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		c := newCanary(t, "sqlite")
-		c.callAll(t, "good", c.good(), 3)
-		c.overStdio(t, c.good())
+		c.callAll(t, "good", c.good(t), 3)
+		c.well.checkAll(t, c.registry)
+		c.overStdio(t, c.good(t))
 		c.fail(t)
 		c.failGitea(t)
 		c.callAll(t, "bad", c.bad(t), 1)
@@ -415,7 +435,8 @@ func TestCanary(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		c := newCanary(t, "postgres")
-		c.callAll(t, "good", c.good(), 1)
+		c.callAll(t, "good", c.good(t), 1)
+		c.well.checkAll(t, c.registry)
 		c.failGitea(t)
 		c.callAll(t, "bad", c.bad(t), 1)
 		c.check(t, 300, postgresRows)
@@ -433,7 +454,7 @@ func (c *canary) check(t *testing.T, least int, rowsOf func(t *testing.T, c *can
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.secrets = append(c.secrets, c.known()...)
+	c.secrets = append(append(c.secrets, hidden), c.known()...)
 	if len(c.privateHalves()) == 0 {
 		t.Error("no deploy key was made")
 	}

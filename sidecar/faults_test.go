@@ -3,16 +3,20 @@ package sidecar_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -72,6 +76,95 @@ func TestFaultsAtTheDoors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFaultsOfEveryTool: each tool answers well with A's own things. Where something
+// that it asks of Coolify or Gitea goes wrong, the words of it reach no caller, and two
+// minutes later it answers well again.
+func TestFaultsOfEveryTool(t *testing.T) {
+	const said = "said-by-a-server"
+	body, header := `{"message":"`+said+`","errors":{"`+said+`":["`+said+`"]}}`, http.Header{"X-Reason": {said}}
+	for _, tool := range mcp.New(slog.New(slog.DiscardHandler)).Tools() {
+		t.Run(tool.Name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := newOwner(t)
+			coolify, gitea := s.needsOf(t, tool)
+			failed := len(coolify)+len(gitea) == 0
+			for _, op := range coolify {
+				s, wait := newOwner(t) // that remembers nothing
+				s.Sim.Fail(op, coolifytest.Fault{Status: 500, Body: body, Header: header})
+				failed = s.checkSilent(t, tool, op, said) || failed
+				s.Sim.Clear(op)
+				wait()
+				s.needsOf(t, tool)
+			}
+			for _, op := range gitea {
+				s, wait := newOwner(t)
+				s.Git.Fail(op, giteatest.Fault{Status: 500, Body: body, Header: header})
+				failed = s.checkSilent(t, tool, op, said) || failed
+				s.Git.Clear(op)
+				wait()
+				s.needsOf(t, tool)
+			}
+			if !failed {
+				t.Errorf("whatever failed of %v and %v, it answered well", coolify, gitea)
+			}
+		})
+	}
+}
+
+// newOwner is a server at which A's key has every right, with all that [server.valid]
+// takes. wait moves its clock, so that a call that was cut off can be gone on with.
+func newOwner(t *testing.T) (s *server, wait func()) {
+	t.Helper()
+	var waited atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(waited.Load())) }
+	s = newServer(t, tenancytest.Config{Premises: appsDomain, Now: now})
+	s.addShops(t)
+	s.A.Key, s.A.KeyID = s.AddKey(t, s.A, "owner", 0)
+	return s, func() { waited.Add(int64(2 * time.Minute)) }
+}
+
+// needsOf calls a tool with A's own things through two doors, which has to go well, and
+// returns what it asks of Coolify and of Gitea.
+func (s *server) needsOf(t *testing.T, tool mcp.Tool) (coolify, gitea []string) {
+	t.Helper()
+	for name, answer := range s.throughDoors(t, tool) {
+		if !well(answer) {
+			t.Errorf("%s with A's own things: %s", name, answer)
+		}
+	}
+	coolify = slices.Compact(slices.Sorted(slices.Values(s.Requests())))
+	for _, r := range s.Git.Requests() {
+		gitea = append(gitea, r.Operation)
+	}
+	slices.Sort(gitea)
+	return coolify, slices.Compact(gitea)
+}
+
+// throughDoors calls a tool with A's own things through two doors.
+func (s *server) throughDoors(t *testing.T, tool mcp.Tool) map[string]string {
+	t.Helper()
+	rest, inMCP := s.valid(t, s.A, tool.Name), s.valid(t, s.A, tool.Name)
+	s.forget()
+	return map[string]string{
+		"REST": s.overREST(t, tool, s.A.Slug, s.A.Key, rest), "MCP": s.overMCP(t, tool, s.A.Key, inMCP),
+	}
+}
+
+// checkSilent calls a tool while something goes wrong, of which no caller hears the
+// words, and reports whether a call failed.
+func (s *server) checkSilent(t *testing.T, tool mcp.Tool, op, said string) (failed bool) {
+	t.Helper()
+	for name, answer := range s.throughDoors(t, tool) {
+		for _, secret := range append([]string{said, s.B.Canary}, s.Secrets...) {
+			if strings.Contains(answer, secret) {
+				t.Errorf("%s while %s fails: %q is told: %s", name, op, secret, answer)
+			}
+		}
+		failed = failed || !well(answer)
+	}
+	return failed
 }
 
 // checkDoors calls a tool with A's app through two doors.

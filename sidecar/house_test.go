@@ -68,8 +68,9 @@ func (s *server) send(t testing.TB, method, path, key, body string) (int, string
 
 // A door calls a tool and returns all that the caller sees.
 type door struct {
-	name string
-	call func(t testing.TB, tool mcp.Tool, args map[string]any) string
+	name   string
+	rights tenancy.Rights
+	call   func(t testing.TB, tool mcp.Tool, args map[string]any) string
 }
 
 // doors lists every way in, for every kind of principal of a tenant.
@@ -79,8 +80,10 @@ func (s *server) doors(t testing.TB, x *tenancytest.Tenant) []door {
 	for _, preset := range tenancy.Presets() {
 		key, _ := s.AddKey(t, x, preset.Name, 0)
 		doors = append(doors,
-			door{"mcp/" + preset.Name, func(t testing.TB, tool mcp.Tool, args map[string]any) string { return s.overMCP(t, tool, key, args) }},
-			door{"rest/" + preset.Name, func(t testing.TB, tool mcp.Tool, args map[string]any) string {
+			door{"mcp/" + preset.Name, preset.Rights, func(t testing.TB, tool mcp.Tool, args map[string]any) string {
+				return s.overMCP(t, tool, key, args)
+			}},
+			door{"rest/" + preset.Name, preset.Rights, func(t testing.TB, tool mcp.Tool, args map[string]any) string {
 				return s.overREST(t, tool, x.Slug, key, args)
 			}},
 		)
@@ -90,11 +93,11 @@ func (s *server) doors(t testing.TB, x *tenancytest.Tenant) []door {
 		if err := s.DB.SetMember(t.Context(), tenancy.Member{WorkspaceID: x.ID, UserID: user, Role: role}); err != nil {
 			t.Fatal(err)
 		}
-		doors = append(doors, door{"member/" + string(role), func(t testing.TB, tool mcp.Tool, args map[string]any) string {
+		doors = append(doors, door{"member/" + string(role), role.Rights(), func(t testing.TB, tool mcp.Tool, args map[string]any) string {
 			return s.asMember(t, tool, x.Slug, user, args)
 		}})
 		g := s.signedIn(t, x, user)
-		doors = append(doors, door{"session/" + string(role), func(t testing.TB, tool mcp.Tool, args map[string]any) string {
+		doors = append(doors, door{"session/" + string(role), role.Rights(), func(t testing.TB, tool mcp.Tool, args map[string]any) string {
 			return g.call(t, tool, x.Slug, args)
 		}})
 	}
@@ -175,12 +178,4 @@ func with(args map[string]any, name string, v any) map[string]any {
 
 func writes(ops []string) []string {
 	return slices.DeleteFunc(slices.Clone(ops), func(op string) bool { return strings.HasPrefix(op, "GET ") })
-}
-
-// or is no arguments for a tool that needs none.
-func or(args map[string]any) map[string]any {
-	if args == nil {
-		return map[string]any{}
-	}
-	return args
 }

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,140 +23,36 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
-// nobody is an id of the right form that belongs to nobody.
-const nobody = "zzzzzzzzzzzzzzzzzzzzzzzz"
-
-// A probe is how a tool is called with a tenant's own things.
-type probe struct {
-	args map[string]any
-	refs []string // arguments that name a thing
-}
-
-// probesOf has a line for every tool.
-func probesOf(x *tenancytest.Tenant) map[string]probe {
-	app, dep := map[string]any{"app": x.Web.UUID}, map[string]any{"deployment": x.Done.UUID}
-	return map[string]probe{
-		"workspace.describe": {},
-		"projects.list":      {},
-		"projects.get":       {map[string]any{"project": projectOf(x)}, []string{"project"}},
-		"projects.create":    {args: map[string]any{"name": "made-" + x.Canary}}, // whatever the name, it is made in the workspace's own organisation
-		"gitea.credentials":  {args: map[string]any{"reveal": true}},             // names nothing
-		"apps.list":          {map[string]any{"environment": x.Project.Environments[0].UUID}, []string{"environment"}},
-		"apps.get":           {app, []string{"app"}},
-		"apps.create":        {map[string]any{"project": projectOf(x), "build": "static"}, []string{"project"}},
-		"apps.update":        {with(app, "port", 8080), []string{"app"}},
-		"apps.delete":        {with(app, "confirm", ""), []string{"app"}}, // nothing goes without a person's word
-		"apps.deploy":        {app, []string{"app"}},
-		"apps.control":       {with(app, "action", "stop"), []string{"app"}},
-		"apps.rollback":      {app, []string{"app"}},
-		"apps.deployments":   {app, []string{"app"}},
-		"apps.logs":          {app, []string{"app"}},
-		"apps.diagnose":      {app, []string{"app"}},
-		"deployments.get":    {dep, []string{"deployment"}},
-		"deployments.wait":   {with(with(dep, "wait_seconds", 1), "app", x.Web.UUID), []string{"deployment", "app"}},
-		"deployments.logs":   {dep, []string{"deployment"}},
-		"deployments.cancel": {dep, []string{"deployment"}},
-		"envs.list":          {app, []string{"app"}},
-		"envs.upsert":        {with(app, "set", map[string]string{"PROBE": "1"}), []string{"app"}},
-		"envs.delete":        {with(app, "keys", []string{"PROBE"}), []string{"app"}},
-		"databases.list":     {},
-		"databases.get":      {map[string]any{"database": x.Data.UUID}, []string{"database"}},
-		"databases.create":   {map[string]any{"name": "made-" + x.Canary, "engine": "postgresql", "attach_to": x.API.UUID}, []string{"attach_to"}}, // the name is as that of a project
-		"databases.delete":   {map[string]any{"database": x.Data.UUID, "confirm": x.Data.Name}, []string{"database"}},
-		"domains.list":       {app, []string{"app"}},
-		"domains.set":        {with(app, "domain", "www."+x.Slug+".apps.example.org"), []string{"app"}},
-		"activity.list":      {args: map[string]any{"target": x.Web.UUID}}, // names nothing; it repeats what its own workspace asked for
-	}
-}
-
-func projectOf(x *tenancytest.Tenant) string {
-	return "vibn-" + x.Slug + "/" + strings.TrimSuffix(x.Web.GitRepository[strings.LastIndex(x.Web.GitRepository, "/")+1:], ".git")
-}
-
-// shopOf is the name of a tenant's repository; see addShops.
-func shopOf(x *tenancytest.Tenant) string { return "shop-" + x.Canary }
-
-// addShops gives each tenant a repository that was created here, with a commit.
-func (s *server) addShops(t testing.TB) {
-	t.Helper()
-	for _, x := range []*tenancytest.Tenant{s.A, s.B} {
-		s.AddRepository(t, x, shopOf(x))
-		if _, err := s.Git.Push(x.GiteaOrg+"/"+shopOf(x), "main", "commit of "+x.Canary, map[string]string{"a": x.Canary}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// twins are pairs of ids of one form: B's, and nobody's.
-func twins(b *tenancytest.Tenant) map[string][][2]string {
-	apps := [][2]string{
-		{b.Web.UUID, nobody},
-		{b.Web.Name, "nobodys-name"},
-		{"web.beta.example.com", "web.nobody.example.com"},
-		{"https://web.beta.example.com/", "https://web.nobody.example.com/"},
-		{b.Done.UUID, nobody},
-		{b.Project.UUID, nobody},
-		{b.Data.UUID, nobody},
-	}
-	return map[string][][2]string{
-		"app":       apps,
-		"attach_to": apps,
-		"database": {
-			{b.Data.UUID, nobody},
-			{b.Data.Name, "nobodys-name"},
-			{b.Web.UUID, nobody},
-			{b.Web.Name, "nobodys-name"},
-			{b.Project.UUID, nobody},
-			{b.ID, "01a210e7-b726-7213-a787-bbfa60525fe6"},
-		},
-		"deployment": {{b.Done.UUID, nobody}, {b.Web.UUID, nobody}},
-		"project": {
-			{projectOf(b), "vibn-nobody/nothing"},
-			{b.Project.UUID, nobody},
-			{b.GiteaOrg + "/" + shopOf(b), "vibn-nobody/nothing"},
-			{shopOf(b), "nothing"},
-			{strings.ToUpper(shopOf(b)), "NOTHING"},
-			{b.GiteaOrg, "vibn-nobody"},
-			{b.GiteaBot, "vibn-bot-nobody"},
-			{b.GiteaBot + "/" + shopOf(b), "vibn-bot-nobody/nothing"},
-			{fmt.Sprint(b.GiteaOrgID), "999999"},
-			{b.Slug, "nobody"},
-			{b.ID, "01a210e7-b726-7213-a787-bbfa60525fe6"},
-		},
-		"environment": {{b.Project.Environments[0].UUID, nobody}, {"beta", "nobody"}},
-	}
-}
-
 var malformed = []string{"../applications", "a,b", "x?uuid=y", "%2e%2e", "\x00", "\u202e", strings.Repeat("a", 255), "*", " "}
 
 // TestWall calls every tool as every kind of principal of A, through every door,
 // with every kind of id of B's, and expects what nobody's id gives: the same
 // bytes, after the same requests, none of which changes anything.
 func TestWall(t *testing.T) {
-	s := newServer(t, tenancytest.Config{})
+	s := newServer(t, tenancytest.Config{Premises: appsDomain})
 	s.addShops(t)
-	probes, ids := probesOf(s.A), twins(s.B)
+	s.Sim.AddDeployment(s.B.Web.UUID, coolifytest.Deployment{Status: coolifytest.Finished, Commit: commitOfB})
+	cursors := s.cursorsOf(t, s.B)
 	envsOfB, buildsOfB, onGiteaOfB, dataOfB := s.Sim.Envs(s.B.Web.UUID), s.Sim.Deployments(s.B.Web.UUID), s.giteaOf(s.B), s.databasesOf(s.B)
 	for _, door := range s.doors(t, s.A) {
 		door.call(t, toolNamed(t, s.registry, "apps.get"), map[string]any{"app": nobody}) // the first miss looks the environments up
 		for _, tool := range s.registry.Tools() {
-			p, ok := probes[tool.Name]
-			if !ok {
-				t.Fatalf("%s has no probe", tool.Name)
-			}
 			t.Run(door.name+"/"+tool.Name, func(t *testing.T) {
-				s.checkOwn(t, door, tool, p.args)
+				args, ok := probesOf(s.A)[tool.Name]
+				if !ok {
+					t.Fatalf("%s has no probe", tool.Name)
+				}
+				if door.rights.Has(tool.Needs) {
+					args = s.valid(t, s.A, tool.Name)
+				}
+				if tool.Name == "gitea.credentials" && strings.HasPrefix(door.name, "session/") {
+					args = map[string]any{} // a session is shown no token
+				}
+				s.checkOwn(t, door, tool, args)
 				if tool.Name == "projects.get" {
 					s.checkOwn(t, door, tool, map[string]any{"project": shopOf(s.A)})
 				}
-				for _, ref := range p.refs {
-					for _, pair := range ids[ref] {
-						s.checkTwins(t, door, tool, p.args, ref, pair)
-					}
-					for _, id := range malformed {
-						s.checkMalformed(t, door, tool, with(p.args, ref, id))
-					}
-				}
+				s.checkForeign(t, door, tool, cursors)
 			})
 		}
 	}
@@ -205,23 +103,86 @@ func (s *server) caused() []string {
 	return ops
 }
 
-// checkOwn calls a tool with A's own things: B is not seen.
+// checkOwn calls a tool with A's own things: it does what it is asked for, unless the
+// right is lacking, and B is not seen.
 func (s *server) checkOwn(t *testing.T, d door, tool mcp.Tool, args map[string]any) {
 	t.Helper()
-	if answer := d.call(t, tool, args); answer == "" || (strings.Contains(answer, s.B.Canary) && tool.Name != "activity.list") {
+	answer := d.call(t, tool, args)
+	if answer == "" || (strings.Contains(answer, s.B.Canary) && tool.Name != "activity.list") {
 		t.Errorf("own call: %s", answer)
+	}
+	if may := d.rights.Has(tool.Needs); well(answer) != may || !may && !strings.Contains(answer, "this needs the right") {
+		t.Errorf("own call with %v, by who may = %v: %s", args, may, answer)
 	}
 }
 
-func (s *server) checkTwins(t *testing.T, d door, tool mcp.Tool, args map[string]any, ref string, pair [2]string) {
+// checkForeign calls a tool with whatever is not A's in each property that names
+// something, one at a time.
+func (s *server) checkForeign(t *testing.T, d door, tool mcp.Tool, cursors map[string]string) {
 	t.Helper()
-	var answers [2]string
-	var requests [2][]string
+	ids, narrow, args := twins(s.B), filters(s.B), probesOf(s.A)[tool.Name]
+	for _, p := range s.properties(t, tool) {
+		pairs := ids[p.Name]
+		if p.Name == "cursor" {
+			pairs = [][2]string{{cursors[tool.Name], "made-up"}}
+		}
+		for _, pair := range pairs {
+			s.checkTwins(t, d, tool, args, p, pair)
+		}
+		if alone := s.withoutOthers(t, tool, args, p); len(pairs) > 0 && len(alone) < len(args) {
+			s.checkTwins(t, d, tool, alone, p, pairs[0])
+		}
+		filter, narrows := narrow[p.Name]
+		if narrows {
+			s.checkFilter(t, d, tool, args, p, filter)
+		}
+		for _, id := range malformed {
+			if narrows || len(pairs) > 0 {
+				s.checkMalformed(t, d, tool, with(args, p.Name, valueOf(p, id)))
+			}
+		}
+	}
+}
+
+// withoutOthers leaves out of the arguments what may be left out and names something
+// else than a property does: it can hide that the property is trusted.
+func (s *server) withoutOthers(t *testing.T, tool mcp.Tool, args map[string]any, p mcp.Param) map[string]any {
+	t.Helper()
+	alone := maps.Clone(args)
+	for _, other := range s.properties(t, tool) {
+		if _, names := twins(s.B)[other.Name]; names && other.Name != p.Name && !slices.Contains(other.Limits, "required") {
+			delete(alone, other.Name)
+		}
+	}
+	return alone
+}
+
+// pairOf calls a tool with each id of a pair, and returns what it answers and what it
+// asks of others.
+func (s *server) pairOf(
+	t *testing.T, d door, tool mcp.Tool, args map[string]any, p mcp.Param, pair [2]string,
+) (answers [2]string, requests [2][]string) {
+	t.Helper()
 	for i, id := range pair {
 		s.forget()
-		answers[i] = d.call(t, tool, with(args, ref, id))
+		answers[i] = d.call(t, tool, with(args, p.Name, valueOf(p, id)))
 		requests[i] = s.caused()
 	}
+	return answers, requests
+}
+
+// proof is what proves a domain, which the answer tells. It is another for each name.
+var proof = regexp.MustCompile(`vibn-domain=[0-9a-f]{32}`)
+
+func (s *server) checkTwins(t *testing.T, d door, tool mcp.Tool, args map[string]any, p mcp.Param, pair [2]string) {
+	t.Helper()
+	answers, requests := s.pairOf(t, d, tool, args, p, pair)
+	if p.Name == "domain" { // the answer repeats it
+		for i, id := range pair {
+			answers[i] = proof.ReplaceAllString(strings.ReplaceAll(answers[i], id, "DOMAIN"), "PROOF")
+		}
+	}
+	ref := p.Name
 	if answers[0] != answers[1] {
 		t.Errorf("%s=%q is told from nobody's (-theirs +nobody's)\n%s", ref, pair[0], cmp.Diff(answers[0], answers[1]))
 	}
@@ -234,8 +195,25 @@ func (s *server) checkTwins(t *testing.T, d door, tool mcp.Tool, args map[string
 	if strings.Contains(answers[0], s.B.Canary) || strings.Contains(answers[0], s.B.Slug) {
 		t.Errorf("%s=%q: the answer names B: %s", ref, pair[0], answers[0])
 	}
-	if !isFailure(answers[0]) {
+	// A domain is not proved, and what is confirmed is not the name of A's own thing.
+	conflict := (ref == "confirm" || ref == "domain") && isCode(answers[0], tenancy.Conflict)
+	if !isFailure(answers[0]) && !conflict {
 		t.Errorf("%s=%q: not refused: %s", ref, pair[0], answers[0])
+	}
+}
+
+// emptyList is one in JSON, or in JSON in JSON.
+var emptyList = regexp.MustCompile(`\\?"entries\\?":\[\]`)
+
+// checkFilter narrows a list to what is B's: nothing is left, as of what is nobody's.
+func (s *server) checkFilter(t *testing.T, d door, tool mcp.Tool, args map[string]any, p mcp.Param, pair [2]string) {
+	t.Helper()
+	answers, requests := s.pairOf(t, d, tool, args, p, pair)
+	if answers[0] != answers[1] || !slices.Equal(requests[0], requests[1]) || len(writes(requests[0])) > 0 {
+		t.Errorf("%s=%q: %s after %v\nnobody's: %s after %v", p.Name, pair[0], answers[0], requests[0], answers[1], requests[1])
+	}
+	if !well(answers[0]) || !emptyList.MatchString(answers[0]) {
+		t.Errorf("%s=%q: want an empty list: %s", p.Name, pair[0], answers[0])
 	}
 }
 
@@ -251,11 +229,16 @@ func (s *server) checkMalformed(t *testing.T, d door, tool mcp.Tool, args map[st
 // isFailure reports whether an answer, of any door, is an error with a code.
 func isFailure(answer string) bool {
 	for _, code := range []tenancy.Code{tenancy.NotFound, tenancy.Forbidden, tenancy.Invalid} {
-		if strings.Contains(answer, `"code":"`+string(code)+`"`) || strings.Contains(answer, `\"code\":\"`+string(code)+`\"`) {
+		if isCode(answer, code) {
 			return true
 		}
 	}
 	return false
+}
+
+// isCode reports whether an answer, of any door, is an error with this code.
+func isCode(answer string, code tenancy.Code) bool {
+	return strings.Contains(answer, `"code":"`+string(code)+`"`) || strings.Contains(answer, `\"code\":\"`+string(code)+`\"`)
 }
 
 func toolNamed(t testing.TB, r *mcp.Registry, name string) mcp.Tool {
@@ -273,8 +256,8 @@ func toolNamed(t testing.TB, r *mcp.Registry, name string) mcp.Tool {
 func TestWallSlug(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
 	for _, tool := range s.registry.Tools() {
-		theirs := s.overREST(t, tool, s.B.Slug, s.A.Key, probesOf(s.B)[tool.Name].args)
-		none := s.overREST(t, tool, "nobody", s.A.Key, probesOf(s.B)[tool.Name].args)
+		theirs := s.overREST(t, tool, s.B.Slug, s.A.Key, probesOf(s.B)[tool.Name])
+		none := s.overREST(t, tool, "nobody", s.A.Key, probesOf(s.B)[tool.Name])
 		if theirs != none || !strings.Contains(theirs, `"not_found"`) {
 			t.Errorf("%s: slug of B: %s\nslug of nobody: %s", tool.Name, theirs, none)
 		}
@@ -383,29 +366,57 @@ func TestWallTokens(t *testing.T) {
 	}
 }
 
-// TestWallCursor gives A a cursor of B's, which is as a made-up one.
-func TestWallCursor(t *testing.T) {
-	s := newServer(t, tenancytest.Config{})
+// cursorsOf returns a cursor of a tenant's for each tool that takes one.
+func (s *server) cursorsOf(t testing.TB, x *tenancytest.Tenant) map[string]string {
+	t.Helper()
+	for range 2 { // so that the audit trail has two entries
+		s.overREST(t, toolNamed(t, s.registry, "envs.upsert"), x.Slug, x.Key, with(probesOf(x)["envs.upsert"], "app", x.API.UUID))
+	}
+	log := []coolifytest.LogLine{{Output: "one"}, {Output: "two"}}
+	done := s.Sim.AddDeployment(x.Web.UUID, coolifytest.Deployment{Status: coolifytest.Finished, Logs: log})
 	cursors := map[string]string{}
-	for tool, args := range map[string]map[string]any{
-		"apps.list": {"limit": 1}, "projects.list": {"limit": 1}, "activity.list": {"limit": 1},
-	} {
-		for range 2 { // so that the audit trail has two entries
-			s.overREST(t, toolNamed(t, s.registry, "envs.upsert"), s.B.Slug, s.B.Key, probesOf(s.B)["envs.upsert"].args)
+	for _, tool := range s.registry.Tools() {
+		args := map[string]any{}
+		for _, p := range s.properties(t, tool) {
+			switch p.Name {
+			case "limit", "lines":
+				args[p.Name] = 1
+			case "deployment":
+				args[p.Name] = done.UUID
+			case "app":
+				args[p.Name] = x.Web.UUID
+			case "cursor":
+				cursors[tool.Name] = ""
+			}
 		}
-		answer := s.overREST(t, toolNamed(t, s.registry, tool), s.B.Slug, s.B.Key, args)
+		if _, pages := cursors[tool.Name]; !pages {
+			continue
+		}
+		answer := s.overREST(t, tool, x.Slug, x.Key, args)
 		var page struct {
 			Cursor string `json:"next_cursor"`
 		}
 		if err := json.Unmarshal([]byte(answer[strings.Index(answer, "{"):]), &page); err != nil || page.Cursor == "" {
-			t.Fatalf("%s: no cursor in %s (%v)", tool, answer, err)
+			t.Fatalf("%s: no cursor in %s (%v)", tool.Name, answer, err)
 		}
-		cursors[tool] = page.Cursor
+		cursors[tool.Name] = page.Cursor
+	}
+	return cursors
+}
+
+// TestWallCursor gives A a cursor of B's, of each tool to each, which is as a made-up
+// one.
+func TestWallCursor(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	cursors := s.cursorsOf(t, s.B)
+	if len(cursors) < 5 {
+		t.Errorf("cursors of %d tools: %v", len(cursors), cursors)
 	}
 	for tool := range cursors {
-		made := s.overREST(t, toolNamed(t, s.registry, tool), s.A.Slug, s.A.Key, map[string]any{"cursor": "made-up"})
+		args := probesOf(s.A)[tool]
+		made := s.overREST(t, toolNamed(t, s.registry, tool), s.A.Slug, s.A.Key, with(args, "cursor", "made-up"))
 		for from, cursor := range cursors {
-			got := s.overREST(t, toolNamed(t, s.registry, tool), s.A.Slug, s.A.Key, map[string]any{"cursor": cursor})
+			got := s.overREST(t, toolNamed(t, s.registry, tool), s.A.Slug, s.A.Key, with(args, "cursor", cursor))
 			if got != made || !strings.Contains(got, `"invalid"`) {
 				t.Errorf("%s with B's cursor of %s: %s, want as for a made-up one: %s", tool, from, got, made)
 			}
@@ -418,7 +429,7 @@ func TestWallActivity(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
 	for _, x := range []*tenancytest.Tenant{s.A, s.B} {
 		for _, tool := range []string{"envs.upsert", "projects.create", "gitea.credentials"} {
-			s.overREST(t, toolNamed(t, s.registry, tool), x.Slug, x.Key, probesOf(x)[tool].args)
+			s.overREST(t, toolNamed(t, s.registry, tool), x.Slug, x.Key, probesOf(x)[tool])
 		}
 		if _, got := s.send(t, "POST", "/api/workspaces/"+x.Slug+"/provision", x.Key, ""); !strings.Contains(got, `"ready"`) {
 			t.Errorf("provision: %s", got)
