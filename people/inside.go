@@ -8,9 +8,9 @@ import (
 // inside opens a Scope: its finders, its own handles, and what this room works with.
 func inside(s *tenancy.Scope) tenancy.Inside { return tenancy.Open(room.Pass{}, s) }
 
-func db(s *tenancy.Scope) tenancy.Store { return tenancy.Records[tenancy.Store](inside(s)) }
+func db(s *tenancy.Scope) Store { return tenancy.Records[Store](inside(s)) }
 
 // outside opens a Guard, for what is done when no caller has a Scope.
 func outside(g *tenancy.Guard) tenancy.Outside { return tenancy.OpenGuard(room.Pass{}, g) }
 
-func dbOf(g *tenancy.Guard) tenancy.Store { return tenancy.RecordsOf[tenancy.Store](outside(g)) }
+func dbOf(g *tenancy.Guard) Store { return tenancy.RecordsOf[Store](outside(g)) }

@@ -25,7 +25,7 @@ import (
 // "operator" to its audit trail before and after, and is [Unavailable] and changes
 // nothing if the first cannot be written.
 type Operator struct {
-	store tenancy.Store
+	store OperatorStore
 	now   func() time.Time
 }
 
@@ -37,11 +37,11 @@ func OpenOperator(g *tenancy.Guard, token string) (*Operator, error) {
 			Code: tenancy.Unauthorized, Msg: "this is not the operator's token", Hint: "send VIBN_ADMIN_TOKEN as \"Authorization: Bearer …\"",
 		}
 	}
-	return NewOperator(dbOf(g)), nil
+	return NewOperator(tenancy.RecordsOf[OperatorStore](outside(g))), nil
 }
 
 // NewOperator returns an Operator on the store.
-func NewOperator(s tenancy.Store) *Operator { return &Operator{s, time.Now} }
+func NewOperator(s OperatorStore) *Operator { return &Operator{s, time.Now} }
 
 // DefaultKeyLife is how long a key lives unless it is said otherwise.
 const DefaultKeyLife = 90 * 24 * time.Hour
@@ -132,7 +132,7 @@ func (o *Operator) EnsureWorkspace(ctx context.Context, p tenancy.Person, place 
 }
 
 func ensureWorkspace(
-	ctx context.Context, store tenancy.Store, now func() time.Time, principal string, p tenancy.Person, place tenancy.Placement,
+	ctx context.Context, store creationStore, now func() time.Time, principal string, p tenancy.Person, place tenancy.Placement,
 ) (w tenancy.Workspace, created bool, err error) {
 	if p.UserID == "" || len(p.UserID) > 255 || !storable(p.UserID) || p.GiteaUserID < 0 {
 		return tenancy.Workspace{}, false, invalid(errors.New(

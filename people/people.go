@@ -288,7 +288,7 @@ func (o *Operator) addLink(ctx context.Context, w tenancy.Workspace, l tenancy.L
 
 // addLink stores a link and returns it with its token. A link without an id gets
 // one.
-func addLink(ctx context.Context, store tenancy.Store, l tenancy.LoginLink) (tenancy.LoginLink, secret.Text, error) {
+func addLink(ctx context.Context, store linkStore, l tenancy.LoginLink) (tenancy.LoginLink, secret.Text, error) {
 	if l.ID == "" {
 		l.ID = uuid.Must(uuid.NewV7()).String()
 	}

@@ -27,7 +27,7 @@ import (
 // EnsureDeployKey sees to both halves of a project's deploy key and returns the id
 // of the private one. The key is recorded before its public half is on Gitea, so
 // that reconcile knows it there.
-func EnsureDeployKey(ctx context.Context, keys tenancy.ProjectKeys, repo gitea.RepoClient, store tenancy.Store, w tenancy.Workspace, p tenancy.Project) (coolify.UUID, error) {
+func EnsureDeployKey(ctx context.Context, keys tenancy.ProjectKeys, repo gitea.RepoClient, store ProjectStore, w tenancy.Workspace, p tenancy.Project) (coolify.UUID, error) {
 	p, err := ensurePrivateHalf(ctx, keys, store, w, p)
 	if err != nil {
 		return coolify.UUID{}, err
@@ -41,7 +41,7 @@ func EnsureDeployKey(ctx context.Context, keys tenancy.ProjectKeys, repo gitea.R
 // ensurePrivateHalf returns the project with a key that Coolify has. What bears
 // its mark and is not the recorded one was made by a call whose answer was lost,
 // or by one that came at the same time.
-func ensurePrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, store tenancy.Store, w tenancy.Workspace, p tenancy.Project) (tenancy.Project, error) {
+func ensurePrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, store ProjectStore, w tenancy.Workspace, p tenancy.Project) (tenancy.Project, error) {
 	_, _, err := once.Thing[tenancy.BoundKey]{
 		Find: func(ctx context.Context) ([]tenancy.BoundKey, error) {
 			list, err := keys.List(ctx)
@@ -72,7 +72,7 @@ func hasKey(p tenancy.Project, k tenancy.BoundKey) bool { return k.UUID.String()
 
 // forgetDeployKey forgets a key that Coolify has no more, and returns the project as
 // it is recorded now.
-func forgetDeployKey(ctx context.Context, store tenancy.Store, p tenancy.Project) (tenancy.Project, error) {
+func forgetDeployKey(ctx context.Context, store ProjectStore, p tenancy.Project) (tenancy.Project, error) {
 	err := store.ForgetDeployKey(ctx, p.WorkspaceID, p.ID, p.CoolifyKey)
 	if err != nil && !errors.Is(err, tenancy.ErrConflict) {
 		return p, tenancy.StoreError("forget a deploy key", err)
@@ -97,7 +97,7 @@ func createPrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, w tenancy.
 
 // recordDeployKey records a key, or returns the project with the one that somebody
 // else has recorded meanwhile.
-func recordDeployKey(ctx context.Context, store tenancy.Store, p tenancy.Project, k coolify.PrivateKey) (tenancy.Project, error) {
+func recordDeployKey(ctx context.Context, store ProjectStore, p tenancy.Project, k coolify.PrivateKey) (tenancy.Project, error) {
 	public := KeyMaterial(k.PublicKey)
 	if !strings.HasPrefix(public, ssh.KeyAlgoED25519+" ") {
 		return p, errors.New("the key on Coolify is not of the kind that was made")
@@ -114,7 +114,7 @@ func recordDeployKey(ctx context.Context, store tenancy.Store, p tenancy.Project
 }
 
 // ProjectNow reads a project again.
-func ProjectNow(ctx context.Context, store tenancy.Store, p tenancy.Project) (tenancy.Project, error) {
+func ProjectNow(ctx context.Context, store ProjectStore, p tenancy.Project) (tenancy.Project, error) {
 	list, err := store.Projects(ctx, p.WorkspaceID)
 	if err != nil {
 		return p, tenancy.StoreError("read or write the record", err)

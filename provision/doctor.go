@@ -43,7 +43,7 @@ type Check struct {
 type doctor struct {
 	tenancy.Premises
 
-	store     tenancy.Store // nil = it is not to be had
+	store     Store // nil = it is not to be had
 	coolify   *coolify.Client
 	sensitive *coolify.Sensitive // nil = none
 	gitea     *gitea.Admin       // nil = none
@@ -53,9 +53,9 @@ type doctor struct {
 	publicURL *url.URL // of this server; may be nil
 }
 
-func newDoctor(cfg tenancy.Config, shown *untrusted.Scrubber, meter coolify.Meter) *doctor {
+func newDoctor(cfg tenancy.Config, db Store, shown *untrusted.Scrubber, meter coolify.Meter) *doctor {
 	d := &doctor{
-		Premises: cfg.Premises, store: cfg.Store, coolify: cfg.Coolify.Metered(meter), box: cfg.Box, shown: shown,
+		Premises: cfg.Premises, store: db, coolify: cfg.Coolify.Metered(meter), box: cfg.Box, shown: shown,
 		budget: cfg.Budget.WithDefaults(), publicURL: cfg.PublicURL,
 	}
 	if cfg.Sensitive != nil {
@@ -68,11 +68,11 @@ func newDoctor(cfg tenancy.Config, shown *untrusted.Scrubber, meter coolify.Mete
 }
 
 // Examine looks at every prerequisite, for a process that does nothing else. It
-// needs no Store: without one, what the database would tell is skipped. The other
+// needs no database: where db is nil, what it would tell is skipped. The other
 // required fields are those of [NewGuard].
-func Examine(ctx context.Context, cfg tenancy.Config) []Check {
+func Examine(ctx context.Context, cfg tenancy.Config, db Store) []Check {
 	admit := func(context.Context, coolify.Operation) (func(), error) { return func() {}, nil }
-	return newDoctor(cfg, tenancy.NewScrubber(cfg.Known), admit).examine(ctx)
+	return newDoctor(cfg, db, tenancy.NewScrubber(cfg.Known), admit).examine(ctx)
 }
 
 // Examine looks at every prerequisite, each with a real call, in an order that is

@@ -26,7 +26,7 @@ import (
 // process, the next run goes on from there; each step looks before it makes, and
 // an id is recorded before the next step begins.
 type Provisioner struct {
-	store     tenancy.Store
+	store     Store
 	coolify   *coolify.Client // on the reserve
 	gitea     *gitea.Admin    // nil = this platform has no Gitea
 	publicURL *url.URL        // of this server; nil = workspaces have no webhooks
@@ -39,9 +39,9 @@ type Provisioner struct {
 
 // New returns what makes and mends the parts of workspaces. reserve is the
 // operator's part of the budget, on which it acts; see [tenancy.Guard.Reserve].
-func New(cfg tenancy.Config, reserve coolify.Meter) *Provisioner {
+func New(cfg tenancy.Config, db Store, reserve coolify.Meter) *Provisioner {
 	p := &Provisioner{
-		store: cfg.Store, coolify: cfg.Coolify.Metered(reserve), publicURL: cfg.PublicURL, box: cfg.Box, log: cfg.Log,
+		store: db, coolify: cfg.Coolify.Metered(reserve), publicURL: cfg.PublicURL, box: cfg.Box, log: cfg.Log,
 		shown: tenancy.NewScrubber(cfg.Known), now: cfg.Now,
 	}
 	if p.now == nil {
@@ -50,7 +50,7 @@ func New(cfg tenancy.Config, reserve coolify.Meter) *Provisioner {
 	if cfg.Gitea != nil {
 		p.gitea = cfg.Gitea.Metered(tenancy.Unmetered)
 	}
-	p.dangers = newDangers(newDoctor(cfg, p.shown, reserve), p.now)
+	p.dangers = newDangers(newDoctor(cfg, db, p.shown, reserve), p.now)
 	return p
 }
 

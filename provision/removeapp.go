@@ -15,7 +15,7 @@ var DeleteWithData = coolify.DeleteOptions{Volumes: true, Configurations: true}
 // RemoveApp deletes what an app that was created here has in the workspace's project
 // on Coolify, twins that a crash left included, and forgets it once that is gone.
 // Coolify takes its time to delete, so this is called again until then.
-func RemoveApp(ctx context.Context, project tenancy.CoolifyProject, store tenancy.Store, a tenancy.AppRecord) (gone bool, err error) {
+func RemoveApp(ctx context.Context, project tenancy.CoolifyProject, store AppStore, a tenancy.AppRecord) (gone bool, err error) {
 	list, err := project.Apps(ctx)
 	if err != nil {
 		return false, err

@@ -24,7 +24,7 @@ var ErrHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.E
 // for ours. Then the description that people wrote replaces it, the workspace's bot
 // makes the first commit, and at last the name is recorded, which says that nothing
 // is left to do.
-func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, store tenancy.Store, w tenancy.Workspace, p tenancy.Project) (gitea.Repository, error) {
+func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, store ProjectStore, w tenancy.Workspace, p tenancy.Project) (gitea.Repository, error) {
 	repo, err := org.Repo(p.Slug).Get(ctx)
 	if errors.Is(err, gitea.ErrNotFound) && p.RepositoryID == 0 {
 		_, failed := org.CreateRepository(ctx, gitea.NewRepository{
@@ -93,7 +93,7 @@ func firstCommit(ctx context.Context, bot *gitea.Bot, repo gitea.Repository, p t
 // recordedMeanwhile refuses a repository that is not the project's. One without a
 // mark may be the project's all the same: a job and a call that make it at once
 // see each other's work, and the one that is first takes the mark away.
-func recordedMeanwhile(ctx context.Context, store tenancy.Store, p tenancy.Project, repositoryID int64) error {
+func recordedMeanwhile(ctx context.Context, store ProjectStore, p tenancy.Project, repositoryID int64) error {
 	list, err := store.Projects(ctx, p.WorkspaceID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)

@@ -8,4 +8,4 @@ import (
 // inside opens a Scope: its finders, its own handles, and what this room works with.
 func inside(s *tenancy.Scope) tenancy.Inside { return tenancy.Open(room.Pass{}, s) }
 
-func db(s *tenancy.Scope) tenancy.Store { return tenancy.Records[tenancy.Store](inside(s)) }
+func db(s *tenancy.Scope) Store { return tenancy.Records[Store](inside(s)) }

@@ -17,7 +17,7 @@ import (
 // A witness is a store that notes what is written to the audit trail, and how many
 // requests had gone to Coolify and Gitea by then.
 type witness struct {
-	tenancy.Store
+	tenancytest.Store
 	requests func() int
 
 	mu       sync.Mutex
@@ -65,7 +65,7 @@ func TestAuditOfEveryTool(t *testing.T) {
 	w := &witness{finished: map[string]tenancy.AuditFinish{}}
 	var s *server
 	w.requests = func() int { return len(s.caused()) }
-	wrap := func(inner tenancy.Store) tenancy.Store { w.Store = inner; return w }
+	wrap := func(inner tenancytest.Store) tenancytest.Store { w.Store = inner; return w }
 	s = newServer(t, tenancytest.Config{Premises: appsDomain, Wrap: wrap})
 	s.addShops(t)
 	s.A.Key, s.A.KeyID = s.AddKey(t, s.A, "owner", 0)

@@ -208,7 +208,7 @@ func TestHang(t *testing.T) {
 
 // A counter counts what is asked of the database.
 type counter struct {
-	tenancy.Store
+	tenancytest.Store
 	mu sync.Mutex
 	n  map[string]int
 }
@@ -271,7 +271,7 @@ func TestDeployCost(t *testing.T) {
 			t.Run(fmt.Sprint(trust, "/", door), func(t *testing.T) {
 				t.Parallel()
 				c := &counter{n: map[string]int{}}
-				s := newServer(t, tenancytest.Config{Trust: trust, Wrap: func(inner tenancy.Store) tenancy.Store { c.Store = inner; return c }})
+				s := newServer(t, tenancytest.Config{Trust: trust, Wrap: func(inner tenancytest.Store) tenancytest.Store { c.Store = inner; return c }})
 				queries := map[string]int{"KeyByDigest": 1, "TouchKey": 1, "StartAudit": 1, "FinishAudit": 1}
 				for i, requests := range [][]string{want.cold, want.warm, want.warm} {
 					s.deployThrough(t, door)

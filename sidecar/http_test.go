@@ -256,7 +256,7 @@ func TestRateLimited(t *testing.T) {
 
 // A brokenStore fails to look keys up while broken.
 type brokenStore struct {
-	tenancy.Store
+	tenancytest.Store
 	broken atomic.Bool
 }
 
@@ -270,7 +270,7 @@ func (s *brokenStore) KeyByDigest(ctx context.Context, d tenancy.Digest) (tenanc
 // TestStoreDown: a database that is away proves nothing about a key.
 func TestStoreDown(t *testing.T) {
 	store := &brokenStore{}
-	s := newServer(t, tenancytest.Config{Wrap: func(inner tenancy.Store) tenancy.Store { store.Store = inner; return store }})
+	s := newServer(t, tenancytest.Config{Wrap: func(inner tenancytest.Store) tenancytest.Store { store.Store = inner; return store }})
 	store.broken.Store(true)
 	for _, q := range guardedRoutes(s) {
 		q.key = s.A.Key

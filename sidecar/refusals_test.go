@@ -55,7 +55,7 @@ func (r refusal) question(path, body string) question {
 }
 
 // A panickyStore panics when a key is looked up.
-type panickyStore struct{ tenancy.Store }
+type panickyStore struct{ tenancytest.Store }
 
 func (panickyStore) KeyByDigest(context.Context, tenancy.Digest) (tenancy.Key, tenancy.Workspace, error) {
 	panic("in the store")
@@ -66,12 +66,12 @@ func refusals(t *testing.T) []refusal {
 	t.Helper()
 	s := newServer(t, tenancytest.Config{})
 	down := &brokenStore{}
-	away := newServer(t, tenancytest.Config{Wrap: func(inner tenancy.Store) tenancy.Store {
+	away := newServer(t, tenancytest.Config{Wrap: func(inner tenancytest.Store) tenancytest.Store {
 		down.Store = inner
 		return down
 	}})
 	down.broken.Store(true)
-	panics := newServer(t, tenancytest.Config{Wrap: func(inner tenancy.Store) tenancy.Store {
+	panics := newServer(t, tenancytest.Config{Wrap: func(inner tenancytest.Store) tenancytest.Store {
 		return panickyStore{inner}
 	}})
 	budget := tenancytest.Unlimited()

@@ -8,7 +8,7 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// CreateApp implements [tenancy.Store]. A deleted workspace is not found.
+// CreateApp implements [hosting.Store]. A deleted workspace is not found.
 func (db *DB) CreateApp(ctx context.Context, a tenancy.AppRecord) error {
 	return wrap(change(ctx, db.sql, `insert into vibn_apps (id, workspace_id, project_id, name, nonce, created_at, head, branch)
 		select $1, p.workspace_id, p.id, $4, $5, $6, $7, $8 from vibn_projects p join vibn_workspaces w on w.id = p.workspace_id
@@ -31,7 +31,7 @@ func scanApp(from row) (a tenancy.AppRecord, err error) {
 
 const thisApp = `select 1 from vibn_apps where workspace_id = $1 and id = $2`
 
-// RecordApp implements [tenancy.Store].
+// RecordApp implements [hosting.Store].
 func (db *DB) RecordApp(ctx context.Context, workspaceID, id, uuid string, made bool) error {
 	err := change(ctx, db.sql, `update vibn_apps set coolify_uuid = $3, made = $4
 		where workspace_id = $1 and id = $2 and (coolify_uuid is null or coolify_uuid = $3)`, workspaceID, id, uuid, made)
@@ -39,7 +39,7 @@ func (db *DB) RecordApp(ctx context.Context, workspaceID, id, uuid string, made 
 	return wrap(err, "uuid of app %q of workspace %q", id, workspaceID)
 }
 
-// SetAppPush implements [tenancy.Store].
+// SetAppPush implements [hosting.Store].
 func (db *DB) SetAppPush(ctx context.Context, was, is tenancy.AppRecord) error {
 	err := change(ctx, db.sql, `update vibn_apps set head = $3, deployment = $4, reported = $5, branch = $9
 		where workspace_id = $1 and id = $2 and head = $6 and deployment = $7 and reported = $8`,
@@ -48,7 +48,7 @@ func (db *DB) SetAppPush(ctx context.Context, was, is tenancy.AppRecord) error {
 	return wrap(err, "push to app %q of workspace %q", was.ID, was.WorkspaceID)
 }
 
-// MarkAppDeleting implements [tenancy.Store].
+// MarkAppDeleting implements [hosting.Store].
 func (db *DB) MarkAppDeleting(ctx context.Context, workspaceID, id string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		err := change(ctx, tx, `update vibn_apps set deleting_at = coalesce(deleting_at, $3) where workspace_id = $1 and id = $2`, workspaceID, id, micros(at))
@@ -59,7 +59,7 @@ func (db *DB) MarkAppDeleting(ctx context.Context, workspaceID, id string, at ti
 	}), "delete app %q of workspace %q", id, workspaceID)
 }
 
-// DropApp implements [tenancy.Store].
+// DropApp implements [provision.Store].
 func (db *DB) DropApp(ctx context.Context, workspaceID, id string) error {
 	return wrap(change(ctx, db.sql, `delete from vibn_apps where workspace_id = $1 and id = $2`, workspaceID, id),
 		"drop app %q of workspace %q", id, workspaceID)

@@ -10,7 +10,7 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// AddBotToken implements [tenancy.Store]. It holds the workspace's row, as
+// AddBotToken implements [repository.Store]. It holds the workspace's row, as
 // RevokeKey does: else a key that is being revoked could get a token.
 func (db *DB) AddBotToken(ctx context.Context, t tenancy.BotToken) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
@@ -29,14 +29,14 @@ func (db *DB) AddBotToken(ctx context.Context, t tenancy.BotToken) error {
 	}), "token for key %q of workspace %q", t.KeyID, t.WorkspaceID)
 }
 
-// FillBotToken implements [tenancy.Store].
+// FillBotToken implements [repository.Store].
 func (db *DB) FillBotToken(ctx context.Context, t tenancy.BotToken) error {
 	return wrap(change(ctx, db.sql, `update vibn_bot_tokens set gitea_token_id = $4, last_eight = $5, sealed = $6
 		where workspace_id = $1 and id = $2 and name = $3 and revoked_at is null and gitea_token_id = 0`,
 		t.WorkspaceID, t.ID, t.Name, t.GiteaID, t.LastEight, t.Sealed), "token %q of workspace %q", t.ID, t.WorkspaceID)
 }
 
-// TakeOverBotToken implements [tenancy.Store].
+// TakeOverBotToken implements [repository.Store].
 func (db *DB) TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name string, at time.Time) error {
 	err := change(ctx, db.sql, `update vibn_bot_tokens set name = $4, created_at = $5
 		where workspace_id = $1 and id = $2 and name = $3 and revoked_at is null and gitea_token_id = 0`,
@@ -45,7 +45,7 @@ func (db *DB) TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name s
 	return wrap(err, "token %q of workspace %q", was.ID, was.WorkspaceID)
 }
 
-// EndBotToken implements [tenancy.Store].
+// EndBotToken implements [repository.Store].
 func (db *DB) EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
@@ -60,7 +60,7 @@ func (db *DB) EndBotToken(ctx context.Context, workspaceID, id string, at time.T
 	}), "token %q of workspace %q", id, workspaceID)
 }
 
-// BotTokens implements [tenancy.Store].
+// BotTokens implements [provision.Store].
 func (db *DB) BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotToken, error) {
 	tokens, err := list(ctx, db, scanBotToken, `select id, workspace_id, coalesce(key_id, ''), name, gitea_token_id, last_eight, sealed, created_at
 		from vibn_bot_tokens where workspace_id = $1 and revoked_at is null order by id`, workspaceID)
@@ -73,7 +73,7 @@ func scanBotToken(from row) (tenancy.BotToken, error) {
 	return t, err
 }
 
-// RevokeEndedTokens implements [tenancy.Store]. What was sealed goes at once: a
+// RevokeEndedTokens implements [provision.Store]. What was sealed goes at once: a
 // token that is dead to us need not be kept.
 func (db *DB) RevokeEndedTokens(ctx context.Context, workspaceID string, at, begunBefore time.Time) error {
 	_, err := db.sql.ExecContext(ctx, `update vibn_bot_tokens set revoked_at = $2, sealed = ''
@@ -114,7 +114,7 @@ var sealedPlaces = []struct{ table, column, list, replace string }{
 	},
 }
 
-// SealedValues implements [tenancy.Store]. It leaves out what a platform sealed
+// SealedValues implements [provision.Store]. It leaves out what a platform sealed
 // itself before it was adopted.
 func (db *DB) SealedValues(ctx context.Context) ([]tenancy.SealedValue, error) {
 	var all []tenancy.SealedValue
@@ -132,7 +132,7 @@ func (db *DB) SealedValues(ctx context.Context) ([]tenancy.SealedValue, error) {
 	return all, nil
 }
 
-// Reseal implements [tenancy.Store].
+// Reseal implements [people.OperatorStore].
 func (db *DB) Reseal(ctx context.Context, was tenancy.SealedValue, sealed string) error {
 	for _, p := range sealedPlaces {
 		if p.table == was.Place.Table && p.column == was.Place.Column {

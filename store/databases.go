@@ -8,7 +8,7 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// CreateDatabase implements [tenancy.Store]. A deleted workspace is not found.
+// CreateDatabase implements [hosting.Store]. A deleted workspace is not found.
 func (db *DB) CreateDatabase(ctx context.Context, d tenancy.DatabaseRecord) error {
 	return wrap(change(ctx, db.sql, `insert into vibn_databases (id, workspace_id, name, engine, nonce, created_at)
 		select $1, w.id, $3, $4, $5, $6 from vibn_workspaces w where w.id = $2 and w.deleted_at is null`,
@@ -27,7 +27,7 @@ func (db *DB) DatabaseRecords(ctx context.Context, workspaceID string) ([]tenanc
 
 const thisDatabase = `select 1 from vibn_databases where workspace_id = $1 and id = $2`
 
-// RecordDatabase implements [tenancy.Store].
+// RecordDatabase implements [hosting.Store].
 func (db *DB) RecordDatabase(ctx context.Context, was tenancy.DatabaseRecord, uuid, urlSealed string) error {
 	err := change(ctx, db.sql, `update vibn_databases set coolify_uuid = $3, url_encrypted = $4
 		where workspace_id = $1 and id = $2 and coolify_uuid is null and deleting_at is null and created_at = $5`,
@@ -36,7 +36,7 @@ func (db *DB) RecordDatabase(ctx context.Context, was tenancy.DatabaseRecord, uu
 	return wrap(err, "uuid of database %q of workspace %q", was.ID, was.WorkspaceID)
 }
 
-// TakeOverDatabase implements [tenancy.Store].
+// TakeOverDatabase implements [provision.Store].
 func (db *DB) TakeOverDatabase(ctx context.Context, was tenancy.DatabaseRecord, at time.Time) error {
 	err := change(ctx, db.sql, `update vibn_databases set created_at = $4
 		where workspace_id = $1 and id = $2 and coolify_uuid is null and deleting_at is null and created_at = $3`,
@@ -45,7 +45,7 @@ func (db *DB) TakeOverDatabase(ctx context.Context, was tenancy.DatabaseRecord, 
 	return wrap(err, "take over database %q of workspace %q", was.ID, was.WorkspaceID)
 }
 
-// MarkDatabaseDeleting implements [tenancy.Store].
+// MarkDatabaseDeleting implements [provision.Store].
 func (db *DB) MarkDatabaseDeleting(ctx context.Context, workspaceID, id string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		err := change(ctx, tx, `update vibn_databases set deleting_at = coalesce(deleting_at, $3) where workspace_id = $1 and id = $2`, workspaceID, id, micros(at))
@@ -56,7 +56,7 @@ func (db *DB) MarkDatabaseDeleting(ctx context.Context, workspaceID, id string, 
 	}), "delete database %q of workspace %q", id, workspaceID)
 }
 
-// DropDatabase implements [tenancy.Store].
+// DropDatabase implements [provision.Store].
 func (db *DB) DropDatabase(ctx context.Context, workspaceID, id string) error {
 	return wrap(change(ctx, db.sql, `delete from vibn_databases where workspace_id = $1 and id = $2`, workspaceID, id),
 		"drop database %q of workspace %q", id, workspaceID)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
 // An isolation is a call on behalf of workspace a that could reach b.
@@ -23,7 +24,7 @@ type isolation struct {
 // only is the answer of methods that return an error alone.
 func only(err error) (any, error) { return nil, err }
 
-// isolations has a case for every method of tenancy.Store.
+// isolations has a case for every method of tenancytest.Store.
 var isolations = map[string][]isolation{
 	"KeyByDigest": {{name: "own key", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
 		k, w, err := db.KeyByDigest(ctx, a.digest)
@@ -559,14 +560,14 @@ var isolations = map[string][]isolation{
 }
 
 func TestEveryMethodHasAnIsolationCase(t *testing.T) {
-	methods := reflect.TypeFor[tenancy.Store]()
+	methods := reflect.TypeFor[tenancytest.Store]()
 	for m := range methods.Methods() {
 		if len(isolations[m.Name]) == 0 {
 			t.Errorf("%s has no case in isolations", m.Name)
 		}
 	}
 	if len(isolations) != methods.NumMethod() {
-		t.Errorf("isolations has %d methods, tenancy.Store %d", len(isolations), methods.NumMethod())
+		t.Errorf("isolations has %d methods, tenancytest.Store %d", len(isolations), methods.NumMethod())
 	}
 }
 

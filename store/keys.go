@@ -87,7 +87,7 @@ func (db *DB) KeyByDigest(ctx context.Context, digest tenancy.Digest) (tenancy.K
 	return key, w.workspace(), nil
 }
 
-// CreateKey implements [tenancy.Store]. A Request that was answered with a key
+// CreateKey implements [people.Store]. A Request that was answered with a key
 // already is ErrConflict. If ParentID is set, that key must be one
 // of the workspace and not revoked: ErrNotFound otherwise.
 //
@@ -115,14 +115,14 @@ func (db *DB) CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Diges
 	}), "create key %q in workspace %q", k.ID, k.WorkspaceID)
 }
 
-// Keys implements [tenancy.Store].
+// Keys implements [people.Store].
 func (db *DB) Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, error) {
 	keys, err := list(ctx, db, scanKey, `select `+keyColumns+` from vibn_api_keys k
 		where k.workspace_id = $1 order by k.created_at desc, k.id desc`, workspaceID)
 	return keys, wrap(err, "keys of workspace %q", workspaceID)
 }
 
-// RevokeKey implements [tenancy.Store]. The keys of a deleted workspace are
+// RevokeKey implements [people.Store]. The keys of a deleted workspace are
 // revoked already: there it is ErrNotFound.
 func (db *DB) RevokeKey(ctx context.Context, workspaceID, keyID string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {

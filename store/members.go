@@ -18,7 +18,7 @@ func (db *DB) Membership(ctx context.Context, slug, userID string) (tenancy.Work
 	return r.workspace(), role, wrap(err, "membership of %q in workspace %q", userID, slug)
 }
 
-// MemberWorkspaces implements [tenancy.Store].
+// MemberWorkspaces implements [people.Store].
 func (db *DB) MemberWorkspaces(ctx context.Context, userID string) ([]tenancy.Workspace, error) {
 	all, err := list(ctx, db, scanWorkspace, `select `+workspaceColumns+`
 		from vibn_workspaces w join vibn_workspace_members m on m.workspace_id = w.id
@@ -56,7 +56,7 @@ func removeMember(ctx context.Context, tx *sql.Tx, workspaceID, userID string) e
 		workspaceID, userID)
 }
 
-// Members implements [tenancy.Store].
+// Members implements [people.Store].
 func (db *DB) Members(ctx context.Context, workspaceID string) ([]tenancy.Member, error) {
 	members, err := db.members(ctx, workspaceID)
 	return members, wrap(err, "members of workspace %q", workspaceID)

@@ -18,19 +18,19 @@ func scanUser(from row) (tenancy.User, error) {
 	return u, err
 }
 
-// User implements [tenancy.Store].
+// User implements [people.Store].
 func (db *DB) User(ctx context.Context, id string) (tenancy.User, error) {
 	u, err := scanUser(db.sql.QueryRowContext(ctx, `select `+userColumns+` from vibn_users u where u.id = $1`, id))
 	return u, wrap(err, "user %q", id)
 }
 
-// UserByIdentity implements [tenancy.Store].
+// UserByIdentity implements [people.Store].
 func (db *DB) UserByIdentity(ctx context.Context, issuer, subject string) (tenancy.User, error) {
 	u, err := scanUser(db.sql.QueryRowContext(ctx, `select `+userColumns+` from vibn_users u where u.issuer = $1 and u.subject = $2`, issuer, subject))
 	return u, wrap(err, "user by identity")
 }
 
-// KeepUser implements [tenancy.Store].
+// KeepUser implements [people.Store].
 func (db *DB) KeepUser(ctx context.Context, u tenancy.User) error {
 	return wrap(keepUser(ctx, db.sql, u), "keep user %q", u.ID)
 }
@@ -45,7 +45,7 @@ func keepUser(ctx context.Context, on execer, u tenancy.User) error {
 		u.ID, null(u.Issuer), null(u.Subject), u.Email, u.DisplayName, nullInt(u.GiteaUserID))
 }
 
-// KeepGiteaUser implements [tenancy.Store]. It takes each workspace's row before the
+// KeepGiteaUser implements [people.Store]. It takes each workspace's row before the
 // member's, in the order of all that change members.
 func (db *DB) KeepGiteaUser(ctx context.Context, userID string, giteaUserID int64) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
@@ -68,7 +68,7 @@ func (db *DB) KeepGiteaUser(ctx context.Context, userID string, giteaUserID int6
 	}), "Gitea account of %q", userID)
 }
 
-// SignOut implements [tenancy.Store].
+// SignOut implements [people.Store].
 func (db *DB) SignOut(ctx context.Context, userID string, at time.Time) error {
 	_, err := db.sql.ExecContext(ctx, `insert into vibn_users (id, signed_out_at) values ($1, $2)
 		on conflict (id) do update set signed_out_at = excluded.signed_out_at`, userID, micros(at))
@@ -97,7 +97,7 @@ func scanLink(from row) (tenancy.LoginLink, error) {
 	return l, err
 }
 
-// AddLoginLink implements [tenancy.Store]. A deleted workspace is not found. It
+// AddLoginLink implements [people.Store]. A deleted workspace is not found. It
 // holds the workspace's row, as ChangeMember does: else a link that is made while its
 // maker is being removed would open again when they come back.
 func (db *DB) AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tenancy.Digest) error {
@@ -128,7 +128,7 @@ func linkOpen(ctx context.Context, tx *sql.Tx, l tenancy.LoginLink, at time.Time
 	return err
 }
 
-// LoginLink implements [tenancy.Store].
+// LoginLink implements [people.Store].
 func (db *DB) LoginLink(ctx context.Context, digest tenancy.Digest) (tenancy.LoginLink, tenancy.Workspace, error) {
 	var l tenancy.LoginLink
 	var w workspaceRow
@@ -137,13 +137,13 @@ func (db *DB) LoginLink(ctx context.Context, digest tenancy.Digest) (tenancy.Log
 	return l, w.workspace(), wrap(err, "login link")
 }
 
-// LoginLinks implements [tenancy.Store].
+// LoginLinks implements [people.Store].
 func (db *DB) LoginLinks(ctx context.Context, workspaceID string) ([]tenancy.LoginLink, error) {
 	links, err := list(ctx, db, scanLink, `select `+linkColumns+` from vibn_login_links l where l.workspace_id = $1 order by l.created_at desc, l.id desc`, workspaceID)
 	return links, wrap(err, "links into workspace %q", workspaceID)
 }
 
-// WithdrawLoginLink implements [tenancy.Store].
+// WithdrawLoginLink implements [people.Store].
 func (db *DB) WithdrawLoginLink(ctx context.Context, workspaceID, id string, at time.Time) error {
 	err := change(ctx, db.sql, withdrawLink, workspaceID, id, micros(at))
 	return wrap(err, "link %q into workspace %q", id, workspaceID)
@@ -151,7 +151,7 @@ func (db *DB) WithdrawLoginLink(ctx context.Context, workspaceID, id string, at 
 
 const withdrawLink = `update vibn_login_links set used_at = $3 where workspace_id = $1 and id = $2 and used_at is null`
 
-// UseLoginLink implements [tenancy.Store]. It holds the workspace's row, as
+// UseLoginLink implements [people.Store]. It holds the workspace's row, as
 // ChangeMember does: else a link could be used while its maker is being removed. One
 // statement decides who of several is first.
 func (db *DB) UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.Person, at time.Time) error {
@@ -185,7 +185,7 @@ func (db *DB) UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.
 	}), "use link %q", l.ID)
 }
 
-// ChangeMember implements [tenancy.Store]. It holds the workspace's row: two owners
+// ChangeMember implements [people.Store]. It holds the workspace's row: two owners
 // who remove each other at once would leave none.
 func (db *DB) ChangeMember(ctx context.Context, workspaceID, userID string, role tenancy.Role, at time.Time) error {
 	return db.changeRole(ctx, workspaceID, userID, role, at, func(tx *sql.Tx) error {

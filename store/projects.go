@@ -6,14 +6,14 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// CreateProject implements [tenancy.Store]. A deleted workspace is not found.
+// CreateProject implements [repository.Store]. A deleted workspace is not found.
 func (db *DB) CreateProject(ctx context.Context, p tenancy.Project) error {
 	return wrap(change(ctx, db.sql, `insert into vibn_projects (id, workspace_id, slug, name, description, provision_nonce, created_at)
 		select $1, w.id, $3, $4, $5, $6, $7 from vibn_workspaces w where w.id = $2 and w.deleted_at is null`,
 		p.ID, p.WorkspaceID, p.Slug, p.Name, p.Description, p.Nonce, micros(p.CreatedAt)), "create project %q in workspace %q", p.Slug, p.WorkspaceID)
 }
 
-// Projects implements [tenancy.Store].
+// Projects implements [provision.Store].
 func (db *DB) Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error) {
 	projects, err := list(ctx, db, scanProject, `select `+projectColumns+` from vibn_projects where workspace_id = $1 order by slug`, workspaceID)
 	return projects, wrap(err, "projects of workspace %q", workspaceID)
@@ -29,7 +29,7 @@ func scanProject(from row) (tenancy.Project, error) {
 	return p, err
 }
 
-// RecordRepository implements [tenancy.Store].
+// RecordRepository implements [provision.Store].
 func (db *DB) RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error {
 	err := change(ctx, db.sql, `update vibn_projects set gitea_repo_id = $3, gitea_repo = $4
 		where workspace_id = $1 and id = $2 and (gitea_repo_id is null or gitea_repo_id = $3)`,
@@ -40,7 +40,7 @@ func (db *DB) RecordRepository(ctx context.Context, workspaceID, projectID strin
 
 const thisProject = `select 1 from vibn_projects where workspace_id = $1 and id = $2`
 
-// RecordDeployKey implements [tenancy.Store].
+// RecordDeployKey implements [provision.Store].
 func (db *DB) RecordDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey, publicKey string) error {
 	err := change(ctx, db.sql, `update vibn_projects set coolify_key_uuid = $3, deploy_key = $4
 		where workspace_id = $1 and id = $2 and (coolify_key_uuid is null or (coolify_key_uuid = $3 and deploy_key = $4))`,
@@ -49,7 +49,7 @@ func (db *DB) RecordDeployKey(ctx context.Context, workspaceID, projectID, cooli
 	return wrap(err, "deploy key of project %q of workspace %q", projectID, workspaceID)
 }
 
-// ForgetDeployKey implements [tenancy.Store].
+// ForgetDeployKey implements [provision.Store].
 func (db *DB) ForgetDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey string) error {
 	err := change(ctx, db.sql, `update vibn_projects set coolify_key_uuid = null, deploy_key = null
 		where workspace_id = $1 and id = $2 and coolify_key_uuid = $3`, workspaceID, projectID, coolifyKey)
@@ -57,13 +57,13 @@ func (db *DB) ForgetDeployKey(ctx context.Context, workspaceID, projectID, cooli
 	return wrap(err, "lost deploy key of project %q of workspace %q", projectID, workspaceID)
 }
 
-// DropProject implements [tenancy.Store].
+// DropProject implements [repository.Store].
 func (db *DB) DropProject(ctx context.Context, workspaceID, projectID string) error {
 	return wrap(change(ctx, db.sql, `delete from vibn_projects where workspace_id = $1 and id = $2 and gitea_repo_id is null`,
 		workspaceID, projectID), "drop project %q of workspace %q", projectID, workspaceID)
 }
 
-// RepositoryAccess implements [tenancy.Store].
+// RepositoryAccess implements [provision.Store].
 func (db *DB) RepositoryAccess(ctx context.Context, workspaceID string) ([]tenancy.RepositoryAccess, error) {
 	all, err := list(ctx, db, func(from row) (tenancy.RepositoryAccess, error) {
 		var a tenancy.RepositoryAccess

@@ -24,7 +24,7 @@ func (db *DB) EnsureWorkspace(
 	return have, created, nil
 }
 
-// EnsureWorkspaceAudited implements [tenancy.Store].
+// EnsureWorkspaceAudited implements [people.Store].
 func (db *DB) EnsureWorkspaceAudited(
 	ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string, started tenancy.AuditEntry,
 ) (have tenancy.Workspace, created bool, err error) {
@@ -133,13 +133,13 @@ func (db *DB) insertWithSlug(ctx context.Context, tx *sql.Tx, w tenancy.Workspac
 	return tenancy.ErrConflict
 }
 
-// AnyWorkspace implements [tenancy.Store].
+// AnyWorkspace implements [people.OperatorStore].
 func (db *DB) AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
 	w, err := scanWorkspace(db.sql.QueryRowContext(ctx, `select `+workspaceColumns+` from vibn_workspaces w where w.slug = $1`, slug))
 	return w, wrap(err, "workspace %q", slug)
 }
 
-// SetSuspended implements [tenancy.Store]. A workspace that is suspended already
+// SetSuspended implements [people.OperatorStore]. A workspace that is suspended already
 // keeps its first time. The tokens end here and not only in the job: a suspension
 // may be lifted before one has run.
 func (db *DB) SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error {
@@ -210,7 +210,7 @@ func (db *DB) want(ctx context.Context, tx *sql.Tx, workspaceID string) error {
 	return db.queue(ctx, tx, workspaceID)
 }
 
-// Hold implements [tenancy.Store].
+// Hold implements [provision.Store].
 func (db *DB) Hold(ctx context.Context, workspaceID, holder string, now, until time.Time) error {
 	err := change(ctx, db.sql, `update vibn_workspaces set provision_holder = $2, provision_until = $3
 		where id = $1 and (provision_holder in ('', $2) or provision_until is null or provision_until < $4)`,
@@ -221,7 +221,7 @@ func (db *DB) Hold(ctx context.Context, workspaceID, holder string, now, until t
 
 const thisWorkspace = `select 1 from vibn_workspaces where id = $1`
 
-// LetGo implements [tenancy.Store]. It does nothing if another holds it.
+// LetGo implements [provision.Store]. It does nothing if another holds it.
 func (db *DB) LetGo(ctx context.Context, workspaceID, holder string) error {
 	err := change(ctx, db.sql, `update vibn_workspaces set provision_holder = '', provision_until = null
 		where id = $1 and provision_holder = $2`, workspaceID, holder)
@@ -232,7 +232,7 @@ func (db *DB) LetGo(ctx context.Context, workspaceID, holder string) error {
 	return wrap(err, "let go of workspace %q", workspaceID)
 }
 
-// KeepNonce implements [tenancy.Store].
+// KeepNonce implements [provision.Store].
 func (db *DB) KeepNonce(ctx context.Context, workspaceID, nonce string) (string, error) {
 	var kept string
 	err := db.inTx(ctx, func(tx *sql.Tx) error {
@@ -243,7 +243,7 @@ func (db *DB) KeepNonce(ctx context.Context, workspaceID, nonce string) (string,
 	return kept, wrap(err, "nonce of workspace %q", workspaceID)
 }
 
-// SetParts implements [tenancy.Store]. A project that another living workspace
+// SetParts implements [provision.Store]. A project that another living workspace
 // has is ErrProjectTaken. What is sealed is compared too: else a run that read it
 // before it was sealed anew would put the old one back.
 func (db *DB) SetParts(ctx context.Context, workspaceID string, was, is tenancy.Parts) error {
@@ -274,7 +274,7 @@ func (db *DB) SetParts(ctx context.Context, workspaceID string, was, is tenancy.
 	}), "parts of workspace %q", workspaceID)
 }
 
-// FinishProvision implements [tenancy.Store].
+// FinishProvision implements [provision.Store].
 func (db *DB) FinishProvision(ctx context.Context, workspaceID string, wanted int64, o tenancy.Outcome, at time.Time) (more bool, err error) {
 	var now int64
 	err = db.inTx(ctx, func(tx *sql.Tx) error {
@@ -290,7 +290,7 @@ func (db *DB) FinishProvision(ctx context.Context, workspaceID string, wanted in
 	return now > wanted, wrap(err, "outcome for workspace %q", workspaceID)
 }
 
-// Due implements [tenancy.Store]. A deleted workspace is due while what was wanted
+// Due implements [provision.Store]. A deleted workspace is due while what was wanted
 // is not done, never for time alone. The order is random, so that workspaces that
 // stay due do not keep out the rest. Each part of the query has an index of its
 // own.
@@ -314,7 +314,7 @@ func (db *DB) Due(ctx context.Context, now, reconciledBefore time.Time, limit in
 	return ids, wrap(err, "what is due")
 }
 
-// ForgetTokens implements [tenancy.Store].
+// ForgetTokens implements [people.OperatorStore].
 func (db *DB) ForgetTokens(ctx context.Context, workspaceID string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		err := change(ctx, tx, `update vibn_workspaces set gitea_bot_token_id = null, gitea_bot_token_encrypted = null,

@@ -31,7 +31,7 @@ func (pushJob) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: pushQueue, MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
 }
 
-// WantPush implements [tenancy.Store].
+// WantPush implements [provision.Store].
 func (db *DB) WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		var project string
@@ -47,7 +47,7 @@ func (db *DB) WantPush(ctx context.Context, workspaceID string, repositoryID int
 	}), "push to repository %d of workspace %q", repositoryID, workspaceID)
 }
 
-// NextPushLooks implements [tenancy.Store].
+// NextPushLooks implements [push.Store].
 func (db *DB) NextPushLooks(ctx context.Context, now, before time.Time, limit int) ([]tenancy.Project, error) {
 	var next []tenancy.Project
 	err := db.inTx(ctx, func(tx *sql.Tx) (err error) {
@@ -63,7 +63,7 @@ func (db *DB) NextPushLooks(ctx context.Context, now, before time.Time, limit in
 	return next, wrap(err, "repositories to look at")
 }
 
-// FinishPush implements [tenancy.Store].
+// FinishPush implements [push.Store].
 func (db *DB) FinishPush(ctx context.Context, workspaceID, projectID string, wanted int64) (more bool, err error) {
 	var now int64
 	err = db.inTx(ctx, func(tx *sql.Tx) error {

@@ -1,5 +1,5 @@
 // Package store keeps what vibn knows, in SQLite or PostgreSQL: it implements
-// [tenancy.Store] with one set of queries for both.
+// the interfaces of the rooms with one set of queries for both.
 //
 // Rules that hold for every query: the workspace is in the WHERE, columns are
 // named, and times are in UTC and exact to the microsecond, as PostgreSQL keeps
@@ -26,7 +26,13 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/people"
+	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/push"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 // DB is the database. It is safe for concurrent use. Its errors name the
@@ -42,7 +48,17 @@ type DB struct {
 	release  func() error             // what Close does once the connections are closed
 }
 
-var _ tenancy.Store = (*DB)(nil)
+// The interfaces of the kernel and of the rooms.
+var (
+	_ tenancy.Store        = (*DB)(nil)
+	_ provision.Store      = (*DB)(nil)
+	_ repository.Store     = (*DB)(nil)
+	_ hosting.Store        = (*DB)(nil)
+	_ verdict.Store        = (*DB)(nil)
+	_ push.Store           = (*DB)(nil)
+	_ people.Store         = (*DB)(nil)
+	_ people.OperatorStore = (*DB)(nil)
+)
 
 // Dialect returns the name of the database for people: "SQLite" or "PostgreSQL".
 func (db *DB) Dialect() string { return db.dialect.name }

@@ -51,7 +51,7 @@ func (db *DB) CreateWorkspace(ctx context.Context, w tenancy.Workspace, ownerGit
 	}), "create workspace %q", w.Slug)
 }
 
-// CreateWorkspaceAudited implements [tenancy.Store].
+// CreateWorkspaceAudited implements [people.OperatorStore].
 func (db *DB) CreateWorkspaceAudited(
 	ctx context.Context, w tenancy.Workspace, ownerGiteaID int64, started tenancy.AuditEntry,
 ) error {
@@ -116,21 +116,21 @@ func projectFree(ctx context.Context, tx *sql.Tx, project, workspaceID string) e
 
 func orShared(t tenancy.Trust) tenancy.Trust { return cmp.Or(t, tenancy.Shared) }
 
-// Workspace implements [tenancy.Store].
+// Workspace implements [push.Store].
 func (db *DB) Workspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
 	w, err := scanWorkspace(db.sql.QueryRowContext(ctx,
 		`select `+workspaceColumns+` from vibn_workspaces w where w.slug = $1 and w.deleted_at is null`, slug))
 	return w, wrap(err, "workspace %q", slug)
 }
 
-// Workspaces implements [tenancy.Store].
+// Workspaces implements [provision.Store].
 func (db *DB) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
 	all, err := list(ctx, db, scanWorkspace,
 		`select `+workspaceColumns+` from vibn_workspaces w where w.deleted_at is null order by w.slug`)
 	return all, wrap(err, "list workspaces")
 }
 
-// SetPlacement implements [tenancy.Store]. A deleted workspace is not found.
+// SetPlacement implements [people.OperatorStore]. A deleted workspace is not found.
 func (db *DB) SetPlacement(ctx context.Context, workspaceID string, p tenancy.Placement, at time.Time) error {
 	return wrap(change(ctx, db.sql, `update vibn_workspaces
 		set placement_server = $2, placement_destination = $3, placement_trust = $4, updated_at = $5
@@ -138,7 +138,7 @@ func (db *DB) SetPlacement(ctx context.Context, workspaceID string, p tenancy.Pl
 		workspaceID, p.Server, p.Destination, orShared(p.Trust), micros(at)), "placement of workspace %q", workspaceID)
 }
 
-// SetPlan implements [tenancy.Store]. A deleted workspace is not found.
+// SetPlan implements [people.OperatorStore]. A deleted workspace is not found.
 func (db *DB) SetPlan(ctx context.Context, workspaceID string, p tenancy.Plan, at time.Time) error {
 	return wrap(change(ctx, db.sql, `update vibn_workspaces
 		set plan_memory = $2, plan_cpus = $3, plan_apps = $4, plan_databases = $5, updated_at = $6
@@ -146,7 +146,7 @@ func (db *DB) SetPlan(ctx context.Context, workspaceID string, p tenancy.Plan, a
 		workspaceID, null(p.Memory), null(p.CPUs), nullInt(int64(p.Apps)), nullInt(int64(p.Databases)), micros(at)), "plan of workspace %q", workspaceID)
 }
 
-// DeleteWorkspace implements [tenancy.Store]. A deleted workspace is not found.
+// DeleteWorkspace implements [people.OperatorStore]. A deleted workspace is not found.
 func (db *DB) DeleteWorkspace(ctx context.Context, workspaceID string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		// Not $2 twice: an adopted updated_at may have another type.

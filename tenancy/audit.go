@@ -12,10 +12,16 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
+// AuditStore keeps the audit trail. Its methods are those of [Store].
+type AuditStore interface {
+	StartAudit(ctx context.Context, e AuditEntry) error
+	FinishAudit(ctx context.Context, workspaceID, id string, f AuditFinish) error
+}
+
 // OnRecord does something that is no call of a [Scope], and writes it to the
 // workspace's audit trail before and after. What cannot be written down before is
 // not done.
-func OnRecord(ctx context.Context, store Store, now func() time.Time, e AuditEntry, act func() error) error {
+func OnRecord(ctx context.Context, store AuditStore, now func() time.Time, e AuditEntry, act func() error) error {
 	e = StartedEntry(e, now())
 	if err := store.StartAudit(ctx, e); err != nil {
 		return StoreError("start an audit entry", err)
@@ -31,7 +37,7 @@ func StartedEntry(e AuditEntry, at time.Time) AuditEntry {
 
 // FinishEntry writes how the act of a started entry ended, also if its caller has
 // gone meanwhile. It returns the act's error; if there is none, its own.
-func FinishEntry(ctx context.Context, store Store, now func() time.Time, e AuditEntry, err error) error {
+func FinishEntry(ctx context.Context, store AuditStore, now func() time.Time, e AuditEntry, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	finish := AuditFinish{Outcome: "ok", Duration: now().Sub(e.At)}

@@ -35,9 +35,9 @@ type world struct {
 	sim    coolifytest.Config
 	trust  tenancy.Trust
 	budget tenancy.Budget
-	store  tenancy.Store                     // nil = SQLite
-	gitea  *giteatest.Config                 // nil = a platform without Gitea
-	wrap   func(tenancy.Store) tenancy.Store // between Guard and store; may be nil
+	store  tenancytest.Store                         // nil = SQLite
+	gitea  *giteatest.Config                         // nil = a platform without Gitea
+	wrap   func(tenancytest.Store) tenancytest.Store // between Guard and store; may be nil
 	now    func() time.Time
 }
 
@@ -115,7 +115,7 @@ func newService(t *testing.T, h *tenancytest.House, w world) service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return service{g, provision.New(gc, g.Reserve())}
+	return service{g, provision.New(gc, gc.Store.(tenancytest.Store), g.Reserve())}
 }
 
 // A wire carries requests to the simulator of a host without a network: nobody can
@@ -258,11 +258,11 @@ func (w waiter) start(ctx context.Context) <-chan outcome {
 // something else, which make many houses and thousands of calls. It keeps no audit
 // trail.
 type memory struct {
-	tenancy.Store // nil
-	mu            sync.Mutex
-	workspaces    map[string]tenancy.Workspace
-	keys          map[tenancy.Digest]tenancy.Key
-	databases     []tenancy.DatabaseRecord
+	tenancytest.Store // nil
+	mu                sync.Mutex
+	workspaces        map[string]tenancy.Workspace
+	keys              map[tenancy.Digest]tenancy.Key
+	databases         []tenancy.DatabaseRecord
 }
 
 func newMemory() *memory {

@@ -36,7 +36,7 @@ import (
 // A platform is a Coolify, a Gitea and a database, on which processes of ours
 // come and go.
 type platform struct {
-	db     tenancy.Store
+	db     tenancytest.Store
 	cool   *coolifytest.Server
 	git    *giteatest.Server
 	clock  *handClock
@@ -53,7 +53,7 @@ type platform struct {
 }
 
 // newPlatform makes a platform on a database, with simulators of its own.
-func newPlatform(t testing.TB, db tenancy.Store, cfg giteatest.Config) *platform {
+func newPlatform(t testing.TB, db tenancytest.Store, cfg giteatest.Config) *platform {
 	t.Helper()
 	f := &platform{db: db, clock: newHandClock(), log: slog.New(slog.DiscardHandler), publicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"}, sealed: []string{"sealing-key-of-the-house-0123456789"}}
 	cfg.Now = f.clock.Now
@@ -145,7 +145,7 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 	if p.guard, err = tenancy.NewGuard(cfg); err != nil {
 		t.Fatal(err)
 	}
-	p.provisioner = provision.New(cfg, p.guard.Reserve())
+	p.provisioner = provision.New(cfg, db, p.guard.Reserve())
 	p.operator = people.NewOperator(db)
 	return p
 }
@@ -971,7 +971,7 @@ func TestTap(t *testing.T) {
 		called = append(called, method)
 		return errGone
 	}})
-	methods := reflect.TypeFor[tenancy.Store]()
+	methods := reflect.TypeFor[tenancytest.Store]()
 	var want []string
 	for m := range methods.Methods() {
 		want = append(want, m.Name)

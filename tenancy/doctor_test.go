@@ -221,7 +221,7 @@ func (p *premises) guard() service {
 	cfg := p.config()
 	cfg.Budget = tenancytest.Unlimited()
 	guard := got(tenancy.NewGuard(cfg))(p.T)
-	return service{guard, provision.New(cfg, guard.Reserve())}
+	return service{guard, provision.New(cfg, cfg.Store.(provision.Store), guard.Reserve())}
 }
 
 // A service is what serve puts together.
@@ -238,7 +238,8 @@ func (p *premises) examine() []provision.Check {
 	p.sim.Reset()
 	p.git.Reset()
 	git, projects := p.git.Snapshot(), p.sim.Projects()
-	checks := provision.Examine(p.Context(), cfg)
+	records, _ := cfg.Store.(provision.Store) // nil without a database
+	checks := provision.Examine(p.Context(), cfg, records)
 	if diff := cmp.Diff(git, p.git.Snapshot()); diff != "" {
 		p.Errorf("looking changed Gitea (-before +after):\n%s", diff)
 	}

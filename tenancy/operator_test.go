@@ -276,7 +276,7 @@ func checkEntry(t *testing.T, a operatorAct, at operated, got tenancy.AuditEntry
 
 // noTrail is a store whose database takes no entry: each has an id that is taken.
 type noTrail struct {
-	tenancy.Store
+	tenancytest.Store
 	taken string
 }
 

@@ -19,7 +19,7 @@ import (
 // A levers is a store with levers for what no method changes yet, and a clock
 // that can be put forward.
 type levers struct {
-	tenancy.Store
+	tenancytest.Store
 	suspended *atomic.Pointer[string]         // workspace id
 	lowered   *atomic.Pointer[tenancy.Rights] // what every key has left
 	ahead     *atomic.Int64                   // of the clock
@@ -36,7 +36,7 @@ func (l levers) reset() {
 	l.ahead.Store(0)
 }
 
-func (l levers) wrap(s tenancy.Store) tenancy.Store { l.Store = s; return l }
+func (l levers) wrap(s tenancytest.Store) tenancytest.Store { l.Store = s; return l }
 
 func (l levers) now() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }
 

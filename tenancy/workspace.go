@@ -155,7 +155,7 @@ type Member struct {
 }
 
 // CountUsed counts what was created here and is not being deleted.
-func CountUsed(ctx context.Context, store Store, workspaceID string) (apps, databases int, err error) {
+func CountUsed(ctx context.Context, store usedStore, workspaceID string) (apps, databases int, err error) {
 	as, err := store.AppRecords(ctx, workspaceID)
 	if err != nil {
 		return 0, 0, err
@@ -189,4 +189,10 @@ type PlanInfo struct {
 type Share struct {
 	Used int `json:"used"`
 	Most int `json:"most"`
+}
+
+// usedStore lists what a workspace has.
+type usedStore interface {
+	AppRecords(ctx context.Context, workspaceID string) ([]AppRecord, error)
+	DatabaseRecords(ctx context.Context, workspaceID string) ([]DatabaseRecord, error)
 }

@@ -51,7 +51,7 @@ func HeadsOf(ctx context.Context, r repository.Opened, records []tenancy.AppReco
 
 // WantMoved wants the job of a push if a branch has moved: once for what the
 // branches have now, as the job then goes on until that is decided on.
-func WantMoved(ctx context.Context, store tenancy.Store, p tenancy.Project, heads []AppHead) error {
+func WantMoved(ctx context.Context, store Store, p tenancy.Project, heads []AppHead) error {
 	if !slices.ContainsFunc(heads, AppHead.moved) {
 		return nil
 	}

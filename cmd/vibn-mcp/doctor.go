@@ -24,11 +24,12 @@ func examine(ctx context.Context, p *program) error {
 		return err
 	}
 	db, check := p.examineDatabase(ctx)
+	var records provision.Store // nil without a database
 	if db != nil {
 		defer closeStore(db)
-		cfg.Store = db
+		records = db
 	}
-	checks := append([]provision.Check{check}, provision.Examine(ctx, cfg)...)
+	checks := append([]provision.Check{check}, provision.Examine(ctx, cfg, records)...)
 	failed := 0
 	rows := [][]string{}
 	for i := range checks {

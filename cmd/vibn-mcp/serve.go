@@ -104,7 +104,7 @@ func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, *provisio
 	if err != nil {
 		return nil, nil, err
 	}
-	return guard, provision.New(cfg, guard.Reserve()), nil
+	return guard, provision.New(cfg, db, guard.Reserve()), nil
 }
 
 // tenancy is what a guard is made of, but for the store.

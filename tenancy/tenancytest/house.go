@@ -42,10 +42,10 @@ type Config struct {
 	PollEvery   time.Duration
 	Timeout     time.Duration // of a request to Coolify; slow ones too
 	Now         func() time.Time
-	Wrap        func(tenancy.Store) tenancy.Store // between Guard and database
-	GiteaServer giteatest.Config                  // what kind of Gitea to simulate
-	NoGitea     bool                              // a platform without Gitea
-	Gitea       *gitea.Admin                      // a real one instead; with GiteaURL, its root
+	Wrap        func(Store) Store // between Guard and database
+	GiteaServer giteatest.Config  // what kind of Gitea to simulate
+	NoGitea     bool              // a platform without Gitea
+	Gitea       *gitea.Admin      // a real one instead; with GiteaURL, its root
 	GiteaURL    string
 	Admin       string // the operator's token; empty = no operator over the network
 	Premises    tenancy.Premises
@@ -206,7 +206,7 @@ func (h *House) guard(t testing.TB, cfg Config) (*tenancy.Guard, *provision.Prov
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g, provision.New(gc, g.Reserve())
+	return g, provision.New(gc, gc.Store.(Store), g.Reserve())
 }
 
 // Prober returns one that reaches the proxies of the simulator by any name, and no

@@ -4,7 +4,13 @@ import (
 	"context"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/people"
+	"github.com/vibnai/vibn-mcp/provision"
+	"github.com/vibnai/vibn-mcp/push"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 // A Tap is a store with a hook around every method, so that a test can write
@@ -12,13 +18,33 @@ import (
 // embeds no Store: a method that a Store gets later has to be added here, or
 // this does not compile.
 type Tap struct {
-	Store tenancy.Store
+	Store Store
 	// Hook is called in the place of a method, by its name. do calls the method;
 	// what Hook returns is what the caller is told.
 	Hook func(method string, do func() error) error
 }
 
-var _ tenancy.Store = Tap{}
+var _ Store = Tap{}
+
+// A Store is all that the kernel and the rooms need from the database.
+type Store interface {
+	tenancy.Store
+	provision.Store
+	repository.Store
+	hosting.Store
+	verdict.Store
+	push.Store
+	people.Store
+	people.OperatorStore
+
+	// What tests set up with.
+	CreateWorkspace(ctx context.Context, w tenancy.Workspace, ownerGiteaID int64) error
+	EnsureWorkspace(
+		ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string,
+	) (ws tenancy.Workspace, created bool, err error)
+	SetMember(ctx context.Context, m tenancy.Member) error
+	RemoveMember(ctx context.Context, workspaceID, userID string, at time.Time) error
+}
 
 // StoreReads are the methods of a store that change nothing.
 var StoreReads = []string{
