@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/gitdir"
 )
 
 // firstCommit is what auto_init makes: README.md on the default branch.
@@ -17,22 +19,24 @@ func (s *Server) firstCommit(r *repo, by *account) error {
 	if err != nil {
 		return err
 	}
-	r.heads, err = r.dir.heads() // no hook hears of it
+	r.heads, err = r.dir.Heads() // no hook hears of it
 	return err
 }
 
 // signs is an account as git names the author of a commit.
-func (s *Server) signs(a *account) person { return person{a.displayName(), a.Email, s.cfg.Now()} }
+func (s *Server) signs(a *account) gitdir.Person {
+	return gitdir.Person{Name: a.displayName(), Email: a.Email, At: s.cfg.Now()}
+}
 
 // commitFiles puts files on a branch, "" to delete one, and returns the commit.
 // A caller holds s.mu.
-func (s *Server) commitFiles(r *repo, branch string, who person, message string, files map[string]string) (string, error) {
+func (s *Server) commitFiles(r *repo, branch string, who gitdir.Person, message string, files map[string]string) (string, error) {
 	dir, err := s.git(r)
 	if err != nil {
 		return "", err
 	}
 	parent := r.heads[branch]
-	tree, err := dir.files(parent)
+	tree, err := dir.Files(parent)
 	if err != nil {
 		return "", err
 	}
@@ -41,25 +45,25 @@ func (s *Server) commitFiles(r *repo, branch string, who person, message string,
 			delete(tree, name)
 			continue
 		}
-		blob, err := dir.write("blob", []byte(content))
+		blob, err := dir.Write("blob", []byte(content))
 		if err != nil {
 			return "", err
 		}
-		tree[name] = file{"100644", blob}
+		tree[name] = gitdir.File{Mode: "100644", SHA: blob}
 	}
-	root, err := dir.writeTree(tree)
+	root, err := dir.WriteTree(tree)
 	if err != nil {
 		return "", err
 	}
-	c := commit{tree: root, author: who, committer: who, message: message}
+	c := gitdir.Commit{Tree: root, Author: who, Committer: who, Message: message}
 	if parent != "" {
-		c.parents = []string{parent}
+		c.Parents = []string{parent}
 	}
-	sha, err := dir.writeCommit(c)
+	sha, err := dir.WriteCommit(c)
 	if err != nil {
 		return "", err
 	}
-	return sha, dir.setHead(branch, sha)
+	return sha, dir.SetHead(branch, sha)
 }
 
 func (a *account) displayName() string {
@@ -101,11 +105,11 @@ func (s *Server) File(repo, branch, name string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := must(s.repoNamed(repo), "repository", repo)
-	files, err := r.dir.files(r.heads[branch])
+	files, err := r.dir.Files(r.heads[branch])
 	if err != nil {
 		return "", false
 	}
-	content, err := r.dir.read("blob", files[name].sha)
+	content, err := r.dir.Read("blob", files[name].SHA)
 	return string(content), err == nil
 }
 
@@ -118,7 +122,7 @@ func (r *repo) at(ref string) string {
 	if sha := r.heads[strings.TrimPrefix(ref, "refs/heads/")]; sha != "" {
 		return sha
 	}
-	if _, err := r.dir.commit(ref); err != nil {
+	if _, err := r.dir.Commit(ref); err != nil {
 		return ""
 	}
 	return ref
@@ -126,7 +130,7 @@ func (r *repo) at(ref string) string {
 
 func (s *Server) branchJSON(c *call, name string) any {
 	r := c.repo
-	head, err := r.dir.commit(r.heads[name])
+	head, err := r.dir.Commit(r.heads[name])
 	if err != nil {
 		return nil
 	}
@@ -159,29 +163,29 @@ func (s *Server) getBranch(c *call) answer {
 	return reply(http.StatusOK, o)
 }
 
-func (s *Server) commitJSON(r *repo, c commit) object {
+func (s *Server) commitJSON(r *repo, c gitdir.Commit) object {
 	api := s.root() + prefix + "/repos/" + r.fullName() + "/git/"
 	parents := []object{}
-	for _, p := range c.parents {
+	for _, p := range c.Parents {
 		parents = append(parents, object{"url": api + "commits/" + p, "sha": p, "created": never})
 	}
-	who := func(p person) object { return object{"name": p.name, "email": p.email, "date": stamp(p.at)} }
+	who := func(p gitdir.Person) object { return object{"name": p.Name, "email": p.Email, "date": stamp(p.At)} }
 	return object{
-		"url": api + "commits/" + c.sha, "sha": c.sha, "created": stamp(c.committer.at),
-		"html_url": s.root() + "/" + r.fullName() + "/commit/" + c.sha,
+		"url": api + "commits/" + c.SHA, "sha": c.SHA, "created": stamp(c.Committer.At),
+		"html_url": s.root() + "/" + r.fullName() + "/commit/" + c.SHA,
 		"commit": object{
-			"url": api + "commits/" + c.sha, "author": who(c.author), "committer": who(c.committer), "message": c.message,
-			"tree":         object{"url": api + "trees/" + c.tree, "sha": c.tree, "created": stamp(c.committer.at)},
+			"url": api + "commits/" + c.SHA, "author": who(c.Author), "committer": who(c.Committer), "message": c.Message,
+			"tree":         object{"url": api + "trees/" + c.Tree, "sha": c.Tree, "created": stamp(c.Committer.At)},
 			"verification": unsigned(),
 		},
-		"author": s.byMail(c.author), "committer": s.byMail(c.committer), "parents": parents, "files": []object{},
+		"author": s.byMail(c.Author), "committer": s.byMail(c.Committer), "parents": parents, "files": []object{},
 		"stats": object{"total": 0, "additions": 0, "deletions": 0},
 	}
 }
 
 // byMail is the user with an address, or null.
-func (s *Server) byMail(p person) any {
-	a := find(s.accounts, func(a *account) bool { return !a.org && strings.EqualFold(a.Email, p.email) })
+func (s *Server) byMail(p gitdir.Person) any {
+	a := find(s.accounts, func(a *account) bool { return !a.org && strings.EqualFold(a.Email, p.Email) })
 	if a == nil {
 		return nil
 	}
@@ -196,19 +200,19 @@ func (s *Server) listCommits(c *call) answer {
 	if from == "" {
 		return c.notFound()
 	}
-	commits := c.repo.dir.log(from, "")
+	commits := c.repo.dir.Log(from, "")
 	if not := c.query.Get("not"); not != "" {
 		without := c.repo.at(not)
 		if without == "" {
 			return c.broken("exit status 128 - fatal: bad object " + not)
 		}
-		history := c.repo.dir.history(without)
-		commits = slices.DeleteFunc(slices.Collect(maps.Values(c.repo.dir.history(from))), func(one commit) bool { return history[one.sha].sha != "" })
-		slices.SortFunc(commits, func(a, b commit) int {
-			return cmp.Or(b.committer.at.Compare(a.committer.at), cmp.Compare(a.sha, b.sha))
+		history := c.repo.dir.History(without)
+		commits = slices.DeleteFunc(slices.Collect(maps.Values(c.repo.dir.History(from))), func(one gitdir.Commit) bool { return history[one.SHA].SHA != "" })
+		slices.SortFunc(commits, func(a, b gitdir.Commit) int {
+			return cmp.Or(b.Committer.At.Compare(a.Committer.At), cmp.Compare(a.SHA, b.SHA))
 		})
 	}
-	return list(c, commits, paging{links: true}, func(one commit) any { return s.commitJSON(c.repo, one) })
+	return list(c, commits, paging{links: true}, func(one gitdir.Commit) any { return s.commitJSON(c.repo, one) })
 }
 
 func (s *Server) getCommit(c *call) answer {
@@ -216,7 +220,7 @@ func (s *Server) getCommit(c *call) answer {
 	if sha == "" {
 		return c.missing(c.path["sha"], nil)
 	}
-	one, err := c.repo.dir.commit(sha)
+	one, err := c.repo.dir.Commit(sha)
 	if err != nil {
 		return c.broken(err.Error())
 	}
@@ -224,7 +228,7 @@ func (s *Server) getCommit(c *call) answer {
 }
 
 func (s *Server) contentJSON(r *repo, name, ref, sha string, withContent bool) object {
-	content, _ := r.dir.read("blob", sha) // what cannot be read is empty
+	content, _ := r.dir.Read("blob", sha) // what cannot be read is empty
 	api := s.root() + prefix + "/repos/" + r.fullName()
 	links := map[string]string{
 		"self": api + "/contents/" + name + "?ref=" + ref, "git": api + "/git/blobs/" + sha,
@@ -236,9 +240,9 @@ func (s *Server) contentJSON(r *repo, name, ref, sha string, withContent bool) o
 		"url": links["self"], "html_url": links["html"], "git_url": links["git"],
 		"download_url": s.root() + "/" + r.fullName() + "/raw/branch/" + ref + "/" + name, "_links": links,
 	}
-	if commit, err := r.dir.commit(r.at(ref)); err == nil {
-		o["last_commit_sha"], o["last_commit_message"] = commit.sha, commit.message
-		o["last_author_date"], o["last_committer_date"] = stamp(commit.author.at), stamp(commit.committer.at)
+	if commit, err := r.dir.Commit(r.at(ref)); err == nil {
+		o["last_commit_sha"], o["last_commit_message"] = commit.SHA, commit.Message
+		o["last_author_date"], o["last_committer_date"] = stamp(commit.Author.At), stamp(commit.Committer.At)
 	}
 	if withContent {
 		o["encoding"], o["content"] = "base64", base64.StdEncoding.EncodeToString(content)
@@ -256,18 +260,18 @@ func (s *Server) getContents(c *call) answer {
 	if sha == "" {
 		return c.notFound()
 	}
-	files, err := r.dir.files(sha)
+	files, err := r.dir.Files(sha)
 	if err != nil {
 		return c.broken(err.Error())
 	}
 	name := strings.TrimSuffix(c.path["filepath"], "/")
 	if f, ok := files[name]; ok {
-		return reply(http.StatusOK, s.contentJSON(r, name, ref, f.sha, true))
+		return reply(http.StatusOK, s.contentJSON(r, name, ref, f.SHA, true))
 	}
 	below := []object{}
 	for _, p := range slices.Sorted(maps.Keys(files)) {
 		if path.Dir(p) == name {
-			below = append(below, s.contentJSON(r, p, ref, files[p].sha, false))
+			below = append(below, s.contentJSON(r, p, ref, files[p].SHA, false))
 		}
 	}
 	if len(below) == 0 {
@@ -289,11 +293,11 @@ type fileForm struct {
 
 // who is the author of the commit: the doer, unless the form names another. A
 // committer of another name is not simulated.
-func (f fileForm) who(doer person) person {
+func (f fileForm) who(doer gitdir.Person) gitdir.Person {
 	if f.Author.Email == "" {
 		return doer
 	}
-	return person{f.Author.Name, f.Author.Email, doer.at}
+	return gitdir.Person{Name: f.Author.Name, Email: f.Author.Email, At: doer.At}
 }
 
 // writeContents creates (POST), changes (PUT) or deletes a file.
@@ -334,9 +338,9 @@ func (s *Server) writeContents(c *call) answer {
 
 // checkFile compares what is there with what the form takes to be there.
 func (s *Server) checkFile(c *call, form fileForm, name string) (answer, bool) {
-	files := map[string]file{}
+	files := map[string]gitdir.File{}
 	if head := c.repo.heads[form.Branch]; head != "" {
-		files, _ = c.repo.dir.files(head) // unreadable counts as empty
+		files, _ = c.repo.dir.Files(head) // unreadable counts as empty
 	} else if !c.repo.empty() {
 		return c.missing("branch does not exist [name: "+form.Branch+"]", nil), false
 	}
@@ -350,14 +354,14 @@ func (s *Server) checkFile(c *call, form fileForm, name string) (answer, bool) {
 		return c.unprocessable(required("SHA", "")), false
 	case !there:
 		return c.missing("repository file does not exist [path: "+name+"]", nil), false
-	case old.sha != form.SHA:
-		return c.unprocessable("sha does not match [given: " + form.SHA + ", expected: " + old.sha + "]"), false
+	case old.SHA != form.SHA:
+		return c.unprocessable("sha does not match [given: " + form.SHA + ", expected: " + old.SHA + "]"), false
 	}
 	return pass()
 }
 
 func (s *Server) fileAnswer(c *call, branch, name, sha string) answer {
-	one, err := c.repo.dir.commit(sha)
+	one, err := c.repo.dir.Commit(sha)
 	if err != nil {
 		return c.broken(err.Error())
 	}
@@ -367,16 +371,16 @@ func (s *Server) fileAnswer(c *call, branch, name, sha string) answer {
 		"content": nil, "verification": unsigned(),
 		"commit": object{
 			"url": whole["url"], "sha": sha, "created": never, "html_url": whole["html_url"], "author": inside["author"],
-			"committer": inside["committer"], "parents": whole["parents"], "message": one.message, "tree": inside["tree"],
+			"committer": inside["committer"], "parents": whole["parents"], "message": one.Message, "tree": inside["tree"],
 		},
 	}
 	status := http.StatusOK
 	if c.r.Method != http.MethodDelete {
-		files, err := c.repo.dir.files(sha)
+		files, err := c.repo.dir.Files(sha)
 		if err != nil {
 			return c.broken(err.Error())
 		}
-		o["content"] = s.contentJSON(c.repo, name, branch, files[name].sha, true)
+		o["content"] = s.contentJSON(c.repo, name, branch, files[name].SHA, true)
 	}
 	if c.r.Method == http.MethodPost {
 		status = http.StatusCreated

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/gitdir"
 	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
@@ -73,7 +74,7 @@ type push struct {
 // pushed looks at what is in the repository now, and tells the hooks of every
 // branch that moved. A caller holds s.mu.
 func (s *Server) pushed(r *repo, by *account) error {
-	heads, err := r.dir.heads()
+	heads, err := r.dir.Heads()
 	if err != nil {
 		return err
 	}
@@ -132,14 +133,14 @@ func (h *hook) wants(branch string) bool {
 const maxCommits = 5
 
 func (s *Server) pushJSON(p push) []byte {
-	log := p.repo.dir.log(strings.TrimPrefix(p.after, zeroSHA), p.before)
+	log := p.repo.dir.Log(strings.TrimPrefix(p.after, zeroSHA), p.before)
 	commits := []object{}
 	for _, c := range log[:min(len(log), maxCommits)] {
 		commits = append(commits, s.payloadCommit(p.repo, c, true))
 	}
 	if len(log) == 0 && p.after != "" {
-		if c, err := p.repo.dir.commit(p.after); err == nil {
-			log, commits = []commit{c}, []object{s.payloadCommit(p.repo, c, false)}
+		if c, err := p.repo.dir.Commit(p.after); err == nil {
+			log, commits = []gitdir.Commit{c}, []object{s.payloadCommit(p.repo, c, false)}
 		}
 	}
 	var head any
@@ -155,14 +156,14 @@ func (s *Server) pushJSON(p push) []byte {
 }
 
 // payloadCommit is a commit as branches and webhooks carry it.
-func (s *Server) payloadCommit(r *repo, c commit, withFiles bool) object {
+func (s *Server) payloadCommit(r *repo, c gitdir.Commit, withFiles bool) object {
 	o := object{
-		"id": c.sha, "message": c.message, "url": s.root() + "/" + r.fullName() + "/commit/" + c.sha,
-		"author": s.payloadUser(c.author), "committer": s.payloadUser(c.committer), "verification": unsigned(),
-		"timestamp": stamp(c.author.at), "added": nil, "removed": nil, "modified": nil,
+		"id": c.SHA, "message": c.Message, "url": s.root() + "/" + r.fullName() + "/commit/" + c.SHA,
+		"author": s.payloadUser(c.Author), "committer": s.payloadUser(c.Committer), "verification": unsigned(),
+		"timestamp": stamp(c.Author.At), "added": nil, "removed": nil, "modified": nil,
 	}
 	if withFiles {
-		added, removed, modified := r.dir.changed(c)
+		added, removed, modified := r.dir.Changed(c)
 		o["added"], o["removed"], o["modified"] = orEmpty(added), orEmpty(removed), orEmpty(modified)
 		o["verification"] = nil
 	}
@@ -180,12 +181,12 @@ func orEmpty(list []string) []string {
 	return list
 }
 
-func (s *Server) payloadUser(p person) object {
+func (s *Server) payloadUser(p gitdir.Person) object {
 	login := ""
-	if a := find(s.accounts, func(a *account) bool { return !a.org && strings.EqualFold(a.Email, p.email) }); a != nil {
+	if a := find(s.accounts, func(a *account) bool { return !a.org && strings.EqualFold(a.Email, p.Email) }); a != nil {
 		login = a.Login
 	}
-	return object{"name": p.name, "email": p.email, "username": login}
+	return object{"name": p.Name, "email": p.Email, "username": login}
 }
 
 // send delivers a payload in the background. A caller holds s.mu.

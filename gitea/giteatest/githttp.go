@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/gitdir"
 )
 
 var gitRoutes = []route{
@@ -21,7 +23,7 @@ var gitRoutes = []route{
 // A session is one request of git's that is let in.
 type session struct {
 	repo   *repo
-	dir    gitDir
+	dir    gitdir.Dir
 	by     *account // nil = nobody
 	push   bool
 	denied string // refs that must not be pushed

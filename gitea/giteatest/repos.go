@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/gitdir"
 )
 
 // A Repo is a repository. The zero value of a flag is what Gitea gives a new
@@ -39,7 +41,7 @@ type repo struct {
 	parent           *repo
 	website          string
 	created, updated time.Time
-	dir              gitDir
+	dir              gitdir.Dir
 	heads            map[string]string
 	keys             []*deployKey
 	hooks            []*hook
@@ -91,16 +93,16 @@ func (s *Server) addRepo(of *account, r Repo) *repo {
 }
 
 // git returns the directory of a repository, made if need be.
-func (s *Server) git(r *repo) (gitDir, error) {
+func (s *Server) git(r *repo) (gitdir.Dir, error) {
 	if r.dir.Root != nil {
 		return r.dir, nil
 	}
 	if err := s.openGitRoot(); err != nil {
-		return gitDir{}, err
+		return gitdir.Dir{}, err
 	}
-	dir, err := newGitDir(s.gitRoot, r.dirName(), r.DefaultBranch)
+	dir, err := gitdir.New(s.gitRoot, r.dirName(), r.DefaultBranch)
 	if err != nil {
-		return gitDir{}, err
+		return gitdir.Dir{}, err
 	}
 	r.dir = dir
 	return dir, nil
@@ -305,7 +307,7 @@ func (s *Server) updateRepo(c *call) answer {
 	if branch := or(form.DefaultBranch); branch != "" && refName("", branch) == "" && (r.empty() || r.heads[branch] != "") {
 		r.DefaultBranch = branch
 		if r.dir.Root != nil {
-			if err := r.dir.setDefault(branch); err != nil {
+			if err := r.dir.SetDefault(branch); err != nil {
 				return c.broken(err.Error())
 			}
 		}

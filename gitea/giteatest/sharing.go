@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/gitdir"
 )
 
 // A Mirror is a place to which a repository is pushed.
@@ -226,16 +228,16 @@ func (s *Server) fork(base *repo, of *account, name string) (*repo, error) {
 		return nil, err
 	}
 	for _, part := range []string{"objects", "refs"} {
-		if err := base.dir.copyTo(dir, part); err != nil {
+		if err := copyTo(base.dir, dir, part); err != nil {
 			return nil, err
 		}
 	}
-	r.heads, err = dir.heads()
+	r.heads, err = dir.Heads()
 	return r, err
 }
 
 // copyTo copies the files of a directory into another repository.
-func (d gitDir) copyTo(to gitDir, part string) error {
+func copyTo(d gitdir.Dir, to gitdir.Dir, part string) error {
 	return fs.WalkDir(d.FS(), part, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
@@ -244,7 +246,7 @@ func (d gitDir) copyTo(to gitDir, part string) error {
 		if err != nil {
 			return err
 		}
-		return to.replace(name, content)
+		return to.Replace(name, content)
 	})
 }
 

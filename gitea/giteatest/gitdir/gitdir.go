@@ -1,8 +1,10 @@
-package giteatest
+// Package gitdir reads and writes a bare git repository on disk without git.
+package gitdir
 
 import (
 	"bytes"
 	"compress/zlib"
+	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // git names its objects by it
 	"encoding/hex"
 	"errors"
@@ -17,11 +19,11 @@ import (
 	"time"
 )
 
-// A gitDir is a bare repository on disk, out of which no name leads. What the
+// A Dir is a bare repository on disk, out of which no name leads. What the
 // API writes into it and reads from it needs no git: objects are loose, as the
 // configuration asks of git for those that are pushed. Without a Root there is
 // nothing in it yet.
-type gitDir struct{ *os.Root }
+type Dir struct{ *os.Root }
 
 const gitConfig = `[core]
 	repositoryformatversion = 0
@@ -52,20 +54,20 @@ while read -r old new ref; do
 done
 `
 
-// newGitDir makes an empty repository below root.
-func newGitDir(root *os.Root, name, branch string) (gitDir, error) {
+// New makes an empty repository below root.
+func New(root *os.Root, name, branch string) (Dir, error) {
 	if err := root.MkdirAll(name, 0o750); err != nil {
-		return gitDir{}, err
+		return Dir{}, err
 	}
 	dir, err := root.OpenRoot(name)
 	if err != nil {
-		return gitDir{}, err
+		return Dir{}, err
 	}
-	d := gitDir{dir}
+	d := Dir{dir}
 	return d, d.fill(branch)
 }
 
-func (d gitDir) fill(branch string) error {
+func (d Dir) fill(branch string) error {
 	for _, dir := range []string{"objects/info", "objects/pack", "refs/heads", "refs/tags", "hooks"} {
 		if err := d.MkdirAll(dir, 0o750); err != nil {
 			return err
@@ -77,16 +79,16 @@ func (d gitDir) fill(branch string) error {
 	if err := d.WriteFile("hooks/pre-receive", []byte(preReceive), 0o700); err != nil {
 		return err
 	}
-	return d.setDefault(branch)
+	return d.SetDefault(branch)
 }
 
-// setDefault makes a branch the one that is checked out.
-func (d gitDir) setDefault(branch string) error {
-	return d.replace("HEAD", []byte("ref: refs/heads/"+branch+"\n"))
+// SetDefault makes a branch the one that is checked out.
+func (d Dir) SetDefault(branch string) error {
+	return d.Replace("HEAD", []byte("ref: refs/heads/"+branch+"\n"))
 }
 
-// write stores an object and returns its name.
-func (d gitDir) write(kind string, content []byte) (string, error) {
+// Write stores an object and returns its name.
+func (d Dir) Write(kind string, content []byte) (string, error) {
 	raw := append(fmt.Appendf(nil, "%s %d\x00", kind, len(content)), content...)
 	digest := sha1.Sum(raw) //nolint:gosec // git names its objects by it
 	name := hex.EncodeToString(digest[:])
@@ -102,15 +104,15 @@ func (d gitDir) write(kind string, content []byte) (string, error) {
 	if err := z.Close(); err != nil {
 		return "", err
 	}
-	return name, d.replace(file, packed.Bytes())
+	return name, d.Replace(file, packed.Bytes())
 }
 
-// replace writes a file as a whole, so that nobody reads half of it.
-func (d gitDir) replace(name string, content []byte) error {
+// Replace writes a file as a whole, so that no other process reads half of it.
+func (d Dir) Replace(name string, content []byte) error {
 	if err := d.MkdirAll(path.Dir(name), 0o750); err != nil {
 		return err
 	}
-	temporary := name + "." + random(8)
+	temporary := name + "." + rand.Text()[:8]
 	if err := d.WriteFile(temporary, content, 0o600); err != nil {
 		return err
 	}
@@ -119,8 +121,8 @@ func (d gitDir) replace(name string, content []byte) error {
 
 var errObject = errors.New("object does not exist")
 
-// read returns an object of a kind.
-func (d gitDir) read(kind, name string) ([]byte, error) {
+// Read returns an object of a kind.
+func (d Dir) Read(kind, name string) ([]byte, error) {
 	if d.Root == nil || len(name) != 2*sha1.Size || strings.Trim(name, "0123456789abcdef") != "" {
 		return nil, errObject
 	}
@@ -146,8 +148,8 @@ func (d gitDir) read(kind, name string) ([]byte, error) {
 
 const branches = "refs/heads"
 
-// heads are the branches and their commits.
-func (d gitDir) heads() (map[string]string, error) {
+// Heads are the branches and their commits.
+func (d Dir) Heads() (map[string]string, error) {
 	out := map[string]string{}
 	return out, fs.WalkDir(d.FS(), branches, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || strings.HasSuffix(name, ".lock") {
@@ -159,31 +161,32 @@ func (d gitDir) heads() (map[string]string, error) {
 	})
 }
 
-func (d gitDir) setHead(branch, commit string) error {
-	return d.replace(path.Join(branches, branch), []byte(commit+"\n"))
+// SetHead moves a branch to a commit.
+func (d Dir) SetHead(branch, commit string) error {
+	return d.Replace(path.Join(branches, branch), []byte(commit+"\n"))
 }
 
-// A file of a tree.
-type file struct {
-	mode string // 100644, 100755 or 120000
-	sha  string
+// A File of a tree.
+type File struct {
+	Mode string // 100644, 100755 or 120000
+	SHA  string
 }
 
-// files are those of a commit, by path.
-func (d gitDir) files(commit string) (map[string]file, error) {
-	out := map[string]file{}
+// Files are those of a commit, by path.
+func (d Dir) Files(commit string) (map[string]File, error) {
+	out := map[string]File{}
 	if commit == "" {
 		return out, nil
 	}
-	c, err := d.commit(commit)
+	c, err := d.Commit(commit)
 	if err != nil {
 		return nil, err
 	}
-	return out, d.readTree(c.tree, "", out)
+	return out, d.readTree(c.Tree, "", out)
 }
 
-func (d gitDir) readTree(name, under string, out map[string]file) error {
-	content, err := d.read("tree", name)
+func (d Dir) readTree(name, under string, out map[string]File) error {
+	content, err := d.Read("tree", name)
 	if err != nil {
 		return err
 	}
@@ -193,7 +196,7 @@ func (d gitDir) readTree(name, under string, out map[string]file) error {
 		sha := hex.EncodeToString(rest[:sha1.Size])
 		content = rest[sha1.Size:]
 		if mode != "40000" {
-			out[under+entry] = file{mode, sha}
+			out[under+entry] = File{mode, sha}
 		} else if err := d.readTree(sha, under+entry+"/", out); err != nil {
 			return err
 		}
@@ -201,9 +204,9 @@ func (d gitDir) readTree(name, under string, out map[string]file) error {
 	return nil
 }
 
-// writeTree stores the tree of files and returns its name.
-func (d gitDir) writeTree(files map[string]file) (string, error) {
-	entries, below := map[string]file{}, map[string]map[string]file{}
+// WriteTree stores the tree of files and returns its name.
+func (d Dir) WriteTree(files map[string]File) (string, error) {
+	entries, below := map[string]File{}, map[string]map[string]File{}
 	for name, f := range files {
 		dir, rest, nested := strings.Cut(name, "/")
 		if !nested {
@@ -211,23 +214,23 @@ func (d gitDir) writeTree(files map[string]file) (string, error) {
 			continue
 		}
 		if below[dir] == nil {
-			below[dir] = map[string]file{}
+			below[dir] = map[string]File{}
 		}
 		below[dir][rest] = f
 	}
 	for dir, inside := range below {
-		sha, err := d.writeTree(inside)
+		sha, err := d.WriteTree(inside)
 		if err != nil {
 			return "", err
 		}
-		entries[dir] = file{"40000", sha}
+		entries[dir] = File{"40000", sha}
 	}
-	return d.write("tree", treeContent(entries))
+	return d.Write("tree", treeContent(entries))
 }
 
-func treeContent(entries map[string]file) []byte {
+func treeContent(entries map[string]File) []byte {
 	key := func(name string) string { // git sorts directories as if a slash ended them
-		if entries[name].mode == "40000" {
+		if entries[name].Mode == "40000" {
 			return name + "/"
 		}
 		return name
@@ -235,114 +238,118 @@ func treeContent(entries map[string]file) []byte {
 	names := slices.SortedFunc(maps.Keys(entries), func(a, b string) int { return strings.Compare(key(a), key(b)) })
 	var out bytes.Buffer
 	for _, name := range names {
-		sha, _ := hex.DecodeString(entries[name].sha) // it is ours
-		fmt.Fprintf(&out, "%s %s\x00%s", entries[name].mode, name, sha)
+		sha, _ := hex.DecodeString(entries[name].SHA) // it is ours
+		fmt.Fprintf(&out, "%s %s\x00%s", entries[name].Mode, name, sha)
 	}
 	return out.Bytes()
 }
 
-// A commit as it stands in git.
-type commit struct {
-	sha, tree         string
-	parents           []string
-	author, committer person
-	message           string
+// A Commit as it stands in git.
+type Commit struct {
+	SHA, Tree         string
+	Parents           []string
+	Author, Committer Person
+	Message           string
 }
 
-type person struct {
-	name, email string
-	at          time.Time
+// A Person wrote a commit.
+type Person struct {
+	Name, Email string
+	At          time.Time
 }
 
-func (p person) String() string {
+// String returns the person as a line of a commit has it.
+func (p Person) String() string {
 	clean := strings.NewReplacer("\n", "", "<", "", ">", "", "\x00", "")
-	return fmt.Sprintf("%s <%s> %d +0000", clean.Replace(p.name), clean.Replace(p.email), p.at.Unix())
+	return fmt.Sprintf("%s <%s> %d +0000", clean.Replace(p.Name), clean.Replace(p.Email), p.At.Unix())
 }
 
-func (d gitDir) writeCommit(c commit) (string, error) {
+// WriteCommit stores a commit and returns its name.
+func (d Dir) WriteCommit(c Commit) (string, error) {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "tree %s\n", c.tree)
-	for _, p := range c.parents {
+	fmt.Fprintf(&out, "tree %s\n", c.Tree)
+	for _, p := range c.Parents {
 		fmt.Fprintf(&out, "parent %s\n", p)
 	}
-	fmt.Fprintf(&out, "author %s\ncommitter %s\n\n%s", c.author, c.committer, c.message)
-	return d.write("commit", out.Bytes())
+	fmt.Fprintf(&out, "author %s\ncommitter %s\n\n%s", c.Author, c.Committer, c.Message)
+	return d.Write("commit", out.Bytes())
 }
 
-func (d gitDir) commit(name string) (commit, error) {
-	content, err := d.read("commit", name)
+// Commit reads a commit by its name.
+func (d Dir) Commit(name string) (Commit, error) {
+	content, err := d.Read("commit", name)
 	if err != nil {
-		return commit{}, err
+		return Commit{}, err
 	}
-	c := commit{sha: name}
+	c := Commit{SHA: name}
 	header, message, _ := strings.Cut(string(content), "\n\n")
-	c.message = message
+	c.Message = message
 	for line := range strings.SplitSeq(header, "\n") {
 		key, value, _ := strings.Cut(line, " ")
 		switch key {
 		case "tree":
-			c.tree = value
+			c.Tree = value
 		case "parent":
-			c.parents = append(c.parents, value)
+			c.Parents = append(c.Parents, value)
 		case "author":
-			c.author = parsePerson(value)
+			c.Author = parsePerson(value)
 		case "committer":
-			c.committer = parsePerson(value)
+			c.Committer = parsePerson(value)
 		}
 	}
 	return c, nil
 }
 
-func parsePerson(text string) person {
+func parsePerson(text string) Person {
 	name, rest, _ := strings.Cut(text, " <")
 	email, when, _ := strings.Cut(rest, "> ")
 	var seconds int64
 	_, _ = fmt.Sscan(when, &seconds) // a time that is none is 1970
-	return person{name, email, time.Unix(seconds, 0).UTC()}
+	return Person{name, email, time.Unix(seconds, 0).UTC()}
 }
 
-// log are the commits from one back to another, or to the first, newest first
+// Log are the commits from one back to another, or to the first, newest first
 // and along the first parents.
-func (d gitDir) log(from, until string) []commit {
-	var out []commit
+func (d Dir) Log(from, until string) []Commit {
+	var out []Commit
 	for from != "" && from != until {
-		c, err := d.commit(from)
+		c, err := d.Commit(from)
 		if err != nil {
 			return out
 		}
 		out = append(out, c)
 		from = ""
-		if len(c.parents) > 0 {
-			from = c.parents[0]
+		if len(c.Parents) > 0 {
+			from = c.Parents[0]
 		}
 	}
 	return out
 }
 
-// history are a commit and all before it, along every parent.
-func (d gitDir) history(from string) map[string]commit {
-	out := map[string]commit{}
+// History are a commit and all before it, along every parent.
+func (d Dir) History(from string) map[string]Commit {
+	out := map[string]Commit{}
 	for next := []string{from}; len(next) > 0; next = next[1:] {
 		if _, seen := out[next[0]]; seen {
 			continue
 		}
-		if c, err := d.commit(next[0]); err == nil {
-			out[c.sha] = c
-			next = append(next, c.parents...)
+		if c, err := d.Commit(next[0]); err == nil {
+			out[c.SHA] = c
+			next = append(next, c.Parents...)
 		}
 	}
 	return out
 }
 
-// changed compares a commit with its first parent.
-func (d gitDir) changed(c commit) (added, removed, modified []string) {
-	now, err := d.files(c.sha)
+// Changed compares a commit with its first parent.
+func (d Dir) Changed(c Commit) (added, removed, modified []string) {
+	now, err := d.Files(c.SHA)
 	if err != nil {
 		return nil, nil, nil
 	}
-	before := map[string]file{}
-	if len(c.parents) > 0 {
-		before, _ = d.files(c.parents[0]) // what cannot be read counts as added
+	before := map[string]File{}
+	if len(c.Parents) > 0 {
+		before, _ = d.Files(c.Parents[0]) // what cannot be read counts as added
 	}
 	for name, f := range now {
 		if old, there := before[name]; !there {
