@@ -405,13 +405,14 @@ func (s *server) cursorsOf(t testing.TB, x *tenancytest.Tenant) map[string]strin
 }
 
 // TestWallCursor gives A a cursor of B's, of each tool to each, which is as a made-up
-// one.
+// one. So is one of A's own of another tool.
 func TestWallCursor(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
 	cursors := s.cursorsOf(t, s.B)
 	if len(cursors) < 5 {
 		t.Errorf("cursors of %d tools: %v", len(cursors), cursors)
 	}
+	own := s.cursorsOf(t, s.A)
 	for tool := range cursors {
 		args := probesOf(s.A)[tool]
 		made := s.overREST(t, toolNamed(t, s.registry, tool), s.A.Slug, s.A.Key, with(args, "cursor", "made-up"))
@@ -419,6 +420,10 @@ func TestWallCursor(t *testing.T) {
 			got := s.overREST(t, toolNamed(t, s.registry, tool), s.A.Slug, s.A.Key, with(args, "cursor", cursor))
 			if got != made || !strings.Contains(got, `"invalid"`) {
 				t.Errorf("%s with B's cursor of %s: %s, want as for a made-up one: %s", tool, from, got, made)
+			}
+			got = s.overREST(t, toolNamed(t, s.registry, tool), s.A.Slug, s.A.Key, with(args, "cursor", own[from]))
+			if from != tool && got != made {
+				t.Errorf("%s with A's own cursor of %s: %s, want as for a made-up one: %s", tool, from, got, made)
 			}
 		}
 	}
