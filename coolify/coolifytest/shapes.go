@@ -3,6 +3,7 @@ package coolifytest
 import (
 	"embed"
 	"encoding/json"
+	"sync"
 	"time"
 )
 
@@ -13,15 +14,50 @@ var shapes embed.FS
 
 // shape returns a fresh copy of shapes/name.json.
 func shape(name string) object {
-	raw, err := shapes.ReadFile("shapes/" + name + ".json")
-	if err != nil {
-		panic(err) // a name that this package got wrong
+	o, ok := parsedShapes()[name+".json"]
+	if !ok {
+		panic("there is no shape " + name)
 	}
-	var o object
-	if err := json.Unmarshal(raw, &o); err != nil {
+	return deepCopy(o).(object)
+}
+
+// parsedShapes parses each shape once: a list has hundreds of copies of some.
+var parsedShapes = sync.OnceValue(func() map[string]object {
+	entries, err := shapes.ReadDir("shapes")
+	if err != nil {
 		panic(err)
 	}
-	return o
+	parsed := make(map[string]object)
+	for _, e := range entries {
+		raw, err := shapes.ReadFile("shapes/" + e.Name())
+		if err != nil {
+			panic(err)
+		}
+		var o object
+		if err := json.Unmarshal(raw, &o); err != nil {
+			panic(err) // a shape of ours that is no JSON
+		}
+		parsed[e.Name()] = o
+	}
+	return parsed
+})
+
+func deepCopy(v any) any {
+	switch v := v.(type) {
+	case object:
+		out := make(object, len(v))
+		for key, value := range v {
+			out[key] = deepCopy(value)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, value := range v {
+			out[i] = deepCopy(value)
+		}
+		return out
+	}
+	return v
 }
 
 // stamp is the form of a column that Laravel casts to a time.
