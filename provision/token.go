@@ -4,10 +4,56 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
+
+// botScopes are all that a bot's token may do. With write:user it could make
+// itself tokens that outlive this one.
+var botScopes = []string{"write:repository", "write:issue"}
+
+// NewTokenName is the name of a token to be made: never used before, so that of
+// several attempts each can be told from the others.
+func NewTokenName() string { return "vibn-" + tenancy.RandomHex()[:16] }
+
+// MintToken makes a token of a bot and proves that it is the bot's before it is stored:
+// older servers gave out tokens of whoever asked.
+func MintToken(ctx context.Context, bot tenancy.BotAccount, name string) (gitea.Token, error) {
+	tokens, err := bot.Tokens(ctx)
+	if err != nil {
+		return gitea.Token{}, err
+	}
+	made, err := tokens.Create(ctx, name, botScopes)
+	if err != nil {
+		return gitea.Token{}, err
+	}
+	list, err := tokens.List(ctx)
+	if err != nil {
+		return gitea.Token{}, err
+	}
+	if !slices.ContainsFunc(list, func(t gitea.Token) bool {
+		return t.ID == made.ID && t.Name == name && t.LastEight == lastEight(made.Secret)
+	}) {
+		return gitea.Token{}, errors.New("the token that Gitea made is not the bot's")
+	}
+	made.LastEight = lastEight(made.Secret)
+	owner, err := bot.Proof(made.Secret).Owner(ctx)
+	switch {
+	case err == nil && !strings.EqualFold(owner, bot.Login()):
+		return gitea.Token{}, errors.New("the token that Gitea made is another user's")
+	case err != nil && !errors.Is(err, gitea.ErrNotFound) && !errors.Is(err, gitea.ErrRouteMissing):
+		return gitea.Token{}, err
+	}
+	return made, nil
+}
+
+func lastEight(t secret.Text) string {
+	s := t.Reveal()
+	return s[max(0, len(s)-8):]
+}
 
 // token sees to the workspace's own token: the recorded one if it is alive, else
 // a new one.
@@ -16,7 +62,7 @@ func (r *run) token(ctx context.Context) error {
 	if err != nil || alive {
 		return err
 	}
-	made, err := tenancy.NewBotAccount(r.gitea, r.is.Bot, r.is.BotID).Mint(ctx, tenancy.NewTokenName())
+	made, err := MintToken(ctx, tenancy.NewBotAccount(r.gitea, r.is.Bot, r.is.BotID), NewTokenName())
 	if err != nil {
 		return err
 	}

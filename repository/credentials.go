@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -227,7 +228,7 @@ func botToken(ctx context.Context, s *tenancy.Scope, keyID string) (tenancy.BotT
 
 func firstToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
 	row := tenancy.BotToken{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, KeyID: keyID, Name: tenancy.NewTokenName(), CreatedAt: inside(s).Now(),
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, KeyID: keyID, Name: provision.NewTokenName(), CreatedAt: inside(s).Now(),
 	}
 	switch err := db(s).AddBotToken(ctx, row); {
 	case errors.Is(err, tenancy.ErrConflict):
@@ -242,7 +243,7 @@ func firstToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Tex
 
 // lostToken makes a token anew that a call began and did not finish.
 func lostToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
-	name, now := tenancy.NewTokenName(), inside(s).Now()
+	name, now := provision.NewTokenName(), inside(s).Now()
 	err := db(s).TakeOverBotToken(ctx, row, name, now)
 	if errors.Is(err, tenancy.ErrConflict) {
 		return secret.Text{}, errMinting
@@ -261,7 +262,7 @@ func fill(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.T
 	if err != nil {
 		return secret.Text{}, tenancy.StoreError("read the workspace's bot", err)
 	}
-	made, err := inside(s).BotAccount(p).Mint(ctx, row.Name)
+	made, err := provision.MintToken(ctx, inside(s).BotAccount(p), row.Name)
 	if err != nil {
 		giveUp(ctx, s, row)
 		return secret.Text{}, tenancy.PlatformError("make a token", err)

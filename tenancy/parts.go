@@ -29,10 +29,6 @@ var WritersTeam = gitea.TeamSpec{
 	Units: map[string]string{"repo.code": "write", "repo.issues": "write", "repo.pulls": "write", "repo.releases": "write"},
 }
 
-// botScopes are all that a bot's token may do. With write:user it could make
-// itself tokens that outlive this one.
-var botScopes = []string{"write:repository", "write:issue"}
-
 // Mark returns 32 hexadecimal digits that prove that a thing upstream is the one that we made for a workspace. It
 // is derived from the workspace's nonce, one for each kind of thing, so that who
 // sees one of them cannot make another.
