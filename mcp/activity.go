@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -55,7 +56,7 @@ func listActivity(ctx context.Context, s *tenancy.Scope, in activityIn) (activit
 		}
 		q.BeforeAt, q.BeforeID = a.At, a.ID
 	}
-	entries, err := s.Activity(ctx, q)
+	entries, err := people.Activity(ctx, s, q)
 	if err != nil {
 		return activityOut{}, err
 	}

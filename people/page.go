@@ -115,7 +115,7 @@ type TrailEntry struct {
 
 // Trail is [Scope.Activity] with names.
 func Trail(ctx context.Context, s *tenancy.Scope, q tenancy.AuditQuery) ([]TrailEntry, error) {
-	entries, err := s.Activity(ctx, q)
+	entries, err := Activity(ctx, s, q)
 	if err != nil {
 		return nil, err
 	}

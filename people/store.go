@@ -65,6 +65,11 @@ type Store interface {
 	EnsureWorkspaceAudited(
 		ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string, started tenancy.AuditEntry,
 	) (ws tenancy.Workspace, created bool, err error)
+	// Audit returns entries, newest first (by At, then ID, both descending).
+	Audit(ctx context.Context, workspaceID string, q tenancy.AuditQuery) ([]tenancy.AuditEntry, error)
+	// Want counts one more thing that is wanted of a workspace's parts and queues
+	// the job that sees to it, in one transaction. It works on a deleted one too.
+	Want(ctx context.Context, workspaceID string) error
 
 	// As in [tenancy.Store].
 	Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error)
@@ -75,6 +80,7 @@ type Store interface {
 // OperatorStore is what the acts of the operator need from the database. Its methods act
 // as those of [tenancy.Store] do.
 type OperatorStore interface {
+	Want(ctx context.Context, workspaceID string) error // as in [Store]
 	// SetPlacement replaces a workspace's placement.
 	SetPlacement(ctx context.Context, workspaceID string, p tenancy.Placement, at time.Time) error
 	// DeleteWorkspace marks the workspace deleted, revokes its keys and wants its
@@ -119,7 +125,6 @@ type OperatorStore interface {
 
 	// As in [tenancy.Store].
 	Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error)
-	Want(ctx context.Context, workspaceID string) error
 	AppRecords(ctx context.Context, workspaceID string) ([]tenancy.AppRecord, error)
 	DatabaseRecords(ctx context.Context, workspaceID string) ([]tenancy.DatabaseRecord, error)
 	StartAudit(ctx context.Context, e tenancy.AuditEntry) error

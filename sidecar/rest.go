@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -114,7 +115,7 @@ func provision(cfg Config, r *http.Request) (tenancy.ProvisionStatus, error) {
 func wantParts(ctx context.Context, scope *tenancy.Scope, client string) (status tenancy.ProvisionStatus, err error) {
 	call := tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: client}
 	err = act(ctx, scope, call, func(s *tenancy.Scope) error {
-		status, err = s.Provision(ctx)
+		status, err = people.RequestProvision(ctx, s)
 		return err
 	})
 	return status, err

@@ -17,6 +17,7 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -246,7 +247,7 @@ func TestValuesAreNotTold(t *testing.T) {
 		}
 	}
 	s := h.Open(t, h.A.Key, tenancy.Read)
-	trail, err := s.Activity(t.Context(), tenancy.AuditQuery{Limit: 100})
+	trail, err := people.Activity(t.Context(), s, tenancy.AuditQuery{Limit: 100})
 	if err != nil || len(trail) < 20 {
 		t.Fatalf("Activity: %d entries, %v", len(trail), err)
 	}

@@ -114,6 +114,10 @@ func (s Inside) EnterWait() (leave func(), err error) {
 	return s.guard.budget.enterWait(s.grant.workspace.ID)
 }
 
+// AdmitRetry counts a request of the workspace to have its own parts looked at again;
+// [RateLimited] if there are too many.
+func (s Inside) AdmitRetry() error { return s.guard.budget.admitRetry(s.grant.workspace.ID) }
+
 // Looked tells the caller of a look at a deployment that goes on.
 func (s Inside) Looked(d DeploymentInfo) {
 	if s.call.look != nil {

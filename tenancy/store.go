@@ -31,9 +31,6 @@ type Store interface {
 	// Provision returns what is recorded of a workspace's parts, of a deleted one
 	// too.
 	Provision(ctx context.Context, workspaceID string) (Provision, error)
-	// Want counts one more thing that is wanted of a workspace's parts and queues
-	// the job that sees to it, in one transaction. It works on a deleted one too.
-	Want(ctx context.Context, workspaceID string) error
 	// AppRecords lists a workspace's apps by name, those that are being deleted too.
 	AppRecords(ctx context.Context, workspaceID string) ([]AppRecord, error)
 	// DatabaseRecords lists a workspace's databases by name, those that are being
@@ -46,8 +43,6 @@ type Store interface {
 	StartAudit(ctx context.Context, e AuditEntry) error
 	// FinishAudit completes an entry. Target replaces the entry's if not empty.
 	FinishAudit(ctx context.Context, workspaceID, id string, f AuditFinish) error
-	// Audit returns entries, newest first (by At, then ID, both descending).
-	Audit(ctx context.Context, workspaceID string, q AuditQuery) ([]AuditEntry, error)
 }
 
 // A Person is somebody who may own a workspace.

@@ -1,0 +1,42 @@
+package people
+
+import (
+	"context"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
+)
+
+// Activity returns a page of the workspace's audit trail, newest first.
+func Activity(ctx context.Context, s *tenancy.Scope, q tenancy.AuditQuery) ([]tenancy.AuditEntry, error) {
+	if err := s.Require(tenancy.Read); err != nil {
+		return nil, err
+	}
+	entries, err := db(s).Audit(ctx, inside(s).Workspace().ID, q)
+	if err != nil {
+		return nil, tenancy.StoreError("list the audit trail", err)
+	}
+	return entries, nil
+}
+
+// RequestProvision wants the workspace's parts looked at, and made or mended where they
+// are not as they should be; it returns the state until then. Of a workspace that
+// is ready, and of one that is being seen to, nothing more is wanted.
+func RequestProvision(ctx context.Context, s *tenancy.Scope) (tenancy.ProvisionStatus, error) {
+	if err := s.Require(tenancy.Write); err != nil {
+		return "", err
+	}
+	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
+	if err != nil {
+		return "", tenancy.StoreError("read the workspace's parts", err)
+	}
+	if p.Done < p.Wanted || p.Status == tenancy.Ready {
+		return p.Status, nil
+	}
+	if err := inside(s).AdmitRetry(); err != nil {
+		return "", err
+	}
+	if err := db(s).Want(ctx, p.ID); err != nil {
+		return "", tenancy.StoreError("queue the job", err)
+	}
+	return p.Status, nil
+}
