@@ -10,7 +10,7 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// StartAudit implements [people.Store]. It works in a deleted workspace too, so
+// StartAudit implements [tenancy.Store]. It works in a deleted workspace too, so
 // that the deletion itself is on record. Outcome, Duration and UpstreamCalls of
 // e are not read. ErrNotFound if there is no such workspace.
 func (db *DB) StartAudit(ctx context.Context, e tenancy.AuditEntry) error {
@@ -32,7 +32,7 @@ func startAuditOf(ctx context.Context, tx *sql.Tx, w tenancy.Workspace, e tenanc
 	return startAudit(ctx, tx, e)
 }
 
-// FinishAudit implements [people.Store]. Durations are kept in milliseconds.
+// FinishAudit implements [tenancy.Store]. Durations are kept in milliseconds.
 func (db *DB) FinishAudit(ctx context.Context, workspaceID, id string, f tenancy.AuditFinish) error {
 	return wrap(change(ctx, db.sql, `update vibn_audit set outcome = $3, duration_ms = $4, upstream_calls = $5,
 		target = case when cast($6 as text) = '' then target else $6 end
