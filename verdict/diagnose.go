@@ -96,22 +96,22 @@ func Diagnose(ctx context.Context, a *hosting.App) (Diagnosis, error) {
 		return Diagnosis{}, err
 	}
 	own := slices.DeleteFunc(all, func(d tenancy.FoundDeployment) bool { return d.PullRequestID != 0 })
-	y := symptoms{app: foundOf(a).Application, deployments: own[:min(len(own), recentDeploys)], now: inside(scopeOf(a)).Now()}
+	f := findings{app: foundOf(a).Application, deployments: own[:min(len(own), recentDeploys)], now: inside(scopeOf(a)).Now()}
 	if len(records) == 1 {
-		y.push = &records[0]
+		f.push = &records[0]
 	}
-	visit(ctx, a, &y.site, false)
-	if err := readLog(ctx, a, &y); err != nil {
+	visit(ctx, a, &f.site, false)
+	if err := readLog(ctx, a, &f); err != nil {
 		return Diagnosis{}, err
 	}
-	return diagnosis(a, y), scopeOf(a).Prove(ctx)
+	return diagnosis(a, f), scopeOf(a).Prove(ctx)
 }
 
-// symptoms are all that causes are inferred from.
-type symptoms struct {
+// findings are all that causes are inferred from.
+type findings struct {
 	app         coolify.Application
 	deployments []tenancy.FoundDeployment // newest first
-	site        sighting
+	site        observation
 	push        *tenancy.AppRecord // nil = the app was not created here
 	log         []string           // scrubbed; of the build if it failed
 	mentions    []mention          // variables that the log misses and the app has not
@@ -123,33 +123,33 @@ type symptoms struct {
 type mention struct{ name, line string }
 
 // failed reports whether the app's last deployment failed.
-func (y symptoms) failed() bool {
-	return len(y.deployments) > 0 && y.deployments[0].Status == coolify.DeploymentFailed
+func (f findings) failed() bool {
+	return len(f.deployments) > 0 && f.deployments[0].Status == coolify.DeploymentFailed
 }
 
-// ill reports whether something is wrong with the container that the app's own log
-// may tell of. One that has exited has no log that can be read.
-func (y symptoms) ill() bool {
-	return (!strings.HasSuffix(y.app.Status, ":healthy") || y.site.url != "" && !y.site.answered()) && !strings.HasPrefix(y.app.Status, "exited")
+// containerFaulty reports whether something is wrong with the container that the
+// app's own log may tell of. One that has exited has no log that can be read.
+func (f findings) containerFaulty() bool {
+	return (!strings.HasSuffix(f.app.Status, ":healthy") || f.site.url != "" && !f.site.answered()) && !strings.HasPrefix(f.app.Status, "exited")
 }
 
 // readLog reads the log that tells most, if something is wrong. What cannot be read
 // is noted, as the rest is worth knowing all the same.
-func readLog(ctx context.Context, a *hosting.App, y *symptoms) error {
+func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 	var err error
 	switch {
-	case y.failed() && y.deployments[0].Log == nil:
-		y.note = "this server may not read build logs, so why the build failed was not looked at"
+	case f.failed() && f.deployments[0].Log == nil:
+		f.note = "this server may not read build logs, so why the build failed was not looked at"
 		return nil
-	case y.failed():
-		y.log, _, err = hosting.BuildLog(ctx, inside(scopeOf(a)), y.deployments[0])
-	case y.ill():
+	case f.failed():
+		f.log, _, err = hosting.BuildLog(ctx, inside(scopeOf(a)), f.deployments[0])
+	case f.containerFaulty():
 		var logs hosting.Logs
 		logs, err = a.Logs(ctx, readLines, "")
-		y.log = logs.Lines
+		f.log = logs.Lines
 	}
 	if err == nil {
-		y.mentions, err = unset(ctx, a, missed(y.log))
+		f.mentions, err = unset(ctx, a, missed(f.log))
 	}
 	switch code := tenancy.Public(err).Code; {
 	case err == nil:
@@ -157,7 +157,7 @@ func readLog(ctx context.Context, a *hosting.App, y *symptoms) error {
 	case ctx.Err() != nil, code == tenancy.Unauthorized, code == tenancy.Forbidden:
 		return err
 	}
-	y.note = "not all could be looked at: " + tenancy.Public(err).Msg
+	f.note = "not all could be looked at: " + tenancy.Public(err).Msg
 	return nil
 }
 
@@ -202,25 +202,25 @@ func missed(log []string) []mention {
 	return all
 }
 
-// diagnosis is what may be told of the symptoms.
-func diagnosis(a *hosting.App, y symptoms) Diagnosis {
+// diagnosis returns what the tenant may see of the findings.
+func diagnosis(a *hosting.App, f findings) Diagnosis {
 	d := Diagnosis{
-		App: a.UUID(), Name: scopeOf(a).Text(y.app.Name), Status: scopeOf(a).Text(y.app.Status), Causes: y.causes(),
-		Site: siteInfo(scopeOf(a), y.site), Deployments: []RecentDeploy{}, Note: y.note, Log: lastLines(y.log),
+		App: a.UUID(), Name: scopeOf(a).Text(f.app.Name), Status: scopeOf(a).Text(f.app.Status), Causes: f.causes(),
+		Site: siteInfo(scopeOf(a), f.site), Deployments: []RecentDeploy{}, Note: f.note, Log: lastLines(f.log),
 	}
-	if y.failed() {
-		d.FirstError = evidence(firstErrorIn(y.log))
+	if f.failed() {
+		d.FirstError = evidence(firstErrorIn(f.log))
 	}
-	for _, m := range y.mentions {
+	for _, m := range f.mentions {
 		d.UnsetEnvs = append(d.UnsetEnvs, m.name)
 	}
-	if y.push != nil {
-		d.Push = &PushInfo{whole(y.push.Head), y.push.Deployment, y.push.Reported}
+	if f.push != nil {
+		d.Push = &PushInfo{whole(f.push.Head), f.push.Deployment, f.push.Reported}
 	}
-	if l := (LimitsInfo{limit(scopeOf(a), y.app.Limits.Memory), limit(scopeOf(a), y.app.Limits.CPUs)}); l != (LimitsInfo{}) {
+	if l := (LimitsInfo{limit(scopeOf(a), f.app.Limits.Memory), limit(scopeOf(a), f.app.Limits.CPUs)}); l != (LimitsInfo{}) {
 		d.Limits = &l
 	}
-	for _, x := range y.deployments {
+	for _, x := range f.deployments {
 		i := inside(scopeOf(a)).DeploymentInfo(x.Deployment, "", "")
 		d.Deployments = append(d.Deployments, RecentDeploy{i.UUID, i.Status, i.Commit, i.CreatedAt})
 	}
@@ -235,12 +235,12 @@ func limit(s *tenancy.Scope, l string) string {
 	return s.Text(l).String()
 }
 
-func siteInfo(s *tenancy.Scope, x sighting) *SiteInfo {
-	if x.url == "" {
+func siteInfo(s *tenancy.Scope, o observation) *SiteInfo {
+	if o.url == "" {
 		return nil
 	}
-	site := &SiteInfo{URL: x.url, HTTPStatus: x.seen.Status, Problem: x.seen.Problem, PointsTo: s.Text(x.seen.Redirect)}
-	if c := x.seen.Certificate; c != nil {
+	site := &SiteInfo{URL: o.url, HTTPStatus: o.seen.Status, Problem: o.seen.Problem, PointsTo: s.Text(o.seen.Redirect)}
+	if c := o.seen.Certificate; c != nil {
 		site.CertEnds, site.CertIssuer = c.Ends.Format(tenancy.TimeFormat), s.Text(c.Issuer)
 	}
 	return site
@@ -261,13 +261,13 @@ func lastLines(log []string) []string {
 	return out
 }
 
-// An ailment is something that goes wrong often, and how a log says it.
-type ailment struct {
+// A knownCause is something that goes wrong often, and how a log says it.
+type knownCause struct {
 	says        *regexp.Regexp
 	cause, next string
 }
 
-var ailments = []ailment{
+var knownCauses = []knownCause{
 	{
 		regexp.MustCompile(`failed to read \S*\.env: `),
 		"the value of a variable that was not set here cannot be read from Coolify's .env file, so no deployment starts",
@@ -284,58 +284,58 @@ var ailments = []ailment{
 
 // causes are what may be wrong, likeliest first: what a log says in so many words
 // before what is inferred.
-func (y symptoms) causes() []Cause {
+func (f findings) causes() []Cause {
 	causes := []Cause{}
 	add := func(cause, evident, next string) { causes = append(causes, Cause{cause, evidence(evident), next}) }
-	if len(y.mentions) > 0 {
+	if len(f.mentions) > 0 {
 		var names []string
-		for _, m := range y.mentions {
+		for _, m := range f.mentions {
 			names = append(names, m.name)
 		}
-		add("variables that it needs are not set: "+strings.Join(names, ", "), y.mentions[0].line, "envs_upsert sets them; apps_deploy afterwards")
+		add("variables that it needs are not set: "+strings.Join(names, ", "), f.mentions[0].line, "envs_upsert sets them; apps_deploy afterwards")
 	}
-	for _, t := range ailments {
-		if i := slices.IndexFunc(y.log, t.says.MatchString); i >= 0 {
-			add(t.cause, y.log[i], t.next)
+	for _, t := range knownCauses {
+		if i := slices.IndexFunc(f.log, t.says.MatchString); i >= 0 {
+			add(t.cause, f.log[i], t.next)
 		}
 	}
-	y.deployTrouble(add)
-	y.containerTrouble(add)
-	y.siteTrouble(add)
-	y.pushTrouble(add)
+	f.deployTrouble(add)
+	f.containerTrouble(add)
+	f.siteTrouble(add)
+	f.pushTrouble(add)
 	return causes[:min(len(causes), maxCauses)]
 }
 
-func (y symptoms) deployTrouble(add func(cause, evident, next string)) {
+func (f findings) deployTrouble(add func(cause, evident, next string)) {
 	switch {
-	case len(y.deployments) == 0:
+	case len(f.deployments) == 0:
 		add("it was never deployed", "", "push to its branch, or apps_deploy")
-	case y.failed():
-		add("the last deployment failed", firstErrorIn(y.log), "deployments_logs with deployment "+y.deployments[0].UUID.String())
-	case !y.deployments[0].Status.Terminal():
-		add("a deployment is on its way", "", "deployments_wait with deployment "+y.deployments[0].UUID.String())
+	case f.failed():
+		add("the last deployment failed", firstErrorIn(f.log), "deployments_logs with deployment "+f.deployments[0].UUID.String())
+	case !f.deployments[0].Status.Terminal():
+		add("a deployment is on its way", "", "deployments_wait with deployment "+f.deployments[0].UUID.String())
 	}
 }
 
-func (y symptoms) containerTrouble(add func(cause, evident, next string)) {
-	state, _, _ := strings.Cut(y.app.Status, ":")
+func (f findings) containerTrouble(add func(cause, evident, next string)) {
+	state, _, _ := strings.Cut(f.app.Status, ":")
 	switch {
-	case state == "running" && strings.HasSuffix(y.app.Status, ":unhealthy"):
-		add("its health check fails", "status "+y.app.Status, "apps_logs shows what it prints")
-	case state == "running", len(y.deployments) == 0:
-	case state == "exited" && !y.failed():
-		add("it was stopped, or ends by itself", "status "+y.app.Status, "apps_control with action start; deployments_logs if it was never up")
+	case state == "running" && strings.HasSuffix(f.app.Status, ":unhealthy"):
+		add("its health check fails", "status "+f.app.Status, "apps_logs shows what it prints")
+	case state == "running", len(f.deployments) == 0:
+	case state == "exited" && !f.failed():
+		add("it was stopped, or ends by itself", "status "+f.app.Status, "apps_control with action start; deployments_logs if it was never up")
 	case state != "exited":
-		add("its container does not stay up", firstErrorIn(y.log), "apps_logs shows what it prints")
+		add("its container does not stay up", firstErrorIn(f.log), "apps_logs shows what it prints")
 	}
 }
 
-func (y symptoms) siteTrouble(add func(cause, evident, next string)) {
-	seen, site := y.site.seen, y.site.url
+func (f findings) siteTrouble(add func(cause, evident, next string)) {
+	seen, site := f.site.seen, f.site.url
 	switch {
-	case site == "" && strings.HasPrefix(y.app.Status, "running"):
-		add("no visitor can reach it: "+y.site.unprobed, "", "domains_set gives it a domain")
-	case site == "", y.site.answered():
+	case site == "" && strings.HasPrefix(f.app.Status, "running"):
+		add("no visitor can reach it: "+f.site.unprobed, "", "domains_set gives it a domain")
+	case site == "", f.site.answered():
 	case seen.Problem == probe.DNS:
 		add("its domain leads nowhere", site+": "+seen.Reason, "domains_list says which DNS record to set; it may take a while to be seen")
 	case seen.Problem == probe.RefusedAddress:
@@ -347,22 +347,22 @@ func (y symptoms) siteTrouble(add func(cause, evident, next string)) {
 	case seen.Status == 503:
 		add("the proxy has no running container for its domain", site+" answers 503", "apps_deploy: a new domain takes effect with a deployment")
 	case seen.Status == 502 || seen.Status == 504:
-		add("it does not listen on its port, or only on localhost", fmt.Sprintf("%s answers %d; the port is %s", site, seen.Status, y.app.PortsExposes), "listen on 0.0.0.0 and that port, or apps_update with port")
+		add("it does not listen on its port, or only on localhost", fmt.Sprintf("%s answers %d; the port is %s", site, seen.Status, f.app.PortsExposes), "listen on 0.0.0.0 and that port, or apps_update with port")
 	default:
 		add("the app itself answers with an error", fmt.Sprintf("%s answers %d", site, seen.Status), "apps_logs shows what it prints")
 	}
-	if c := seen.Certificate; c != nil && seen.Problem == "" && c.Ends.Sub(y.now) < endsSoon {
+	if c := seen.Certificate; c != nil && seen.Problem == "" && c.Ends.Sub(f.now) < endsSoon {
 		add("its certificate ends soon and was not renewed", "it ends "+c.Ends.Format(tenancy.TimeFormat), "only the platform's operator can see to the proxy")
 	}
 }
 
 // pushTrouble tells of a commit that was pushed and is not deployed.
-func (y symptoms) pushTrouble(add func(cause, evident, next string)) {
-	if y.push == nil || y.push.Head == "" || y.push.Deployment != "" {
+func (f findings) pushTrouble(add func(cause, evident, next string)) {
+	if f.push == nil || f.push.Head == "" || f.push.Deployment != "" {
 		return
 	}
-	deployed := slices.ContainsFunc(y.deployments, func(d tenancy.FoundDeployment) bool { return d.Commit == y.push.Head })
+	deployed := slices.ContainsFunc(f.deployments, func(d tenancy.FoundDeployment) bool { return d.Commit == f.push.Head })
 	if !deployed {
-		add("the branch's newest commit is not deployed", "commit "+short(y.push.Head), "apps_deploy")
+		add("the branch's newest commit is not deployed", "commit "+short(f.push.Head), "apps_deploy")
 	}
 }

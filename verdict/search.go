@@ -102,7 +102,7 @@ func (c *commitSearch) overtaken(ctx context.Context) (deployment string, answer
 	if deployment, err = deployed(ctx, c.Scope, c.newer.app, c.commit); err != nil || deployment != "" {
 		return deployment, Waited{}, err
 	}
-	x := sighting{commit: c.newer.head, wanted: c.commit, overtaken: true}
+	x := observation{commit: c.newer.head, wanted: c.commit, overtaken: true}
 	w := Waited{Judgement: x.judge()}
 	w.App, w.Commit, w.Next = c.newer.app.UUID, c.Text(c.commit), x.next(w.Verdict)
 	return "", w, c.Prove(ctx)

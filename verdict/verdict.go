@@ -36,8 +36,8 @@ type Judgement struct {
 	FirstError untrusted.Text `json:"first_error,omitzero"`  // of the build log; absent without the sensitive token
 }
 
-// A sighting is all that a verdict is made from.
-type sighting struct {
+// An observation is all that a verdict is made from.
+type observation struct {
 	status    coolify.DeploymentStatus // empty = Coolify named a deployment that is not there
 	commit    string                   // that was deployed; empty = not told
 	wanted    string                   // empty = not known, so not compared
@@ -50,35 +50,35 @@ type sighting struct {
 
 // answered reports whether the app answers a visitor. A redirect and "not found" do:
 // Coolify's proxy says 503 for a name that it has no app for.
-func (x sighting) answered() bool {
-	return x.seen.Status > 0 && x.seen.Status < http.StatusInternalServerError
+func (o observation) answered() bool {
+	return o.seen.Status > 0 && o.seen.Status < http.StatusInternalServerError
 }
 
 // running reports what Coolify says of the app's containers.
-func (x sighting) running() bool { return strings.HasPrefix(x.appStatus, "running") }
+func (o observation) running() bool { return strings.HasPrefix(o.appStatus, "running") }
 
 // other reports whether another commit was deployed than the one that was wanted.
-func (x sighting) other() bool { return x.wanted != "" && x.commit != "" && x.commit != x.wanted }
+func (o observation) other() bool { return o.wanted != "" && o.commit != "" && o.commit != o.wanted }
 
 // judge says what has become of a deployment.
-func (x sighting) judge() Judgement {
-	verdict, reason := x.decide()
-	return Judgement{Verdict: verdict, Reason: reason, URL: x.url, HTTPStatus: x.seen.Status}
+func (o observation) judge() Judgement {
+	verdict, reason := o.decide()
+	return Judgement{Verdict: verdict, Reason: reason, URL: o.url, HTTPStatus: o.seen.Status}
 }
 
-func (x sighting) decide() (Verdict, string) {
-	if x.overtaken {
-		return VerdictStale, "a newer push overtook this commit: " + x.commit
+func (o observation) decide() (Verdict, string) {
+	if o.overtaken {
+		return VerdictStale, "a newer push overtook this commit: " + o.commit
 	}
-	switch x.status {
+	switch o.status {
 	case coolify.DeploymentFinished:
-		return x.decideFinished()
+		return o.decideFinished()
 	case coolify.DeploymentFailed:
-		return x.decideUndone("the deployment failed")
+		return o.decideUndone("the deployment failed")
 	case coolify.DeploymentCancelled:
-		return x.decideUndone("the deployment was cancelled")
+		return o.decideUndone("the deployment was cancelled")
 	case "":
-		return x.decideUndone("Coolify's queue is full, so nothing was deployed")
+		return o.decideUndone("Coolify's queue is full, so nothing was deployed")
 	case coolify.DeploymentQueued:
 		return VerdictStillRunning, "the deployment is queued"
 	default:
@@ -86,66 +86,66 @@ func (x sighting) decide() (Verdict, string) {
 	}
 }
 
-func (x sighting) decideUndone(how string) (Verdict, string) {
-	if x.answered() {
-		return VerdictStale, how + "; the version before it " + x.answers()
+func (o observation) decideUndone(how string) (Verdict, string) {
+	if o.answered() {
+		return VerdictStale, how + "; the version before it " + o.answers()
 	}
-	return VerdictFailed, how + ", and " + x.silent()
+	return VerdictFailed, how + ", and " + o.silent()
 }
 
-func (x sighting) decideFinished() (Verdict, string) {
+func (o observation) decideFinished() (Verdict, string) {
 	switch {
-	case x.other():
-		return VerdictStale, fmt.Sprintf("commit %s was deployed, but %s was wanted", short(x.commit), short(x.wanted))
-	case x.answered():
-		return VerdictLive, x.name() + " " + x.answers()
-	case x.url != "":
-		return VerdictUnreachable, x.name() + " was deployed, but " + x.silent()
-	case x.running():
-		return VerdictLive, x.name() + " runs; " + x.unprobed
+	case o.other():
+		return VerdictStale, fmt.Sprintf("commit %s was deployed, but %s was wanted", short(o.commit), short(o.wanted))
+	case o.answered():
+		return VerdictLive, o.name() + " " + o.answers()
+	case o.url != "":
+		return VerdictUnreachable, o.name() + " was deployed, but " + o.silent()
+	case o.running():
+		return VerdictLive, o.name() + " runs; " + o.unprobed
 	}
-	return VerdictUnreachable, x.name() + " was deployed, but the app does not run; " + x.unprobed
+	return VerdictUnreachable, o.name() + " was deployed, but the app does not run; " + o.unprobed
 }
 
 // name is what was deployed, as far as it is known.
-func (x sighting) name() string {
-	if x.commit == "" {
+func (o observation) name() string {
+	if o.commit == "" {
 		return "a commit that Coolify does not name"
 	}
-	return "commit " + short(x.commit)
+	return "commit " + short(o.commit)
 }
 
-func (x sighting) answers() string {
-	if x.seen.Redirect != "" {
-		return fmt.Sprintf("answers %d and points to %s", x.seen.Status, untrusted.Clean(x.seen.Redirect))
+func (o observation) answers() string {
+	if o.seen.Redirect != "" {
+		return fmt.Sprintf("answers %d and points to %s", o.seen.Status, untrusted.Clean(o.seen.Redirect))
 	}
-	return fmt.Sprintf("answers %d", x.seen.Status)
+	return fmt.Sprintf("answers %d", o.seen.Status)
 }
 
 // silent is why nobody answers.
-func (x sighting) silent() string {
+func (o observation) silent() string {
 	switch {
-	case x.url == "":
-		return x.unprobed
-	case x.seen.Status == http.StatusServiceUnavailable:
+	case o.url == "":
+		return o.unprobed
+	case o.seen.Status == http.StatusServiceUnavailable:
 		return "the domain answers 503, as when no container runs for it"
-	case x.seen.Status > 0:
-		return fmt.Sprintf("the domain answers %d", x.seen.Status)
+	case o.seen.Status > 0:
+		return fmt.Sprintf("the domain answers %d", o.seen.Status)
 	}
-	return "the domain does not answer: " + x.seen.Reason
+	return "the domain does not answer: " + o.seen.Reason
 }
 
 // mayMend reports whether a look in a moment may see more: a container takes some
 // seconds to come up, and a certificate to be issued.
-func (x sighting) mayMend() bool {
-	if x.status != coolify.DeploymentFinished || x.other() || x.answered() {
+func (o observation) mayMend() bool {
+	if o.status != coolify.DeploymentFinished || o.other() || o.answered() {
 		return false
 	}
-	switch x.seen.Problem {
+	switch o.seen.Problem {
 	case probe.InvalidURL, probe.DNS, probe.RefusedAddress:
 		return false
 	default:
-		return x.url != "" || !x.running()
+		return o.url != "" || !o.running()
 	}
 }
 

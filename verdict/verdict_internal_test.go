@@ -27,8 +27,8 @@ const verdicts = `
 	unheard-of       still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running
 `
 
-// sightings are what a visitor may meet.
-var sightings = map[string]sighting{
+// observations are what a visitor may meet.
+var observations = map[string]observation{
 	"200": {seen: probe.Result{Status: 200}}, "302": {seen: probe.Result{Status: 302, Redirect: "login.example.com"}}, "404": {seen: probe.Result{Status: 404}},
 	"502": {seen: probe.Result{Status: 502}}, "503": {seen: probe.Result{Status: 503}},
 	"timeout": {seen: probe.Result{Problem: probe.Timeout, Reason: "why"}}, "refused": {seen: probe.Result{Problem: probe.Refused, Reason: "why"}},
@@ -46,15 +46,15 @@ var statusNames = map[string]coolify.DeploymentStatus{
 func TestVerdictMatrix(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(verdicts), "\n")
 	met := strings.Fields(lines[0])
-	if len(met) != len(sightings) {
-		t.Fatalf("%d columns for %d sightings", len(met), len(sightings))
+	if len(met) != len(observations) {
+		t.Fatalf("%d columns for %d observations", len(met), len(observations))
 	}
 	wanted, old := strings.Repeat("a", 40), strings.Repeat("b", 40)
 	for _, line := range lines[1:] {
 		row := strings.Fields(line)
 		name, commit, _ := strings.Cut(row[0], ",")
 		for i, want := range row[1:] {
-			x := sightings[met[i]]
+			x := observations[met[i]]
 			x.status, x.commit, x.wanted = statusNames[name], wanted, wanted
 			switch commit {
 			case "old":
@@ -90,7 +90,7 @@ func TestVerdictMatrix(t *testing.T) {
 // TestVerdictWaits: what may mend by itself is looked at again, and nothing else.
 func TestVerdictWaits(t *testing.T) {
 	mends := map[string]bool{"502": true, "503": true, "timeout": true, "refused": true, "certificate": true, "broken": true, "exited": true}
-	for met, x := range sightings {
+	for met, x := range observations {
 		if x.unprobed == "" {
 			x.url = "https://web.example.com/"
 		}

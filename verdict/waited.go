@@ -195,7 +195,7 @@ func deployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord, commit
 // and before the answer.
 func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, until time.Time) (Waited, error) {
 	app := hosting.Handle(s, d.App)
-	x := sighting{status: d.Status, commit: whole(d.Commit)}
+	x := observation{status: d.Status, commit: whole(d.Commit)}
 	if d.Status == coolify.DeploymentFinished {
 		wanted, project, err := wanted(ctx, s.Scope, d.Deployment)
 		if err != nil {
@@ -233,9 +233,9 @@ func recent(s *tenancy.Scope, d coolify.Deployment) bool {
 	return d.FinishedAt == nil || inside(s).Now().Sub(*d.FinishedAt).Abs() < comingUp
 }
 
-// visitUntil completes a sighting with what the app looks like from outside, and
+// visitUntil completes an observation with what the app looks like from outside, and
 // looks again while that may mend, until a time.
-func visitUntil(ctx context.Context, a *hosting.App, x *sighting, preview bool, until time.Time) error {
+func visitUntil(ctx context.Context, a *hosting.App, x *observation, preview bool, until time.Time) error {
 	every := inside(scopeOf(a)).PollEvery()
 	for visits := 1; ; visits++ {
 		visit(ctx, a, x, preview)
@@ -265,7 +265,7 @@ func visitUntil(ctx context.Context, a *hosting.App, x *sighting, preview bool, 
 }
 
 // visit probes the first domain of an app whose deployment has ended.
-func visit(ctx context.Context, a *hosting.App, x *sighting, preview bool) {
+func visit(ctx context.Context, a *hosting.App, x *observation, preview bool) {
 	x.appStatus = foundOf(a).Status
 	site := siteOf(foundOf(a).FQDN)
 	switch {
@@ -361,7 +361,7 @@ func repositoryOf(ctx context.Context, s *tenancy.Scope, projectID, address stri
 }
 
 // next are the calls to make after a verdict.
-func (x sighting) next(v Verdict) []string {
+func (o observation) next(v Verdict) []string {
 	switch {
 	case v == VerdictStillRunning:
 		return []string{"deployments_wait waits on"}
@@ -369,13 +369,13 @@ func (x sighting) next(v Verdict) []string {
 		return []string{}
 	case v == VerdictUnreachable:
 		return []string{"apps_diagnose names likely causes"}
-	case x.overtaken:
-		return []string{"deployments_wait with " + x.commit + " waits for the newer push"}
-	case x.status == coolify.DeploymentFinished:
+	case o.overtaken:
+		return []string{"deployments_wait with " + o.commit + " waits for the newer push"}
+	case o.status == coolify.DeploymentFinished:
 		return []string{"apps_deploy builds the newest commit, if no deployment of it is on its way"}
-	case x.status == coolify.DeploymentFailed:
+	case o.status == coolify.DeploymentFailed:
 		return []string{"deployments_logs shows why it failed", "apps_diagnose names likely causes"}
-	case x.status == "":
+	case o.status == "":
 		return []string{"apps_deploy again when running deployments have ended"}
 	}
 	return []string{"apps_deploy deploys again"}
@@ -383,7 +383,7 @@ func (x sighting) next(v Verdict) []string {
 
 // Unqueued is the verdict on a deployment that Coolify named and did not queue.
 func Unqueued(ctx context.Context, a *hosting.App) (Judgement, []string, error) {
-	var x sighting
+	var x observation
 	visit(ctx, a, &x, false)
 	j := x.judge()
 	return j, x.next(j.Verdict), scopeOf(a).Prove(ctx)
