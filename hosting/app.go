@@ -15,7 +15,7 @@ import (
 // Coolify knew it at that moment.
 type App struct {
 	scope *tenancy.Scope
-	is    tenancy.FoundApp
+	app   tenancy.FoundApp
 }
 
 // AppInfo is what a tenant may know of an app. Of all that Coolify tells, only
@@ -84,8 +84,8 @@ func appNamed(ctx context.Context, s *tenancy.Scope, ref string) (coolify.UUID, 
 	}
 	for _, matches := range []func(*App) bool{
 		func(a *App) bool { return a.UUID() == ref },
-		func(a *App) bool { return a.is.Name == ref },
-		func(a *App) bool { return slices.Contains(hosts(a.is.FQDN), host(ref)) },
+		func(a *App) bool { return a.app.Name == ref },
+		func(a *App) bool { return slices.Contains(hosts(a.app.FQDN), host(ref)) },
 	} {
 		var found []*App
 		for _, a := range apps {
@@ -94,7 +94,7 @@ func appNamed(ctx context.Context, s *tenancy.Scope, ref string) (coolify.UUID, 
 			}
 		}
 		if len(found) == 1 {
-			return found[0].is.UUID, nil
+			return found[0].app.UUID, nil
 		}
 		if len(found) > 1 {
 			return coolify.UUID{}, ambiguous(found)
@@ -106,7 +106,7 @@ func appNamed(ctx context.Context, s *tenancy.Scope, ref string) (coolify.UUID, 
 func ambiguous(apps []*App) error {
 	var names []string
 	for _, a := range apps[:min(len(apps), 10)] {
-		names = append(names, a.UUID()+" (in "+a.scope.Text(a.is.Environment.Name).String()+")")
+		names = append(names, a.UUID()+" (in "+a.scope.Text(a.app.Environment.Name).String()+")")
 	}
 	return &tenancy.Error{
 		Code: tenancy.Conflict, Msg: "several apps of this workspace go by that name: " + strings.Join(names, ", "),
@@ -147,27 +147,28 @@ func AllApps(ctx context.Context, s tenancy.Inside, environment string) ([]*App,
 }
 
 // UUID returns the app's uuid.
-func (a *App) UUID() string { return a.is.UUID.String() }
+func (a *App) UUID() string { return a.app.UUID.String() }
 
 // Info returns what may be told of the app.
 func (a *App) Info() AppInfo {
 	info := AppInfo{
-		UUID: a.UUID(), Name: a.scope.Text(a.is.Name), Description: a.scope.Text(a.is.Description),
-		Status: a.scope.Text(a.is.Status), Domains: []string{}, Environment: a.scope.Text(a.is.Environment.Name),
-		BuildPack: a.scope.Text(a.is.BuildPack), Repository: a.scope.Text(tenancy.WithoutUser(a.is.GitRepository)),
-		Branch: a.scope.Text(a.is.GitBranch), Commit: a.scope.Text(a.is.GitCommitSHA), Ports: a.scope.Text(a.is.PortsExposes),
-		BaseDirectory: a.scope.Text(a.is.BaseDirectory),
+		UUID: a.UUID(), Name: a.scope.Text(a.app.Name), Description: a.scope.Text(a.app.Description),
+		Status: a.scope.Text(a.app.Status), Domains: []string{}, Environment: a.scope.Text(a.app.Environment.Name),
+		BuildPack: a.scope.Text(a.app.BuildPack), Repository: a.scope.Text(tenancy.WithoutUser(a.app.GitRepository)),
+		Branch: a.scope.Text(a.app.GitBranch), Commit: a.scope.Text(a.app.GitCommitSHA),
+		Ports: a.scope.Text(a.app.PortsExposes),
+		BaseDirectory: a.scope.Text(a.app.BaseDirectory),
 	}
-	if markForm.MatchString(a.is.Description) {
+	if markForm.MatchString(a.app.Description) {
 		info.Description = untrusted.Text{} // it is still being made
 	}
-	for fqdn := range strings.SplitSeq(a.is.FQDN, ",") {
+	for fqdn := range strings.SplitSeq(a.app.FQDN, ",") {
 		if clean := a.scope.Text(tenancy.WithoutUser(fqdn)); !clean.IsZero() && len(info.Domains) < 20 {
 			info.Domains = append(info.Domains, clean.String())
 		}
 	}
-	if !a.is.UpdatedAt.IsZero() {
-		info.UpdatedAt = a.is.UpdatedAt.UTC().Format(tenancy.TimeFormat)
+	if !a.app.UpdatedAt.IsZero() {
+		info.UpdatedAt = a.app.UpdatedAt.UTC().Format(tenancy.TimeFormat)
 	}
 	return info
 }

@@ -31,7 +31,7 @@ func DeleteApp(ctx context.Context, s *tenancy.Scope, ref, confirm string) (Dele
 	if err != nil {
 		return DeletedApp{}, err
 	}
-	name := cmp.Or(s.Text(app.is.Name).String(), app.UUID())
+	name := cmp.Or(s.Text(app.app.Name).String(), app.UUID())
 	if confirm != name {
 		what, err := app.doomed(ctx)
 		if err != nil {
@@ -41,10 +41,10 @@ func DeleteApp(ctx context.Context, s *tenancy.Scope, ref, confirm string) (Dele
 	}
 	done := DeletedApp{UUID: app.UUID(), Name: name}
 	record, err := recordNow(ctx, s, func(a tenancy.AppRecord) bool {
-		return a.UUID == app.UUID() || a.UUID == "" && tenancy.HasMark(app.is.Description, provision.AppMark(a))
+		return a.UUID == app.UUID() || a.UUID == "" && tenancy.HasMark(app.app.Description, provision.AppMark(a))
 	})
 	if errors.Is(err, errDeletedMeanwhile) { // an operator made it
-		done.Gone, err = provision.DeleteApplication(ctx, app.is.Calls)
+		done.Gone, err = provision.DeleteApplication(ctx, app.app.Calls)
 		if err != nil {
 			return DeletedApp{}, tenancy.UpstreamError("delete the app", err)
 		}

@@ -31,20 +31,20 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 	if u == (coolify.ApplicationUpdate{}) {
 		return AppInfo{}, &tenancy.Error{Code: tenancy.Invalid, Msg: "nothing to change", Hint: "give at least one field besides app"}
 	}
-	if err := a.mayBecome(ctx, spec.applied(a.is.Application)); err != nil {
+	if err := a.mayBecome(ctx, spec.applied(a.app.Application)); err != nil {
 		return AppInfo{}, err
 	}
-	if err := a.is.Calls.Update(ctx, u); err != nil {
+	if err := a.app.Calls.Update(ctx, u); err != nil {
 		return AppInfo{}, tenancy.UpstreamError("change the app", err)
 	}
-	is, err := AppByID(ctx, inside(a.scope), a.is.UUID)
+	is, err := AppByID(ctx, inside(a.scope), a.app.UUID)
 	if err != nil {
 		return AppInfo{}, err
 	}
-	if missed := spec.missed(is.is.Application); missed != "" {
+	if missed := spec.missed(is.app.Application); missed != "" {
 		return AppInfo{}, &tenancy.Error{Code: tenancy.Unavailable, Msg: "Coolify did not change the app's " + missed, Hint: "apps_get shows the app as it is now"}
 	}
-	if spec.Branch != nil && *spec.Branch != a.is.GitBranch {
+	if spec.Branch != nil && *spec.Branch != a.app.GitBranch {
 		if err := is.branchChanged(ctx); err != nil {
 			return AppInfo{}, err
 		}
@@ -58,7 +58,7 @@ func (a *App) mayBecome(ctx context.Context, would coolify.Application) error {
 	if err := refuseDeploy(placement, would, nil); err != nil || !shares(placement, would) {
 		return err
 	}
-	envs, err := a.is.Calls.Envs(ctx)
+	envs, err := a.app.Calls.Envs(ctx)
 	if err != nil {
 		return tenancy.UpstreamError("read the app's variables", err)
 	}
@@ -81,7 +81,7 @@ func (a *App) branchChanged(ctx context.Context) error {
 		return tenancy.StoreError("list the projects", err)
 	}
 	seen := record
-	seen.Branch, seen.Head, seen.Deployment, seen.Reported = repository.KeptBranch(s, a.is.GitBranch), "", "", ""
+	seen.Branch, seen.Head, seen.Deployment, seen.Reported = repository.KeptBranch(s, a.app.GitBranch), "", "", ""
 	for _, p := range projects {
 		if p.ID != record.ProjectID || inside(s).GiteaReady() != nil {
 			continue
@@ -90,7 +90,7 @@ func (a *App) branchChanged(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		head, err := repo.Head(ctx, a.is.GitBranch)
+		head, err := repo.Head(ctx, a.app.GitBranch)
 		if err != nil {
 			return err
 		}

@@ -111,17 +111,17 @@ func (b BuildSpec) applied(to coolify.Application) coolify.Application {
 
 // missed names the first field in which an application is not as the spec says; ""
 // if there is none.
-func (b BuildSpec) missed(is coolify.Application) string {
-	want := b.applied(is)
-	for _, f := range []struct{ name, want, is string }{
-		{"branch", want.GitBranch, is.GitBranch},
-		{"build", want.BuildPack, is.BuildPack},
-		{"port", want.PortsExposes, is.PortsExposes},
-		{"base_directory", want.BaseDirectory, is.BaseDirectory},
-		{"publish_directory", want.PublishDirectory, is.PublishDirectory},
-		{"dockerfile", want.DockerfileLocation, is.DockerfileLocation},
+func (b BuildSpec) missed(app coolify.Application) string {
+	want := b.applied(app)
+	for _, f := range []struct{ name, want, got string }{
+		{"branch", want.GitBranch, app.GitBranch},
+		{"build", want.BuildPack, app.BuildPack},
+		{"port", want.PortsExposes, app.PortsExposes},
+		{"base_directory", want.BaseDirectory, app.BaseDirectory},
+		{"publish_directory", want.PublishDirectory, app.PublishDirectory},
+		{"dockerfile", want.DockerfileLocation, app.DockerfileLocation},
 	} {
-		if f.want != f.is && (f.want != "" || f.is != "/" && f.is != "/Dockerfile") {
+		if f.want != f.got && (f.want != "" || f.got != "/" && f.got != "/Dockerfile") {
 			return f.name
 		}
 	}

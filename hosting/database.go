@@ -20,9 +20,9 @@ import (
 // Coolify knew it at that moment. Its backups are never asked for: Coolify mixes
 // them up with those of other databases.
 type Database struct {
-	scope  *tenancy.Scope
-	is     tenancy.FoundDatabase
-	record *tenancy.DatabaseRecord // nil = it was not created here
+	scope    *tenancy.Scope
+	database tenancy.FoundDatabase
+	record   *tenancy.DatabaseRecord // nil = it was not created here
 }
 
 // DatabaseInfo is what a tenant may know of a database. Its address has its
@@ -102,16 +102,16 @@ func databaseNamed(ctx context.Context, s *tenancy.Scope, name string) (coolify.
 	if err != nil {
 		return coolify.UUID{}, err
 	}
-	all = slices.DeleteFunc(all, func(d *Database) bool { return d.is.Name != name && d.UUID() != name })
+	all = slices.DeleteFunc(all, func(d *Database) bool { return d.database.Name != name && d.UUID() != name })
 	switch len(all) {
 	case 0:
 		return coolify.UUID{}, errNoDatabase
 	case 1:
-		return all[0].is.UUID, nil
+		return all[0].database.UUID, nil
 	}
 	var names []string
 	for _, d := range all[:min(len(all), 10)] {
-		names = append(names, d.UUID()+" (in "+s.Text(d.is.Environment.Name).String()+")")
+		names = append(names, d.UUID()+" (in "+s.Text(d.database.Environment.Name).String()+")")
 	}
 	return coolify.UUID{}, &tenancy.Error{
 		Code: tenancy.Conflict, Msg: "several databases of this workspace go by that name: " + strings.Join(names, ", "),
@@ -159,23 +159,23 @@ func allDatabases(ctx context.Context, s *tenancy.Scope) ([]*Database, error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b *Database) int {
-		return cmp.Or(cmp.Compare(a.is.Environment.Name, b.is.Environment.Name), cmp.Compare(a.is.Name, b.is.Name), cmp.Compare(a.UUID(), b.UUID()))
+		return cmp.Or(cmp.Compare(a.database.Environment.Name, b.database.Environment.Name), cmp.Compare(a.database.Name, b.database.Name), cmp.Compare(a.UUID(), b.UUID()))
 	})
 	return all, nil
 }
 
 // UUID returns the database's uuid.
-func (d *Database) UUID() string { return d.is.UUID.String() }
+func (d *Database) UUID() string { return d.database.UUID.String() }
 
 // Info returns what may be told of the database.
 func (d *Database) Info() DatabaseInfo {
 	info := DatabaseInfo{
-		UUID: d.UUID(), Name: d.scope.Text(d.is.Name), Engine: d.scope.Text(string(d.is.Kind)).String(), Status: d.scope.Text(d.is.Status),
-		Environment: d.scope.Text(d.is.Environment.Name), Image: d.scope.Text(d.is.Image),
+		UUID: d.UUID(), Name: d.scope.Text(d.database.Name), Engine: d.scope.Text(string(d.database.Kind)).String(), Status: d.scope.Text(d.database.Status),
+		Environment: d.scope.Text(d.database.Environment.Name), Image: d.scope.Text(d.database.Image),
 		Attachable: d.record != nil && d.record.URLSealed != "" && d.record.DeletingAt == nil, Deleting: d.record != nil && d.record.DeletingAt != nil,
 	}
-	if !d.is.UpdatedAt.IsZero() {
-		info.UpdatedAt = d.is.UpdatedAt.UTC().Format(tenancy.TimeFormat)
+	if !d.database.UpdatedAt.IsZero() {
+		info.UpdatedAt = d.database.UpdatedAt.UTC().Format(tenancy.TimeFormat)
 	}
 	return info
 }
@@ -222,7 +222,7 @@ func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment
 		return Attachment{}, err
 	}
 	a := Attachment{App: app.UUID(), Key: changes[0].Key, Action: changes[0].Action}
-	if app.is.DestinationUUID != d.is.DestinationUUID {
+	if app.app.DestinationUUID != d.database.DestinationUUID {
 		a.Note = "the app is in another network than the database, and may not reach it"
 	}
 	return a, nil
@@ -265,7 +265,7 @@ func (d *Database) Delete(ctx context.Context, confirm string) error {
 	if err := d.scope.Require(tenancy.Danger); err != nil {
 		return err
 	}
-	name := cmp.Or(d.scope.Text(d.is.Name).String(), d.UUID())
+	name := cmp.Or(d.scope.Text(d.database.Name).String(), d.UUID())
 	if confirm != name {
 		return d.unconfirmed(ctx, name)
 	}
@@ -283,7 +283,7 @@ func (d *Database) Delete(ctx context.Context, confirm string) error {
 }
 
 func (d *Database) ask(ctx context.Context) error {
-	err := d.is.Calls.Delete(ctx, provision.DeleteWithData)
+	err := d.database.Calls.Delete(ctx, provision.DeleteWithData)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return tenancy.UpstreamError("delete the database", err)
 	}
@@ -325,7 +325,7 @@ func (d *Database) users(ctx context.Context) ([]string, error) {
 		}
 		for _, e := range rows.all {
 			if holdsAddress(*d.record, e) {
-				users = append(users, a.scope.Text(a.is.Name).String()+" ("+a.scope.Text(e.Key).String()+")")
+				users = append(users, a.scope.Text(a.app.Name).String()+" ("+a.scope.Text(e.Key).String()+")")
 			}
 		}
 	}

@@ -211,8 +211,8 @@ func makeDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecor
 		leaveDatabase(ctx, s, r)
 		return nil, err
 	}
-	if isMisplaced(d.is.Database, place) {
-		return nil, undoDatabase(ctx, s, r, d.is.Calls)
+	if isMisplaced(d.database.Database, place) {
+		return nil, undoDatabase(ctx, s, r, d.database.Calls)
 	}
 	if !made.URL.IsZero() {
 		if r.URLSealed, err = inside(s).Box().Seal(made.URL, tenancy.DatabaseURLPlace(r.ID)); err != nil {

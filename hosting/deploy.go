@@ -22,7 +22,7 @@ func (a *App) Deploy(ctx context.Context, force bool) (Started, error) {
 	if err := a.mayBuild(ctx); err != nil {
 		return Started{}, err
 	}
-	queued, err := a.is.Calls.Start(ctx, force)
+	queued, err := a.app.Calls.Start(ctx, force)
 	if err != nil {
 		return Started{}, tenancy.UpstreamError("deploy the app", err)
 	}
@@ -35,7 +35,7 @@ func (a *App) Restart(ctx context.Context) (Started, error) {
 	if err := a.mayBuild(ctx); err != nil {
 		return Started{}, err
 	}
-	queued, err := a.is.Calls.Restart(ctx)
+	queued, err := a.app.Calls.Restart(ctx)
 	if err != nil {
 		return Started{}, tenancy.UpstreamError("restart the app", err)
 	}
@@ -48,7 +48,7 @@ func (a *App) Stop(ctx context.Context) error {
 	if err := a.scope.Require(tenancy.Deploy); err != nil {
 		return err
 	}
-	if err := a.is.Calls.Stop(ctx); err != nil {
+	if err := a.app.Calls.Stop(ctx); err != nil {
 		return tenancy.UpstreamError("stop the app", err)
 	}
 	return nil
@@ -61,17 +61,17 @@ func (a *App) mayBuild(ctx context.Context) error {
 		return err
 	}
 	placement := inside(a.scope).Workspace().Placement
-	if !shares(placement, a.is.Application) {
+	if !shares(placement, a.app.Application) {
 		return nil
 	}
-	if err := refuseDeploy(placement, a.is.Application, nil); err != nil {
+	if err := refuseDeploy(placement, a.app.Application, nil); err != nil {
 		return err
 	}
-	envs, err := a.is.Calls.Envs(ctx)
+	envs, err := a.app.Calls.Envs(ctx)
 	if err != nil {
 		return tenancy.UpstreamError("read the app's variables", err)
 	}
-	return refuseDeploy(placement, a.is.Application, envs)
+	return refuseDeploy(placement, a.app.Application, envs)
 }
 
 // started names the deployment that runs already when Coolify queued no new one.
@@ -79,7 +79,7 @@ func (a *App) started(ctx context.Context, q coolify.Queued) (Started, error) {
 	if !q.Skipped && !q.Deployment.IsZero() {
 		return Started{Deployment: q.Deployment.String()}, nil
 	}
-	page, err := a.is.Calls.Deployments(ctx, 0, 5)
+	page, err := a.app.Calls.Deployments(ctx, 0, 5)
 	if err != nil {
 		return Started{Already: true}, nil //nolint:nilerr // the start itself was answered; only its name is not known
 	}
@@ -101,7 +101,7 @@ func (d *Deployment) Cancel(ctx context.Context) error {
 	if err := d.scope.Require(tenancy.Deploy); err != nil {
 		return err
 	}
-	err := d.is.Calls.Cancel(ctx)
+	err := d.deployment.Calls.Cancel(ctx)
 	if errors.Is(err, coolify.ErrNotCancellable) {
 		return errNotCancellable
 	}

@@ -11,8 +11,8 @@ import (
 // A Deployment is a deployment that was proved to be of an app in its Scope's
 // workspace, as Coolify knew it at that moment.
 type Deployment struct {
-	scope *tenancy.Scope
-	is    tenancy.FoundDeployment
+	scope      *tenancy.Scope
+	deployment tenancy.FoundDeployment
 }
 
 // FindDeployment finds a deployment by its uuid. One of another workspace and one
@@ -42,7 +42,8 @@ func DeploymentByID(ctx context.Context, s tenancy.Inside, id coolify.UUID) (*De
 
 // Info returns what may be told of the deployment.
 func (d *Deployment) Info() tenancy.DeploymentInfo {
-	return inside(d.scope).DeploymentInfo(d.is.Deployment, d.is.Application.UUID.String(), d.is.Application.Name)
+	app := d.deployment.Application
+	return inside(d.scope).DeploymentInfo(d.deployment.Deployment, app.UUID.String(), app.Name)
 }
 
 // Deployments lists the app's deployments, newest first, after skipping some;
@@ -51,13 +52,13 @@ func (a *App) Deployments(ctx context.Context, skip, limit int) (list []tenancy.
 	if err := a.scope.Require(tenancy.Read); err != nil {
 		return nil, 0, err
 	}
-	page, err := a.is.Calls.Deployments(ctx, skip, limit)
+	page, err := a.app.Calls.Deployments(ctx, skip, limit)
 	if err != nil {
 		return nil, 0, tenancy.UpstreamError("list the app's deployments", err)
 	}
 	list = []tenancy.DeploymentInfo{}
 	for _, d := range page.Deployments[:min(len(page.Deployments), limit)] {
-		list = append(list, inside(a.scope).DeploymentInfo(d, a.UUID(), a.is.Name))
+		list = append(list, inside(a.scope).DeploymentInfo(d, a.UUID(), a.app.Name))
 	}
 	return list, page.Count, nil
 }

@@ -58,7 +58,7 @@ func FreeDomains(s *tenancy.Scope) string {
 
 func (a *App) domains() []DomainInfo {
 	infos := []DomainInfo{}
-	for u := range strings.SplitSeq(a.is.FQDN, ",") {
+	for u := range strings.SplitSeq(a.app.FQDN, ",") {
 		if host(u) != "" {
 			infos = append(infos, a.domain(u))
 		}
@@ -67,7 +67,7 @@ func (a *App) domains() []DomainInfo {
 }
 
 func (a *App) domain(address string) DomainInfo {
-	info := DomainInfo{App: a.UUID(), AppName: a.scope.Text(a.is.Name)}
+	info := DomainInfo{App: a.UUID(), AppName: a.scope.Text(a.app.Name)}
 	name := host(address)
 	if name == "" {
 		return info
@@ -88,7 +88,7 @@ func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
 	if err := a.scope.Require(tenancy.Write); err != nil {
 		return DomainInfo{}, err
 	}
-	if a.is.BuildPack == "dockercompose" {
+	if a.app.BuildPack == "dockercompose" {
 		return DomainInfo{}, &tenancy.Error{
 			Code: tenancy.Invalid, Msg: "an app of the build pack dockercompose has domains for each of its services, which are not set here",
 			Hint: "ask the operator",
@@ -101,14 +101,14 @@ func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
 			return DomainInfo{}, err
 		}
 	}
-	if err := a.is.Calls.Update(ctx, coolify.ApplicationUpdate{Domain: &address}); err != nil {
+	if err := a.app.Calls.Update(ctx, coolify.ApplicationUpdate{Domain: &address}); err != nil {
 		return DomainInfo{}, domainRefused("set the domain", err)
 	}
-	now, err := AppByID(ctx, inside(a.scope), a.is.UUID)
+	now, err := AppByID(ctx, inside(a.scope), a.app.UUID)
 	if err != nil {
 		return DomainInfo{}, err
 	}
-	if strings.TrimSuffix(now.is.FQDN, "/") != address {
+	if strings.TrimSuffix(now.app.FQDN, "/") != address {
 		return DomainInfo{}, errDomainNotKept
 	}
 	return now.domain(address), nil
@@ -131,10 +131,10 @@ func (a *App) mayHave(ctx context.Context, asked string) (address string, err er
 		return "", err
 	}
 	for _, other := range apps {
-		if other.is.UUID != a.is.UUID && slices.Contains(hosts(other.is.FQDN), name.host) {
+		if other.app.UUID != a.app.UUID && slices.Contains(hosts(other.app.FQDN), name.host) {
 			return "", &tenancy.Error{
-				Code: tenancy.Conflict, Msg: "the app " + a.scope.Text(other.is.Name).String() + " of this workspace has this domain",
-				Hint: "take it away there first: domains_set with app " + other.is.UUID.String() + " and an empty domain",
+				Code: tenancy.Conflict, Msg: "the app " + a.scope.Text(other.app.Name).String() + " of this workspace has this domain",
+				Hint: "take it away there first: domains_set with app " + other.app.UUID.String() + " and an empty domain",
 			}
 		}
 	}

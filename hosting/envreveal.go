@@ -18,12 +18,12 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 	if err := s.RequirePerson(); err != nil {
 		return secret.Text{}, err
 	}
-	if a.is.Values == nil {
+	if a.app.Values == nil {
 		return secret.Text{}, &tenancy.Error{
 			Code: tenancy.Unavailable, Msg: "this server has no token that may read the values of variables", Hint: "the operator can give it one with COOLIFY_SENSITIVE_TOKEN",
 		}
 	}
-	values, err := a.is.Values.EnvValues(ctx)
+	values, err := a.app.Values.EnvValues(ctx)
 	if err != nil {
 		return secret.Text{}, tenancy.UpstreamError("read the variable", err)
 	}

@@ -124,7 +124,7 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 		if writes[k], err = asStored(set.write(k, rows.one(k, set.Preview))); err != nil {
 			return nil, err
 		}
-		if err := refuseEnvWrite(inside(a.scope).Workspace().Placement, a.is.Application, writes[k]); err != nil {
+		if err := refuseEnvWrite(inside(a.scope).Workspace().Placement, a.app.Application, writes[k]); err != nil {
 			return nil, err
 		}
 	}
@@ -152,7 +152,7 @@ func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (En
 		return change, nil
 	}
 	w.Preview, w.ShownOnce, w.Comment = true, twin.ShownOnce, new(followMark)
-	if err := a.is.Calls.UpdateEnv(ctx, w); err != nil {
+	if err := a.app.Calls.UpdateEnv(ctx, w); err != nil {
 		return EnvChange{}, tenancy.UpstreamError("update the variable for previews", err)
 	}
 	change.Preview = "follows"
@@ -162,12 +162,12 @@ func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (En
 // writeEnv creates or replaces the one row that w names.
 func (a *App) writeEnv(ctx context.Context, w coolify.EnvUpdate, isNew bool) (EnvChange, error) {
 	if isNew {
-		if _, err := a.is.Calls.CreateEnv(ctx, coolify.NewEnv(w)); err != nil {
+		if _, err := a.app.Calls.CreateEnv(ctx, coolify.NewEnv(w)); err != nil {
 			return EnvChange{}, tenancy.UpstreamError("create the variable", err)
 		}
 		return EnvChange{Key: w.Key, Action: "created"}, nil
 	}
-	if err := a.is.Calls.UpdateEnv(ctx, w); err != nil {
+	if err := a.app.Calls.UpdateEnv(ctx, w); err != nil {
 		return EnvChange{}, tenancy.UpstreamError("update the variable", err)
 	}
 	return EnvChange{Key: w.Key, Action: "updated"}, nil
@@ -234,7 +234,7 @@ func (a *App) deleteEnv(ctx context.Context, key string, preview bool, rows envR
 		}
 	}
 	for _, e := range doomed {
-		err := a.is.Calls.DeleteEnv(ctx, e.UUID)
+		err := a.app.Calls.DeleteEnv(ctx, e.UUID)
 		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 			return EnvChange{}, tenancy.UpstreamError("delete the variable", err)
 		}
@@ -270,7 +270,7 @@ func (a *App) each(done string, keys []string, do func(string) (EnvChange, error
 type envRows struct{ all []coolify.Env }
 
 func (a *App) envRows(ctx context.Context) (envRows, error) {
-	all, err := a.is.Calls.Envs(ctx)
+	all, err := a.app.Calls.Envs(ctx)
 	if err != nil {
 		return envRows{}, tenancy.UpstreamError("list the variables", err)
 	}

@@ -45,11 +45,11 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	if contains != "" {
 		read = filteredLines
 	}
-	scrubber, note, err := scrubber(ctx, a.scope, a.is.Values)
+	scrubber, note, err := scrubber(ctx, a.scope, a.app.Values)
 	if err != nil {
 		return Logs{}, err
 	}
-	raw, err := a.is.Calls.Logs(ctx, read)
+	raw, err := a.app.Calls.Logs(ctx, read)
 	if errors.Is(err, coolify.ErrNotRunning) {
 		return Logs{}, &tenancy.Error{
 			Code: tenancy.Conflict, Msg: "the app is not running, so it has no runtime log",
@@ -75,13 +75,13 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 	if err := d.scope.Require(tenancy.Read); err != nil {
 		return Logs{}, err
 	}
-	if d.is.Log == nil {
+	if d.deployment.Log == nil {
 		return Logs{}, &tenancy.Error{
 			Code: tenancy.Unavailable, Msg: "deployment logs are not available on this server",
 			Hint: "the operator can allow them by setting COOLIFY_SENSITIVE_TOKEN",
 		}
 	}
-	lines, note, err := BuildLog(ctx, inside(d.scope), d.is)
+	lines, note, err := BuildLog(ctx, inside(d.scope), d.deployment)
 	if err != nil {
 		return Logs{}, err
 	}

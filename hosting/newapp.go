@@ -63,13 +63,13 @@ func CreateApp(ctx context.Context, s *tenancy.Scope, n NewApp) (CreatedApp, err
 	if err := c.look(ctx); err != nil {
 		return CreatedApp{}, err
 	}
-	if err := c.write(ctx); err != nil {
-		return CreatedApp{}, c.told(err)
+	if err := c.ensureRecord(ctx); err != nil {
+		return CreatedApp{}, c.publicError(err)
 	}
 	created := !c.record.Made
 	is, err := c.complete(ctx)
 	if err != nil {
-		return CreatedApp{}, c.told(err)
+		return CreatedApp{}, c.publicError(err)
 	}
 	inside(s).RecordTarget(is.UUID.String())
 	url, _, _ := strings.Cut(is.FQDN, ",")
@@ -92,9 +92,9 @@ type creation struct {
 	record tenancy.AppRecord
 }
 
-// told is an error as the tenant may read it: whatever a server refuses here, it
-// refuses our own words.
-func (c *creation) told(err error) error {
+// publicError is the error that the tenant sees. Our code composed this request, so
+// an upstream rejection is our fault, not the tenant's.
+func (c *creation) publicError(err error) error {
 	if e, ok := errors.AsType[*tenancy.Error](err); ok {
 		return e
 	}
@@ -262,9 +262,9 @@ func (c *creation) look(ctx context.Context) (err error) {
 	return err
 }
 
-// write writes the app down, or finds it written down. What is in the way of the
-// name is a [Conflict].
-func (c *creation) write(ctx context.Context) error {
+// ensureRecord finds the app's record, or creates it. Whatever else has the name is a
+// [Conflict].
+func (c *creation) ensureRecord(ctx context.Context) error {
 	records, err := db(c.Scope).AppRecords(ctx, inside(c.Scope).Workspace().ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
@@ -277,7 +277,7 @@ func (c *creation) write(ctx context.Context) error {
 		if a.Name != c.Name {
 			continue
 		}
-		there, err := c.standing(ctx, a)
+		there, err := c.resumeOrForget(ctx, a)
 		if err != nil {
 			return err
 		}
@@ -287,13 +287,13 @@ func (c *creation) write(ctx context.Context) error {
 		}
 		if there {
 			c.record = a
-			return c.free()
+			return c.checkNameUnused()
 		}
 		if a.DeletingAt == nil {
 			living--
 		}
 	}
-	if err := c.free(); err != nil {
+	if err := c.checkNameUnused(); err != nil {
 		return err
 	}
 	if living >= inside(c.Scope).Plan().Apps {
@@ -361,9 +361,9 @@ func recordNow(ctx context.Context, s *tenancy.Scope, is func(tenancy.AppRecord)
 
 var errDeletedMeanwhile = &tenancy.Error{Code: tenancy.Conflict, Msg: "the app was deleted while it was being created", Hint: "call again if it is still wanted", Retryable: true}
 
-// standing reports whether the row of an app is to be gone on with. The row of one
-// that is gone from Coolify is forgotten.
-func (c *creation) standing(ctx context.Context, a tenancy.AppRecord) (bool, error) {
+// resumeOrForget reports whether the app of a row is to be resumed. It deletes the row
+// of an app that is gone from Coolify.
+func (c *creation) resumeOrForget(ctx context.Context, a tenancy.AppRecord) (bool, error) {
 	switch {
 	case a.DeletingAt != nil:
 		project, err := inside(c.Scope).Project()
@@ -394,10 +394,10 @@ func (c *creation) standing(ctx context.Context, a tenancy.AppRecord) (bool, err
 	return false, tenancy.StoreError("read or write the record", db(c.Scope).DropApp(ctx, a.WorkspaceID, a.ID))
 }
 
-// free refuses a name that an app has which was not created here.
-func (c *creation) free() error {
+// checkNameUnused refuses the name of an app that was not created here.
+func (c *creation) checkNameUnused() error {
 	for _, app := range c.apps {
-		if app.is.Name == c.Name && app.UUID() != c.record.UUID && (c.record.ID == "" || !tenancy.HasMark(app.is.Description, provision.AppMark(c.record))) {
+		if app.app.Name == c.Name && app.UUID() != c.record.UUID && (c.record.ID == "" || !tenancy.HasMark(app.app.Description, provision.AppMark(c.record))) {
 			return &tenancy.Error{
 				Code: tenancy.Conflict, Msg: "this workspace has an app of that name already, which was not created here",
 				Hint: "choose another name; apps_get shows that one",
@@ -412,13 +412,13 @@ func (c *creation) free() error {
 func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	var none coolify.Application
 	if c.record.Made {
-		return c.made(ctx)
+		return c.finishExisting(ctx)
 	}
 	key, err := provision.EnsureDeployKey(ctx, inside(c.Scope).ProjectKeys(c.project), inside(c.Scope).Org().Repo(c.project.Slug), db(c.Scope), inside(c.Scope).Workspace(), c.project)
 	if err != nil {
 		return none, err
 	}
-	fresh, err := c.application(ctx, key)
+	fresh, err := c.ensureApplication(ctx, key)
 	if err != nil {
 		return none, err
 	}
@@ -427,14 +427,14 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 		return none, err
 	}
 	if c.record.Made { // by a call that came at the same time
-		return c.made(ctx)
+		return c.finishExisting(ctx)
 	}
 	if !fresh { // an earlier call may have asked for something else
 		u := c.Spec.update()
 		u.Domain = &c.url
 		err := app.Update(ctx, u)
 		if errors.Is(err, coolify.ErrConflict) {
-			return none, c.undone(ctx, domainRefused("create the app", err))
+			return none, c.discard(ctx, domainRefused("create the app", err))
 		}
 		if err != nil {
 			return none, err
@@ -444,9 +444,9 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if err != nil {
 		return none, err
 	}
-	if wrong := c.wrong(is); wrong != "" {
-		return none, c.undone(ctx, &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "Coolify did not make the app as it was asked to, so it was taken away again: " + wrong,
+	if mismatch := c.mismatch(is); mismatch != "" {
+		return none, c.discard(ctx, &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "Coolify did not make the app as it was asked to, so it was taken away again: " + mismatch,
 			Hint: "only the platform's operator can mend this; \"vibn-mcp doctor\" and the log may tell why",
 		})
 	}
@@ -458,26 +458,26 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	return is, c.finish(ctx, app)
 }
 
-// made returns an application to which nothing is left to do, but for twins that a
-// crash left.
-func (c *creation) made(ctx context.Context) (coolify.Application, error) {
+// finishExisting returns an application that was finished before, and deletes the
+// twins that a crash left.
+func (c *creation) finishExisting(ctx context.Context) (coolify.Application, error) {
 	app, err := inside(c.Scope).AppOfRecord(c.record)
 	if err != nil {
 		return coolify.Application{}, err
 	}
-	if err := c.dropTwins(ctx, c.marked()); err != nil {
+	if err := c.dropTwins(ctx, c.markedApps()); err != nil {
 		return coolify.Application{}, err
 	}
 	return app.Get(ctx)
 }
 
-// application makes the application if there is none, records it, and deletes its
-// twins; fresh says that this call made it. Of several the oldest stays, unless
+// ensureApplication makes the application if there is none, records it, and deletes
+// its twins; fresh says that this call made it. Of several the oldest stays, unless
 // another is recorded: a call whose answer was lost made them, or one that came at
 // the same time.
-func (c *creation) application(ctx context.Context, key coolify.UUID) (fresh bool, err error) {
+func (c *creation) ensureApplication(ctx context.Context, key coolify.UUID) (fresh bool, err error) {
 	if c.record.UUID != "" {
-		return false, c.dropTwins(ctx, c.marked())
+		return false, c.dropTwins(ctx, c.markedApps())
 	}
 	listed := true // c.apps is of this moment
 	var refused error
@@ -487,10 +487,10 @@ func (c *creation) application(ctx context.Context, key coolify.UUID) (fresh boo
 				c.apps, err = AllApps(ctx, inside(c.Scope), "")
 			}
 			listed = false
-			return c.marked(), err
+			return c.markedApps(), err
 		},
 		Create: func(ctx context.Context) error {
-			refused = c.make(ctx, key)
+			refused = c.createApplication(ctx, key)
 			return refused
 		},
 		Recorded: func(app *App) bool { return app.UUID() == c.record.UUID },
@@ -499,9 +499,9 @@ func (c *creation) application(ctx context.Context, key coolify.UUID) (fresh boo
 	}.Ensure(ctx)
 	switch {
 	case errors.Is(err, errDeletedMeanwhile):
-		return fresh, cmp.Or(c.dropTwins(ctx, c.marked()), err)
+		return fresh, cmp.Or(c.dropTwins(ctx, c.markedApps()), err)
 	case refused != nil && errors.Is(err, refused):
-		return fresh, c.notMade(ctx, err)
+		return fresh, c.releaseName(ctx, err)
 	}
 	return fresh, err
 }
@@ -520,18 +520,18 @@ func (c *creation) recordOne(ctx context.Context, app *App) error {
 	return nil
 }
 
-// marked are the applications that bear the app's mark, the oldest first.
-func (c *creation) marked() []*App {
-	var ours []*App
+// markedApps returns the applications that bear the app's mark, the oldest first.
+func (c *creation) markedApps() []*App {
+	var marked []*App
 	for _, app := range c.apps {
-		if tenancy.HasMark(app.is.Description, provision.AppMark(c.record)) {
-			ours = append(ours, app)
+		if tenancy.HasMark(app.app.Description, provision.AppMark(c.record)) {
+			marked = append(marked, app)
 		}
 	}
-	slices.SortFunc(ours, func(a, b *App) int {
-		return cmp.Or(a.is.CreatedAt.Compare(b.is.CreatedAt), cmp.Compare(a.UUID(), b.UUID()))
+	slices.SortFunc(marked, func(a, b *App) int {
+		return cmp.Or(a.app.CreatedAt.Compare(b.app.CreatedAt), cmp.Compare(a.UUID(), b.UUID()))
 	})
-	return ours
+	return marked
 }
 
 func (c *creation) dropTwins(ctx context.Context, twins []*App) error {
@@ -547,13 +547,13 @@ func (c *creation) dropTwins(ctx context.Context, twins []*App) error {
 }
 
 func deleteTwin(ctx context.Context, app *App) error {
-	if err := app.is.Calls.Delete(ctx, provision.DeleteWithData); !errors.Is(err, coolify.ErrNotFound) {
+	if err := app.app.Calls.Delete(ctx, provision.DeleteWithData); !errors.Is(err, coolify.ErrNotFound) {
 		return err
 	}
 	return nil
 }
 
-func (c *creation) make(ctx context.Context, key coolify.UUID) error {
+func (c *creation) createApplication(ctx context.Context, key coolify.UUID) error {
 	project, err := inside(c.Scope).Project()
 	if err != nil {
 		return err
@@ -574,8 +574,8 @@ func limits(s *tenancy.Scope) coolify.Limits {
 	return coolify.Limits{Memory: p.Memory, MemorySwap: p.Memory, CPUs: p.CPUs}
 }
 
-// notMade gives the name back if Coolify refused to make the application.
-func (c *creation) notMade(ctx context.Context, failed error) error {
+// releaseName drops the record if Coolify refused to make the application.
+func (c *creation) releaseName(ctx context.Context, failed error) error {
 	if !errors.Is(failed, coolify.ErrConflict) && !errors.Is(failed, coolify.ErrInvalid) && !errors.Is(failed, coolify.ErrNotFound) {
 		return failed
 	}
@@ -588,8 +588,8 @@ func (c *creation) notMade(ctx context.Context, failed error) error {
 	return failed
 }
 
-// undone takes away what has been made, and returns why.
-func (c *creation) undone(ctx context.Context, why error) error {
+// discard deletes what has been made, and returns why.
+func (c *creation) discard(ctx context.Context, why error) error {
 	project, err := inside(c.Scope).Project()
 	if err != nil {
 		return err
@@ -603,9 +603,9 @@ func (c *creation) undone(ctx context.Context, why error) error {
 	return why
 }
 
-// wrong says in what an application is not as it was asked for; "" if it is. Coolify
-// ignores some of it without a word.
-func (c *creation) wrong(is coolify.Application) string {
+// mismatch says in what an application differs from what was asked for; "" if in
+// nothing. Coolify ignores some of it without a word.
+func (c *creation) mismatch(is coolify.Application) string {
 	switch missed := c.Spec.missed(is); {
 	case missed != "":
 		return "its " + missed + " is another"

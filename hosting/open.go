@@ -6,10 +6,10 @@ import (
 )
 
 // Open returns what an app's handle is made of, for another room.
-func (a *App) Open(room.Pass) (*tenancy.Scope, tenancy.FoundApp) { return a.scope, a.is }
+func (a *App) Open(room.Pass) (*tenancy.Scope, tenancy.FoundApp) { return a.scope, a.app }
 
 // Open returns what a deployment's handle is made of, for another room.
-func (d *Deployment) Open(room.Pass) tenancy.FoundDeployment { return d.is }
+func (d *Deployment) Open(room.Pass) tenancy.FoundDeployment { return d.deployment }
 
 // Handle returns the handle of an app that was found.
 func Handle(s tenancy.Inside, is tenancy.FoundApp) *App { return &App{s.Scope, is} }

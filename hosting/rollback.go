@@ -25,7 +25,7 @@ func (a *App) Rollback(ctx context.Context, commit string) (target string, start
 	if err := a.mayBuild(ctx); err != nil {
 		return "", Started{}, err
 	}
-	page, err := a.is.Calls.Deployments(ctx, 0, rollbackDepth)
+	page, err := a.app.Calls.Deployments(ctx, 0, rollbackDepth)
 	if err != nil {
 		return "", Started{}, tenancy.UpstreamError("list the app's deployments", err)
 	}
@@ -33,7 +33,7 @@ func (a *App) Rollback(ctx context.Context, commit string) (target string, start
 	if target, err = rollbackTarget(past, strings.ToLower(commit)); err != nil {
 		return "", Started{}, err
 	}
-	queued, err := a.is.Calls.Rollback(ctx, target)
+	queued, err := a.app.Calls.Rollback(ctx, target)
 	if err != nil {
 		return "", Started{}, rollbackRefused(err)
 	}
