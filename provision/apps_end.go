@@ -10,10 +10,10 @@ import (
 
 // inCoolify is the workspace's project; zero if it is gone, and all that was in it.
 func (r *run) inCoolify() (tenancy.CoolifyProject, error) {
-	if r.is.Parts.CoolifyProject == "" {
+	if r.state.Parts.CoolifyProject == "" {
 		return tenancy.CoolifyProject{}, nil
 	}
-	id, err := coolify.ParseUUID(r.is.Parts.CoolifyProject)
+	id, err := coolify.ParseUUID(r.state.Parts.CoolifyProject)
 	return tenancy.NewCoolifyProject(r.coolify, id), err
 }
 
@@ -33,7 +33,7 @@ func (r *run) removeAllApps(ctx context.Context) error {
 }
 
 func (r *run) removeApps(ctx context.Context, which func(tenancy.AppRecord) bool) (gone bool, err error) {
-	records, err := r.store.AppRecords(ctx, r.is.ID)
+	records, err := r.store.AppRecords(ctx, r.state.ID)
 	if err != nil {
 		return false, tenancy.StoreError("read or write the record", err)
 	}

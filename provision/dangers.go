@@ -52,16 +52,16 @@ func (d *doctor) riskFix(risks ...string) string {
 	return strings.Join(fixes, "; ") + "; or accept the risk: VIBN_ACCEPT_RISKS=" + strings.Join(all, ",")
 }
 
-// errUntold says that a server does not tell whether a danger is there, and never
-// will. Then nothing is refused: the operator could do nothing about it.
-var errUntold = errors.New("not told")
+// errNotReported says that a server does not report whether a danger is there, and
+// never will. Then nothing is refused: the operator could do nothing about it.
+var errNotReported = errors.New("not told")
 
 // risked is the check of a risk: found says in what it lies, "" = it is not there. A
 // look that failed names no risk: what is not known is nothing to accept.
 func (d *doctor) risked(risk, found string, err error) Check {
 	c := ok("no")
 	switch {
-	case errors.Is(err, errUntold):
+	case errors.Is(err, errNotReported):
 		return warn(err.Error(), riskFixes[risk])
 	case err != nil:
 		c = failed("look for this risk", err)
@@ -82,42 +82,42 @@ func (d *doctor) risked(risk, found string, err error) Check {
 }
 
 // danger is a look at what endangers all workspaces.
-func (x *examination) danger(risk string, at func(*doctor, context.Context) (string, error)) func(context.Context) Check {
+func (e *examination) danger(risk string, at func(*doctor, context.Context) (string, error)) func(context.Context) Check {
 	return func(ctx context.Context) Check {
-		found, err := at(x.doctor, ctx)
-		return x.risked(risk, found, err)
+		found, err := at(e.doctor, ctx)
+		return e.risked(risk, found, err)
 	}
 }
 
-func (x *examination) hosts(context.Context) Check {
+func (e *examination) hosts(context.Context) Check {
 	var found []string
-	for _, s := range x.servers {
+	for _, s := range e.servers {
 		if f := ownHost(s); f != "" {
 			found = append(found, f)
 		}
 	}
-	return x.risked(RiskCoolifyHost, strings.Join(found, "; "), nil)
+	return e.risked(RiskCoolifyHost, strings.Join(found, "; "), nil)
 }
 
-func (x *examination) proxies(ctx context.Context) Check {
+func (e *examination) proxies(ctx context.Context) Check {
 	var found []string
-	for _, s := range x.servers {
-		f, err := x.ownProxy(ctx, s)
+	for _, s := range e.servers {
+		f, err := e.ownProxy(ctx, s)
 		if err != nil {
-			return x.risked(RiskSharedProxy, "", err)
+			return e.risked(RiskSharedProxy, "", err)
 		}
 		if f != "" {
 			found = append(found, f)
 		}
 	}
-	return x.risked(RiskSharedProxy, strings.Join(found, "; "), nil)
+	return e.risked(RiskSharedProxy, strings.Join(found, "; "), nil)
 }
 
-func (x *examination) appDomain(context.Context) Check {
-	if x.AppDomain.IsZero() {
+func (e *examination) appDomain(context.Context) Check {
+	if e.AppDomain.IsZero() {
 		return ok("VIBN_APP_DOMAIN is not set")
 	}
-	return x.risked(RiskAppDomain, x.ownSite(), nil)
+	return e.risked(RiskAppDomain, e.ownSite(), nil)
 }
 
 // ownHost: whoever takes over Coolify's host has every tenant.
@@ -173,7 +173,7 @@ func sameSite(a, b string) bool {
 func (d *doctor) runners(ctx context.Context) (string, error) {
 	runners, err := d.gitea.Runners(ctx)
 	if errors.Is(err, gitea.ErrRouteMissing) || errors.Is(err, gitea.ErrNotFound) {
-		return "", fmt.Errorf("whether Gitea has Actions runners is %w by this version, or Actions are off", errUntold)
+		return "", fmt.Errorf("whether Gitea has Actions runners is %w by this version, or Actions are off", errNotReported)
 	}
 	if err != nil || len(runners) == 0 {
 		return "", err
@@ -246,12 +246,12 @@ func newDangers(d *doctor, now func() time.Time) *dangers {
 // placed; whoever is trusted is vouched for. What cannot be looked at counts as
 // dangerous. The error is a [*PartError], or that of ctx.
 func (r *run) refuseDangers(ctx context.Context) error {
-	found, err := r.dangers.against(ctx, r.is.Placement)
+	found, err := r.dangers.against(ctx, r.state.Placement)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
-		return trouble(tenancy.PartHost, "look for what endangers tenants", err)
+		return newPartError(tenancy.PartHost, "look for what endangers tenants", err)
 	}
 	if len(found) == 0 {
 		return nil
@@ -367,7 +367,7 @@ func (d *dangers) notAccepted(ctx context.Context, risks []risk) ([]finding, err
 			continue
 		}
 		f, err := r.look(ctx)
-		if err != nil && !errors.Is(err, errUntold) {
+		if err != nil && !errors.Is(err, errNotReported) {
 			return nil, err
 		}
 		if f != "" {

@@ -13,7 +13,7 @@ import (
 // is gone. Coolify takes a while, so the next run may find the same. Of a deleted
 // workspace everything has to be gone before its project can.
 func (r *run) endDatabases(ctx context.Context) error {
-	records, err := r.store.DatabaseRecords(ctx, r.is.ID)
+	records, err := r.store.DatabaseRecords(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
@@ -36,7 +36,7 @@ func (r *run) endDatabases(ctx context.Context) error {
 		}
 		left = left || remains
 	}
-	if left && r.is.DeletedAt != nil {
+	if left && r.state.DeletedAt != nil {
 		return &tenancy.PartError{
 			Part: tenancy.PartDatabases, Why: "databases of the workspace are still there", Again: true,
 			Fix: "Coolify deletes them by and by; it is tried again",
@@ -48,9 +48,9 @@ func (r *run) endDatabases(ctx context.Context) error {
 // endDatabase sees to one record. It remains while something of it may be there.
 func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there []tenancy.BoundDatabase) (remains bool, err error) {
 	begun := d.UUID == "" && d.DeletingAt == nil && r.now().Sub(d.CreatedAt) < begunLong // a call may be at it
-	toGo := d.DeletingAt != nil || r.is.DeletedAt != nil
+	toGo := d.DeletingAt != nil || r.state.DeletedAt != nil
 	if !toGo && d.UUID == "" && !begun {
-		if toGo, err = r.giveUpDatabase(ctx, d); err != nil || !toGo {
+		if toGo, err = r.abandonDatabase(ctx, d); err != nil || !toGo {
 			return !toGo, err
 		}
 	}
@@ -73,9 +73,9 @@ func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there [
 	return false, nil
 }
 
-// giveUpDatabase says that a database is to go that nobody came back for; false if
-// somebody just has.
-func (r *run) giveUpDatabase(ctx context.Context, d tenancy.DatabaseRecord) (bool, error) {
+// abandonDatabase marks a database for deletion whose creation was never resumed. It
+// returns false if a call has just resumed it.
+func (r *run) abandonDatabase(ctx context.Context, d tenancy.DatabaseRecord) (bool, error) {
 	err := r.store.TakeOverDatabase(ctx, d, r.now())
 	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) {
 		return false, nil

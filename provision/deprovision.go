@@ -49,20 +49,20 @@ func (r *run) removeAll(ctx context.Context) error {
 }
 
 func (r *run) removeOrg(ctx context.Context) error {
-	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, r.now(), r.now()); err != nil {
+	if err := r.store.RevokeEndedTokens(ctx, r.state.ID, r.now(), r.now()); err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
 	o, err := r.knownOrg(ctx)
 	if errors.Is(err, gitea.ErrNotFound) {
 		return r.record(ctx, func(p *tenancy.Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
 	}
-	if _, alien := errors.AsType[*tenancy.PartError](err); alien && r.is.OrgID == 0 {
+	if _, alien := errors.AsType[*tenancy.PartError](err); alien && r.state.OrgID == 0 {
 		return nil // somebody else's, and we have made none
 	}
 	if err != nil {
 		return err
 	}
-	if r.is.BotID != 0 {
+	if r.state.BotID != 0 {
 		if err := r.outOfOwners(ctx); err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 // now: purging the last owner of one would delete that too.
 func (r *run) removeBot(ctx context.Context) error {
 	u, err := r.knownBot(ctx)
-	if _, alien := errors.AsType[*tenancy.PartError](err); alien && r.is.BotID == 0 {
+	if _, alien := errors.AsType[*tenancy.PartError](err); alien && r.state.BotID == 0 {
 		return nil
 	}
 	if err != nil && !errors.Is(err, gitea.ErrNotFound) {

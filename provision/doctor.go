@@ -121,9 +121,9 @@ func (d *doctor) examine(ctx context.Context) []Check {
 	return checks
 }
 
-func (x *examination) look(ctx context.Context, l look) Check {
+func (e *examination) look(ctx context.Context, l look) Check {
 	for _, n := range l.needs {
-		if why, lost := x.without[n]; lost {
+		if why, lost := e.without[n]; lost {
 			return skip(why)
 		}
 	}
@@ -160,26 +160,26 @@ func failed(doing string, err error) Check {
 	return fail(e.Why+" ("+err.Error()+")", e.Fix)
 }
 
-func (x *examination) ownLooks() []look {
+func (e *examination) ownLooks() []look {
 	return []look{
-		{"workspaces", nil, x.listWorkspaces},
-		{"secrets-key", []need{needDatabase}, x.secretsKey},
+		{"workspaces", nil, e.listWorkspaces},
+		{"secrets-key", []need{needDatabase}, e.secretsKey},
 	}
 }
 
 const noDatabase = "the database is not to be had"
 
-func (x *examination) listWorkspaces(ctx context.Context) Check {
-	if x.store == nil {
-		x.without[needDatabase] = noDatabase
+func (e *examination) listWorkspaces(ctx context.Context) Check {
+	if e.store == nil {
+		e.without[needDatabase] = noDatabase
 		return skip(noDatabase + ": what follows knows no workspace")
 	}
-	list, err := x.store.Workspaces(ctx)
+	list, err := e.store.Workspaces(ctx)
 	if err != nil {
-		x.without[needDatabase] = noDatabase
+		e.without[needDatabase] = noDatabase
 		return fail("the workspaces cannot be read: "+err.Error(), "see whether DATABASE_URL is right and the database is up; \"vibn-mcp migrate\" brings it up to date")
 	}
-	x.workspaces = list
+	e.workspaces = list
 	var wrong []string
 	for _, w := range list {
 		if w.Status == tenancy.Partial || w.Status == tenancy.Failed {
@@ -204,17 +204,17 @@ func some(names []string) string {
 // mostOpened bounds how many sealed values are opened. Others are of the same keys.
 const mostOpened = 10_000
 
-func (x *examination) secretsKey(ctx context.Context) Check {
-	values, err := x.store.SealedValues(ctx)
+func (e *examination) secretsKey(ctx context.Context) Check {
+	values, err := e.store.SealedValues(ctx)
 	if err != nil {
 		return fail("the sealed values cannot be read: "+err.Error(), "see whether DATABASE_URL is right and the database is up")
 	}
 	var shut, old int
 	values = values[:min(len(values), mostOpened)]
 	for _, v := range values {
-		if _, err := x.box.Open(v.Value, v.Place); err != nil {
+		if _, err := e.box.Open(v.Value, v.Place); err != nil {
 			shut++
-		} else if x.box.NeedsReseal(v.Value) {
+		} else if e.box.NeedsReseal(v.Value) {
 			old++
 		}
 	}

@@ -11,44 +11,44 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-func (x *examination) coolifyLooks() []look {
+func (e *examination) coolifyLooks() []look {
 	reading := []need{needCoolify, needToken}
 	return []look{
-		{"coolify", nil, x.coolifyAnswers},
-		{"coolify-token", []need{needCoolify}, x.coolifyToken},
-		{"coolify-version", reading, x.coolifyVersion},
-		{"coolify-user", reading, x.coolifyUser},
-		{"coolify-budget", reading, x.coolifyBudget},
-		{"coolify-sensitive-token", reading, x.sensitiveToken},
-		{"placements", reading, x.placements},
-		{RiskCoolifyHost, reading, x.hosts},
-		{RiskSharedProxy, reading, x.proxies},
-		{RiskAppDomain, nil, x.appDomain},
+		{"coolify", nil, e.coolifyAnswers},
+		{"coolify-token", []need{needCoolify}, e.coolifyToken},
+		{"coolify-version", reading, e.coolifyVersion},
+		{"coolify-user", reading, e.coolifyUser},
+		{"coolify-budget", reading, e.coolifyBudget},
+		{"coolify-sensitive-token", reading, e.sensitiveToken},
+		{"placements", reading, e.placements},
+		{RiskCoolifyHost, reading, e.hosts},
+		{RiskSharedProxy, reading, e.proxies},
+		{RiskAppDomain, nil, e.appDomain},
 	}
 }
 
-func (x *examination) coolifyAnswers(ctx context.Context) Check {
-	if _, err := x.coolify.AddressLimit(ctx); err != nil {
-		x.without[needCoolify] = "Coolify does not answer"
+func (e *examination) coolifyAnswers(ctx context.Context) Check {
+	if _, err := e.coolify.AddressLimit(ctx); err != nil {
+		e.without[needCoolify] = "Coolify does not answer"
 		return fail("Coolify does not answer: "+err.Error(), "see whether COOLIFY_URL is Coolify's root and Coolify is up")
 	}
 	return ok("answers")
 }
 
 // coolifyToken finds the abilities by trying.
-func (x *examination) coolifyToken(ctx context.Context) Check {
+func (e *examination) coolifyToken(ctx context.Context) Check {
 	var lacks []string
 	for _, a := range []struct {
 		ability string
 		try     func(context.Context) error
 	}{
-		{"read", func(ctx context.Context) error { _, err := x.coolify.Version(ctx); return err }},
-		{"write", x.coolify.MayWrite},
-		{"deploy", x.coolify.MayDeploy},
+		{"read", func(ctx context.Context) error { _, err := e.coolify.Version(ctx); return err }},
+		{"write", e.coolify.MayWrite},
+		{"deploy", e.coolify.MayDeploy},
 	} {
 		err := a.try(ctx)
 		if err != nil && a.ability == "read" {
-			x.without[needToken] = "COOLIFY_API_TOKEN cannot be used to look"
+			e.without[needToken] = "COOLIFY_API_TOKEN cannot be used to look"
 		}
 		if errors.Is(err, coolify.ErrAbility) {
 			lacks = append(lacks, a.ability)
@@ -78,8 +78,8 @@ func tokenTrouble(variable, renew string, err error) Check {
 	return fail(why, fix)
 }
 
-func (x *examination) coolifyVersion(ctx context.Context) Check {
-	v, err := x.coolify.Version(ctx)
+func (e *examination) coolifyVersion(ctx context.Context) Check {
+	v, err := e.coolify.Version(ctx)
 	if err != nil {
 		return failed("tell its version", err)
 	}
@@ -92,12 +92,12 @@ func (x *examination) coolifyVersion(ctx context.Context) Check {
 
 // coolifyUser finds out whether the user is root: root's requests count as those of
 // the address that they come from.
-func (x *examination) coolifyUser(ctx context.Context) Check {
-	team, err := x.coolify.Team(ctx)
+func (e *examination) coolifyUser(ctx context.Context) Check {
+	team, err := e.coolify.Team(ctx)
 	if err != nil {
 		return failed("name the team of the token", err)
 	}
-	root, err := x.isRoot(ctx)
+	root, err := e.isRoot(ctx)
 	if err != nil {
 		return failed("tell how many requests are left", err)
 	}
@@ -114,19 +114,19 @@ func (x *examination) coolifyUser(ctx context.Context) Check {
 // isRoot sends requests with the token between two without, and sees whether they
 // were counted together. Others may send from here at the same time, so it takes
 // two such rounds to be sure.
-func (x *examination) isRoot(ctx context.Context) (bool, error) {
+func (e *examination) isRoot(ctx context.Context) (bool, error) {
 	const between = 2
 	for range 2 {
-		before, err := x.coolify.AddressLimit(ctx)
+		before, err := e.coolify.AddressLimit(ctx)
 		if err != nil {
 			return false, err
 		}
 		for range between {
-			if _, err := x.coolify.Limit(ctx); err != nil {
+			if _, err := e.coolify.Limit(ctx); err != nil {
 				return false, err
 			}
 		}
-		after, err := x.coolify.AddressLimit(ctx)
+		after, err := e.coolify.AddressLimit(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -137,12 +137,12 @@ func (x *examination) isRoot(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-func (x *examination) coolifyBudget(ctx context.Context) Check {
-	limit, err := x.coolify.Limit(ctx)
+func (e *examination) coolifyBudget(ctx context.Context) Check {
+	limit, err := e.coolify.Limit(ctx)
 	if err != nil {
 		return failed("tell how many requests it takes", err)
 	}
-	b := x.budget
+	b := e.budget
 	if limit.PerMinute == 0 {
 		return ok("Coolify does not tell how many requests it takes in a minute")
 	}
@@ -154,9 +154,9 @@ func (x *examination) coolifyBudget(ctx context.Context) Check {
 }
 
 // sensitiveToken proves that the token that sees secrets can change nothing.
-func (x *examination) sensitiveToken(ctx context.Context) Check {
+func (e *examination) sensitiveToken(ctx context.Context) Check {
 	const name = "COOLIFY_SENSITIVE_TOKEN"
-	if x.sensitive == nil {
+	if e.sensitive == nil {
 		return warn("there is none: deployment logs are refused, and runtime logs are scrubbed by shape only",
 			"make a token with read and read:sensitive in Coolify under Keys & Tokens and give it as "+name)
 	}
@@ -164,7 +164,7 @@ func (x *examination) sensitiveToken(ctx context.Context) Check {
 	for _, a := range []struct {
 		ability string
 		try     func(context.Context) error
-	}{{"write", x.sensitive.MayWrite}, {"deploy", x.sensitive.MayDeploy}} {
+	}{{"write", e.sensitive.MayWrite}, {"deploy", e.sensitive.MayDeploy}} {
 		err := a.try(ctx)
 		if err == nil {
 			return fail(name+" may "+a.ability+" too", fix)
@@ -173,7 +173,7 @@ func (x *examination) sensitiveToken(ctx context.Context) Check {
 			return tokenTrouble(name, fix, err)
 		}
 	}
-	sees, err := x.seesValues(ctx)
+	sees, err := e.seesValues(ctx)
 	switch {
 	case errors.Is(err, coolify.ErrForbidden):
 		return fail(name+" may not read, or not what is sensitive", fix)
@@ -191,10 +191,10 @@ const fewWorkspaces = 3
 
 // seesValues looks for a variable whose value the token can be seen to read. The
 // value is let go at once.
-func (x *examination) seesValues(ctx context.Context) (bool, error) {
-	for _, w := range x.workspaces[:min(len(x.workspaces), fewWorkspaces)] {
-		for app := range x.someApps(ctx, w) {
-			values, err := x.sensitive.App(app).EnvValues(ctx)
+func (e *examination) seesValues(ctx context.Context) (bool, error) {
+	for _, w := range e.workspaces[:min(len(e.workspaces), fewWorkspaces)] {
+		for app := range e.someApps(ctx, w) {
+			values, err := e.sensitive.App(app).EnvValues(ctx)
 			if errors.Is(err, coolify.ErrNotFound) {
 				continue
 			}
@@ -207,24 +207,24 @@ func (x *examination) seesValues(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if _, err := x.sensitive.App(nothing).EnvValues(ctx); !errors.Is(err, coolify.ErrNotFound) {
+	if _, err := e.sensitive.App(nothing).EnvValues(ctx); !errors.Is(err, coolify.ErrNotFound) {
 		return false, err
 	}
 	return false, nil
 }
 
 // someApps yields the first apps of a workspace, without making much of errors.
-func (x *examination) someApps(ctx context.Context, w tenancy.Workspace) func(func(coolify.UUID) bool) {
+func (e *examination) someApps(ctx context.Context, w tenancy.Workspace) func(func(coolify.UUID) bool) {
 	return func(yield func(coolify.UUID) bool) {
 		project, err := coolify.ParseUUID(w.CoolifyProject)
 		if err != nil {
 			return
 		}
-		envs, err := x.coolify.Project(project).Environments(ctx)
+		envs, err := e.coolify.Project(project).Environments(ctx)
 		if err != nil || len(envs) == 0 {
 			return
 		}
-		apps, err := x.coolify.Project(project).Applications(ctx, envs[0].UUID)
+		apps, err := e.coolify.Project(project).Applications(ctx, envs[0].UUID)
 		if err != nil {
 			return
 		}
@@ -247,9 +247,9 @@ type placed struct {
 
 // placed groups the placements in force: that of new workspaces, then those of the
 // living ones.
-func (x *examination) placed() []placed {
-	all := []placed{{x.Placement, []string{newWorkspaces}}}
-	for _, w := range x.workspaces {
+func (e *examination) placed() []placed {
+	all := []placed{{e.Placement, []string{newWorkspaces}}}
+	for _, w := range e.workspaces {
 		i := slices.IndexFunc(all, func(p placed) bool { return p.Placement == w.Placement })
 		if i < 0 {
 			all, i = append(all, placed{Placement: w.Placement}), len(all)
@@ -296,22 +296,22 @@ func (f *placementFaults) check() Check {
 
 // placements proves that each placement names a server and a destination that are
 // there, and that workspaces share no network.
-func (x *examination) placements(ctx context.Context) Check {
-	servers, err := x.coolify.Servers(ctx)
+func (e *examination) placements(ctx context.Context) Check {
+	servers, err := e.coolify.Servers(ctx)
 	if err != nil {
-		x.without[needToken] = "Coolify does not list its servers"
+		e.without[needToken] = "Coolify does not list its servers"
 		return failed("list its servers", err)
 	}
-	destinations, err := x.coolify.Destinations(ctx)
+	destinations, err := e.coolify.Destinations(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrRouteMissing) {
 		return failed("list its destinations", err)
 	}
 	untold := errors.Is(err, coolify.ErrRouteMissing)
 	var faults placementFaults
-	for _, p := range x.placed() {
+	for _, p := range e.placed() {
 		i := slices.IndexFunc(servers, func(s coolify.Server) bool { return p.Server != "" && s.UUID.String() == p.Server })
-		if i >= 0 && p.Trust != tenancy.Trusted && !slices.ContainsFunc(x.servers, func(s coolify.Server) bool { return s.UUID == servers[i].UUID }) {
-			x.servers = append(x.servers, servers[i])
+		if i >= 0 && p.Trust != tenancy.Trusted && !slices.ContainsFunc(e.servers, func(s coolify.Server) bool { return s.UUID == servers[i].UUID }) {
+			e.servers = append(e.servers, servers[i])
 		}
 		who := some(p.who) + ": "
 		switch {
@@ -325,7 +325,7 @@ func (x *examination) placements(ctx context.Context) Check {
 			faults.add(&faults.broken, who+misplaced(p.Placement, destinations), destinationFix)
 		case p.Destination != "" && p.several():
 			faults.add(&faults.open, who+"they share the network "+p.Destination+", on which their apps reach each other", destinationFix)
-		case p.Destination == "" && x.SharedNetworks && p.several():
+		case p.Destination == "" && e.SharedNetworks && p.several():
 			faults.add(&faults.open, who+"they share the network of their server, on which their apps reach each other", networksFix)
 		}
 	}

@@ -13,31 +13,31 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-func (x *examination) giteaLooks() []look {
-	if x.gitea == nil {
+func (e *examination) giteaLooks() []look {
+	if e.gitea == nil {
 		return []look{{"gitea", nil, func(context.Context) Check {
 			return skip("GITEA_API_URL is not set: workspaces have no repositories")
 		}}}
 	}
 	answering, asAdmin := []need{needGitea}, []need{needGitea, needGiteaToken}
 	return []look{
-		{"gitea", nil, x.giteaAnswers},
-		{"gitea-token", answering, x.giteaToken},
-		{"gitea-basic-auth", answering, x.basicAuth},
-		{"gitea-pages", asAdmin, x.pages},
-		{RiskInstanceRunners, asAdmin, x.danger(RiskInstanceRunners, (*doctor).runners)},
-		{RiskOpenRegistration, answering, x.danger(RiskOpenRegistration, (*doctor).registration)},
-		{RiskProxyAuth, asAdmin, x.danger(RiskProxyAuth, (*doctor).proxyAuth)},
-		{"gitea-sign-in", answering, x.signIn},
-		{"gitea-users-page", asAdmin, x.usersPage},
-		{"gitea-webhooks", nil, x.webhooks},
-		{"gitea-bots", []need{needGitea, needGiteaToken, needDatabase}, x.bots},
+		{"gitea", nil, e.giteaAnswers},
+		{"gitea-token", answering, e.giteaToken},
+		{"gitea-basic-auth", answering, e.basicAuth},
+		{"gitea-pages", asAdmin, e.pages},
+		{RiskInstanceRunners, asAdmin, e.danger(RiskInstanceRunners, (*doctor).runners)},
+		{RiskOpenRegistration, answering, e.danger(RiskOpenRegistration, (*doctor).registration)},
+		{RiskProxyAuth, asAdmin, e.danger(RiskProxyAuth, (*doctor).proxyAuth)},
+		{"gitea-sign-in", answering, e.signIn},
+		{"gitea-users-page", asAdmin, e.usersPage},
+		{"gitea-webhooks", nil, e.webhooks},
+		{"gitea-bots", []need{needGitea, needGiteaToken, needDatabase}, e.bots},
 	}
 }
 
-func (x *examination) giteaAnswers(ctx context.Context) Check {
-	if err := x.gitea.Health(ctx); err != nil {
-		x.without[needGitea] = "Gitea does not answer"
+func (e *examination) giteaAnswers(ctx context.Context) Check {
+	if err := e.gitea.Health(ctx); err != nil {
+		e.without[needGitea] = "Gitea does not answer"
 		why := "Gitea does not say that it is well"
 		if detail, ok := errors.AsType[*gitea.Error](err); ok && detail.Status == 0 {
 			why = "Gitea does not answer"
@@ -50,31 +50,31 @@ func (x *examination) giteaAnswers(ctx context.Context) Check {
 const giteaTokenFix = "make a token of a site administrator in Gitea under Settings, Applications, with write:admin, write:organization, write:repository, write:package and read:user, and give it as GITEA_API_TOKEN"
 
 // giteaToken finds the scopes by trying.
-func (x *examination) giteaToken(ctx context.Context) Check {
+func (e *examination) giteaToken(ctx context.Context) Check {
 	const name = "GITEA_API_TOKEN"
-	self, err := x.gitea.Self(ctx)
+	self, err := e.gitea.Self(ctx)
 	lacks := []string{}
 	switch {
 	case errors.Is(err, gitea.ErrScope):
 		lacks = append(lacks, "read:user")
 	case errors.Is(err, gitea.ErrUnauthorized):
-		x.without[needGiteaToken] = "Gitea does not accept " + name
+		e.without[needGiteaToken] = "Gitea does not accept " + name
 		return fail("Gitea does not accept "+name, giteaTokenFix)
 	case err != nil:
-		x.without[needGiteaToken] = "Gitea does not tell whose " + name + " is"
+		e.without[needGiteaToken] = "Gitea does not tell whose " + name + " is"
 		return failed("tell whose the token is", err)
 	case !self.IsAdmin:
-		x.without[needGiteaToken] = name + " is not a site administrator's"
+		e.without[needGiteaToken] = name + " is not a site administrator's"
 		return fail(self.Login+", whose "+name+" is, is no site administrator", giteaTokenFix)
 	}
 	for _, s := range []struct {
 		scope string
 		try   func(context.Context) error
 	}{
-		{"write:admin", x.gitea.MayWriteAdmin},
-		{"write:organization", x.gitea.MayWriteOrganization},
-		{"write:repository", x.gitea.MayWriteRepository},
-		{"write:package", x.gitea.MayWritePackage},
+		{"write:admin", e.gitea.MayWriteAdmin},
+		{"write:organization", e.gitea.MayWriteOrganization},
+		{"write:repository", e.gitea.MayWriteRepository},
+		{"write:package", e.gitea.MayWritePackage},
 	} {
 		if err := s.try(ctx); errors.Is(err, gitea.ErrForbidden) {
 			lacks = append(lacks, s.scope)
@@ -83,12 +83,12 @@ func (x *examination) giteaToken(ctx context.Context) Check {
 		}
 	}
 	if slices.Contains(lacks, "read:user") || slices.Contains(lacks, "write:admin") {
-		x.without[needGiteaToken] = name + " lacks a scope to look at this"
+		e.without[needGiteaToken] = name + " lacks a scope to look at this"
 	}
 	if len(lacks) > 0 {
 		return fail(name+" lacks "+strings.Join(lacks, ", "), giteaTokenFix)
 	}
-	version, err := x.gitea.Version(ctx)
+	version, err := e.gitea.Version(ctx)
 	if err != nil {
 		return failed("tell its version", err)
 	}
@@ -100,8 +100,8 @@ const (
 	basicAuthFix = "set [service] ENABLE_BASIC_AUTHENTICATION=true in Gitea's configuration"
 )
 
-func (x *examination) basicAuth(ctx context.Context) Check {
-	works, err := x.gitea.BasicAuthWorks(ctx)
+func (e *examination) basicAuth(ctx context.Context) Check {
+	works, err := e.gitea.BasicAuthWorks(ctx)
 	if err != nil {
 		return failed("say whether it takes passwords", err)
 	}
@@ -114,8 +114,8 @@ func (x *examination) basicAuth(ctx context.Context) Check {
 // wantedPage is how many items the client asks for in a request.
 const wantedPage = 50
 
-func (x *examination) pages(ctx context.Context) Check {
-	s, err := x.gitea.APISettings(ctx)
+func (e *examination) pages(ctx context.Context) Check {
+	s, err := e.gitea.APISettings(ctx)
 	if err != nil {
 		return failed("tell its API's limits", err)
 	}
@@ -126,8 +126,8 @@ func (x *examination) pages(ctx context.Context) Check {
 	return ok("%d items of a list in one answer", s.MaxResponseItems)
 }
 
-func (x *examination) signIn(ctx context.Context) Check {
-	open, err := x.gitea.AnonymousAccess(ctx)
+func (e *examination) signIn(ctx context.Context) Check {
+	open, err := e.gitea.AnonymousAccess(ctx)
 	if err != nil {
 		return failed("say whether it asks for a sign-in", err)
 	}
@@ -138,8 +138,8 @@ func (x *examination) signIn(ctx context.Context) Check {
 	return ok("required")
 }
 
-func (x *examination) usersPage(ctx context.Context) Check {
-	listed, err := x.gitea.UsersListed(ctx)
+func (e *examination) usersPage(ctx context.Context) Check {
+	listed, err := e.gitea.UsersListed(ctx)
 	if err != nil {
 		return failed("search for users", err)
 	}
@@ -152,11 +152,11 @@ func (x *examination) usersPage(ctx context.Context) Check {
 
 // webhooks tells where Gitea's webhooks post to. What Gitea may reach it does not
 // tell, and of a delivery that it refuses it says nothing.
-func (x *examination) webhooks(context.Context) Check {
-	if x.publicURL == nil {
+func (e *examination) webhooks(context.Context) Check {
+	if e.publicURL == nil {
 		return warn("VIBN_PUBLIC_URL is not set, so Gitea cannot tell this server that something was pushed", "set VIBN_PUBLIC_URL")
 	}
-	host := x.publicURL.Hostname()
+	host := e.publicURL.Hostname()
 	if inside(host) {
 		return warn("Gitea's webhooks post to "+host+", a private address, which Gitea refuses unless it is told to allow it: a push is then found by the look that comes once a minute",
 			"set [webhook] ALLOWED_HOST_LIST=external,"+host+" in Gitea's configuration, or give VIBN_PUBLIC_URL a public name")
@@ -179,16 +179,16 @@ func inside(host string) bool {
 
 // bots tries a bot's own token. Where two-factor authentication is enforced, bots
 // reach no repository by the API.
-func (x *examination) bots(ctx context.Context) Check {
+func (e *examination) bots(ctx context.Context) Check {
 	tried := 0
-	for _, w := range x.workspaces {
+	for _, w := range e.workspaces {
 		if tried == fewWorkspaces {
 			break
 		}
 		if w.SuspendedAt != nil || w.Status != tenancy.Ready {
 			continue
 		}
-		repository, bot, err := x.botOf(ctx, w)
+		repository, bot, err := e.botOf(ctx, w)
 		if err != nil {
 			return fail("the database does not tell a bot's token: "+err.Error(), "see whether DATABASE_URL is right and the database is up")
 		}
@@ -206,7 +206,7 @@ func (x *examination) bots(ctx context.Context) Check {
 		case !errors.Is(err, gitea.ErrNotFound):
 			return failed("show a bot its repository", err)
 		}
-		repos, err := x.gitea.Org(owner).Repositories(ctx)
+		repos, err := e.gitea.Org(owner).Repositories(ctx)
 		if err != nil {
 			return failed("list a workspace's repositories", err)
 		}
@@ -220,22 +220,22 @@ func (x *examination) bots(ctx context.Context) Check {
 
 // botOf returns a repository of a workspace and a client with the workspace's own
 // token; nil if it has not both.
-func (x *examination) botOf(ctx context.Context, w tenancy.Workspace) (string, *gitea.Bot, error) {
-	state, err := x.store.Provision(ctx, w.ID)
+func (e *examination) botOf(ctx context.Context, w tenancy.Workspace) (string, *gitea.Bot, error) {
+	state, err := e.store.Provision(ctx, w.ID)
 	if err != nil || state.TokenID == 0 {
 		return "", nil, err
 	}
-	token, err := x.box.Open(state.TokenSealed, tenancy.TokenPlace(w.ID))
+	token, err := e.box.Open(state.TokenSealed, tenancy.TokenPlace(w.ID))
 	if err != nil {
 		return "", nil, nil //nolint:nilerr // the check of the secrets key tells
 	}
-	projects, err := x.store.Projects(ctx, w.ID)
+	projects, err := e.store.Projects(ctx, w.ID)
 	if err != nil {
 		return "", nil, err
 	}
 	for _, p := range projects {
 		if p.RepositoryID != 0 { // also one without a first commit, which a bot that is not shown it cannot make
-			return cmp.Or(p.Repository, state.Org+"/"+p.Slug), x.gitea.Bot(token).Metered(tenancy.Unmetered), nil
+			return cmp.Or(p.Repository, state.Org+"/"+p.Slug), e.gitea.Bot(token).Metered(tenancy.Unmetered), nil
 		}
 	}
 	return "", nil, nil

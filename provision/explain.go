@@ -9,8 +9,8 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// trouble turns a failure into what the operator reads.
-func trouble(part, doing string, err error) *tenancy.PartError {
+// newPartError turns a failure into the error that the operator reads.
+func newPartError(part, doing string, err error) *tenancy.PartError {
 	if e, ok := errors.AsType[*tenancy.PartError](err); ok {
 		return e
 	}

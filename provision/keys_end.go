@@ -11,7 +11,7 @@ import (
 // removeKeys deletes the private halves of a deleted workspace's deploy keys. The
 // public ones go with the repositories.
 func (r *run) removeKeys(ctx context.Context) error {
-	projects, err := r.store.Projects(ctx, r.is.ID)
+	projects, err := r.store.Projects(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
@@ -41,7 +41,7 @@ func (r *run) removeKeys(ctx context.Context) error {
 		if p.CoolifyKey == "" {
 			continue
 		}
-		if err := r.store.ForgetDeployKey(ctx, r.is.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, tenancy.ErrConflict) {
+		if err := r.store.ForgetDeployKey(ctx, r.state.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, tenancy.ErrConflict) {
 			return tenancy.StoreError("read or write the record", err)
 		}
 	}

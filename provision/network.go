@@ -21,20 +21,20 @@ func networkName(p tenancy.Provision) string {
 // network sees to the workspace's own network on the server that it is placed on.
 // Coolify lets a server have one network of a name only, so the name is the mark.
 func (r *run) network(ctx context.Context) error {
-	if !r.dangers.Isolates(r.is.Placement) {
+	if !r.dangers.Isolates(r.state.Placement) {
 		return nil
 	}
-	server, err := coolify.ParseUUID(r.is.Placement.Server)
+	server, err := coolify.ParseUUID(r.state.Placement.Server)
 	if err != nil {
 		return err
 	}
 	_, _, err = once.Thing[coolify.UUID]{
 		Find: func(ctx context.Context) ([]coolify.UUID, error) { return r.findNetwork(ctx, server) },
 		Create: func(ctx context.Context) error {
-			_, err := r.coolify.Server(server).CreateDestination(ctx, coolify.NewDestination{Name: networkName(r.is), Network: networkName(r.is)})
+			_, err := r.coolify.Server(server).CreateDestination(ctx, coolify.NewDestination{Name: networkName(r.state), Network: networkName(r.state)})
 			return err
 		},
-		Recorded: func(id coolify.UUID) bool { return id.String() == r.is.Destination },
+		Recorded: func(id coolify.UUID) bool { return id.String() == r.state.Destination },
 		Record: func(ctx context.Context, id coolify.UUID) error {
 			return r.record(ctx, func(p *tenancy.Parts) { p.Destination = id.String() })
 		},
@@ -55,7 +55,7 @@ func (r *run) findNetwork(ctx context.Context, server coolify.UUID) ([]coolify.U
 		return nil, err
 	}
 	for _, d := range list {
-		if d.Network == networkName(r.is) {
+		if d.Network == networkName(r.state) {
 			return []coolify.UUID{d.UUID}, nil
 		}
 	}
@@ -70,7 +70,7 @@ func (r *run) removeNetworks(ctx context.Context) error {
 		return err
 	}
 	for _, d := range list {
-		if d.Network != networkName(r.is) {
+		if d.Network != networkName(r.state) {
 			continue
 		}
 		err := r.coolify.Destination(d.UUID).Delete(ctx)

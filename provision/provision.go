@@ -60,7 +60,7 @@ func New(cfg tenancy.Config, db Store, reserve coolify.Meter) *Provisioner {
 func (p *Provisioner) CoolifyVersion(ctx context.Context) (string, error) {
 	v, err := p.coolify.Version(ctx)
 	if err != nil {
-		return "", trouble(tenancy.PartHost, "tell its version", err)
+		return "", newPartError(tenancy.PartHost, "tell its version", err)
 	}
 	return untrusted.Clean(v), nil
 }
@@ -109,16 +109,16 @@ func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, 
 		return false, err
 	}
 	defer r.letGo(ctx, workspaceID)
-	if r.is, err = p.store.Provision(ctx, workspaceID); err != nil {
+	if r.state, err = p.store.Provision(ctx, workspaceID); err != nil {
 		return false, err
 	}
-	if r.is.Nonce, err = p.store.KeepNonce(ctx, workspaceID, cmp.Or(r.is.Nonce, tenancy.RandomHex())); err != nil {
+	if r.state.Nonce, err = p.store.KeepNonce(ctx, workspaceID, cmp.Or(r.state.Nonce, tenancy.RandomHex())); err != nil {
 		return false, err
 	}
 	if err := r.all(ctx); err != nil {
 		return false, err
 	}
-	more, err = p.store.FinishProvision(ctx, workspaceID, r.is.Wanted, r.outcome(), p.now())
+	more, err = p.store.FinishProvision(ctx, workspaceID, r.state.Wanted, r.outcome(), p.now())
 	if err == nil && !more && len(r.wrong) > 0 {
 		err = &PartsError{r.wrong}
 	}
@@ -145,7 +145,7 @@ func (p *Provisioner) Sweep(ctx context.Context, queue func(context.Context, str
 type run struct {
 	*Provisioner
 	holder     string
-	is         tenancy.Provision
+	state      tenancy.Provision
 	wrong      tenancy.PartErrors
 	reconciled bool
 }
@@ -154,14 +154,14 @@ func (r *run) letGo(ctx context.Context, workspaceID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := r.store.LetGo(ctx, workspaceID, r.holder); err != nil {
-		r.log.WarnContext(ctx, "workspace not let go; the next run waits", "workspace", r.is.Slug, "err", err)
+		r.log.WarnContext(ctx, "workspace not let go; the next run waits", "workspace", r.state.Slug, "err", err)
 	}
 }
 
 // all sees to every part. An error is one of the database: then nothing more can
 // be recorded, so nothing more is made.
 func (r *run) all(ctx context.Context) error {
-	if r.is.DeletedAt != nil {
+	if r.state.DeletedAt != nil {
 		return r.removeAll(ctx)
 	}
 	for _, s := range []step{
@@ -172,7 +172,7 @@ func (r *run) all(ctx context.Context) error {
 			return err
 		}
 	}
-	if r.is.SuspendedAt != nil {
+	if r.state.SuspendedAt != nil {
 		return r.suspend(ctx)
 	}
 	if err := r.refuseDangers(ctx); err != nil {
@@ -255,12 +255,12 @@ func (r *run) do(ctx context.Context, s step) error {
 	if tenancy.IsStoreError(err) || ctx.Err() != nil {
 		return err
 	}
-	return r.note(ctx, trouble(s.part, s.doing, err))
+	return r.note(ctx, newPartError(s.part, s.doing, err))
 }
 
 // holdOn says that this run is alive. It fails if another one has taken over.
 func (r *run) holdOn(ctx context.Context) error {
-	return tenancy.StoreError("read or write the record", r.store.Hold(ctx, r.is.ID, r.holder, r.now(), r.now().Add(holdTime)))
+	return tenancy.StoreError("read or write the record", r.store.Hold(ctx, r.state.ID, r.holder, r.now(), r.now().Add(holdTime)))
 }
 
 // note adds what is wrong, with the cause for the log.
@@ -273,7 +273,7 @@ func (r *run) note(ctx context.Context, err error) error {
 	if e.Err != nil {
 		cause = tenancy.ForLog(r.shown, e.Err)
 	}
-	r.log.WarnContext(ctx, "part of a workspace is not as it should be", "workspace", r.is.Slug, "part", e.Part, "why", e.Why, "err", cause)
+	r.log.WarnContext(ctx, "part of a workspace is not as it should be", "workspace", r.state.Slug, "part", e.Part, "why", e.Why, "err", cause)
 	r.wrong = append(r.wrong, *e)
 	return nil
 }
@@ -281,25 +281,25 @@ func (r *run) note(ctx context.Context, err error) error {
 // record replaces the recorded parts. If they are not as this run knows them,
 // another run has taken over, and this one ends.
 func (r *run) record(ctx context.Context, change func(*tenancy.Parts)) error {
-	next := r.is.Parts
+	next := r.state.Parts
 	change(&next)
-	if err := r.store.SetParts(ctx, r.is.ID, r.is.Parts, next); err != nil {
+	if err := r.store.SetParts(ctx, r.state.ID, r.state.Parts, next); err != nil {
 		return tenancy.StoreError("read or write the record", fmt.Errorf("record the parts: %w", err))
 	}
-	r.is.Parts = next
+	r.state.Parts = next
 	return nil
 }
 
 // outcome is the state that the parts are in.
 func (r *run) outcome() tenancy.Outcome {
 	o := tenancy.Outcome{Status: tenancy.Ready, Error: r.wrong.String(), Reconciled: r.reconciled}
-	has := r.is.Parts.CoolifyProject != "" || r.is.OrgID != 0
+	has := r.state.Parts.CoolifyProject != "" || r.state.OrgID != 0
 	switch {
 	case len(r.wrong) > 0 && has:
 		o.Status = tenancy.Partial
 	case len(r.wrong) > 0:
 		o.Status = tenancy.Failed
-	case r.is.DeletedAt != nil:
+	case r.state.DeletedAt != nil:
 		o.Status = tenancy.Pending // nothing is left
 	}
 	return o
@@ -312,7 +312,7 @@ func (r *run) project(ctx context.Context) error {
 		Find: r.findProjects,
 		Create: func(ctx context.Context) error {
 			_, err := r.coolify.CreateProject(ctx, coolify.NewProject{
-				Name: tenancy.ProjectName(r.is.Slug), Description: "Workspace " + r.is.Slug + " " + tenancy.MarkText(r.is.Nonce, "project"),
+				Name: tenancy.ProjectName(r.state.Slug), Description: "Workspace " + r.state.Slug + " " + tenancy.MarkText(r.state.Nonce, "project"),
 			})
 			return err
 		},
@@ -335,7 +335,7 @@ func (r *run) findProjects(ctx context.Context) ([]coolify.Project, error) {
 	ours := slices.DeleteFunc(list, func(p coolify.Project) bool {
 		return !r.isRecorded(p) && !r.bearsMark(p)
 	})
-	if r.is.Parts.CoolifyProject != "" && !slices.ContainsFunc(ours, r.isRecorded) {
+	if r.state.Parts.CoolifyProject != "" && !slices.ContainsFunc(ours, r.isRecorded) {
 		return nil, &tenancy.PartError{
 			Part: tenancy.PartProject, Why: "the workspace's Coolify project is gone, or is another team's",
 			Fix: "restore it, or delete the workspace; a project of an operator's own is not made anew",
@@ -347,10 +347,12 @@ func (r *run) findProjects(ctx context.Context) ([]coolify.Project, error) {
 	return ours, nil
 }
 
-func (r *run) isRecorded(p coolify.Project) bool { return p.UUID.String() == r.is.Parts.CoolifyProject }
+func (r *run) isRecorded(p coolify.Project) bool {
+	return p.UUID.String() == r.state.Parts.CoolifyProject
+}
 
 func (r *run) bearsMark(p coolify.Project) bool {
-	return tenancy.HasMark(p.Description, tenancy.MarkText(r.is.Nonce, "project"))
+	return tenancy.HasMark(p.Description, tenancy.MarkText(r.state.Nonce, "project"))
 }
 
 // dropProject deletes a project that bears our mark and is not the recorded one: a
@@ -361,7 +363,7 @@ func (r *run) dropProject(ctx context.Context, twin coolify.Project) error {
 		return &tenancy.PartError{
 			Part: tenancy.PartProject,
 			Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds something",
-				r.is.Parts.CoolifyProject, twin.UUID),
+				r.state.Parts.CoolifyProject, twin.UUID),
 			Fix: "move what is in the second into the first, or delete it; then have it provisioned again",
 		}
 	}

@@ -30,7 +30,7 @@ func (r *run) org(ctx context.Context) error {
 	o, _, err := once.Thing[gitea.Org]{
 		Find:     func(ctx context.Context) ([]gitea.Org, error) { return ifThere(r.findOrg(ctx)) },
 		Create:   r.createOrg,
-		Recorded: func(o gitea.Org) bool { return o.ID == r.is.OrgID },
+		Recorded: func(o gitea.Org) bool { return o.ID == r.state.OrgID },
 		Record:   r.recordOrg,
 	}.Ensure(ctx)
 	if err == nil && o.Visibility != "private" {
@@ -52,9 +52,9 @@ func ifThere[T any](thing T, err error) ([]T, error) {
 // findOrg returns the organisation if it is the workspace's: by its recorded id,
 // or else by our mark. Not there is [gitea.ErrNotFound].
 func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
-	name := cmp.Or(r.is.Org, tenancy.OrgName(r.is.Slug))
+	name := cmp.Or(r.state.Org, tenancy.OrgName(r.state.Slug))
 	o, err := r.gitea.Org(name).Get(ctx)
-	if errors.Is(err, gitea.ErrNotFound) && r.is.OrgID != 0 && r.is.DeletedAt == nil {
+	if errors.Is(err, gitea.ErrNotFound) && r.state.OrgID != 0 && r.state.DeletedAt == nil {
 		return o, &tenancy.PartError{
 			Part: tenancy.PartOrg, Why: fmt.Sprintf("the organisation %q is gone from Gitea, with all its repositories", name),
 			Fix: "restore it from Gitea's backup, or delete the workspace",
@@ -64,9 +64,9 @@ func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
 		return o, err
 	}
 	switch {
-	case r.is.OrgID == o.ID:
+	case r.state.OrgID == o.ID:
 		return o, nil
-	case r.is.OrgID != 0 || !tenancy.HasMark(o.Description, tenancy.MarkText(r.is.Nonce, "org")):
+	case r.state.OrgID != 0 || !tenancy.HasMark(o.Description, tenancy.MarkText(r.state.Nonce, "org")):
 		return o, foreign(tenancy.PartOrg, "an organisation", name)
 	}
 	return o, r.onlyOwner(ctx, o.Name)
@@ -80,7 +80,7 @@ func (r *run) recordOrg(ctx context.Context, o gitea.Org) error {
 // recorded.
 func (r *run) knownOrg(ctx context.Context) (gitea.Org, error) {
 	o, err := r.findOrg(ctx)
-	if err == nil && o.ID != r.is.OrgID {
+	if err == nil && o.ID != r.state.OrgID {
 		err = r.recordOrg(ctx, o)
 	}
 	return o, err
@@ -88,8 +88,8 @@ func (r *run) knownOrg(ctx context.Context) (gitea.Org, error) {
 
 // createOrg asks for the organisation. Users and organisations share their names.
 func (r *run) createOrg(ctx context.Context) error {
-	name := tenancy.OrgName(r.is.Slug)
-	_, failed := r.gitea.CreateOrg(ctx, gitea.NewOrg{Name: name, FullName: r.is.Name, Description: tenancy.MarkText(r.is.Nonce, "org")})
+	name := tenancy.OrgName(r.state.Slug)
+	_, failed := r.gitea.CreateOrg(ctx, gitea.NewOrg{Name: name, FullName: r.state.Name, Description: tenancy.MarkText(r.state.Nonce, "org")})
 	if failed == nil {
 		return nil
 	}
@@ -139,7 +139,7 @@ func (r *run) bot(ctx context.Context) error {
 	u, _, err := once.Thing[gitea.User]{
 		Find:     func(ctx context.Context) ([]gitea.User, error) { return ifThere(r.findBot(ctx)) },
 		Create:   r.createBot,
-		Recorded: func(u gitea.User) bool { return u.ID == r.is.BotID },
+		Recorded: func(u gitea.User) bool { return u.ID == r.state.BotID },
 		Record:   r.recordBot,
 	}.Ensure(ctx)
 	if err != nil {
@@ -164,9 +164,9 @@ func (r *run) harden(ctx context.Context, login string, prohibit bool) error {
 // findBot returns the bot if it is the workspace's. The API takes the name of an
 // organisation for that of a user, so a bot is looked for among both.
 func (r *run) findBot(ctx context.Context) (gitea.User, error) {
-	name := cmp.Or(r.is.Bot, tenancy.BotName(r.is.Slug))
+	name := cmp.Or(r.state.Bot, tenancy.BotName(r.state.Slug))
 	u, err := r.gitea.User(ctx, name)
-	if errors.Is(err, gitea.ErrNotFound) && r.is.BotID != 0 && r.is.DeletedAt == nil {
+	if errors.Is(err, gitea.ErrNotFound) && r.state.BotID != 0 && r.state.DeletedAt == nil {
 		return u, &tenancy.PartError{
 			Part: tenancy.PartBot, Why: fmt.Sprintf("the bot %q is gone from Gitea", name),
 			Fix: "restore it from Gitea's backup, or delete the workspace",
@@ -183,9 +183,9 @@ func (r *run) findBot(ctx context.Context) (gitea.User, error) {
 	switch {
 	case u.IsAdmin:
 		return u, &tenancy.PartError{Part: tenancy.PartBot, Why: fmt.Sprintf("the user %q is a site administrator", name), Fix: "find out who made it one; a bot must not be"}
-	case r.is.BotID == u.ID:
+	case r.state.BotID == u.ID:
 		return u, nil
-	case r.is.BotID != 0 || !strings.EqualFold(u.Email, tenancy.MailOf(r.is.Nonce)):
+	case r.state.BotID != 0 || !strings.EqualFold(u.Email, tenancy.MailOf(r.state.Nonce)):
 		return u, foreign(tenancy.PartBot, "a user", name)
 	}
 	keys, err := r.gitea.UserKeys(ctx, u.Login)
@@ -205,7 +205,7 @@ func (r *run) recordBot(ctx context.Context, u gitea.User) error {
 // knownBot is knownOrg for the bot.
 func (r *run) knownBot(ctx context.Context) (gitea.User, error) {
 	u, err := r.findBot(ctx)
-	if err == nil && u.ID != r.is.BotID {
+	if err == nil && u.ID != r.state.BotID {
 		err = r.recordBot(ctx, u)
 	}
 	return u, err
@@ -213,7 +213,8 @@ func (r *run) knownBot(ctx context.Context) (gitea.User, error) {
 
 func (r *run) createBot(ctx context.Context) error {
 	_, err := r.gitea.CreateUser(ctx, gitea.NewUser{
-		Login: tenancy.BotName(r.is.Slug), Email: tenancy.MailOf(r.is.Nonce), FullName: r.is.Name, Password: newPassword(),
+		Login: tenancy.BotName(r.state.Slug), Email: tenancy.MailOf(r.state.Nonce),
+		FullName: r.state.Name, Password: newPassword(),
 	})
 	return err
 }
@@ -227,10 +228,10 @@ func (r *run) team(ctx context.Context) error {
 	t, _, err := once.Thing[gitea.Team]{
 		Find: r.findTeams,
 		Create: func(ctx context.Context) error {
-			_, err := r.gitea.Org(r.is.Org).CreateTeam(ctx, tenancy.WritersTeam)
+			_, err := r.gitea.Org(r.state.Org).CreateTeam(ctx, tenancy.WritersTeam)
 			return err
 		},
-		Recorded: func(t gitea.Team) bool { return t.ID == r.is.TeamID },
+		Recorded: func(t gitea.Team) bool { return t.ID == r.state.TeamID },
 		Record: func(ctx context.Context, t gitea.Team) error {
 			return r.record(ctx, func(p *tenancy.Parts) { p.TeamID = t.ID })
 		},
@@ -246,7 +247,7 @@ func (r *run) team(ctx context.Context) error {
 	if err := r.outOfOwners(ctx); err != nil {
 		return err
 	}
-	return r.gitea.AddTeamMember(ctx, t.ID, r.is.Bot)
+	return r.gitea.AddTeamMember(ctx, t.ID, r.state.Bot)
 }
 
 // findTeams returns the first team of the name, if there is one.
@@ -261,7 +262,7 @@ func (r *run) findTeams(ctx context.Context) ([]gitea.Team, error) {
 // findTeam returns the team; a zero Team if there is none. Gitea lets two have one
 // name: the one that was made first counts.
 func (r *run) findTeam(ctx context.Context) (gitea.Team, error) {
-	teams, err := r.gitea.Org(r.is.Org).Teams(ctx)
+	teams, err := r.gitea.Org(r.state.Org).Teams(ctx)
 	if err != nil {
 		return gitea.Team{}, err
 	}
@@ -277,7 +278,7 @@ func (r *run) findTeam(ctx context.Context) (gitea.Team, error) {
 // outOfOwners takes the bot out of the owners. Deleting a bot that is the last
 // owner would delete the organisation.
 func (r *run) outOfOwners(ctx context.Context) error {
-	owners, err := r.owners(ctx, r.is.Org)
+	owners, err := r.owners(ctx, r.state.Org)
 	if err != nil {
 		return err
 	}
@@ -285,15 +286,15 @@ func (r *run) outOfOwners(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(members, func(u gitea.User) bool { return u.ID == r.is.BotID }) {
+	if !slices.ContainsFunc(members, func(u gitea.User) bool { return u.ID == r.state.BotID }) {
 		return nil
 	}
-	return r.gitea.RemoveTeamMember(ctx, owners.ID, r.is.Bot)
+	return r.gitea.RemoveTeamMember(ctx, owners.ID, r.state.Bot)
 }
 
 // leaveTeam takes a user out of the team, if there is one.
 func (r *run) leaveTeam(ctx context.Context, login string) error {
-	if r.is.OrgID == 0 {
+	if r.state.OrgID == 0 {
 		return nil
 	}
 	t, err := r.findTeam(ctx)
@@ -306,18 +307,18 @@ func (r *run) leaveTeam(ctx context.Context, login string) error {
 // people brings the team to the bot and the workspace's people: those whose
 // account on Gitea the operator or a sign-in gave by its id. Others are taken out.
 func (r *run) people(ctx context.Context) error {
-	members, err := r.gitea.TeamMembers(ctx, r.is.TeamID)
+	members, err := r.gitea.TeamMembers(ctx, r.state.TeamID)
 	if err != nil {
 		return err
 	}
 	for _, m := range members {
-		if m.ID != r.is.BotID && !slices.Contains(r.is.People, m.ID) {
-			if err := r.gitea.RemoveTeamMember(ctx, r.is.TeamID, m.Login); err != nil {
+		if m.ID != r.state.BotID && !slices.Contains(r.state.People, m.ID) {
+			if err := r.gitea.RemoveTeamMember(ctx, r.state.TeamID, m.Login); err != nil {
 				return err
 			}
 		}
 	}
-	for _, id := range r.is.People {
+	for _, id := range r.state.People {
 		if slices.ContainsFunc(members, func(m gitea.User) bool { return m.ID == id }) {
 			continue
 		}
@@ -339,7 +340,7 @@ func (r *run) person(ctx context.Context, id int64) error {
 	if err != nil {
 		return err
 	}
-	return r.gitea.AddTeamMember(ctx, r.is.TeamID, u.Login)
+	return r.gitea.AddTeamMember(ctx, r.state.TeamID, u.Login)
 }
 
 // suspend shuts every way in: the bot may not sign in, so none of its tokens does

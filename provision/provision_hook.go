@@ -22,16 +22,16 @@ func (r *run) hook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hooks, err := r.gitea.Org(r.is.Org).Hooks(ctx)
+	hooks, err := r.gitea.Org(r.state.Org).Hooks(ctx)
 	if err != nil {
 		return err
 	}
 	spec := gitea.HookSpec{URL: r.hookURL(), Events: []string{"push"}, Active: true}
-	if slices.ContainsFunc(hooks, func(h gitea.Hook) bool { return h.ID == r.is.HookID && h.Type == "gitea" }) {
-		_, err := r.gitea.Org(r.is.Org).UpdateHook(ctx, r.is.HookID, spec)
+	if slices.ContainsFunc(hooks, func(h gitea.Hook) bool { return h.ID == r.state.HookID && h.Type == "gitea" }) {
+		_, err := r.gitea.Org(r.state.Org).UpdateHook(ctx, r.state.HookID, spec)
 		return err
 	}
-	h, err := r.gitea.Org(r.is.Org).CreateHook(ctx, gitea.NewHook{HookSpec: spec, Secret: key})
+	h, err := r.gitea.Org(r.state.Org).CreateHook(ctx, gitea.NewHook{HookSpec: spec, Secret: key})
 	if err != nil {
 		return err
 	}
@@ -42,8 +42,8 @@ func (r *run) hook(ctx context.Context) error {
 // webhook has it, and in the same step the webhook that signs with another is
 // forgotten.
 func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
-	if r.is.HookSealed != "" {
-		key, err := r.box.Open(r.is.HookSealed, tenancy.HookPlace(r.is.ID))
+	if r.state.HookSealed != "" {
+		key, err := r.box.Open(r.state.HookSealed, tenancy.HookPlace(r.state.ID))
 		if err != nil { // another process may have a key that this one has not
 			return secret.Text{}, &tenancy.PartError{
 				Part: tenancy.PartHook, Why: "the webhook's secret does not open with VIBN_SECRETS_KEY",
@@ -53,19 +53,19 @@ func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
 		return key, nil
 	}
 	key := secret.NewText(tenancy.RandomHex() + tenancy.RandomHex())
-	sealed, err := r.box.Seal(key, tenancy.HookPlace(r.is.ID))
+	sealed, err := r.box.Seal(key, tenancy.HookPlace(r.state.ID))
 	if err != nil {
 		return secret.Text{}, err
 	}
 	return key, r.record(ctx, func(p *tenancy.Parts) { p.HookID, p.HookSealed = 0, sealed })
 }
 
-func (r *run) hookURL() string { return r.publicURL.JoinPath(tenancy.HookPath, r.is.Slug).String() }
+func (r *run) hookURL() string { return r.publicURL.JoinPath(tenancy.HookPath, r.state.Slug).String() }
 
 // otherHooks takes away the organisation's webhooks but the recorded one: each sees
 // every push to every repository.
 func (r *run) otherHooks(ctx context.Context) error {
-	if r.is.OrgID == 0 {
+	if r.state.OrgID == 0 {
 		return nil
 	}
 	if _, err := r.knownOrg(ctx); errors.Is(err, gitea.ErrNotFound) {
@@ -73,16 +73,16 @@ func (r *run) otherHooks(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	hooks, err := r.gitea.Org(r.is.Org).Hooks(ctx)
+	hooks, err := r.gitea.Org(r.state.Org).Hooks(ctx)
 	if err != nil {
 		return err
 	}
 	for _, h := range hooks {
-		if h.ID == r.is.HookID {
+		if h.ID == r.state.HookID {
 			continue
 		}
-		drop := func() error { return r.gitea.Org(r.is.Org).DeleteHook(ctx, h.ID) }
-		if err := r.takeAwayFrom(ctx, r.is.Org, string(tenancy.Hook), h.URL, drop); err != nil {
+		drop := func() error { return r.gitea.Org(r.state.Org).DeleteHook(ctx, h.ID) }
+		if err := r.takeAwayFrom(ctx, r.state.Org, string(tenancy.Hook), h.URL, drop); err != nil {
 			return err
 		}
 	}
@@ -92,7 +92,7 @@ func (r *run) otherHooks(ctx context.Context) error {
 // endHook takes every webhook of the organisation away. What the own one signed
 // with counts no more from the first step on.
 func (r *run) endHook(ctx context.Context) error {
-	if r.is.HookID != 0 || r.is.HookSealed != "" {
+	if r.state.HookID != 0 || r.state.HookSealed != "" {
 		if err := r.record(ctx, func(p *tenancy.Parts) { p.HookID, p.HookSealed = 0, "" }); err != nil {
 			return err
 		}
@@ -103,11 +103,11 @@ func (r *run) endHook(ctx context.Context) error {
 // wantPushes has the repositories looked at that apps are built from: a delivery
 // may have been lost, or refused while the webhook was being replaced.
 func (r *run) wantPushes(ctx context.Context) error {
-	apps, err := r.store.AppRecords(ctx, r.is.ID)
+	apps, err := r.store.AppRecords(ctx, r.state.ID)
 	if err != nil || len(apps) == 0 {
 		return tenancy.StoreError("read or write the record", err)
 	}
-	projects, err := r.store.Projects(ctx, r.is.ID)
+	projects, err := r.store.Projects(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
@@ -115,7 +115,7 @@ func (r *run) wantPushes(ctx context.Context) error {
 		if !p.Made() || !tenancy.BuiltFrom(p, apps) {
 			continue
 		}
-		err := r.store.WantPush(ctx, r.is.ID, p.RepositoryID, tenancy.RandomHex()) // the digest of no body
+		err := r.store.WantPush(ctx, r.state.ID, p.RepositoryID, tenancy.RandomHex()) // the digest of no body
 		if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 			return tenancy.StoreError("read or write the record", err)
 		}

@@ -20,36 +20,36 @@ import (
 //
 // Each thing that is taken away is written to the audit trail first.
 func (r *run) reconcile(ctx context.Context) error {
-	if r.is.OrgID == 0 || r.is.BotID == 0 {
+	if r.state.OrgID == 0 || r.state.BotID == 0 {
 		r.reconciled = true // there is nothing to look at
 		return nil
 	}
-	projects, err := r.store.Projects(ctx, r.is.ID)
+	projects, err := r.store.Projects(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
-	access, err := r.store.RepositoryAccess(ctx, r.is.ID)
+	access, err := r.store.RepositoryAccess(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
-	own, err := r.gitea.UserRepositories(ctx, r.is.Bot)
+	own, err := r.gitea.UserRepositories(ctx, r.state.Bot)
 	if err != nil {
 		return err
 	}
 	for _, repo := range own {
-		if repo.OwnerID != r.is.BotID {
+		if repo.OwnerID != r.state.BotID {
 			continue // one that it may see only
 		}
 		if err := r.dropRepository(ctx, repo, "repository of the bot's own"); err != nil {
 			return err
 		}
 	}
-	repos, err := r.gitea.Org(r.is.Org).Repositories(ctx)
+	repos, err := r.gitea.Org(r.state.Org).Repositories(ctx)
 	if err != nil {
 		return err
 	}
 	for _, repo := range repos {
-		if repo.OwnerID != r.is.OrgID {
+		if repo.OwnerID != r.state.OrgID {
 			continue
 		}
 		if err := r.holdOn(ctx); err != nil {
@@ -70,12 +70,12 @@ func (r *run) reconcile(ctx context.Context) error {
 // missing makes the repositories that a crash left unmade or unfinished. It comes
 // after reconcile, which a name that is taken must not hold up.
 func (r *run) missing(ctx context.Context) error {
-	projects, err := r.store.Projects(ctx, r.is.ID)
+	projects, err := r.store.Projects(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
-	w := r.is.Workspace
-	w.GiteaOrg, w.GiteaOrgID, w.GiteaBot = r.is.Org, r.is.OrgID, r.is.Bot
+	w := r.state.Workspace
+	w.GiteaOrg, w.GiteaOrgID, w.GiteaBot = r.state.Org, r.state.OrgID, r.state.Bot
 	for _, p := range projects {
 		if p.Made() {
 			continue
@@ -89,7 +89,7 @@ func (r *run) missing(ctx context.Context) error {
 			return foreign(tenancy.PartRepositories, "a repository", p.Slug)
 		}
 		if errors.Is(err, ErrHidden) {
-			return hidden(r.is.Org + "/" + p.Slug)
+			return hidden(r.state.Org + "/" + p.Slug)
 		}
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ func (r *run) missing(ctx context.Context) error {
 // notShown says why a repository of the list is not there when it is asked for:
 // it was deleted meanwhile, which is no error, or else it is hidden.
 func (r *run) notShown(ctx context.Context, repo gitea.Repository) error {
-	repos, err := r.gitea.Org(r.is.Org).Repositories(ctx)
+	repos, err := r.gitea.Org(r.state.Org).Repositories(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 	}
 	finished := i >= 0 && (projects[i].Made() || !repo.Empty) // else run.missing finishes it
 	if finished && projects[i].Repository != repo.FullName {
-		if err := r.store.RecordRepository(ctx, r.is.ID, projects[i].ID, repo.ID, repo.FullName); err != nil {
+		if err := r.store.RecordRepository(ctx, r.state.ID, projects[i].ID, repo.ID, repo.FullName); err != nil {
 			return tenancy.StoreError("read or write the record", err)
 		}
 	}
@@ -244,7 +244,7 @@ func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop 
 	}
 	began := r.now()
 	entry := tenancy.AuditEntry{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: r.is.ID, At: began, Principal: tenancy.PlatformPrincipal,
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: r.state.ID, At: began, Principal: tenancy.PlatformPrincipal,
 		Tool: "platform.reconcile", Target: r.kept(target), Args: string(args),
 	}
 	if err := r.store.StartAudit(ctx, entry); err != nil {
@@ -258,10 +258,10 @@ func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop 
 	if err != nil {
 		finish.Outcome = string(tenancy.Unavailable)
 	}
-	if err := r.store.FinishAudit(ctx, r.is.ID, entry.ID, finish); err != nil {
+	if err := r.store.FinishAudit(ctx, r.state.ID, entry.ID, finish); err != nil {
 		return tenancy.StoreError("read or write the record", fmt.Errorf("finish an audit entry: %w", err))
 	}
-	r.log.InfoContext(ctx, "reconcile took something away", "workspace", r.is.Slug, "target", entry.Target, "what", kind, "outcome", finish.Outcome)
+	r.log.InfoContext(ctx, "reconcile took something away", "workspace", r.state.Slug, "target", entry.Target, "what", kind, "outcome", finish.Outcome)
 	return err
 }
 

@@ -62,11 +62,11 @@ func (r *run) token(ctx context.Context) error {
 	if err != nil || alive {
 		return err
 	}
-	made, err := MintToken(ctx, tenancy.NewBotAccount(r.gitea, r.is.Bot, r.is.BotID), NewTokenName())
+	made, err := MintToken(ctx, tenancy.NewBotAccount(r.gitea, r.state.Bot, r.state.BotID), NewTokenName())
 	if err != nil {
 		return err
 	}
-	sealed, err := r.box.Seal(made.Secret, tenancy.TokenPlace(r.is.ID))
+	sealed, err := r.box.Seal(made.Secret, tenancy.TokenPlace(r.state.ID))
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (r *run) token(ctx context.Context) error {
 }
 
 func (r *run) tokenAlive(ctx context.Context) (bool, error) {
-	if r.is.TokenID == 0 {
+	if r.state.TokenID == 0 {
 		return false, nil
 	}
 	bot, err := r.asBot()
@@ -86,7 +86,7 @@ func (r *run) tokenAlive(ctx context.Context) (bool, error) {
 
 // asBot returns a client with the workspace's own token, which is there.
 func (r *run) asBot() (*gitea.Bot, error) {
-	plain, err := r.box.Open(r.is.TokenSealed, tenancy.TokenPlace(r.is.ID))
+	plain, err := r.box.Open(r.state.TokenSealed, tenancy.TokenPlace(r.state.ID))
 	if err != nil { // another process may have a key that this one has not: a new token would end the one in use
 		return nil, &tenancy.PartError{
 			Part: tenancy.PartToken, Why: "the bot's token does not open with VIBN_SECRETS_KEY",
@@ -102,32 +102,32 @@ func (r *run) asBot() (*gitea.Bot, error) {
 // list and not in the store afterwards is nobody's.
 func (r *run) endTokens(ctx context.Context) error {
 	now := r.now()
-	if err := r.store.RevokeEndedTokens(ctx, r.is.ID, now, now.Add(-begunLong)); err != nil {
+	if err := r.store.RevokeEndedTokens(ctx, r.state.ID, now, now.Add(-begunLong)); err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
-	if r.is.BotID == 0 {
+	if r.state.BotID == 0 {
 		return nil
 	}
-	tokens, err := tenancy.NewBotAccount(r.gitea, r.is.Bot, r.is.BotID).Tokens(ctx)
+	tokens, err := tenancy.NewBotAccount(r.gitea, r.state.Bot, r.state.BotID).Tokens(ctx)
 	if errors.Is(err, tenancy.ErrNotBot) {
-		return foreign(tenancy.PartBot, "a user", r.is.Bot)
+		return foreign(tenancy.PartBot, "a user", r.state.Bot)
 	}
 	if err != nil {
 		return err
 	}
 	list, err := tokens.List(ctx)
-	if r.is.SuspendedAt != nil && (errors.Is(err, gitea.ErrForbidden) || errors.Is(err, gitea.ErrUnauthorized)) {
+	if r.state.SuspendedAt != nil && (errors.Is(err, gitea.ErrForbidden) || errors.Is(err, gitea.ErrUnauthorized)) {
 		return nil // a bot that is shut out has no tokens that work; they end before it is let in again
 	}
 	if err != nil {
 		return err
 	}
-	kept, err := r.store.BotTokens(ctx, r.is.ID)
+	kept, err := r.store.BotTokens(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
 	for _, t := range list {
-		if t.ID == r.is.TokenID || slices.ContainsFunc(kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name }) {
+		if t.ID == r.state.TokenID || slices.ContainsFunc(kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name }) {
 			continue
 		}
 		if err := tokens.Delete(ctx, t.ID); err != nil && !errors.Is(err, gitea.ErrNotFound) {
