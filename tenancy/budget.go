@@ -41,7 +41,7 @@ func DefaultBudget() Budget {
 // WithDefaults returns the budget with the figures of [DefaultBudget] where b has zero.
 func (b Budget) WithDefaults() Budget {
 	d := DefaultBudget()
-	for _, f := range []struct{ is, def *int }{
+	for _, f := range []struct{ got, def *int }{
 		{&b.TenantsPerMinute, &d.TenantsPerMinute},
 		{&b.TenantsBurst, &d.TenantsBurst},
 		{&b.WorkspacePerMinute, &d.WorkspacePerMinute},
@@ -56,8 +56,8 @@ func (b Budget) WithDefaults() Budget {
 		{&b.PushesPerMinute, &d.PushesPerMinute},
 		{&b.PushesBurst, &d.PushesBurst},
 	} {
-		if *f.is <= 0 {
-			*f.is = *f.def
+		if *f.got <= 0 {
+			*f.got = *f.def
 		}
 	}
 	if b.MaxWait <= 0 {

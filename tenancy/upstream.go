@@ -69,15 +69,15 @@ func PlatformError(doing string, err error) error {
 	if !ok {
 		return err
 	}
-	told := *e
+	public := *e
 	switch e.Code { //nolint:exhaustive // the other codes say it as it is
 	case NotFound, Conflict, Invalid:
-		told.Code, told.Hint = Unavailable, "only the platform's operator can mend this; \"vibn-mcp workspace provision\" says what is wrong"
+		public.Code, public.Hint = Unavailable, "only the platform's operator can mend this; \"vibn-mcp workspace provision\" says what is wrong"
 	case Timeout:
-		told.Retryable = true
-		told.Hint = "try again: what has been done is not done twice"
+		public.Retryable = true
+		public.Hint = "try again: what has been done is not done twice"
 	}
-	return &told
+	return &public
 }
 
 // ServerName is the server that a failure is about, for people.

@@ -48,11 +48,11 @@ type watchKey struct {
 
 // A watch is one deployment that somebody of one workspace waits for.
 type watch struct {
-	waiting int // waits that look at it; the last one takes it away
-	is      FoundDeployment
-	proved  time.Time     // when a look proved whose it is; zero = not yet
-	gone    bool          // the last list of running deployments did not have it
-	looked  chan struct{} // closed, and replaced, after each look
+	waiting    int // waits that look at it; the last one takes it away
+	deployment FoundDeployment
+	proved     time.Time     // when a look proved whose it is; zero = not yet
+	gone       bool          // the last list of running deployments did not have it
+	looked     chan struct{} // closed, and replaced, after each look
 }
 
 func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown *untrusted.Scrubber) waitRoom {
@@ -104,32 +104,32 @@ func (s *Scope) look(ctx context.Context, key watchKey) (FoundDeployment, <-chan
 	if fresh {
 		return is, looked, nil
 	}
-	mine := false
+	leader := false
 	// The workspace is in the key: no answer is shared with another one.
 	v, _, _ := room.looking.Do(key.workspace+"/"+key.deployment.String(), func() (any, error) {
-		mine = true
-		return s.glance(ctx, key), nil
+		leader = true
+		return s.lookup(ctx, key), nil
 	})
-	g, _ := v.(glance)
-	if g.personal && !mine && ctx.Err() == nil {
+	result, _ := v.(lookup)
+	if result.callerSpecific && !leader && ctx.Err() == nil {
 		return s.look(ctx, key)
 	}
-	return g.is, looked, g.err
+	return result.deployment, looked, result.err
 }
 
-// A glance is what came of one look that several waits may share. An error is
-// personal if it is about who looked: it went away, or lost its right. The
-// others then look for themselves.
-type glance struct {
-	is       FoundDeployment
-	err      error
-	personal bool
+// A lookup is the result of one look that several waits may share. An error is
+// callerSpecific if it is about the call that looked: it ended, or lost its right.
+// The others then look for themselves.
+type lookup struct {
+	deployment     FoundDeployment
+	err            error
+	callerSpecific bool
 }
 
-func (s *Scope) glance(ctx context.Context, key watchKey) glance {
+func (s *Scope) lookup(ctx context.Context, key watchKey) lookup {
 	room := s.guard.waits
 	if is, _, fresh := room.known(key, s.guard.now()); fresh {
-		return glance{is: is} // somebody else's look ended just before this one began
+		return lookup{deployment: is} // somebody else's look ended just before this one began
 	}
 	d, ok, err := Inside{s}.FindDeployment(ctx, key.deployment)
 	if err == nil && !ok {
@@ -137,27 +137,27 @@ func (s *Scope) glance(ctx context.Context, key watchKey) glance {
 	}
 	if err != nil {
 		code := Public(err).Code
-		return glance{err: err, personal: ctx.Err() != nil || code == Unauthorized || code == Forbidden}
+		return lookup{err: err, callerSpecific: ctx.Err() != nil || code == Unauthorized || code == Forbidden}
 	}
 	room.learn(key, d, s.guard.now())
-	return glance{is: d}
+	return lookup{deployment: d}
 }
 
 // known returns the state of a watch; fresh says that it needs no look.
-func (r waitRoom) known(key watchKey, now time.Time) (is FoundDeployment, looked <-chan struct{}, fresh bool) {
+func (r waitRoom) known(key watchKey, now time.Time) (deployment FoundDeployment, looked <-chan struct{}, fresh bool) {
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()
 	w := r.state.watches[key]
-	fresh = now.Sub(w.proved) < proofAge && (!w.gone || w.is.Status.Terminal())
-	return w.is, w.looked, fresh
+	fresh = now.Sub(w.proved) < proofAge && (!w.gone || w.deployment.Status.Terminal())
+	return w.deployment, w.looked, fresh
 }
 
 // learn records a look that proved whose the deployment is.
-func (r waitRoom) learn(key watchKey, is FoundDeployment, now time.Time) {
+func (r waitRoom) learn(key watchKey, deployment FoundDeployment, now time.Time) {
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()
 	if w, ok := r.state.watches[key]; ok {
-		w.is, w.proved, w.gone = is, now, false
+		w.deployment, w.proved, w.gone = deployment, now, false
 	}
 }
 
@@ -225,8 +225,8 @@ func (r waitRoom) lookAtAll() {
 		if err == nil {
 			status, ok := running[key.deployment]
 			w.gone = !ok
-			if ok && !w.is.Status.Terminal() { // the list may be older than a look that saw the end
-				w.is.Status = status
+			if ok && !w.deployment.Status.Terminal() { // the list may be older than a look that saw the end
+				w.deployment.Status = status
 			}
 		}
 		close(w.looked)
