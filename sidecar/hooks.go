@@ -18,8 +18,8 @@ import (
 // anybody's, and costs memory and two look-ups.
 const (
 	maxHookBody         = 1 << 20
-	hookPlaces          = 128             // at the same time, each of them for a body
-	hookPlacesOfOne     = 32              // the same of one address
+	hookSlots           = 128             // at the same time, each of them for a body
+	hookSlotsPerAddress = 32              // the same of one address
 	hookTime            = 5 * time.Second // to read a body; Gitea gives a delivery as long
 	hookRate, hookBurst = rate.Limit(100), 1000
 )
@@ -37,7 +37,7 @@ var errHookBusy = &tenancy.Error{
 // that what holds for all routes holds here too; it comes to the name in
 // VIBN_PUBLIC_URL, which is the address that its webhooks have.
 func mountHooks(mux *http.ServeMux, cfg Config) {
-	h := &hooks{Config: cfg, from: newLimits(hookRate, hookBurst), places: places{of: map[string]int{}}}
+	h := &hooks{Config: cfg, from: newLimits(hookRate, hookBurst), slots: slots{byAddress: map[string]int{}}}
 	mux.HandleFunc("POST /"+tenancy.HookPath+"/{workspace}", h.take)
 }
 
@@ -45,35 +45,35 @@ func mountHooks(mux *http.ServeMux, cfg Config) {
 // before anything is read, and a workspace's own webhook in tenancy.
 type hooks struct {
 	Config
-	from   *limits
-	places places
+	from  *limits
+	slots slots
 }
 
-// places are those that what is posted takes while it is read and looked at.
-type places struct {
-	mu    sync.Mutex
-	of    map[string]int // by address
-	taken int
+// slots bound how many deliveries are read at once, in all and by address.
+type slots struct {
+	mu        sync.Mutex
+	byAddress map[string]int // by address
+	taken     int
 }
 
-// take takes a place; there may be none.
-func (p *places) take(address string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.taken >= hookPlaces || p.of[address] >= hookPlacesOfOne {
+// take takes a slot, and reports whether one was free.
+func (s *slots) take(address string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken >= hookSlots || s.byAddress[address] >= hookSlotsPerAddress {
 		return false
 	}
-	p.taken++
-	p.of[address]++
+	s.taken++
+	s.byAddress[address]++
 	return true
 }
 
-func (p *places) leave(address string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.taken--
-	if p.of[address]--; p.of[address] == 0 {
-		delete(p.of, address)
+func (s *slots) release(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken--
+	if s.byAddress[address]--; s.byAddress[address] == 0 {
+		delete(s.byAddress, address)
 	}
 }
 
@@ -82,12 +82,12 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 		refuseHookBody(w)
 		return
 	}
-	address := addressOf(r)
-	if !h.from.allow(address) || !h.places.take(address) {
+	address := clientAddress(r)
+	if !h.from.allow(address) || !h.slots.take(address) {
 		refuse(w, errHookBusy)
 		return
 	}
-	defer h.places.leave(address)
+	defer h.slots.release(address)
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(hookTime)) // a recorder has none
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHookBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {

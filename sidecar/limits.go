@@ -46,10 +46,9 @@ func (l *limits) allow(who string) bool {
 	return b.Allow()
 }
 
-// addressOf is where a request comes from, as far as limits are concerned: of IPv6
-// the network, as one machine has many addresses. What stands in front of us on
-// this machine or network adds the client's address last.
-func addressOf(r *http.Request) string {
+// clientAddress returns the address used for rate limiting: the IPv4 address, or the
+// /64 for IPv6. A proxy on this machine or network adds the client's address last.
+func clientAddress(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

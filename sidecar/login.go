@@ -13,13 +13,13 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// ours is a path that people may be sent to after they signed in: nothing that a
+// localPath matches a path that people may be sent to after they signed in: nothing that a
 // browser could take for another host.
-var ours = regexp.MustCompile(`^/(?:w|account)(?:[/?][A-Za-z0-9._~/?&=%-]*)?$`)
+var localPath = regexp.MustCompile(`^/(?:w|account)(?:[/?][A-Za-z0-9._~/?&=%-]*)?$`)
 
 // nextPath returns where to go after the sign-in.
 func nextPath(s string) string {
-	if len(s) > 500 || !ours.MatchString(s) || strings.Contains(s, "//") || strings.Contains(s, "..") {
+	if len(s) > 500 || !localPath.MatchString(s) || strings.Contains(s, "//") || strings.Contains(s, "..") {
 		return "/w"
 	}
 	return s
@@ -31,7 +31,7 @@ var errTooMany = &tenancy.Error{
 
 // attempt counts an attempt to sign in.
 func (v *visit) attempt() error {
-	if !v.address.allow(addressOf(v.r)) {
+	if !v.address.allow(clientAddress(v.r)) {
 		return errTooMany
 	}
 	return nil
@@ -43,7 +43,7 @@ func (v *visit) signInFirst(again bool) error {
 	next, ctx := v.r.URL.RequestURI(), v.r.Context()
 	if v.r.Method == http.MethodPost {
 		next = v.formPath()
-		if fields := v.form.Encode(); len(fields) <= maxKeptForm && v.address.allow(addressOf(v.r)) {
+		if fields := v.form.Encode(); len(fields) <= maxKeptForm && v.address.allow(clientAddress(v.r)) {
 			v.sessions.Put(ctx, heldForm, fields)
 			v.sessions.Put(ctx, heldPath, next)
 		}

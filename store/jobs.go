@@ -73,15 +73,15 @@ var unfinished = []rivertype.JobState{
 	rivertype.JobStateRunning, rivertype.JobStateScheduled,
 }
 
-// patience repeats a job that failed for as long as it takes, as what it waits for
+// retryPolicy retries a job that failed for as long as it takes, as what it waits for
 // may be an operator or a Gitea that is down: soon at first, and at least every ten
 // minutes.
-type patience struct{ river.DefaultClientRetryPolicy }
+type retryPolicy struct{ river.DefaultClientRetryPolicy }
 
 // NextRetry implements [river.ClientRetryPolicy].
-func (p patience) NextRetry(job *rivertype.JobRow) time.Time {
+func (r retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
 	latest := time.Now().Add(jobWait)
-	if next := p.DefaultClientRetryPolicy.NextRetry(job); next.Before(latest) {
+	if next := r.DefaultClientRetryPolicy.NextRetry(job); next.Before(latest) {
 		return next
 	}
 	return latest
@@ -166,7 +166,7 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 		return recovered(ctx, log, func() error { return jobs.Sweep(ctx) })
 	}))
 	client, err := river.NewClient(riverDriver(db.sql, db.dialect), &river.Config{
-		Logger: log, Workers: workers, RetryPolicy: patience{}, JobTimeout: jobTime, RescueStuckJobsAfter: jobLost, FetchPollInterval: jobPoll,
+		Logger: log, Workers: workers, RetryPolicy: retryPolicy{}, JobTimeout: jobTime, RescueStuckJobsAfter: jobLost, FetchPollInterval: jobPoll,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}, pushQueue: {MaxWorkers: pushWorkers}},
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
 			func() (river.JobArgs, *river.InsertOpts) { return sweepJob{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},

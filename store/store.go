@@ -126,12 +126,14 @@ func list[T any](ctx context.Context, db *DB, scan func(row) (T, error), query s
 	return out, err
 }
 
-// A rowser is a *sql.DB or a *sql.Tx.
-type rowser interface {
+// A queryer is a *sql.DB or a *sql.Tx.
+type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-func collect[T any](ctx context.Context, on rowser, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+func collect[T any](
+	ctx context.Context, on queryer, scan func(row) (T, error), query string, args ...any,
+) ([]T, error) {
 	rows, err := on.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
