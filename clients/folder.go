@@ -69,7 +69,7 @@ type file struct {
 	make func(old string, exists bool) (string, error)
 }
 
-func (x file) path() string { return filepath.Join(x.top, filepath.FromSlash(x.rel)) }
+func (f file) path() string { return filepath.Join(f.top, filepath.FromSlash(f.rel)) }
 
 func (f *Folder) putTogether(ctx context.Context) {
 	f.sweep()
@@ -300,9 +300,9 @@ func (f *Folder) place(x file) {
 
 // read returns the file's text. Links are not followed: in a folder that somebody
 // else made they may lead anywhere, and to replace one is not what its owner wants.
-func (x file) read() (text string, exists bool, err error) {
-	at := x.top
-	parts := strings.Split(x.rel, "/")
+func (f file) read() (text string, exists bool, err error) {
+	at := f.top
+	parts := strings.Split(f.rel, "/")
 	for i, part := range parts {
 		at = filepath.Join(at, part)
 		info, err := os.Lstat(at)
@@ -327,23 +327,23 @@ func (x file) read() (text string, exists bool, err error) {
 }
 
 // hasOurs reports whether there is something in the file that should be taken out.
-func (x file) hasOurs(text string, key secret.Text) bool {
-	if x.secret {
+func (f file) hasOurs(text string, key secret.Text) bool {
+	if f.secret {
 		return strings.Contains(text, key.Reveal())
 	}
 	return strings.Contains(text, markdownBegin) || strings.Contains(text, hashBegin)
 }
 
-func (x file) write(text string, exists bool) (err error) {
-	dir := filepath.Dir(x.path())
-	if exists && !writable(x.path()) {
+func (f file) write(text string, exists bool) (err error) {
+	dir := filepath.Dir(f.path())
+	if exists && !writable(f.path()) {
 		return fs.ErrPermission
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // as the umask says: the folder itself is no secret
 		return err
 	}
 	mode := fs.FileMode(0o666) // as the umask says
-	if x.secret {
+	if f.secret {
 		mode = 0o600
 	}
 	name := filepath.Join(dir, fmt.Sprintf("%s%d", tmpPrefix, os.Getpid()))
@@ -360,12 +360,12 @@ func (x file) write(text string, exists bool) (err error) {
 	if err := errors.Join(err, tmp.Close()); err != nil {
 		return err
 	}
-	if exists && !x.secret {
-		if err := sameMode(x.path(), name); err != nil {
+	if exists && !f.secret {
+		if err := sameMode(f.path(), name); err != nil {
 			return err
 		}
 	}
-	return os.Rename(name, x.path())
+	return os.Rename(name, f.path())
 }
 
 // writable reports whether a file may be written: one that may not is meant to stay,

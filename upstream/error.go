@@ -98,15 +98,15 @@ func KindOf(status int, speaks bool) error {
 }
 
 // failure is the error of a call that ended before an attempt or between two.
-func (x *exchange) failure(kind, err error) *Error {
-	return x.server.Refuse(x.request.Op, x.request.Path, kind, err)
+func (ex *exchange) failure(kind, err error) *Error {
+	return ex.server.Refuse(ex.request.Op, ex.request.Path, kind, err)
 }
 
 // unanswered is the error of a call that got no answer, or one cut short.
-func (x *exchange) unanswered(ctx context.Context, err error) *Error {
-	e := x.failure(ErrUnavailable, x.cause(err))
-	e.Status = x.status
-	e.Unknown = e.Op.changes() && x.attempts > 0 && !neverSent(err) && (x.status == 0 || x.status/100 == 2)
+func (ex *exchange) unanswered(ctx context.Context, err error) *Error {
+	e := ex.failure(ErrUnavailable, ex.cause(err))
+	e.Status = ex.status
+	e.Unknown = e.Op.changes() && ex.attempts > 0 && !neverSent(err) && (ex.status == 0 || ex.status/100 == 2)
 	timeout, _ := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -120,13 +120,13 @@ func (x *exchange) unanswered(ctx context.Context, err error) *Error {
 }
 
 // rejected is the error of a call that was answered, but not with a success.
-func (x *exchange) rejected(answer *Answer) *Error {
-	refusal := x.server.cfg.Refusal(answer)
-	e := x.failure(refusal.Kind, refusal.Cause)
+func (ex *exchange) rejected(answer *Answer) *Error {
+	refusal := ex.server.cfg.Refusal(answer)
+	e := ex.failure(refusal.Kind, refusal.Cause)
 	e.Status = answer.Status
 	e.RetryAfter, _ = readRetryAfter(answer.Header)
 	e.Unknown = e.Op.changes() && answer.Status >= 500
-	e.Detail = x.words(refusal.Said)
+	e.Detail = ex.words(refusal.Said)
 	return e
 }
 
@@ -160,9 +160,9 @@ type cause struct {
 func (c *cause) Error() string { return c.text }
 func (c *cause) Unwrap() error { return c.err }
 
-func (x *exchange) cause(err error) error {
+func (ex *exchange) cause(err error) error {
 	err = withoutURL(err)
-	text := x.words(err.Error())
+	text := ex.words(err.Error())
 	if text == "" {
 		text = "connection trouble"
 	}
@@ -174,11 +174,11 @@ const maxWords = 300
 // words makes text from outside fit for a log: no credential, printable ASCII
 // only, cut. It returns "" if the request held a secret that the text could
 // repeat.
-func (x *exchange) words(s string) string {
-	if x.request.Secret {
+func (ex *exchange) words(s string) string {
+	if ex.request.Secret {
 		return ""
 	}
-	for _, hidden := range x.request.Credential.hidden {
+	for _, hidden := range ex.request.Credential.hidden {
 		if hidden.IsZero() {
 			continue
 		}

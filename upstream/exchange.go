@@ -35,88 +35,88 @@ type exchange struct {
 	body     []byte        // of the last attempt
 }
 
-func (x *exchange) run(ctx context.Context) (*Answer, error) {
-	req, err := x.newRequest(ctx)
+func (ex *exchange) run(ctx context.Context) (*Answer, error) {
+	req, err := ex.newRequest(ctx)
 	if err != nil {
-		return nil, x.failure(ErrInvalid, err)
+		return nil, ex.failure(ErrInvalid, err)
 	}
-	resp, err := x.client().Do(req)
+	resp, err := ex.client().Do(req)
 	if resp != nil {
 		_ = resp.Body.Close() // read and emptied by RoundTrip
 	}
 	switch {
-	case x.refused != nil:
-		return nil, x.failure(nil, x.refused)
+	case ex.refused != nil:
+		return nil, ex.failure(nil, ex.refused)
 	case err != nil:
-		return nil, x.unanswered(ctx, err)
+		return nil, ex.unanswered(ctx, err)
 	}
-	answer := &Answer{resp.StatusCode, resp.Header, x.body, x}
+	answer := &Answer{resp.StatusCode, resp.Header, ex.body, ex}
 	if resp.StatusCode/100 != 2 {
-		return nil, x.rejected(answer)
+		return nil, ex.rejected(answer)
 	}
 	return answer, nil
 }
 
-func (x *exchange) newRequest(ctx context.Context) (*retryablehttp.Request, error) {
-	u := x.server.cfg.Base.JoinPath(x.request.Path)
-	u.RawQuery = x.request.Query.Encode()
+func (ex *exchange) newRequest(ctx context.Context) (*retryablehttp.Request, error) {
+	u := ex.server.cfg.Base.JoinPath(ex.request.Path)
+	u.RawQuery = ex.request.Query.Encode()
 	var body any // nil, not an empty slice: no body at all
-	if x.request.Body != nil {
-		b, err := json.Marshal(x.request.Body)
+	if ex.request.Body != nil {
+		b, err := json.Marshal(ex.request.Body)
 		if err != nil {
 			return nil, errors.New("the request cannot be written as JSON")
 		}
 		body = b
 	}
-	req, err := retryablehttp.NewRequestWithContext(ctx, x.request.Op.Method, u.String(), body)
+	req, err := retryablehttp.NewRequestWithContext(ctx, ex.request.Op.Method, u.String(), body)
 	if err != nil {
-		return nil, x.cause(err)
+		return nil, ex.cause(err)
 	}
 	// Without this Accept, Coolify answers errors with pages and redirects.
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", x.server.cfg.UserAgent)
-	if h := x.request.Credential.header; !h.IsZero() {
+	req.Header.Set("User-Agent", ex.server.cfg.UserAgent)
+	if h := ex.request.Credential.header; !h.IsZero() {
 		req.Header.Set("Authorization", h.Reveal())
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	maps.Copy(req.Header, x.request.Header)
+	maps.Copy(req.Header, ex.request.Header)
 	return req, nil
 }
 
-func (x *exchange) client() *retryablehttp.Client {
+func (ex *exchange) client() *retryablehttp.Client {
 	return &retryablehttp.Client{
 		HTTPClient: &http.Client{
-			Transport:     x,
+			Transport:     ex,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		RetryMax:     maxRepeats,
-		CheckRetry:   x.again,
-		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return x.wait },
+		CheckRetry:   ex.again,
+		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return ex.wait },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler, // the last answer, not "giving up"
 	}
 }
 
 // RoundTrip makes one attempt: it asks the meter, sends, and reads the whole
 // answer, so that an answer cut short is a failed attempt.
-func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	x.status, x.body = 0, nil
-	done, err := x.admit(req)
+func (ex *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
+	ex.status, ex.body = 0, nil
+	done, err := ex.admit(req)
 	if err != nil {
 		return nil, err
 	}
 	if done != nil {
 		defer done()
 	}
-	x.attempts++
-	resp, err := x.server.cfg.Transport.RoundTrip(req)
+	ex.attempts++
+	resp, err := ex.server.cfg.Transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	x.status = resp.StatusCode
-	if x.body, err = x.readBody(resp); err != nil {
+	ex.status = resp.StatusCode
+	if ex.body, err = ex.readBody(resp); err != nil {
 		return nil, err
 	}
 	resp.Body = http.NoBody
@@ -124,10 +124,10 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // admit asks the meter, unless it is too late anyway.
-func (x *exchange) admit(req *http.Request) (done func(), err error) {
+func (ex *exchange) admit(req *http.Request) (done func(), err error) {
 	if err = req.Context().Err(); err == nil {
-		done, err = x.meter(req.Context(), x.request.Op)
-		x.refused = err
+		done, err = ex.meter(req.Context(), ex.request.Op)
+		ex.refused = err
 	}
 	if err != nil && req.Body != nil {
 		_ = req.Body.Close() // a RoundTripper closes it in any case
@@ -135,17 +135,17 @@ func (x *exchange) admit(req *http.Request) (done func(), err error) {
 	return done, err
 }
 
-func (x *exchange) readBody(resp *http.Response) ([]byte, error) {
+func (ex *exchange) readBody(resp *http.Response) ([]byte, error) {
 	if resp.StatusCode/100 != 2 {
 		// The status says enough, whatever becomes of the words.
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 		return b, nil
 	}
-	if resp.ContentLength > x.request.Max {
+	if resp.ContentLength > ex.request.Max {
 		return nil, errTooLong
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, x.request.Max+1))
-	if err == nil && int64(len(b)) > x.request.Max {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, ex.request.Max+1))
+	if err == nil && int64(len(b)) > ex.request.Max {
 		err = errTooLong
 	}
 	return b, err
@@ -154,17 +154,17 @@ func (x *exchange) readBody(resp *http.Response) ([]byte, error) {
 // again decides on another attempt: for what was surely not carried out, which
 // is only a 429 that says when to come back, and for what may be done twice.
 // The wait must fit into the time that the call has left.
-func (x *exchange) again(ctx context.Context, resp *http.Response, err error) (bool, error) {
+func (ex *exchange) again(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	after, told := retryAfter(resp)
 	limited := resp != nil && resp.StatusCode == http.StatusTooManyRequests
 	switch {
-	case x.refused != nil, errors.Is(err, errTooLong),
-		limited && !told, !limited && !x.request.Op.repeatable():
+	case ex.refused != nil, errors.Is(err, errTooLong),
+		limited && !told, !limited && !ex.request.Op.repeatable():
 		return false, nil //nolint:nilerr // err is what is judged; the answer is no
 	}
-	first := x.server.cfg.RetryWait
-	x.wait = max(after, retryablehttp.LinearJitterBackoff(first, 2*first, x.attempts-1, nil))
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= x.wait {
+	first := ex.server.cfg.RetryWait
+	ex.wait = max(after, retryablehttp.LinearJitterBackoff(first, 2*first, ex.attempts-1, nil))
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= ex.wait {
 		return false, nil
 	}
 	again, _ := retryablehttp.DefaultRetryPolicy(ctx, resp, err) // what went wrong is in resp and err

@@ -190,7 +190,7 @@ func callHere(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	h, err := p.house(ctx, p.callLog())
+	h, err := p.openServer(ctx, p.callLog())
 	if err != nil {
 		return err
 	}

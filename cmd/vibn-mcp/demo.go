@@ -77,7 +77,7 @@ func demo(ctx context.Context, p *program) error {
 		return hinted{err, "--listen 127.0.0.1:0, or VIBN_LISTEN=127.0.0.1:0, takes a free port"}
 	}
 	defer func() { _ = ln.Close() }()
-	h, err := p.house(ctx, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	h, err := p.openServer(ctx, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func serveSimulator(ctx context.Context, sim http.Handler, path string) (stop fu
 }
 
 // furnish makes two workspaces with two apps each, and repositories for them.
-func furnish(ctx context.Context, sim *coolifytest.Server, h *house) ([]demoWorkspace, error) {
+func furnish(ctx context.Context, sim *coolifytest.Server, h *server) ([]demoWorkspace, error) {
 	rights, err := tenancy.PresetRights("builder")
 	if err != nil {
 		return nil, err
@@ -191,8 +191,8 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *house) ([]demoWork
 }
 
 // welcome gives each workspace an owner who can sign in to its page.
-func (h *house) welcome(ctx context.Context, public *url.URL, workspaces []demoWorkspace) error {
-	op := people.NewOperator(h.db)
+func (s *server) welcome(ctx context.Context, public *url.URL, workspaces []demoWorkspace) error {
+	op := people.NewOperator(s.db)
 	for i, d := range workspaces {
 		w, err := op.Workspace(ctx, d.Slug)
 		if err != nil {
@@ -209,8 +209,8 @@ func (h *house) welcome(ctx context.Context, public *url.URL, workspaces []demoW
 
 // repository creates a project, as an agent with the key would, and returns its
 // clone address.
-func (h *house) repository(ctx context.Context, key secret.Text, name string) (string, error) {
-	scope, err := h.guard.OpenKey(ctx, key.Reveal())
+func (s *server) repository(ctx context.Context, key secret.Text, name string) (string, error) {
+	scope, err := s.guard.OpenKey(ctx, key.Reveal())
 	if err != nil {
 		return "", err
 	}
@@ -218,7 +218,7 @@ func (h *house) repository(ctx context.Context, key secret.Text, name string) (s
 	if err != nil {
 		return "", err
 	}
-	out, err := h.registry.Call(ctx, scope, mcp.Request{Tool: "projects.create", Args: args, Client: "vibn-mcp demo"})
+	out, err := s.registry.Call(ctx, scope, mcp.Request{Tool: "projects.create", Args: args, Client: "vibn-mcp demo"})
 	if err != nil {
 		return "", err
 	}

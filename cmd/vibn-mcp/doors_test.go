@@ -160,7 +160,7 @@ func (w *world) serve(t *testing.T, log *slog.Logger) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{db: db, guard: guard, provisioner: provision.New(gc, db, guard.Reserve()), registry: mcp.New(log), log: log, farewell: func() {}}
+	h := &server{db: db, guard: guard, provisioner: provision.New(gc, db, guard.Reserve()), registry: mcp.New(log), log: log, stopGreeting: func() {}}
 	public := &url.URL{Scheme: "http", Host: ln.Addr().String()}
 	w.url = public.String()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

@@ -84,7 +84,7 @@ func newTraveller(t *testing.T) *traveller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := p.house(ctx, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	h, err := p.openServer(ctx, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

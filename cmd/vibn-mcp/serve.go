@@ -35,12 +35,12 @@ var serveCommand = command{
 			return hinted{err, "is another program there? VIBN_LISTEN names another address"}
 		}
 		defer func() { _ = ln.Close() }()
-		h, err := p.house(ctx, log)
+		h, err := p.openServer(ctx, log)
 		if err != nil {
 			return err
 		}
 		defer h.close()
-		h.greetCoolify(ctx)
+		h.logCoolifyVersion(ctx)
 		public := p.cfg.reachedAt()
 		log.InfoContext(ctx, "serving", "listen", ln.Addr().String(), "public_url", public.String(), "database", h.db.Dialect(), "version", version())
 		return h.serve(ctx, ln, public, p.cfg.allowedHosts)
@@ -64,20 +64,20 @@ var migrateCommand = command{
 	},
 }
 
-// A house is the program put together.
-type house struct {
-	db          *store.DB
-	guard       *tenancy.Guard
-	provisioner *provision.Provisioner
-	registry    *mcp.Registry
-	placement   tenancy.Placement // of new workspaces
-	provider    *sidecar.Provider // nil = people sign in by links only
-	log         *slog.Logger
-	farewell    func() // ends what greetCoolify began
+// A server holds the parts of a running program.
+type server struct {
+	db           *store.DB
+	guard        *tenancy.Guard
+	provisioner  *provision.Provisioner
+	registry     *mcp.Registry
+	placement    tenancy.Placement // of new workspaces
+	provider     *sidecar.Provider // nil = people sign in by links only
+	log          *slog.Logger
+	stopGreeting func() // ends what logCoolifyVersion began
 }
 
-// house opens the database, migrates it and puts the program together.
-func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
+// openServer opens the database, migrates it and connects the parts.
+func (p *program) openServer(ctx context.Context, log *slog.Logger) (*server, error) {
 	db, err := p.openStore(ctx)
 	if err != nil {
 		return nil, err
@@ -87,8 +87,8 @@ func (p *program) house(ctx context.Context, log *slog.Logger) (*house, error) {
 		closeStore(db)
 		return nil, err
 	}
-	return &house{
-		db: db, guard: guard, provisioner: provisioner, registry: mcp.New(log), placement: p.cfg.placement, provider: p.cfg.provider(), log: log, farewell: func() {},
+	return &server{
+		db: db, guard: guard, provisioner: provisioner, registry: mcp.New(log), placement: p.cfg.placement, provider: p.cfg.provider(), log: log, stopGreeting: func() {},
 	}, nil
 }
 
@@ -155,30 +155,30 @@ func (c config) premises() tenancy.Premises {
 	return p
 }
 
-// greetCoolify has the log say whether Coolify can be reached. Nobody waits for it:
-// the server serves all the same, and Coolify may come up later.
-func (h *house) greetCoolify(ctx context.Context) {
+// logCoolifyVersion logs in the background whether Coolify can be reached. No caller
+// waits for it: the server serves all the same, and Coolify may come up later.
+func (s *server) logCoolifyVersion(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	var greeting sync.WaitGroup
 	greeting.Go(func() {
-		v, err := h.provisioner.CoolifyVersion(ctx)
+		v, err := s.provisioner.CoolifyVersion(ctx)
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
 		case err != nil:
-			h.log.WarnContext(ctx, "coolify cannot be used", "err", err)
+			s.log.WarnContext(ctx, "coolify cannot be used", "err", err)
 		default:
-			h.log.InfoContext(ctx, "coolify answers", "coolify_version", v)
+			s.log.InfoContext(ctx, "coolify answers", "coolify_version", v)
 		}
 	})
-	h.farewell = func() {
+	s.stopGreeting = func() {
 		cancel()
 		greeting.Wait()
 	}
 }
 
-func (h *house) close() {
-	h.farewell()
-	closeStore(h.db)
+func (s *server) close() {
+	s.stopGreeting()
+	closeStore(s.db)
 }
 
 func closeStore(db *store.DB) { _ = db.Close() } // the process ends next
@@ -207,8 +207,8 @@ func databaseError(err error) error {
 const stopTime = 25 * time.Second
 
 // jobs are what runs in the background of a server.
-func (h *house) jobs() store.Jobs {
-	p, pusher := h.provisioner, push.New(h.guard)
+func (s *server) jobs() store.Jobs {
+	p, pusher := s.provisioner, push.New(s.guard)
 	return store.Jobs{
 		Provision: func(ctx context.Context, workspaceID string) error {
 			err := p.Provision(ctx, workspaceID)
@@ -219,30 +219,30 @@ func (h *house) jobs() store.Jobs {
 		},
 		Push: pusher.Push,
 		Sweep: func(ctx context.Context) error {
-			return errors.Join(p.Sweep(ctx, h.db.Queue), h.db.DropExpired(ctx, time.Now()), pusher.Sweep(ctx))
+			return errors.Join(p.Sweep(ctx, s.db.Queue), s.db.DropExpired(ctx, time.Now()), pusher.Sweep(ctx))
 		},
 	}
 }
 
 // serve serves HTTP and works on jobs until ctx is done, then lets what is in
 // flight end.
-func (h *house) serve(ctx context.Context, ln net.Listener, public *url.URL, hosts []string) error {
+func (s *server) serve(ctx context.Context, ln net.Listener, public *url.URL, hosts []string) error {
 	srv := &http.Server{
 		Handler: sidecar.Handler(sidecar.Config{ //nolint:contextcheck // each request brings its own
-			Guard: h.guard, Registry: h.registry, PublicURL: public, AllowedHosts: hosts, Ready: h.ready, Version: version(), Log: h.log,
-			Placement: h.placement, Migrate: h.db.Migrate, Sessions: h.db.Sessions(), Provider: h.provider,
+			Guard: s.guard, Registry: s.registry, PublicURL: public, AllowedHosts: hosts, Ready: s.ready, Version: version(), Log: s.log,
+			Placement: s.placement, Migrate: s.db.Migrate, Sessions: s.db.Sessions(), Provider: s.provider,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 2 * time.Minute, // longer than any call
 		IdleTimeout:  2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	failed, worked := make(chan error, 2), make(chan error, 1)
 	working, stopWork := context.WithCancel(ctx)
 	defer stopWork()
 	go func() { failed <- srv.Serve(ln) }()
 	go func() {
-		err := h.db.Work(working, h.jobs(), h.log)
+		err := s.db.Work(working, s.jobs(), s.log)
 		if err != nil && working.Err() == nil {
 			failed <- err
 		}
@@ -254,24 +254,24 @@ func (h *house) serve(ctx context.Context, ln net.Listener, public *url.URL, hos
 		return err
 	case <-ctx.Done():
 	}
-	h.log.InfoContext(ctx, "stopping")
-	h.guard.Stop()
+	s.log.InfoContext(ctx, "stopping")
+	s.guard.Stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {
 		return fmt.Errorf("stop: %w", err)
 	}
 	if err := <-worked; err != nil {
-		h.log.WarnContext(ctx, "jobs were cut short; they are run again", "err", err)
+		s.log.WarnContext(ctx, "jobs were cut short; they are run again", "err", err)
 	}
 	return nil
 }
 
 // ready reports why the server cannot serve: its database is away or behind.
-func (h *house) ready(ctx context.Context) error {
+func (s *server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	behind, err := h.db.Behind(ctx)
+	behind, err := s.db.Behind(ctx)
 	if err != nil {
 		return err
 	}

@@ -25,12 +25,12 @@ func (p *program) isRemote() bool { return p.env("VIBN_URL") != "" || p.flags.Ch
 
 func serveStdio(ctx context.Context, p *program) error {
 	log := slog.New(slog.NewTextHandler(p.stderr, nil))
-	h, err := p.house(ctx, log)
+	h, err := p.openServer(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer h.close()
-	h.greetCoolify(ctx)
+	h.logCoolifyVersion(ctx)
 	if _, err := h.guard.OpenKey(ctx, p.cfg.apiKey.Reveal()); err != nil {
 		return err
 	}
