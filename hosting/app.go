@@ -156,7 +156,7 @@ func (a *App) Info() AppInfo {
 		Status: a.scope.Text(a.app.Status), Domains: []string{}, Environment: a.scope.Text(a.app.Environment.Name),
 		BuildPack: a.scope.Text(a.app.BuildPack), Repository: a.scope.Text(tenancy.WithoutUser(a.app.GitRepository)),
 		Branch: a.scope.Text(a.app.GitBranch), Commit: a.scope.Text(a.app.GitCommitSHA),
-		Ports: a.scope.Text(a.app.PortsExposes),
+		Ports:         a.scope.Text(a.app.PortsExposes),
 		BaseDirectory: a.scope.Text(a.app.BaseDirectory),
 	}
 	if markForm.MatchString(a.app.Description) {
