@@ -4,7 +4,7 @@ FUZZTIME = 5s
 
 # What make quick tests: packages that take seconds, of tenancy the proofs of
 # ownership, and of the wall one door. Go reuses results of what has not changed.
-QUICK = . ./coolify/... ./gitea/... ./mcp ./probe ./secret ./tools/shape ./untrusted
+QUICK = . ./coolify/... ./gitea/... ./mcp ./once ./probe ./secret ./tools/shape ./untrusted ./verdict
 QUICK_TENANCY = ^Test(CheckSlug|FindApp|Makers|NoDoorProvisions|Proof|Rights|Twins|Verdicts|ZeroScope)$$
 QUICK_WALL = ^TestWall$$/^mcp$$/^owner$$
 
@@ -81,7 +81,7 @@ endif
 shape: toolchain ## Print the shape of each package; go run ./tools/shape --help for checks of it
 	go run ./tools/shape
 
-lint: fmt-check vet staticcheck golangci ## Run every linter; PKGS=./tenancy/... for some packages
+lint: fmt-check vet staticcheck golangci shape-check ## Run every linter; PKGS=./tenancy/... for some packages
 
 fmt: toolchain ## Format the code
 	$(GOLANGCI) fmt
@@ -105,6 +105,9 @@ vet: toolchain
 staticcheck: toolchain
 	$(STATICCHECK) $(PKGS)
 
+shape-check: toolchain
+	go run ./tools/shape --check
+
 golangci: toolchain
 	$(GOLANGCI) config verify
 	$(GOLANGCI) run $(PKGS)
@@ -114,4 +117,4 @@ toolchain:
 	@command -v go >/dev/null || { echo "error: Go is not installed"; echo "hint: Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 	@go list -m >/dev/null || { echo "hint: this needs Go 1.26 or newer, https://go.dev/dl"; exit 1; } >&2
 
-.PHONY: help demo build dist quick test bench shape conformance interop browser screenshots lint fmt fuzz check clean fmt-check vet staticcheck golangci toolchain
+.PHONY: help demo build dist quick test bench shape conformance interop browser screenshots lint fmt fuzz check clean fmt-check vet staticcheck golangci shape-check toolchain

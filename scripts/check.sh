@@ -26,6 +26,7 @@ step build
 step test
 step staticcheck
 step golangci
+step shape-check
 step conformance
 step interop
 step browser
