@@ -97,13 +97,13 @@ func appNamed(ctx context.Context, s *tenancy.Scope, ref string) (coolify.UUID, 
 			return found[0].app.UUID, nil
 		}
 		if len(found) > 1 {
-			return coolify.UUID{}, ambiguous(found)
+			return coolify.UUID{}, ambiguousError(found)
 		}
 	}
 	return coolify.UUID{}, errNoApp
 }
 
-func ambiguous(apps []*App) error {
+func ambiguousError(apps []*App) error {
 	var names []string
 	for _, a := range apps[:min(len(apps), 10)] {
 		names = append(names, a.UUID()+" (in "+a.scope.Text(a.app.Environment.Name).String()+")")
@@ -133,7 +133,7 @@ func Apps(ctx context.Context, s *tenancy.Scope, environment string) ([]AppInfo,
 }
 
 // AllApps lists the workspace's apps. The handles are good for reading only what they
-// hold; an act needs [Scope.app], which fetches afresh.
+// hold; an act needs [AppByID], which fetches afresh.
 func AllApps(ctx context.Context, s tenancy.Inside, environment string) ([]*App, error) {
 	found, err := s.EveryApp(ctx, environment)
 	if err != nil {

@@ -33,7 +33,7 @@ func DeleteApp(ctx context.Context, s *tenancy.Scope, ref, confirm string) (Dele
 	}
 	name := cmp.Or(s.Text(app.app.Name).String(), app.UUID())
 	if confirm != name {
-		what, err := app.doomed(ctx)
+		what, err := app.deletionSummary(ctx)
 		if err != nil {
 			return DeletedApp{}, err
 		}
@@ -94,8 +94,8 @@ func deleteRecorded(ctx context.Context, s *tenancy.Scope, a tenancy.AppRecord) 
 	return gone, nil
 }
 
-// doomed says what goes with an app.
-func (a *App) doomed(ctx context.Context) (string, error) {
+// deletionSummary says what is deleted with an app.
+func (a *App) deletionSummary(ctx context.Context) (string, error) {
 	envs, err := a.Envs(ctx, false)
 	if err != nil {
 		return "", err

@@ -31,7 +31,7 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 	if u == (coolify.ApplicationUpdate{}) {
 		return AppInfo{}, &tenancy.Error{Code: tenancy.Invalid, Msg: "nothing to change", Hint: "give at least one field besides app"}
 	}
-	if err := a.mayBecome(ctx, spec.applied(a.app.Application)); err != nil {
+	if err := a.checkChange(ctx, spec.applyTo(a.app.Application)); err != nil {
 		return AppInfo{}, err
 	}
 	if err := a.app.Calls.Update(ctx, u); err != nil {
@@ -41,21 +41,21 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 	if err != nil {
 		return AppInfo{}, err
 	}
-	if missed := spec.missed(is.app.Application); missed != "" {
+	if missed := spec.mismatch(is.app.Application); missed != "" {
 		return AppInfo{}, &tenancy.Error{Code: tenancy.Unavailable, Msg: "Coolify did not change the app's " + missed, Hint: "apps_get shows the app as it is now"}
 	}
 	if spec.Branch != nil && *spec.Branch != a.app.GitBranch {
-		if err := is.branchChanged(ctx); err != nil {
+		if err := is.recordBranchHead(ctx); err != nil {
 			return AppInfo{}, err
 		}
 	}
 	return is.Info(), nil
 }
 
-// mayBecome judges what an app would be.
-func (a *App) mayBecome(ctx context.Context, would coolify.Application) error {
+// checkChange refuses a change that the app could not be deployed with.
+func (a *App) checkChange(ctx context.Context, would coolify.Application) error {
 	placement := inside(a.scope).Workspace().Placement
-	if err := refuseDeploy(placement, would, nil); err != nil || !shares(placement, would) {
+	if err := refuseDeploy(placement, would, nil); err != nil || !sharesBuildHost(placement, would) {
 		return err
 	}
 	envs, err := a.app.Calls.Envs(ctx)
@@ -65,9 +65,9 @@ func (a *App) mayBecome(ctx context.Context, would coolify.Application) error {
 	return refuseDeploy(placement, would, envs)
 }
 
-// branchChanged notes the head of an app's new branch, so that only what is pushed
+// recordBranchHead records the head of an app's new branch, so that only what is pushed
 // from now on is deployed.
-func (a *App) branchChanged(ctx context.Context) error {
+func (a *App) recordBranchHead(ctx context.Context) error {
 	s := a.scope
 	record, err := recordNow(ctx, s, func(r tenancy.AppRecord) bool { return r.UUID == a.UUID() })
 	if errors.Is(err, errDeletedMeanwhile) || err == nil && !record.Made {

@@ -95,8 +95,8 @@ func (b BuildSpec) update() coolify.ApplicationUpdate {
 	return u
 }
 
-// applied is an application as it would be with the spec.
-func (b BuildSpec) applied(to coolify.Application) coolify.Application {
+// applyTo returns an application as it would be with the spec.
+func (b BuildSpec) applyTo(to coolify.Application) coolify.Application {
 	u := b.update()
 	for field, value := range map[*string]*string{
 		&to.GitBranch: u.Branch, &to.BuildPack: u.BuildPack, &to.PortsExposes: u.Ports,
@@ -109,10 +109,10 @@ func (b BuildSpec) applied(to coolify.Application) coolify.Application {
 	return to
 }
 
-// missed names the first field in which an application is not as the spec says; ""
+// mismatch names the first field in which an application is not as the spec says; ""
 // if there is none.
-func (b BuildSpec) missed(app coolify.Application) string {
-	want := b.applied(app)
+func (b BuildSpec) mismatch(app coolify.Application) string {
+	want := b.applyTo(app)
 	for _, f := range []struct{ name, want, got string }{
 		{"branch", want.GitBranch, app.GitBranch},
 		{"build", want.BuildPack, app.BuildPack},

@@ -65,7 +65,7 @@ func FindDatabase(ctx context.Context, s *tenancy.Scope, ref string) (*Database,
 	return databaseByID(ctx, s, id)
 }
 
-// database fetches a database afresh and proves that it is the workspace's own.
+// databaseByID fetches a database afresh and proves that it is the workspace's own.
 func databaseByID(ctx context.Context, s *tenancy.Scope, id coolify.UUID) (*Database, error) {
 	is, ok, err := inside(s).FindDatabase(ctx, id)
 	if err != nil {
@@ -90,8 +90,9 @@ func databaseRecords(ctx context.Context, s *tenancy.Scope) ([]tenancy.DatabaseR
 }
 
 // recordOf returns what is recorded of a database; nil if it was not created here.
-func recordOf(records []tenancy.DatabaseRecord, is coolify.Database) *tenancy.DatabaseRecord {
-	if i := slices.IndexFunc(records, func(r tenancy.DatabaseRecord) bool { return r.UUID == is.UUID.String() }); i >= 0 {
+func recordOf(records []tenancy.DatabaseRecord, database coolify.Database) *tenancy.DatabaseRecord {
+	same := func(r tenancy.DatabaseRecord) bool { return r.UUID == database.UUID.String() }
+	if i := slices.IndexFunc(records, same); i >= 0 {
 		return &records[i]
 	}
 	return nil
@@ -135,7 +136,7 @@ func Databases(ctx context.Context, s *tenancy.Scope) ([]DatabaseInfo, error) {
 	return infos, nil
 }
 
-// databases lists the workspace's databases, as [Scope.list] does its apps.
+// allDatabases lists the workspace's databases, as [Scope.list] does its apps.
 func allDatabases(ctx context.Context, s *tenancy.Scope) ([]*Database, error) {
 	records, err := databaseRecords(ctx, s)
 	if err != nil {
@@ -228,11 +229,11 @@ func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment
 	return a, nil
 }
 
-// addressOf begins the comment of a variable that holds a database's address.
-const addressOf = "address of "
+// addressComment begins the comment of a variable that holds a database's address.
+const addressComment = "address of "
 
 func addressMark(r tenancy.DatabaseRecord) string {
-	return addressOf + r.Name + " " + tenancy.MarkText(r.Nonce, "address")
+	return addressComment + r.Name + " " + tenancy.MarkText(r.Nonce, "address")
 }
 
 // holdsAddress reports whether a variable was written by [Database.Attach], and by
@@ -249,7 +250,7 @@ func (a *App) refuseTakenKey(ctx context.Context, key string, r *tenancy.Databas
 	if err != nil {
 		return err
 	}
-	if e := rows.one(key, false); e != nil && (r == nil || !holdsAddress(*r, *e)) {
+	if e := rows.single(key, false); e != nil && (r == nil || !holdsAddress(*r, *e)) {
 		return &tenancy.Error{
 			Code: tenancy.Conflict, Msg: fmt.Sprintf("the app has a variable %s already, which was not written for this database", cleanKey(key)),
 			Hint: "choose another with env_key, or remove it with envs_delete and call again",
@@ -267,7 +268,7 @@ func (d *Database) Delete(ctx context.Context, confirm string) error {
 	}
 	name := cmp.Or(d.scope.Text(d.database.Name).String(), d.UUID())
 	if confirm != name {
-		return d.unconfirmed(ctx, name)
+		return d.confirmationError(ctx, name)
 	}
 	if d.record == nil {
 		return d.ask(ctx)
@@ -290,8 +291,8 @@ func (d *Database) ask(ctx context.Context) error {
 	return nil
 }
 
-// unconfirmed says what goes with the database.
-func (d *Database) unconfirmed(ctx context.Context, name string) error {
+// confirmationError says what is deleted with the database.
+func (d *Database) confirmationError(ctx context.Context, name string) error {
 	users, err := d.users(ctx)
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func CreateDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase) (d *Da
 		}
 	}
 	if record != nil && record.UUID != "" {
-		d, err := databaseAgain(ctx, s, *record)
+		d, err := existingDatabase(ctx, s, *record)
 		return d, false, err
 	}
 	if record, err = claimDatabase(ctx, s, n, record); err != nil {
@@ -139,8 +139,8 @@ func isGone(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) (bo
 	return false, nil
 }
 
-// databaseAgain is the database that was created before.
-func databaseAgain(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) (*Database, error) {
+// existingDatabase returns the database that was created before.
+func existingDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) (*Database, error) {
 	id, err := coolify.ParseUUID(r.UUID)
 	if err != nil {
 		return nil, err
@@ -191,8 +191,8 @@ func makeDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecor
 	if err != nil {
 		return nil, err
 	}
-	if err := dropLost(ctx, s, r); err != nil {
-		leaveDatabase(ctx, s, r)
+	if err := dropLostDatabases(ctx, s, r); err != nil {
+		releaseDatabase(ctx, s, r)
 		return nil, err
 	}
 	if err := refuseOneMore(ctx, s, r); err != nil {
@@ -202,17 +202,17 @@ func makeDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecor
 	made, err := project.CreateDatabase(ctx, coolify.DatabaseKind(r.Engine), place)
 	if err != nil {
 		if detail, ok := errors.AsType[*coolify.Error](err); !ok || !detail.Unknown {
-			leaveDatabase(ctx, s, r)
+			releaseDatabase(ctx, s, r)
 		}
 		return nil, tenancy.UpstreamError("create the database", err)
 	}
 	d, err := databaseByID(ctx, s, made.UUID)
 	if err != nil {
-		leaveDatabase(ctx, s, r)
+		releaseDatabase(ctx, s, r)
 		return nil, err
 	}
 	if isMisplaced(d.database.Database, place) {
-		return nil, undoDatabase(ctx, s, r, d.database.Calls)
+		return nil, discardMisplaced(ctx, s, r, d.database.Calls)
 	}
 	if !made.URL.IsZero() {
 		if r.URLSealed, err = inside(s).Box().Seal(made.URL, tenancy.DatabaseURLPlace(r.ID)); err != nil {
@@ -235,9 +235,9 @@ func makeDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecor
 	return d, nil
 }
 
-// dropLost deletes databases that were made for a record and whose answer got
+// dropLostDatabases deletes databases that were made for a record and whose answer got
 // lost. Coolify takes a while; meanwhile the mark tells them from the one to come.
-func dropLost(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) error {
+func dropLostDatabases(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) error {
 	envs, err := inside(s).RecentEnvironments(ctx)
 	if err != nil {
 		return err
@@ -276,9 +276,9 @@ func refuseOneMore(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseReco
 	return planLimitError("database", inside(s).Plan().Databases, len(records)-1)
 }
 
-// leaveDatabase lets the next call go on at once. If this fails, it waits for
+// releaseDatabase lets the next call resume at once. If this fails, it waits for
 // [makingTime].
-func leaveDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) {
+func releaseDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := db(s).TakeOverDatabase(ctx, r, r.CreatedAt.Add(-makingTime)); err != nil {
@@ -287,16 +287,18 @@ func leaveDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseReco
 }
 
 // isMisplaced reports whether Coolify has put a database elsewhere.
-func isMisplaced(is coolify.Database, place coolify.NewDatabase) bool {
-	return !place.Destination.IsZero() && is.DestinationUUID != place.Destination || !is.ServerUUID.IsZero() && is.ServerUUID != place.Server
+func isMisplaced(database coolify.Database, place coolify.NewDatabase) bool {
+	return !place.Destination.IsZero() && database.DestinationUUID != place.Destination || !database.ServerUUID.IsZero() && database.ServerUUID != place.Server
 }
 
-// undoDatabase deletes a database that Coolify has put elsewhere, as it does
+// discardMisplaced deletes a database that Coolify has put elsewhere, as it does
 // without a word.
-func undoDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord, made coolify.DatabaseClient) error {
+func discardMisplaced(
+	ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord, made coolify.DatabaseClient,
+) error {
 	err := made.Delete(ctx, provision.DeleteWithData)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
-		leaveDatabase(ctx, s, r)
+		releaseDatabase(ctx, s, r)
 		return tenancy.UpstreamError("delete the database again, as Coolify put it into another network", err)
 	}
 	if err := db(s).DropDatabase(ctx, r.WorkspaceID, r.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
@@ -310,7 +312,7 @@ func undoDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecor
 
 // databasePlace is where the workspace's databases are made, and what they may use.
 func databasePlace(ctx context.Context, s *tenancy.Scope) (coolify.NewDatabase, error) {
-	server, err := placed(s)
+	server, err := placedServer(s)
 	if err != nil {
 		return coolify.NewDatabase{}, err
 	}
@@ -318,7 +320,7 @@ func databasePlace(ctx context.Context, s *tenancy.Scope) (coolify.NewDatabase, 
 	if err != nil {
 		return coolify.NewDatabase{}, err
 	}
-	env, err := production(ctx, s)
+	env, err := productionEnvironment(ctx, s)
 	if err != nil {
 		return coolify.NewDatabase{}, err
 	}

@@ -19,27 +19,27 @@ type Started struct {
 // host. Coolify may name a deployment that does not exist when its queue is
 // full, so only a look at it ([Scope.Wait]) confirms it.
 func (a *App) Deploy(ctx context.Context, force bool) (Started, error) {
-	if err := a.mayBuild(ctx); err != nil {
+	if err := a.checkBuild(ctx); err != nil {
 		return Started{}, err
 	}
 	queued, err := a.app.Calls.Start(ctx, force)
 	if err != nil {
 		return Started{}, tenancy.UpstreamError("deploy the app", err)
 	}
-	return a.started(ctx, queued)
+	return a.startedDeployment(ctx, queued)
 }
 
 // Restart starts the app's containers anew. It builds when the image is gone,
 // so the rules of [App.Deploy] hold.
 func (a *App) Restart(ctx context.Context) (Started, error) {
-	if err := a.mayBuild(ctx); err != nil {
+	if err := a.checkBuild(ctx); err != nil {
 		return Started{}, err
 	}
 	queued, err := a.app.Calls.Restart(ctx)
 	if err != nil {
 		return Started{}, tenancy.UpstreamError("restart the app", err)
 	}
-	return a.started(ctx, queued)
+	return a.startedDeployment(ctx, queued)
 }
 
 // Stop queues a stop of the app's containers. Coolify answers alike when they
@@ -54,14 +54,14 @@ func (a *App) Stop(ctx context.Context) error {
 	return nil
 }
 
-// mayBuild judges the app as this call fetched it, and its variables as they
+// checkBuild judges the app as this call fetched it, and its variables as they
 // are now.
-func (a *App) mayBuild(ctx context.Context) error {
+func (a *App) checkBuild(ctx context.Context) error {
 	if err := a.scope.Require(tenancy.Deploy); err != nil {
 		return err
 	}
 	placement := inside(a.scope).Workspace().Placement
-	if !shares(placement, a.app.Application) {
+	if !sharesBuildHost(placement, a.app.Application) {
 		return nil
 	}
 	if err := refuseDeploy(placement, a.app.Application, nil); err != nil {
@@ -74,8 +74,9 @@ func (a *App) mayBuild(ctx context.Context) error {
 	return refuseDeploy(placement, a.app.Application, envs)
 }
 
-// started names the deployment that runs already when Coolify queued no new one.
-func (a *App) started(ctx context.Context, q coolify.Queued) (Started, error) {
+// startedDeployment names the deployment that runs already when Coolify queued no new
+// one.
+func (a *App) startedDeployment(ctx context.Context, q coolify.Queued) (Started, error) {
 	if !q.Skipped && !q.Deployment.IsZero() {
 		return Started{Deployment: q.Deployment.String()}, nil
 	}

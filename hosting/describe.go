@@ -37,7 +37,7 @@ func Describe(ctx context.Context, s *tenancy.Scope) (Description, error) {
 	ws := inside(s).Workspace()
 	d := Description{
 		Workspace: ws.Slug, Name: s.Text(ws.Name), Status: string(ws.Status), Rights: inside(s).Held().String(),
-		Environments: []string{}, Host: info(ws.Placement), Domains: FreeDomains(s),
+		Environments: []string{}, Host: hostInfo(ws.Placement), Domains: FreeDomains(s),
 	}
 	for _, e := range tenancy.ParsePartErrors(ws.ProvisionError) {
 		d.Missing = append(d.Missing, e.Part)
@@ -61,8 +61,8 @@ func Describe(ctx context.Context, s *tenancy.Scope) (Description, error) {
 	return d, nil
 }
 
-func info(p tenancy.Placement) HostInfo {
-	if !shared(p) {
+func hostInfo(p tenancy.Placement) HostInfo {
+	if !isShared(p) {
 		return HostInfo{Trust: string(p.Trust)}
 	}
 	return HostInfo{

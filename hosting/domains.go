@@ -73,7 +73,7 @@ func (a *App) domain(address string) DomainInfo {
 		return info
 	}
 	info.Domain, info.URL, info.Kind = a.scope.Text(name).String(), a.scope.Text(tenancy.WithoutUser(address)).String(), "custom"
-	if hostNames(a.scope).own(name, a.scope.Slug()) {
+	if hostNames(a.scope).isOwn(name, a.scope.Slug()) {
 		info.Kind = "own"
 	}
 	return info
@@ -97,12 +97,12 @@ func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
 	address := ""
 	if asked != "" {
 		var err error
-		if address, err = a.mayHave(ctx, asked); err != nil {
+		if address, err = a.checkDomain(ctx, asked); err != nil {
 			return DomainInfo{}, err
 		}
 	}
 	if err := a.app.Calls.Update(ctx, coolify.ApplicationUpdate{Domain: &address}); err != nil {
-		return DomainInfo{}, domainRefused("set the domain", err)
+		return DomainInfo{}, domainError("set the domain", err)
 	}
 	now, err := AppByID(ctx, inside(a.scope), a.app.UUID)
 	if err != nil {
@@ -119,9 +119,9 @@ var errDomainNotKept = &tenancy.Error{
 	Hint: "only the platform's operator can mend this; domains_list shows what the app has now",
 }
 
-// mayHave judges and proves a host name, and looks for it among the workspace's
+// checkDomain judges and proves a host name, and looks for it among the workspace's
 // other apps: Coolify takes http and https of one name for two.
-func (a *App) mayHave(ctx context.Context, asked string) (address string, err error) {
+func (a *App) checkDomain(ctx context.Context, asked string) (address string, err error) {
 	name, err := hostNames(a.scope).judge(asked, a.scope.Slug())
 	if err != nil {
 		return "", err
@@ -151,7 +151,7 @@ func domainFor(ctx context.Context, s *tenancy.Scope, app, asked string) (addres
 		return "", nil
 	}
 	if asked == "" {
-		if asked = app + "." + s.Slug() + "." + apps.Host; !hostNames(s).own(asked, s.Slug()) || refuseForm(asked) != nil {
+		if asked = app + "." + s.Slug() + "." + apps.Host; !hostNames(s).isOwn(asked, s.Slug()) || refuseForm(asked) != nil {
 			return "", &tenancy.Error{
 				Code: tenancy.Invalid, Msg: "the app's name cannot be part of a domain: that takes letters, digits and inner hyphens, at most 63",
 				Hint: "choose another name, or give a domain",
@@ -165,9 +165,9 @@ func domainFor(ctx context.Context, s *tenancy.Scope, app, asked string) (addres
 	return name.url, proveDomain(ctx, s, name)
 }
 
-// domainRefused is upstream for a request that gives an app a domain. In whose
+// domainError is the error of a request that gives an app a domain. In whose
 // hands the domain is does not show.
-func domainRefused(doing string, err error) error {
+func domainError(doing string, err error) error {
 	if !errors.Is(err, coolify.ErrConflict) {
 		return tenancy.UpstreamError(doing, err)
 	}

@@ -38,7 +38,7 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 		if v.ShownOnce {
 			return secret.Text{}, &tenancy.Error{Code: tenancy.Forbidden, Msg: "this variable is locked in Coolify, which tells its value to nobody", Hint: "set it anew to change it"}
 		}
-		found = append(found, arriving(v))
+		found = append(found, containerValue(v))
 	}
 	switch len(found) {
 	case 0:

@@ -121,7 +121,7 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 	}
 	writes := map[string]coolify.EnvUpdate{}
 	for _, k := range keys {
-		if writes[k], err = asStored(set.write(k, rows.one(k, set.Preview))); err != nil {
+		if writes[k], err = asStored(set.update(k, rows.single(k, set.Preview))); err != nil {
 			return nil, err
 		}
 		if err := refuseEnvWrite(inside(a.scope).Workspace().Placement, a.app.Application, writes[k]); err != nil {
@@ -135,19 +135,19 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 
 // setEnv writes one variable as it was judged, and its twin where that follows.
 func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (EnvChange, error) {
-	row := rows.one(w.Key, w.Preview)
-	if w.Preview && (row == nil || follows(*row)) {
+	row := rows.single(w.Key, w.Preview)
+	if w.Preview && (row == nil || mirrorsProduction(*row)) {
 		w.Comment = new(ownMark)
 	}
 	change, err := a.writeEnv(ctx, w, row == nil)
 	if err != nil {
 		return EnvChange{}, err
 	}
-	twin := rows.one(w.Key, true) // also one that a deleted variable left behind
+	twin := rows.single(w.Key, true) // also one that a deleted variable left behind
 	if w.Preview || twin == nil {
 		return change, nil
 	}
-	if !follows(*twin) {
+	if !mirrorsProduction(*twin) {
 		change.Preview = "own"
 		return change, nil
 	}
@@ -173,9 +173,9 @@ func (a *App) writeEnv(ctx context.Context, w coolify.EnvUpdate, isNew bool) (En
 	return EnvChange{Key: w.Key, Action: "updated"}, nil
 }
 
-// write is the full set of flags for a key: Coolify takes an absent flag for
+// update returns the full set of flags for a key: Coolify takes an absent flag for
 // false, and answers 500 for some. row is what is there now, or nil.
-func (s EnvSet) write(key string, row *coolify.Env) coolify.EnvUpdate {
+func (s EnvSet) update(key string, row *coolify.Env) coolify.EnvUpdate {
 	w := coolify.EnvUpdate{Key: key, Value: s.Values[key], Preview: s.Preview, Runtime: true, Literal: true}
 	if row != nil {
 		w.BuildTime, w.Multiline, w.ShownOnce, w.Runtime = row.BuildTime, row.Multiline, row.ShownOnce, row.Runtime
@@ -188,7 +188,7 @@ func (s EnvSet) write(key string, row *coolify.Env) coolify.EnvUpdate {
 			*f.to = *f.from
 		}
 	}
-	if s.comment != "" || row != nil && strings.HasPrefix(row.Comment, addressOf) {
+	if s.comment != "" || row != nil && strings.HasPrefix(row.Comment, addressComment) {
 		w.Comment = &s.comment // a value of another's is no address
 	}
 	if w.BuildTime {
@@ -226,7 +226,7 @@ func (a *App) deleteEnv(ctx context.Context, key string, preview bool, rows envR
 	}
 	if !preview {
 		for _, twin := range rows.of(key, true) {
-			if follows(twin) {
+			if mirrorsProduction(twin) {
 				doomed, change.Preview = append(doomed, twin), "follows"
 			} else {
 				change.Preview = "own"
@@ -287,8 +287,8 @@ func (r envRows) of(key string, preview bool) []coolify.Env {
 	return rows
 }
 
-// one returns the row of a key that is there once, or nil.
-func (r envRows) one(key string, preview bool) *coolify.Env {
+// single returns the row of a key that is there once, or nil.
+func (r envRows) single(key string, preview bool) *coolify.Env {
 	if rows := r.of(key, preview); len(rows) > 0 {
 		return &rows[0]
 	}
@@ -314,9 +314,9 @@ func (r envRows) refuseDuplicates(keys []string) error {
 	}
 }
 
-// follows reports whether a preview row holds what production held: Coolify
+// mirrorsProduction reports whether a preview row holds what production held: Coolify
 // made it as a copy and nobody has edited it, or we have kept it in step.
-func follows(twin coolify.Env) bool {
+func mirrorsProduction(twin coolify.Env) bool {
 	switch {
 	case twin.Comment == followMark:
 		return true
@@ -354,7 +354,7 @@ func refuseEnvSet(set EnvSet) error {
 		if why := refuseEnvValue(set.Values[k].Reveal()); why != "" {
 			return &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("the value of %s %s", k, why)}
 		}
-		if _, err := asStored(set.write(k, nil)); err != nil {
+		if _, err := asStored(set.update(k, nil)); err != nil {
 			return err
 		}
 	}
@@ -374,11 +374,11 @@ func asStored(w coolify.EnvUpdate) (coolify.EnvUpdate, error) {
 
 // refuseEnvWrite judges one write against what a shared host may build with.
 func refuseEnvWrite(p tenancy.Placement, app coolify.Application, w coolify.EnvUpdate) error {
-	if !shares(p, app) || !w.BuildTime {
+	if !sharesBuildHost(p, app) || !w.BuildTime {
 		return nil
 	}
 	if reason := refuseBuildKey(w.Key); reason != "" {
-		return sharedHost(fmt.Sprintf("the build-time variable %q %s", w.Key, reason), "set it with build_time false")
+		return sharedHostError(fmt.Sprintf("the build-time variable %q %s", w.Key, reason), "set it with build_time false")
 	}
 	return nil
 }

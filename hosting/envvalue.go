@@ -53,7 +53,7 @@ func storedEnv(w coolify.EnvUpdate) (stored, why, hint string) {
 	v := w.Value.Reveal()
 	isQuoted := w.Literal || w.Multiline
 	switch {
-	case strings.TrimFunc(v, trimmed) != v:
+	case strings.TrimFunc(v, isTrimmed) != v:
 		why = "begins or ends with white space or an invisible character, which Coolify cuts off"
 		return "", why, "leave that out, or " + hintEncode
 	case w.BuildTime && strings.Contains(v, "'"):
@@ -113,9 +113,9 @@ func mayBeJSON(v string) bool {
 	return json.Valid([]byte(v)) || json.Valid([]byte(strings.ToLower(v)))
 }
 
-// trimmed reports the characters that Coolify takes off both ends of a text: white space,
-// and those that Laravel takes for it.
-func trimmed(r rune) bool {
+// isTrimmed reports whether Coolify takes a character off both ends of a text: white
+// space, and those that Laravel takes for it.
+func isTrimmed(r rune) bool {
 	return r == 0 || unicode.IsSpace(r) || unicode.Is(unicode.Z, r) || strings.ContainsRune(invisible, r)
 }
 
@@ -123,11 +123,12 @@ const invisible = "\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B\u200C\
 	"\u2060\u2061\u2062\u2063\u2064\u2065\u206A\u206B\u206C\u206D\u206E\u206F\u2800\u3164\uFEFF\uFFA0" +
 	"\U0001D159\U0001D173\U0001D174\U0001D175\U0001D176\U0001D177\U0001D178\U0001D179\U0001D17A\U000E0020"
 
-// arriving returns what the container gets of a stored value in quotes: docker compose
-// reads \' as ', whoever wrote it, this program, one of its older versions or a person on
-// Coolify's own page. So what [App.SetEnvs] was given comes back. A value without quotes
-// is returned as it is stored, as are JSON and a lone ' that breaks the file.
-func arriving(v coolify.EnvValue) secret.Text {
+// containerValue returns what the container gets of a stored value in quotes: docker
+// compose reads \' as ', whoever wrote it, this program, one of its older versions or
+// a person on Coolify's own page. So what [App.SetEnvs] was given comes back. A value
+// without quotes is returned as it is stored, as are JSON and a lone ' that breaks the
+// file.
+func containerValue(v coolify.EnvValue) secret.Text {
 	stored := v.Value.Reveal()
 	if !v.Literal && !v.Multiline || mayBeJSON(stored) {
 		return v.Value

@@ -23,7 +23,7 @@ var sharedBuildPacks = []string{"static", "dockerfile"}
 // refuseDeploy says why this app may not be built where the workspace is
 // placed, from what Coolify says of it now; nil if it may.
 func refuseDeploy(p tenancy.Placement, app coolify.Application, envs []coolify.Env) error {
-	if !shares(p, app) {
+	if !sharesBuildHost(p, app) {
 		return nil
 	}
 	if err := refusePack(app.BuildPack); err != nil {
@@ -50,33 +50,34 @@ func refuseBuildRow(e coolify.Env) error {
 		name, scope = name+" of previews", " with scope preview"
 	}
 	if reason := refuseBuildKey(e.Key); reason != "" {
-		return sharedHost("the build-time variable "+name+" "+reason,
+		return sharedHostError("the build-time variable "+name+" "+reason,
 			"remove it with envs_delete"+scope+", or set it again"+scope+" with build_time false")
 	}
 	if !e.Literal {
-		return sharedHost("the build-time variable "+name+" is not literal, so the build's shell would evaluate its value",
+		return sharedHostError(
+			"the build-time variable "+name+" is not literal, so the build's shell would evaluate its value",
 			"set it again"+scope+" with envs_upsert, which makes build-time variables literal, or with build_time false")
 	}
 	return nil
 }
 
-// shared holds for every trust but the two that lift the rules, an unknown one
+// isShared is true for every trust but the two that lift the rules, an unknown one
 // included.
-func shared(p tenancy.Placement) bool {
+func isShared(p tenancy.Placement) bool {
 	return p.Trust != tenancy.Dedicated && p.Trust != tenancy.Trusted
 }
 
-// shares reports whether an app is built beside those of other workspaces. The
+// sharesBuildHost reports whether an app is built beside those of other workspaces. The
 // host of a workspace's own is the one that its placement names: an app that
 // Coolify has elsewhere shares, whatever the workspace is called.
-func shares(p tenancy.Placement, app coolify.Application) bool {
+func sharesBuildHost(p tenancy.Placement, app coolify.Application) bool {
 	if p.Trust == tenancy.Dedicated {
 		return p.Server == "" || app.ServerUUID.String() != p.Server
 	}
-	return shared(p)
+	return isShared(p)
 }
 
-func sharedHost(what, hint string) error {
+func sharedHostError(what, hint string) error {
 	return &tenancy.Error{
 		Code: tenancy.Forbidden, Msg: "this workspace shares its host with others, and " + what,
 		Hint: hint + "; or ask the operator for a host of the workspace's own",
@@ -87,7 +88,7 @@ func refusePack(pack string) error {
 	if slices.Contains(sharedBuildPacks, pack) {
 		return nil
 	}
-	return sharedHost(fmt.Sprintf("the build pack %q could reach the host", cleanKey(pack)),
+	return sharedHostError(fmt.Sprintf("the build pack %q could reach the host", cleanKey(pack)),
 		"use one of: "+strings.Join(sharedBuildPacks, ", "))
 }
 
@@ -106,7 +107,7 @@ func refuseDirectories(app coolify.Application) error {
 	} {
 		for part := range strings.SplitSeq(d.path, "/") {
 			if part != "" && (part == ".." || !plainPart.MatchString(part)) {
-				return sharedHost("the app's "+d.name+" leaves the repository or is no plain path", "ask the operator to correct it")
+				return sharedHostError("the app's "+d.name+" leaves the repository or is no plain path", "ask the operator to correct it")
 			}
 		}
 	}

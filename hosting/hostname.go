@@ -73,28 +73,28 @@ func (n names) judge(asked, slug string) (hostname, error) {
 		return hostname{}, err
 	}
 	host := strings.ToLower(asked)
-	own := n.own(host, slug)
+	own := n.isOwn(host, slug)
 	if n.isPlatform(host, own) {
-		return hostname{}, taken("belongs to the platform")
+		return hostname{}, takenError("belongs to the platform")
 	}
 	if own {
 		return hostname{host, (&url.URL{Scheme: n.apps.Scheme, Host: host}).String(), true}, nil
 	}
 	if !n.apps.IsZero() && related(host, n.apps.Host) {
-		return hostname{}, n.notOwn(slug)
+		return hostname{}, n.notOwnError(slug)
 	}
 	if err := refuseKind(host); err != nil {
 		return hostname{}, err
 	}
 	if len(challenge+host) > maxHostname {
-		return hostname{}, malformed("is so long that no name is left for the record that would prove it")
+		return hostname{}, malformedError("is so long that no name is left for the record that would prove it")
 	}
 	return hostname{host, (&url.URL{Scheme: "https", Host: host}).String(), false}, nil
 }
 
-// own reports whether a host name is exactly one label under the workspace's own
+// isOwn reports whether a host name is exactly one label under the workspace's own
 // part of the apps' domain.
-func (n names) own(host, slug string) bool {
+func (n names) isOwn(host, slug string) bool {
 	label, rest, _ := strings.Cut(host, ".")
 	return label != "" && !n.apps.IsZero() && slug != "" && rest == slug+"."+n.apps.Host
 }
@@ -115,21 +115,21 @@ func under(name, parent string) bool {
 
 func related(a, b string) bool { return under(a, b) || under(b, a) }
 
-func malformed(why string) error {
+func malformedError(why string) error {
 	return &tenancy.Error{
 		Code: tenancy.Invalid, Msg: "this domain " + why,
 		Hint: "give one host name and nothing else, as shop.example.com; the address is made of it here",
 	}
 }
 
-func taken(why string) error {
+func takenError(why string) error {
 	return &tenancy.Error{Code: tenancy.Forbidden, Msg: "this domain " + why, Hint: "choose another one; domains_list says which need no proof"}
 }
 
-// notOwn is for whatever else is under the apps' domain, or above it: nobody can
+// notOwnError refuses whatever else is under the apps' domain, or above it: nobody can
 // prove that to be theirs.
-func (n names) notOwn(slug string) error {
-	return taken("is of the domain of all apps, where this workspace has the names <one label>." + slug + "." + n.apps.Host + " and no others")
+func (n names) notOwnError(slug string) error {
+	return takenError("is of the domain of all apps, where this workspace has the names <one label>." + slug + "." + n.apps.Host + " and no others")
 }
 
 // refuseForm says what keeps a text from being a host name, as clients and DNS
@@ -142,20 +142,20 @@ func refuseForm(s string) error {
 	for _, label := range labels {
 		switch {
 		case label == "":
-			return malformed("begins or ends with a dot, or has two in a row")
+			return malformedError("begins or ends with a dot, or has two in a row")
 		case len(label) > 63:
-			return malformed("has a part of more than 63 characters")
+			return malformedError("has a part of more than 63 characters")
 		case strings.HasPrefix(label, "-"), strings.HasSuffix(label, "-"):
-			return malformed("has a part that begins or ends with a hyphen")
+			return malformedError("has a part that begins or ends with a hyphen")
 		case strings.HasPrefix(label, "xn--") && !isInternational(label):
-			return malformed("has a part that begins with xn-- and is no international name")
+			return malformedError("has a part that begins with xn-- and is no international name")
 		}
 	}
 	switch last := labels[len(labels)-1]; {
 	case number.MatchString(last):
-		return malformed("is an IP address, or would be read as one")
+		return malformedError("is an IP address, or would be read as one")
 	case len(labels) < 2:
-		return malformed("has one part only")
+		return malformedError("has one part only")
 	}
 	return nil
 }
@@ -172,25 +172,25 @@ func refuseCharacters(s string) error {
 	}
 	switch {
 	case s == "":
-		return malformed("is empty")
+		return malformedError("is empty")
 	case len(s) > maxHostname:
-		return malformed("has more than 253 characters")
+		return malformedError("has more than 253 characters")
 	case strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }):
-		return malformed("is not written in ASCII; an international name is given in the form that begins with xn--")
+		return malformedError("is not written in ASCII; an international name is given in the form that begins with xn--")
 	case strings.Contains(s, ","):
-		return malformed("is a list")
+		return malformedError("is a list")
 	case strings.Contains(s, "*"):
-		return malformed("is a wildcard")
+		return malformedError("is a wildcard")
 	case strings.Contains(s, "@"):
-		return malformed("names a user")
+		return malformedError("names a user")
 	case strings.ContainsAny(s, "[]"):
-		return malformed("is an IP address, or would be read as one")
+		return malformedError("is an IP address, or would be read as one")
 	case strings.ContainsAny(s, "/?#\\"):
-		return malformed("has a scheme, a path or a query")
+		return malformedError("has a scheme, a path or a query")
 	case strings.Contains(s, ":"):
-		return malformed("has a port, or is an IP address")
+		return malformedError("has a port, or is an IP address")
 	case strings.ContainsFunc(s, bad):
-		return malformed("has a character that host names do not have: they are letters, digits, hyphens and dots")
+		return malformedError("has a character that host names do not have: they are letters, digits, hyphens and dots")
 	}
 	return nil
 }
@@ -215,15 +215,15 @@ var reserved = []string{
 func refuseKind(host string) error {
 	for _, name := range reserved {
 		if under(host, name) {
-			return malformed("ends in ." + name + ", which is no public name")
+			return malformedError("ends in ." + name + ", which is no public name")
 		}
 	}
 	registered, err := publicsuffix.EffectiveTLDPlusOne(host)
 	if err != nil {
-		return malformed("is one under which others register their own")
+		return malformedError("is one under which others register their own")
 	}
 	if registered == host {
-		return malformed("is the whole of a registered domain; an app gets a name below it, as www." + host)
+		return malformedError("is the whole of a registered domain; an app gets a name below it, as www." + host)
 	}
 	return nil
 }

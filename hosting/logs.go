@@ -61,7 +61,7 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	}
 	lines, cut, err := scrubbed(scrubber, raw)
 	if err != nil {
-		return Logs{}, withheld(err)
+		return Logs{}, withheldError(err)
 	}
 	logs := page(lines, len(lines), n, contains)
 	logs.Note = strings.TrimSpace(note + cut)
@@ -114,7 +114,7 @@ func BuildLog(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment) 
 	text := unreadEnvs.ReplaceAllString(strings.TrimSuffix(raw.String(), "\n"), "${1}...")
 	lines, cut, err := scrubbed(scrubber, text)
 	if err != nil {
-		return nil, "", withheld(err)
+		return nil, "", withheldError(err)
 	}
 	return lines, strings.TrimSpace(note + cut), nil
 }
@@ -143,7 +143,7 @@ func scrubbed(s *untrusted.Scrubber, raw string) (lines []string, note string, e
 	return lines, noteCut, err
 }
 
-func withheld(err error) error {
+func withheldError(err error) error {
 	e := *errWithheld
 	e.Err = err
 	return &e

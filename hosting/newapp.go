@@ -59,7 +59,7 @@ func CreateApp(ctx context.Context, s *tenancy.Scope, n NewApp) (CreatedApp, err
 	if err := c.judge(ctx, n); err != nil {
 		return CreatedApp{}, err
 	}
-	if err := c.look(ctx); err != nil {
+	if err := c.readTarget(ctx); err != nil {
 		return CreatedApp{}, err
 	}
 	if err := c.ensureRecord(ctx); err != nil {
@@ -119,10 +119,10 @@ func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
 	if c.Spec.BaseDirectory == nil {
 		c.Spec.BaseDirectory = new("/")
 	}
-	if c.server, err = placed(c.Scope); err != nil {
+	if c.server, err = placedServer(c.Scope); err != nil {
 		return err
 	}
-	if err := refuseDeploy(place, c.Spec.applied(coolify.Application{ServerUUID: c.server}), nil); err != nil {
+	if err := refuseDeploy(place, c.Spec.applyTo(coolify.Application{ServerUUID: c.server}), nil); err != nil {
 		return err
 	}
 	if c.Description = c.Text(n.Description).String(); len(c.Description) > repository.MaxDescription {
@@ -133,7 +133,7 @@ func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
 			return err
 		}
 	}
-	if c.project, err = madeProject(ctx, c.Scope, n.Project); err != nil {
+	if c.project, err = createdProject(ctx, c.Scope, n.Project); err != nil {
 		return err
 	}
 	c.Name = cmp.Or(n.Name, c.project.Slug)
@@ -161,8 +161,8 @@ func appName(s *tenancy.Scope, name string) error {
 	return nil
 }
 
-// placed returns the server that the workspace is placed on.
-func placed(s *tenancy.Scope) (coolify.UUID, error) {
+// placedServer returns the server that the workspace is placed on.
+func placedServer(s *tenancy.Scope) (coolify.UUID, error) {
 	id, err := coolify.ParseUUID(inside(s).Workspace().Placement.Server)
 	if err != nil {
 		return id, &tenancy.Error{
@@ -197,8 +197,8 @@ func destination(ctx context.Context, s *tenancy.Scope) (coolify.UUID, error) {
 	return id, nil
 }
 
-// production returns the environment that new things are made in.
-func production(ctx context.Context, s *tenancy.Scope) (coolify.Environment, error) {
+// productionEnvironment returns the environment that new things are made in.
+func productionEnvironment(ctx context.Context, s *tenancy.Scope) (coolify.Environment, error) {
 	list, err := inside(s).Environments(ctx)
 	if err != nil {
 		return coolify.Environment{}, err
@@ -214,8 +214,8 @@ func production(ctx context.Context, s *tenancy.Scope) (coolify.Environment, err
 	}
 }
 
-// madeProject returns a project that was created here and has its repository.
-func madeProject(ctx context.Context, s *tenancy.Scope, name string) (tenancy.Project, error) {
+// createdProject returns a project that was created here and has its repository.
+func createdProject(ctx context.Context, s *tenancy.Scope, name string) (tenancy.Project, error) {
 	p, err := repository.RecordedProject(ctx, inside(s), name)
 	if err != nil {
 		return p, err
@@ -232,12 +232,12 @@ func madeProject(ctx context.Context, s *tenancy.Scope, name string) (tenancy.Pr
 	return p, inside(s).GiteaReady()
 }
 
-// look finds out where the app goes and what is there already.
-func (c *creation) look(ctx context.Context) (err error) {
+// readTarget finds out where the app goes and what is there already.
+func (c *creation) readTarget(ctx context.Context) (err error) {
 	if c.destination, err = destination(ctx, c.Scope); err != nil {
 		return err
 	}
-	if c.environment, err = production(ctx, c.Scope); err != nil {
+	if c.environment, err = productionEnvironment(ctx, c.Scope); err != nil {
 		return err
 	}
 	if c.apps, err = AllApps(ctx, inside(c.Scope), ""); err != nil {
@@ -346,12 +346,12 @@ func planLimitError(kind string, allowed, existing int) *tenancy.Error {
 }
 
 // recordNow reads a row again.
-func recordNow(ctx context.Context, s *tenancy.Scope, is func(tenancy.AppRecord) bool) (tenancy.AppRecord, error) {
+func recordNow(ctx context.Context, s *tenancy.Scope, matches func(tenancy.AppRecord) bool) (tenancy.AppRecord, error) {
 	records, err := db(s).AppRecords(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return tenancy.AppRecord{}, tenancy.StoreError("read or write the record", err)
 	}
-	i := slices.IndexFunc(records, is)
+	i := slices.IndexFunc(records, matches)
 	if i < 0 {
 		return tenancy.AppRecord{}, errDeletedMeanwhile
 	}

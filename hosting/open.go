@@ -12,4 +12,4 @@ func (a *App) Open(room.Pass) (*tenancy.Scope, tenancy.FoundApp) { return a.scop
 func (d *Deployment) Open(room.Pass) tenancy.FoundDeployment { return d.deployment }
 
 // Handle returns the handle of an app that was found.
-func Handle(s tenancy.Inside, is tenancy.FoundApp) *App { return &App{s.Scope, is} }
+func Handle(s tenancy.Inside, found tenancy.FoundApp) *App { return &App{s.Scope, found} }

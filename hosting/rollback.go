@@ -22,7 +22,7 @@ const rollbackDepth = 100
 // those that were deployed well. The rules of [App.Deploy] hold. The app stays on
 // its branch, so that the next deployment goes forward again.
 func (a *App) Rollback(ctx context.Context, commit string) (target string, started Started, err error) {
-	if err := a.mayBuild(ctx); err != nil {
+	if err := a.checkBuild(ctx); err != nil {
 		return "", Started{}, err
 	}
 	page, err := a.app.Calls.Deployments(ctx, 0, rollbackDepth)
@@ -35,9 +35,9 @@ func (a *App) Rollback(ctx context.Context, commit string) (target string, start
 	}
 	queued, err := a.app.Calls.Rollback(ctx, target)
 	if err != nil {
-		return "", Started{}, rollbackRefused(err)
+		return "", Started{}, rollbackError(err)
 	}
-	started, err = a.started(ctx, queued)
+	started, err = a.startedDeployment(ctx, queued)
 	return target, started, err
 }
 
@@ -115,7 +115,7 @@ func namedCommit(good []coolify.Deployment, commit string) (string, error) {
 	return found, nil
 }
 
-func rollbackRefused(err error) error {
+func rollbackError(err error) error {
 	switch {
 	case errors.Is(err, coolify.ErrQueueFull):
 		return &tenancy.Error{
