@@ -8,8 +8,9 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// inCoolify is the workspace's project; zero if it is gone, and all that was in it.
-func (r *run) inCoolify() (tenancy.CoolifyProject, error) {
+// coolifyProject returns the workspace's project; zero if it is gone, and all that was
+// in it.
+func (r *run) coolifyProject() (tenancy.CoolifyProject, error) {
 	if r.state.Parts.CoolifyProject == "" {
 		return tenancy.CoolifyProject{}, nil
 	}
@@ -41,7 +42,7 @@ func (r *run) removeApps(ctx context.Context, which func(tenancy.AppRecord) bool
 	if len(records) == 0 {
 		return true, nil
 	}
-	project, err := r.inCoolify()
+	project, err := r.coolifyProject()
 	if err != nil {
 		return false, err
 	}

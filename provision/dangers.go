@@ -56,9 +56,9 @@ func (d *doctor) riskFix(risks ...string) string {
 // never will. Then nothing is refused: the operator could do nothing about it.
 var errNotReported = errors.New("not told")
 
-// risked is the check of a risk: found says in what it lies, "" = it is not there. A
-// look that failed names no risk: what is not known is nothing to accept.
-func (d *doctor) risked(risk, found string, err error) Check {
+// riskCheck returns the check of a risk: found says in what it lies, "" = it is not
+// there. A look that failed names no risk: what is not known is nothing to accept.
+func (d *doctor) riskCheck(risk, found string, err error) Check {
 	c := ok("no")
 	switch {
 	case errors.Is(err, errNotReported):
@@ -81,11 +81,11 @@ func (d *doctor) risked(risk, found string, err error) Check {
 	return c
 }
 
-// danger is a look at what endangers all workspaces.
-func (e *examination) danger(risk string, at func(*doctor, context.Context) (string, error)) func(context.Context) Check {
+// dangerCheck returns the check of what endangers all workspaces.
+func (e *examination) dangerCheck(risk string, at func(*doctor, context.Context) (string, error)) func(context.Context) Check {
 	return func(ctx context.Context) Check {
 		found, err := at(e.doctor, ctx)
-		return e.risked(risk, found, err)
+		return e.riskCheck(risk, found, err)
 	}
 }
 
@@ -96,7 +96,7 @@ func (e *examination) hosts(context.Context) Check {
 			found = append(found, f)
 		}
 	}
-	return e.risked(RiskCoolifyHost, strings.Join(found, "; "), nil)
+	return e.riskCheck(RiskCoolifyHost, strings.Join(found, "; "), nil)
 }
 
 func (e *examination) proxies(ctx context.Context) Check {
@@ -104,20 +104,20 @@ func (e *examination) proxies(ctx context.Context) Check {
 	for _, s := range e.servers {
 		f, err := e.ownProxy(ctx, s)
 		if err != nil {
-			return e.risked(RiskSharedProxy, "", err)
+			return e.riskCheck(RiskSharedProxy, "", err)
 		}
 		if f != "" {
 			found = append(found, f)
 		}
 	}
-	return e.risked(RiskSharedProxy, strings.Join(found, "; "), nil)
+	return e.riskCheck(RiskSharedProxy, strings.Join(found, "; "), nil)
 }
 
 func (e *examination) appDomain(context.Context) Check {
 	if e.AppDomain.IsZero() {
 		return ok("VIBN_APP_DOMAIN is not set")
 	}
-	return e.risked(RiskAppDomain, e.ownSite(), nil)
+	return e.riskCheck(RiskAppDomain, e.ownSite(), nil)
 }
 
 // ownHost: whoever takes over Coolify's host has every tenant.
@@ -182,7 +182,7 @@ func (d *doctor) runners(ctx context.Context) (string, error) {
 	for _, r := range runners {
 		names = append(names, r.Name)
 	}
-	return fmt.Sprintf("Gitea has Actions runners (%s), on which workflows of tenants may run", some(names)), nil
+	return fmt.Sprintf("Gitea has Actions runners (%s), on which workflows of tenants may run", firstNames(names)), nil
 }
 
 // registration: names of tenants' organisations and bots could be taken first.
@@ -246,7 +246,7 @@ func newDangers(d *doctor, now func() time.Time) *dangers {
 // placed; whoever is trusted is vouched for. What cannot be looked at counts as
 // dangerous. The error is a [*PartError], or that of ctx.
 func (r *run) refuseDangers(ctx context.Context) error {
-	found, err := r.dangers.against(ctx, r.state.Placement)
+	found, err := r.dangers.findFor(ctx, r.state.Placement)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -266,8 +266,8 @@ func (r *run) refuseDangers(ctx context.Context) error {
 	}
 }
 
-// against returns what was found and is not accepted.
-func (d *dangers) against(ctx context.Context, p tenancy.Placement) ([]finding, error) {
+// findFor returns what was found for a placement and is not accepted.
+func (d *dangers) findFor(ctx context.Context, p tenancy.Placement) ([]finding, error) {
 	var found []finding
 	if !slices.Contains(d.AcceptedRisks, RiskAppDomain) && !d.AppDomain.IsZero() {
 		if f := d.ownSite(); f != "" {
@@ -281,7 +281,7 @@ func (d *dangers) against(ctx context.Context, p tenancy.Placement) ([]finding, 
 		return nil, ctx.Err()
 	}
 	if p.Server != "" && p.Trust != tenancy.Trusted {
-		f, err := d.remembered(ctx, "server "+p.Server, func(ctx context.Context) ([]finding, error) { return d.atServer(ctx, p.Server) })
+		f, err := d.cached(ctx, "server "+p.Server, func(ctx context.Context) ([]finding, error) { return d.serverFindings(ctx, p.Server) })
 		if err != nil {
 			return nil, err
 		}
@@ -290,13 +290,13 @@ func (d *dangers) against(ctx context.Context, p tenancy.Placement) ([]finding, 
 	if d.gitea == nil {
 		return found, nil
 	}
-	f, err := d.remembered(ctx, "gitea", d.atGitea)
+	f, err := d.cached(ctx, "gitea", d.giteaFindings)
 	return append(found, f...), err
 }
 
-// remembered looks, unless it is known what is to be seen. A look that its caller
+// cached looks, unless a recent result is known. A look that its caller
 // has ended is none.
-func (d *dangers) remembered(ctx context.Context, what string, look func(context.Context) ([]finding, error)) ([]finding, error) {
+func (d *dangers) cached(ctx context.Context, what string, look func(context.Context) ([]finding, error)) ([]finding, error) {
 	s, known := d.seen[what]
 	if known && d.now().Before(s.until) {
 		return s.found, s.err
@@ -316,7 +316,7 @@ func (d *dangers) remembered(ctx context.Context, what string, look func(context
 	return s.found, s.err
 }
 
-func (d *dangers) atServer(ctx context.Context, server string) ([]finding, error) {
+func (d *dangers) serverFindings(ctx context.Context, server string) ([]finding, error) {
 	uuid, err := coolify.ParseUUID(server)
 	if err != nil {
 		return nil, err
@@ -331,15 +331,15 @@ func (d *dangers) atServer(ctx context.Context, server string) ([]finding, error
 	if err != nil {
 		return nil, err
 	}
-	return d.notAccepted(ctx, []risk{
+	return d.findUnaccepted(ctx, []risk{
 		{RiskCoolifyHost, func(context.Context) (string, error) { return ownHost(s), nil }},
 		{RiskSharedProxy, func(ctx context.Context) (string, error) { return d.ownProxy(ctx, s) }},
 	})
 }
 
-// atGitea looks whether the platform's token is an administrator's first: another
+// giteaFindings looks whether the platform's token is an administrator's first: another
 // one would be refused at each step, in other words.
-func (d *dangers) atGitea(ctx context.Context) ([]finding, error) {
+func (d *dangers) giteaFindings(ctx context.Context) ([]finding, error) {
 	self, err := d.gitea.Self(ctx)
 	if err != nil {
 		return nil, err
@@ -350,7 +350,7 @@ func (d *dangers) atGitea(ctx context.Context) ([]finding, error) {
 			Fix: giteaTokenFix,
 		}
 	}
-	return d.notAccepted(ctx, []risk{{RiskInstanceRunners, d.runners}, {RiskOpenRegistration, d.registration}, {RiskProxyAuth, d.proxyAuth}})
+	return d.findUnaccepted(ctx, []risk{{RiskInstanceRunners, d.runners}, {RiskOpenRegistration, d.registration}, {RiskProxyAuth, d.proxyAuth}})
 }
 
 // A risk is a way to find out whether there is one.
@@ -359,8 +359,8 @@ type risk struct {
 	look func(context.Context) (string, error)
 }
 
-// notAccepted looks at the risks that are not accepted.
-func (d *dangers) notAccepted(ctx context.Context, risks []risk) ([]finding, error) {
+// findUnaccepted looks at the risks that are not accepted.
+func (d *dangers) findUnaccepted(ctx context.Context, risks []risk) ([]finding, error) {
 	var found []finding
 	for _, r := range risks {
 		if slices.Contains(d.AcceptedRisks, r.name) {

@@ -20,7 +20,7 @@ func (r *run) endDatabases(ctx context.Context) error {
 	if len(records) == 0 {
 		return nil
 	}
-	project, err := r.inCoolify()
+	project, err := r.coolifyProject()
 	if err != nil {
 		return err
 	}

@@ -187,13 +187,13 @@ func (e *examination) listWorkspaces(ctx context.Context) Check {
 		}
 	}
 	if len(wrong) > 0 {
-		return warn(fmt.Sprintf("%d of %d are not as they should be: %s", len(wrong), len(list), some(wrong)), "\"vibn-mcp workspace show SLUG\" says what to do")
+		return warn(fmt.Sprintf("%d of %d are not as they should be: %s", len(wrong), len(list), firstNames(wrong)), "\"vibn-mcp workspace show SLUG\" says what to do")
 	}
 	return ok("%d", len(list))
 }
 
-// some names the first few.
-func some(names []string) string {
+// firstNames lists the first few.
+func firstNames(names []string) string {
 	const few = 5
 	if len(names) <= few {
 		return strings.Join(names, ", ")

@@ -53,7 +53,7 @@ func (e *examination) coolifyToken(ctx context.Context) Check {
 		if errors.Is(err, coolify.ErrAbility) {
 			lacks = append(lacks, a.ability)
 		} else if err != nil {
-			return tokenTrouble("COOLIFY_API_TOKEN", upstreamServers["Coolify"].renew, err)
+			return tokenFailure("COOLIFY_API_TOKEN", upstreamServers["Coolify"].renew, err)
 		}
 	}
 	if len(lacks) > 0 {
@@ -63,8 +63,9 @@ func (e *examination) coolifyToken(ctx context.Context) Check {
 	return ok("may read, write and deploy; its user is an admin of the team") // of others Coolify takes no token that may write
 }
 
-// tokenTrouble is for a token that is of no use at all; renew says how to make another.
-func tokenTrouble(variable, renew string, err error) Check {
+// tokenFailure is the check of a token that is of no use at all; renew says how to
+// make another.
+func tokenFailure(variable, renew string, err error) Check {
 	server := upstreamServers["Coolify"]
 	server.renew = renew
 	why, fix := server.tokenFault(variable, err)
@@ -170,7 +171,7 @@ func (e *examination) sensitiveToken(ctx context.Context) Check {
 			return fail(name+" may "+a.ability+" too", fix)
 		}
 		if !errors.Is(err, coolify.ErrAbility) {
-			return tokenTrouble(name, fix, err)
+			return tokenFailure(name, fix, err)
 		}
 	}
 	sees, err := e.seesValues(ctx)
@@ -178,7 +179,7 @@ func (e *examination) sensitiveToken(ctx context.Context) Check {
 	case errors.Is(err, coolify.ErrForbidden):
 		return fail(name+" may not read, or not what is sensitive", fix)
 	case err != nil:
-		return tokenTrouble(name, fix, err)
+		return tokenFailure(name, fix, err)
 	case !sees:
 		return ok("may read and cannot change anything; no app has a variable yet that would show whether it has read:sensitive")
 	}
@@ -245,9 +246,9 @@ type placed struct {
 	who []string
 }
 
-// placed groups the placements in force: that of new workspaces, then those of the
-// living ones.
-func (e *examination) placed() []placed {
+// groupPlacements groups the placements in force: that of new workspaces, then those
+// of the living ones.
+func (e *examination) groupPlacements() []placed {
 	all := []placed{{e.Placement, []string{newWorkspaces}}}
 	for _, w := range e.workspaces {
 		i := slices.IndexFunc(all, func(p placed) bool { return p.Placement == w.Placement })
@@ -308,21 +309,21 @@ func (e *examination) placements(ctx context.Context) Check {
 	}
 	untold := errors.Is(err, coolify.ErrRouteMissing)
 	var faults placementFaults
-	for _, p := range e.placed() {
+	for _, p := range e.groupPlacements() {
 		i := slices.IndexFunc(servers, func(s coolify.Server) bool { return p.Server != "" && s.UUID.String() == p.Server })
 		if i >= 0 && p.Trust != tenancy.Trusted && !slices.ContainsFunc(e.servers, func(s coolify.Server) bool { return s.UUID == servers[i].UUID }) {
 			e.servers = append(e.servers, servers[i])
 		}
-		who := some(p.who) + ": "
+		who := firstNames(p.who) + ": "
 		switch {
 		case p.Server == "":
 			faults.add(&faults.open, who+"no server", serverFix)
 		case i < 0:
 			faults.add(&faults.broken, who+"the team has no server "+p.Server, serverFix)
-		case unfit(servers[i]) != "":
-			faults.add(&faults.broken, who+"server "+servers[i].Name+" "+unfit(servers[i]), serverFix)
-		case !untold && misplaced(p.Placement, destinations) != "":
-			faults.add(&faults.broken, who+misplaced(p.Placement, destinations), destinationFix)
+		case serverFault(servers[i]) != "":
+			faults.add(&faults.broken, who+"server "+servers[i].Name+" "+serverFault(servers[i]), serverFix)
+		case !untold && destinationFault(p.Placement, destinations) != "":
+			faults.add(&faults.broken, who+destinationFault(p.Placement, destinations), destinationFix)
 		case p.Destination != "" && p.several():
 			faults.add(&faults.open, who+"they share the network "+p.Destination+", on which their apps reach each other", destinationFix)
 		case p.Destination == "" && e.SharedNetworks && p.several():
@@ -338,8 +339,8 @@ func (p placed) several() bool {
 	return p.Trust != tenancy.Trusted && (len(p.who) > 1 || p.who[0] == newWorkspaces)
 }
 
-// unfit says why a server runs no apps.
-func unfit(s coolify.Server) string {
+// serverFault says why a server runs no apps.
+func serverFault(s coolify.Server) string {
 	switch {
 	case !s.Reachable:
 		return "is not reachable for Coolify"
@@ -351,9 +352,9 @@ func unfit(s coolify.Server) string {
 	return ""
 }
 
-// misplaced says why apps cannot run in a placement's destination; "" if it names
+// destinationFault says why apps cannot run in a placement's destination; "" if it names
 // none, or one that will do.
-func misplaced(p tenancy.Placement, all []coolify.Destination) string {
+func destinationFault(p tenancy.Placement, all []coolify.Destination) string {
 	if p.Destination == "" {
 		return ""
 	}

@@ -25,9 +25,9 @@ func (e *examination) giteaLooks() []look {
 		{"gitea-token", answering, e.giteaToken},
 		{"gitea-basic-auth", answering, e.basicAuth},
 		{"gitea-pages", asAdmin, e.pages},
-		{RiskInstanceRunners, asAdmin, e.danger(RiskInstanceRunners, (*doctor).runners)},
-		{RiskOpenRegistration, answering, e.danger(RiskOpenRegistration, (*doctor).registration)},
-		{RiskProxyAuth, asAdmin, e.danger(RiskProxyAuth, (*doctor).proxyAuth)},
+		{RiskInstanceRunners, asAdmin, e.dangerCheck(RiskInstanceRunners, (*doctor).runners)},
+		{RiskOpenRegistration, answering, e.dangerCheck(RiskOpenRegistration, (*doctor).registration)},
+		{RiskProxyAuth, asAdmin, e.dangerCheck(RiskProxyAuth, (*doctor).proxyAuth)},
 		{"gitea-sign-in", answering, e.signIn},
 		{"gitea-users-page", asAdmin, e.usersPage},
 		{"gitea-webhooks", nil, e.webhooks},
@@ -157,16 +157,16 @@ func (e *examination) webhooks(context.Context) Check {
 		return warn("VIBN_PUBLIC_URL is not set, so Gitea cannot tell this server that something was pushed", "set VIBN_PUBLIC_URL")
 	}
 	host := e.publicURL.Hostname()
-	if inside(host) {
+	if isInternalHost(host) {
 		return warn("Gitea's webhooks post to "+host+", a private address, which Gitea refuses unless it is told to allow it: a push is then found by the look that comes once a minute",
 			"set [webhook] ALLOWED_HOST_LIST=external,"+host+" in Gitea's configuration, or give VIBN_PUBLIC_URL a public name")
 	}
 	return ok("post to %s", host)
 }
 
-// inside reports whether a host is one of this machine's or of a network of the
+// isInternalHost reports whether a host is one of this machine's or of a network of the
 // platform's own, as far as its name tells.
-func inside(host string) bool {
+func isInternalHost(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return !ip.IsGlobalUnicast() || ip.IsPrivate()
 	}

@@ -18,9 +18,9 @@ func networkName(p tenancy.Provision) string {
 	return "vibn-" + p.Slug + "-" + tenancy.Mark(p.Nonce, "network")
 }
 
-// network sees to the workspace's own network on the server that it is placed on.
+// ensureNetwork creates the workspace's own network on the server that it is placed on.
 // Coolify lets a server have one network of a name only, so the name is the mark.
-func (r *run) network(ctx context.Context) error {
+func (r *run) ensureNetwork(ctx context.Context) error {
 	if !r.dangers.Isolates(r.state.Placement) {
 		return nil
 	}

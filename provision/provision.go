@@ -108,14 +108,14 @@ func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, 
 	} else if err != nil {
 		return false, err
 	}
-	defer r.letGo(ctx, workspaceID)
+	defer r.release(ctx, workspaceID)
 	if r.state, err = p.store.Provision(ctx, workspaceID); err != nil {
 		return false, err
 	}
 	if r.state.Nonce, err = p.store.KeepNonce(ctx, workspaceID, cmp.Or(r.state.Nonce, tenancy.RandomHex())); err != nil {
 		return false, err
 	}
-	if err := r.all(ctx); err != nil {
+	if err := r.ensureAll(ctx); err != nil {
 		return false, err
 	}
 	more, err = p.store.FinishProvision(ctx, workspaceID, r.state.Wanted, r.outcome(), p.now())
@@ -150,7 +150,7 @@ type run struct {
 	reconciled bool
 }
 
-func (r *run) letGo(ctx context.Context, workspaceID string) {
+func (r *run) release(ctx context.Context, workspaceID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := r.store.LetGo(ctx, workspaceID, r.holder); err != nil {
@@ -158,9 +158,9 @@ func (r *run) letGo(ctx context.Context, workspaceID string) {
 	}
 }
 
-// all sees to every part. An error is one of the database: then nothing more can
-// be recorded, so nothing more is made.
-func (r *run) all(ctx context.Context) error {
+// ensureAll brings every part to what the row says. An error is one of the database:
+// then nothing more can be recorded, so nothing more is made.
+func (r *run) ensureAll(ctx context.Context) error {
 	if r.state.DeletedAt != nil {
 		return r.removeAll(ctx)
 	}
@@ -179,9 +179,9 @@ func (r *run) all(ctx context.Context) error {
 		if err := r.note(ctx, err); err != nil || r.gitea == nil {
 			return err
 		}
-		return r.giteaParts(ctx, false)
+		return r.ensureGiteaParts(ctx, false)
 	}
-	for _, s := range []step{{tenancy.PartProject, "make the project", r.project}, {tenancy.PartNetwork, "make the network", r.network}} {
+	for _, s := range []step{{tenancy.PartProject, "make the project", r.ensureProject}, {tenancy.PartNetwork, "make the network", r.ensureNetwork}} {
 		if err := r.do(ctx, s); err != nil {
 			return err
 		}
@@ -189,29 +189,29 @@ func (r *run) all(ctx context.Context) error {
 	if r.gitea == nil {
 		return nil
 	}
-	return r.giteaParts(ctx, true)
+	return r.ensureGiteaParts(ctx, true)
 }
 
-// giteaParts goes in the order in which each part needs the one before. The bot
+// ensureGiteaParts goes in the order in which each part needs the one before. The bot
 // joins its team last, when no token of its own is alive that should not be. What
 // must end does not wait for what cannot be made: a key's token ends with the key,
 // whatever else is wrong.
-func (r *run) giteaParts(ctx context.Context, mayMake bool) error {
+func (r *run) ensureGiteaParts(ctx context.Context, mayMake bool) error {
 	for _, s := range []struct {
 		step
 		of []string // it takes away and makes nothing, of these parts
 	}{
-		{step{tenancy.PartOrg, "make the organisation", r.org}, nil},
-		{step{tenancy.PartBot, "make the bot", r.bot}, nil},
-		{step{tenancy.PartToken, "make the bot's token", r.token}, nil},
+		{step{tenancy.PartOrg, "make the organisation", r.ensureOrg}, nil},
+		{step{tenancy.PartBot, "make the bot", r.ensureBot}, nil},
+		{step{tenancy.PartToken, "make the bot's token", r.ensureToken}, nil},
 		{step{tenancy.PartToken, "end the bot's other tokens", r.endTokens}, []string{tenancy.PartBot}},
-		{step{tenancy.PartTeam, "make the team", r.team}, nil},
-		{step{tenancy.PartPeople, "put the people into the team", r.people}, nil},
-		{step{tenancy.PartHook, "make the webhook", r.hook}, nil},
+		{step{tenancy.PartTeam, "make the team", r.ensureTeam}, nil},
+		{step{tenancy.PartPeople, "put the people into the team", r.syncPeople}, nil},
+		{step{tenancy.PartHook, "make the webhook", r.ensureHook}, nil},
 		{step{tenancy.PartHook, "take other webhooks away", r.otherHooks}, []string{tenancy.PartOrg}},
 		{step{tenancy.PartRepositories, "have the repositories looked at", r.wantPushes}, nil},
 		{step{tenancy.PartRepositories, "reconcile the repositories", r.reconcile}, []string{tenancy.PartOrg, tenancy.PartBot}},
-		{step{tenancy.PartRepositories, "make the repositories that are missing", r.missing}, nil},
+		{step{tenancy.PartRepositories, "make the repositories that are missing", r.ensureMissing}, nil},
 	} {
 		if !mayMake && (s.of == nil || slices.ContainsFunc(s.of, r.isWrong)) {
 			continue
@@ -245,7 +245,7 @@ type step struct {
 
 // do holds on to the workspace and does one step.
 func (r *run) do(ctx context.Context, s step) error {
-	if err := r.holdOn(ctx); err != nil {
+	if err := r.renewLease(ctx); err != nil {
 		return err
 	}
 	err := s.do(ctx)
@@ -258,8 +258,8 @@ func (r *run) do(ctx context.Context, s step) error {
 	return r.note(ctx, newPartError(s.part, s.doing, err))
 }
 
-// holdOn says that this run is alive. It fails if another one has taken over.
-func (r *run) holdOn(ctx context.Context) error {
+// renewLease records that this run is alive. It fails if another one has taken over.
+func (r *run) renewLease(ctx context.Context) error {
 	return tenancy.StoreError("read or write the record", r.store.Hold(ctx, r.state.ID, r.holder, r.now(), r.now().Add(holdTime)))
 }
 
@@ -305,9 +305,9 @@ func (r *run) outcome() tenancy.Outcome {
 	return o
 }
 
-// project sees to the project on Coolify. Names are not unique there, and asking
-// twice makes two: what bears our mark is ours.
-func (r *run) project(ctx context.Context) error {
+// ensureProject creates or mends the project on Coolify. Names are not unique there,
+// and asking twice makes two: what bears our mark is ours.
+func (r *run) ensureProject(ctx context.Context) error {
 	_, _, err := once.Thing[coolify.Project]{
 		Find: r.findProjects,
 		Create: func(ctx context.Context) error {

@@ -16,17 +16,17 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// foreign says that something of the platform's name is there that the platform
+// foreignError says that something of the platform's name is there that the platform
 // did not make.
-func foreign(part, what, name string) *tenancy.PartError {
+func foreignError(part, what, name string) *tenancy.PartError {
 	return &tenancy.PartError{
 		Part: part, Why: fmt.Sprintf("%s %q is on Gitea already, and vibn-mcp did not make it", what, name),
 		Fix: "rename or delete it, after a look at who made it; it is never taken over",
 	}
 }
 
-// org sees to the organisation.
-func (r *run) org(ctx context.Context) error {
+// ensureOrg creates or mends the organisation.
+func (r *run) ensureOrg(ctx context.Context) error {
 	o, _, err := once.Thing[gitea.Org]{
 		Find:     func(ctx context.Context) ([]gitea.Org, error) { return ifThere(r.findOrg(ctx)) },
 		Create:   r.createOrg,
@@ -67,7 +67,7 @@ func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
 	case r.state.OrgID == o.ID:
 		return o, nil
 	case r.state.OrgID != 0 || !tenancy.HasMark(o.Description, tenancy.MarkText(r.state.Nonce, "org")):
-		return o, foreign(tenancy.PartOrg, "an organisation", name)
+		return o, foreignError(tenancy.PartOrg, "an organisation", name)
 	}
 	return o, r.onlyOwner(ctx, o.Name)
 }
@@ -94,7 +94,7 @@ func (r *run) createOrg(ctx context.Context) error {
 		return nil
 	}
 	if _, err := r.gitea.User(ctx, name); err == nil {
-		return foreign(tenancy.PartOrg, "a user", name)
+		return foreignError(tenancy.PartOrg, "a user", name)
 	}
 	return failed
 }
@@ -115,7 +115,7 @@ func (r *run) onlyOwner(ctx context.Context, org string) error {
 		return err
 	}
 	if len(members) != 1 || members[0].ID != self.ID {
-		return foreign(tenancy.PartOrg, "an organisation with other owners", org)
+		return foreignError(tenancy.PartOrg, "an organisation with other owners", org)
 	}
 	return nil
 }
@@ -133,9 +133,9 @@ func (r *run) owners(ctx context.Context, org string) (gitea.Team, error) {
 	return gitea.Team{}, errors.New("the organisation has no team of owners")
 }
 
-// bot sees to the bot and to all that it must not be able to do. Gitea does not
-// tell some of these settings, so they are set each time.
-func (r *run) bot(ctx context.Context) error {
+// ensureBot creates the bot and forbids all that it must not be able to do. Gitea does
+// not tell some of these settings, so they are set each time.
+func (r *run) ensureBot(ctx context.Context) error {
 	u, _, err := once.Thing[gitea.User]{
 		Find:     func(ctx context.Context) ([]gitea.User, error) { return ifThere(r.findBot(ctx)) },
 		Create:   r.createBot,
@@ -176,7 +176,7 @@ func (r *run) findBot(ctx context.Context) (gitea.User, error) {
 		return u, err
 	}
 	if _, err := r.gitea.Org(name).Get(ctx); err == nil {
-		return u, foreign(tenancy.PartBot, "an organisation", name)
+		return u, foreignError(tenancy.PartBot, "an organisation", name)
 	} else if !errors.Is(err, gitea.ErrNotFound) {
 		return u, err
 	}
@@ -186,14 +186,14 @@ func (r *run) findBot(ctx context.Context) (gitea.User, error) {
 	case r.state.BotID == u.ID:
 		return u, nil
 	case r.state.BotID != 0 || !strings.EqualFold(u.Email, tenancy.MailOf(r.state.Nonce)):
-		return u, foreign(tenancy.PartBot, "a user", name)
+		return u, foreignError(tenancy.PartBot, "a user", name)
 	}
 	keys, err := r.gitea.UserKeys(ctx, u.Login)
 	if err != nil {
 		return u, err
 	}
 	if len(keys) > 0 {
-		return u, foreign(tenancy.PartBot, "a user with SSH keys", name)
+		return u, foreignError(tenancy.PartBot, "a user with SSH keys", name)
 	}
 	return u, nil
 }
@@ -223,8 +223,8 @@ func (r *run) createBot(ctx context.Context) error {
 // for.
 func newPassword() secret.Text { return secret.NewText("aA0-" + rand.Text() + rand.Text()) }
 
-// team sees to the team Writers and lets the bot in.
-func (r *run) team(ctx context.Context) error {
+// ensureTeam creates the team Writers and adds the bot.
+func (r *run) ensureTeam(ctx context.Context) error {
 	t, _, err := once.Thing[gitea.Team]{
 		Find: r.findTeams,
 		Create: func(ctx context.Context) error {
@@ -304,9 +304,9 @@ func (r *run) leaveTeam(ctx context.Context, login string) error {
 	return r.gitea.RemoveTeamMember(ctx, t.ID, login)
 }
 
-// people brings the team to the bot and the workspace's people: those whose
+// syncPeople brings the team to the bot and the workspace's people: those whose
 // account on Gitea the operator or a sign-in gave by its id. Others are taken out.
-func (r *run) people(ctx context.Context) error {
+func (r *run) syncPeople(ctx context.Context) error {
 	members, err := r.gitea.TeamMembers(ctx, r.state.TeamID)
 	if err != nil {
 		return err

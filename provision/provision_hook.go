@@ -10,11 +10,11 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// hook sees to the organisation's webhook. Gitea never tells a webhook's secret, and
-// never changes it. So only a webhook that was recorded when it was created is known
-// to sign with the recorded secret: any other is left for [run.otherHooks] to delete,
-// also one with our address whose answer was lost.
-func (r *run) hook(ctx context.Context) error {
+// ensureHook creates or mends the organisation's webhook. Gitea never tells a
+// webhook's secret, and never changes it. So only a webhook that was recorded when it
+// was created is known to sign with the recorded secret: any other is left for
+// [run.otherHooks] to delete, also one with our address whose answer was lost.
+func (r *run) ensureHook(ctx context.Context) error {
 	if r.publicURL == nil {
 		return nil // nobody is there to take deliveries
 	}
@@ -82,7 +82,7 @@ func (r *run) otherHooks(ctx context.Context) error {
 			continue
 		}
 		drop := func() error { return r.gitea.Org(r.state.Org).DeleteHook(ctx, h.ID) }
-		if err := r.takeAwayFrom(ctx, r.state.Org, string(tenancy.Hook), h.URL, drop); err != nil {
+		if err := r.removeAuditedFrom(ctx, r.state.Org, string(tenancy.Hook), h.URL, drop); err != nil {
 			return err
 		}
 	}

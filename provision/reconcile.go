@@ -52,12 +52,12 @@ func (r *run) reconcile(ctx context.Context) error {
 		if repo.OwnerID != r.state.OrgID {
 			continue
 		}
-		if err := r.holdOn(ctx); err != nil {
+		if err := r.renewLease(ctx); err != nil {
 			return err
 		}
-		err := r.repository(ctx, repo, projects, access)
+		err := r.reconcileRepository(ctx, repo, projects, access)
 		if errors.Is(err, gitea.ErrNotFound) {
-			err = r.notShown(ctx, repo)
+			err = r.hiddenOrDeleted(ctx, repo)
 		}
 		if err != nil {
 			return err
@@ -67,9 +67,9 @@ func (r *run) reconcile(ctx context.Context) error {
 	return nil
 }
 
-// missing makes the repositories that a crash left unmade or unfinished. It comes
+// ensureMissing makes the repositories that a crash left unmade or unfinished. It comes
 // after reconcile, which a name that is taken must not hold up.
-func (r *run) missing(ctx context.Context) error {
+func (r *run) ensureMissing(ctx context.Context) error {
 	projects, err := r.store.Projects(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
@@ -86,10 +86,10 @@ func (r *run) missing(ctx context.Context) error {
 		}
 		_, err = EnsureRepository(ctx, r.gitea.Org(w.GiteaOrg), bot, r.store, w, p)
 		if errors.Is(err, ErrForeignRepository) {
-			return foreign(tenancy.PartRepositories, "a repository", p.Slug)
+			return foreignError(tenancy.PartRepositories, "a repository", p.Slug)
 		}
 		if errors.Is(err, ErrHidden) {
-			return hidden(r.state.Org + "/" + p.Slug)
+			return hiddenError(r.state.Org + "/" + p.Slug)
 		}
 		if err != nil {
 			return err
@@ -98,29 +98,29 @@ func (r *run) missing(ctx context.Context) error {
 	return nil
 }
 
-// notShown says why a repository of the list is not there when it is asked for:
+// hiddenOrDeleted says why a repository of the list is not there when it is asked for:
 // it was deleted meanwhile, which is no error, or else it is hidden.
-func (r *run) notShown(ctx context.Context, repo gitea.Repository) error {
+func (r *run) hiddenOrDeleted(ctx context.Context, repo gitea.Repository) error {
 	repos, err := r.gitea.Org(r.state.Org).Repositories(ctx)
 	if err != nil {
 		return err
 	}
 	if slices.ContainsFunc(repos, func(other gitea.Repository) bool { return other.ID == repo.ID }) {
-		return hidden(repo.FullName)
+		return hiddenError(repo.FullName)
 	}
 	return nil
 }
 
-// hidden is [ErrHidden] for the operator.
-func hidden(repository string) *tenancy.PartError {
+// hiddenError is [ErrHidden] for the operator.
+func hiddenError(repository string) *tenancy.PartError {
 	return &tenancy.PartError{
 		Part: tenancy.PartRepositories, Why: fmt.Sprintf("Gitea does not show the repository %q, as where two-factor authentication is enforced", tenancy.ShortText(repository)),
 		Fix: "unset [security] TWO_FACTOR_AUTH in Gitea's configuration, as bots cannot have a second factor; then have it provisioned again",
 	}
 }
 
-// repository reconciles one repository of the organisation.
-func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []tenancy.Project, access []tenancy.RepositoryAccess) error {
+// reconcileRepository reconciles one repository of the organisation.
+func (r *run) reconcileRepository(ctx context.Context, repo gitea.Repository, projects []tenancy.Project, access []tenancy.RepositoryAccess) error {
 	i := slices.IndexFunc(projects, func(p tenancy.Project) bool { return p.RepositoryID == repo.ID })
 	if i < 0 && repo.Fork {
 		return r.dropRepository(ctx, repo, "fork")
@@ -137,7 +137,7 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 		}
 	}
 	if !repo.Private || repo.HasActions {
-		err := r.takeAway(ctx, repo, "public visibility or Actions", "", func() error {
+		err := r.removeAudited(ctx, repo, "public visibility or Actions", "", func() error {
 			_, err := r.gitea.Repo(repo.Owner, repo.Name).Update(ctx, gitea.RepositoryUpdate{Private: new(true), HasActions: new(false)})
 			return err
 		})
@@ -145,13 +145,13 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 			return err
 		}
 	}
-	extra, err := r.extra(ctx, repo)
+	extra, err := r.listExtraAccess(ctx, repo)
 	if err != nil {
 		return err
 	}
 	deployKey := ""
 	if i >= 0 {
-		if deployKey, err = r.deployKey(ctx, repo, projects[i], extra); err != nil {
+		if deployKey, err = r.restoreDeployKey(ctx, repo, projects[i], extra); err != nil {
 			return err
 		}
 	}
@@ -159,17 +159,17 @@ func (r *run) repository(ctx context.Context, repo gitea.Repository, projects []
 		if slices.Contains(access, tenancy.RepositoryAccess{RepositoryID: repo.ID, Kind: e.kind, Ref: e.ref}) || e.key != "" && e.key == deployKey {
 			continue
 		}
-		if err := r.takeAway(ctx, repo, string(e.kind), e.name, e.drop); err != nil {
+		if err := r.removeAudited(ctx, repo, string(e.kind), e.name, e.drop); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// deployKey returns the key that a project's repository is meant to have, and puts
+// restoreDeployKey returns the key that a project's repository is meant to have, and puts
 // it back if it is not among those that it has. The project is read again: a call
 // that creates an app may have recorded the key since.
-func (r *run) deployKey(ctx context.Context, repo gitea.Repository, p tenancy.Project, has []extraAccess) (string, error) {
+func (r *run) restoreDeployKey(ctx context.Context, repo gitea.Repository, p tenancy.Project, has []extraAccess) (string, error) {
 	p, err := ProjectNow(ctx, r.store, p)
 	if err != nil || p.DeployKey == "" || slices.ContainsFunc(has, func(e extraAccess) bool { return e.key == p.DeployKey }) {
 		return p.DeployKey, err
@@ -186,8 +186,8 @@ type extraAccess struct {
 	drop func() error
 }
 
-// extra lists the ways into a repository besides the team.
-func (r *run) extra(ctx context.Context, repo gitea.Repository) ([]extraAccess, error) {
+// listExtraAccess lists the ways into a repository besides the team.
+func (r *run) listExtraAccess(ctx context.Context, repo gitea.Repository) ([]extraAccess, error) {
 	g, owner, name := r.gitea, repo.Owner, repo.Name
 	var all []extraAccess
 	keys, err := g.Repo(owner, name).DeployKeys(ctx)
@@ -226,26 +226,26 @@ func (r *run) extra(ctx context.Context, repo gitea.Repository) ([]extraAccess, 
 }
 
 func (r *run) dropRepository(ctx context.Context, repo gitea.Repository, what string) error {
-	return r.takeAway(ctx, repo, what, "", func() error {
+	return r.removeAudited(ctx, repo, what, "", func() error {
 		return r.gitea.Repo(repo.Owner, repo.Name).Delete(ctx)
 	})
 }
 
-// takeAway writes down what is about to be taken away, and then does it.
-func (r *run) takeAway(ctx context.Context, repo gitea.Repository, kind, name string, drop func() error) error {
-	return r.takeAwayFrom(ctx, repo.FullName, kind, name, drop)
+// removeAudited records what is about to be removed, and then removes it.
+func (r *run) removeAudited(ctx context.Context, repo gitea.Repository, kind, name string, drop func() error) error {
+	return r.removeAuditedFrom(ctx, repo.FullName, kind, name, drop)
 }
 
-// takeAwayFrom is [run.takeAway] for what a repository or the organisation has.
-func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop func() error) error {
-	args, err := json.Marshal(map[string]string{"removed": kind, "name": r.kept(name)})
+// removeAuditedFrom is [run.removeAudited] for what a repository or the organisation has.
+func (r *run) removeAuditedFrom(ctx context.Context, target, kind, name string, drop func() error) error {
+	args, err := json.Marshal(map[string]string{"removed": kind, "name": r.auditName(name)})
 	if err != nil {
 		return err
 	}
 	began := r.now()
 	entry := tenancy.AuditEntry{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: r.state.ID, At: began, Principal: tenancy.PlatformPrincipal,
-		Tool: "platform.reconcile", Target: r.kept(target), Args: string(args),
+		Tool: "platform.reconcile", Target: r.auditName(target), Args: string(args),
 	}
 	if err := r.store.StartAudit(ctx, entry); err != nil {
 		return tenancy.StoreError("read or write the record", fmt.Errorf("start an audit entry: %w", err))
@@ -265,9 +265,9 @@ func (r *run) takeAwayFrom(ctx context.Context, target, kind, name string, drop 
 	return err
 }
 
-// kept is what the audit trail keeps of a name that others chose: a hook's address
-// may hold a credential.
-func (r *run) kept(s string) string {
+// auditName returns what the audit trail keeps of a name that others chose: a hook's
+// address may hold a credential.
+func (r *run) auditName(s string) string {
 	t, err := r.shown.Text(s[:min(len(s), tenancy.MaxShown)])
 	if err != nil {
 		return "[withheld]"

@@ -55,9 +55,9 @@ func lastEight(t secret.Text) string {
 	return s[max(0, len(s)-8):]
 }
 
-// token sees to the workspace's own token: the recorded one if it is alive, else
+// ensureToken sees to the workspace's own token: the recorded one if it is alive, else
 // a new one.
-func (r *run) token(ctx context.Context) error {
+func (r *run) ensureToken(ctx context.Context) error {
 	alive, err := r.tokenAlive(ctx)
 	if err != nil || alive {
 		return err
@@ -110,7 +110,7 @@ func (r *run) endTokens(ctx context.Context) error {
 	}
 	tokens, err := tenancy.NewBotAccount(r.gitea, r.state.Bot, r.state.BotID).Tokens(ctx)
 	if errors.Is(err, tenancy.ErrNotBot) {
-		return foreign(tenancy.PartBot, "a user", r.state.Bot)
+		return foreignError(tenancy.PartBot, "a user", r.state.Bot)
 	}
 	if err != nil {
 		return err
