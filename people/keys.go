@@ -56,7 +56,7 @@ func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret
 			Code: tenancy.Forbidden, Msg: "nobody can mint a key that may do more than they may themselves", Hint: "you have: " + inside(s).Held().String(),
 		}
 	}
-	if err := roomForKeys(ctx, s); err != nil {
+	if err := checkKeyQuota(ctx, s); err != nil {
 		return tenancy.Key{}, secret.Text{}, err
 	}
 	k := tenancy.Key{
@@ -86,11 +86,11 @@ func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret
 		return tenancy.Key{}, secret.Text{}, tenancy.StoreError("store the key", err)
 	}
 	inside(s).RecordTarget(k.ID)
-	return k, key, confirm(ctx, s, k)
+	return k, key, revokeUnlessEntitled(ctx, s, k)
 }
 
-// confirm takes a key back if its maker lost the right to it meanwhile.
-func confirm(ctx context.Context, s *tenancy.Scope, k tenancy.Key) error {
+// revokeUnlessEntitled revokes a new key if its maker lost the right to it meanwhile.
+func revokeUnlessEntitled(ctx context.Context, s *tenancy.Scope, k tenancy.Key) error {
 	again, err := inside(s).Again(ctx)
 	if err == nil && again.Held().Has(k.Rights|tenancy.Keys) {
 		return nil
@@ -104,7 +104,7 @@ func confirm(ctx context.Context, s *tenancy.Scope, k tenancy.Key) error {
 	return err
 }
 
-func roomForKeys(ctx context.Context, s *tenancy.Scope) error {
+func checkKeyQuota(ctx context.Context, s *tenancy.Scope) error {
 	list, err := Keys(ctx, s)
 	if err != nil {
 		return err

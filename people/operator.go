@@ -242,7 +242,7 @@ func actError(tool, slug string, err error) error {
 // AnyWorkspace returns the workspace that has or had this slug, deleted or not.
 func (o *Operator) AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
 	w, err := o.store.AnyWorkspace(ctx, slug)
-	return w, notLookedUp(slug, err)
+	return w, lookUpError(slug, err)
 }
 
 // Parts returns what is recorded of a workspace's parts.
@@ -316,12 +316,12 @@ func (o *Operator) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) 
 // Workspace returns the living workspace with this slug.
 func (o *Operator) Workspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
 	w, err := o.store.Workspace(ctx, slug)
-	return w, notLookedUp(slug, err)
+	return w, lookUpError(slug, err)
 }
 
-// notLookedUp is what an operator reads when looking up a slug failed; nil if it
-// did not.
-func notLookedUp(slug string, err error) error {
+// lookUpError is the error that an operator reads when looking up a slug failed; nil
+// if it did not.
+func lookUpError(slug string, err error) error {
 	if errors.Is(err, tenancy.ErrNotFound) {
 		return &tenancy.Error{Code: tenancy.NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
 	}

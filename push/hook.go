@@ -49,7 +49,7 @@ func TakeDelivery(ctx context.Context, g *tenancy.Guard, slug string, d Delivery
 	if d.Event != "push" {
 		return nil
 	}
-	return pushed(ctx, g, w, d.Body)
+	return requestLook(ctx, g, w, d.Body)
 }
 
 // hookOf returns a workspace and what its webhook signs with. Where there is none,
@@ -72,8 +72,8 @@ func hookOf(ctx context.Context, g *tenancy.Guard, slug string) (tenancy.Workspa
 	return tenancy.Workspace{}, key, err
 }
 
-// pushed wants a look at the repository that a signed body is about.
-func pushed(ctx context.Context, g *tenancy.Guard, w tenancy.Workspace, body []byte) error {
+// requestLook requests a look at the repository that a signed body is about.
+func requestLook(ctx context.Context, g *tenancy.Guard, w tenancy.Workspace, body []byte) error {
 	var push struct {
 		Repository struct {
 			ID int64 `json:"id"`

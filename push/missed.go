@@ -40,7 +40,7 @@ func (p *Pusher) Sweep(ctx context.Context) error {
 			left++
 			continue
 		}
-		if err := p.missed(ctx, project); err != nil {
+		if err := p.findMissed(ctx, project); err != nil {
 			failed[project.WorkspaceID], last = true, err
 			left++
 		}
@@ -52,8 +52,8 @@ func (p *Pusher) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// missed looks at one repository for a push that no delivery told of.
-func (p *Pusher) missed(ctx context.Context, project tenancy.Project) error {
+// findMissed looks at one repository for a push that no delivery told of.
+func (p *Pusher) findMissed(ctx context.Context, project tenancy.Project) error {
 	ctx, cancel := context.WithTimeout(ctx, oneLookTime)
 	defer cancel()
 	s, err := p.open(ctx, project.WorkspaceID)

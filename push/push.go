@@ -83,7 +83,7 @@ func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more 
 	if err != nil {
 		return false, 0, err
 	}
-	decided, again, err := l.all(ctx)
+	decided, again, err := l.lookAtAll(ctx)
 	if !decided {
 		return false, again, err
 	}
@@ -119,9 +119,9 @@ func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// all looks at each app, until Coolify takes no more requests of the workspace.
+// lookAtAll looks at each app, until Coolify takes no more requests of the workspace.
 // decided says that nothing of what has been pushed by now is still to be deployed.
-func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, err error) {
+func (l *pushLook) lookAtAll(ctx context.Context) (decided bool, again time.Duration, err error) {
 	records, err := dbOf(l.guard).AppRecords(ctx, l.project.WorkspaceID)
 	if err != nil {
 		return false, 0, tenancy.StoreError("list the apps", err)
@@ -132,7 +132,7 @@ func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, 
 		if !rec.Follows(l.project) {
 			continue
 		}
-		settled, wait, err := l.app(ctx, rec)
+		settled, wait, err := l.lookAtApp(ctx, rec)
 		decided = decided && settled
 		if wait > 0 && (again == 0 || wait < again) {
 			again = wait
@@ -145,12 +145,14 @@ func (l *pushLook) all(ctx context.Context) (decided bool, again time.Duration, 
 	return decided, again, errors.Join(troubles...)
 }
 
-// app looks at one app: at its branch if something was pushed, and at its
+// lookAtApp looks at one app: at its branch if something was pushed, and at its
 // deployment until that has ended.
-func (l *pushLook) app(ctx context.Context, rec tenancy.AppRecord) (decided bool, again time.Duration, err error) {
+func (l *pushLook) lookAtApp(
+	ctx context.Context, rec tenancy.AppRecord,
+) (decided bool, again time.Duration, err error) {
 	if l.project.PushDone < l.project.PushWanted || rec.Head == "" {
 		if rec.Reported == verdict.PushPending { // it may have ended, which counts for more than what has been pushed since
-			if rec, _, err = l.follow(ctx, rec); err != nil {
+			if rec, _, err = l.followDeployment(ctx, rec); err != nil {
 				return false, 0, err
 			}
 		}
@@ -158,7 +160,7 @@ func (l *pushLook) app(ctx context.Context, rec tenancy.AppRecord) (decided bool
 			return false, again, err
 		}
 	}
-	_, again, err = l.follow(ctx, rec)
+	_, again, err = l.followDeployment(ctx, rec)
 	return !errors.Is(err, errPhantom), again, err
 }
 
@@ -180,18 +182,18 @@ func (l *pushLook) decide(ctx context.Context, rec tenancy.AppRecord) (tenancy.A
 		if rec.Branch == branch {
 			return rec, 0, nil
 		}
-		return l.set(ctx, rec, rec.Head, rec.Deployment, rec.Reported)
+		return l.recordPush(ctx, rec, rec.Head, rec.Deployment, rec.Reported)
 	}
 	if skipsDeployment(head.Message) {
-		return l.set(ctx, rec, head.SHA, "", "")
+		return l.recordPush(ctx, rec, head.SHA, "", "")
 	}
-	newest, err := l.newest(ctx, app)
+	newest, err := l.newestDeployment(ctx, app)
 	switch {
 	case err != nil:
 		return rec, 0, err
 	case newest.Commit == head.SHA: // somebody was quicker, or it was this job before a crash
-		return l.set(ctx, rec, head.SHA, newest.UUID.String(), "")
-	case !newest.UUID.IsZero() && !newest.Status.Terminal() && !resolved(newest.Commit):
+		return l.recordPush(ctx, rec, head.SHA, newest.UUID.String(), "")
+	case !newest.UUID.IsZero() && !newest.Status.Terminal() && !isResolved(newest.Commit):
 		return rec, pushAgain, nil // it is going to find this commit, or one before; Coolify queues no other until then
 	}
 	return l.deploy(ctx, rec, head.SHA)
@@ -216,13 +218,13 @@ func (l *pushLook) find(ctx context.Context, uuid string) (*hosting.App, error) 
 // deploy asks for a deployment, on record.
 func (l *pushLook) deploy(ctx context.Context, rec tenancy.AppRecord, commit string) (tenancy.AppRecord, time.Duration, error) {
 	started, err := l.start(ctx, rec, commit)
-	if reason := tenancy.Public(err); err != nil && l.refused(ctx, reason) {
+	if reason := tenancy.Public(err); err != nil && l.isFinalRefusal(ctx, reason) {
 		told := rec
 		told.Head = commit
-		if err := l.tell(ctx, told, verdict.PushFailure, reason.Msg); err != nil {
+		if err := l.postStatus(ctx, told, verdict.PushFailure, reason.Msg); err != nil {
 			return rec, 0, err
 		}
-		return l.set(ctx, rec, commit, "", verdict.PushFailure)
+		return l.recordPush(ctx, rec, commit, "", verdict.PushFailure)
 	}
 	if err != nil {
 		return rec, 0, err
@@ -230,7 +232,7 @@ func (l *pushLook) deploy(ctx context.Context, rec tenancy.AppRecord, commit str
 	if started.Already || started.Deployment == "" {
 		return rec, pushAgain, nil // of which commit the one is that runs already, it does not know yet
 	}
-	return l.set(ctx, rec, commit, started.Deployment, "")
+	return l.recordPush(ctx, rec, commit, started.Deployment, "")
 }
 
 // start opens a Scope of its own, so that what has been suspended meanwhile is not
@@ -255,10 +257,10 @@ func (l *pushLook) start(ctx context.Context, rec tenancy.AppRecord, commit stri
 	return app.Deploy(ctx, false)
 }
 
-// refused reports whether a deployment was refused for what the app is, so that to
+// isFinalRefusal reports whether a deployment was refused for what the app is, so that to
 // ask again is of no use. The gate and a workspace that was suspended meanwhile
 // refuse with the same code.
-func (l *pushLook) refused(ctx context.Context, e *tenancy.Error) bool {
+func (l *pushLook) isFinalRefusal(ctx context.Context, e *tenancy.Error) bool {
 	switch e.Code { //nolint:exhaustive // the others may pass
 	case tenancy.Invalid, tenancy.Conflict:
 		return true
@@ -268,11 +270,11 @@ func (l *pushLook) refused(ctx context.Context, e *tenancy.Error) bool {
 	return false
 }
 
-// set replaces what is recorded of a push. A commit that another one takes the
+// recordPush replaces what is recorded of a push. A commit that another one takes the
 // place of is told so, if Gitea still waits for news of it.
-func (l *pushLook) set(ctx context.Context, rec tenancy.AppRecord, head, deployment, reported string) (tenancy.AppRecord, time.Duration, error) {
+func (l *pushLook) recordPush(ctx context.Context, rec tenancy.AppRecord, head, deployment, reported string) (tenancy.AppRecord, time.Duration, error) {
 	if rec.Reported == verdict.PushPending && head != rec.Head && head != "" {
-		if err := l.tell(ctx, rec, verdict.PushOvertaken, "a newer push took its place"); err != nil { // it may be gone by now
+		if err := l.postStatus(ctx, rec, verdict.PushOvertaken, "a newer push took its place"); err != nil { // it may be gone by now
 			outside(l.guard).Log().InfoContext(ctx, "commit not told that it was overtaken", "workspace_id", rec.WorkspaceID, "app_id", rec.ID, "err", l.guard.ForLog(err))
 		}
 	}
@@ -292,9 +294,9 @@ func (l *pushLook) set(ctx context.Context, rec tenancy.AppRecord, head, deploym
 // queue is full, or the deployment has been deleted. The app is decided on anew.
 var errPhantom = &tenancy.Error{Code: tenancy.Unavailable, Msg: "Coolify has not the deployment that it named", Retryable: true}
 
-// follow says in Gitea what becomes of the deployment, until it has ended. What
-// runs is seen in the look that all share.
-func (l *pushLook) follow(ctx context.Context, rec tenancy.AppRecord) (is tenancy.AppRecord, again time.Duration, err error) {
+// followDeployment reports to Gitea what becomes of the deployment, until it has
+// ended. What runs is seen in the look that all share.
+func (l *pushLook) followDeployment(ctx context.Context, rec tenancy.AppRecord) (next tenancy.AppRecord, again time.Duration, err error) {
 	if rec.Deployment == "" || rec.Reported == verdict.PushSuccess || rec.Reported == verdict.PushFailure {
 		return rec, 0, nil
 	}
@@ -316,7 +318,7 @@ func (l *pushLook) follow(ctx context.Context, rec tenancy.AppRecord) (is tenanc
 	}
 	d, err := hosting.DeploymentByID(ctx, inside(l.scope), id)
 	if tenancy.IsNotFound(err) {
-		if rec, again, err = l.set(ctx, rec, "", "", ""); err == nil && again == 0 {
+		if rec, again, err = l.recordPush(ctx, rec, "", "", ""); err == nil && again == 0 {
 			err = errPhantom
 		}
 		return rec, again, err
@@ -349,17 +351,17 @@ func (l *pushLook) follow(ctx context.Context, rec tenancy.AppRecord) (is tenanc
 
 // report says something of the recorded commit, and then records it.
 func (l *pushLook) report(ctx context.Context, rec tenancy.AppRecord, state, why string) (tenancy.AppRecord, time.Duration, error) {
-	if err := l.tell(ctx, rec, state, why); err != nil {
+	if err := l.postStatus(ctx, rec, state, why); err != nil {
 		return rec, 0, err
 	}
-	return l.set(ctx, rec, rec.Head, rec.Deployment, state)
+	return l.recordPush(ctx, rec, rec.Head, rec.Deployment, state)
 }
 
 // maxStatus is how long a description of a commit's status is, in bytes.
 const maxStatus = 255
 
-// tell writes a status of a commit, as the workspace's bot.
-func (l *pushLook) tell(ctx context.Context, rec tenancy.AppRecord, state, why string) error {
+// postStatus writes a status of a commit, as the workspace's bot.
+func (l *pushLook) postStatus(ctx context.Context, rec tenancy.AppRecord, state, why string) error {
 	repo, err := l.repository(ctx)
 	if err != nil {
 		return err
@@ -409,9 +411,9 @@ func (l *pushLook) head(ctx context.Context, branch string) (gitea.Commit, error
 // other kinds do not hide the newest build of its branch.
 const fewDeployments = 10
 
-// newest returns the newest deployment that builds the app's branch; a zero one if
-// there is none.
-func (l *pushLook) newest(ctx context.Context, app *hosting.App) (coolify.Deployment, error) {
+// newestDeployment returns the newest deployment that builds the app's branch; a zero
+// one if there is none.
+func (l *pushLook) newestDeployment(ctx context.Context, app *hosting.App) (coolify.Deployment, error) {
 	page, err := foundOf(app).Calls.Deployments(ctx, 0, fewDeployments)
 	if err != nil {
 		return coolify.Deployment{}, tenancy.UpstreamError("list the app's deployments", err)
@@ -424,8 +426,8 @@ func (l *pushLook) newest(ctx context.Context, app *hosting.App) (coolify.Deploy
 	return coolify.Deployment{}, nil
 }
 
-// resolved reports whether Coolify has found out which commit it deploys.
-func resolved(commit string) bool { return cmp.Or(commit, "HEAD") != "HEAD" }
+// isResolved reports whether Coolify has found out which commit it deploys.
+func isResolved(commit string) bool { return cmp.Or(commit, "HEAD") != "HEAD" }
 
 // skipsDeployment reports whether a commit asks not to be deployed, in the words
 // that Coolify's own webhook takes.

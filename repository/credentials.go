@@ -109,9 +109,9 @@ func openToken(s *tenancy.Scope, p tenancy.Provision) (secret.Text, error) {
 	return t, nil
 }
 
-// bot returns a client with the workspace's own token, on the workspace's budget, and
+// openBot returns a client with the workspace's own token, on the workspace's budget, and
 // the token as it is sealed.
-func bot(ctx context.Context, s *tenancy.Scope) (bot *gitea.Bot, sealed string, err error) {
+func openBot(ctx context.Context, s *tenancy.Scope) (bot *gitea.Bot, sealed string, err error) {
 	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return nil, "", tenancy.StoreError("read the workspace's token", err)
@@ -123,9 +123,9 @@ func bot(ctx context.Context, s *tenancy.Scope) (bot *gitea.Bot, sealed string, 
 	return inside(s).WithToken(token), p.TokenSealed, nil
 }
 
-// botFailed is the error of a request with the workspace's token, as it was sealed
+// botError is the error of a request with the workspace's token, as it was sealed
 // then. One that is refused may have been replaced since: the caller is to try again.
-func botFailed(ctx context.Context, s *tenancy.Scope, sealed, doing string, err error) error {
+func botError(ctx context.Context, s *tenancy.Scope, sealed, doing string, err error) error {
 	if errors.Is(err, gitea.ErrUnauthorized) {
 		now, stateErr := db(s).Provision(ctx, inside(s).Workspace().ID)
 		if stateErr == nil && (now.TokenID == 0 || now.TokenSealed != sealed) {
@@ -178,13 +178,13 @@ func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Te
 	row, err := botToken(ctx, s, keyID)
 	switch {
 	case errors.Is(err, tenancy.ErrNotFound):
-		return firstToken(ctx, s, keyID)
+		return createToken(ctx, s, keyID)
 	case err != nil:
 		return secret.Text{}, err
 	case row.GiteaID == 0 && inside(s).Now().Sub(row.CreatedAt) < mintTime:
 		return secret.Text{}, errMinting
 	case row.GiteaID == 0:
-		return lostToken(ctx, s, row)
+		return remakeToken(ctx, s, row)
 	}
 	t, err := inside(s).Box().Open(row.Sealed, tenancy.BotTokenPlace(row.ID))
 	if err != nil {
@@ -201,7 +201,7 @@ func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Te
 	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 		return secret.Text{}, tenancy.StoreError("end a token", err)
 	}
-	return firstToken(ctx, s, keyID)
+	return createToken(ctx, s, keyID)
 }
 
 // UnsealError says that a stored token was sealed with a key that this process has not.
@@ -226,7 +226,7 @@ func botToken(ctx context.Context, s *tenancy.Scope, keyID string) (tenancy.BotT
 	return tenancy.BotToken{}, tenancy.ErrNotFound
 }
 
-func firstToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
+func createToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
 	row := tenancy.BotToken{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, KeyID: keyID, Name: provision.NewTokenName(), CreatedAt: inside(s).Now(),
 	}
@@ -238,11 +238,11 @@ func firstToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Tex
 	case err != nil:
 		return secret.Text{}, tenancy.StoreError("write down a token", err)
 	}
-	return fill(ctx, s, row)
+	return fillToken(ctx, s, row)
 }
 
-// lostToken makes a token anew that a call began and did not finish.
-func lostToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
+// remakeToken makes a token anew that a call began and did not finish.
+func remakeToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
 	name, now := provision.NewTokenName(), inside(s).Now()
 	err := db(s).TakeOverBotToken(ctx, row, name, now)
 	if errors.Is(err, tenancy.ErrConflict) {
@@ -252,24 +252,24 @@ func lostToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (sec
 		return secret.Text{}, tenancy.StoreError("take over a token", err)
 	}
 	row.Name, row.CreatedAt = name, now
-	return fill(ctx, s, row)
+	return fillToken(ctx, s, row)
 }
 
-// fill makes the token that a row stands for. If the key ended meanwhile, so does
+// fillToken makes the token that a row stands for. If the key ended meanwhile, so does
 // the token.
-func fill(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
+func fillToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
 	p, err := db(s).Provision(ctx, row.WorkspaceID)
 	if err != nil {
 		return secret.Text{}, tenancy.StoreError("read the workspace's bot", err)
 	}
 	made, err := provision.MintToken(ctx, inside(s).BotAccount(p), row.Name)
 	if err != nil {
-		giveUp(ctx, s, row)
+		abandonToken(ctx, s, row)
 		return secret.Text{}, tenancy.PlatformError("make a token", err)
 	}
 	row.GiteaID, row.LastEight = made.ID, made.LastEight
 	if row.Sealed, err = inside(s).Box().Seal(made.Secret, tenancy.BotTokenPlace(row.ID)); err != nil {
-		giveUp(ctx, s, row)
+		abandonToken(ctx, s, row)
 		return secret.Text{}, err
 	}
 	err = db(s).FillBotToken(ctx, row)
@@ -280,16 +280,16 @@ func fill(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.T
 		return secret.Text{}, tenancy.ErrUnauthorized
 	}
 	if err != nil {
-		giveUp(ctx, s, row)
+		abandonToken(ctx, s, row)
 		return secret.Text{}, tenancy.StoreError("store a token", err)
 	}
 	return made.Secret, nil
 }
 
-// giveUp ends a row whose token could not be made, so that the next call can begin
+// abandonToken ends a row whose token could not be made, so that the next call can begin
 // anew at once. What Gitea may have made all the same is nobody's, and a job ends
 // it. If this fails too, the row counts as lost after [mintTime].
-func giveUp(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) {
+func abandonToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil && !errors.Is(err, tenancy.ErrNotFound) {

@@ -171,7 +171,7 @@ func Open(ctx context.Context, s tenancy.Inside, p tenancy.Project) (Opened, err
 	if err := s.GiteaReady(); err != nil {
 		return Opened{}, err
 	}
-	bot, sealed, err := bot(ctx, s.Scope)
+	bot, sealed, err := openBot(ctx, s.Scope)
 	if err != nil {
 		return Opened{}, err
 	}
@@ -188,7 +188,7 @@ func Open(ctx context.Context, s tenancy.Inside, p tenancy.Project) (Opened, err
 
 // Failed is the error of a request with the workspace's token.
 func (r Opened) Failed(ctx context.Context, doing string, err error) error {
-	return botFailed(ctx, r.scope, r.token, doing, err)
+	return botError(ctx, r.scope, r.token, doing, err)
 }
 
 var errReplaced = &tenancy.Error{
@@ -256,14 +256,14 @@ func CreateProject(ctx context.Context, s *tenancy.Scope, name, description stri
 	if err := inside(s).GiteaReady(); err != nil {
 		return ProjectInfo{}, false, err
 	}
-	record, err := keepProject(ctx, s, name, description)
+	record, err := recordProject(ctx, s, name, description)
 	if err != nil {
 		return ProjectInfo{}, false, err
 	}
 	if record.Made() {
 		return projectInfo(s, record), false, nil
 	}
-	bot, sealed, err := bot(ctx, s)
+	bot, sealed, err := openBot(ctx, s)
 	if err != nil {
 		return ProjectInfo{}, false, err
 	}
@@ -278,16 +278,16 @@ func CreateProject(ctx context.Context, s *tenancy.Scope, name, description stri
 		}
 	}
 	if err != nil {
-		return ProjectInfo{}, false, botFailed(ctx, s, sealed, "make the repository", err)
+		return ProjectInfo{}, false, botError(ctx, s, sealed, "make the repository", err)
 	}
 	record.RepositoryID, record.Repository = repo.ID, repo.FullName
 	inside(s).RecordTarget(record.Repository)
 	return projectInfo(s, record), true, nil
 }
 
-// keepProject writes a project down before its repository is made, or returns the
+// recordProject records a project before its repository is made, or returns the
 // one that is written down.
-func keepProject(ctx context.Context, s *tenancy.Scope, name, description string) (tenancy.Project, error) {
+func recordProject(ctx context.Context, s *tenancy.Scope, name, description string) (tenancy.Project, error) {
 	list, err := db(s).Projects(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return tenancy.Project{}, tenancy.StoreError("list the projects", err)
