@@ -159,7 +159,7 @@ func (b *budget) admit(ctx context.Context, workspaceID string, op coolify.Opera
 		waited = waited || w
 	}
 	if op.Slow {
-		leave = sync.OnceFunc(leaveSlow(ctx, leave))
+		leave = sync.OnceFunc(releaseSlow(ctx, leave))
 	}
 	return leave, waited, nil
 }
@@ -168,10 +168,10 @@ func (b *budget) admit(ctx context.Context, workspaceID string, op coolify.Opera
 // measurement 67 s, whether or not somebody still waits for the answer.
 const slowest = 70 * time.Second
 
-// leaveSlow gives a slow request's slot back: at once when it was answered, and
+// releaseSlow gives a slow request's slot back: at once when it was answered, and
 // else when Coolify must have ended it. A workspace that hangs up again and
 // again would have all of Coolify's workers otherwise.
-func leaveSlow(ctx context.Context, leave func()) func() {
+func releaseSlow(ctx context.Context, leave func()) func() {
 	began := time.Now()
 	return func() {
 		if ctx.Err() == nil {
@@ -246,7 +246,7 @@ func (b *budget) enterWait(workspaceID string) (leave func(), err error) {
 	case s.waits <- struct{}{}:
 		return func() { <-s.waits }, nil
 	default:
-		return nil, tooBusy(5 * time.Second)
+		return nil, tooBusyError(5 * time.Second)
 	}
 }
 
@@ -262,7 +262,7 @@ func (b *budget) enter(ctx context.Context, slots chan struct{}) (waited bool, e
 	case slots <- struct{}{}:
 		return true, nil
 	case <-t.C:
-		return false, tooBusy(5 * time.Second)
+		return false, tooBusyError(5 * time.Second)
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
@@ -284,10 +284,10 @@ func (b *budget) take(ctx context.Context, l *rate.Limiter) (waited bool, err er
 		return false, err
 	}
 	missing := max(0, 1-l.Tokens())
-	return false, tooBusy(time.Duration(missing / float64(l.Limit()) * float64(time.Second)))
+	return false, tooBusyError(time.Duration(missing / float64(l.Limit()) * float64(time.Second)))
 }
 
-func tooBusy(d time.Duration) *Error {
+func tooBusyError(d time.Duration) *Error {
 	return &Error{
 		Code: RateLimited, Msg: "this workspace asks more of Coolify than its share allows",
 		Hint:      "wait, then call again; one call with wait_seconds is cheaper than many looks",

@@ -125,6 +125,6 @@ func (p Project) KeyMark() string { return MarkText(cmp.Or(p.Nonce, p.ID), "depl
 
 // IsLost reports whether a database was made for a record by a call whose answer
 // got lost. Nobody was told of it.
-func (r DatabaseRecord) IsLost(is coolify.Database) bool {
-	return r.UUID != is.UUID.String() && HasMark(is.Description, MarkText(r.Nonce, "database"))
+func (r DatabaseRecord) IsLost(database coolify.Database) bool {
+	return r.UUID != database.UUID.String() && HasMark(database.Description, MarkText(r.Nonce, "database"))
 }

@@ -104,8 +104,8 @@ func (s Inside) FindDatabase(ctx context.Context, id coolify.UUID) (FoundDatabas
 // owns reports whether an application is in the workspace's project, and in
 // which environment. A zero application, of one that was not found, asks as
 // much of Coolify as one of another workspace.
-func (s *Scope) owns(ctx context.Context, is coolify.Application) (coolify.Environment, bool, error) {
-	return s.within(ctx, is.EnvironmentID, is.ProjectUUID)
+func (s *Scope) owns(ctx context.Context, app coolify.Application) (coolify.Environment, bool, error) {
+	return s.within(ctx, app.EnvironmentID, app.ProjectUUID)
 }
 
 // within reports whether a thing in this environment and project is in the
@@ -206,24 +206,24 @@ func (s Inside) Rebound(d FoundDeployment) FoundDeployment {
 	return s.foundDeployment(d.Deployment, s.foundApp(d.App.Application, d.App.Environment))
 }
 
-func (s *Scope) foundApp(is coolify.Application, env coolify.Environment) FoundApp {
-	a := FoundApp{Application: is, Environment: env, Calls: s.coolify.App(is.UUID), scope: s}
+func (s *Scope) foundApp(app coolify.Application, env coolify.Environment) FoundApp {
+	a := FoundApp{Application: app, Environment: env, Calls: s.coolify.App(app.UUID), scope: s}
 	if s.sensitive != nil {
-		a.Values = new(s.sensitive.App(is.UUID))
+		a.Values = new(s.sensitive.App(app.UUID))
 	}
 	return a
 }
 
-func (s *Scope) foundDeployment(is coolify.Deployment, app FoundApp) FoundDeployment {
-	d := FoundDeployment{Deployment: is, App: app, Calls: s.coolify.Deployment(is.UUID)}
+func (s *Scope) foundDeployment(deployment coolify.Deployment, app FoundApp) FoundDeployment {
+	d := FoundDeployment{Deployment: deployment, App: app, Calls: s.coolify.Deployment(deployment.UUID)}
 	if s.sensitive != nil {
-		d.Log = new(s.sensitive.Deployment(is.UUID))
+		d.Log = new(s.sensitive.Deployment(deployment.UUID))
 	}
 	return d
 }
 
-func (s *Scope) foundDatabase(is coolify.Database, env coolify.Environment) FoundDatabase {
-	return FoundDatabase{Database: is, Environment: env, Calls: s.coolify.Database(is.UUID)}
+func (s *Scope) foundDatabase(database coolify.Database, env coolify.Environment) FoundDatabase {
+	return FoundDatabase{Database: database, Environment: env, Calls: s.coolify.Database(database.UUID)}
 }
 
 // ProjectKeys are the private keys on Coolify of one of the workspace's projects.

@@ -70,22 +70,23 @@ func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (Fou
 	end := time.NewTimer(d)
 	defer end.Stop()
 	for {
-		is, looked, err := s.look(ctx, key)
+		deployment, looked, err := s.look(ctx, key)
 		if err != nil {
 			return FoundDeployment{}, err
 		}
-		if is.Status.Terminal() {
-			return s.Rebound(is), s.Prove(ctx)
+		if deployment.Status.Terminal() {
+			return s.Rebound(deployment), s.Prove(ctx)
 		}
 		if s.call.look != nil {
-			s.call.look(s.DeploymentInfo(is.Deployment, is.Application.UUID.String(), is.Application.Name))
+			app := deployment.Application
+			s.call.look(s.DeploymentInfo(deployment.Deployment, app.UUID.String(), app.Name))
 		}
 		select {
 		case <-looked:
 		case <-end.C:
-			return s.Rebound(is), s.Prove(ctx)
+			return s.Rebound(deployment), s.Prove(ctx)
 		case <-room.closing:
-			return s.Rebound(is), s.Prove(ctx)
+			return s.Rebound(deployment), s.Prove(ctx)
 		case <-ctx.Done():
 			return FoundDeployment{}, UpstreamError("wait for the deployment", ctx.Err())
 		}
@@ -100,9 +101,9 @@ func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (Fou
 // whose it is, or if it runs no more.
 func (s *Scope) look(ctx context.Context, key watchKey) (FoundDeployment, <-chan struct{}, error) {
 	room := s.guard.waits
-	is, looked, fresh := room.known(key, s.guard.now())
+	deployment, looked, fresh := room.known(key, s.guard.now())
 	if fresh {
-		return is, looked, nil
+		return deployment, looked, nil
 	}
 	leader := false
 	// The workspace is in the key: no answer is shared with another one.
@@ -128,8 +129,8 @@ type lookup struct {
 
 func (s *Scope) lookup(ctx context.Context, key watchKey) lookup {
 	room := s.guard.waits
-	if is, _, fresh := room.known(key, s.guard.now()); fresh {
-		return lookup{deployment: is} // somebody else's look ended just before this one began
+	if deployment, _, fresh := room.known(key, s.guard.now()); fresh {
+		return lookup{deployment: deployment} // somebody else's look ended just before this one began
 	}
 	d, ok, err := Inside{s}.FindDeployment(ctx, key.deployment)
 	if err == nil && !ok {
@@ -190,15 +191,15 @@ func (r waitRoom) poll() {
 	tick := time.NewTicker(r.every)
 	defer tick.Stop()
 	for range tick.C {
-		if !r.anyone() {
+		if !r.keepPolling() {
 			return
 		}
 		r.lookAtAll()
 	}
 }
 
-// anyone reports whether somebody waits; if not, the next wait starts a new poll.
-func (r waitRoom) anyone() bool {
+// keepPolling reports whether a call waits; if not, the next wait starts a new poll.
+func (r waitRoom) keepPolling() bool {
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()
 	r.state.polling = len(r.state.watches) > 0

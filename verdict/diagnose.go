@@ -149,7 +149,7 @@ func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 		f.log = logs.Lines
 	}
 	if err == nil {
-		f.mentions, err = unset(ctx, a, missed(f.log))
+		f.mentions, err = unset(ctx, a, missingVariables(f.log))
 	}
 	switch code := tenancy.Public(err).Code; {
 	case err == nil:
@@ -183,9 +183,9 @@ var (
 	notAName    = regexp.MustCompile(`^(ERR|ERR_.*|ERROR|E[A-Z]{5,}|FATAL|PANIC|WARN|WARNING|INFO|DEBUG|TRACE|HTTP|HTTPS|GET|PUT|POST|JSON|YAML|ENV|SSL|TLS|SQL|.*_NOT_FOUND)$`)
 )
 
-// missed finds the names of variables that a log says are missing. A name without an
-// underscore counts only where the line is about variables.
-func missed(log []string) []mention {
+// missingVariables finds the names of variables that a log says are missing. A name
+// without an underscore counts only where the line is about variables.
+func missingVariables(log []string) []mention {
 	var all []mention
 	for _, line := range log {
 		if !saysMissing.MatchString(line) {

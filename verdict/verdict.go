@@ -57,8 +57,10 @@ func (o observation) answered() bool {
 // running reports what Coolify says of the app's containers.
 func (o observation) running() bool { return strings.HasPrefix(o.appStatus, "running") }
 
-// other reports whether another commit was deployed than the one that was wanted.
-func (o observation) other() bool { return o.wanted != "" && o.commit != "" && o.commit != o.wanted }
+// otherCommit reports whether another commit was deployed than the one that was wanted.
+func (o observation) otherCommit() bool {
+	return o.wanted != "" && o.commit != "" && o.commit != o.wanted
+}
 
 // judge says what has become of a deployment.
 func (o observation) judge() Judgement {
@@ -95,7 +97,7 @@ func (o observation) decideUndone(how string) (Verdict, string) {
 
 func (o observation) decideFinished() (Verdict, string) {
 	switch {
-	case o.other():
+	case o.otherCommit():
 		return VerdictStale, fmt.Sprintf("commit %s was deployed, but %s was wanted", short(o.commit), short(o.wanted))
 	case o.answered():
 		return VerdictLive, o.name() + " " + o.answers()
@@ -138,7 +140,7 @@ func (o observation) silent() string {
 // mayMend reports whether a look in a moment may see more: a container takes some
 // seconds to come up, and a certificate to be issued.
 func (o observation) mayMend() bool {
-	if o.status != coolify.DeploymentFinished || o.other() || o.answered() {
+	if o.status != coolify.DeploymentFinished || o.otherCommit() || o.answered() {
 		return false
 	}
 	switch o.seen.Problem {

@@ -160,7 +160,7 @@ func TestMissed(t *testing.T) {
 		"GET /MISSING_PAGE 404":                                             "",
 	} {
 		var names []string
-		for _, m := range missed(strings.Split(log, "\n")) {
+		for _, m := range missingVariables(strings.Split(log, "\n")) {
 			names = append(names, m.name)
 		}
 		if got := strings.Join(names, " "); got != want {

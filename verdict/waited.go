@@ -202,7 +202,7 @@ func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, unt
 			return Waited{}, err
 		}
 		x.wanted = wanted
-		if x.other() && whole(d.Application.GitCommitSHA) == "" {
+		if x.otherCommit() && whole(d.Application.GitCommitSHA) == "" {
 			x.overtaken = contains(ctx, s.Scope, project, d.Application.GitRepository, x.commit, x.wanted)
 		}
 	}
