@@ -266,18 +266,18 @@ func adminPlan(c *adminCall) (any, error) {
 		return nil, err
 	}
 	p := w.Plan
-	keep(&p.Memory, c.in.Memory)
-	keep(&p.CPUs, c.in.CPUs)
-	keep(&p.Apps, c.in.Apps)
-	keep(&p.Databases, c.in.Databases)
+	replaceIfGiven(&p.Memory, c.in.Memory)
+	replaceIfGiven(&p.CPUs, c.in.CPUs)
+	replaceIfGiven(&p.Apps, c.in.Apps)
+	replaceIfGiven(&p.Databases, c.in.Databases)
 	if err := c.op.SetPlan(c.Context(), w, p); err != nil {
 		return nil, err
 	}
 	return c.settled(w)
 }
 
-// keep replaces what was given.
-func keep[T any](to, given *T) {
+// replaceIfGiven replaces a value if a new one was given.
+func replaceIfGiven[T any](to, given *T) {
 	if given != nil {
 		*to = *given
 	}

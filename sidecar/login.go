@@ -70,9 +70,9 @@ func (v *visit) formPath() string {
 	return path
 }
 
-// kept returns the fields of a form that was sent from this page while nobody was
+// savedForm returns the fields of a form that was sent from this page while nobody was
 // signed in.
-func (v *visit) kept() url.Values {
+func (v *visit) savedForm() url.Values {
 	ctx := v.r.Context()
 	if v.sessions.GetString(ctx, heldPath) != v.r.URL.Path {
 		return url.Values{}
@@ -185,7 +185,7 @@ func (v *visit) connect(ctx context.Context, id people.Identity) error {
 	if err := v.signIn(ctx, v.user.ID); err != nil {
 		return err
 	}
-	return v.done(ctx, "/account", "From now on you sign in with "+v.provider.Name+".")
+	return v.redirectWithNotice(ctx, "/account", "From now on you sign in with "+v.provider.Name+".")
 }
 
 // welcome signs in whom the provider has proved. Who has no workspace and no
@@ -216,7 +216,9 @@ func (v *visit) welcome(ctx context.Context, id people.Identity, next string) er
 	if err != nil {
 		return err
 	}
-	return v.done(ctx, "/w/"+w.Slug, "Welcome. Your workspace is being made; its parts are ready in a minute.")
+	return v.redirectWithNotice(
+		ctx, "/w/"+w.Slug, "Welcome. Your workspace is being made; its parts are ready in a minute.",
+	)
 }
 
 // A linkPage shows what a link is for. To see it uses nothing up, as previews of
@@ -298,7 +300,7 @@ func (v *visit) join(ctx context.Context, digest tenancy.Digest, u tenancy.User)
 			return err
 		}
 	}
-	return v.done(ctx, "/w/"+info.Slug, "Welcome. You are in as "+string(info.Role)+".")
+	return v.redirectWithNotice(ctx, "/w/"+info.Slug, "Welcome. You are in as "+string(info.Role)+".")
 }
 
 func (v *visit) logout() error {

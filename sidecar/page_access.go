@@ -45,7 +45,7 @@ func (v *visit) access() error { return v.showAccess(http.StatusOK, nil, "") }
 
 func (v *visit) showAccess(status int, shown *shownToken, failed string) error {
 	v.frame.Tab = "access"
-	ctx, cancel := v.soon()
+	ctx, cancel := v.shortContext()
 	defer cancel()
 	setup, err := v.cfg.setup(ctx, v.scope)
 	if err != nil {
@@ -98,7 +98,7 @@ func (v *visit) oneLine(key secret.Text) string {
 
 // revealToken shows the token of the workspace's bot.
 func (v *visit) revealToken() error {
-	if !v.recent() {
+	if !v.signedInRecently() {
 		return v.signInFirst(true)
 	}
 	ctx := v.r.Context()

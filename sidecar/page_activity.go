@@ -85,14 +85,15 @@ func (v *visit) activity() error {
 	if err != nil {
 		return err
 	}
-	p := activityPage{Tools: v.cfg.recorded(), Tool: filter.Get("tool"), Who: filter.Get("who"), Target: filter.Get("target"), Newest: q.BeforeID == "", Most: maxExported}
+	p := activityPage{Tools: v.cfg.recordedTools(), Tool: filter.Get("tool"), Who: filter.Get("who"), Target: filter.Get("target"), Newest: q.BeforeID == "", Most: maxExported}
 	if p.Actors, err = people.Actors(ctx, v.scope); err != nil {
 		return err
 	}
 	for _, e := range entries[:min(len(entries), trailPage)] {
-		p.Entries = append(p.Entries, trailRow{e, clientName(e.Client), shortened(e.On.String()), outcomeState(e.Outcome), detail(e.Args), took(e)})
+		p.Entries = append(p.Entries, trailRow{e, clientName(e.Client), shorten(e.On.String()), outcomeState(e.Outcome), argsText(e.Args), durationText(e)})
 	}
-	p.CSV, p.JSONL = v.at("activity", "export.csv")+query(filter), v.at("activity", "export.jsonl")+query(filter)
+	p.CSV = v.workspacePath("activity", "export.csv") + query(filter)
+	p.JSONL = v.workspacePath("activity", "export.jsonl") + query(filter)
 	if len(entries) > trailPage {
 		last := entries[trailPage-1]
 		after, err := v.scope.SealCursor("activity page", pageCursor{last.At, last.ID})
@@ -100,7 +101,7 @@ func (v *visit) activity() error {
 			return err
 		}
 		filter.Set("after", after)
-		p.Older = v.at("activity") + query(filter)
+		p.Older = v.workspacePath("activity") + query(filter)
 	}
 	return v.show(http.StatusOK, "activity.html", "Activity", p)
 }
@@ -112,9 +113,9 @@ func query(v url.Values) string {
 	return "?" + v.Encode()
 }
 
-// recorded lists what stands in the audit trail: every tool that is no mere
+// recordedTools lists what stands in the audit trail: every tool that is no mere
 // reading, and what only people and the platform do.
-func (c Config) recorded() []string {
+func (c Config) recordedTools() []string {
 	names := []string{
 		"envs.reveal", "keys.create", "keys.revoke", "link.create", "link.join", "link.sign_in",
 		"members.invite", "members.remove", "members.set_role", "members.withdraw_invite", "platform.reconcile",
@@ -136,7 +137,7 @@ func clientName(claim string) string {
 	if strings.HasPrefix(claim, "Mozilla/") {
 		return "browser"
 	}
-	return shortened(untrusted.Clean(claim))
+	return shorten(untrusted.Clean(claim))
 }
 
 func outcomeState(outcome string) string {
@@ -149,28 +150,28 @@ func outcomeState(outcome string) string {
 	return "bad"
 }
 
-func took(e people.TrailEntry) string {
+func durationText(e people.TrailEntry) string {
 	if e.Outcome == "started" || e.Duration < time.Millisecond {
 		return ""
 	}
 	return e.Duration.Round(time.Millisecond).String()
 }
 
-// detail writes arguments as people read them: a: 1, b: x, y.
-func detail(args string) string {
+// argsText writes arguments as people read them: a: 1, b: x, y.
+func argsText(args string) string {
 	var m map[string]any
 	if err := json.Unmarshal([]byte(args), &m); err != nil || len(m) == 0 {
 		return ""
 	}
 	var parts []string
 	for k, v := range m {
-		parts = append(parts, strings.ReplaceAll(k, "_", " ")+": "+words(v))
+		parts = append(parts, strings.ReplaceAll(k, "_", " ")+": "+valueText(v))
 	}
 	slices.Sort(parts)
 	return untrusted.Clean(strings.Join(parts, " · "))
 }
 
-func words(v any) string {
+func valueText(v any) string {
 	switch v := v.(type) {
 	case bool:
 		if v {
@@ -182,7 +183,7 @@ func words(v any) string {
 	case []any:
 		var list []string
 		for _, item := range v {
-			list = append(list, words(item))
+			list = append(list, valueText(item))
 		}
 		return strings.Join(list, ", ")
 	case string:
@@ -222,7 +223,7 @@ func (v *visit) export(kind, name string, write func(exportRow) error, flush fun
 	ctx, sent := v.r.Context(), 0
 	q.Limit = exportPage
 	for sent < maxExported {
-		entries, err := v.exported(ctx, q, sent)
+		entries, err := v.exportPage(ctx, q, sent)
 		if err != nil {
 			return err
 		}
@@ -248,7 +249,7 @@ func (v *visit) export(kind, name string, write func(exportRow) error, flush fun
 	return nil
 }
 
-func (v *visit) exported(ctx context.Context, q tenancy.AuditQuery, sent int) ([]people.TrailEntry, error) {
+func (v *visit) exportPage(ctx context.Context, q tenancy.AuditQuery, sent int) ([]people.TrailEntry, error) {
 	entries, err := people.Trail(ctx, v.scope, q)
 	if err != nil && sent > 0 {
 		v.cfg.Log.WarnContext(ctx, "export broke off", "err", v.scope.ForLog(err))
@@ -268,7 +269,7 @@ func (v *visit) exportCSV() error {
 		}
 		cells := []string{e.At, e.Who, e.Principal, e.Client, e.Tool, e.Target, e.Args, e.Outcome, strconv.FormatInt(e.DurationMS, 10), strconv.Itoa(e.Upstream)}
 		for i, c := range cells {
-			cells[i] = harmless(c)
+			cells[i] = escapeFormula(c)
 		}
 		return out.Write(cells)
 	}, func() error {
@@ -282,9 +283,9 @@ func (v *visit) exportJSONL() error {
 	return v.export("application/jsonl; charset=utf-8", "activity.jsonl", func(e exportRow) error { return out.Encode(e) }, func() error { return nil })
 }
 
-// harmless keeps a spreadsheet from taking a cell for a formula, in the wide forms
+// escapeFormula keeps a spreadsheet from taking a cell for a formula, in the wide forms
 // of the signs too.
-func harmless(cell string) string {
+func escapeFormula(cell string) string {
 	if strings.ContainsAny(firstRune(strings.TrimLeft(cell, " ")), "=+-@\t\r\n＝＋－＠") {
 		return "'" + cell
 	}

@@ -84,7 +84,7 @@ type mintedKey struct {
 }
 
 func (v *visit) keys() error {
-	return v.showKeys(http.StatusOK, v.keyForm(v.kept()), nil)
+	return v.showKeys(http.StatusOK, v.keyForm(v.savedForm()), nil)
 }
 
 func (v *visit) showKeys(status int, form keyForm, minted *mintedKey) error {
@@ -188,7 +188,9 @@ func (v *visit) revokeKey() error {
 	if err := revoke(v.r.Context(), v.scope, v.form.Get("key"), v.r.UserAgent()); err != nil {
 		return err
 	}
-	return v.done(v.r.Context(), v.at("keys"), "The key is revoked. Whoever used it is refused from now on.")
+	return v.redirectWithNotice(
+		v.r.Context(), v.workspacePath("keys"), "The key is revoked. Whoever used it is refused from now on.",
+	)
 }
 
 func revoke(ctx context.Context, scope *tenancy.Scope, id, client string) error {

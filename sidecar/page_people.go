@@ -106,7 +106,9 @@ func (v *visit) withdraw() error {
 	if err != nil {
 		return err
 	}
-	return v.done(v.r.Context(), v.at("people"), "The invitation is withdrawn. Its link opens nothing any more.")
+	return v.redirectWithNotice(
+		v.r.Context(), v.workspacePath("people"), "The invitation is withdrawn. Its link opens nothing any more.",
+	)
 }
 
 func (v *visit) setRole() error {
@@ -116,7 +118,7 @@ func (v *visit) setRole() error {
 		return err
 	}
 	const done = "The role is changed. If it allows less than before, the bot's token is being replaced."
-	return v.done(v.r.Context(), v.at("people"), done)
+	return v.redirectWithNotice(v.r.Context(), v.workspacePath("people"), done)
 }
 
 func (v *visit) removeMember() error {
@@ -131,8 +133,8 @@ func (v *visit) removeMember() error {
 		return err
 	}
 	if id == v.user.ID {
-		return v.done(v.r.Context(), "/w", "You have left the workspace.")
+		return v.redirectWithNotice(v.r.Context(), "/w", "You have left the workspace.")
 	}
 	const done = "They are out. The keys and invitations that they made have ended; the bot's token is being replaced."
-	return v.done(v.r.Context(), v.at("people"), done)
+	return v.redirectWithNotice(v.r.Context(), v.workspacePath("people"), done)
 }

@@ -44,7 +44,7 @@ const (
 
 func (v *visit) workspace() error {
 	v.frame.Tab = "workspace"
-	ctx, cancel := v.soon()
+	ctx, cancel := v.shortContext()
 	defer cancel()
 	var p workspacePage
 	var err error
@@ -57,7 +57,7 @@ func (v *visit) workspace() error {
 		p.Missing = append(p.Missing, missing("the apps", v.scope.Public(err)))
 	}
 	for _, a := range apps {
-		p.Apps = append(p.Apps, appRow{AppInfo: a, State: stateOf(a.Status.String()), Open: openable(a.Domains)})
+		p.Apps = append(p.Apps, appRow{AppInfo: a, State: stateOf(a.Status.String()), Open: firstOpenable(a.Domains)})
 	}
 	p.More = max(0, len(p.Apps)-maxLastLooks)
 	if v.lastDeployments(ctx, p.Apps[:min(len(p.Apps), maxLastLooks)]) > 0 {
@@ -86,7 +86,7 @@ func (v *visit) lastDeployments(ctx context.Context, apps []appRow) (missing int
 				missing++
 				return nil
 			}
-			apps[i].ended(last)
+			apps[i].setLastDeployment(last)
 			return nil
 		})
 	}
@@ -94,8 +94,8 @@ func (v *visit) lastDeployments(ctx context.Context, apps []appRow) (missing int
 	return missing
 }
 
-// ended fills in the last deployment; nil = there was none.
-func (a *appRow) ended(last *tenancy.DeploymentInfo) {
+// setLastDeployment fills in the last deployment; nil = there was none.
+func (a *appRow) setLastDeployment(last *tenancy.DeploymentInfo) {
 	if a.Last = last; last != nil {
 		a.LastBy, a.LastAt = stateOf(last.Status), momentOf(last.CreatedAt)
 	}
@@ -139,7 +139,7 @@ func (v *visit) provision() error {
 	if _, err := wantParts(v.r.Context(), v.scope, v.r.UserAgent()); err != nil {
 		return err
 	}
-	return v.done(v.r.Context(), v.at("workspace"), "Every part is being looked at again. Load the page again in a moment.")
+	return v.redirectWithNotice(v.r.Context(), v.workspacePath("workspace"), "Every part is being looked at again. Load the page again in a moment.")
 }
 
 type appPage struct {
@@ -172,7 +172,7 @@ func (v *visit) app() error {
 
 func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed string) error {
 	v.frame.Tab = "workspace"
-	ctx, cancel := v.soon()
+	ctx, cancel := v.shortContext()
 	defer cancel()
 	a, err := hosting.FindApp(ctx, v.scope, v.r.PathValue("app"))
 	if err != nil {
@@ -180,8 +180,9 @@ func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed strin
 	}
 	info := a.Info()
 	p := appPage{
-		App: appRow{AppInfo: info, State: stateOf(info.Status.String()), Open: openable(info.Domains)}, Previews: previews,
-		MaySee: v.scope.Require(tenancy.Write) == nil, Shown: shown, Failed: failed,
+		App:      appRow{AppInfo: info, State: stateOf(info.Status.String()), Open: firstOpenable(info.Domains)},
+		Previews: previews,
+		MaySee:   v.scope.Require(tenancy.Write) == nil, Shown: shown, Failed: failed,
 	}
 	envs, err := a.Envs(ctx, previews)
 	if err != nil {
@@ -193,7 +194,7 @@ func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed strin
 	if list, _, err := a.Deployments(ctx, 0, 1); err != nil {
 		p.Missing = append(p.Missing, missing("the last deployment", v.scope.Public(err)))
 	} else if len(list) > 0 {
-		p.App.ended(&list[0])
+		p.App.setLastDeployment(&list[0])
 	}
 	return v.show(status, "app.html", info.Name.String(), p)
 }
@@ -201,7 +202,7 @@ func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed strin
 // revealEnv shows the value of one variable. A page that could not be shown around
 // it shows no value either.
 func (v *visit) revealEnv() error {
-	if !v.recent() {
+	if !v.signedInRecently() {
 		return v.signInFirst(true)
 	}
 	key, previews := v.form.Get("key"), v.form.Get("scope") == "preview"
@@ -237,8 +238,8 @@ func (v *visit) hideLater() {
 	v.w.Header().Set("Refresh", strconv.Itoa(hideAfter)+"; url="+v.formPath())
 }
 
-// openable returns the first address that a browser may be sent to.
-func openable(domains []string) string {
+// firstOpenable returns the first address that a browser may be sent to.
+func firstOpenable(domains []string) string {
 	for _, d := range domains {
 		u, err := url.Parse(d)
 		if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil {

@@ -50,9 +50,9 @@ func newSessions(cfg Config) *scs.SessionManager {
 	return s
 }
 
-// maySignIn reports whether people can sign in over this address: a cookie that
+// canSignIn reports whether people can sign in over this address: a cookie that
 // travels in the clear is anybody's.
-func maySignIn(public *url.URL) bool {
+func canSignIn(public *url.URL) bool {
 	switch public.Hostname() {
 	case "localhost", "127.0.0.1", "::1":
 		return true

@@ -48,7 +48,7 @@ func newSite(cfg Config) *site {
 	if cfg.Sessions == nil {
 		return nil
 	}
-	if !maySignIn(cfg.PublicURL) {
+	if !canSignIn(cfg.PublicURL) {
 		cfg.Log.Warn("there is no settings page: people sign in over https only, or on this machine", "public_url", cfg.PublicURL.String())
 		return nil
 	}
@@ -201,8 +201,8 @@ func inWorkspace(serve func(*visit) error) func(*visit) error {
 	})
 }
 
-// recent reports whether the sign-in is fresh enough for a secret to be shown.
-func (v *visit) recent() bool { return time.Since(v.since(v.r.Context())) < recently }
+// signedInRecently reports whether the sign-in is fresh enough for a secret to be shown.
+func (v *visit) signedInRecently() bool { return time.Since(v.since(v.r.Context())) < recently }
 
 // A frame is what surrounds every page.
 type frame struct {
@@ -245,14 +245,14 @@ func (v *visit) goTo(path string) error {
 	return nil
 }
 
-// done says on the next page what was done.
-func (v *visit) done(ctx context.Context, path, notice string) error {
+// redirectWithNotice goes to the next page, which says what was done.
+func (v *visit) redirectWithNotice(ctx context.Context, path, notice string) error {
 	v.sessions.Put(ctx, heldNotice, notice)
 	return v.goTo(path)
 }
 
-// at is a path of the visit's workspace.
-func (v *visit) at(elements ...string) string {
+// workspacePath returns a path of the visit's workspace.
+func (v *visit) workspacePath(elements ...string) string {
 	escaped := []string{"", "w", url.PathEscape(v.r.PathValue("slug"))}
 	for _, e := range elements {
 		escaped = append(escaped, url.PathEscape(e))
@@ -273,16 +273,18 @@ func (v *visit) fail(ctx context.Context, err error) {
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(p.RetryAfter/time.Second)+1))
 	}
 	status := mcp.Status(p)
-	body := map[string]any{"Message": sentence(p.Msg), "Hint": sentence(p.Hint), "Code": string(p.Code), "Back": v.back()}
+	body := map[string]any{
+		"Message": sentence(p.Msg), "Hint": sentence(p.Hint), "Code": string(p.Code), "Back": v.returnPath(),
+	}
 	if err := v.show(status, "error.html", errorTitle(p.Code), body); err != nil {
 		refuse(v.w, err)
 	}
 }
 
-// back is where a person goes on from an error.
-func (v *visit) back() string {
+// returnPath returns where a person goes on from an error.
+func (v *visit) returnPath() string {
 	if v.scope != nil {
-		return v.at()
+		return v.workspacePath()
 	}
 	return "/w"
 }
@@ -370,7 +372,7 @@ var pageFuncs = template.FuncMap{
 	"stamp": func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
 	"clock": func(t time.Time) string { return t.UTC().Format("2 Jan, 15:04 UTC") },
 	"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"short": shortened,
+	"short": shorten,
 	"dict": func(pairs ...any) map[string]any {
 		m := map[string]any{}
 		for i := 0; i+1 < len(pairs); i += 2 {
@@ -380,8 +382,8 @@ var pageFuncs = template.FuncMap{
 	},
 }
 
-// shortened cuts what is only there to be told from others.
-func shortened(s string) string {
+// shorten cuts what is only there to be told from others.
+func shorten(s string) string {
 	const most = 28
 	if r := []rune(s); len(r) > most {
 		return string(r[:most]) + "…"
@@ -431,6 +433,6 @@ func plural(n int, unit string) string {
 // soon bounds what a page waits for: servers that are slow are said to be.
 const soon = 1500 * time.Millisecond
 
-func (v *visit) soon() (context.Context, context.CancelFunc) {
+func (v *visit) shortContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(v.r.Context(), soon)
 }
