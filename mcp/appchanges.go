@@ -55,8 +55,8 @@ func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createApp
 	app, err := hosting.CreateApp(ctx, s, hosting.NewApp{
 		Project: in.Project, Name: in.Name, Domain: in.Domain, Description: in.Description, Env: secretValues(in.Env),
 		Spec: hosting.BuildSpec{
-			Branch: given(in.Branch), Build: given(in.Build), Port: given(in.Port),
-			BaseDirectory: given(in.Base), PublishDirectory: given(in.Publish), Dockerfile: given(in.Dockerfile),
+			Branch: nilIfZero(in.Branch), Build: nilIfZero(in.Build), Port: nilIfZero(in.Port),
+			BaseDirectory: nilIfZero(in.Base), PublishDirectory: nilIfZero(in.Publish), Dockerfile: nilIfZero(in.Dockerfile),
 		},
 	})
 	if err != nil {
@@ -68,8 +68,8 @@ func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createApp
 	}, nil
 }
 
-// given is nil for what was left out.
-func given[T comparable](v T) *T {
+// nilIfZero returns nil for what was left out.
+func nilIfZero[T comparable](v T) *T {
 	var none T
 	if v == none {
 		return nil

@@ -165,7 +165,7 @@ func (b *Bridge) take(ctx context.Context, wg *sync.WaitGroup, line inputLine) {
 	ctx, done := b.begin(ctx, m)
 	wg.Go(func() {
 		defer done()
-		b.carry(ctx, m, line.text)
+		b.forward(ctx, m, line.text)
 	})
 }
 
@@ -195,8 +195,8 @@ func (b *Bridge) cancel(id json.RawMessage) {
 	}
 }
 
-// carry sends one message and writes every answer to it.
-func (b *Bridge) carry(ctx context.Context, m message, line []byte) {
+// forward sends one message and writes every answer to it.
+func (b *Bridge) forward(ctx context.Context, m message, line []byte) {
 	resp, err := b.post(ctx, m, line)
 	if ctx.Err() != nil {
 		return // cancelled: the client expects nothing more
@@ -225,7 +225,7 @@ func (b *Bridge) post(ctx context.Context, m message, line []byte) (*http.Respon
 		if err != nil {
 			return nil, err
 		}
-		b.dress(req, m)
+		b.setHeaders(req, m)
 		resp, err := b.client.Do(req)
 		if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "dial" || wait > 4*time.Second {
 			return resp, err
@@ -238,7 +238,7 @@ func (b *Bridge) post(ctx context.Context, m message, line []byte) (*http.Respon
 	}
 }
 
-func (b *Bridge) dress(req *http.Request, m message) {
+func (b *Bridge) setHeaders(req *http.Request, m message) {
 	req.Header.Set("Authorization", "Bearer "+b.key.Reveal())
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
@@ -280,14 +280,14 @@ func (b *Bridge) relay(m message, raw []byte) (answer bool) {
 		got["id"] = m.ID
 	}
 	if isResult && m.Method == "initialize" {
-		b.agree(got["result"])
+		b.rememberVersion(got["result"])
 	}
 	b.write(got)
 	return answer
 }
 
-// agree remembers the version that an older client and the server agreed on.
-func (b *Bridge) agree(result json.RawMessage) {
+// rememberVersion remembers the version that an older client and the server agreed on.
+func (b *Bridge) rememberVersion(result json.RawMessage) {
 	var r struct {
 		ProtocolVersion string `json:"protocolVersion"`
 	}

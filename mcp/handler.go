@@ -26,14 +26,14 @@ const MaxBody = 128 << 10
 // to whoever sends a bearer key. Every refusal is a JSON-RPC error. It does not
 // look at Host and Origin: the server around it does, for all its routes.
 func Handler(r *Registry, guard *tenancy.Guard, version string, log *slog.Logger) http.Handler {
-	return handler(newServer(r, version, quiet(log)), served, guard, log)
+	return handler(newServer(r, version, quietLogger(log)), served, guard, log)
 }
 
 // handler serves these methods of an SDK's server.
 func handler(srv *sdk.Server, methods []string, guard *tenancy.Guard, log *slog.Logger) http.Handler {
 	serve := func(json bool) http.Handler {
 		return sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return srv }, &sdk.StreamableHTTPOptions{
-			Stateless: true, JSONResponse: json, MaxRequestBodyBytes: MaxBody, Logger: quiet(log),
+			Stateless: true, JSONResponse: json, MaxRequestBodyBytes: MaxBody, Logger: quietLogger(log),
 			PropagateRequestCancellation: true, DisableLocalhostProtection: true,
 		})
 	}
@@ -274,8 +274,9 @@ func wantsProgress(body []byte) bool {
 	return token != "" && token != "null"
 }
 
-// quiet drops what the SDK says of each request: three lines for every call.
-func quiet(log *slog.Logger) *slog.Logger {
+// quietLogger returns a logger that drops what the SDK says of each request: three
+// lines for every call.
+func quietLogger(log *slog.Logger) *slog.Logger {
 	return slog.New(atLeastWarn{log.Handler()})
 }
 

@@ -28,7 +28,7 @@ const lastAnswers = callTime + 5*time.Second
 // the rights that the key has at each request. It returns when the input has
 // ended and everything in flight is answered, or when ctx is done.
 func ServeStdio(ctx context.Context, r *Registry, guard *tenancy.Guard, key secret.Text, version string, log *slog.Logger, in io.Reader, out io.Writer) error {
-	srv := newServer(r, version, quiet(log))
+	srv := newServer(r, version, quietLogger(log))
 	srv.AddReceivingMiddleware(withKey(ctx, guard, key))
 	lines := newLineCounter(in, out)
 	err := srv.Run(ctx, &sdk.IOTransport{Reader: lines, Writer: lines.writer(), MaxLineLength: MaxBody})

@@ -171,7 +171,7 @@ func (p *program) settle(ctx context.Context, op *people.Operator, w tenancy.Wor
 func (p *program) judge(state tenancy.Provision) error {
 	wrong := tenancy.ParsePartErrors(state.ProvisionError)
 	if len(wrong) == 0 {
-		p.sayf("workspace %s is %s\n", state.Slug, standing(state))
+		p.sayf("workspace %s is %s\n", state.Slug, stateWord(state))
 		return nil
 	}
 	for _, e := range wrong {
@@ -186,8 +186,8 @@ func (p *program) judge(state tenancy.Provision) error {
 	return hinted{fmt.Errorf("workspace %s is %s", state.Slug, state.Status), "\"vibn-mcp workspace provision " + state.Slug + " --wait\" tries again"}
 }
 
-// standing is the state of a workspace in a word.
-func standing(s tenancy.Provision) string {
+// stateWord returns the state of a workspace in a word.
+func stateWord(s tenancy.Provision) string {
 	switch {
 	case s.DeletedAt != nil:
 		return "deleted"
