@@ -66,14 +66,14 @@ var errNoApp = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such app in this 
 
 // AppByID fetches an application afresh and proves that it is the workspace's own.
 func AppByID(ctx context.Context, s tenancy.Inside, id coolify.UUID) (*App, error) {
-	is, ok, err := s.FindApp(ctx, id)
+	found, ok, err := s.FindApp(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
 		return nil, errNoApp
 	}
-	return &App{s.Scope, is}, nil
+	return &App{s.Scope, found}, nil
 }
 
 // appNamed finds the uuid of the workspace's app with this uuid, name or domain.
@@ -140,8 +140,8 @@ func AllApps(ctx context.Context, s tenancy.Inside, environment string) ([]*App,
 		return nil, err
 	}
 	var apps []*App
-	for _, is := range found {
-		apps = append(apps, &App{s.Scope, is})
+	for _, app := range found {
+		apps = append(apps, &App{s.Scope, app})
 	}
 	return apps, nil
 }

@@ -37,19 +37,19 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 	if err := a.app.Calls.Update(ctx, u); err != nil {
 		return AppInfo{}, tenancy.UpstreamError("change the app", err)
 	}
-	is, err := AppByID(ctx, inside(a.scope), a.app.UUID)
+	app, err := AppByID(ctx, inside(a.scope), a.app.UUID)
 	if err != nil {
 		return AppInfo{}, err
 	}
-	if missed := spec.mismatch(is.app.Application); missed != "" {
+	if missed := spec.mismatch(app.app.Application); missed != "" {
 		return AppInfo{}, &tenancy.Error{Code: tenancy.Unavailable, Msg: "Coolify did not change the app's " + missed, Hint: "apps_get shows the app as it is now"}
 	}
 	if spec.Branch != nil && *spec.Branch != a.app.GitBranch {
-		if err := is.recordBranchHead(ctx); err != nil {
+		if err := app.recordBranchHead(ctx); err != nil {
 			return AppInfo{}, err
 		}
 	}
-	return is.Info(), nil
+	return app.Info(), nil
 }
 
 // checkChange refuses a change that the app could not be deployed with.

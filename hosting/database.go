@@ -67,7 +67,7 @@ func FindDatabase(ctx context.Context, s *tenancy.Scope, ref string) (*Database,
 
 // databaseByID fetches a database afresh and proves that it is the workspace's own.
 func databaseByID(ctx context.Context, s *tenancy.Scope, id coolify.UUID) (*Database, error) {
-	is, ok, err := inside(s).FindDatabase(ctx, id)
+	found, ok, err := inside(s).FindDatabase(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func databaseByID(ctx context.Context, s *tenancy.Scope, id coolify.UUID) (*Data
 	if err != nil {
 		return nil, err
 	}
-	return &Database{s, is, recordOf(records, is.Database)}, nil
+	return &Database{s, found, recordOf(records, found.Database)}, nil
 }
 
 func databaseRecords(ctx context.Context, s *tenancy.Scope) ([]tenancy.DatabaseRecord, error) {
@@ -152,10 +152,10 @@ func allDatabases(ctx context.Context, s *tenancy.Scope) ([]*Database, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, is := range list {
-			lost := slices.ContainsFunc(records, func(r tenancy.DatabaseRecord) bool { return r.IsLost(is.Database) })
+		for _, found := range list {
+			lost := slices.ContainsFunc(records, func(r tenancy.DatabaseRecord) bool { return r.IsLost(found.Database) })
 			if !lost {
-				all = append(all, &Database{s, is, recordOf(records, is.Database)})
+				all = append(all, &Database{s, found, recordOf(records, found.Database)})
 			}
 		}
 	}

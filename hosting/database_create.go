@@ -247,11 +247,11 @@ func dropLostDatabases(ctx context.Context, s *tenancy.Scope, r tenancy.Database
 		if err != nil {
 			return err
 		}
-		for _, is := range list {
-			if !r.IsLost(is.Database) {
+		for _, database := range list {
+			if !r.IsLost(database.Database) {
 				continue
 			}
-			if err := is.Calls.Delete(ctx, provision.DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			if err := database.Calls.Delete(ctx, provision.DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
 				return tenancy.UpstreamError("delete what a lost call has made", err)
 			}
 		}

@@ -30,14 +30,14 @@ func FindDeployment(ctx context.Context, s *tenancy.Scope, ref string) (*Deploym
 
 // DeploymentByID fetches a deployment afresh and proves that it is the workspace's own.
 func DeploymentByID(ctx context.Context, s tenancy.Inside, id coolify.UUID) (*Deployment, error) {
-	is, ok, err := s.FindDeployment(ctx, id)
+	found, ok, err := s.FindDeployment(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
 		return nil, tenancy.ErrNoDeployment
 	}
-	return &Deployment{s.Scope, is}, nil
+	return &Deployment{s.Scope, found}, nil
 }
 
 // Info returns what may be told of the deployment.
@@ -82,9 +82,10 @@ func Wait(ctx context.Context, s *tenancy.Scope, ref string, d time.Duration) (t
 		return tenancy.DeploymentInfo{}, err
 	}
 	defer leave()
-	is, err := inside(s).Wait(ctx, id, min(d, MaxWait))
+	deployment, err := inside(s).Wait(ctx, id, min(d, MaxWait))
 	if err != nil {
 		return tenancy.DeploymentInfo{}, err
 	}
-	return inside(s).DeploymentInfo(is.Deployment, is.Application.UUID.String(), is.Application.Name), nil
+	app := deployment.Application
+	return inside(s).DeploymentInfo(deployment.Deployment, app.UUID.String(), app.Name), nil
 }

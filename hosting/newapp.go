@@ -66,13 +66,13 @@ func CreateApp(ctx context.Context, s *tenancy.Scope, n NewApp) (CreatedApp, err
 		return CreatedApp{}, c.publicError(err)
 	}
 	created := !c.record.Made
-	is, err := c.complete(ctx)
+	app, err := c.complete(ctx)
 	if err != nil {
 		return CreatedApp{}, c.publicError(err)
 	}
-	inside(s).RecordTarget(is.UUID.String())
-	url, _, _ := strings.Cut(is.FQDN, ",")
-	return CreatedApp{is.UUID.String(), s.Text(is.Name).String(), s.Text(tenancy.WithoutUser(url)).String(), s.Text(is.GitBranch).String(), created}, nil
+	inside(s).RecordTarget(app.UUID.String())
+	url, _, _ := strings.Cut(app.FQDN, ",")
+	return CreatedApp{app.UUID.String(), s.Text(app.Name).String(), s.Text(tenancy.WithoutUser(url)).String(), s.Text(app.GitBranch).String(), created}, nil
 }
 
 // A creation is one call that creates an app.

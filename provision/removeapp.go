@@ -21,11 +21,11 @@ func RemoveApp(ctx context.Context, project tenancy.CoolifyProject, store AppSto
 		return false, err
 	}
 	gone = true
-	for _, is := range list {
-		if is.UUID.String() != a.UUID && !tenancy.HasMark(is.Description, AppMark(a)) {
+	for _, app := range list {
+		if app.UUID.String() != a.UUID && !tenancy.HasMark(app.Description, AppMark(a)) {
 			continue
 		}
-		one, err := DeleteApplication(ctx, is.Calls)
+		one, err := DeleteApplication(ctx, app.Calls)
 		if err != nil {
 			return false, err
 		}

@@ -17,8 +17,8 @@ func outside(g *tenancy.Guard) tenancy.Outside { return tenancy.OpenGuard(room.P
 func dbOf(g *tenancy.Guard) Store { return tenancy.RecordsOf[Store](outside(g)) }
 
 func foundOf(a *hosting.App) tenancy.FoundApp {
-	_, is := a.Open(room.Pass{})
-	return is
+	_, found := a.Open(room.Pass{})
+	return found
 }
 
 func deploymentOf(d *hosting.Deployment) tenancy.FoundDeployment { return d.Open(room.Pass{}) }

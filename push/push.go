@@ -278,16 +278,16 @@ func (l *pushLook) recordPush(ctx context.Context, rec tenancy.AppRecord, head, 
 			outside(l.guard).Log().InfoContext(ctx, "commit not told that it was overtaken", "workspace_id", rec.WorkspaceID, "app_id", rec.ID, "err", l.guard.ForLog(err))
 		}
 	}
-	is := rec
-	is.Head, is.Deployment, is.Reported = head, deployment, reported
-	err := dbOf(l.guard).SetAppPush(ctx, rec, is)
+	next := rec
+	next.Head, next.Deployment, next.Reported = head, deployment, reported
+	err := dbOf(l.guard).SetAppPush(ctx, rec, next)
 	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) {
 		return rec, time.Second, nil // another process was at it, or the app is being deleted
 	}
 	if err != nil {
 		return rec, 0, tenancy.StoreError("record a push", err)
 	}
-	return is, 0, nil
+	return next, 0, nil
 }
 
 // errPhantom: Coolify named a deployment that does not exist, as it does when its

@@ -100,11 +100,11 @@ func there(key, value string, literal bool) coolifytest.Env {
 }
 
 // put plants the files and the rows of others in a new app.
-func (x attack) put(h *tenancytest.House) string {
+func (a attack) put(h *tenancytest.House) string {
 	files := map[string]string{"Dockerfile": "FROM scratch\n"}
-	maps.Copy(files, x.files)
+	maps.Copy(files, a.files)
 	uuid := newApp(h, coolifytest.App{Files: files})
-	for _, e := range x.rows {
+	for _, e := range a.rows {
 		h.Sim.AddEnv(uuid, e)
 	}
 	return uuid

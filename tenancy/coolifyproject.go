@@ -39,8 +39,8 @@ type BoundDatabase struct {
 func (p CoolifyProject) Apps(ctx context.Context) ([]BoundApp, error) {
 	list, err := everywhere(ctx, p, p.Applications)
 	var all []BoundApp
-	for _, is := range list {
-		all = append(all, BoundApp{is, p.client.App(is.UUID)})
+	for _, app := range list {
+		all = append(all, BoundApp{app, p.client.App(app.UUID)})
 	}
 	return all, err
 }
@@ -49,8 +49,8 @@ func (p CoolifyProject) Apps(ctx context.Context) ([]BoundApp, error) {
 func (p CoolifyProject) EveryDatabase(ctx context.Context) ([]BoundDatabase, error) {
 	list, err := everywhere(ctx, p, p.Databases)
 	var all []BoundDatabase
-	for _, is := range list {
-		all = append(all, BoundDatabase{is, p.client.Database(is.UUID)})
+	for _, database := range list {
+		all = append(all, BoundDatabase{database, p.client.Database(database.UUID)})
 	}
 	return all, err
 }

@@ -342,12 +342,12 @@ func (f *faults) want(op string, x trouble) failure {
 	return x.failure(op)
 }
 
-func (x trouble) failure(op string) failure {
-	code := x.write
+func (t trouble) failure(op string) failure {
+	code := t.write
 	if strings.HasPrefix(op, "GET ") {
-		code = x.read
+		code = t.read
 	}
-	return failure{code, code == tenancy.RateLimited || code == tenancy.Unavailable && !x.lasting || code == tenancy.Timeout && strings.HasPrefix(op, "GET ")}
+	return failure{code, code == tenancy.RateLimited || code == tenancy.Unavailable && !t.lasting || code == tenancy.Timeout && strings.HasPrefix(op, "GET ")}
 }
 
 // checkTold looks at what a tenant is told.

@@ -46,59 +46,59 @@ type FoundDatabase struct {
 // false if it is not, or not there. Coolify hides the application's id, so ownership
 // goes by environment_id.
 func (s Inside) FindApp(ctx context.Context, id coolify.UUID) (FoundApp, bool, error) {
-	is, err := s.coolify.App(id).Get(ctx)
+	app, err := s.coolify.App(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return FoundApp{}, false, UpstreamError("read the app", err)
 	}
-	env, ok, ownErr := s.owns(ctx, is)
+	env, ok, ownErr := s.owns(ctx, app)
 	if ownErr != nil {
 		return FoundApp{}, false, ownErr
 	}
-	if err != nil || !ok || is.UUID != id {
+	if err != nil || !ok || app.UUID != id {
 		return FoundApp{}, false, nil //nolint:nilerr // not there is an answer, and no failure
 	}
 	s.RecordTarget(id.String())
-	return s.foundApp(is, env), true, nil
+	return s.foundApp(app, env), true, nil
 }
 
 // FindDeployment fetches a deployment and proves it: its application comes with it.
 // A Coolify that leaves the application out proves nothing.
 func (s Inside) FindDeployment(ctx context.Context, id coolify.UUID) (FoundDeployment, bool, error) {
-	is, err := s.coolify.Deployment(id).Get(ctx)
+	deployment, err := s.coolify.Deployment(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return FoundDeployment{}, false, UpstreamError("read the deployment", err)
 	}
 	var app coolify.Application
-	if is.Application != nil {
-		app = *is.Application
+	if deployment.Application != nil {
+		app = *deployment.Application
 	}
 	env, ok, ownErr := s.owns(ctx, app)
 	if ownErr != nil {
 		return FoundDeployment{}, false, ownErr
 	}
-	if err != nil || !ok || is.UUID != id {
+	if err != nil || !ok || deployment.UUID != id {
 		return FoundDeployment{}, false, nil //nolint:nilerr // not there is an answer, and no failure
 	}
 	s.RecordTarget(id.String())
-	return s.foundDeployment(is, s.foundApp(app, env)), true, nil
+	return s.foundDeployment(deployment, s.foundApp(app, env)), true, nil
 }
 
 // FindDatabase fetches a database afresh and proves that it is the workspace's own. An
 // operator can move one, so it is asked for each time.
 func (s Inside) FindDatabase(ctx context.Context, id coolify.UUID) (FoundDatabase, bool, error) {
-	is, err := s.coolify.Database(id).Get(ctx)
+	database, err := s.coolify.Database(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return FoundDatabase{}, false, UpstreamError("read the database", err)
 	}
-	env, ok, ownErr := s.within(ctx, is.EnvironmentID, is.ProjectUUID)
+	env, ok, ownErr := s.within(ctx, database.EnvironmentID, database.ProjectUUID)
 	if ownErr != nil {
 		return FoundDatabase{}, false, ownErr
 	}
-	if err != nil || !ok || is.UUID != id {
+	if err != nil || !ok || database.UUID != id {
 		return FoundDatabase{}, false, nil //nolint:nilerr // not there is an answer, and no failure
 	}
 	s.RecordTarget(id.String())
-	return s.foundDatabase(is, env), true, nil
+	return s.foundDatabase(database, env), true, nil
 }
 
 // owns reports whether an application is in the workspace's project, and in
@@ -136,9 +136,9 @@ func (s Inside) AppsIn(ctx context.Context, env coolify.Environment) ([]FoundApp
 		return nil, UpstreamError("list the apps", err)
 	}
 	var found []FoundApp
-	for _, is := range list {
-		if is.EnvironmentID == env.ID && env.ID != 0 {
-			found = append(found, s.foundApp(is, env))
+	for _, app := range list {
+		if app.EnvironmentID == env.ID && env.ID != 0 {
+			found = append(found, s.foundApp(app, env))
 		}
 	}
 	return found, nil
@@ -155,9 +155,9 @@ func (s Inside) DatabasesIn(ctx context.Context, env coolify.Environment) ([]Fou
 		return nil, UpstreamError("list the databases", err)
 	}
 	var found []FoundDatabase
-	for _, is := range list {
-		if is.EnvironmentID == env.ID && env.ID != 0 {
-			found = append(found, s.foundDatabase(is, env))
+	for _, database := range list {
+		if database.EnvironmentID == env.ID && env.ID != 0 {
+			found = append(found, s.foundDatabase(database, env))
 		}
 	}
 	return found, nil
@@ -191,8 +191,8 @@ func (a FoundApp) Deployments(ctx context.Context, skip, take int) (list []Found
 	if err != nil {
 		return nil, 0, UpstreamError("list the app's deployments", err)
 	}
-	for _, is := range page.Deployments {
-		list = append(list, a.scope.foundDeployment(is, a))
+	for _, deployment := range page.Deployments {
+		list = append(list, a.scope.foundDeployment(deployment, a))
 	}
 	return list, page.Count, nil
 }

@@ -184,15 +184,15 @@ func (g Outside) Running(ctx context.Context) (map[coolify.UUID]coolify.Deployme
 type hookPrincipal struct{ workspaceID string }
 
 func (p hookPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
-	is, err := g.store.Provision(ctx, p.workspaceID)
-	if errors.Is(err, ErrNotFound) || err == nil && is.DeletedAt != nil {
+	state, err := g.store.Provision(ctx, p.workspaceID)
+	if errors.Is(err, ErrNotFound) || err == nil && state.DeletedAt != nil {
 		return grant{}, &Error{Code: NotFound, Msg: "no such workspace"}
 	}
 	if err != nil {
 		return grant{}, StoreError("look up a workspace", err)
 	}
 	const rights = Read | Deploy
-	return grant{workspace: is.Workspace, rights: rights, held: rights, who: "hook"}, nil
+	return grant{workspace: state.Workspace, rights: rights, held: rights, who: "hook"}, nil
 }
 
 // OpenHook returns the Scope of what was pushed to a workspace. A job acts, which no
