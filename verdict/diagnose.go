@@ -149,7 +149,7 @@ func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 		f.log = logs.Lines
 	}
 	if err == nil {
-		f.mentions, err = unset(ctx, a, missingVariables(f.log))
+		f.mentions, err = withoutSet(ctx, a, missingVariables(f.log))
 	}
 	switch code := tenancy.Public(err).Code; {
 	case err == nil:
@@ -161,8 +161,8 @@ func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 	return nil
 }
 
-// unset leaves out the variables that the app has.
-func unset(ctx context.Context, a *hosting.App, all []mention) ([]mention, error) {
+// withoutSet leaves out the variables that the app has.
+func withoutSet(ctx context.Context, a *hosting.App, all []mention) ([]mention, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}

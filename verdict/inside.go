@@ -17,6 +17,6 @@ func scopeOf(a *hosting.App) *tenancy.Scope {
 }
 
 func foundOf(a *hosting.App) tenancy.FoundApp {
-	_, is := a.Open(room.Pass{})
-	return is
+	_, found := a.Open(room.Pass{})
+	return found
 }

@@ -96,10 +96,10 @@ func (c *commitSearch) project(ctx context.Context, p tenancy.Project, records [
 	return nil
 }
 
-// overtaken is what a wait comes to for a commit that a branch has gone on from: the
+// answerOvertaken answers a wait for a commit that a branch has gone on from: the
 // deployment of the commit if there is one.
-func (c *commitSearch) overtaken(ctx context.Context) (deployment string, answer Waited, err error) {
-	if deployment, err = deployed(ctx, c.Scope, c.newer.app, c.commit); err != nil || deployment != "" {
+func (c *commitSearch) answerOvertaken(ctx context.Context) (deployment string, answer Waited, err error) {
+	if deployment, err = recentDeploymentOf(ctx, c.Scope, c.newer.app, c.commit); err != nil || deployment != "" {
 		return deployment, Waited{}, err
 	}
 	x := observation{commit: c.newer.head, wanted: c.commit, overtaken: true}
@@ -108,11 +108,11 @@ func (c *commitSearch) overtaken(ctx context.Context) (deployment string, answer
 	return "", w, c.Prove(ctx)
 }
 
-// unseen is what a wait comes to that saw no push of a commit: the branch may have
+// answerUnseen answers a wait that saw no push of a commit: the branch may have
 // moved on from it before the wait began.
-func (c *commitSearch) unseen(ctx context.Context, records []tenancy.AppRecord) (deployment string, answer Waited, err error) {
+func (c *commitSearch) answerUnseen(ctx context.Context, records []tenancy.AppRecord) (deployment string, answer Waited, err error) {
 	for _, r := range records[:min(len(records), maxAsked)] {
-		deployment, err := deployed(ctx, c.Scope, r, c.commit)
+		deployment, err := recentDeploymentOf(ctx, c.Scope, r, c.commit)
 		if err != nil || deployment != "" {
 			return deployment, Waited{}, err
 		}

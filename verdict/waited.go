@@ -73,14 +73,14 @@ func Await(ctx context.Context, s *tenancy.Scope, ref, app string, d time.Durati
 	if err != nil {
 		return Waited{}, err
 	}
-	is, err := inside(s).Wait(ctx, id, time.Until(until))
+	deployment, err := inside(s).Wait(ctx, id, time.Until(until))
 	if err != nil {
 		return Waited{}, err
 	}
-	if of != "" && is.Application.UUID.String() != of {
+	if of != "" && deployment.Application.UUID.String() != of {
 		return Waited{}, tenancy.ErrNoDeployment
 	}
-	return Judge(ctx, inside(s), is, until)
+	return Judge(ctx, inside(s), deployment, until)
 }
 
 // awaitPush waits until a deployment is recorded of a commit that was pushed, and
@@ -105,25 +105,25 @@ func awaitPush(ctx context.Context, s *tenancy.Scope, commit, app string, until 
 		})
 		switch {
 		case len(at) > 1:
-			return "", Waited{}, severalDeploy(s, at)
+			return "", Waited{}, severalDeployError(s, at)
 		case len(at) == 1 && at[0].Deployment != "":
 			return at[0].Deployment, Waited{}, nil
 		case len(at) == 1:
-			return undeployed(ctx, s, at[0])
+			return answerUndeployed(ctx, s, at[0])
 		}
 		if err := search.look(ctx, records); err != nil {
 			return "", Waited{}, err
 		}
 		if search.newer.head != "" {
-			return search.overtaken(ctx)
+			return search.answerOvertaken(ctx)
 		}
 		inside(s).Looked(tenancy.DeploymentInfo{UUID: short(commit), Status: "waiting for its push to be seen"})
 		select {
 		case <-again.C:
 		case <-end.C:
-			return search.unseen(ctx, records)
+			return search.answerUnseen(ctx, records)
 		case <-inside(s).Closing():
-			return search.unseen(ctx, records)
+			return search.answerUnseen(ctx, records)
 		case <-ctx.Done():
 			return "", Waited{}, tenancy.UpstreamError("wait for the push", ctx.Err())
 		}
@@ -145,7 +145,7 @@ func AppRecords(ctx context.Context, s tenancy.Inside, app string) ([]tenancy.Ap
 	}), nil
 }
 
-func severalDeploy(s *tenancy.Scope, records []tenancy.AppRecord) error {
+func severalDeployError(s *tenancy.Scope, records []tenancy.AppRecord) error {
 	var names []string
 	for _, r := range records[:min(len(records), 10)] {
 		names = append(names, s.Text(r.Name).String()+" ("+r.UUID+")")
@@ -156,10 +156,10 @@ func severalDeploy(s *tenancy.Scope, records []tenancy.AppRecord) error {
 	}
 }
 
-// undeployed answers a wait for a commit that was looked at and not deployed, as it
+// answerUndeployed answers a wait for a commit that was looked at and not deployed, as it
 // was decided then. Somebody may have had it deployed without a push.
-func undeployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord) (deployment string, answer Waited, err error) {
-	if deployment, err = deployed(ctx, s, r, r.Head); err != nil || deployment != "" {
+func answerUndeployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord) (deployment string, answer Waited, err error) {
+	if deployment, err = recentDeploymentOf(ctx, s, r, r.Head); err != nil || deployment != "" {
 		return deployment, Waited{}, err
 	}
 	w := Waited{Next: []string{"apps_deploy builds the branch's newest commit"}}
@@ -172,8 +172,9 @@ func undeployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord) (dep
 	return "", w, s.Prove(ctx)
 }
 
-// deployed finds the last deployment of a commit by an app, if it is a recent one.
-func deployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord, commit string) (deployment string, err error) {
+// recentDeploymentOf finds the last deployment of a commit by an app, if it is a
+// recent one.
+func recentDeploymentOf(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord, commit string) (deployment string, err error) {
 	app, err := inside(s).AppOfRecord(r)
 	if err != nil {
 		return "", nil //nolint:nilerr // it has deployed nothing
@@ -206,13 +207,13 @@ func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, unt
 			x.overtaken = contains(ctx, s.Scope, project, d.Application.GitRepository, x.commit, x.wanted)
 		}
 	}
-	if !recent(s.Scope, d.Deployment) {
+	if !endedRecently(s.Scope, d.Deployment) {
 		until = time.Time{}
 	}
 	if err := visitUntil(ctx, app, &x, d.PullRequestID != 0, until); err != nil {
 		return Waited{}, err
 	}
-	w := Waited{Judgement: x.judge(), DeploymentState: state(s.Scope, d.Deployment)}
+	w := Waited{Judgement: x.judge(), DeploymentState: shortState(s.Scope, d.Deployment)}
 	if d.Status == coolify.DeploymentFailed {
 		w.FirstError = firstError(ctx, s.Scope, d)
 	}
@@ -220,26 +221,26 @@ func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, unt
 	return w, s.Prove(ctx)
 }
 
-// state is a deployment in short.
-func state(s *tenancy.Scope, d coolify.Deployment) DeploymentState {
+// shortState returns a deployment in short.
+func shortState(s *tenancy.Scope, d coolify.Deployment) DeploymentState {
 	return DeploymentState{
 		UUID: d.UUID.String(), App: d.Application.UUID.String(), Status: s.Text(string(d.Status)).String(), Done: d.Status.Terminal(), Commit: s.Text(d.Commit),
 	}
 }
 
-// recent reports whether a deployment has ended so lately that its app may still be
-// coming up.
-func recent(s *tenancy.Scope, d coolify.Deployment) bool {
+// endedRecently reports whether a deployment has ended so lately that its app may
+// still be coming up.
+func endedRecently(s *tenancy.Scope, d coolify.Deployment) bool {
 	return d.FinishedAt == nil || inside(s).Now().Sub(*d.FinishedAt).Abs() < comingUp
 }
 
 // visitUntil completes an observation with what the app looks like from outside, and
 // looks again while that may mend, until a time.
-func visitUntil(ctx context.Context, a *hosting.App, x *observation, preview bool, until time.Time) error {
+func visitUntil(ctx context.Context, a *hosting.App, o *observation, preview bool, until time.Time) error {
 	every := inside(scopeOf(a)).PollEvery()
 	for visits := 1; ; visits++ {
-		visit(ctx, a, x, preview)
-		if visits == maxVisits || !x.mayMend() || time.Until(until) < every {
+		visit(ctx, a, o, preview)
+		if visits == maxVisits || !o.mayMend() || time.Until(until) < every {
 			return nil
 		}
 		pause := time.NewTimer(every)
@@ -254,7 +255,7 @@ func visitUntil(ctx context.Context, a *hosting.App, x *observation, preview boo
 		if err := scopeOf(a).Prove(ctx); err != nil {
 			return err
 		}
-		if x.url == "" { // only Coolify can tell
+		if o.url == "" { // only Coolify can tell
 			now, err := hosting.AppByID(ctx, inside(scopeOf(a)), foundOf(a).UUID)
 			if err != nil {
 				return err
@@ -265,24 +266,24 @@ func visitUntil(ctx context.Context, a *hosting.App, x *observation, preview boo
 }
 
 // visit probes the first domain of an app whose deployment has ended.
-func visit(ctx context.Context, a *hosting.App, x *observation, preview bool) {
-	x.appStatus = foundOf(a).Status
+func visit(ctx context.Context, a *hosting.App, o *observation, preview bool) {
+	o.appStatus = foundOf(a).Status
 	site := siteOf(foundOf(a).FQDN)
 	switch {
-	case x.status != "" && !x.status.Terminal():
+	case o.status != "" && !o.status.Terminal():
 		return
 	case preview:
-		x.unprobed = "the domain of a preview is not probed"
+		o.unprobed = "the domain of a preview is not probed"
 	case site == nil:
-		x.unprobed = "it has no domain, so none was probed"
+		o.unprobed = "it has no domain, so none was probed"
 	case inside(scopeOf(a)).Prober() == nil:
-		x.unprobed = "this server probes no domains"
+		o.unprobed = "this server probes no domains"
 	default:
-		x.url, x.seen = scopeOf(a).Text(site.String()).String(), inside(scopeOf(a)).Prober().Get(ctx, site)
+		o.url, o.seen = scopeOf(a).Text(site.String()).String(), inside(scopeOf(a)).Prober().Get(ctx, site)
 	}
 }
 
-// wanted is the commit that should have been deployed; "" if nobody knows. A
+// wanted returns the commit that should have been deployed; "" if nobody knows. A
 // rollback, a restart and a preview mean what they deploy. project is the id of the
 // project that the app is built from; "" if it was not created here.
 func wanted(ctx context.Context, s *tenancy.Scope, d coolify.Deployment) (commit, project string, err error) {
@@ -311,7 +312,7 @@ func wanted(ctx context.Context, s *tenancy.Scope, d coolify.Deployment) (commit
 	return head, project, nil
 }
 
-// head asks Gitea for the newest commit of a branch. It is "" for a branch that is
+// wantedHead asks Gitea for the newest commit of a branch. It is "" for a branch that is
 // not there, and where [Scope.repositoryOf] has nothing.
 func wantedHead(ctx context.Context, s *tenancy.Scope, projectID, address, branch string) (string, error) {
 	if branch == "" {

@@ -87,7 +87,7 @@ func demo(ctx context.Context, p *program) error {
 		return err
 	}
 	public := p.cfg.reachedAt()
-	if err := h.welcome(ctx, public, workspaces); err != nil {
+	if err := h.addOwners(ctx, public, workspaces); err != nil {
 		return err
 	}
 	if scripted, _ := p.flags.GetBool("script"); scripted { // the command itself defines the flag
@@ -174,7 +174,7 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *server) ([]demoWor
 		}
 		d := demoWorkspace{Slug: slug, Key: key.Reveal()}
 		for _, name := range []string{"web", "api"} {
-			repository, err := h.repository(ctx, key, name)
+			repository, err := h.createRepository(ctx, key, name)
 			if err != nil {
 				return nil, err
 			}
@@ -190,8 +190,8 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *server) ([]demoWor
 	return all, nil
 }
 
-// welcome gives each workspace an owner who can sign in to its page.
-func (s *server) welcome(ctx context.Context, public *url.URL, workspaces []demoWorkspace) error {
+// addOwners gives each workspace an owner who can sign in to its page.
+func (s *server) addOwners(ctx context.Context, public *url.URL, workspaces []demoWorkspace) error {
 	op := people.NewOperator(s.db)
 	for i, d := range workspaces {
 		w, err := op.Workspace(ctx, d.Slug)
@@ -207,9 +207,9 @@ func (s *server) welcome(ctx context.Context, public *url.URL, workspaces []demo
 	return nil
 }
 
-// repository creates a project, as an agent with the key would, and returns its
+// createRepository creates a project, as an agent with the key would, and returns its
 // clone address.
-func (s *server) repository(ctx context.Context, key secret.Text, name string) (string, error) {
+func (s *server) createRepository(ctx context.Context, key secret.Text, name string) (string, error) {
 	scope, err := s.guard.OpenKey(ctx, key.Reveal())
 	if err != nil {
 		return "", err

@@ -206,14 +206,14 @@ type trial struct {
 	key  string // the preset
 }
 
-func (x trial) String() string {
-	raw, err := json.Marshal(x.args)
-	return fmt.Sprintf("%s of %s with %.300s %v", x.op.tool.Name, x.key, raw, err)
+func (tr trial) String() string {
+	raw, err := json.Marshal(tr.args)
+	return fmt.Sprintf("%s of %s with %.300s %v", tr.op.tool.Name, tr.key, raw, err)
 }
 
-func (x trial) json(t *testing.T) string {
+func (tr trial) json(t *testing.T) string {
 	t.Helper()
-	raw, err := json.Marshal(x.args)
+	raw, err := json.Marshal(tr.args)
 	if err != nil {
 		t.Fatal(err)
 	}
