@@ -219,9 +219,9 @@ func (l *pushLook) find(ctx context.Context, uuid string) (*hosting.App, error) 
 func (l *pushLook) deploy(ctx context.Context, rec tenancy.AppRecord, commit string) (tenancy.AppRecord, time.Duration, error) {
 	started, err := l.start(ctx, rec, commit)
 	if reason := tenancy.Public(err); err != nil && l.isFinalRefusal(ctx, reason) {
-		told := rec
-		told.Head = commit
-		if err := l.postStatus(ctx, told, verdict.PushFailure, reason.Msg); err != nil {
+		failed := rec
+		failed.Head = commit
+		if err := l.postStatus(ctx, failed, verdict.PushFailure, reason.Msg); err != nil {
 			return rec, 0, err
 		}
 		return l.recordPush(ctx, rec, commit, "", verdict.PushFailure)

@@ -155,11 +155,11 @@ func (ex *exchange) readBody(resp *http.Response) ([]byte, error) {
 // is only a 429 that says when to come back, and for what may be done twice.
 // The wait must fit into the time that the call has left.
 func (ex *exchange) again(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	after, told := retryAfter(resp)
+	after, given := retryAfter(resp)
 	limited := resp != nil && resp.StatusCode == http.StatusTooManyRequests
 	switch {
 	case ex.refused != nil, errors.Is(err, errTooLong),
-		limited && !told, !limited && !ex.request.Op.repeatable():
+		limited && !given, !limited && !ex.request.Op.repeatable():
 		return false, nil //nolint:nilerr // err is what is judged; the answer is no
 	}
 	first := ex.server.cfg.RetryWait
@@ -172,14 +172,14 @@ func (ex *exchange) again(ctx context.Context, resp *http.Response, err error) (
 }
 
 // retryAfter reads the header Retry-After, in seconds or as a date.
-func retryAfter(resp *http.Response) (after time.Duration, told bool) {
+func retryAfter(resp *http.Response) (after time.Duration, given bool) {
 	if resp == nil {
 		return 0, false
 	}
 	return readRetryAfter(resp.Header)
 }
 
-func readRetryAfter(header http.Header) (after time.Duration, told bool) {
+func readRetryAfter(header http.Header) (after time.Duration, given bool) {
 	h := header.Get("Retry-After")
 	if n, err := strconv.ParseUint(h, 10, 32); err == nil {
 		return min(time.Duration(n)*time.Second, maxRetryAfter), true

@@ -120,8 +120,8 @@ func sameServer(server string, asked map[string]string) bool {
 		return false
 	}
 	below := "/" + strings.Trim(u.Path, "/") + "/"
-	about, told := asked["path"]
-	return !told || below == "//" || strings.HasPrefix(path.Clean("/"+about), below)
+	about, given := asked["path"]
+	return !given || below == "//" || strings.HasPrefix(path.Clean("/"+about), below)
 }
 
 // deciding are the attributes of git's question that decide the answer.
