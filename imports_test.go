@@ -21,7 +21,7 @@ const module = "github.com/vibnai/vibn-mcp/"
 var mayImport = map[string]string{
 	"cmd/vibn-mcp":           "clients coolify coolify/coolifytest db/migrations gitea gitea/giteatest hosting mcp people probe provision push secret sidecar store tenancy untrusted",
 	"clients":                "secret untrusted",
-	"mcp":                    "hosting repository secret tenancy untrusted verdict",
+	"mcp":                    "hosting people repository secret tenancy untrusted verdict",
 	"sidecar":                "clients hosting mcp people push repository secret tenancy untrusted verdict",
 	"sidecar/oidctest":       "",
 	"tenancy":                "coolify gitea internal/room probe secret untrusted",

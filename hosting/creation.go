@@ -43,28 +43,28 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 		u.Domain = &c.url
 		err := app.Update(ctx, u)
 		if errors.Is(err, coolify.ErrConflict) {
-			return none, c.discard(ctx, domainRefused("create the app", err))
+			return none, c.discard(ctx, domainError("create the app", err))
 		}
 		if err != nil {
 			return none, err
 		}
 	}
-	is, err := app.Get(ctx)
+	made, err := app.Get(ctx)
 	if err != nil {
 		return none, err
 	}
-	if mismatch := c.mismatch(is); mismatch != "" {
+	if mismatch := c.mismatch(made); mismatch != "" {
 		return none, c.discard(ctx, &tenancy.Error{
 			Code: tenancy.Unavailable, Msg: "Coolify did not make the app as it was asked to, so it was taken away again: " + mismatch,
 			Hint: "only the platform's operator can mend this; \"vibn-mcp doctor\" and the log may tell why",
 		})
 	}
 	if len(c.Env) > 0 {
-		if _, err := (&App{c.Scope, tenancy.FoundApp{Application: is, Environment: c.environment, Calls: app}}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
+		if _, err := (&App{c.Scope, tenancy.FoundApp{Application: made, Environment: c.environment, Calls: app}}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
 			return none, err
 		}
 	}
-	return is, c.finish(ctx, app)
+	return made, c.finish(ctx, app)
 }
 
 // finishExisting returns an application that was finished before, and deletes the
@@ -167,7 +167,7 @@ func (c *creation) createApplication(ctx context.Context, key coolify.UUID) erro
 	if err != nil {
 		return err
 	}
-	want := c.Spec.applied(coolify.Application{})
+	want := c.Spec.applyTo(coolify.Application{})
 	_, err = project.CreateApp(ctx, coolify.NewApplication{
 		Environment: c.environment.UUID, Server: c.server, Destination: c.destination, PrivateKey: key,
 		Name: c.Name, Description: provision.AppMark(c.record), Repository: c.address, Branch: want.GitBranch, BuildPack: want.BuildPack,
@@ -192,7 +192,7 @@ func (c *creation) releaseName(ctx context.Context, failed error) error {
 		return tenancy.StoreError("read or write the record", err)
 	}
 	if errors.Is(failed, coolify.ErrConflict) {
-		return domainRefused("create the app", failed)
+		return domainError("create the app", failed)
 	}
 	return failed
 }
@@ -214,21 +214,21 @@ func (c *creation) discard(ctx context.Context, why error) error {
 
 // mismatch says in what an application differs from what was asked for; "" if in
 // nothing. Coolify ignores some of it without a word.
-func (c *creation) mismatch(is coolify.Application) string {
-	switch missed := c.Spec.missed(is); {
+func (c *creation) mismatch(app coolify.Application) string {
+	switch missed := c.Spec.mismatch(app); {
 	case missed != "":
 		return "its " + missed + " is another"
-	case is.EnvironmentID != c.environment.ID:
+	case app.EnvironmentID != c.environment.ID:
 		return "it is in another environment"
-	case !is.ServerUUID.IsZero() && is.ServerUUID != c.server:
+	case !app.ServerUUID.IsZero() && app.ServerUUID != c.server:
 		return "it is on another server"
-	case !c.destination.IsZero() && is.DestinationUUID != c.destination:
+	case !c.destination.IsZero() && app.DestinationUUID != c.destination:
 		return "it is in another network"
-	case is.Limits != limits(c.Scope):
+	case app.Limits != limits(c.Scope):
 		return "its limits are others"
-	case is.AutoDeploy != nil && *is.AutoDeploy:
+	case app.AutoDeploy != nil && *app.AutoDeploy:
 		return "Coolify's own webhook deploys it"
-	case strings.TrimSuffix(is.FQDN, "/") != strings.TrimSuffix(c.url, "/"):
+	case strings.TrimSuffix(app.FQDN, "/") != strings.TrimSuffix(c.url, "/"):
 		return "its domain is another"
 	}
 	return ""
