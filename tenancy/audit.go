@@ -18,9 +18,8 @@ type AuditStore interface {
 	FinishAudit(ctx context.Context, workspaceID, id string, f AuditFinish) error
 }
 
-// OnRecord does something that is no call of a [Scope], and writes it to the
-// workspace's audit trail before and after. What cannot be written down before is
-// not done.
+// OnRecord runs act, which is not a call of a [Scope], and writes an entry to the
+// workspace's audit trail before and after. If the first write fails, act does not run.
 func OnRecord(ctx context.Context, store AuditStore, now func() time.Time, e AuditEntry, act func() error) error {
 	e = StartedEntry(e, now())
 	if err := store.StartAudit(ctx, e); err != nil {
@@ -29,14 +28,14 @@ func OnRecord(ctx context.Context, store AuditStore, now func() time.Time, e Aud
 	return FinishEntry(ctx, store, now, e, act())
 }
 
-// StartedEntry fills in the fields that each entry has when it is started.
+// StartedEntry fills in the fields that every started entry has.
 func StartedEntry(e AuditEntry, at time.Time) AuditEntry {
 	e.ID, e.At, e.Args, e.Outcome = uuid.Must(uuid.NewV7()).String(), at, cmp.Or(e.Args, "{}"), "started"
 	return e
 }
 
-// FinishEntry writes how the act of a started entry ended, also if its caller has
-// gone meanwhile. It returns the act's error; if there is none, its own.
+// FinishEntry writes how the act of a started entry ended, even if its caller has
+// disconnected. It returns the act's error; if the act succeeded, the error of the write.
 func FinishEntry(ctx context.Context, store AuditStore, now func() time.Time, e AuditEntry, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -50,8 +49,8 @@ func FinishEntry(ctx context.Context, store AuditStore, now func() time.Time, e 
 	return err
 }
 
-// AuditArgs encodes the arguments that an entry keeps: values of known forms only,
-// as the workspace's people read them and nothing scrubs them.
+// AuditArgs encodes the arguments that an entry keeps. The values must have known forms:
+// the workspace's members read them, and no scrubber cleans them.
 func AuditArgs(args map[string]any) string {
 	raw, err := json.Marshal(args)
 	if err != nil { // texts and numbers only
@@ -60,13 +59,13 @@ func AuditArgs(args map[string]any) string {
 	return string(raw)
 }
 
-// OperatorPrincipal stands in the audit trail for the platform's operator.
+// OperatorPrincipal names the platform's operator in the audit trail.
 const OperatorPrincipal = "operator"
 
-// PlatformPrincipal stands in the audit trail for what vibn-mcp does by itself.
+// PlatformPrincipal names vibn-mcp in the audit trail, for what it does without a caller.
 const PlatformPrincipal = "platform"
 
-// ShortText is a short text of one clean line.
+// ShortText cleans a text and cuts it to one line of at most 120 bytes.
 func ShortText(s string) string {
 	s = untrusted.Clean(s[:min(len(s), MaxShown)])
 	return strings.ToValidUTF8(s[:min(len(s), 120)], "")

@@ -8,10 +8,10 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// ErrNotBot says that somebody else has the bot's name.
+// ErrNotBot says that another user has the bot's login name.
 var ErrNotBot = errors.New("the user of the bot's name is not the bot")
 
-// A BotAccount is the way to one bot's tokens, with the administrator's help.
+// A BotAccount gives access to one bot's tokens, through the administrator's client.
 type BotAccount struct {
 	admin *gitea.Admin
 	login string
@@ -24,9 +24,9 @@ func NewBotAccount(admin *gitea.Admin, login string, id int64) BotAccount {
 	return BotAccount{admin, login, id}
 }
 
-// Tokens returns the bot's tokens. The way there leads through a new password for the
-// user of that name, so the user is proved to be the recorded bot first: a name can
-// come to belong to another user. [ErrNotBot] if it has.
+// Tokens returns a client for the bot's tokens. Using it sets a new password for the user
+// of that name, and another user can come to have the name. So Tokens first checks that
+// the user is the recorded bot, and returns [ErrNotBot] otherwise.
 func (b BotAccount) Tokens(ctx context.Context) (*gitea.Tokens, error) {
 	u, err := b.admin.User(ctx, b.login)
 	if err != nil {
@@ -38,8 +38,8 @@ func (b BotAccount) Tokens(ctx context.Context) (*gitea.Tokens, error) {
 	return b.admin.TokensOf(b.login), nil
 }
 
-// Proof returns a client with a token that was just made for the bot, to prove whose it
-// is.
+// Proof returns a client with a token that was just made for the bot, to check whose
+// token it is.
 func (b BotAccount) Proof(made secret.Text) *gitea.Bot { return b.admin.Bot(made).Metered(Unmetered) }
 
 // Login returns the bot's login name.

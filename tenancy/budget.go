@@ -11,23 +11,23 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 )
 
-// Budget shares out what Coolify allows one user: 200 requests in a minute,
-// counted over all tenants together. A bucket of Burst that refills at PerMinute
-// lets through at most Burst+PerMinute in any minute, so the defaults add up to
-// 200: 130 for all tenants and 70 in reserve.
+// Budget divides what Coolify allows one user: 200 requests a minute, counted over all
+// tenants together. A bucket of Burst that refills at PerMinute admits at most
+// Burst+PerMinute in any minute, so the defaults add up to 200: 130 for all tenants and
+// 70 in reserve.
 type Budget struct {
 	TenantsPerMinute, TenantsBurst     int // all workspaces together
 	WorkspacePerMinute, WorkspaceBurst int // each workspace
-	ReservePerMinute, ReserveBurst     int // operator, health, and the shared look at running deployments
-	Slow                               int // slow requests of one workspace at the same time
-	Waits                              int // waits of one workspace at the same time
+	ReservePerMinute, ReserveBurst     int // operator, health, and the shared poll of running deployments
+	Slow                               int // concurrent slow requests of one workspace
+	Waits                              int // concurrent waits of one workspace
 	CallsPerMinute, CallsBurst         int // calls of one workspace to this server
-	InFlight                           int // the same at the same time, waits among them
+	InFlight                           int // concurrent calls of one workspace to this server, waits included
 	PushesPerMinute, PushesBurst       int // deliveries of one workspace's webhook
 	MaxWait                            time.Duration
 }
 
-// DefaultBudget fits a Coolify with its default limit and one process of ours.
+// DefaultBudget fits a Coolify with its default limit and one vibn-mcp process.
 func DefaultBudget() Budget {
 	return Budget{
 		TenantsPerMinute: 100, TenantsBurst: 30,
@@ -66,7 +66,7 @@ func (b Budget) WithDefaults() Budget {
 	return b
 }
 
-// maxIdle is how many shares are kept before the idle ones are dropped.
+// maxIdle is the number of shares at which idle ones are dropped.
 const maxIdle = 1_000
 
 type budget struct {
@@ -81,12 +81,12 @@ type budget struct {
 // A share is one workspace's part of the budget.
 type share struct {
 	requests *rate.Limiter // to Coolify
-	calls    *rate.Limiter // to us
+	calls    *rate.Limiter // to this server
 	inFlight chan struct{} // one element for each call in flight
 	slow     chan struct{} // one element for each slow request in flight
 	waits    chan struct{} // one element for each wait
-	retries  *rate.Limiter // of provisioning, which is on the operator's reserve
-	pushes   *rate.Limiter // that the webhook delivers
+	retries  *rate.Limiter // of provisioning, which uses the operator's reserve
+	pushes   *rate.Limiter // deliveries of the webhook
 }
 
 func newBudget(cfg Budget) *budget {
@@ -128,16 +128,16 @@ func (b *budget) share(workspaceID string) *share {
 	return s
 }
 
-// idle reports whether a share says nothing that a new one would not.
+// idle reports whether a share is in the state of a new one, so that it can be dropped.
 func (s *share) idle(cfg Budget) bool {
 	return len(s.slow)+len(s.waits)+len(s.inFlight) == 0 &&
 		s.requests.Tokens() >= float64(cfg.WorkspaceBurst) && s.calls.Tokens() >= float64(cfg.CallsBurst) && s.retries.Tokens() >= 1 &&
 		s.pushes.Tokens() >= float64(cfg.PushesBurst)
 }
 
-// admit lets one request of a workspace pass, at once or within MaxWait, or
-// refuses it with [RateLimited]. The workspace pays first, so that one that
-// floods never gets to what all share.
+// admit lets one request of a workspace pass, at once or within MaxWait, or refuses it
+// with [RateLimited]. The workspace's own limiter comes first, so that a workspace that
+// floods does not drain the shared one.
 func (b *budget) admit(ctx context.Context, workspaceID string, op coolify.Operation) (done func(), waited bool, err error) {
 	s := b.share(workspaceID)
 	leave := func() {}
@@ -164,13 +164,13 @@ func (b *budget) admit(ctx context.Context, workspaceID string, op coolify.Opera
 	return leave, waited, nil
 }
 
-// slowest is how long Coolify keeps a worker on a host that does not answer, by
-// measurement 67 s, whether or not somebody still waits for the answer.
+// slowest is how long Coolify keeps a worker on a host that does not answer (67 s as
+// measured), even if the client has disconnected.
 const slowest = 70 * time.Second
 
-// releaseSlow gives a slow request's slot back: at once when it was answered, and
-// else when Coolify must have ended it. A workspace that hangs up again and
-// again would have all of Coolify's workers otherwise.
+// releaseSlow gives a slow request's slot back: at once if it was answered, otherwise when
+// Coolify must have ended it. Otherwise a workspace that disconnects repeatedly could
+// occupy all of Coolify's workers.
 func releaseSlow(ctx context.Context, leave func()) func() {
 	began := time.Now()
 	return func() {
@@ -182,7 +182,7 @@ func releaseSlow(ctx context.Context, leave func()) func() {
 	}
 }
 
-// reserve admits a request that no tenant asked for.
+// reserve admits a request that no tenant caused.
 func (b *budget) reserve(ctx context.Context, _ coolify.Operation) (func(), error) {
 	_, err := b.take(ctx, b.system)
 	return func() {}, err
@@ -210,10 +210,11 @@ func (b *budget) admitPush(workspaceID string) error {
 	}
 }
 
-// retryEvery is how often a workspace may have its own provisioning tried again.
+// retryEvery is the least time between two provisioning retries that a workspace asks
+// for.
 const retryEvery = time.Minute
 
-// admitRetry admits one try of a workspace's provisioning that its people ask for.
+// admitRetry admits one provisioning retry that a workspace's members ask for.
 func (b *budget) admitRetry(workspaceID string) error {
 	if b.share(workspaceID).retries.Allow() {
 		return nil
@@ -224,8 +225,8 @@ func (b *budget) admitRetry(workspaceID string) error {
 	}
 }
 
-// enterCall takes one of a workspace's places for calls in flight: what a call
-// reads and decodes takes memory.
+// enterCall takes one of a workspace's slots for calls in flight. The limit bounds the
+// memory that requests and their decoding take.
 func (b *budget) enterCall(workspaceID string) (leave func(), err error) {
 	s := b.share(workspaceID)
 	select {
@@ -268,9 +269,9 @@ func (b *budget) enter(ctx context.Context, slots chan struct{}) (waited bool, e
 	}
 }
 
-// take takes a token, and waits for it if it comes within MaxWait. What cannot
-// be had is not reserved either: of several tokens that are reserved and given
-// back at the same time a Limiter loses all but one.
+// take takes a token, and waits for it if it comes within MaxWait. It reserves no token
+// that it cannot get: if several reserved tokens are cancelled at the same time, a
+// Limiter loses all but one.
 func (b *budget) take(ctx context.Context, l *rate.Limiter) (waited bool, err error) {
 	if l.Allow() {
 		return false, nil

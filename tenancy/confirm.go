@@ -12,24 +12,24 @@ import (
 // confirmTime is how long a person may take to answer.
 const confirmTime = 10 * time.Minute
 
-// A question is what was put to a person, as the client carries it.
+// A question is what a person was asked, sealed so that the client can carry it.
 type question struct {
-	Name  string    `json:"n"` // what they have to type
-	Thing string    `json:"t"` // uuid of what it is about
-	Args  string    `json:"a"` // digest of the arguments of the call
+	Name  string    `json:"n"` // what the person has to type
+	Thing string    `json:"t"` // uuid of the thing to be destroyed
+	Args  string    `json:"a"` // digest of the call's arguments
 	Ends  time.Time `json:"e"`
 }
 
-// SealQuestion seals what a person is asked before a call of a tool is carried
-// out. args is a digest of the call's arguments. What it returns goes through the
+// SealQuestion seals the question that a person must answer before a tool's call is
+// carried out. args is a digest of the call's arguments. The result goes through the
 // client, and opens for the same principal, workspace and tool only.
 func (s *Scope) SealQuestion(tool string, c Confirmation, args string) (string, error) {
 	return s.SealCursor(questionsOf(tool), question{c.Name, c.Thing, args, s.guard.now().Add(confirmTime)})
 }
 
-// Confirmed returns what a person has agreed to, if the question was put for this
-// call and not long ago. [Invalid] if it was not; [Conflict] if the time is over or
-// they typed something else.
+// Confirmed returns what a person has agreed to. It returns [Invalid] if the question was
+// not asked about this call, and [Conflict] if the time is over or the person typed
+// another name.
 func (s *Scope) Confirmed(tool, sealed, args, typed string) (Confirmation, error) {
 	if s.guard == nil {
 		return Confirmation{}, ErrUnauthorized
@@ -57,14 +57,14 @@ var ErrDeclined = &Error{
 	Code: Forbidden, Msg: "the person who was asked did not agree; nothing was changed", Hint: "do not ask again unless they want it",
 }
 
-// ClaimKey keeps a caller's idempotency key for a tool with a digest of the
-// arguments that it came with. [Conflict] if it came with others before.
+// ClaimKey stores a caller's idempotency key for a tool, with a digest of the call's
+// arguments. It returns [Conflict] if the key was used with other arguments before.
 func (s *Scope) ClaimKey(ctx context.Context, tool, key, args string) error {
 	if err := s.Require(s.call.need); err != nil {
 		return err
 	}
-	digest := sha256.Sum256([]byte(key))       // whatever it is, it is in no row
-	bound := hmac.New(sha256.New, []byte(key)) // so that who reads the row cannot try out what the arguments were
+	digest := sha256.Sum256([]byte(key))       // the key itself is stored in no row
+	bound := hmac.New(sha256.New, []byte(key)) // keyed, so that a reader of the row cannot guess the arguments
 	bound.Write([]byte(args))
 	err := s.guard.store.ClaimKey(ctx, s.grant.workspace.ID, tool, hex.EncodeToString(digest[:]), hex.EncodeToString(bound.Sum(nil)), s.guard.now())
 	if errors.Is(err, ErrConflict) {

@@ -8,34 +8,34 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 )
 
-// A CoolifyProject is a project on Coolify with what is in it: things come bound, so
-// whoever holds one reaches nothing outside. What does not exist yet is made by its
-// CreateApp and CreateDatabase.
+// A CoolifyProject is a project on Coolify and its contents. It returns things bound to
+// their calls, so code that holds one reaches nothing outside the project. CreateApp and
+// CreateDatabase create new things in it.
 type CoolifyProject struct {
 	coolify.ProjectClient
 	client *coolify.Client
 }
 
-// NewCoolifyProject returns the project with an id. The caller has found out that it
+// NewCoolifyProject returns the project with an id. The caller must have checked that it
 // is the workspace's own.
 func NewCoolifyProject(c *coolify.Client, id coolify.UUID) CoolifyProject {
 	return CoolifyProject{c.Project(id), c}
 }
 
-// A BoundApp is an application that is in a project, with the calls of it.
+// A BoundApp is an application in a project, with the client bound to it.
 type BoundApp struct {
 	coolify.Application
 	Calls coolify.AppClient
 }
 
-// A BoundDatabase is a database that is in a project, with the calls of it.
+// A BoundDatabase is a database in a project, with the client bound to it.
 type BoundDatabase struct {
 	coolify.Database
 	Calls coolify.DatabaseClient
 }
 
-// Apps lists the applications of all environments; none if the project is gone, or
-// is the zero one. The errors are those of [coolify.ProjectClient.Applications].
+// Apps lists the applications of all environments. The list is empty if the project is
+// gone or is the zero one. The errors are those of [coolify.ProjectClient.Applications].
 func (p CoolifyProject) Apps(ctx context.Context) ([]BoundApp, error) {
 	list, err := everywhere(ctx, p, p.Applications)
 	var all []BoundApp
@@ -45,7 +45,7 @@ func (p CoolifyProject) Apps(ctx context.Context) ([]BoundApp, error) {
 	return all, err
 }
 
-// EveryDatabase lists the databases of all environments, as Apps does applications.
+// EveryDatabase lists the databases of all environments, as Apps lists applications.
 func (p CoolifyProject) EveryDatabase(ctx context.Context) ([]BoundDatabase, error) {
 	list, err := everywhere(ctx, p, p.Databases)
 	var all []BoundDatabase
@@ -55,7 +55,7 @@ func (p CoolifyProject) EveryDatabase(ctx context.Context) ([]BoundDatabase, err
 	return all, err
 }
 
-// everywhere lists what is in a project, whatever list lists of an environment.
+// everywhere calls list for each environment of a project and joins the results.
 func everywhere[T any](
 	ctx context.Context, p CoolifyProject, list func(ctx context.Context, environment coolify.UUID) ([]T, error),
 ) ([]T, error) {
@@ -80,9 +80,9 @@ func everywhere[T any](
 	return all, nil
 }
 
-// ProjectKeys are the private keys on Coolify that are of one project of a
-// workspace: those that bear its mark, and the recorded one. Coolify lists those of
-// the whole team; no other leaves this type.
+// ProjectKeys are the private keys on Coolify that belong to one project of a workspace:
+// those with its mark, and the recorded one. Coolify lists the keys of the whole team;
+// this type exposes no others.
 type ProjectKeys struct {
 	client *coolify.Client
 	of     Project
@@ -91,7 +91,7 @@ type ProjectKeys struct {
 // NewProjectKeys returns the keys of a project.
 func NewProjectKeys(c *coolify.Client, of Project) ProjectKeys { return ProjectKeys{c, of} }
 
-// A BoundKey is a private key of a project, with the calls of it.
+// A BoundKey is a private key of a project, with the client bound to it.
 type BoundKey struct {
 	coolify.PrivateKey
 	Calls coolify.KeyClient
@@ -113,18 +113,19 @@ func (k ProjectKeys) List(ctx context.Context) ([]BoundKey, error) {
 	return ours, nil
 }
 
-// Create gives Coolify a key of the project.
+// Create adds a private key of the project to Coolify.
 func (k ProjectKeys) Create(ctx context.Context, n coolify.NewPrivateKey) error {
 	n.Description = k.of.KeyMark()
 	_, err := k.client.CreatePrivateKey(ctx, n)
 	return err
 }
 
-// KeyMark proves that a key on Coolify is the project's. Old rows have no nonce.
+// KeyMark returns the mark that proves that a key on Coolify is the project's. Old rows
+// have no nonce, so it falls back to the project's id.
 func (p Project) KeyMark() string { return MarkText(cmp.Or(p.Nonce, p.ID), "deploy key") }
 
-// IsLost reports whether a database was made for a record by a call whose answer
-// got lost. Nobody was told of it.
+// IsLost reports whether a database was created for this record by a call whose answer
+// was lost. No caller knows of such a database.
 func (r DatabaseRecord) IsLost(database coolify.Database) bool {
 	return r.UUID != database.UUID.String() && HasMark(database.Description, MarkText(r.Nonce, "database"))
 }

@@ -11,8 +11,8 @@ var errCursor = &Error{
 	Hint: "leave cursor out to begin anew, or pass next_cursor of the last answer unchanged",
 }
 
-// SealCursor makes an opaque cursor of v. It opens only for the same principal,
-// in the same workspace and tool.
+// SealCursor makes an opaque cursor of v. It opens only for the same principal, workspace
+// and tool.
 func (s *Scope) SealCursor(tool string, v any) (string, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -21,8 +21,8 @@ func (s *Scope) SealCursor(tool string, v any) (string, error) {
 	return s.guard.box.Seal(secret.NewText(string(raw)), s.cursorPlace(tool))
 }
 
-// OpenCursor reads a cursor into v. One that was not sealed for this use is
-// [Invalid].
+// OpenCursor reads a cursor into v. It returns [Invalid] for one that was not sealed for
+// this use.
 func (s *Scope) OpenCursor(tool, cursor string, v any) error {
 	raw, err := s.guard.box.Open(cursor, s.cursorPlace(tool))
 	if err != nil {

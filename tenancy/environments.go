@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// missEvery bounds how often a miss may ask Coolify again. It makes an id of
-	// another workspace and an id of nobody cost the same, and a flood of them
-	// cost little. A new environment is seen after this time at the latest.
+	// missEvery is the least time between two requests that misses cause for one project.
+	// It makes an id of another workspace cost the same as an id that does not exist, and
+	// bounds the cost of many such ids. A new environment is seen after this time at the
+	// latest.
 	missEvery = 30 * time.Second
-	// maxProjects bounds the memory; beyond it everything is forgotten and asked
-	// for again.
+	// maxProjects bounds the memory. Beyond it the whole cache is cleared.
 	maxProjects = 10_000
 )
 
-// environments remembers which environments belong to which project. Coolify
-// never moves an environment to another project and never uses its id again, so
-// a remembered yes stays true for ever; only a miss asks again.
+// environments caches which environments belong to which project. Coolify never moves an
+// environment to another project and never reuses its id, so a hit stays valid for ever;
+// only a miss asks Coolify again.
 type environments struct {
 	mu    sync.Mutex
 	known map[coolify.UUID]projectEnvironments
@@ -33,8 +33,8 @@ type projectEnvironments struct {
 	asked time.Time
 }
 
-// Environment returns the environment with this id if it is in the workspace's
-// project. Id 0 is in no project: looking it up costs what a miss costs.
+// Environment returns the environment with this id if it is in the workspace's project.
+// No project contains id 0; looking it up costs what a miss costs.
 func (s Inside) Environment(ctx context.Context, id int) (coolify.Environment, bool, error) {
 	project, err := s.Project()
 	if err != nil {
@@ -54,8 +54,8 @@ func (s Inside) Environment(ctx context.Context, id int) (coolify.Environment, b
 	return e, ok, nil
 }
 
-// RecentEnvironments returns the environments of the workspace's project as they
-// were half a minute ago at the most, in no order.
+// RecentEnvironments returns the environments of the workspace's project, at most half a
+// minute old and in no order.
 func (s Inside) RecentEnvironments(ctx context.Context) ([]coolify.Environment, error) {
 	project, err := s.Project()
 	if err != nil {
@@ -91,7 +91,7 @@ func (e *environments) get(project coolify.UUID) projectEnvironments {
 func (e *environments) put(project coolify.UUID, list []coolify.Environment, now time.Time) {
 	byID := make(map[int]coolify.Environment, len(list))
 	for _, env := range list {
-		if env.ID != 0 { // an id that is missing would match an app whose id is missing
+		if env.ID != 0 { // a missing id would match an app whose id is missing
 			byID[env.ID] = env
 		}
 	}

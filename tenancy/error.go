@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Code is the class of a failure. It is the same word through every door;
-// see [Code.HTTPStatus] for its HTTP status.
+// A Code is the class of a failure. Every door uses the same word; see [Code.HTTPStatus]
+// for its HTTP status.
 type Code string
 
 // The codes, with the HTTP status that each has in REST.
@@ -44,28 +44,28 @@ func (c Code) HTTPStatus() int {
 	return statuses[Internal]
 }
 
-// An Error is a failure that the caller may read. Msg and Hint are sentences of
-// ours; Err is the cause, for the log only.
+// An Error is a failure that the caller may read. Msg and Hint are sentences of this
+// program; Err is the cause, for the log only.
 type Error struct {
 	Code       Code
 	Msg        string        // one sentence, says what is wrong
-	Hint       string        // what to do about it; may be empty
+	Hint       string        // says what to do about it; may be empty
 	Retryable  bool          // the same call may succeed later
 	RetryAfter time.Duration // how long to wait first; 0 = not known
-	Confirm    *Confirmation // a person has to say yes; nil = nobody has
+	Confirm    *Confirmation // a person has to agree; nil = no confirmation needed
 	Err        error         // cause, never shown to a tenant
 }
 
-// A Confirmation is what a person has to be asked before something is destroyed.
+// A Confirmation is the question for a person before something is destroyed.
 type Confirmation struct {
-	Name string // what they have to type
-	What string // what is destroyed, as a sentence without its end: "this deletes …"
-	// Thing is the uuid of what goes, however the caller named it; filled in when the
-	// call has ended.
+	Name string // what the person has to type
+	What string // what is destroyed, as the start of a sentence: "this deletes …"
+	// Thing is the uuid of what is destroyed, even if the caller gave a name. It is
+	// filled in when the call has ended.
 	Thing string
 }
 
-// NeedsConfirmation asks for a person's word.
+// NeedsConfirmation returns an error that asks for a person's confirmation.
 func NeedsConfirmation(name, what string) *Error {
 	return &Error{
 		Code: Conflict, Msg: what, Hint: fmt.Sprintf("ask a person; if they agree, call again with confirm set to %q", name),
@@ -84,8 +84,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Public returns the *Error in err. Any other error becomes [Internal] with a
-// text that says nothing of the cause.
+// Public returns the *Error in err. Any other error becomes [Internal], with a text that
+// does not reveal the cause.
 func Public(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -96,24 +96,24 @@ func Public(err error) *Error {
 	}
 }
 
-// ErrNotFound and ErrConflict are what a [Store] returns for a row that is not
-// in the workspace asked for, and for one that is there already.
+// A [Store] returns ErrNotFound for a row that is not in the workspace asked for, and
+// ErrConflict for a row that exists already.
 var (
 	ErrNotFound = errors.New("not found")
 	ErrConflict = errors.New("already exists")
-	// ErrProjectTaken is what [Store.CreateWorkspace] returns for a Coolify
-	// project that another living workspace has.
+	// [Store.CreateWorkspace] returns ErrProjectTaken if another workspace that is not
+	// deleted has the Coolify project.
 	ErrProjectTaken = errors.New("another workspace has this Coolify project")
 )
 
-// IsNotFound reports whether an error is one of [NotFound].
+// IsNotFound reports whether an error has the code [NotFound].
 func IsNotFound(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Code == NotFound
 }
 
-// StoreError turns an error of our own database into what the caller may read; doing
-// says for the log what was tried, as in "list the apps". It returns nil for nil.
+// StoreError turns an error of vibn-mcp's own database into one that the caller may read.
+// doing says for the log what was tried, as in "list the apps". It returns nil for nil.
 func StoreError(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -124,8 +124,8 @@ func StoreError(doing string, err error) error {
 	}
 }
 
-// IsStoreError reports whether an error is one of our own database, in a step that may
-// also fail upstream.
+// IsStoreError reports whether an error comes from vibn-mcp's own database. It is for
+// steps that may also fail upstream.
 func IsStoreError(err error) bool {
 	_, ok := errors.AsType[*storeFailure](err)
 	return ok

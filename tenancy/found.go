@@ -12,17 +12,17 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// What is in this file is found: proved to be in the workspace's own project on
-// Coolify at the moment of the call. A thing that was found comes with calls that are
-// bound to it, so the check is here, once for each kind of thing, and code that acts
-// on one has no id to get wrong.
+// This file holds the finders. Each proves that a thing is in the workspace's own project
+// on Coolify at the moment of the call. A found thing comes with calls bound to it. So
+// the check stands here, once for each kind of thing, and code that acts on a thing has
+// no id to get wrong.
 
-// A FoundApp is an application of the workspace, as Coolify knew it at that moment.
+// A FoundApp is an application of the workspace, as Coolify reported it in this call.
 type FoundApp struct {
 	coolify.Application
 	Environment coolify.Environment
 	Calls       coolify.AppClient
-	Values      *coolify.SensitiveApp // nil = no token that may read values
+	Values      *coolify.SensitiveApp // nil = no token that may read values is configured
 
 	scope *Scope
 }
@@ -30,9 +30,9 @@ type FoundApp struct {
 // A FoundDeployment is a deployment of an application of the workspace.
 type FoundDeployment struct {
 	coolify.Deployment
-	App   FoundApp // that it is of; without an Environment unless the app was found first
+	App   FoundApp // its app; without an Environment unless the app was found first
 	Calls coolify.DeploymentClient
-	Log   *coolify.SensitiveDeployment // nil = no token that may read logs
+	Log   *coolify.SensitiveDeployment // nil = no token that may read logs is configured
 }
 
 // A FoundDatabase is a database of the workspace.
@@ -42,9 +42,9 @@ type FoundDatabase struct {
 	Calls       coolify.DatabaseClient
 }
 
-// FindApp fetches an application afresh and proves that it is the workspace's own;
-// false if it is not, or not there. Coolify hides the application's id, so ownership
-// goes by environment_id.
+// FindApp fetches an application from Coolify and proves that it is the workspace's own.
+// It returns false if the application is another workspace's or does not exist. Coolify
+// hides an application's id, so environment_id proves the ownership.
 func (s Inside) FindApp(ctx context.Context, id coolify.UUID) (FoundApp, bool, error) {
 	app, err := s.coolify.App(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
@@ -55,14 +55,15 @@ func (s Inside) FindApp(ctx context.Context, id coolify.UUID) (FoundApp, bool, e
 		return FoundApp{}, false, ownErr
 	}
 	if err != nil || !ok || app.UUID != id {
-		return FoundApp{}, false, nil //nolint:nilerr // not there is an answer, and no failure
+		return FoundApp{}, false, nil //nolint:nilerr // a missing app is an answer, not a failure
 	}
 	s.RecordTarget(id.String())
 	return s.foundApp(app, env), true, nil
 }
 
-// FindDeployment fetches a deployment and proves it: its application comes with it.
-// A Coolify that leaves the application out proves nothing.
+// FindDeployment fetches a deployment and proves that it is the workspace's own, by the
+// application that comes with it. It returns false if Coolify leaves the application out,
+// as that proves nothing.
 func (s Inside) FindDeployment(ctx context.Context, id coolify.UUID) (FoundDeployment, bool, error) {
 	deployment, err := s.coolify.Deployment(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
@@ -77,14 +78,14 @@ func (s Inside) FindDeployment(ctx context.Context, id coolify.UUID) (FoundDeplo
 		return FoundDeployment{}, false, ownErr
 	}
 	if err != nil || !ok || deployment.UUID != id {
-		return FoundDeployment{}, false, nil //nolint:nilerr // not there is an answer, and no failure
+		return FoundDeployment{}, false, nil //nolint:nilerr // a missing deployment is an answer, not a failure
 	}
 	s.RecordTarget(id.String())
 	return s.foundDeployment(deployment, s.foundApp(app, env)), true, nil
 }
 
-// FindDatabase fetches a database afresh and proves that it is the workspace's own. An
-// operator can move one, so it is asked for each time.
+// FindDatabase fetches a database from Coolify and proves that it is the workspace's own.
+// An operator can move a database, so it asks Coolify each time.
 func (s Inside) FindDatabase(ctx context.Context, id coolify.UUID) (FoundDatabase, bool, error) {
 	database, err := s.coolify.Database(id).Get(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
@@ -95,22 +96,22 @@ func (s Inside) FindDatabase(ctx context.Context, id coolify.UUID) (FoundDatabas
 		return FoundDatabase{}, false, ownErr
 	}
 	if err != nil || !ok || database.UUID != id {
-		return FoundDatabase{}, false, nil //nolint:nilerr // not there is an answer, and no failure
+		return FoundDatabase{}, false, nil //nolint:nilerr // a missing database is an answer, not a failure
 	}
 	s.RecordTarget(id.String())
 	return s.foundDatabase(database, env), true, nil
 }
 
-// owns reports whether an application is in the workspace's project, and in
-// which environment. A zero application, of one that was not found, asks as
-// much of Coolify as one of another workspace.
+// owns reports whether an application is in the workspace's project, and in which
+// environment. For the zero application, of one that was not found, it sends Coolify as
+// many requests as for one of another workspace.
 func (s *Scope) owns(ctx context.Context, app coolify.Application) (coolify.Environment, bool, error) {
 	return s.within(ctx, app.EnvironmentID, app.ProjectUUID)
 }
 
-// within reports whether a thing in this environment and project is in the
-// workspace's. Where Coolify names the project itself and it is another one, the
-// answer is no, whatever else is known.
+// within reports whether a thing in this environment and project is in the workspace's
+// project. If Coolify names another project itself, the answer is no, regardless of the
+// environment.
 func (s *Scope) within(ctx context.Context, environmentID int, projectUUID string) (coolify.Environment, bool, error) {
 	env, ok, err := Inside{s}.Environment(ctx, environmentID)
 	if err != nil || !ok {
@@ -122,10 +123,10 @@ func (s *Scope) within(ctx context.Context, environmentID int, projectUUID strin
 	return env, true, nil
 }
 
-// AppsIn lists the applications of one environment of the workspace's project.
-// Coolify's list of applications is the whole team's, so it goes down from the
-// project. What is found so is good for reading what it holds; an act needs
-// [Inside.FindApp], which fetches afresh.
+// AppsIn lists the applications of one environment of the workspace's project. It starts
+// from the project, as Coolify's list of applications is the whole team's. A listed
+// application is good for reading what it holds; an action needs [Inside.FindApp], which
+// fetches it again.
 func (s Inside) AppsIn(ctx context.Context, env coolify.Environment) ([]FoundApp, error) {
 	project, err := s.Project()
 	if err != nil {
@@ -144,7 +145,7 @@ func (s Inside) AppsIn(ctx context.Context, env coolify.Environment) ([]FoundApp
 	return found, nil
 }
 
-// DatabasesIn lists the databases of one environment, as AppsIn does applications.
+// DatabasesIn lists the databases of one environment, as AppsIn lists applications.
 func (s Inside) DatabasesIn(ctx context.Context, env coolify.Environment) ([]FoundDatabase, error) {
 	project, err := s.Project()
 	if err != nil {
@@ -163,8 +164,9 @@ func (s Inside) DatabasesIn(ctx context.Context, env coolify.Environment) ([]Fou
 	return found, nil
 }
 
-// AppOfRecord binds the calls of an application that was created here. Its record,
-// which is the workspace's own, says whose it was; an operator may have moved it since.
+// AppOfRecord binds the calls of an application that was created here. Its record, which
+// is the workspace's own, proves whose it was; an operator may have moved the application
+// since.
 func (s Inside) AppOfRecord(a AppRecord) (coolify.AppClient, error) {
 	id, err := coolify.ParseUUID(a.UUID)
 	if err != nil || a.WorkspaceID != s.grant.workspace.ID {
@@ -184,8 +186,8 @@ func (s Inside) DatabaseOfRecord(d DatabaseRecord) (coolify.DatabaseClient, erro
 
 var errNotRecorded = errors.New("the record is not of this workspace, or has no uuid")
 
-// Deployments lists deployments of the application, newest first, after skipping some;
-// count is how many there are in all.
+// Deployments lists at most take deployments of the application, newest first, after
+// skipping skip of them. count is the number of all of them.
 func (a FoundApp) Deployments(ctx context.Context, skip, take int) (list []FoundDeployment, count int, err error) {
 	page, err := a.Calls.Deployments(ctx, skip, take)
 	if err != nil {
@@ -198,7 +200,8 @@ func (a FoundApp) Deployments(ctx context.Context, skip, take int) (list []Found
 }
 
 // Rebound returns a deployment that another Scope of the same workspace has found, with
-// calls on this Scope's account; a zero one if it is another workspace's.
+// calls counted on this Scope's budget. It returns the zero one if the deployment is
+// another workspace's.
 func (s Inside) Rebound(d FoundDeployment) FoundDeployment {
 	if d.App.scope == nil || d.App.scope.grant.workspace.ID != s.grant.workspace.ID {
 		return FoundDeployment{}
@@ -229,20 +232,22 @@ func (s *Scope) foundDatabase(database coolify.Database, env coolify.Environment
 // ProjectKeys are the private keys on Coolify of one of the workspace's projects.
 func (s Inside) ProjectKeys(p Project) ProjectKeys { return NewProjectKeys(s.coolify, p) }
 
-// Org makes the administrator's calls of the workspace's organisation, which must be
-// there; see [Inside.GiteaReady].
+// Org returns the administrator's calls for the workspace's organisation, which must
+// exist; see [Inside.GiteaReady].
 func (s Inside) Org() gitea.OrgClient { return s.gitea.Org(s.grant.workspace.GiteaOrg) }
 
-// BotAccount is the account of the workspace's bot, as it is recorded.
+// BotAccount returns the account of the workspace's bot, as recorded.
 func (s Inside) BotAccount(p Provision) BotAccount { return NewBotAccount(s.gitea, p.Bot, p.BotID) }
 
-// WithToken returns a client that may what a token may, on the workspace's account.
+// WithToken returns a client that has a token's rights. Its requests count as this
+// call's.
 func (s Inside) WithToken(t secret.Text) *gitea.Bot { return s.gitea.Bot(t).Metered(s.giteaMeter) }
 
-// Plan is what the workspace may use.
+// Plan returns what the workspace may use.
 func (s Inside) Plan() Plan { return s.grant.workspace.Plan.Or(s.guard.plan) }
 
-// GiteaReady refuses what needs the workspace's half on Gitea before it is there.
+// GiteaReady returns an error if the platform has no Gitea, or if the workspace's
+// organisation or bot is not recorded yet.
 func (s Inside) GiteaReady() error {
 	switch {
 	case s.gitea == nil:
@@ -253,9 +258,9 @@ func (s Inside) GiteaReady() error {
 	return nil
 }
 
-// EveryApp lists the workspace's applications, by environment, name and uuid; with an
-// environment (its name or uuid) those in it. One that is not the workspace's is
-// [NotFound].
+// EveryApp lists the workspace's applications, sorted by environment, name and uuid. With
+// an environment (its name or uuid) it lists those in it; an environment that is not the
+// workspace's is [NotFound].
 func (s Inside) EveryApp(ctx context.Context, environment string) ([]FoundApp, error) {
 	envs, err := s.Environments(ctx)
 	if err != nil {
@@ -285,7 +290,7 @@ func (s Inside) EveryApp(ctx context.Context, environment string) ([]FoundApp, e
 	return apps, nil
 }
 
-// What keeps a workspace's side on Gitea from being used.
+// Reasons why a workspace's side on Gitea cannot be used.
 var (
 	errNoGitea = &Error{
 		Code: Unavailable, Msg: "this server has no Gitea, so workspaces have no repositories",

@@ -17,7 +17,7 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// Config is what a [Guard] is made of.
+// Config configures a [Guard].
 type Config struct {
 	Store     Store              // required
 	Coolify   *coolify.Client    // required; token with read, write, deploy
@@ -28,24 +28,24 @@ type Config struct {
 	Box       *secret.Box        // required; seals cursors and tokens
 	Log       *slog.Logger       // required
 	Budget    Budget             // zero fields take the defaults of [DefaultBudget]
-	PollEvery time.Duration      // between looks at running deployments; 0 = 3 s
-	Admin     secret.Text        // proves an operator who comes over the network; zero = none may
+	PollEvery time.Duration      // between polls of running deployments; 0 = 3 s
+	Admin     secret.Text        // proves an operator who comes over the network; zero = no network access for operators
 	Known     []secret.Text      // the platform's own secrets, removed from every log
 	Now       func() time.Time   // nil = time.Now
-	Premises  Premises           // whose host names are whose, and which risks are accepted
-	Plan      Plan               // of workspaces that have none of their own; zero fields are those of [DefaultPlan]
+	Premises  Premises           // the platform's addresses, apps' domain, default placement and accepted risks
+	Plan      Plan               // of workspaces that have no plan of their own; zero fields are those of [DefaultPlan]
 	Probe     *probe.Prober      // nil = no app's domain is probed, and verdicts say so
 
-	// PlatformHosts are host names of the platform besides those of
-	// Premises.OwnURLs. No workspace gets one of them, nor what is above or below.
+	// PlatformHosts are host names of the platform besides those of Premises.OwnURLs. A
+	// workspace gets none of them, and no parent or child domain of one.
 	PlatformHosts []string
-	// LookupTXT returns the TXT records of a name that ends in a dot; nil asks the
+	// LookupTXT returns the TXT records of a name that ends in a dot; nil uses the
 	// system's resolver.
 	LookupTXT func(ctx context.Context, name string) ([]string, error)
 }
 
-// A Guard turns a proof of identity into a [Scope] and holds what a Scope
-// reaches with. It is safe for concurrent use.
+// A Guard turns a proof of identity into a [Scope] and holds the clients that a Scope
+// uses. It is safe for concurrent use.
 type Guard struct {
 	store         Store
 	coolify       *coolify.Client
@@ -53,12 +53,12 @@ type Guard struct {
 	gitea         *gitea.Admin
 	giteaURL      string
 	publicURL     *url.URL // may be nil
-	noHook        string   // sealed: what no webhook signs with
+	noHook        string   // sealed: a key that no webhook signs with
 	admin         secret.Text
 	box           *secret.Box
 	log           *slog.Logger
 	known         []secret.Text
-	shown         *untrusted.Scrubber // knows known; for names and messages
+	shown         *untrusted.Scrubber // contains known; for names and messages
 	probe         *probe.Prober       // nil = nothing is probed
 	now           func() time.Time
 	platformHosts []string
@@ -101,10 +101,9 @@ func NewGuard(cfg Config) (*Guard, error) {
 	return g, nil
 }
 
-// OpenKey returns the Scope of a bearer key. Every reason not to, from rubbish
-// to a revoked key, is the same [Unauthorized] error; only a suspended
-// workspace says so, as its key is a true one. Nothing is cached: the store is
-// asked once, each time.
+// OpenKey returns the Scope of a bearer key. Every refusal, whether the key is malformed
+// or revoked, is the same [Unauthorized] error. Only a suspended workspace has an error
+// of its own, as its key is valid. Nothing is cached: each call queries the store once.
 func (g *Guard) OpenKey(ctx context.Context, key string) (*Scope, error) {
 	digest, err := ParseKey(key)
 	if err != nil {
@@ -113,28 +112,28 @@ func (g *Guard) OpenKey(ctx context.Context, key string) (*Scope, error) {
 	return g.open(ctx, keyPrincipal{digest})
 }
 
-// OpenMember returns the Scope of a person in the workspace with this slug. The
-// caller has proved who the person is, by a session of ours. A workspace that
-// is not theirs is [NotFound], as one that is not there.
+// OpenMember returns the Scope of a person in the workspace with this slug. The caller
+// has proved who the person is, by a session of vibn-mcp. A workspace of which the person
+// is no member is [NotFound], like one that does not exist.
 func (g *Guard) OpenMember(ctx context.Context, userID, slug string) (*Scope, error) {
 	return g.open(ctx, memberPrincipal{userID: userID, slug: slug})
 }
 
-// Stop makes every wait answer at once with what it knows, so that a server can
-// stop without keeping its clients waiting.
+// Stop makes every wait answer at once with what it knows, so that a stopping server does
+// not keep its clients waiting.
 func (g *Guard) Stop() { g.stop() }
 
-// HasOperator reports whether an operator may come over the network at all.
+// HasOperator reports whether an operator can come over the network at all.
 func (g *Guard) HasOperator() bool { return !g.admin.IsZero() }
 
-// Reserve admits requests to Coolify on the operator's part of the budget, which
-// tenants cannot spend. A meter alone reaches nothing.
+// Reserve admits requests to Coolify on the operator's part of the budget, which tenants
+// cannot spend. A meter on its own grants no access.
 func (g *Guard) Reserve() coolify.Meter { return g.budget.reserve }
 
 // Unmetered admits every request: Gitea has no limit that tenants share.
 func Unmetered(context.Context, gitea.Operation) (func(), error) { return func() {}, nil }
 
-// open is the one place where a Scope is made.
+// open proves a principal and returns its Scope. No other function opens one.
 func (g *Guard) open(ctx context.Context, p principal) (*Scope, error) {
 	grant, err := p.prove(ctx, g)
 	if err != nil {
@@ -149,23 +148,22 @@ func (g *Guard) open(ctx context.Context, p principal) (*Scope, error) {
 	return newScope(g, p, grant), nil
 }
 
-// A principal is somebody who can prove a right to a workspace, again and
-// again: what it proves is read from the store each time.
+// A principal can prove a right to a workspace. Each proof reads the store again.
 type principal interface {
 	prove(ctx context.Context, g *Guard) (grant, error)
 }
 
-// A grant is what a principal has at the moment of its proof.
+// A grant is what a principal may do at the moment of its proof.
 type grant struct {
 	workspace Workspace
 	rights    Rights
-	held      Rights     // the same before [Scope.Begin] narrowed them
+	held      Rights     // rights before [Scope.Begin] narrowed them
 	who       string     // as in [AuditEntry].Principal
 	role      Role       // of a member; empty for a key
 	ends      *time.Time // when the key expires; nil = never, or a member
 }
 
-// ErrUnauthorized is the same for every key that does not open a workspace.
+// ErrUnauthorized is the one error for all keys that do not open a workspace.
 var ErrUnauthorized = &Error{
 	Code: Unauthorized, Msg: "this key is unknown, expired or revoked",
 	Hint: "ask the workspace's owner for a new key and send it as \"Authorization: Bearer vibn_sk_…\"",
@@ -190,8 +188,7 @@ func (p keyPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 	return grant{workspace: ws, rights: key.Rights, held: key.Rights, who: "key:" + key.ID, ends: key.ExpiresAt}, nil
 }
 
-// touch records the use of a key, at most once a minute. A failure is no reason
-// to refuse the call.
+// touch records the use of a key, at most once a minute. If that fails, the call goes on.
 func (g *Guard) touch(ctx context.Context, key Key, now time.Time) {
 	if key.LastUsedAt != nil && now.Sub(*key.LastUsedAt) < time.Minute {
 		return

@@ -16,15 +16,15 @@ import (
 )
 
 // An Inside is a Scope as the rooms see it: with the finders, the workspace's own
-// handles, and what the rooms work with. The doors hold Scopes only, and cannot make
-// the pass that opens one.
+// handles, and the room's tools. The doors hold Scopes only, and cannot make the pass
+// that opens one.
 type Inside struct{ *Scope }
 
 // Open opens a Scope for a room.
 func Open(_ room.Pass, s *Scope) Inside { return Inside{s} }
 
-// Records returns the database as the interface that a room needs of it. Package store
-// implements all of them, which the compiler checks there. It is nil for the zero
+// Records returns the database as the interface that a room needs. Package store
+// implements all of them, which the compiler checks there. The result is nil for the zero
 // Scope.
 func Records[S any](in Inside) S {
 	var none S
@@ -43,10 +43,10 @@ func (s Inside) Now() time.Time { return s.guard.now() }
 // Log returns the operator's log.
 func (s Inside) Log() *slog.Logger { return s.guard.log }
 
-// Box returns what seals and opens secrets at rest.
+// Box returns the box that seals and opens secrets at rest.
 func (s Inside) Box() *secret.Box { return s.guard.box }
 
-// Premises returns what the platform stands on.
+// Premises returns the platform's addresses and defaults.
 func (s Inside) Premises() Premises { return s.guard.premises }
 
 // PlatformHosts returns [Config].PlatformHosts.
@@ -61,10 +61,11 @@ func (s Inside) GiteaURL() string { return s.guard.giteaURL }
 // Shown returns the scrubber for names and messages.
 func (s Inside) Shown() *untrusted.Scrubber { return s.guard.shown }
 
-// Scrubber returns a scrubber that knows the platform's own secrets, to add others to.
+// Scrubber returns a new scrubber that knows the platform's own secrets, to which a room
+// can add others.
 func (s Inside) Scrubber() *untrusted.Scrubber { return s.guard.scrubber() }
 
-// Prober returns what looks at apps' own domains; nil = nothing is probed.
+// Prober returns the prober for apps' own domains; nil = no domain is probed.
 func (s Inside) Prober() *probe.Prober { return s.guard.probe }
 
 // LookupTXT returns the TXT records of a name that ends in a dot.
@@ -72,20 +73,20 @@ func (s Inside) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	return s.guard.lookupTXT(ctx, name)
 }
 
-// KeyID returns the id of the key that acts; false if a person or a job does.
+// KeyID returns the id of the key that acts; false if a person or a job acts.
 func (s Inside) KeyID() (string, bool) {
 	_, ok := s.principal.(keyPrincipal)
 	return strings.TrimPrefix(s.grant.who, "key:"), ok
 }
 
-// MemberID returns the id of the person who acts; false if a key or a job does.
+// MemberID returns the id of the person who acts; false if a key or a job acts.
 func (s Inside) MemberID() (string, bool) {
 	p, ok := s.principal.(memberPrincipal)
 	return p.userID, ok
 }
 
 // Person returns the id of the person who acts. Keys do not decide who belongs to a
-// workspace: to them it is [Forbidden].
+// workspace: for a key it returns [Forbidden].
 func (s Inside) Person() (string, error) {
 	id, ok := s.MemberID()
 	if !ok {
@@ -94,7 +95,7 @@ func (s Inside) Person() (string, error) {
 	return id, nil
 }
 
-// Again proves the principal anew and returns the Scope that it has now.
+// Again proves the principal again and returns the resulting Scope.
 func (s Inside) Again(ctx context.Context) (Inside, error) {
 	again, err := s.guard.open(ctx, s.principal)
 	return Inside{again}, err
@@ -109,37 +110,37 @@ func (s Inside) HasGitea() bool { return s.gitea != nil }
 // Held returns the rights of the principal before the call narrowed them.
 func (s Inside) Held() Rights { return s.grant.held }
 
-// EnterWait takes a place among the waits of the workspace; leave gives it back.
+// EnterWait takes one of the workspace's slots for waits; leave gives it back.
 func (s Inside) EnterWait() (leave func(), err error) {
 	return s.guard.budget.enterWait(s.grant.workspace.ID)
 }
 
-// AdmitRetry counts a request of the workspace to have its own parts looked at again;
-// [RateLimited] if there are too many.
+// AdmitRetry counts a workspace's request to retry its own provisioning; [RateLimited] if
+// there are too many.
 func (s Inside) AdmitRetry() error { return s.guard.budget.admitRetry(s.grant.workspace.ID) }
 
-// Looked tells the caller of a look at a deployment that goes on.
+// Looked reports an observed deployment that still runs to the caller.
 func (s Inside) Looked(d DeploymentInfo) {
 	if s.call.look != nil {
 		s.call.look(d)
 	}
 }
 
-// RecordTarget records what the call acts on, by its uuid: the first thing that it
-// finds.
+// RecordTarget records the uuid of what the call acts on, unless one is recorded already.
 func (s Inside) RecordTarget(target string) { s.call.target.CompareAndSwap(nil, &target) }
 
-// ReplaceTarget records what the call acts on, whatever it found before.
+// ReplaceTarget records the uuid of what the call acts on, over one recorded before.
 func (s Inside) ReplaceTarget(target string) { s.call.target.Store(&target) }
 
-// PollEvery is the time between two looks at the running deployments.
+// PollEvery returns the time between two polls of the running deployments.
 func (s Inside) PollEvery() time.Duration { return s.guard.waits.every }
 
-// Closing is closed when the server stops: waits then answer with what they know.
+// Closing returns a channel that is closed when the server stops: waits then answer with
+// what they know.
 func (s Inside) Closing() <-chan struct{} { return s.guard.waits.closing }
 
-// An Outside is a Guard as those rooms see it that act when no caller asks: for a
-// webhook's delivery and for jobs.
+// An Outside is a Guard as the rooms see it that act without a caller: for a webhook's
+// delivery and for jobs.
 type Outside struct{ *Guard }
 
 // OpenGuard opens a Guard for a room.
@@ -159,28 +160,28 @@ func (g Outside) Log() *slog.Logger { return g.log }
 // Box returns what seals and opens secrets at rest.
 func (g Outside) Box() *secret.Box { return g.box }
 
-// Text is [Scope.Text] where no caller has a Scope.
+// Text is [Scope.Text] for code without a Scope.
 func (g Outside) Text(raw string) untrusted.Text { return g.text(raw) }
 
 // IsOperator reports whether a token is the operator's.
 func (g Outside) IsOperator(token string) bool { return !g.admin.IsZero() && g.admin.Equal(token) }
 
-// NoHook is a sealed key at [HookPlace] of no workspace: what a delivery is checked
-// against where there is no webhook, so that it costs as much.
+// NoHook returns a sealed key at [HookPlace] of no workspace. A delivery for which there
+// is no webhook is checked against it, so that it costs as much as any other.
 func (g Outside) NoHook() string { return g.noHook }
 
 // AdmitPush counts one delivery of a workspace's webhook; [RateLimited] if there are
 // too many.
 func (g Outside) AdmitPush(workspaceID string) error { return g.budget.admitPush(workspaceID) }
 
-// Running returns the deployments of all workspaces that are queued or running, as they
-// were a poll ago at the most.
+// Running returns the queued and running deployments of all workspaces, at most one poll
+// interval old.
 func (g Outside) Running(ctx context.Context) (map[coolify.UUID]coolify.DeploymentStatus, error) {
 	return g.waits.running.recent(ctx)
 }
 
-// A hookPrincipal is what acts when something was pushed: nobody's key, so that
-// it has no more rights than a push needs, and as long as the workspace is open.
+// A hookPrincipal acts when a push arrives. It belongs to no key, has only the rights
+// that a push needs, and lasts as long as the workspace is open.
 type hookPrincipal struct{ workspaceID string }
 
 func (p hookPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
@@ -195,8 +196,8 @@ func (p hookPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 	return grant{workspace: state.Workspace, rights: rights, held: rights, who: "hook"}, nil
 }
 
-// OpenHook returns the Scope of what was pushed to a workspace. A job acts, which no
-// caller has asked, so there is nothing more to prove.
+// OpenHook returns the Scope for a push to a workspace. A job acts, without a caller, so
+// there is no identity to prove.
 func (g Outside) OpenHook(ctx context.Context, workspaceID string) (*Scope, error) {
 	return g.open(ctx, hookPrincipal{workspaceID})
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// A Key is what the store knows of a bearer key: everything but the key.
+// A Key is what the store holds of a bearer key: everything but the key itself.
 type Key struct {
 	ID          string // opaque; a UUID
 	WorkspaceID string
@@ -22,7 +22,7 @@ type Key struct {
 	Last4       string // its last four, for people
 	Rights      Rights
 	CreatedBy   string     // user id or "operator"
-	Request     string     // number of the form that it was asked for with; empty = none. Not read back
+	Request     string     // number of the form that asked for it; empty = none. Not read back
 	ParentID    string     // key that minted this one; empty = none. Revoked with it
 	ExpiresAt   *time.Time // nil = never
 	LastUsedAt  *time.Time // exact to a minute; nil = never used
@@ -41,13 +41,13 @@ const (
 	shownStart = len(KeyPrefix) + 4
 )
 
-// A Digest is the SHA-256 of a key: all that is stored of it.
+// A Digest is the SHA-256 of a key. The store keeps no more of the key than this.
 type Digest [sha256.Size]byte
 
 var errNotAKey = errors.New("not a vibn key")
 
-// NewKey makes a key of 256 random bits and fills in the parts of k that come
-// from it (Prefix, Last4). The key exists nowhere else: show it once.
+// NewKey makes a key of 256 random bits and fills in the parts of k that come from it
+// (Prefix, Last4). The key is stored nowhere: show it once.
 func NewKey(k *Key) (secret.Text, Digest) {
 	var bits [32]byte
 	_, _ = rand.Read(bits[:]) // never fails; see crypto/rand
@@ -57,9 +57,9 @@ func NewKey(k *Key) (secret.Text, Digest) {
 	return secret.NewText(key), sha256.Sum256([]byte(key))
 }
 
-// ParseKey returns the digest of a well-formed key. It refuses whatever is not
-// one by its length, alphabet and checksum, so that rubbish and mistyped keys
-// never reach the store.
+// ParseKey returns the digest of a well-formed key. It refuses all other strings by
+// length, alphabet and checksum, so that malformed and mistyped keys never reach the
+// store.
 func ParseKey(s string) (Digest, error) {
 	if len(s) != keyLength || !strings.HasPrefix(s, KeyPrefix) {
 		return Digest{}, errNotAKey
@@ -79,7 +79,7 @@ func checksum(body string) string {
 	return encode62(new(big.Int).SetBytes(sum[:]), keySum)
 }
 
-// encode62 writes n with exactly width digits, zeros in front.
+// encode62 writes n with exactly width digits, padded with zeros.
 func encode62(n *big.Int, width int) string {
 	out := make([]byte, width)
 	base, digit := big.NewInt(int64(len(base62))), new(big.Int)

@@ -20,7 +20,7 @@ func ProjectName(slug string) string { return "vibn-ws-" + slug }
 func OrgName(slug string) string { return "vibn-" + slug }
 
 // BotName returns the login name of a workspace's bot on Gitea. A slug has at most
-// [MaxSlug] characters, so the name fits into the 40 that Gitea allows.
+// [MaxSlug] characters, so the name stays within the 40 that Gitea allows.
 func BotName(slug string) string { return "vibn-bot-" + slug }
 
 // WritersTeam is the team that the bot and the workspace's people are in.
@@ -29,52 +29,52 @@ var WritersTeam = gitea.TeamSpec{
 	Units: map[string]string{"repo.code": "write", "repo.issues": "write", "repo.pulls": "write", "repo.releases": "write"},
 }
 
-// Mark returns 32 hexadecimal digits that prove that a thing upstream is the one that we made for a workspace. It
-// is derived from the workspace's nonce, one for each kind of thing, so that who
-// sees one of them cannot make another.
+// Mark returns 32 hexadecimal digits that prove that vibn-mcp made an upstream thing for
+// a workspace. They are derived from the workspace's nonce and the kind of thing, so that
+// a reader of one mark cannot make another.
 func Mark(nonce, kind string) string {
 	h := hmac.New(sha256.New, []byte(nonce))
 	h.Write([]byte(kind))
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// MarkText is the text that stands in a description. Coolify takes no colon there.
+// MarkText returns the mark as a description holds it. Coolify allows no colon there.
 func MarkText(nonce, kind string) string { return "vibn-" + Mark(nonce, kind) }
 
 // HasMark reports whether a text has the mark as a word of its own.
 func HasMark(text, mark string) bool { return slices.Contains(strings.Fields(text), mark) }
 
-// MailOf is the bot's address: nobody's, and known to Gitea's administrators only.
+// MailOf returns the bot's e-mail address. It receives no mail, and only Gitea's
+// administrators see it.
 func MailOf(nonce string) string { return "bot+" + Mark(nonce, "bot") + "@vibn.invalid" }
 
-// TokenPlace is where the workspace's own token is sealed.
+// TokenPlace returns where the workspace's own token is sealed.
 func TokenPlace(workspaceID string) secret.Place {
 	return secret.Place{Table: "vibn_workspaces", Column: "gitea_bot_token_encrypted", Row: workspaceID}
 }
 
-// BotTokenPlace is where the token of a key is sealed.
+// BotTokenPlace returns where the token of a key is sealed.
 func BotTokenPlace(id string) secret.Place {
 	return secret.Place{Table: "vibn_bot_tokens", Column: "sealed", Row: id}
 }
 
-// HookPlace is where the secret of a workspace's webhook is sealed.
+// HookPlace returns where the secret of a workspace's webhook is sealed.
 func HookPlace(workspaceID string) secret.Place {
 	return secret.Place{Table: "vibn_workspaces", Column: "gitea_hook_secret_encrypted", Row: workspaceID}
 }
 
-// HookPath is where the webhook of a workspace posts to, below the public URL,
-// before the workspace's slug.
+// HookPath is the path, below the public URL and before the workspace's slug, to which
+// Gitea posts a workspace's webhook.
 const HookPath = "hooks/gitea"
 
-// DatabaseURLPlace is where the address of a database, with its password, is
-// sealed.
+// DatabaseURLPlace returns where the address of a database, with its password, is sealed.
 func DatabaseURLPlace(id string) secret.Place {
 	return secret.Place{Table: "vibn_databases", Column: "url_encrypted", Row: id}
 }
 
 // The parts of a workspace, as a [PartError] names them.
 const (
-	PartHost         = "host" // what everything stands on; see the package provision
+	PartHost         = "host" // what all other parts depend on; see package provision
 	PartProject      = "coolify_project"
 	PartNetwork      = "coolify_network"
 	PartApps         = "coolify_apps"
@@ -95,9 +95,9 @@ type PartError struct {
 	Part  string `json:"part"`
 	Why   string `json:"why"`             // one sentence
 	Fix   string `json:"fix"`             // what the operator does about it
-	Again bool   `json:"again,omitempty"` // it is tried again without anybody's doing
-	// Platform says that Coolify, Gitea or a token of the platform's is at fault, and
-	// not the part: the words are the operator's alone.
+	Again bool   `json:"again,omitempty"` // vibn-mcp retries without the operator
+	// Platform says that Coolify, Gitea or a token of the platform's is at fault, and not
+	// the part. Only the operator may read its text.
 	Platform bool  `json:"platform,omitempty"`
 	Err      error `json:"-"` // cause, for the log
 }
@@ -113,12 +113,12 @@ func (e *PartError) Error() string {
 // Unwrap returns the cause.
 func (e *PartError) Unwrap() error { return e.Err }
 
-// PartErrors are what is wrong with a workspace's parts, kept as JSON in
-// [Workspace].ProvisionError.
+// PartErrors lists what is wrong with a workspace's parts. [Workspace].ProvisionError
+// keeps it as JSON.
 type PartErrors []PartError
 
-// ParsePartErrors reads what is kept. A text that is not ours, as a platform may
-// have left, becomes one error about no part.
+// ParsePartErrors decodes what [Workspace].ProvisionError holds. A text that vibn-mcp did
+// not write, as a platform may have left, becomes one error without a part.
 func ParsePartErrors(s string) PartErrors {
 	if s == "" {
 		return nil
@@ -142,7 +142,7 @@ func (l PartErrors) String() string {
 	return string(raw)
 }
 
-// Names names the parts, for a text that many may read.
+// Names lists the parts, separated by commas, for a text that tenants may read too.
 func (l PartErrors) Names() string {
 	var names []string
 	for _, e := range l {
@@ -151,7 +151,7 @@ func (l PartErrors) Names() string {
 	return strings.Join(names, ", ")
 }
 
-// RandomHex is 128 random bits.
+// RandomHex returns 128 random bits as 32 hexadecimal digits.
 func RandomHex() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails; see crypto/rand

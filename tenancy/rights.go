@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Rights is a set of things that a principal may do.
+// Rights is a set of rights of a principal.
 type Rights uint8
 
 // The rights. A tool needs exactly one of them.
@@ -18,7 +18,7 @@ const (
 	Keys                      // create and revoke keys
 )
 
-// AllRights is every right there is.
+// AllRights is the set of all rights.
 const AllRights = Read | Deploy | Write | Git | Danger | Keys
 
 var rightNames = []struct {
@@ -40,7 +40,7 @@ func (r Rights) String() string {
 	return strings.Join(names, ",")
 }
 
-// ParseRights reads what [Rights.String] writes. The empty string is no right.
+// ParseRights reads what [Rights.String] writes. The empty string gives the empty set.
 func ParseRights(s string) (Rights, error) {
 	var r Rights
 	for name := range strings.SplitSeq(s, ",") {

@@ -10,11 +10,11 @@ import (
 	"github.com/vibnai/vibn-mcp/coolify"
 )
 
-// runningDeployments are the deployments of all tenants that are queued or running,
-// as of the last look. All who want to know share the looks.
+// runningDeployments are the queued and running deployments of all tenants, as of the
+// last request. All callers share the requests.
 type runningDeployments struct {
-	coolify *coolify.Client // on the reserve, as no tenant alone causes the look
-	every   time.Duration   // how old a look may be
+	coolify *coolify.Client // on the reserve, as no single tenant causes the request
+	every   time.Duration   // how old an answer may be
 	looking singleflight.Group
 
 	mu   sync.Mutex
@@ -22,10 +22,10 @@ type runningDeployments struct {
 	at   time.Time
 }
 
-// runningLookTime bounds a look, whoever of those who share it goes away.
+// runningLookTime bounds a request, even if the caller that began it disconnects.
 const runningLookTime = 10 * time.Second
 
-// look asks Coolify.
+// look asks Coolify; concurrent calls share one request.
 func (r *runningDeployments) look(ctx context.Context) (map[coolify.UUID]coolify.DeploymentStatus, error) {
 	v, err, _ := r.looking.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), runningLookTime)
@@ -48,7 +48,7 @@ func (r *runningDeployments) look(ctx context.Context) (map[coolify.UUID]coolify
 	return running, err
 }
 
-// recent is a look that may be as old as the time between two.
+// recent returns an answer at most one poll interval old.
 func (r *runningDeployments) recent(ctx context.Context) (map[coolify.UUID]coolify.DeploymentStatus, error) {
 	r.mu.Lock()
 	running, fresh := r.last, time.Since(r.at) < r.every

@@ -14,26 +14,26 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// A Scope reaches one workspace with some rights, and nothing else. Only a
-// [Guard] makes one; the zero Scope reaches nothing. It lasts for one call.
+// A Scope gives some rights in one workspace, and nothing else. Only a [Guard] makes one;
+// the zero Scope reaches nothing. It lasts for one call.
 type Scope struct {
 	guard     *Guard
 	principal principal
 	grant     grant
-	coolify   *coolify.Client    // every request of it is on this workspace's budget
+	coolify   *coolify.Client    // all its requests count on this workspace's budget
 	sensitive *coolify.Sensitive // nil = not configured
 	gitea     *gitea.Admin       // nil = not configured
 	call      *call
 }
 
-// A call is what is remembered of the tool call that a Scope serves.
+// A call is the state of the tool call that a Scope serves.
 type call struct {
 	need     Rights
 	audit    string               // id of the audit entry; empty = none
-	look     func(DeploymentInfo) // told of each look at a deployment; may be nil
+	look     func(DeploymentInfo) // receives each observation of a deployment; may be nil
 	began    time.Time
 	upstream atomic.Int64           // requests sent to Coolify and Gitea
-	target   atomic.Pointer[string] // what the call turned out to act on
+	target   atomic.Pointer[string] // uuid of what the call acts on
 }
 
 func newScope(g *Guard, p principal, gr grant) *Scope {
@@ -48,20 +48,20 @@ func newScope(g *Guard, p principal, gr grant) *Scope {
 	return s
 }
 
-// A Call says what a Scope is about to be used for.
+// A Call describes what a Scope is about to be used for.
 type Call struct {
 	Tool   string               // canonical name, for the audit trail
-	Needs  Rights               // the right that the principal must carry
-	Client string               // what the client calls itself; a claim
+	Needs  Rights               // the right that the principal must have
+	Client string               // the client's name for itself; a claim
 	Target string               // what the caller named
 	Args   json.RawMessage      // the arguments that may be kept; empty = none
-	Look   func(DeploymentInfo) // told of each look of a wait that goes on; may be nil
+	Look   func(DeploymentInfo) // receives each observation of a wait that goes on; may be nil
 }
 
-// Begin narrows the Scope to what one call needs: reading, and the right of the
-// call. Without that right the answer is [Forbidden]. A call that changes or
-// reveals something (Needs is not [Read]) is written to the audit trail first,
-// and refused if it cannot be. [Scope.End] must follow.
+// Begin narrows the Scope to what one call needs: reading, and the right of the call. If
+// the principal lacks that right, it returns [Forbidden]. Begin first writes a call that
+// changes or reveals something (Needs is not [Read]) to the audit trail, and refuses it
+// if the write fails. [Scope.End] must follow.
 func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
 	if err := s.Require(c.Needs); err != nil {
 		return nil, err
@@ -84,8 +84,8 @@ func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
 	return b, nil
 }
 
-// End completes what [Scope.Begin] began; err is the outcome of the call. If it
-// cannot be written, the entry stays "started", which is what is known.
+// End completes the audit entry that [Scope.Begin] started; err is the outcome of the
+// call. If the write fails, the entry stays "started".
 func (s *Scope) End(ctx context.Context, err error) {
 	if s.call.audit == "" {
 		return
@@ -108,7 +108,7 @@ func (s *Scope) Slug() string { return s.grant.workspace.Slug }
 // Rights returns what the Scope may do.
 func (s *Scope) Rights() Rights { return s.grant.rights }
 
-// RequirePerson refuses, with [Forbidden], what is for people only.
+// RequirePerson returns [Forbidden] if a key or a job acts.
 func (s *Scope) RequirePerson() error {
 	_, err := Inside{s}.Person()
 	return err
@@ -117,14 +117,13 @@ func (s *Scope) RequirePerson() error {
 // Role returns the role of the person who acts; empty for a key.
 func (s *Scope) Role() Role { return s.grant.role }
 
-// Principal returns who acts, as it is written to the audit trail.
+// Principal returns the name of the principal in the audit trail.
 func (s *Scope) Principal() string { return s.grant.who }
 
 // UpstreamCalls returns how many requests this call has sent to Coolify and Gitea.
 func (s *Scope) UpstreamCalls() int { return int(s.call.upstream.Load()) }
 
-// Target returns the uuid of what this call has turned out to act on; "" if it has
-// found nothing yet.
+// Target returns the uuid of what this call acts on; "" if it has found nothing yet.
 func (s *Scope) Target() string {
 	if t := s.call.target.Load(); t != nil {
 		return *t
@@ -132,8 +131,8 @@ func (s *Scope) Target() string {
 	return ""
 }
 
-// Admit counts one call of a tool or route against what the workspace may ask
-// of this server, whatever it costs upstream.
+// Admit counts one call of a tool or route against the workspace's limit for calls to
+// this server. Upstream requests have limits of their own.
 func (s *Scope) Admit() error {
 	if s.guard == nil {
 		return ErrUnauthorized
@@ -141,8 +140,7 @@ func (s *Scope) Admit() error {
 	return s.guard.budget.admitCall(s.grant.workspace.ID)
 }
 
-// Enter takes a place among the calls that the workspace may have in flight;
-// leave gives it back.
+// Enter takes one of the workspace's slots for calls in flight; leave gives it back.
 func (s *Scope) Enter() (leave func(), err error) {
 	if s.guard == nil {
 		return nil, ErrUnauthorized
@@ -150,7 +148,7 @@ func (s *Scope) Enter() (leave func(), err error) {
 	return s.guard.budget.enterCall(s.grant.workspace.ID)
 }
 
-// Require refuses, with [Forbidden], what the Scope has no right to.
+// Require returns [Forbidden] if the Scope lacks a right.
 func (s *Scope) Require(r Rights) error {
 	if s.grant.rights.Has(r) && r != 0 {
 		return nil
@@ -161,12 +159,12 @@ func (s *Scope) Require(r Rights) error {
 	}
 }
 
-// MaxShown is how much of a name or a message is looked at, in bytes, before it
-// is cleaned and cut: whoever wrote it chose its length.
+// MaxShown is how many bytes of a name or a message are read before it is cleaned and
+// cut. Its author chose its length, so the length needs a bound.
 const MaxShown = 8_192
 
-// Text is the way out for what others wrote, without the platform's own secrets
-// and whatever looks like a credential.
+// Text cleans text that tenants or upstreams wrote, and removes the platform's own
+// secrets and everything that looks like a credential.
 func (s *Scope) Text(raw string) untrusted.Text { return s.guard.text(raw) }
 
 func (g *Guard) text(raw string) untrusted.Text {
@@ -177,8 +175,8 @@ func (g *Guard) text(raw string) untrusted.Text {
 	return t
 }
 
-// Public is [Public] of an error, without credentials that the caller may have
-// typed where a name belongs.
+// Public is [Public] of an error, without credentials that the caller may have typed
+// where a name belongs.
 func (s *Scope) Public(err error) *Error {
 	e := *Public(err)
 	if s.guard != nil {
@@ -190,8 +188,8 @@ func (s *Scope) Public(err error) *Error {
 	return &e
 }
 
-// ForLog is an error with its cause, as the operator's log may hold it: without
-// the platform's own secrets and whatever looks like a credential, on one line.
+// ForLog returns an error and its cause on one line for the operator's log, without the
+// platform's own secrets and everything that looks like a credential.
 func (s *Scope) ForLog(err error) string {
 	if s.guard == nil {
 		return Public(err).Msg
@@ -199,11 +197,11 @@ func (s *Scope) ForLog(err error) string {
 	return ForLog(s.guard.shown, err)
 }
 
-// ForLog is [Scope.ForLog] for what no Scope has to do with.
+// ForLog is [Scope.ForLog] for code without a Scope.
 func (g *Guard) ForLog(err error) string { return ForLog(g.shown, err) }
 
-// ForLog returns an error with its cause as the operator's log may hold it: cleaned
-// by shown, and cut.
+// ForLog returns an error and its cause for the operator's log: cleaned by shown, and cut
+// to [MaxShown] bytes.
 func ForLog(shown *untrusted.Scrubber, err error) string {
 	raw := err.Error()
 	t, err := shown.Text(raw[:min(len(raw), MaxShown)])
@@ -213,7 +211,7 @@ func ForLog(shown *untrusted.Scrubber, err error) string {
 	return t.String()
 }
 
-// scrubber knows the platform's own secrets.
+// scrubber returns a new scrubber that knows the platform's own secrets.
 func (g *Guard) scrubber() *untrusted.Scrubber { return NewScrubber(g.known) }
 
 // NewScrubber returns a scrubber that knows the platform's own secrets.
@@ -225,8 +223,8 @@ func NewScrubber(known []secret.Text) *untrusted.Scrubber {
 	return scrubber
 }
 
-// args is what the audit trail keeps of the arguments: a caller may have typed a
-// credential where a name belongs.
+// args returns the arguments as the audit trail keeps them. A caller may have typed a
+// credential where a name belongs, so they are scrubbed.
 func (s *Scope) args(raw json.RawMessage) string {
 	clean, err := s.guard.shown.Scrub(string(raw))
 	if err != nil || !json.Valid([]byte(clean)) {
@@ -235,7 +233,7 @@ func (s *Scope) args(raw json.RawMessage) string {
 	return clean
 }
 
-// Prove reads again, now, that the principal may still do what this call does.
+// Prove checks again in the store that the principal still has this call's right.
 func (s *Scope) Prove(ctx context.Context) error {
 	again, err := s.guard.open(ctx, s.principal)
 	if err != nil {
@@ -247,8 +245,8 @@ func (s *Scope) Prove(ctx context.Context) error {
 	return again.Require(s.call.need)
 }
 
-// meter admits one upstream request on the workspace's budget. A request that
-// had to wait its turn is refused if the principal has lost its right meanwhile.
+// meter admits one upstream request on the workspace's budget. If the request had to
+// wait, it is refused if the principal has lost its right meanwhile.
 func (s *Scope) meter(ctx context.Context, op coolify.Operation) (func(), error) {
 	done, waited, err := s.guard.budget.admit(ctx, s.grant.workspace.ID, op)
 	if err != nil {
@@ -264,7 +262,7 @@ func (s *Scope) meter(ctx context.Context, op coolify.Operation) (func(), error)
 	return done, nil
 }
 
-// giteaMeter counts one request to Gitea, which has no limit to share out.
+// giteaMeter counts one request to Gitea, which has no limit to divide.
 func (s *Scope) giteaMeter(context.Context, gitea.Operation) (func(), error) {
 	s.call.upstream.Add(1)
 	return func() {}, nil

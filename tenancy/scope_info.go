@@ -12,7 +12,7 @@ type WorkspaceInfo struct {
 	Name      untrusted.Text `json:"name,omitzero"`
 	Status    string         `json:"status"`
 	Rights    string         `json:"rights"`
-	GitServer string         `json:"git_server,omitempty"` // root of the Gitea that its repositories are on
+	GitServer string         `json:"git_server,omitempty"` // root of the Gitea that holds its repositories
 }
 
 // Info returns the Scope's workspace as a line in a list.
@@ -25,8 +25,9 @@ func (s *Scope) Info() WorkspaceInfo {
 	return info
 }
 
-// CheckClaim refuses a slug that is not the Scope's: the slug in a URL is a
-// claim, never a look-up that grants. A stranger's slug is the same as none.
+// CheckClaim refuses a slug that is not the Scope's. The slug in a URL is a claim and
+// grants nothing. Another workspace's slug gives the same error as one that does not
+// exist.
 func (s *Scope) CheckClaim(slug string) error {
 	if slug != s.grant.workspace.Slug || slug == "" {
 		return &Error{Code: NotFound, Msg: "no such workspace", Hint: fmt.Sprintf("your key is for %q", s.grant.workspace.Slug)}

@@ -9,7 +9,7 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// DeploymentInfo is what a tenant may know of a deployment.
+// DeploymentInfo is what a tenant may read of a deployment.
 type DeploymentInfo struct {
 	UUID       string         `json:"uuid"`
 	App        string         `json:"app,omitempty"` // uuid
@@ -27,11 +27,11 @@ type DeploymentInfo struct {
 	FinishedAt string         `json:"finished_at,omitempty"`
 }
 
-// TimeFormat is how times are told: RFC 3339 in UTC, to the second.
+// TimeFormat is the format of times in answers: RFC 3339 in UTC, to the second.
 const TimeFormat = "2006-01-02T15:04:05Z"
 
-// DeploymentInfo returns what may be told of a deployment of an app with that uuid and
-// name.
+// DeploymentInfo returns what a tenant may read of a deployment of an app with that uuid
+// and name.
 func (s Inside) DeploymentInfo(d coolify.Deployment, app, appName string) DeploymentInfo {
 	info := DeploymentInfo{
 		UUID: d.UUID.String(), App: app, AppName: s.Text(appName), Status: s.Text(string(d.Status)).String(),
@@ -53,13 +53,14 @@ func (s Inside) DeploymentInfo(d coolify.Deployment, app, appName string) Deploy
 	return info
 }
 
-// ErrNoDeployment does not repeat what was asked for, so that it is the same for all.
+// ErrNoDeployment does not repeat the caller's argument, so that it is the same for all.
 var ErrNoDeployment = &Error{
 	Code: NotFound, Msg: "no such deployment in this workspace",
 	Hint: "apps_deployments lists an app's deployments; one that Coolify just named may not exist when its queue is full",
 }
 
-// ParseDeployment reads a deployment's uuid. What has not its form is no deployment's.
+// ParseDeployment reads a deployment's uuid. A string of another form is
+// [ErrNoDeployment].
 func ParseDeployment(ref string) (coolify.UUID, error) {
 	if !UUIDForm.MatchString(ref) {
 		return coolify.UUID{}, ErrNoDeployment
@@ -71,16 +72,16 @@ func ParseDeployment(ref string) (coolify.UUID, error) {
 	return id, nil
 }
 
-// MaxRef bounds what names a thing: a uuid, a name or a domain.
+// MaxRef bounds the length of a reference: a uuid, a name or a domain.
 const MaxRef = 255
 
-// UUIDForm is the form that Coolify has given to the ids of applications and
-// deployments for years. Whatever looks so is looked up as an id, all else by
-// name among the workspace's own apps.
+// UUIDForm is the form that Coolify has given to the ids of applications and deployments
+// for years. A reference of this form is looked up as an id, any other by name among the
+// workspace's own apps.
 var UUIDForm = regexp.MustCompile(`^[a-z0-9]{24}$`)
 
-// WithoutUser drops the user part of a URL: a clone URL may carry a token. What
-// has one but does not parse is not shown at all.
+// WithoutUser drops the user part of a URL, as a clone URL may carry a token. It returns
+// "" for a URL that has a user part but does not parse.
 func WithoutUser(raw string) string {
 	user, rest, found := strings.Cut(raw, "@")
 	switch {

@@ -8,53 +8,50 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// Store is what the kernel needs from the database; each room has an interface of its
-// own beside it. Package store implements all of them on SQLite and PostgreSQL. They are
+// Store is what the kernel needs from the database; each room has an interface of its own
+// beside it. Package store implements all of them on SQLite and PostgreSQL. They are
 // interfaces so that the rules do not depend on SQL, not for the sake of a second
 // implementation.
 //
-// Every method that takes a workspaceID acts on that workspace's rows only, and
-// answers [ErrNotFound] for a row of another, exactly as for one that does not
-// exist. Ids that are not well-formed are "not found" too, never an error of
-// the database.
+// Every method that takes a workspaceID acts on that workspace's rows only. It returns
+// [ErrNotFound] for a row of another workspace, exactly as for one that does not exist.
+// Malformed ids are "not found" too, never an error of the database.
 type Store interface {
-	// KeyByDigest returns the key with this digest and its workspace, in one
-	// query, whatever their state: the caller judges expiry, revocation,
-	// suspension and deletion.
+	// KeyByDigest returns the key with this digest and its workspace, in one query and in
+	// any state: the caller judges expiry, revocation, suspension and deletion.
 	KeyByDigest(ctx context.Context, digest Digest) (Key, Workspace, error)
 	// TouchKey records that a key was used, unless its last use is less than a
 	// minute before at.
 	TouchKey(ctx context.Context, workspaceID, keyID string, at time.Time) error
-	// Membership returns the workspace with this slug and the role of this user
-	// in it, in one query; ErrNotFound if either is not there.
+	// Membership returns the workspace with this slug and the role of this user in it, in
+	// one query; ErrNotFound if there is no such workspace or member.
 	Membership(ctx context.Context, slug, userID string) (Workspace, Role, error)
-	// Provision returns what is recorded of a workspace's parts, of a deleted one
-	// too.
+	// Provision returns the record of a workspace's parts, also for a deleted workspace.
 	Provision(ctx context.Context, workspaceID string) (Provision, error)
-	// AppRecords lists a workspace's apps by name, those that are being deleted too.
+	// AppRecords lists a workspace's apps by name, including those being deleted.
 	AppRecords(ctx context.Context, workspaceID string) ([]AppRecord, error)
-	// DatabaseRecords lists a workspace's databases by name, those that are being
-	// deleted too.
+	// DatabaseRecords lists a workspace's databases by name, including those being
+	// deleted.
 	DatabaseRecords(ctx context.Context, workspaceID string) ([]DatabaseRecord, error)
-	// ClaimKey keeps a caller's idempotency key with the digest of the arguments that
-	// it came with. ErrConflict if it is kept with another digest.
+	// ClaimKey stores a caller's idempotency key with the digest of the call's arguments;
+	// ErrConflict if it is stored with another digest.
 	ClaimKey(ctx context.Context, workspaceID, tool, key, digest string, at time.Time) error
 	// StartAudit writes an entry with outcome "started", before a change.
 	StartAudit(ctx context.Context, e AuditEntry) error
-	// FinishAudit completes an entry. Target replaces the entry's if not empty.
+	// FinishAudit completes an entry. A non-empty Target replaces the entry's.
 	FinishAudit(ctx context.Context, workspaceID, id string, f AuditFinish) error
 }
 
-// A Person is somebody who may own a workspace.
+// A Person may own a workspace.
 type Person struct {
 	UserID      string // the platform's id
-	Email       string // for display and for a first slug; never a join key
+	Email       string // for display and for a first slug; never used to identify
 	DisplayName string
-	GiteaUserID int64 // their account on Gitea; 0 = not known
+	GiteaUserID int64 // their account on Gitea; 0 = unknown
 }
 
-// Parts are the things that a workspace has on Coolify and Gitea, as they are
-// recorded. Zero fields are things that it has not.
+// Parts are the recorded things that a workspace has on Coolify and Gitea. A zero field
+// means that the workspace does not have the thing.
 type Parts struct {
 	CoolifyProject string // uuid
 	Org            string
@@ -62,27 +59,27 @@ type Parts struct {
 	TeamID         int64 // of the team Writers
 	Bot            string
 	BotID          int64
-	TokenID        int64  // of the workspace's own token; 0 = one is to be made
-	TokenSealed    string // at [TokenPlace]; without TokenID, of one that is being replaced
+	TokenID        int64  // of the workspace's own token; 0 = one must be made
+	TokenSealed    string // at [TokenPlace]; without TokenID, of one being replaced
 	Destination    string // uuid of its own network on Coolify
 	HookID         int64  // of the organisation's webhook that was created with HookSealed
 	HookSealed     string // the webhook's secret, at [HookPlace]
 }
 
-// A Provision is a workspace with what is recorded of its parts.
+// A Provision is a workspace with the record of its parts.
 type Provision struct {
 	Workspace
 	Parts
-	Nonce        string  // 32 hexadecimal digits; empty until something is to be made
-	Wanted, Done int64   // counts: Done < Wanted means that something is to be done
-	People       []int64 // Gitea ids of its members, as far as they are known
+	Nonce        string  // 32 hexadecimal digits; empty until a part must be made
+	Wanted, Done int64   // counters: Done < Wanted means that there is work to do
+	People       []int64 // Gitea ids of its members, as far as known
 }
 
-// An Outcome is how a run on a workspace's parts ended.
+// An Outcome is the result of a run on a workspace's parts.
 type Outcome struct {
 	Status     ProvisionStatus
 	Error      string // see [PartErrors]; empty = none
-	Reconciled bool   // the repositories were looked at
+	Reconciled bool   // the run examined the repositories
 }
 
 // A BotToken is a token of a workspace's bot that belongs to a key.
@@ -90,31 +87,31 @@ type BotToken struct {
 	ID          string
 	WorkspaceID string
 	KeyID       string
-	Name        string // on Gitea; never used again
+	Name        string // on Gitea; never reused
 	GiteaID     int64  // 0 until Gitea has made it
 	LastEight   string
 	Sealed      string // at [BotTokenPlace]
 	CreatedAt   time.Time
 }
 
-// A Project is a code base of a workspace: a repository in its organisation.
+// A Project is a codebase of a workspace: a repository in its organisation.
 type Project struct {
 	ID           string
 	WorkspaceID  string
 	Slug         string // name of the repository
 	Name         string // for people
 	Description  string
-	RepositoryID int64  // on Gitea; 0 until it is made
-	Repository   string // owner/name, as it was made; empty while something is left to do to it
-	Nonce        string // proves that a repository is this one until its id is recorded
+	RepositoryID int64  // on Gitea; 0 until it exists
+	Repository   string // owner/name, as last recorded; empty while its setup is unfinished
+	Nonce        string // proves that a repository is this project's until its id is recorded
 	CreatedAt    time.Time
 
-	CoolifyKey           string // uuid of its deploy key's private half; empty = it has none
-	DeployKey            string // the public half, in the form of authorized_keys
-	PushWanted, PushDone int64  // counts: Done < Wanted means that a push is to be looked at
+	CoolifyKey           string // uuid of its deploy key's private half; empty = no deploy key
+	DeployKey            string // the public half, in the format of authorized_keys
+	PushWanted, PushDone int64  // counters: Done < Wanted means that a push must be processed
 }
 
-// Made reports whether the project's repository is there, and as it is meant to be.
+// Made reports whether the project's repository exists and its setup is finished.
 func (p Project) Made() bool { return p.RepositoryID != 0 && p.Repository != "" }
 
 // An AppRecord is an app that was created here.
@@ -123,14 +120,14 @@ type AppRecord struct {
 	WorkspaceID string
 	ProjectID   string
 	Name        string // unique in the workspace
-	Nonce       string // proves that an application is this one until its uuid is recorded
-	UUID        string // on Coolify; empty until it is known
-	Made        bool   // nothing is left to do to it
+	Nonce       string // proves that an application is this record's until its uuid is recorded
+	UUID        string // on Coolify; empty until known
+	Made        bool   // its setup is finished
 	DeletingAt  *time.Time
-	Branch      string // that Head was read from; empty = not known yet
-	Head        string // newest commit of its branch that was looked at
-	Deployment  string // of Head, on Coolify; empty = none yet, or none wanted
-	Reported    string // state that Gitea was last told of Head; empty = none
+	Branch      string // the branch that Head is on; empty = unknown
+	Head        string // newest commit of the branch that was processed
+	Deployment  string // of Head, on Coolify; empty = none yet, or none needed
+	Reported    string // last state of Head reported to Gitea; empty = none
 	CreatedAt   time.Time
 }
 
@@ -139,7 +136,7 @@ func (a AppRecord) Follows(p Project) bool {
 	return a.ProjectID == p.ID && a.Made && a.UUID != "" && a.DeletingAt == nil
 }
 
-// BuiltFrom reports whether pushes to a project deploy one of these apps.
+// BuiltFrom reports whether pushes to a project deploy any of these apps.
 func BuiltFrom(p Project, apps []AppRecord) bool {
 	return slices.ContainsFunc(apps, func(a AppRecord) bool { return a.Follows(p) })
 }
@@ -149,25 +146,25 @@ type DatabaseRecord struct {
 	ID          string
 	WorkspaceID string
 	Name        string // unique in the workspace
-	Engine      string // as Coolify's API calls it
-	Nonce       string // proves that a database is this one until its uuid is recorded
-	UUID        string // on Coolify; empty until it is known
+	Engine      string // as Coolify's API names it
+	Nonce       string // proves that a database is this record's until its uuid is recorded
+	UUID        string // on Coolify; empty until known
 	URLSealed   string // at [DatabaseURLPlace]
 	DeletingAt  *time.Time
-	CreatedAt   time.Time // when the call began that makes it, or has made it
+	CreatedAt   time.Time // when the call that creates or created it began
 }
 
-// RepositoryAccess is one thing that the platform put on a repository.
+// RepositoryAccess is one access that the platform added to a repository.
 type RepositoryAccess struct {
 	RepositoryID int64
 	Kind         AccessKind
 	Ref          string // id, or name of a collaborator or push mirror
 }
 
-// AccessKind is a way into a repository besides the workspace's team.
+// AccessKind is a kind of access to a repository besides the workspace's team.
 type AccessKind string
 
-// The ways into a repository.
+// The kinds of access to a repository.
 const (
 	DeployKey    AccessKind = "deploy_key"
 	Hook         AccessKind = "hook"
@@ -181,22 +178,22 @@ type SealedValue struct {
 	Value string
 }
 
-// An AuditEntry is one change or reveal that a principal tried.
+// An AuditEntry is one change or reveal that a principal attempted.
 type AuditEntry struct {
 	ID            string // UUIDv7
 	WorkspaceID   string
 	At            time.Time
 	Principal     string // "key:ID", "member:ID", "operator"
-	Client        string // what the client calls itself: a claim, cleaned
+	Client        string // the client's name for itself: a claim, cleaned
 	Tool          string // canonical name
 	Target        string // what it acted on; cleaned
-	Args          string // JSON of the arguments that the tool allows to be kept
+	Args          string // JSON of the arguments that the tool allows in the audit trail
 	Outcome       string // "started", "ok" or a [Code]
 	Duration      time.Duration
 	UpstreamCalls int
 }
 
-// AuditFinish is what is known of an entry once the change has ended.
+// AuditFinish completes an entry once the change has ended.
 type AuditFinish struct {
 	Target        string
 	Outcome       string
@@ -214,37 +211,37 @@ type AuditQuery struct {
 	Limit     int // at most this many; must be positive
 }
 
-// A User is a person as vibn-mcp knows them. Who vouches for them is an issuer,
-// which knows them by a subject; an e-mail address proves nothing.
+// A User is a person as vibn-mcp knows them. An issuer identifies them by a subject; an
+// e-mail address proves nothing.
 type User struct {
-	ID          string // the platform's id, or a UUID of ours
+	ID          string // the platform's id, or a UUID that vibn-mcp made
 	Issuer      string // of the provider that they sign in with; empty = none yet
 	Subject     string
 	Email       string // for display
 	DisplayName string
-	GiteaUserID int64      // where the issuer is the platform's Gitea; 0 = not known
-	SignedOutAt *time.Time // sessions that began before are over
+	GiteaUserID int64      // if the issuer is the platform's Gitea; 0 = unknown
+	SignedOutAt *time.Time // sessions that began before are invalid
 }
 
 // A LoginLink is good for one sign-in, or for one person to join a workspace.
 type LoginLink struct {
 	ID          string
 	WorkspaceID string
-	UserID      string // whom it signs in; empty = it invites
-	Role        Role   // what the invited person becomes; empty if it signs in
+	UserID      string // the user it signs in; empty = it invites
+	Role        Role   // role of the invited person; empty if it signs in
 	CreatedBy   string // user id or "operator"
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
 	UsedAt      *time.Time
-	UsedBy      string // user id; empty with UsedAt: it was withdrawn
+	UsedBy      string // user id; empty with UsedAt: the link was withdrawn
 
-	MakerRole Role // that CreatedBy has now; empty = none, or the operator
-	UserRole  Role // that UserID has now; empty = none
+	MakerRole Role // current role of CreatedBy; empty = none, or the operator
+	UserRole  Role // current role of UserID; empty = none
 }
 
-// Open reports whether a link may be used at a time. An invitation is never worth
-// more than its maker could give at that time; a sign-in link needs its person to
-// be a member, and only the operator makes one.
+// Open reports whether a link may be used at a time. An invitation never grants more than
+// its creator could grant at that time. A sign-in link needs its person to be a member,
+// and only the operator creates one.
 func (l LoginLink) Open(now time.Time) bool {
 	switch {
 	case l.UsedAt != nil, !now.Before(l.ExpiresAt), l.UserID != "" && l.UserRole == "":

@@ -9,9 +9,9 @@ import (
 	"github.com/vibnai/vibn-mcp/gitea"
 )
 
-// UpstreamError turns a failure of Coolify or Gitea into what a tenant may read. doing says
-// what was tried, as in "list the apps". What the server itself said goes to the
-// log as the cause: it names other tenants' things.
+// UpstreamError turns a failure of Coolify or Gitea into one that a tenant may read.
+// doing says what was tried, as in "list the apps". The server's own text goes to the log
+// only, as the cause, because it names other tenants' things.
 func UpstreamError(doing string, err error) error {
 	detail, _ := errors.AsType[*coolify.Error](err)
 	return upstreamOf(ServerName(detail), doing, err)
@@ -19,7 +19,7 @@ func UpstreamError(doing string, err error) error {
 
 func upstreamOf(server, doing string, err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
-		return err // a budget or a right that was refused on the way
+		return err // a budget or a right refused the request
 	}
 	e := &Error{Err: err}
 	detail, _ := errors.AsType[*coolify.Error](err)
@@ -56,10 +56,9 @@ func upstreamOf(server, doing string, err error) error {
 	return e
 }
 
-// PlatformError is upstream for what the platform does for a tenant by itself. Names and
-// values are the platform's own there, so whatever Gitea refuses is nothing that
-// the tenant could mend; and what was asked for goes on where it was when it is
-// asked for again.
+// PlatformError is [UpstreamError] for a request that the platform composed. Its names
+// and values are the platform's own, so the tenant cannot mend what Gitea refuses. A
+// repeated call resumes where the last one stopped.
 func PlatformError(doing string, err error) error {
 	server := "Gitea"
 	if detail, ok := errors.AsType[*coolify.Error](err); ok {
@@ -70,7 +69,7 @@ func PlatformError(doing string, err error) error {
 		return err
 	}
 	public := *e
-	switch e.Code { //nolint:exhaustive // the other codes say it as it is
+	switch e.Code { //nolint:exhaustive // the other codes stay as they are
 	case NotFound, Conflict, Invalid:
 		public.Code, public.Hint = Unavailable, "only the platform's operator can mend this; \"vibn-mcp workspace provision\" says what is wrong"
 	case Timeout:
@@ -80,7 +79,7 @@ func PlatformError(doing string, err error) error {
 	return &public
 }
 
-// ServerName is the server that a failure is about, for people.
+// ServerName returns the server of a failure, as people call it.
 func ServerName(e *coolify.Error) string {
 	if e != nil && e.Server == "gitea" {
 		return "Gitea"

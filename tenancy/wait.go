@@ -15,15 +15,15 @@ import (
 
 const (
 	defaultPollEvery = 3 * time.Second
-	// proofAge bounds how long waits that overlap may live on one proof that the
+	// proofAge bounds how long overlapping waits may rely on one proof that the
 	// deployment is the workspace's.
 	proofAge = time.Minute
 )
 
-// A waitRoom lets many waits share what they look at. One request for the list
-// of running deployments, of all tenants, serves every wait of the process;
-// waits of one workspace for one deployment share the look at that deployment
-// too. Nothing is shared between workspaces but which deployments still run.
+// A waitRoom lets concurrent waits share their requests. One request for the list of
+// running deployments, of all tenants, serves every wait of the process. Waits of one
+// workspace for one deployment also share the request for that deployment. Workspaces
+// share only the list of running deployments.
 type waitRoom struct {
 	every   time.Duration
 	log     *slog.Logger
@@ -46,13 +46,13 @@ type watchKey struct {
 	deployment coolify.UUID
 }
 
-// A watch is one deployment that somebody of one workspace waits for.
+// A watch is one deployment that one or more callers of one workspace wait for.
 type watch struct {
-	waiting    int // waits that look at it; the last one takes it away
+	waiting    int // number of waits; the last one removes the watch
 	deployment FoundDeployment
-	proved     time.Time     // when a look proved whose it is; zero = not yet
-	gone       bool          // the last list of running deployments did not have it
-	looked     chan struct{} // closed, and replaced, after each look
+	proved     time.Time     // when a lookup proved whose it is; zero = not yet
+	gone       bool          // the last list of running deployments did not contain it
+	looked     chan struct{} // closed and replaced after each poll
 }
 
 func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown *untrusted.Scrubber) waitRoom {
@@ -65,7 +65,7 @@ func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown
 // Wait is [Scope.Wait] for an id that is well-formed.
 func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (FoundDeployment, error) {
 	room, key := s.guard.waits, watchKey{s.grant.workspace.ID, id}
-	room.enter(key) //nolint:contextcheck // the look at running deployments serves all waits and outlives this one
+	room.enter(key) //nolint:contextcheck // the poll of running deployments serves all waits and outlives this one
 	defer room.leave(key)
 	end := time.NewTimer(d)
 	defer end.Stop()
@@ -96,9 +96,9 @@ func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (Fou
 	}
 }
 
-// look returns what is known of the deployment, and a channel that closes when
-// more may be. It asks Coolify only if nobody of the workspace has proved yet
-// whose it is, or if it runs no more.
+// look returns the known state of the deployment, and a channel that closes after the
+// next poll. It asks Coolify only if no recent lookup of the workspace has proved whose
+// the deployment is, or if it no longer runs.
 func (s *Scope) look(ctx context.Context, key watchKey) (FoundDeployment, <-chan struct{}, error) {
 	room := s.guard.waits
 	deployment, looked, fresh := room.known(key, s.guard.now())
@@ -106,7 +106,7 @@ func (s *Scope) look(ctx context.Context, key watchKey) (FoundDeployment, <-chan
 		return deployment, looked, nil
 	}
 	leader := false
-	// The workspace is in the key: no answer is shared with another one.
+	// The key contains the workspace: workspaces never share an answer.
 	v, _, _ := room.looking.Do(key.workspace+"/"+key.deployment.String(), func() (any, error) {
 		leader = true
 		return s.lookup(ctx, key), nil
@@ -118,9 +118,9 @@ func (s *Scope) look(ctx context.Context, key watchKey) (FoundDeployment, <-chan
 	return result.deployment, looked, result.err
 }
 
-// A lookup is the result of one look that several waits may share. An error is
-// callerSpecific if it is about the call that looked: it ended, or lost its right.
-// The others then look for themselves.
+// A lookup is the result of one request that several waits may share. An error is
+// callerSpecific if it concerns the call that made the request: it ended, or lost its
+// right. The other waits then make their own.
 type lookup struct {
 	deployment     FoundDeployment
 	err            error
@@ -130,7 +130,7 @@ type lookup struct {
 func (s *Scope) lookup(ctx context.Context, key watchKey) lookup {
 	room := s.guard.waits
 	if deployment, _, fresh := room.known(key, s.guard.now()); fresh {
-		return lookup{deployment: deployment} // somebody else's look ended just before this one began
+		return lookup{deployment: deployment} // another lookup ended just before this one began
 	}
 	d, ok, err := Inside{s}.FindDeployment(ctx, key.deployment)
 	if err == nil && !ok {
@@ -144,7 +144,7 @@ func (s *Scope) lookup(ctx context.Context, key watchKey) lookup {
 	return lookup{deployment: d}
 }
 
-// known returns the state of a watch; fresh says that it needs no look.
+// known returns the state of a watch; fresh says that no lookup is needed.
 func (r waitRoom) known(key watchKey, now time.Time) (deployment FoundDeployment, looked <-chan struct{}, fresh bool) {
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()
@@ -153,7 +153,7 @@ func (r waitRoom) known(key watchKey, now time.Time) (deployment FoundDeployment
 	return w.deployment, w.looked, fresh
 }
 
-// learn records a look that proved whose the deployment is.
+// learn records a lookup that proved whose the deployment is.
 func (r waitRoom) learn(key watchKey, deployment FoundDeployment, now time.Time) {
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()
@@ -186,7 +186,7 @@ func (r waitRoom) leave(key watchKey) {
 	}
 }
 
-// poll looks at the running deployments until nobody waits any more.
+// poll requests the running deployments once per interval while there are waits.
 func (r waitRoom) poll() {
 	tick := time.NewTicker(r.every)
 	defer tick.Stop()
@@ -198,7 +198,7 @@ func (r waitRoom) poll() {
 	}
 }
 
-// keepPolling reports whether a call waits; if not, the next wait starts a new poll.
+// keepPolling reports whether there are waits; if not, the next wait starts a new poll.
 func (r waitRoom) keepPolling() bool {
 	r.state.mu.Lock()
 	defer r.state.mu.Unlock()
@@ -206,8 +206,8 @@ func (r waitRoom) keepPolling() bool {
 	return r.state.polling
 }
 
-// lookAtAll asks once for all watches. When Coolify does not answer, nothing is
-// known, so the waits go on with what they had; they still prove their rights.
+// lookAtAll requests the running deployments once for all watches. If Coolify does not
+// answer, the waits go on with what they knew; they still prove their rights.
 func (r waitRoom) lookAtAll() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -226,7 +226,7 @@ func (r waitRoom) lookAtAll() {
 		if err == nil {
 			status, ok := running[key.deployment]
 			w.gone = !ok
-			if ok && !w.deployment.Status.Terminal() { // the list may be older than a look that saw the end
+			if ok && !w.deployment.Status.Terminal() { // the list may be older than a lookup that saw the end
 				w.deployment.Status = status
 			}
 		}

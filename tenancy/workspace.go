@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// A Workspace is one customer: a Coolify project and a Gitea organisation that
-// its keys and members may reach.
+// A Workspace is one customer: a Coolify project and a Gitea organisation that its keys
+// and members may reach.
 type Workspace struct {
-	ID             string // opaque; a UUID in rows of ours
-	Slug           string // unique, never used again; see [CheckSlug]
+	ID             string // opaque; a UUID in rows that vibn-mcp made
+	Slug           string // unique, never reused; see [CheckSlug]
 	Name           string // for people
 	OwnerUserID    string // the platform's id of the owner; may be empty
 	CoolifyProject string // uuid of its Coolify project; empty until it has one
@@ -25,12 +25,12 @@ type Workspace struct {
 	Status         ProvisionStatus
 	ProvisionError string // JSON, see [PartErrors]; empty when ready
 	SuspendedAt    *time.Time
-	DeletedAt      *time.Time // set once; the row stays, so that the slug is never used again
+	DeletedAt      *time.Time // set once; the row stays, so that the slug is never reused
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 }
 
-// ProvisionStatus says how far a workspace's parts exist.
+// ProvisionStatus says how many of a workspace's parts exist.
 type ProvisionStatus string
 
 // The states of provisioning.
@@ -45,8 +45,8 @@ const (
 type Plan struct {
 	Memory    string // of each app and database, as "512m"; "0" = no bound
 	CPUs      string // likewise, as "0.5"
-	Apps      int    // how many that are created here
-	Databases int    // likewise
+	Apps      int    // how many apps may be created here
+	Databases int    // how many databases may be created here
 }
 
 var (
@@ -57,7 +57,7 @@ var (
 // maxPlanned bounds how many apps or databases a plan may allow.
 const maxPlanned = 1000
 
-// Check judges a plan that an operator typed.
+// Check validates a plan that an operator typed.
 func (p Plan) Check() error {
 	switch {
 	case p.Memory != "" && !memoryForm.MatchString(p.Memory):
@@ -70,7 +70,7 @@ func (p Plan) Check() error {
 	return nil
 }
 
-// DefaultPlan is what a workspace may use unless it is said otherwise.
+// DefaultPlan is the plan that applies where the configuration sets none.
 func DefaultPlan() Plan { return Plan{Memory: "512m", CPUs: "1", Apps: 10, Databases: 3} }
 
 // Or fills the zero fields of a plan from another.
@@ -80,23 +80,21 @@ func (p Plan) Or(other Plan) Plan {
 	}
 }
 
-// Placement says where a workspace's apps run and how far the host separates
-// them from other workspaces. It belongs to the workspace and is never read
-// from a tool's arguments.
+// Placement says where a workspace's apps run and how far the host separates them from
+// other workspaces. It belongs to the workspace; no tool's argument sets it.
 type Placement struct {
 	Server      string // Coolify server uuid; empty = not chosen yet
 	Destination string // Coolify destination (Docker network) uuid; may be empty
 	Trust       Trust
 }
 
-// Trust says what the host of a workspace may be asked to run. The zero Trust
-// is treated as [Shared].
+// Trust says what the host of a workspace may run. The zero Trust is treated as [Shared].
 type Trust string
 
-// The degrees of trust. On a shared host one Docker daemon serves several
-// workspaces, so whatever would give a tenant the host is refused. A dedicated
-// host has no other tenant. Trusted means that the operator vouches for the
-// people of this workspace on a shared host.
+// The degrees of trust. On a shared host one Docker daemon serves several workspaces, so
+// vibn-mcp refuses everything that would give a tenant control of the host. A dedicated
+// host has no other tenant. Trusted means that the operator vouches for this workspace's
+// members on a shared host.
 const (
 	Shared    Trust = "shared"
 	Dedicated Trust = "dedicated"
@@ -118,9 +116,9 @@ const MaxSlug = 31
 
 var slugPattern = regexp.MustCompile(`^[a-z](?:[a-z0-9]|-[a-z0-9])*$`)
 
-// CheckSlug reports why s cannot be a workspace's slug: 1 to 31 lower-case
-// letters, digits and single inner hyphens, beginning with a letter, and not
-// "bot" or "bot-…", whose Gitea names would be those of another's bot.
+// CheckSlug reports why s cannot be a workspace's slug. A slug has 1 to 31 lower-case
+// letters, digits and single inner hyphens, and begins with a letter. "bot" and "bot-…"
+// are refused, as their Gitea names would be those of another workspace's bot.
 func CheckSlug(s string) error {
 	switch {
 	case len(s) > MaxSlug:
@@ -133,7 +131,7 @@ func CheckSlug(s string) error {
 	return nil
 }
 
-// A Role is what a member is in a workspace.
+// A Role is the role of a member in a workspace.
 type Role string
 
 // The roles, by falling rights; see [Role.Rights].
@@ -147,14 +145,15 @@ const (
 type Member struct {
 	WorkspaceID string
 	UserID      string // the platform's id
-	GiteaUserID int64  // their account on Gitea; 0 = not known
+	GiteaUserID int64  // their account on Gitea; 0 = unknown
 	Role        Role
-	Email       string // for display; never a join key; may be empty
+	Email       string // for display; never used to identify; may be empty
 	DisplayName string // may be empty
 	CreatedAt   time.Time
 }
 
-// CountUsed counts what was created here and is not being deleted.
+// CountUsed counts the apps and databases that were created here and are not being
+// deleted.
 func CountUsed(ctx context.Context, store usedStore, workspaceID string) (apps, databases int, err error) {
 	as, err := store.AppRecords(ctx, workspaceID)
 	if err != nil {
@@ -181,11 +180,11 @@ func CountUsed(ctx context.Context, store usedStore, workspaceID string) (apps, 
 type PlanInfo struct {
 	Memory    string `json:"memory"` // of each app and database
 	CPUs      string `json:"cpus"`   // likewise
-	Apps      Share  `json:"apps"`   // that were created here
+	Apps      Share  `json:"apps"`   // only those that were created here
 	Databases Share  `json:"databases"`
 }
 
-// A Share is how much there is of something.
+// A Share is how many of something are used, and the most that may be.
 type Share struct {
 	Used int `json:"used"`
 	Most int `json:"most"`
