@@ -8,8 +8,8 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// coolifyProject returns the workspace's project; zero if it is gone, and all that was
-// in it.
+// coolifyProject returns the workspace's project. It is the zero one if the project and its
+// contents are gone.
 func (r *run) coolifyProject() (tenancy.CoolifyProject, error) {
 	if r.state.Parts.CoolifyProject == "" {
 		return tenancy.CoolifyProject{}, nil
@@ -18,7 +18,7 @@ func (r *run) coolifyProject() (tenancy.CoolifyProject, error) {
 	return tenancy.NewCoolifyProject(r.coolify, id), err
 }
 
-// endApps goes on with what is being deleted.
+// endApps continues to delete the apps that are marked for deletion.
 func (r *run) endApps(ctx context.Context) error {
 	_, err := r.removeApps(ctx, func(a tenancy.AppRecord) bool { return a.DeletingAt != nil })
 	return err

@@ -15,15 +15,15 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// The risks that stand against making anything for tenants, unless the operator
+// The risks that keep vibn-mcp from making anything for tenants, unless the operator
 // accepts them by these names.
 const (
 	RiskCoolifyHost      = "coolify-host"      // tenants' apps run on Coolify's own host
 	RiskSharedProxy      = "shared-proxy"      // tenants' apps share a proxy with the platform
 	RiskAppDomain        = "app-domain"        // tenants' apps share a site with the platform
 	RiskInstanceRunners  = "instance-runners"  // a pushed workflow runs on a host of the platform's
-	RiskOpenRegistration = "open-registration" // anybody may have an account on Gitea
-	RiskProxyAuth        = "proxy-auth"        // whoever reaches Gitea from its own network is whom they say
+	RiskOpenRegistration = "open-registration" // anyone may register an account on Gitea
+	RiskProxyAuth        = "proxy-auth"        // a client that reaches Gitea from its own network may claim to be any user
 )
 
 // Risks lists the risks by name.
@@ -31,7 +31,7 @@ func Risks() []string {
 	return []string{RiskCoolifyHost, RiskSharedProxy, RiskAppDomain, RiskInstanceRunners, RiskOpenRegistration, RiskProxyAuth}
 }
 
-// riskFixes say what to do about a risk other than to accept it.
+// riskFixes say how the operator removes a risk, instead of accepting it.
 var riskFixes = map[string]string{
 	RiskCoolifyHost:      "add a server of its own for tenants to Coolify, and place workspaces there (COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
 	RiskSharedProxy:      "move vibn-mcp, Gitea and Coolify off the servers of tenants, or place workspaces on another server (COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
@@ -41,8 +41,7 @@ var riskFixes = map[string]string{
 	RiskProxyAuth:        "set [service] ENABLE_REVERSE_PROXY_AUTHENTICATION=false in Gitea's configuration",
 }
 
-// riskFix is what the operator does about risks, the acceptance of all of them at
-// last.
+// riskFix says how the operator removes risks, and last how to accept all of them.
 func (d *doctor) riskFix(risks ...string) string {
 	fixes := []string{}
 	for _, r := range risks {
@@ -52,12 +51,12 @@ func (d *doctor) riskFix(risks ...string) string {
 	return strings.Join(fixes, "; ") + "; or accept the risk: VIBN_ACCEPT_RISKS=" + strings.Join(all, ",")
 }
 
-// errNotReported says that a server does not report whether a danger is there, and
-// never will. Then nothing is refused: the operator could do nothing about it.
+// errNotReported says that a server of this version cannot report whether a risk exists.
+// Then nothing is refused, as the operator could do nothing about it.
 var errNotReported = errors.New("not told")
 
-// riskCheck returns the check of a risk: found says in what it lies, "" = it is not
-// there. A look that failed names no risk: what is not known is nothing to accept.
+// riskCheck returns the check of a risk. found describes the risk; "" means that it does not
+// exist. A failed check names no risk, as there is nothing known to accept.
 func (d *doctor) riskCheck(risk, found string, err error) Check {
 	c := ok("no")
 	switch {
@@ -66,7 +65,7 @@ func (d *doctor) riskCheck(risk, found string, err error) Check {
 	case err != nil:
 		c = failed("look for this risk", err)
 		if slices.Contains(d.AcceptedRisks, risk) {
-			c.State = CheckWarn // nothing waits for this look
+			c.State = CheckWarn // nothing waits for this check
 		}
 		return c
 	case found != "":
@@ -81,7 +80,7 @@ func (d *doctor) riskCheck(risk, found string, err error) Check {
 	return c
 }
 
-// dangerCheck returns the check of what endangers all workspaces.
+// dangerCheck returns the check of a risk that endangers all workspaces.
 func (e *examination) dangerCheck(risk string, at func(*doctor, context.Context) (string, error)) func(context.Context) Check {
 	return func(ctx context.Context) Check {
 		found, err := at(e.doctor, ctx)
@@ -120,7 +119,8 @@ func (e *examination) appDomain(context.Context) Check {
 	return e.riskCheck(RiskAppDomain, e.ownSite(), nil)
 }
 
-// ownHost: whoever takes over Coolify's host has every tenant.
+// ownHost describes the risk that a tenant who takes over Coolify's host controls every
+// tenant; "" if the server is not Coolify's own host.
 func ownHost(s coolify.Server) string {
 	if !s.CoolifyHost {
 		return ""
@@ -128,8 +128,8 @@ func ownHost(s coolify.Server) string {
 	return "the tenants' server " + s.Name + " is Coolify's own host: whoever takes it over has every tenant"
 }
 
-// ownProxy: an image's labels can claim any host name of the proxy that serves it,
-// also one by which the platform is reached.
+// ownProxy describes the risk that an app shares a proxy with the platform. An image's
+// labels can claim any host name of the proxy that serves it, including the platform's.
 func (d *doctor) ownProxy(ctx context.Context, s coolify.Server) (string, error) {
 	all, err := d.coolify.Server(s.UUID).Domains(ctx)
 	if err != nil {
@@ -137,7 +137,7 @@ func (d *doctor) ownProxy(ctx context.Context, s coolify.Server) (string, error)
 	}
 	served := []string{s.IP}
 	for _, e := range all {
-		if e.IP == s.IP || s.CoolifyHost { // that one goes by another address here
+		if e.IP == s.IP || s.CoolifyHost { // Coolify lists its own host under another address here
 			served = append(served, e.Domains...)
 		}
 	}
@@ -150,8 +150,8 @@ func (d *doctor) ownProxy(ctx context.Context, s coolify.Server) (string, error)
 	return "", nil
 }
 
-// ownSite: apps of one registrable domain are one site to a browser, and may set
-// each other's cookies.
+// ownSite describes the risk that apps share a registrable domain with the platform. A
+// browser treats both as one site, so apps may set the platform's cookies.
 func (d *doctor) ownSite() string {
 	domain := d.AppDomain.Host
 	for _, own := range d.OwnURLs {
@@ -169,7 +169,8 @@ func sameSite(a, b string) bool {
 	return errA == nil && errB == nil && siteA == siteB
 }
 
-// runners: a workflow that a tenant pushes runs on any runner of the instance.
+// runners describes the risk of Actions runners: a workflow that a tenant pushes runs on
+// any runner of the instance.
 func (d *doctor) runners(ctx context.Context) (string, error) {
 	runners, err := d.gitea.Runners(ctx)
 	if errors.Is(err, gitea.ErrRouteMissing) || errors.Is(err, gitea.ErrNotFound) {
@@ -185,7 +186,8 @@ func (d *doctor) runners(ctx context.Context) (string, error) {
 	return fmt.Sprintf("Gitea has Actions runners (%s), on which workflows of tenants may run", firstNames(names)), nil
 }
 
-// registration: names of tenants' organisations and bots could be taken first.
+// registration describes the risk of open registration: another user could take the names
+// of tenants' organisations and bots first.
 func (d *doctor) registration(ctx context.Context) (string, error) {
 	open, err := d.gitea.SignUpOpen(ctx)
 	if err != nil || !open {
@@ -194,8 +196,8 @@ func (d *doctor) registration(ctx context.Context) (string, error) {
 	return "anybody may register on Gitea, and take names that workspaces need", nil
 }
 
-// proxyAuth: builds run on the network of their host, and so may reach Gitea from
-// an address that it trusts.
+// proxyAuth describes the risk that Gitea trusts a proxy's header. Builds run on their
+// host's network, so they may reach Gitea from an address that it trusts.
 func (d *doctor) proxyAuth(ctx context.Context) (string, error) {
 	self, err := d.gitea.Self(ctx)
 	if err != nil {
@@ -209,27 +211,28 @@ func (d *doctor) proxyAuth(ctx context.Context) (string, error) {
 }
 
 const (
-	// dangersFresh is how long a look that found nothing is good for.
+	// dangersFresh is how long a check that found no risk stays valid.
 	dangersFresh = 10 * time.Minute
-	// dangersAgain is how long one is that found something, or failed: whoever
-	// mends it wants to go on, and what is down is not asked all the time.
+	// dangersAgain is how long a check that found a risk or failed stays valid. It is
+	// short, so that the operator need not wait after a fix, and long enough to spare a
+	// server that is down.
 	dangersAgain = 15 * time.Second
-	dangersTime  = 20 * time.Second // bounds a look
+	dangersTime  = 20 * time.Second // bounds a check
 )
 
-// dangers remembers what stands against making anything for tenants. It is safe
-// for concurrent use; those who want to know at the same time share one look.
+// dangers caches the risks that keep vibn-mcp from making anything for tenants. It is
+// safe for concurrent use; concurrent callers share one check.
 type dangers struct {
 	*doctor
 	now  func() time.Time
-	turn chan struct{} // holds one element while somebody is at seen
+	turn chan struct{} // holds one element while a caller uses seen
 	seen map[string]seen
 }
 
-// A finding is what a look found of one risk.
+// A finding describes one risk that a check found.
 type finding struct{ risk, found string }
 
-// seen is what came of the looks at one server, or at Gitea.
+// seen is the result of the checks of one server, or of Gitea.
 type seen struct {
 	until time.Time
 	found []finding
@@ -240,11 +243,11 @@ func newDangers(d *doctor, now func() time.Time) *dangers {
 	return &dangers{doctor: d, now: now, turn: make(chan struct{}, 1), seen: map[string]seen{}}
 }
 
-// refuseDangers says what stands against making anything for this workspace: the
-// dangers of its own server and those of the whole instance. A workspace without a
-// server has no apps yet that could be a danger, and is judged again once it is
-// placed; whoever is trusted is vouched for. What cannot be looked at counts as
-// dangerous. The error is a [*PartError], or that of ctx.
+// refuseDangers returns an error if there are risks for this workspace: those of its own
+// server and those of the whole instance. A workspace without a server has no apps yet
+// that could be a danger, and is checked again once it is placed. The operator vouches
+// for a trusted workspace, so its server is not checked. If a check fails, the workspace
+// is refused too. The error is a [*PartError], or that of ctx.
 func (r *run) refuseDangers(ctx context.Context) error {
 	found, err := r.dangers.findFor(ctx, r.state.Placement)
 	if ctx.Err() != nil {
@@ -266,7 +269,7 @@ func (r *run) refuseDangers(ctx context.Context) error {
 	}
 }
 
-// findFor returns what was found for a placement and is not accepted.
+// findFor returns the risks that were found and are not accepted.
 func (d *dangers) findFor(ctx context.Context, p tenancy.Placement) ([]finding, error) {
 	var found []finding
 	if !slices.Contains(d.AcceptedRisks, RiskAppDomain) && !d.AppDomain.IsZero() {
@@ -294,8 +297,8 @@ func (d *dangers) findFor(ctx context.Context, p tenancy.Placement) ([]finding, 
 	return append(found, f...), err
 }
 
-// cached looks, unless a recent result is known. A look that its caller
-// has ended is none.
+// cached returns the cached result, or runs the check if it is out of date. It does
+// not cache a check that its caller cancelled.
 func (d *dangers) cached(ctx context.Context, what string, look func(context.Context) ([]finding, error)) ([]finding, error) {
 	s, known := d.seen[what]
 	if known && d.now().Before(s.until) {
@@ -337,8 +340,8 @@ func (d *dangers) serverFindings(ctx context.Context, server string) ([]finding,
 	})
 }
 
-// giteaFindings looks whether the platform's token is an administrator's first: another
-// one would be refused at each step, in other words.
+// giteaFindings first checks that the platform's token is an administrator's. Otherwise each
+// step would fail with an error of its own.
 func (d *dangers) giteaFindings(ctx context.Context) ([]finding, error) {
 	self, err := d.gitea.Self(ctx)
 	if err != nil {
@@ -353,13 +356,13 @@ func (d *dangers) giteaFindings(ctx context.Context) ([]finding, error) {
 	return d.findUnaccepted(ctx, []risk{{RiskInstanceRunners, d.runners}, {RiskOpenRegistration, d.registration}, {RiskProxyAuth, d.proxyAuth}})
 }
 
-// A risk is a way to find out whether there is one.
+// A risk is a check for one risk.
 type risk struct {
 	name string
 	look func(context.Context) (string, error)
 }
 
-// findUnaccepted looks at the risks that are not accepted.
+// findUnaccepted runs the checks of the risks that are not accepted.
 func (d *dangers) findUnaccepted(ctx context.Context, risks []risk) ([]finding, error) {
 	var found []finding
 	for _, r := range risks {

@@ -8,10 +8,11 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// endDatabases deletes the databases that are to go, those of a deleted workspace,
-// those that nobody came back for, and what lost calls have made; and forgets what
-// is gone. Coolify takes a while, so the next run may find the same. Of a deleted
-// workspace everything has to be gone before its project can.
+// endDatabases deletes the databases that are marked for deletion, those of a deleted
+// workspace, those whose creation was never resumed, and those that lost calls created.
+// It drops the records of databases that are gone. Coolify deletes with a delay, so the
+// next run may find the same ones. A deleted workspace's databases must be gone before
+// its project can be deleted.
 func (r *run) endDatabases(ctx context.Context) error {
 	records, err := r.store.DatabaseRecords(ctx, r.state.ID)
 	if err != nil {
@@ -45,9 +46,10 @@ func (r *run) endDatabases(ctx context.Context) error {
 	return nil
 }
 
-// endDatabase sees to one record. It remains while something of it may be there.
+// endDatabase handles one record. remains is true while something of the database may
+// still exist.
 func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there []tenancy.BoundDatabase) (remains bool, err error) {
-	begun := d.UUID == "" && d.DeletingAt == nil && r.now().Sub(d.CreatedAt) < begunLong // a call may be at it
+	begun := d.UUID == "" && d.DeletingAt == nil && r.now().Sub(d.CreatedAt) < begunLong // a call may still be creating it
 	toGo := d.DeletingAt != nil || r.state.DeletedAt != nil
 	if !toGo && d.UUID == "" && !begun {
 		if toGo, err = r.abandonDatabase(ctx, d); err != nil || !toGo {

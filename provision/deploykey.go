@@ -21,12 +21,12 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// A deploy key lets Coolify read one repository. Its private half is made here and
-// kept by Coolify alone; the public half is on the repository, for reading only.
+// A deploy key lets Coolify read one repository. vibn-mcp makes the private half, and
+// only Coolify keeps it; the public half is on the repository, read-only.
 
-// EnsureDeployKey sees to both halves of a project's deploy key and returns the id
-// of the private one. The key is recorded before its public half is on Gitea, so
-// that reconcile knows it there.
+// EnsureDeployKey makes both halves of a project's deploy key exist and returns the id of
+// the private one. The key is recorded before its public half is on Gitea, so that
+// reconcile recognises it there.
 func EnsureDeployKey(ctx context.Context, keys tenancy.ProjectKeys, repo gitea.RepoClient, store ProjectStore, w tenancy.Workspace, p tenancy.Project) (coolify.UUID, error) {
 	p, err := ensurePrivateHalf(ctx, keys, store, w, p)
 	if err != nil {
@@ -38,9 +38,9 @@ func EnsureDeployKey(ctx context.Context, keys tenancy.ProjectKeys, repo gitea.R
 	return coolify.ParseUUID(p.CoolifyKey)
 }
 
-// ensurePrivateHalf returns the project with a key that Coolify has. What bears
-// its mark and is not the recorded one was made by a call whose answer was lost,
-// or by one that came at the same time.
+// ensurePrivateHalf returns the project with a key that Coolify has. A key with the
+// project's mark that is not the recorded one was made by a call whose answer was lost,
+// or by a concurrent call.
 func ensurePrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, store ProjectStore, w tenancy.Workspace, p tenancy.Project) (tenancy.Project, error) {
 	_, _, err := once.Thing[tenancy.BoundKey]{
 		Find: func(ctx context.Context) ([]tenancy.BoundKey, error) {
@@ -48,7 +48,7 @@ func ensurePrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, store Proj
 			if err != nil || p.CoolifyKey == "" || slices.ContainsFunc(list, func(k tenancy.BoundKey) bool { return hasKey(p, k) }) {
 				return list, err
 			}
-			p, err = forgetDeployKey(ctx, store, p) // Coolify has a button that deletes every key that nothing uses
+			p, err = forgetDeployKey(ctx, store, p) // Coolify has a button that deletes every unused key
 			return list, err
 		},
 		Create:   func(ctx context.Context) error { return createPrivateHalf(ctx, keys, w, p) },
@@ -70,8 +70,8 @@ func ensurePrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, store Proj
 // hasKey reports whether a key on Coolify is the recorded one.
 func hasKey(p tenancy.Project, k tenancy.BoundKey) bool { return k.UUID.String() == p.CoolifyKey }
 
-// forgetDeployKey forgets a key that Coolify has no more, and returns the project as
-// it is recorded now.
+// forgetDeployKey drops the record of a key that Coolify no longer has, and returns the
+// project as recorded now.
 func forgetDeployKey(ctx context.Context, store ProjectStore, p tenancy.Project) (tenancy.Project, error) {
 	err := store.ForgetDeployKey(ctx, p.WorkspaceID, p.ID, p.CoolifyKey)
 	if err != nil && !errors.Is(err, tenancy.ErrConflict) {
@@ -95,8 +95,8 @@ func createPrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, w tenancy.
 	})
 }
 
-// recordDeployKey records a key, or returns the project with the one that somebody
-// else has recorded meanwhile.
+// recordDeployKey records a key. If another call has recorded one meanwhile, it returns
+// the project with that one.
 func recordDeployKey(ctx context.Context, store ProjectStore, p tenancy.Project, k coolify.PrivateKey) (tenancy.Project, error) {
 	public := KeyMaterial(k.PublicKey)
 	if !strings.HasPrefix(public, ssh.KeyAlgoED25519+" ") {
@@ -126,7 +126,7 @@ func ProjectNow(ctx context.Context, store ProjectStore, p tenancy.Project) (ten
 	return list[i], nil
 }
 
-// EnsurePublicHalf puts the recorded key on the project's repository, for reading.
+// EnsurePublicHalf puts the recorded key on the project's repository, read-only.
 func EnsurePublicHalf(ctx context.Context, repo gitea.RepoClient, p tenancy.Project) error {
 	there, err := hasPublicHalf(ctx, repo, p)
 	if err != nil || there {
@@ -142,13 +142,13 @@ func EnsurePublicHalf(ctx context.Context, repo gitea.RepoClient, p tenancy.Proj
 	return failed
 }
 
-// keyTitle is what people see on the repository. A repository has one key of a title
-// only.
+// keyTitle returns the title that people see on the repository. A repository has at most
+// one key of each title.
 func keyTitle(p tenancy.Project) string { return "Coolify " + p.KeyMark() }
 
-// hasPublicHalf looks for the recorded key on a repository. What is in its way is
-// taken away: the same key if it may also write, and another of its title, as of a
-// key that was lost.
+// hasPublicHalf reports whether a repository has the recorded key. It deletes keys that
+// conflict with it: the same key if it may also write, and another key of its title, such
+// as that of a lost key.
 func hasPublicHalf(ctx context.Context, repo gitea.RepoClient, p tenancy.Project) (bool, error) {
 	keys, err := repo.DeployKeys(ctx)
 	if err != nil {
@@ -169,17 +169,17 @@ func hasPublicHalf(ctx context.Context, repo gitea.RepoClient, p tenancy.Project
 	return false, nil
 }
 
-// KeyMaterial is a line of authorized_keys without its comment.
+// KeyMaterial returns a line of authorized_keys without its comment.
 func KeyMaterial(line string) string {
 	fields := strings.Fields(line)
 	return strings.Join(fields[:min(len(fields), 2)], " ")
 }
 
-// deployAddress is what Coolify takes for the address of a repository that it
-// fetches over SSH: it refuses ssh://, and every user but git.
+// deployAddress matches the addresses that Coolify accepts for a repository over SSH: it
+// refuses ssh://, and every user but git.
 var deployAddress = regexp.MustCompile(`^git@[A-Za-z0-9.-]+:(?:[0-9]{1,5}/)?[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+\.git$`)
 
-// CloneAddress is a repository's address in the form that Coolify takes:
+// CloneAddress returns a repository's address in the form that Coolify accepts:
 // git@host:owner/name.git, or git@host:port/owner/name.git.
 func CloneAddress(repo gitea.Repository) (string, error) {
 	address := repo.SSHURL
@@ -201,7 +201,8 @@ func CloneAddress(repo gitea.Repository) (string, error) {
 	return address, nil
 }
 
-// errAddress is for the operator: the address is made of Gitea's own settings.
+// errAddress is an error for the operator: Gitea builds the address from its own
+// settings.
 func errAddress(repo gitea.Repository) error {
 	return &tenancy.Error{
 		Code: tenancy.Unavailable, Msg: "Coolify takes no address of the form in which Gitea gives this repository's",

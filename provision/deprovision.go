@@ -10,12 +10,12 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// maxRounds bounds how often a list is read again until it is empty.
+// maxRounds bounds how often a list is read until it is empty.
 const maxRounds = 100
 
-// removeAll takes away what a deleted workspace has upstream: the ways in first,
-// then what holds something. Ids are proved before each delete, as Gitea gives a
-// free name to anybody. What is gone already is no error.
+// removeAll deletes what a deleted workspace has upstream: first the accesses, then the
+// things that hold data. It checks ids before each delete, as any Gitea user may take a
+// free name. A thing that is gone already is not an error.
 func (r *run) removeAll(ctx context.Context) error {
 	if r.gitea != nil {
 		for _, s := range []step{
@@ -24,7 +24,7 @@ func (r *run) removeAll(ctx context.Context) error {
 			{tenancy.PartBot, "delete the bot", r.removeBot},
 		} {
 			if s.part == tenancy.PartBot && r.isWrong(tenancy.PartOrg) {
-				break // its owners are not known, so the bot stays
+				break // its owners are unknown, so the bot stays
 			}
 			if err := r.do(ctx, s); err != nil {
 				return err
@@ -39,7 +39,7 @@ func (r *run) removeAll(ctx context.Context) error {
 		{tenancy.PartProject, "delete the project", r.removeProject},
 	} {
 		if s.part != tenancy.PartDatabases && (r.isWrong(tenancy.PartApps) || r.isWrong(tenancy.PartDatabases)) {
-			break // what is left of them holds the rest
+			break // what is left of them still uses the rest
 		}
 		if err := r.do(ctx, s); err != nil {
 			return err
@@ -57,7 +57,7 @@ func (r *run) removeOrg(ctx context.Context) error {
 		return r.record(ctx, func(p *tenancy.Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
 	}
 	if _, alien := errors.AsType[*tenancy.PartError](err); alien && r.state.OrgID == 0 {
-		return nil // somebody else's, and we have made none
+		return nil // another user's, and this workspace has made none
 	}
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (r *run) removeOrg(ctx context.Context) error {
 	return r.record(ctx, func(p *tenancy.Parts) { p.OrgID, p.TeamID, p.HookID, p.HookSealed = 0, 0, 0, "" })
 }
 
-// emptyOrg deletes the repositories and packages: Gitea deletes no organisation
+// emptyOrg deletes the repositories and packages: Gitea does not delete an organisation
 // that has any.
 func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 	for range maxRounds {
@@ -108,8 +108,8 @@ func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 	return errors.New("the organisation does not become empty")
 }
 
-// removeBot deletes the bot with all that is its own. It owns no organisation by
-// now: purging the last owner of one would delete that too.
+// removeBot deletes the bot and everything that it owns. It owns no organisation by now:
+// purging the last owner of one would delete that too.
 func (r *run) removeBot(ctx context.Context) error {
 	u, err := r.knownBot(ctx)
 	if _, alien := errors.AsType[*tenancy.PartError](err); alien && r.state.BotID == 0 {
@@ -126,8 +126,8 @@ func (r *run) removeBot(ctx context.Context) error {
 	return r.record(ctx, func(p *tenancy.Parts) { p.BotID, p.TokenID, p.TokenSealed = 0, 0, "" })
 }
 
-// removeProject deletes the Coolify projects that vibn-mcp made, if they are
-// empty. One that the operator brought stays.
+// removeProject deletes the Coolify projects that vibn-mcp made, if they are empty. A
+// project that the operator provided stays.
 func (r *run) removeProject(ctx context.Context) error {
 	list, err := r.coolify.Projects(ctx)
 	if err != nil {

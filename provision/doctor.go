@@ -16,19 +16,18 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// A CheckState is how a prerequisite stands.
+// A CheckState is the result of a check.
 type CheckState string
 
 // The states of a [Check].
 const (
 	CheckOK   CheckState = "ok"
-	CheckWarn CheckState = "warn" // it works, and should be better
+	CheckWarn CheckState = "warn" // it works, and could be better
 	CheckFail CheckState = "fail" // something does not work, or endangers tenants
-	CheckSkip CheckState = "skip" // it could not be looked at
+	CheckSkip CheckState = "skip" // it could not be checked
 )
 
-// A Check is one prerequisite and how it stands. Its texts are for the operator,
-// cleaned.
+// A Check is one prerequisite and its state. Its texts are for the operator, cleaned.
 type Check struct {
 	Name   string     `json:"name"`
 	State  CheckState `json:"state"`
@@ -37,13 +36,13 @@ type Check struct {
 	Risk   string     `json:"risk,omitempty"` // the name by which the operator may accept it; see [Risks]
 }
 
-// A doctor looks at what the platform stands on. It changes nothing: what it asks
-// is either to read, or to change what cannot exist, by which a token shows what it
-// may (see [coolify.Client.MayWrite], [gitea.Admin.MayWriteAdmin]).
+// A doctor checks the platform's prerequisites. It changes nothing. A request either
+// reads, or tries to change a thing that cannot exist, which shows what a token may do
+// (see [coolify.Client.MayWrite], [gitea.Admin.MayWriteAdmin]).
 type doctor struct {
 	tenancy.Premises
 
-	store     Store // nil = it is not to be had
+	store     Store // nil = not available
 	coolify   *coolify.Client
 	sensitive *coolify.Sensitive // nil = none
 	gitea     *gitea.Admin       // nil = none
@@ -67,21 +66,20 @@ func newDoctor(cfg tenancy.Config, db Store, shown *untrusted.Scrubber, meter co
 	return d
 }
 
-// Examine looks at every prerequisite, for a process that does nothing else. It
-// needs no database: where db is nil, what it would tell is skipped. The other
-// required fields are those of [NewGuard].
+// Examine checks every prerequisite, for a process that does nothing else. It needs no
+// database: where db is nil, checks that need it are skipped. The other required fields
+// are those of [tenancy.NewGuard].
 func Examine(ctx context.Context, cfg tenancy.Config, db Store) []Check {
 	admit := func(context.Context, coolify.Operation) (func(), error) { return func() {}, nil }
 	return newDoctor(cfg, db, tenancy.NewScrubber(cfg.Known), admit).examine(ctx)
 }
 
-// Examine looks at every prerequisite, each with a real call, in an order that is
-// always the same. What fails hides nothing but what cannot be looked at without
-// it. It changes nothing, and takes some thirty requests to Coolify, of the
-// operator's part of the budget.
+// Examine checks every prerequisite with a real call, always in the same order. A failed
+// check hides only the checks that depend on it. Examine changes nothing, and sends some
+// thirty requests to Coolify on the operator's part of the budget.
 func (p *Provisioner) Examine(ctx context.Context) []Check { return p.dangers.examine(ctx) }
 
-// A need is what a check cannot do without.
+// A need is a prerequisite of a check.
 type need string
 
 const (
@@ -92,10 +90,10 @@ const (
 	needGiteaToken need = "gitea-token" // of a site admin
 )
 
-// An examination is one round of looks, and what was learned on the way.
+// An examination is one round of checks, with what it has learned so far.
 type examination struct {
 	*doctor
-	without    map[need]string // what is not to be had, and why
+	without    map[need]string // unavailable needs, and why
 	workspaces []tenancy.Workspace
 	servers    []coolify.Server // on which workspaces may run
 }
@@ -150,8 +148,8 @@ func warn(detail, fix string) Check { return Check{State: CheckWarn, Detail: det
 
 func fail(detail, fix string) Check { return Check{State: CheckFail, Detail: detail, Fix: fix} }
 
-// failed is fail for an error of Coolify or Gitea, in the words in which
-// provisioning tells it too.
+// failed is fail for an error of Coolify or Gitea, in the same words as provisioning
+// uses.
 func failed(doing string, err error) Check {
 	if e, ok := errors.AsType[*tenancy.PartError](err); ok {
 		return fail(e.Why, e.Fix)
@@ -192,7 +190,7 @@ func (e *examination) listWorkspaces(ctx context.Context) Check {
 	return ok("%d", len(list))
 }
 
-// firstNames lists the first few.
+// firstNames joins the first few names and counts the rest.
 func firstNames(names []string) string {
 	const few = 5
 	if len(names) <= few {
@@ -201,7 +199,8 @@ func firstNames(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 }
 
-// mostOpened bounds how many sealed values are opened. Others are of the same keys.
+// mostOpened bounds how many sealed values are opened. Further ones are sealed with the
+// same keys.
 const mostOpened = 10_000
 
 func (e *examination) secretsKey(ctx context.Context) Check {

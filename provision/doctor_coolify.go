@@ -35,7 +35,7 @@ func (e *examination) coolifyAnswers(ctx context.Context) Check {
 	return ok("answers")
 }
 
-// coolifyToken finds the abilities by trying.
+// coolifyToken finds out the token's abilities by trying them.
 func (e *examination) coolifyToken(ctx context.Context) Check {
 	var lacks []string
 	for _, a := range []struct {
@@ -60,11 +60,11 @@ func (e *examination) coolifyToken(ctx context.Context) Check {
 		return fail("COOLIFY_API_TOKEN may not "+strings.Join(lacks, " nor "),
 			"make a token with read, write and deploy in Coolify under Keys & Tokens (tick deploy first) and give it as COOLIFY_API_TOKEN")
 	}
-	return ok("may read, write and deploy; its user is an admin of the team") // of others Coolify takes no token that may write
+	return ok("may read, write and deploy; its user is an admin of the team") // only admins may have a token that writes
 }
 
-// tokenFailure is the check of a token that is of no use at all; renew says how to
-// make another.
+// tokenFailure is the check of a token that cannot be used at all; renew says how to make
+// another.
 func tokenFailure(variable, renew string, err error) Check {
 	server := upstreamServers["Coolify"]
 	server.renew = renew
@@ -91,7 +91,7 @@ func (e *examination) coolifyVersion(ctx context.Context) Check {
 	return ok("%s", v)
 }
 
-// coolifyUser finds out whether the user is root: root's requests count as those of
+// coolifyUser checks whether the token's user is root: Coolify counts root's requests by
 // the address that they come from.
 func (e *examination) coolifyUser(ctx context.Context) Check {
 	team, err := e.coolify.Team(ctx)
@@ -112,9 +112,9 @@ func (e *examination) coolifyUser(ctx context.Context) Check {
 	return ok("an admin of the team %s", team.Name)
 }
 
-// isRoot sends requests with the token between two without, and sees whether they
-// were counted together. Others may send from here at the same time, so it takes
-// two such rounds to be sure.
+// isRoot sends requests with the token between two without it, and compares the counts to
+// see whether Coolify counted them together. Other processes may send from this address
+// at the same time, so it takes two such rounds to be sure.
 func (e *examination) isRoot(ctx context.Context) (bool, error) {
 	const between = 2
 	for range 2 {
@@ -154,7 +154,7 @@ func (e *examination) coolifyBudget(ctx context.Context) Check {
 	return ok("%d requests in a minute, %d of them left", limit.PerMinute, limit.Left)
 }
 
-// sensitiveToken proves that the token that sees secrets can change nothing.
+// sensitiveToken checks that the token that reads secrets can change nothing.
 func (e *examination) sensitiveToken(ctx context.Context) Check {
 	const name = "COOLIFY_SENSITIVE_TOKEN"
 	if e.sensitive == nil {
@@ -186,12 +186,12 @@ func (e *examination) sensitiveToken(ctx context.Context) Check {
 	return ok("may read what is sensitive, and cannot change anything")
 }
 
-// fewWorkspaces is in how many workspaces something is looked for that shows
-// what a token may.
+// fewWorkspaces is in how many workspaces, at most, a check looks for something that
+// shows what a token may do.
 const fewWorkspaces = 3
 
-// seesValues looks for a variable whose value the token can be seen to read. The
-// value is let go at once.
+// seesValues looks for a variable whose value the token can read. It does not keep the
+// value.
 func (e *examination) seesValues(ctx context.Context) (bool, error) {
 	for _, w := range e.workspaces[:min(len(e.workspaces), fewWorkspaces)] {
 		for app := range e.someApps(ctx, w) {
@@ -214,7 +214,7 @@ func (e *examination) seesValues(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// someApps yields the first apps of a workspace, without making much of errors.
+// someApps yields the first apps of a workspace. It yields none after an error.
 func (e *examination) someApps(ctx context.Context, w tenancy.Workspace) func(func(coolify.UUID) bool) {
 	return func(yield func(coolify.UUID) bool) {
 		project, err := coolify.ParseUUID(w.CoolifyProject)
@@ -237,17 +237,17 @@ func (e *examination) someApps(ctx context.Context, w tenancy.Workspace) func(fu
 	}
 }
 
-// newWorkspaces stands for those that are still to come.
+// newWorkspaces names the workspaces that do not exist yet.
 const newWorkspaces = "new workspaces"
 
-// A placed is a placement and who has it.
+// A placed is a placement with the workspaces that have it.
 type placed struct {
 	tenancy.Placement
 	who []string
 }
 
-// groupPlacements groups the placements in force: that of new workspaces, then those
-// of the living ones.
+// groupPlacements groups the placements in use: that of new workspaces, then those of existing
+// ones.
 func (e *examination) groupPlacements() []placed {
 	all := []placed{{e.Placement, []string{newWorkspaces}}}
 	for _, w := range e.workspaces {
@@ -260,8 +260,8 @@ func (e *examination) groupPlacements() []placed {
 	return all
 }
 
-// What the operator does about placements. None of it joins the networks of
-// workspaces: a destination that is named is one network for all who are placed on it.
+// How the operator fixes placements. None of the fixes joins the networks of workspaces:
+// a named destination is one network for all workspaces placed on it.
 const (
 	serverFix = "set COOLIFY_SERVER_UUID for new workspaces, and " +
 		"\"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\" for those that are there"
@@ -271,10 +271,10 @@ const (
 	networksFix = "leave VIBN_ISOLATE_NETWORKS at its default, so that each workspace gets a network of its own"
 )
 
-// placementFaults collects what is wrong with the placements in force.
+// placementFaults collects what is wrong with the placements in use.
 type placementFaults struct {
-	broken, open []string // open: it works, and workspaces are not separated by it
-	fixes        []string // of both, in the order in which they were found
+	broken, open []string // open: it works, but does not separate workspaces
+	fixes        []string // of both, in the order found
 }
 
 func (f *placementFaults) add(to *[]string, what, fix string) {
@@ -295,8 +295,8 @@ func (f *placementFaults) check() Check {
 	return ok("every placement names a server that can be used, and workspaces have networks of their own")
 }
 
-// placements proves that each placement names a server and a destination that are
-// there, and that workspaces share no network.
+// placements checks that each placement names an existing server and destination, and
+// that workspaces share no network.
 func (e *examination) placements(ctx context.Context) Check {
 	servers, err := e.coolify.Servers(ctx)
 	if err != nil {
@@ -333,13 +333,13 @@ func (e *examination) placements(ctx context.Context) Check {
 	return faults.check()
 }
 
-// several reports whether more than one untrusted workspace has the placement, or
-// will have it.
+// several reports whether more than one untrusted workspace has the placement, or will
+// have it.
 func (p placed) several() bool {
 	return p.Trust != tenancy.Trusted && (len(p.who) > 1 || p.who[0] == newWorkspaces)
 }
 
-// serverFault says why a server runs no apps.
+// serverFault says why a server cannot run apps; "" if it can.
 func serverFault(s coolify.Server) string {
 	switch {
 	case !s.Reachable:
@@ -352,8 +352,8 @@ func serverFault(s coolify.Server) string {
 	return ""
 }
 
-// destinationFault says why apps cannot run in a placement's destination; "" if it names
-// none, or one that will do.
+// destinationFault says why apps cannot run in a placement's destination; "" if it names none,
+// or a usable one.
 func destinationFault(p tenancy.Placement, all []coolify.Destination) string {
 	if p.Destination == "" {
 		return ""

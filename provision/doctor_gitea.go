@@ -49,7 +49,7 @@ func (e *examination) giteaAnswers(ctx context.Context) Check {
 
 const giteaTokenFix = "make a token of a site administrator in Gitea under Settings, Applications, with write:admin, write:organization, write:repository, write:package and read:user, and give it as GITEA_API_TOKEN"
 
-// giteaToken finds the scopes by trying.
+// giteaToken finds out the token's scopes by trying them.
 func (e *examination) giteaToken(ctx context.Context) Check {
 	const name = "GITEA_API_TOKEN"
 	self, err := e.gitea.Self(ctx)
@@ -150,8 +150,8 @@ func (e *examination) usersPage(ctx context.Context) Check {
 	return ok("off")
 }
 
-// webhooks tells where Gitea's webhooks post to. What Gitea may reach it does not
-// tell, and of a delivery that it refuses it says nothing.
+// webhooks says to which host Gitea's webhooks post. Gitea reports neither which hosts it
+// may reach nor that it refused a delivery.
 func (e *examination) webhooks(context.Context) Check {
 	if e.publicURL == nil {
 		return warn("VIBN_PUBLIC_URL is not set, so Gitea cannot tell this server that something was pushed", "set VIBN_PUBLIC_URL")
@@ -164,8 +164,8 @@ func (e *examination) webhooks(context.Context) Check {
 	return ok("post to %s", host)
 }
 
-// isInternalHost reports whether a host is one of this machine's or of a network of the
-// platform's own, as far as its name tells.
+// isInternalHost reports whether a host belongs to this machine or to a private network, as far
+// as its name shows.
 func isInternalHost(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return !ip.IsGlobalUnicast() || ip.IsPrivate()
@@ -177,8 +177,8 @@ func isInternalHost(host string) bool {
 	return slices.ContainsFunc([]string{".localhost", ".local", ".internal", ".lan", ".home.arpa"}, func(end string) bool { return strings.HasSuffix(host, end) })
 }
 
-// bots tries a bot's own token. Where two-factor authentication is enforced, bots
-// reach no repository by the API.
+// bots tries a bot's own token. Where two-factor authentication is enforced, bots cannot
+// reach a repository through the API.
 func (e *examination) bots(ctx context.Context) Check {
 	tried := 0
 	for _, w := range e.workspaces {
@@ -218,8 +218,8 @@ func (e *examination) bots(ctx context.Context) Check {
 	return skip("no workspace has a repository yet with which a bot could be tried")
 }
 
-// botOf returns a repository of a workspace and a client with the workspace's own
-// token; nil if it has not both.
+// botOf returns a repository of a workspace and a client with the workspace's own token;
+// nil if the workspace lacks one of them.
 func (e *examination) botOf(ctx context.Context, w tenancy.Workspace) (string, *gitea.Bot, error) {
 	state, err := e.store.Provision(ctx, w.ID)
 	if err != nil || state.TokenID == 0 {
@@ -227,14 +227,14 @@ func (e *examination) botOf(ctx context.Context, w tenancy.Workspace) (string, *
 	}
 	token, err := e.box.Open(state.TokenSealed, tenancy.TokenPlace(w.ID))
 	if err != nil {
-		return "", nil, nil //nolint:nilerr // the check of the secrets key tells
+		return "", nil, nil //nolint:nilerr // the check of the secrets key reports this
 	}
 	projects, err := e.store.Projects(ctx, w.ID)
 	if err != nil {
 		return "", nil, err
 	}
 	for _, p := range projects {
-		if p.RepositoryID != 0 { // also one without a first commit, which a bot that is not shown it cannot make
+		if p.RepositoryID != 0 { // also one without a first commit: a bot cannot make it in a hidden repository
 			return cmp.Or(p.Repository, state.Org+"/"+p.Slug), e.gitea.Bot(token).Metered(tenancy.Unmetered), nil
 		}
 	}

@@ -22,8 +22,8 @@ func newPartError(part, doing string, err error) *tenancy.PartError {
 	return &e
 }
 
-// explain says in the operator's words why something could not be done upstream. The
-// part and the cause are left to the caller.
+// explain says in the operator's words why an upstream action failed. The caller fills in
+// the part and the cause.
 func explain(doing string, err error) tenancy.PartError {
 	detail, ok := errors.AsType[*coolify.Error](err)
 	if !ok {
@@ -54,12 +54,12 @@ func explain(doing string, err error) tenancy.PartError {
 	return tenancy.PartError{Why: why + ": could not " + doing, Fix: fix, Again: true, Platform: true}
 }
 
-// An upstreamServer is Coolify or Gitea, as its operator configured it here.
+// An upstreamServer is Coolify or Gitea, as the operator configured it here.
 type upstreamServer struct {
 	name     string
-	address  string // variable of its root
-	variable string // variable of its token
-	renew    string // how to make a token that is good for all that is needed
+	address  string // environment variable of its root
+	variable string // environment variable of its token
+	renew    string // how to make a token with all needed rights
 }
 
 var upstreamServers = map[string]upstreamServer{
@@ -71,9 +71,9 @@ var upstreamServers = map[string]upstreamServer{
 	},
 }
 
-// tokenFault says what is wrong with a token, or with who may use the API, and what
-// the operator does about it. Both are "" if the server refused for another reason,
-// or did not answer at all.
+// tokenFault says what is wrong with a token, or with access to the API, and how the
+// operator fixes it. Both are "" if the server refused for another reason or did not
+// answer at all.
 func (s upstreamServer) tokenFault(variable string, err error) (why, fix string) {
 	switch {
 	case errors.Is(err, gitea.ErrUnauthorized):
@@ -101,10 +101,10 @@ func (s upstreamServer) tokenFault(variable string, err error) (why, fix string)
 	return "", ""
 }
 
-// outage says how a server failed that refused nothing, and what to look at.
+// outage says how a server failed without refusing the request, and what to check.
 func (s upstreamServer) outage(detail *coolify.Error) (why, fix string) {
 	switch {
-	case detail.Kind == nil: // our own budget refused it, or the caller gave up
+	case detail.Kind == nil: // the budget refused it, or the caller cancelled
 		return "vibn-mcp did not ask " + s.name, "see whether it asks for much else at the time"
 	case errors.Is(detail, coolify.ErrRateLimited):
 		return s.name + " takes no more requests for now", "wait a minute; \"vibn-mcp doctor\" tells how many it takes"

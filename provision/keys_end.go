@@ -8,8 +8,8 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// removeKeys deletes the private halves of a deleted workspace's deploy keys. The
-// public ones go with the repositories.
+// removeKeys deletes the private halves of a deleted workspace's deploy keys. The public
+// halves are deleted with the repositories.
 func (r *run) removeKeys(ctx context.Context) error {
 	projects, err := r.store.Projects(ctx, r.state.ID)
 	if err != nil {

@@ -9,17 +9,16 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// On one network of Docker every container reaches every other, and finds it by
-// its name. So each workspace gets a network of its own, which Coolify calls a
-// destination.
+// On one Docker network every container reaches every other, and finds it by its name. So
+// each workspace gets a network of its own, which Coolify calls a destination.
 
-// networkName is what the workspace's own network is called, in Docker too.
+// networkName returns the name of the workspace's own network, which Docker uses too.
 func networkName(p tenancy.Provision) string {
 	return "vibn-" + p.Slug + "-" + tenancy.Mark(p.Nonce, "network")
 }
 
-// ensureNetwork creates the workspace's own network on the server that it is placed on.
-// Coolify lets a server have one network of a name only, so the name is the mark.
+// ensureNetwork makes the workspace's own network exist on the server of its placement. Coolify
+// allows one network of a name on a server, so the name is the mark.
 func (r *run) ensureNetwork(ctx context.Context) error {
 	if !r.dangers.Isolates(r.state.Placement) {
 		return nil
@@ -48,7 +47,8 @@ func (r *run) ensureNetwork(ctx context.Context) error {
 	return err
 }
 
-// findNetwork returns the workspace's own network on a server, if it is there.
+// findNetwork returns the workspace's own network on a server; an empty list if it does
+// not exist.
 func (r *run) findNetwork(ctx context.Context, server coolify.UUID) ([]coolify.UUID, error) {
 	list, err := r.coolify.Server(server).Destinations(ctx)
 	if err != nil {
@@ -62,8 +62,8 @@ func (r *run) findNetwork(ctx context.Context, server coolify.UUID) ([]coolify.U
 	return nil, nil
 }
 
-// removeNetworks deletes the networks of a deleted workspace, on every server that
-// it was ever placed on.
+// removeNetworks deletes the networks of a deleted workspace, on every server on which it
+// was ever placed.
 func (r *run) removeNetworks(ctx context.Context) error {
 	list, err := r.coolify.Destinations(ctx)
 	if err != nil && !errors.Is(err, coolify.ErrRouteMissing) {

@@ -18,13 +18,13 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// A Provisioner makes, mends and ends what workspaces have on Coolify and Gitea.
+// A Provisioner creates, repairs and deletes what workspaces have on Coolify and Gitea.
 // It acts for the platform, on the operator's part of the budget.
 //
-// It does not carry out orders: it looks at what a workspace's row says and
-// brings the parts to that. So whatever happened before, a crash or another
-// process, the next run goes on from there; each step looks before it makes, and
-// an id is recorded before the next step begins.
+// It does not execute orders: it reads what a workspace's row says and brings the parts
+// to that state. So after a crash, or after another process has worked on the workspace,
+// the next run continues from there. Each step searches before it creates, and records an
+// id before the next step begins.
 type Provisioner struct {
 	store     Store
 	coolify   *coolify.Client // on the reserve
@@ -37,8 +37,8 @@ type Provisioner struct {
 	dangers   *dangers
 }
 
-// New returns what makes and mends the parts of workspaces. reserve is the
-// operator's part of the budget, on which it acts; see [tenancy.Guard.Reserve].
+// New returns a Provisioner. reserve is the operator's part of the budget, on which it
+// acts; see [tenancy.Guard.Reserve].
 func New(cfg tenancy.Config, db Store, reserve coolify.Meter) *Provisioner {
 	p := &Provisioner{
 		store: db, coolify: cfg.Coolify.Metered(reserve), publicURL: cfg.PublicURL, box: cfg.Box, log: cfg.Log,
@@ -54,9 +54,9 @@ func New(cfg tenancy.Config, db Store, reserve coolify.Meter) *Provisioner {
 	return p
 }
 
-// CoolifyVersion asks Coolify for its version, on the operator's part of the budget.
-// The error is a [*PartError], which tells a Coolify that is away from a token that it
-// does not accept.
+// CoolifyVersion asks Coolify for its version, on the operator's part of the budget. The
+// error is a [*PartError], which distinguishes a Coolify that does not answer from a
+// token that it does not accept.
 func (p *Provisioner) CoolifyVersion(ctx context.Context) (string, error) {
 	v, err := p.coolify.Version(ctx)
 	if err != nil {
@@ -66,32 +66,32 @@ func (p *Provisioner) CoolifyVersion(ctx context.Context) (string, error) {
 }
 
 const (
-	// holdTime is how long a run may be silent before another one takes over. It is
-	// longer than any step, and a run holds on before each.
+	// holdTime is how long a run may be silent before another run takes over. It is
+	// longer than any step, and a run renews its hold before each step.
 	holdTime = 2 * time.Minute
-	// begunLong is how old a token that was begun and never filled is when it
-	// counts as lost.
+	// begunLong is the age at which a token that was begun and never filled counts as
+	// lost.
 	begunLong = 10 * time.Minute
-	// reconcileEvery is how often a workspace's parts are looked at unasked.
+	// reconcileEvery is how often a workspace's parts are checked without a request.
 	reconcileEvery = time.Hour
 	// dueAtOnce bounds how many workspaces one sweep finds.
 	dueAtOnce = 200
 )
 
-// ErrBusy is returned by [Provisioner.Provision] when another run is at the
-// workspace. That run sees to what is wanted before it ends.
+// ErrBusy is the error of [Provisioner.Provision] while another run works on the
+// workspace. That run handles all requests before it ends.
 var ErrBusy = errors.New("another run is at this workspace")
 
-// A PartsError says that a run left parts that are not as they should be. Its
-// text names the parts only.
+// A PartsError says that a run left parts in a wrong state. Its text names the parts
+// only.
 type PartsError struct{ Errors tenancy.PartErrors }
 
 // Error names the parts.
 func (e *PartsError) Error() string { return "not as they should be: " + e.Errors.Names() }
 
-// Provision brings a workspace's parts to what its row says: there, suspended, or
-// gone. It may be called at any time, by several processes. The error is
-// [ErrBusy], a [*PartsError], or one of the database.
+// Provision brings a workspace's parts to the state that its row says: existing,
+// suspended, or gone. Several processes may call it at any time. The error is [ErrBusy],
+// a [*PartsError], or one of the database.
 func (p *Provisioner) Provision(ctx context.Context, workspaceID string) error {
 	for {
 		more, err := p.once(ctx, workspaceID)
@@ -125,8 +125,7 @@ func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, 
 	return more, err
 }
 
-// Sweep queues the jobs of workspaces that have something due: queue is called
-// for each.
+// Sweep calls queue for each workspace that has work due.
 func (p *Provisioner) Sweep(ctx context.Context, queue func(context.Context, string) error) error {
 	now := p.now()
 	ids, err := p.store.Due(ctx, now, now.Add(-reconcileEvery), dueAtOnce)
@@ -141,7 +140,7 @@ func (p *Provisioner) Sweep(ctx context.Context, queue func(context.Context, str
 	return nil
 }
 
-// A run is one look at one workspace.
+// A run is one pass over one workspace.
 type run struct {
 	*Provisioner
 	holder     string
@@ -158,8 +157,8 @@ func (r *run) release(ctx context.Context, workspaceID string) {
 	}
 }
 
-// ensureAll brings every part to what the row says. An error is one of the database:
-// then nothing more can be recorded, so nothing more is made.
+// ensureAll handles every part. It returns only errors of the database: then nothing more can
+// be recorded, so nothing more is made.
 func (r *run) ensureAll(ctx context.Context) error {
 	if r.state.DeletedAt != nil {
 		return r.removeAll(ctx)
@@ -192,14 +191,14 @@ func (r *run) ensureAll(ctx context.Context) error {
 	return r.ensureGiteaParts(ctx, true)
 }
 
-// ensureGiteaParts goes in the order in which each part needs the one before. The bot
-// joins its team last, when no token of its own is alive that should not be. What
-// must end does not wait for what cannot be made: a key's token ends with the key,
-// whatever else is wrong.
+// ensureGiteaParts runs the steps in the order of their dependencies. The bot joins its team
+// last, when none of its own tokens is alive that should not be. A deletion does not wait
+// for a part that cannot be made: a key's token ends with the key, regardless of other
+// errors.
 func (r *run) ensureGiteaParts(ctx context.Context, mayMake bool) error {
 	for _, s := range []struct {
 		step
-		of []string // it takes away and makes nothing, of these parts
+		of []string // the step only deletes, and needs these parts
 	}{
 		{step{tenancy.PartOrg, "make the organisation", r.ensureOrg}, nil},
 		{step{tenancy.PartBot, "make the bot", r.ensureBot}, nil},
@@ -221,29 +220,29 @@ func (r *run) ensureGiteaParts(ctx context.Context, mayMake bool) error {
 			return err
 		}
 		if len(r.wrong) == before || s.part == tenancy.PartPeople || s.part == tenancy.PartHook {
-			continue // nothing else needs it
+			continue // no later step needs it
 		}
 		if r.wrong[before].Again {
-			return nil // Gitea is away, or what has just been made is not seen yet
+			return nil // Gitea does not answer, or does not show yet what has just been made
 		}
 		mayMake = false
 	}
 	return nil
 }
 
-// isWrong reports whether a part turned out not to be as it should be.
+// isWrong reports whether a part is in a wrong state.
 func (r *run) isWrong(part string) bool {
 	return slices.ContainsFunc(r.wrong, func(e tenancy.PartError) bool { return e.Part == part })
 }
 
-// A step sees to one part.
+// A step handles one part.
 type step struct {
 	part  string
 	doing string // for the operator: "make the bot"
 	do    func(context.Context) error
 }
 
-// do holds on to the workspace and does one step.
+// do renews the hold on the workspace and runs one step.
 func (r *run) do(ctx context.Context, s step) error {
 	if err := r.renewLease(ctx); err != nil {
 		return err
@@ -258,12 +257,12 @@ func (r *run) do(ctx context.Context, s step) error {
 	return r.note(ctx, newPartError(s.part, s.doing, err))
 }
 
-// renewLease records that this run is alive. It fails if another one has taken over.
+// renewLease renews this run's hold. It fails if another run has taken over.
 func (r *run) renewLease(ctx context.Context) error {
 	return tenancy.StoreError("read or write the record", r.store.Hold(ctx, r.state.ID, r.holder, r.now(), r.now().Add(holdTime)))
 }
 
-// note adds what is wrong, with the cause for the log.
+// note adds an error to the run's list and logs its cause.
 func (r *run) note(ctx context.Context, err error) error {
 	e, ok := errors.AsType[*tenancy.PartError](err)
 	if !ok {
@@ -278,8 +277,8 @@ func (r *run) note(ctx context.Context, err error) error {
 	return nil
 }
 
-// record replaces the recorded parts. If they are not as this run knows them,
-// another run has taken over, and this one ends.
+// record replaces the recorded parts. If the record differs from what this run last wrote
+// or read, another run has taken over, and this one ends.
 func (r *run) record(ctx context.Context, change func(*tenancy.Parts)) error {
 	next := r.state.Parts
 	change(&next)
@@ -290,7 +289,7 @@ func (r *run) record(ctx context.Context, change func(*tenancy.Parts)) error {
 	return nil
 }
 
-// outcome is the state that the parts are in.
+// outcome returns the state of the parts.
 func (r *run) outcome() tenancy.Outcome {
 	o := tenancy.Outcome{Status: tenancy.Ready, Error: r.wrong.String(), Reconciled: r.reconciled}
 	has := r.state.Parts.CoolifyProject != "" || r.state.OrgID != 0
@@ -305,8 +304,8 @@ func (r *run) outcome() tenancy.Outcome {
 	return o
 }
 
-// ensureProject creates or mends the project on Coolify. Names are not unique there,
-// and asking twice makes two: what bears our mark is ours.
+// ensureProject makes the project on Coolify exist. Names are not unique there, and two
+// requests make two projects, so projects of this workspace are recognised by their mark.
 func (r *run) ensureProject(ctx context.Context) error {
 	_, _, err := once.Thing[coolify.Project]{
 		Find: r.findProjects,
@@ -325,8 +324,9 @@ func (r *run) ensureProject(ctx context.Context) error {
 	return err
 }
 
-// findProjects returns the recorded project, and those with our mark, the oldest
-// first. One that is recorded is not made anew: an operator may have given it.
+// findProjects returns the recorded project and those with the workspace's mark, the
+// oldest first. A recorded project that is gone is an error and is not made again, as the
+// operator may have provided it.
 func (r *run) findProjects(ctx context.Context) ([]coolify.Project, error) {
 	list, err := r.coolify.Projects(ctx)
 	if err != nil {
@@ -355,8 +355,8 @@ func (r *run) bearsMark(p coolify.Project) bool {
 	return tenancy.HasMark(p.Description, tenancy.MarkText(r.state.Nonce, "project"))
 }
 
-// dropProject deletes a project that bears our mark and is not the recorded one: a
-// create whose answer was lost made it. It is empty, or Coolify refuses.
+// dropProject deletes a project that has the workspace's mark and is not the recorded
+// one: a create whose answer was lost made it. Coolify refuses if it is not empty.
 func (r *run) dropProject(ctx context.Context, twin coolify.Project) error {
 	err := r.coolify.Project(twin.UUID).Delete(ctx)
 	if errors.Is(err, coolify.ErrInvalid) {

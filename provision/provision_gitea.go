@@ -16,8 +16,8 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// foreignError says that something of the platform's name is there that the platform
-// did not make.
+// foreignError says that a thing with a name of the platform's exists that the platform did
+// not make.
 func foreignError(part, what, name string) *tenancy.PartError {
 	return &tenancy.PartError{
 		Part: part, Why: fmt.Sprintf("%s %q is on Gitea already, and vibn-mcp did not make it", what, name),
@@ -25,7 +25,7 @@ func foreignError(part, what, name string) *tenancy.PartError {
 	}
 }
 
-// ensureOrg creates or mends the organisation.
+// ensureOrg makes the organisation exist and be private.
 func (r *run) ensureOrg(ctx context.Context) error {
 	o, _, err := once.Thing[gitea.Org]{
 		Find:     func(ctx context.Context) ([]gitea.Org, error) { return ifThere(r.findOrg(ctx)) },
@@ -41,7 +41,7 @@ func (r *run) ensureOrg(ctx context.Context) error {
 	return err
 }
 
-// ifThere returns a thing as the list of what there is of it.
+// ifThere returns a thing as a list; an empty one if the thing was not found.
 func ifThere[T any](thing T, err error) ([]T, error) {
 	if errors.Is(err, gitea.ErrNotFound) {
 		return nil, nil
@@ -49,8 +49,8 @@ func ifThere[T any](thing T, err error) ([]T, error) {
 	return []T{thing}, err
 }
 
-// findOrg returns the organisation if it is the workspace's: by its recorded id,
-// or else by our mark. Not there is [gitea.ErrNotFound].
+// findOrg returns the organisation if it is the workspace's: by its recorded id, or else
+// by the workspace's mark. [gitea.ErrNotFound] if it does not exist.
 func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
 	name := cmp.Or(r.state.Org, tenancy.OrgName(r.state.Slug))
 	o, err := r.gitea.Org(name).Get(ctx)
@@ -76,8 +76,8 @@ func (r *run) recordOrg(ctx context.Context, o gitea.Org) error {
 	return r.record(ctx, func(p *tenancy.Parts) { p.Org, p.OrgID = o.Name, o.ID })
 }
 
-// knownOrg is findOrg where nothing is to be made: one that a crash left unrecorded is
-// recorded.
+// knownOrg is findOrg for steps that create nothing. It records an organisation that a
+// crash left unrecorded.
 func (r *run) knownOrg(ctx context.Context) (gitea.Org, error) {
 	o, err := r.findOrg(ctx)
 	if err == nil && o.ID != r.state.OrgID {
@@ -86,7 +86,7 @@ func (r *run) knownOrg(ctx context.Context) (gitea.Org, error) {
 	return o, err
 }
 
-// createOrg asks for the organisation. Users and organisations share their names.
+// createOrg creates the organisation. Users and organisations share one namespace.
 func (r *run) createOrg(ctx context.Context) error {
 	name := tenancy.OrgName(r.state.Slug)
 	_, failed := r.gitea.CreateOrg(ctx, gitea.NewOrg{Name: name, FullName: r.state.Name, Description: tenancy.MarkText(r.state.Nonce, "org")})
@@ -99,8 +99,8 @@ func (r *run) createOrg(ctx context.Context) error {
 	return failed
 }
 
-// onlyOwner proves that nobody but the platform owns an organisation that is
-// about to be taken for ours.
+// onlyOwner checks that the platform is the only owner of an organisation that is about
+// to be recorded as the workspace's.
 func (r *run) onlyOwner(ctx context.Context, org string) error {
 	owners, err := r.owners(ctx, org)
 	if err != nil {
@@ -133,8 +133,8 @@ func (r *run) owners(ctx context.Context, org string) (gitea.Team, error) {
 	return gitea.Team{}, errors.New("the organisation has no team of owners")
 }
 
-// ensureBot creates the bot and forbids all that it must not be able to do. Gitea does
-// not tell some of these settings, so they are set each time.
+// ensureBot makes the bot exist and forbids what it must not do. Gitea does not report some of
+// these settings, so they are set each time.
 func (r *run) ensureBot(ctx context.Context) error {
 	u, _, err := once.Thing[gitea.User]{
 		Find:     func(ctx context.Context) ([]gitea.User, error) { return ifThere(r.findBot(ctx)) },
@@ -145,7 +145,7 @@ func (r *run) ensureBot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if u.ProhibitLogin { // it was suspended: no way in until its tokens are seen to
+	if u.ProhibitLogin { // it was suspended: no access until its tokens are checked
 		if err := r.leaveTeam(ctx, u.Login); err != nil {
 			return err
 		}
@@ -161,8 +161,8 @@ func (r *run) harden(ctx context.Context, login string, prohibit bool) error {
 	return err
 }
 
-// findBot returns the bot if it is the workspace's. The API takes the name of an
-// organisation for that of a user, so a bot is looked for among both.
+// findBot returns the bot if it is the workspace's. The API accepts the name of an
+// organisation for that of a user, so findBot checks for both.
 func (r *run) findBot(ctx context.Context) (gitea.User, error) {
 	name := cmp.Or(r.state.Bot, tenancy.BotName(r.state.Slug))
 	u, err := r.gitea.User(ctx, name)
@@ -219,11 +219,11 @@ func (r *run) createBot(ctx context.Context) error {
 	return err
 }
 
-// newPassword is a password that nobody keeps, with what rules of complexity ask
-// for.
+// newPassword returns a random password that is not stored. Its prefix satisfies
+// complexity rules.
 func newPassword() secret.Text { return secret.NewText("aA0-" + rand.Text() + rand.Text()) }
 
-// ensureTeam creates the team Writers and adds the bot.
+// ensureTeam makes the team Writers exist and adds the bot.
 func (r *run) ensureTeam(ctx context.Context) error {
 	t, _, err := once.Thing[gitea.Team]{
 		Find: r.findTeams,
@@ -250,7 +250,7 @@ func (r *run) ensureTeam(ctx context.Context) error {
 	return r.gitea.AddTeamMember(ctx, t.ID, r.state.Bot)
 }
 
-// findTeams returns the first team of the name, if there is one.
+// findTeams returns the oldest team of the name as a list; an empty one if there is none.
 func (r *run) findTeams(ctx context.Context) ([]gitea.Team, error) {
 	t, err := r.findTeam(ctx)
 	if err != nil || t.ID == 0 {
@@ -259,8 +259,8 @@ func (r *run) findTeams(ctx context.Context) ([]gitea.Team, error) {
 	return []gitea.Team{t}, nil
 }
 
-// findTeam returns the team; a zero Team if there is none. Gitea lets two have one
-// name: the one that was made first counts.
+// findTeam returns the team; a zero Team if there is none. Gitea allows two teams of one
+// name: the older one counts.
 func (r *run) findTeam(ctx context.Context) (gitea.Team, error) {
 	teams, err := r.gitea.Org(r.state.Org).Teams(ctx)
 	if err != nil {
@@ -275,8 +275,8 @@ func (r *run) findTeam(ctx context.Context) (gitea.Team, error) {
 	return found, nil
 }
 
-// outOfOwners takes the bot out of the owners. Deleting a bot that is the last
-// owner would delete the organisation.
+// outOfOwners removes the bot from the owners. Deleting a bot that is the last owner
+// would delete the organisation.
 func (r *run) outOfOwners(ctx context.Context) error {
 	owners, err := r.owners(ctx, r.state.Org)
 	if err != nil {
@@ -292,7 +292,7 @@ func (r *run) outOfOwners(ctx context.Context) error {
 	return r.gitea.RemoveTeamMember(ctx, owners.ID, r.state.Bot)
 }
 
-// leaveTeam takes a user out of the team, if there is one.
+// leaveTeam removes a user from the team, if the team exists.
 func (r *run) leaveTeam(ctx context.Context, login string) error {
 	if r.state.OrgID == 0 {
 		return nil
@@ -304,8 +304,8 @@ func (r *run) leaveTeam(ctx context.Context, login string) error {
 	return r.gitea.RemoveTeamMember(ctx, t.ID, login)
 }
 
-// syncPeople brings the team to the bot and the workspace's people: those whose
-// account on Gitea the operator or a sign-in gave by its id. Others are taken out.
+// syncPeople sets the team's members to the bot and the workspace's people: those whose Gitea
+// account the operator or a sign-in gave by its id. It removes all others.
 func (r *run) syncPeople(ctx context.Context) error {
 	members, err := r.gitea.TeamMembers(ctx, r.state.TeamID)
 	if err != nil {
@@ -343,8 +343,8 @@ func (r *run) person(ctx context.Context, id int64) error {
 	return r.gitea.AddTeamMember(ctx, r.state.TeamID, u.Login)
 }
 
-// suspend shuts every way in: the bot may not sign in, so none of its tokens does
-// anything; it and the people leave the team, and the keys' tokens end.
+// suspend ends every access: the bot may not sign in, so none of its tokens works; the
+// bot and the people leave the team, and the keys' tokens end.
 func (r *run) suspend(ctx context.Context) error {
 	if r.gitea == nil {
 		return nil

@@ -10,13 +10,13 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// ensureHook creates or mends the organisation's webhook. Gitea never tells a
-// webhook's secret, and never changes it. So only a webhook that was recorded when it
-// was created is known to sign with the recorded secret: any other is left for
-// [run.otherHooks] to delete, also one with our address whose answer was lost.
+// ensureHook makes the organisation's webhook exist. Gitea never reports a webhook's secret,
+// and never changes it. So only a webhook that was recorded when it was created is known
+// to sign with the recorded secret. [run.otherHooks] deletes every other one, including
+// one with the same address whose answer was lost.
 func (r *run) ensureHook(ctx context.Context) error {
 	if r.publicURL == nil {
-		return nil // nobody is there to take deliveries
+		return nil // there is no server that receives deliveries
 	}
 	key, err := r.hookKey(ctx)
 	if err != nil {
@@ -38,13 +38,12 @@ func (r *run) ensureHook(ctx context.Context) error {
 	return r.record(ctx, func(p *tenancy.Parts) { p.HookID = h.ID })
 }
 
-// hookKey returns what the webhook signs with. A new one is recorded before a
-// webhook has it, and in the same step the webhook that signs with another is
-// forgotten.
+// hookKey returns the webhook's secret. It records a new secret before any webhook has
+// it, and in the same step drops the record of the webhook that signs with another.
 func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
 	if r.state.HookSealed != "" {
 		key, err := r.box.Open(r.state.HookSealed, tenancy.HookPlace(r.state.ID))
-		if err != nil { // another process may have a key that this one has not
+		if err != nil { // another process may have a key that this one lacks
 			return secret.Text{}, &tenancy.PartError{
 				Part: tenancy.PartHook, Why: "the webhook's secret does not open with VIBN_SECRETS_KEY",
 				Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes a new secret",
@@ -62,7 +61,7 @@ func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
 
 func (r *run) hookURL() string { return r.publicURL.JoinPath(tenancy.HookPath, r.state.Slug).String() }
 
-// otherHooks takes away the organisation's webhooks but the recorded one: each sees
+// otherHooks deletes the organisation's webhooks except the recorded one: each receives
 // every push to every repository.
 func (r *run) otherHooks(ctx context.Context) error {
 	if r.state.OrgID == 0 {
@@ -89,8 +88,8 @@ func (r *run) otherHooks(ctx context.Context) error {
 	return nil
 }
 
-// endHook takes every webhook of the organisation away. What the own one signed
-// with counts no more from the first step on.
+// endHook deletes every webhook of the organisation. Its first step drops the own
+// webhook's secret, so that its deliveries are refused from then on.
 func (r *run) endHook(ctx context.Context) error {
 	if r.state.HookID != 0 || r.state.HookSealed != "" {
 		if err := r.record(ctx, func(p *tenancy.Parts) { p.HookID, p.HookSealed = 0, "" }); err != nil {
@@ -100,7 +99,7 @@ func (r *run) endHook(ctx context.Context) error {
 	return r.otherHooks(ctx)
 }
 
-// wantPushes has the repositories looked at that apps are built from: a delivery
+// wantPushes requests a check of the repositories that apps are built from: a delivery
 // may have been lost, or refused while the webhook was being replaced.
 func (r *run) wantPushes(ctx context.Context) error {
 	apps, err := r.store.AppRecords(ctx, r.state.ID)
@@ -115,7 +114,7 @@ func (r *run) wantPushes(ctx context.Context) error {
 		if !p.Made() || !tenancy.BuiltFrom(p, apps) {
 			continue
 		}
-		err := r.store.WantPush(ctx, r.state.ID, p.RepositoryID, tenancy.RandomHex()) // the digest of no body
+		err := r.store.WantPush(ctx, r.state.ID, p.RepositoryID, tenancy.RandomHex()) // a random digest, which no body has
 		if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 			return tenancy.StoreError("read or write the record", err)
 		}

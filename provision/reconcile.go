@@ -14,14 +14,14 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// reconcile brings each repository of the organisation back to what is recorded,
-// and leaves the bot none of its own. A bot is administrator of what it forks,
-// and then can add keys, hooks and people that outlive its tokens.
+// reconcile brings each repository of the organisation back to its record, and deletes
+// the bot's own repositories. A bot is administrator of what it forks, and could then add
+// keys, hooks and people that outlive its tokens.
 //
-// Each thing that is taken away is written to the audit trail first.
+// Each removal is written to the audit trail first.
 func (r *run) reconcile(ctx context.Context) error {
 	if r.state.OrgID == 0 || r.state.BotID == 0 {
-		r.reconciled = true // there is nothing to look at
+		r.reconciled = true // there is nothing to check
 		return nil
 	}
 	projects, err := r.store.Projects(ctx, r.state.ID)
@@ -38,7 +38,7 @@ func (r *run) reconcile(ctx context.Context) error {
 	}
 	for _, repo := range own {
 		if repo.OwnerID != r.state.BotID {
-			continue // one that it may see only
+			continue // one that it may only read
 		}
 		if err := r.dropRepository(ctx, repo, "repository of the bot's own"); err != nil {
 			return err
@@ -67,8 +67,8 @@ func (r *run) reconcile(ctx context.Context) error {
 	return nil
 }
 
-// ensureMissing makes the repositories that a crash left unmade or unfinished. It comes
-// after reconcile, which a name that is taken must not hold up.
+// ensureMissing makes the repositories that a crash left unmade or unfinished. It comes after
+// reconcile, so that a taken name does not hold up reconcile.
 func (r *run) ensureMissing(ctx context.Context) error {
 	projects, err := r.store.Projects(ctx, r.state.ID)
 	if err != nil {
@@ -98,8 +98,8 @@ func (r *run) ensureMissing(ctx context.Context) error {
 	return nil
 }
 
-// hiddenOrDeleted says why a repository of the list is not there when it is asked for:
-// it was deleted meanwhile, which is no error, or else it is hidden.
+// hiddenOrDeleted says why a listed repository was not found when it was read. Either it was
+// deleted meanwhile, which is no error, or it is hidden.
 func (r *run) hiddenOrDeleted(ctx context.Context, repo gitea.Repository) error {
 	repos, err := r.gitea.Org(r.state.Org).Repositories(ctx)
 	if err != nil {
@@ -125,7 +125,7 @@ func (r *run) reconcileRepository(ctx context.Context, repo gitea.Repository, pr
 	if i < 0 && repo.Fork {
 		return r.dropRepository(ctx, repo, "fork")
 	}
-	finished := i >= 0 && (projects[i].Made() || !repo.Empty) // else run.missing finishes it
+	finished := i >= 0 && (projects[i].Made() || !repo.Empty) // otherwise run.missing finishes it
 	if finished && projects[i].Repository != repo.FullName {
 		if err := r.store.RecordRepository(ctx, r.state.ID, projects[i].ID, repo.ID, repo.FullName); err != nil {
 			return tenancy.StoreError("read or write the record", err)
@@ -166,9 +166,9 @@ func (r *run) reconcileRepository(ctx context.Context, repo gitea.Repository, pr
 	return nil
 }
 
-// restoreDeployKey returns the key that a project's repository is meant to have, and puts
-// it back if it is not among those that it has. The project is read again: a call
-// that creates an app may have recorded the key since.
+// restoreDeployKey returns the key that a project's repository should have, and puts it back if
+// it is missing. It reads the project again: a call that creates an app may have recorded
+// the key since.
 func (r *run) restoreDeployKey(ctx context.Context, repo gitea.Repository, p tenancy.Project, has []extraAccess) (string, error) {
 	p, err := ProjectNow(ctx, r.store, p)
 	if err != nil || p.DeployKey == "" || slices.ContainsFunc(has, func(e extraAccess) bool { return e.key == p.DeployKey }) {
@@ -177,16 +177,16 @@ func (r *run) restoreDeployKey(ctx context.Context, repo gitea.Repository, p ten
 	return p.DeployKey, EnsurePublicHalf(ctx, r.gitea.Repo(repo.Owner, repo.Name), p)
 }
 
-// An extraAccess is a way into a repository besides the team.
+// An extraAccess is an access to a repository besides the team.
 type extraAccess struct {
 	kind tenancy.AccessKind
 	ref  string
-	name string // for people; others wrote it
-	key  string // of a deploy key that may only read; in the form of authorized_keys
+	name string // for people; untrusted
+	key  string // of a read-only deploy key, in the format of authorized_keys
 	drop func() error
 }
 
-// listExtraAccess lists the ways into a repository besides the team.
+// listExtraAccess lists the accesses to a repository besides the team.
 func (r *run) listExtraAccess(ctx context.Context, repo gitea.Repository) ([]extraAccess, error) {
 	g, owner, name := r.gitea, repo.Owner, repo.Name
 	var all []extraAccess
@@ -231,12 +231,12 @@ func (r *run) dropRepository(ctx context.Context, repo gitea.Repository, what st
 	})
 }
 
-// removeAudited records what is about to be removed, and then removes it.
+// removeAudited writes a removal to the audit trail and then carries it out.
 func (r *run) removeAudited(ctx context.Context, repo gitea.Repository, kind, name string, drop func() error) error {
 	return r.removeAuditedFrom(ctx, repo.FullName, kind, name, drop)
 }
 
-// removeAuditedFrom is [run.removeAudited] for what a repository or the organisation has.
+// removeAuditedFrom is [run.takeAway] for a target that is a repository or the organisation.
 func (r *run) removeAuditedFrom(ctx context.Context, target, kind, name string, drop func() error) error {
 	args, err := json.Marshal(map[string]string{"removed": kind, "name": r.auditName(name)})
 	if err != nil {
@@ -265,7 +265,7 @@ func (r *run) removeAuditedFrom(ctx context.Context, target, kind, name string, 
 	return err
 }
 
-// auditName returns what the audit trail keeps of a name that others chose: a hook's
+// auditName returns the part of a name of unknown origin that the audit trail keeps: a hook's
 // address may hold a credential.
 func (r *run) auditName(s string) string {
 	t, err := r.shown.Text(s[:min(len(s), tenancy.MaxShown)])

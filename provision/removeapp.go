@@ -8,13 +8,13 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// DeleteWithData is what goes with an app or a database: what it has stored and its files.
-// Networks may be used by others.
+// DeleteWithData deletes an app's or a database's volumes and files with it. It leaves
+// networks, as other things may use them.
 var DeleteWithData = coolify.DeleteOptions{Volumes: true, Configurations: true}
 
-// RemoveApp deletes what an app that was created here has in the workspace's project
-// on Coolify, twins that a crash left included, and forgets it once that is gone.
-// Coolify takes its time to delete, so this is called again until then.
+// RemoveApp deletes what an app that was created here has in the workspace's project on
+// Coolify, including duplicates that a crash left, and drops its record once that is
+// gone. Coolify deletes with a delay, so the caller repeats this until gone is true.
 func RemoveApp(ctx context.Context, project tenancy.CoolifyProject, store AppStore, a tenancy.AppRecord) (gone bool, err error) {
 	list, err := project.Apps(ctx)
 	if err != nil {
@@ -40,7 +40,7 @@ func RemoveApp(ctx context.Context, project tenancy.CoolifyProject, store AppSto
 	return true, nil
 }
 
-// DeleteApplication asks Coolify to delete an application, and looks whether it has.
+// DeleteApplication asks Coolify to delete an application, and checks whether it is gone.
 func DeleteApplication(ctx context.Context, app coolify.AppClient) (gone bool, err error) {
 	if err := app.Delete(ctx, DeleteWithData); errors.Is(err, coolify.ErrNotFound) {
 		return true, nil
@@ -54,6 +54,6 @@ func DeleteApplication(ctx context.Context, app coolify.AppClient) (gone bool, e
 	return false, err
 }
 
-// AppMark proves that an application is the one that was made for this row. It stands
-// in its description until nothing is left to do.
+// AppMark returns the mark that proves that an application was made for this record. The
+// description holds it until the setup is finished.
 func AppMark(a tenancy.AppRecord) string { return tenancy.MarkText(a.Nonce, "app") }

@@ -11,19 +11,18 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// ErrForeignRepository says that a repository of that name is there which is not
-// the project's.
+// ErrForeignRepository says that a repository of that name exists that is not the
+// project's.
 var ErrForeignRepository = errors.New("a repository of that name is there already")
 
-// ErrHidden says that a repository is there and Gitea says it is not.
+// ErrHidden says that a repository exists although Gitea answers that it does not.
 var ErrHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.ErrNotFound)
 
-// EnsureRepository makes the repository of a project that has none, private and
-// with a first commit. The project's nonce stands in the description until the
-// id is recorded: whoever made a repository of this name, only with it is it taken
-// for ours. Then the description that people wrote replaces it, the workspace's bot
-// makes the first commit, and at last the name is recorded, which says that nothing
-// is left to do.
+// EnsureRepository makes the repository of a project exist, private and with a first
+// commit. The description holds the project's mark until the id is recorded. A repository
+// of this name is recognised as the project's only by that mark. Then the description
+// that people wrote replaces it, and the workspace's bot makes the first commit. Last,
+// the name is recorded, which says that the setup is finished.
 func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, store ProjectStore, w tenancy.Workspace, p tenancy.Project) (gitea.Repository, error) {
 	repo, err := org.Repo(p.Slug).Get(ctx)
 	if errors.Is(err, gitea.ErrNotFound) && p.RepositoryID == 0 {
@@ -64,11 +63,10 @@ func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, 
 	return repo, tenancy.StoreError("read or write the record", store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName))
 }
 
-// firstCommit commits a README.md to a repository that is empty. Gitea would do
-// so itself when it makes the repository, with the description of that moment,
-// which is our mark, and as the administrator. The bot's own address bears a mark
-// too, so the commit has another. If somebody else has committed meanwhile, nothing
-// is left to do.
+// firstCommit commits a README.md to an empty repository. Gitea could do so when it
+// creates the repository, but as the administrator and with the description of that
+// moment, which is the mark. The bot's own address contains a mark too, so the commit has
+// another address. If another user has committed meanwhile, firstCommit does nothing.
 func firstCommit(ctx context.Context, bot *gitea.Bot, repo gitea.Repository, p tenancy.Project, login string) error {
 	if !repo.Empty {
 		return nil
@@ -90,9 +88,9 @@ func firstCommit(ctx context.Context, bot *gitea.Bot, repo gitea.Repository, p t
 	return failed
 }
 
-// recordedMeanwhile refuses a repository that is not the project's. One without a
-// mark may be the project's all the same: a job and a call that make it at once
-// see each other's work, and the one that is first takes the mark away.
+// recordedMeanwhile returns [ErrForeignRepository] unless the store now records the
+// repository as the project's. A repository without a mark may still be the project's: if
+// a job and a call make it at the same time, the first one removes the mark.
 func recordedMeanwhile(ctx context.Context, store ProjectStore, p tenancy.Project, repositoryID int64) error {
 	list, err := store.Projects(ctx, p.WorkspaceID)
 	if err != nil {

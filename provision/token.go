@@ -11,16 +11,16 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// botScopes are all that a bot's token may do. With write:user it could make
-// itself tokens that outlive this one.
+// botScopes are all scopes of a bot's token. With write:user the token could make others
+// that outlive it.
 var botScopes = []string{"write:repository", "write:issue"}
 
-// NewTokenName is the name of a token to be made: never used before, so that of
-// several attempts each can be told from the others.
+// NewTokenName returns a name for a new token. It is never used again, so that each of
+// several attempts can be distinguished.
 func NewTokenName() string { return "vibn-" + tenancy.RandomHex()[:16] }
 
 // MintToken makes a token of a bot and proves that it is the bot's before it is stored:
-// older servers gave out tokens of whoever asked.
+// older Gitea servers returned a token of the user who asked.
 func MintToken(ctx context.Context, bot tenancy.BotAccount, name string) (gitea.Token, error) {
 	tokens, err := bot.Tokens(ctx)
 	if err != nil {
@@ -55,8 +55,8 @@ func lastEight(t secret.Text) string {
 	return s[max(0, len(s)-8):]
 }
 
-// ensureToken sees to the workspace's own token: the recorded one if it is alive, else
-// a new one.
+// ensureToken makes the workspace's own token exist: it keeps the recorded one if that is
+// alive, and makes a new one otherwise.
 func (r *run) ensureToken(ctx context.Context) error {
 	alive, err := r.tokenAlive(ctx)
 	if err != nil || alive {
@@ -84,10 +84,10 @@ func (r *run) tokenAlive(ctx context.Context) (bool, error) {
 	return bot.Alive(ctx)
 }
 
-// asBot returns a client with the workspace's own token, which is there.
+// asBot returns a client with the workspace's own token, which must be recorded.
 func (r *run) asBot() (*gitea.Bot, error) {
 	plain, err := r.box.Open(r.state.TokenSealed, tenancy.TokenPlace(r.state.ID))
-	if err != nil { // another process may have a key that this one has not: a new token would end the one in use
+	if err != nil { // another process may have a key that this one lacks: a new token would end the one in use
 		return nil, &tenancy.PartError{
 			Part: tenancy.PartToken, Why: "the bot's token does not open with VIBN_SECRETS_KEY",
 			Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes new tokens",
@@ -96,10 +96,10 @@ func (r *run) asBot() (*gitea.Bot, error) {
 	return r.gitea.Bot(plain).Metered(tenancy.Unmetered), nil
 }
 
-// endTokens leaves the bot the tokens that are recorded, and no other: those of
-// keys that ended, those that were forgotten, and those that nobody can read as an
-// answer was lost. A token is written down before it is made, so what is in the
-// list and not in the store afterwards is nobody's.
+// endTokens deletes all tokens of the bot that are not recorded: those of keys that
+// ended, those whose record was dropped, and those that are unreadable because an answer
+// was lost. A token is recorded before it is made. So a token that is in the list and not
+// in the store read afterwards belongs to no key.
 func (r *run) endTokens(ctx context.Context) error {
 	now := r.now()
 	if err := r.store.RevokeEndedTokens(ctx, r.state.ID, now, now.Add(-begunLong)); err != nil {
@@ -117,7 +117,7 @@ func (r *run) endTokens(ctx context.Context) error {
 	}
 	list, err := tokens.List(ctx)
 	if r.state.SuspendedAt != nil && (errors.Is(err, gitea.ErrForbidden) || errors.Is(err, gitea.ErrUnauthorized)) {
-		return nil // a bot that is shut out has no tokens that work; they end before it is let in again
+		return nil // the tokens of a bot that may not sign in do not work; they end before it may sign in again
 	}
 	if err != nil {
 		return err
