@@ -1,12 +1,12 @@
-// Package once makes a thing on another server that is to be there exactly once,
-// whatever crashes or gets lost on the way.
+// Package once creates a thing on another server exactly once, despite crashes and lost
+// answers.
 //
-// No create of Coolify or Gitea is idempotent, and any answer can be lost. So a
-// thing bears a mark from the moment that it is made; whoever wants it looks for
-// the mark first, makes the thing only if there is none, looks again instead of
-// trusting the answer, records the id, and deletes the twins that lost answers and
-// concurrent calls have left. A crash between any two of these steps is mended by
-// doing all of them again.
+// No create of Coolify or Gitea is idempotent, and any answer can be lost. So each thing
+// carries a mark from its creation on. The caller searches for the mark first, creates
+// the thing only if none is found, searches again instead of trusting the answer, and
+// records the id. Last, it deletes the duplicates that lost answers and concurrent calls
+// have left. After a crash between any two of these steps, running all of them again
+// repairs the state.
 package once
 
 import (
@@ -16,37 +16,36 @@ import (
 	"slices"
 )
 
-// A Thing says how one thing is found, made and recorded. All functions but Drop are
+// A Thing says how to find, create and record one thing. All functions but Drop are
 // required.
 type Thing[T any] struct {
-	// Find lists everything that is proved to be the thing, by its recorded id or by its
-	// mark, the oldest first.
+	// Find lists everything that its recorded id or its mark proves to be the thing, the
+	// oldest first.
 	Find func(context.Context) ([]T, error)
-	// Recorded reports whether the id of one of these is recorded. That one is kept, else
-	// the oldest.
+	// Recorded reports whether this one's id is recorded. The recorded one is kept, or
+	// else the oldest.
 	Recorded func(T) bool
-	// Create asks for the thing. Its error matters only if Find finds nothing then.
+	// Create creates the thing. Its error matters only if Find then finds nothing.
 	Create func(context.Context) error
-	// Record stores the id of one, unless a concurrent call was quicker; Recorded tells
-	// afterwards which one is stored.
+	// Record stores the id of one, unless a concurrent call stored another first;
+	// Recorded then says which one is stored.
 	Record func(context.Context, T) error
-	// Drop deletes a twin, and returns nil for one that is gone. nil = the server lets
-	// none come into being.
+	// Drop deletes a duplicate, and returns nil for one that is gone. nil = the server
+	// allows no duplicates.
 	Drop func(context.Context, T) error
 }
 
-// ErrNotListed is the error where a create was answered well and made nothing that
-// Find finds.
+// ErrNotListed says that a create succeeded, but Find does not find what it made.
 var ErrNotListed = errors.New("what was made is not to be found")
 
-// ErrOvertaken is the error where a concurrent call has made and recorded another one
-// between our Find and our Record. Nothing was deleted; the next attempt finds it.
+// ErrOvertaken says that a concurrent call has created and recorded another one between
+// this call's Find and Record. Nothing was deleted; the next attempt finds the other one.
 var ErrOvertaken = errors.New("another call has just made it")
 
-// Ensure returns the thing, and makes it if it is not there; fresh says that this
-// call asked for it. Nothing is deleted before the one that is kept is recorded. The
-// error is the first of the functions; that of Create, else [ErrNotListed], if the
-// thing is still not there.
+// Ensure returns the thing, and creates it if it does not exist; fresh says that this
+// call requested it. It records the one that is kept before it deletes any duplicate. The
+// error is the first one of the functions. If the thing still does not exist, it is
+// Create's error, or else [ErrNotListed].
 func (t Thing[T]) Ensure(ctx context.Context) (kept T, fresh bool, err error) {
 	found, err := t.Find(ctx)
 	if err != nil {
@@ -74,7 +73,7 @@ func (t Thing[T]) Ensure(ctx context.Context) (kept T, fresh bool, err error) {
 	return found[i], fresh && i == 0, t.dropTwins(ctx, found, i)
 }
 
-// dropTwins deletes all that was found but the one that is kept.
+// dropTwins deletes all that were found except the kept one.
 func (t Thing[T]) dropTwins(ctx context.Context, found []T, kept int) error {
 	if t.Drop == nil {
 		return nil

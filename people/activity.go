@@ -18,9 +18,9 @@ func Activity(ctx context.Context, s *tenancy.Scope, q tenancy.AuditQuery) ([]te
 	return entries, nil
 }
 
-// RequestProvision wants the workspace's parts looked at, and made or mended where they
-// are not as they should be; it returns the state until then. Of a workspace that
-// is ready, and of one that is being seen to, nothing more is wanted.
+// RequestProvision requests a run that makes or repairs the workspace's parts, and
+// returns their present state. It requests nothing if the workspace is ready or a run is
+// already requested.
 func RequestProvision(ctx context.Context, s *tenancy.Scope) (tenancy.ProvisionStatus, error) {
 	if err := s.Require(tenancy.Write); err != nil {
 		return "", err

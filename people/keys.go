@@ -13,21 +13,21 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Limits of the keys that a workspace mints for itself.
+// Limits of the keys that a workspace mints itself.
 const (
 	MaxKeyDays = 365
-	MaxKeys    = 200 // that are in force
+	MaxKeys    = 200 // that are active
 )
 
-// MintKey is what a key is asked for with.
+// MintKey describes a key to be minted.
 type MintKey struct {
 	Name    string
 	Rights  tenancy.Rights
 	Days    int    // until it expires, 1 to [MaxKeyDays]
-	Request string // number of the form; a second key for it is [Conflict]. Empty = none
+	Request string // number of the form; a second key for it is [tenancy.Conflict]. Empty = none
 }
 
-// Keys lists the workspace's keys, revoked and expired ones too, newest first.
+// Keys lists the workspace's keys, including revoked and expired ones, newest first.
 func Keys(ctx context.Context, s *tenancy.Scope) ([]tenancy.Key, error) {
 	if err := s.Require(tenancy.Keys); err != nil {
 		return nil, err
@@ -39,8 +39,8 @@ func Keys(ctx context.Context, s *tenancy.Scope) ([]tenancy.Key, error) {
 	return list, nil
 }
 
-// Mint mints a key that may do nothing that the principal may not. One that a
-// key mints ends with that key. The key itself is returned once and kept nowhere.
+// Mint mints a key with at most the principal's rights. A key that another key mints ends
+// with that key. Mint returns the key itself once; it is stored nowhere.
 func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret.Text, error) {
 	if err := s.Require(tenancy.Keys); err != nil {
 		return tenancy.Key{}, secret.Text{}, err
@@ -89,7 +89,7 @@ func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret
 	return k, key, revokeUnlessEntitled(ctx, s, k)
 }
 
-// revokeUnlessEntitled revokes a new key if its maker lost the right to it meanwhile.
+// revokeUnlessEntitled revokes a key if its creator lost the right to it meanwhile.
 func revokeUnlessEntitled(ctx context.Context, s *tenancy.Scope, k tenancy.Key) error {
 	again, err := inside(s).Again(ctx)
 	if err == nil && again.Held().Has(k.Rights|tenancy.Keys) {
@@ -121,7 +121,7 @@ func checkKeyQuota(ctx context.Context, s *tenancy.Scope) error {
 	return nil
 }
 
-// KeyState returns what a key is at a time: active, expired or revoked.
+// KeyState returns the state of a key at a time: active, expired or revoked.
 func KeyState(k tenancy.Key, now time.Time) string {
 	switch {
 	case k.RevokedAt != nil:
@@ -132,8 +132,8 @@ func KeyState(k tenancy.Key, now time.Time) string {
 	return "active"
 }
 
-// RevokeKey revokes a key of the workspace, and those minted with it. It is refused
-// at the next look.
+// RevokeKey revokes a key of the workspace, and those minted with it. The next request
+// with the key is refused.
 func RevokeKey(ctx context.Context, s *tenancy.Scope, id string) error {
 	if err := s.Require(tenancy.Keys); err != nil {
 		return err

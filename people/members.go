@@ -11,18 +11,18 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// MemberInfo is a member as the others see them.
+// MemberInfo is a member as the other members see them.
 type MemberInfo struct {
 	UserID string
-	Name   untrusted.Text // their name, else their address, else their id
+	Name   untrusted.Text // their name, or else their address, or else their id
 	Email  untrusted.Text
 	Role   tenancy.Role
 	Since  time.Time
 	You    bool
-	Yours  bool // to change: the caller may give them another role, or remove them
+	Yours  bool // the caller may change their role or remove them
 }
 
-// InviteInfo is an invitation that nobody has taken yet.
+// InviteInfo is an invitation that has not been used yet.
 type InviteInfo struct {
 	ID        string
 	Role      tenancy.Role
@@ -51,7 +51,8 @@ func Members(ctx context.Context, s *tenancy.Scope) ([]MemberInfo, error) {
 	return infos, nil
 }
 
-// mayChange refuses what only an owner may do with owners.
+// mayChange returns [tenancy.Forbidden] if the caller lacks the right to change members,
+// or if a role is the owner's and the caller is not an owner.
 func mayChange(s *tenancy.Scope, roles ...tenancy.Role) error {
 	if err := s.Require(tenancy.Keys); err != nil {
 		return err
@@ -64,7 +65,7 @@ func mayChange(s *tenancy.Scope, roles ...tenancy.Role) error {
 	return nil
 }
 
-// Invites lists the invitations that are still open.
+// Invites lists the open invitations.
 func Invites(ctx context.Context, s *tenancy.Scope) ([]InviteInfo, error) {
 	if err := s.Require(tenancy.Keys); err != nil {
 		return nil, err
@@ -82,11 +83,11 @@ func Invites(ctx context.Context, s *tenancy.Scope) ([]InviteInfo, error) {
 	return infos, nil
 }
 
-// maxInvites bounds how many invitations are good at once.
+// maxInvites bounds how many invitations are open at once.
 const maxInvites = 50
 
-// Invite makes a link with which one person joins the workspace. The token is
-// returned once and kept nowhere.
+// Invite makes a link with which one person joins the workspace. It returns the token
+// once; the token is stored nowhere.
 func Invite(ctx context.Context, s *tenancy.Scope, role tenancy.Role) (tenancy.LoginLink, secret.Text, error) {
 	p, err := inside(s).Person()
 	if err != nil {
@@ -129,9 +130,9 @@ func WithdrawInvite(ctx context.Context, s *tenancy.Scope, id string) error {
 	return nil
 }
 
-// SetRole gives a member another role. Keys that the person minted and that may do
-// more than the person may then are revoked, and invitations that the person could
-// not make then are withdrawn.
+// SetRole gives a member another role. It revokes keys that the person minted and that
+// have more rights than the new role, and withdraws invitations that the new role could
+// not make.
 func SetRole(ctx context.Context, s *tenancy.Scope, userID string, role tenancy.Role) error {
 	if role.Rights() == 0 {
 		return &tenancy.Error{Code: tenancy.Invalid, Msg: "a role is owner, admin or member"}
@@ -139,8 +140,8 @@ func SetRole(ctx context.Context, s *tenancy.Scope, userID string, role tenancy.
 	return changeMember(ctx, s, userID, role)
 }
 
-// RemoveMember ends a membership, with the keys and the invitations that the person
-// made. Everybody may leave.
+// RemoveMember ends a membership, with the keys and the invitations that the person made.
+// Every member may leave.
 func RemoveMember(ctx context.Context, s *tenancy.Scope, userID string) error {
 	return changeMember(ctx, s, userID, "")
 }

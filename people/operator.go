@@ -17,20 +17,20 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// An Operator runs the platform: it makes workspaces and keys. It needs the
-// store only, so it works while Coolify is down. Whoever holds one has proved
-// to be the operator, by running the program on the server.
+// An Operator runs the platform: it creates workspaces and keys. It needs the store only,
+// so it works while Coolify is down. Code that holds one must have proof that the caller
+// is the operator: the operator's token, or running the program on the server.
 //
 // Each method that changes something of a workspace writes an entry of principal
-// "operator" to its audit trail before and after, and is [Unavailable] and changes
-// nothing if the first cannot be written.
+// "operator" to its audit trail before and after. If the first write fails, the method
+// returns [tenancy.Unavailable] and changes nothing.
 type Operator struct {
 	store OperatorStore
 	now   func() time.Time
 }
 
-// OpenOperator returns the operator whose token this is. Any other is the same
-// [Unauthorized]; so is every one where no token is configured.
+// OpenOperator returns the operator if this is its token. For every other token, and if
+// no token is configured, it returns the same [tenancy.Unauthorized].
 func OpenOperator(g *tenancy.Guard, token string) (*Operator, error) {
 	if !outside(g).IsOperator(token) {
 		return nil, &tenancy.Error{
@@ -43,27 +43,27 @@ func OpenOperator(g *tenancy.Guard, token string) (*Operator, error) {
 // NewOperator returns an Operator on the store.
 func NewOperator(s OperatorStore) *Operator { return &Operator{s, time.Now} }
 
-// DefaultKeyLife is how long a key lives unless it is said otherwise.
+// DefaultKeyLife is the lifetime of a key if the caller gives none.
 const DefaultKeyLife = 90 * 24 * time.Hour
 
-// NewWorkspace is what a workspace is created from.
+// NewWorkspace describes a workspace to be created.
 type NewWorkspace struct {
 	Slug           string
 	Name           string // empty = the slug
 	OwnerUserID    string // may be empty
-	OwnerGiteaID   int64  // the owner's account on Gitea; 0 = not known
+	OwnerGiteaID   int64  // the owner's account on Gitea; 0 = unknown
 	CoolifyProject string // uuid; may be empty, then the workspace reaches nothing yet
 	Placement      tenancy.Placement
 }
 
-// CreateWorkspace stores a new workspace. A slug that was ever used is
-// [Conflict].
+// CreateWorkspace stores a new workspace. It returns [tenancy.Conflict] for a slug that
+// was ever used.
 //
-// An audit entry belongs to a workspace, so the first one cannot be written before
-// there is one: it is started in the transaction that stores the workspace and
-// queues the job for its parts. Neither a key nor a job ever meets a workspace
-// without its entry, and a crash leaves both or none. After a crash that left both,
-// a second call is [Conflict], and the entry stays "started".
+// An audit entry belongs to a workspace, so the first one cannot be written before the
+// workspace exists: the transaction that stores the workspace and queues the job for its
+// parts also starts the entry. So no key and no job ever sees a workspace without its
+// entry, and a crash leaves both or neither. After a crash that left both, a second call
+// returns [tenancy.Conflict], and the entry stays "started".
 func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (tenancy.Workspace, error) {
 	w, err := n.workspace(o.now())
 	if err != nil {
@@ -76,7 +76,7 @@ func (o *Operator) CreateWorkspace(ctx context.Context, n NewWorkspace) (tenancy
 	return w, tenancy.FinishEntry(ctx, o.store, o.now, started, nil)
 }
 
-// workspace judges what an operator typed, and returns the workspace to store.
+// workspace validates what an operator typed, and returns the workspace to store.
 func (n NewWorkspace) workspace(at time.Time) (tenancy.Workspace, error) {
 	if err := tenancy.CheckSlug(n.Slug); err != nil {
 		return tenancy.Workspace{}, invalid(err)
@@ -97,13 +97,14 @@ func (n NewWorkspace) workspace(at time.Time) (tenancy.Workspace, error) {
 	}, nil
 }
 
-// creationEntry is the entry that a workspace begins with.
+// creationEntry returns the first audit entry of a workspace.
 func creationEntry(w tenancy.Workspace, principal string) tenancy.AuditEntry {
 	e := tenancy.AuditEntry{WorkspaceID: w.ID, Principal: principal, Tool: "workspace.create", Target: w.Slug}
 	return tenancy.StartedEntry(e, w.CreatedAt)
 }
 
-// creationError is what an operator reads when the store did not take a workspace.
+// creationError turns a failure of the store to create a workspace into the error that an
+// operator reads.
 func creationError(slug string, err error) error {
 	if errors.Is(err, tenancy.ErrConflict) {
 		return &tenancy.Error{
@@ -120,13 +121,13 @@ func creationError(slug string, err error) error {
 	return tenancy.StoreError("create the workspace", err)
 }
 
-// EnsureWorkspace returns the workspace that a person owns, or creates it; created
-// says which. The slug is made from the e-mail's local part, or the name: it is a
-// first proposal for people, and proves nothing. Its parts are made by a job.
+// EnsureWorkspace returns the workspace that a person owns, or creates it; created says
+// which. The slug is made from the e-mail's local part, or the name: it is a proposal for
+// people, and proves nothing. A job makes the workspace's parts.
 //
-// Only a creation is on record, in the transaction of the workspace as with
-// CreateWorkspace; after a crash a second call returns the workspace. What the call
-// tells of the person is kept of them, as at each sign-in.
+// Only a creation gets an audit entry, in the workspace's transaction as with
+// CreateWorkspace; after a crash a second call returns the workspace. The call stores the
+// person's details, as each sign-in does.
 func (o *Operator) EnsureWorkspace(ctx context.Context, p tenancy.Person, place tenancy.Placement) (w tenancy.Workspace, created bool, err error) {
 	return ensureWorkspace(ctx, o.store, o.now, tenancy.OperatorPrincipal, p, place)
 }
@@ -160,8 +161,8 @@ func ensureWorkspace(
 	return w, true, tenancy.FinishEntry(ctx, store, now, started, nil)
 }
 
-// slugsFor proposes slugs: one that people know, the same with a number, and at
-// last some that are surely free.
+// slugsFor proposes slugs: one that people recognise, the same with a number, and last
+// some with random digits.
 func slugsFor(p tenancy.Person) []string {
 	local, _, _ := strings.Cut(p.Email, "@")
 	base := ""
@@ -180,22 +181,22 @@ func slugsFor(p tenancy.Person) []string {
 	return slices.DeleteFunc(slugs, func(s string) bool { return tenancy.CheckSlug(s) != nil })
 }
 
-// slugOf makes a slug of a text: what is no letter or digit becomes a hyphen.
+// slugOf makes a slug of a text: runs of other characters than letters and digits become
+// a hyphen.
 func slugOf(s string) string {
 	parts := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
 	slug := strings.TrimLeft(strings.Join(parts, "-"), "0123456789-")
 	return strings.TrimRight(slug[:min(len(slug), tenancy.MaxSlug)], "-")
 }
 
-// Provision wants a workspace's parts looked at, and made or mended where they are
-// not as they should be. A job does it.
+// Provision requests a run of a job that makes or repairs a workspace's parts.
 func (o *Operator) Provision(ctx context.Context, w tenancy.Workspace) error {
 	entry := tenancy.AuditEntry{Tool: "workspace.provision"}
 	return o.audited(ctx, w, entry, func() error { return o.store.Want(ctx, w.ID) })
 }
 
-// Suspend refuses every key and member of a workspace from the next look on, and
-// has a job shut its bot out of Gitea.
+// Suspend refuses every key and member of a workspace from their next request on, and
+// queues a job that blocks its bot in Gitea.
 func (o *Operator) Suspend(ctx context.Context, w tenancy.Workspace) error {
 	return o.audited(ctx, w, tenancy.AuditEntry{Tool: "workspace.suspend"}, func() error {
 		now := o.now()
@@ -209,23 +210,24 @@ func (o *Operator) Resume(ctx context.Context, w tenancy.Workspace) error {
 	return o.audited(ctx, w, entry, func() error { return o.store.SetSuspended(ctx, w.ID, nil, o.now()) })
 }
 
-// Rotate forgets every token of the workspace's bot and the secret of its webhook. A
-// job makes new ones for the workspace and ends all other tokens; keys get theirs
-// anew at their next use.
+// Rotate drops every token of the workspace's bot and the secret of its webhook. A job
+// makes new ones for the workspace and ends all other tokens; a key gets a new token at
+// its next use.
 func (o *Operator) Rotate(ctx context.Context, w tenancy.Workspace) error {
 	entry := tenancy.AuditEntry{Tool: "workspace.rotate"}
 	return o.audited(ctx, w, entry, func() error { return o.store.ForgetTokens(ctx, w.ID, o.now()) })
 }
 
-// audited is the door of each act of the operator on a workspace that is there: it
-// writes the act to the workspace's audit trail before and after. Tool names the
-// act; Target is the workspace's slug if it is empty.
+// audited wraps each action of the operator on an existing workspace: it writes the
+// action to the workspace's audit trail before and after. Tool names the action; an empty
+// Target becomes the workspace's slug.
 func (o *Operator) audited(ctx context.Context, w tenancy.Workspace, e tenancy.AuditEntry, act func() error) error {
 	e.WorkspaceID, e.Principal, e.Target = w.ID, tenancy.OperatorPrincipal, cmp.Or(e.Target, w.Slug)
 	return tenancy.OnRecord(ctx, o.store, o.now, e, func() error { return actError(e.Tool, w.Slug, act()) })
 }
 
-// actError is what an operator reads when an act failed; nil if it did not.
+// actError turns the failure of an action into the error that an operator reads; nil for
+// nil.
 func actError(tool, slug string, err error) error {
 	if err == nil {
 		return nil
@@ -245,7 +247,7 @@ func (o *Operator) AnyWorkspace(ctx context.Context, slug string) (tenancy.Works
 	return w, lookUpError(slug, err)
 }
 
-// Parts returns what is recorded of a workspace's parts.
+// Parts returns the record of a workspace's parts.
 func (o *Operator) Parts(ctx context.Context, w tenancy.Workspace) (tenancy.Provision, error) {
 	p, err := o.store.Provision(ctx, w.ID)
 	if err != nil {
@@ -254,13 +256,13 @@ func (o *Operator) Parts(ctx context.Context, w tenancy.Workspace) (tenancy.Prov
 	return p, nil
 }
 
-// Settled waits until what was wanted of a workspace has been done, or failed, and
-// returns what is recorded then. It looks every every.
+// Settled polls, once per interval every, until all requests for a workspace are done or
+// have failed, or ctx ends. It returns the record of the last poll.
 func (o *Operator) Settled(ctx context.Context, w tenancy.Workspace, every time.Duration) (tenancy.Provision, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		p, err := o.Parts(context.WithoutCancel(ctx), w) // a look under way ends, and is what is known
+		p, err := o.Parts(context.WithoutCancel(ctx), w) // a poll that has begun completes
 		if err != nil || p.Done >= p.Wanted {
 			return p, err
 		}
@@ -272,9 +274,9 @@ func (o *Operator) Settled(ctx context.Context, w tenancy.Workspace, every time.
 	}
 }
 
-// ResealSecrets seals every secret of the database with the box's present key, and
-// returns how many it sealed anew. What does not open is counted apart and left as
-// it is. It may run while the server does.
+// ResealSecrets seals every secret of the database with the box's current key. It returns
+// how many values it resealed, and in shut how many do not open; those it leaves
+// unchanged. It may run while the server does.
 func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed, shut int, err error) {
 	values, err := o.store.SealedValues(ctx)
 	if err != nil {
@@ -294,7 +296,7 @@ func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed
 			return resealed, shut, err
 		}
 		switch err := o.store.Reseal(ctx, v, sealed); {
-		case errors.Is(err, tenancy.ErrNotFound): // it was replaced meanwhile, with the present key
+		case errors.Is(err, tenancy.ErrNotFound): // it was replaced meanwhile, with the current key
 		case err != nil:
 			return resealed, shut, tenancy.StoreError("reseal", err)
 		default:
@@ -304,7 +306,7 @@ func (o *Operator) ResealSecrets(ctx context.Context, box *secret.Box) (resealed
 	return resealed, shut, nil
 }
 
-// Workspaces lists the living workspaces by slug.
+// Workspaces lists the workspaces that are not deleted, by slug.
 func (o *Operator) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) {
 	list, err := o.store.Workspaces(ctx)
 	if err != nil {
@@ -313,14 +315,14 @@ func (o *Operator) Workspaces(ctx context.Context) ([]tenancy.Workspace, error) 
 	return list, nil
 }
 
-// Workspace returns the living workspace with this slug.
+// Workspace returns the workspace with this slug that is not deleted.
 func (o *Operator) Workspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
 	w, err := o.store.Workspace(ctx, slug)
 	return w, lookUpError(slug, err)
 }
 
-// lookUpError is the error that an operator reads when looking up a slug failed; nil
-// if it did not.
+// lookUpError turns a failed lookup of a slug into the error that an operator reads; nil
+// for nil.
 func lookUpError(slug string, err error) error {
 	if errors.Is(err, tenancy.ErrNotFound) {
 		return &tenancy.Error{Code: tenancy.NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
@@ -340,24 +342,24 @@ func (o *Operator) Members(ctx context.Context, w tenancy.Workspace) ([]tenancy.
 	return list, nil
 }
 
-// Place changes where a workspace's apps run and what its host may be asked to.
+// Place changes where a workspace's apps run and what its host may run.
 func (o *Operator) Place(ctx context.Context, w tenancy.Workspace, p tenancy.Placement) error {
 	p, err := complete(p)
 	if err != nil {
 		return err
 	}
-	// The trail is the workspace's: it tells the trust and not which server.
+	// The workspace's members read the trail: it holds the trust, but not which server.
 	entry := tenancy.AuditEntry{Tool: "workspace.place", Args: tenancy.AuditArgs(map[string]any{"trust": p.Trust})}
 	return o.audited(ctx, w, entry, func() error {
 		if err := o.store.SetPlacement(ctx, w.ID, p, o.now()); err != nil {
 			return err
 		}
-		return o.store.Want(ctx, w.ID) // it may need a network there
+		return o.store.Want(ctx, w.ID) // it may need a network on the new server
 	})
 }
 
 // SetPlan changes what a workspace may use; zero fields are the platform's default.
-// Apps that are there keep what they have.
+// Existing apps keep their limits.
 func (o *Operator) SetPlan(ctx context.Context, w tenancy.Workspace, p tenancy.Plan) error {
 	if err := p.Check(); err != nil {
 		return err
@@ -368,7 +370,7 @@ func (o *Operator) SetPlan(ctx context.Context, w tenancy.Workspace, p tenancy.P
 	return o.audited(ctx, w, entry, func() error { return o.store.SetPlan(ctx, w.ID, p, o.now()) })
 }
 
-// Used returns how many apps and databases a workspace has that were created here.
+// Used returns how many of a workspace's apps and databases were created here.
 func (o *Operator) Used(ctx context.Context, w tenancy.Workspace) (apps, databases int, err error) {
 	apps, databases, err = tenancy.CountUsed(ctx, o.store, w.ID)
 	if err != nil {
@@ -377,10 +379,9 @@ func (o *Operator) Used(ctx context.Context, w tenancy.Workspace) (apps, databas
 	return apps, databases, nil
 }
 
-// DeleteWorkspace ends a workspace and all its keys, and has a job take away what
-// vibn-mcp made for it: its repositories and bot, and its Coolify project if that
-// is empty. Its slug is never used again. For one that is deleted already the job
-// is queued again.
+// DeleteWorkspace ends a workspace and all its keys, and queues a job that deletes what
+// vibn-mcp made for it: its repositories and bot, and its Coolify project if that is
+// empty. Its slug is never reused. For a deleted workspace it queues the job again.
 func (o *Operator) DeleteWorkspace(ctx context.Context, w tenancy.Workspace) error {
 	return o.audited(ctx, w, tenancy.AuditEntry{Tool: "workspace.delete"}, func() error {
 		if w.DeletedAt != nil {
@@ -390,8 +391,8 @@ func (o *Operator) DeleteWorkspace(ctx context.Context, w tenancy.Workspace) err
 	})
 }
 
-// CreateKey mints a key for a workspace. life 0 means that it never expires.
-// The key itself is returned once and kept nowhere.
+// CreateKey mints a key for a workspace. life 0 means that it never expires. CreateKey
+// returns the key itself once; it is stored nowhere.
 func (o *Operator) CreateKey(ctx context.Context, w tenancy.Workspace, name string, rights tenancy.Rights, life time.Duration) (tenancy.Key, secret.Text, error) {
 	name = strings.TrimSpace(name)
 	if name == "" || len(name) > 100 || !storable(name) || rights == 0 || life < 0 {
@@ -412,7 +413,7 @@ func (o *Operator) CreateKey(ctx context.Context, w tenancy.Workspace, name stri
 	return k, key, nil
 }
 
-// Keys lists a workspace's keys, revoked ones too, newest first.
+// Keys lists a workspace's keys, including revoked ones, newest first.
 func (o *Operator) Keys(ctx context.Context, w tenancy.Workspace) ([]tenancy.Key, error) {
 	list, err := o.store.Keys(ctx, w.ID)
 	if err != nil {
@@ -427,7 +428,7 @@ const maxKeyID = 36
 // RevokeKey revokes a key of a workspace, and those minted with it.
 func (o *Operator) RevokeKey(ctx context.Context, w tenancy.Workspace, keyID string) error {
 	entry := tenancy.AuditEntry{Tool: "keys.revoke"}
-	if len(keyID) <= maxKeyID { // what is longer may be the key itself
+	if len(keyID) <= maxKeyID { // a longer text may be the key itself
 		entry.Target = tenancy.ShortText(keyID)
 	}
 	return o.audited(ctx, w, entry, func() error {
@@ -442,13 +443,13 @@ func (o *Operator) RevokeKey(ctx context.Context, w tenancy.Workspace, keyID str
 	})
 }
 
-// complete fills in the trust of a placement that names none, and judges it.
+// complete fills in the trust of a placement that names none, and validates it.
 func complete(p tenancy.Placement) (tenancy.Placement, error) {
 	p.Trust = cmp.Or(p.Trust, tenancy.Shared)
 	return p, check(p)
 }
 
-// check judges a placement that an operator typed.
+// check validates a placement that an operator typed.
 func check(p tenancy.Placement) error {
 	for what, id := range map[string]string{"server": p.Server, "destination": p.Destination} {
 		if _, err := coolify.ParseUUID(id); id != "" && err != nil {
@@ -464,10 +465,11 @@ func check(p tenancy.Placement) error {
 	return nil
 }
 
-// storable reports whether every database takes a text: PostgreSQL takes no NUL.
+// storable reports whether every supported database accepts a text: PostgreSQL accepts no
+// NUL.
 func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// invalid is for what the operator typed.
+// invalid returns the error for invalid input of the operator.
 func invalid(err error) *tenancy.Error {
 	return &tenancy.Error{Code: tenancy.Invalid, Msg: err.Error()}
 }

@@ -9,15 +9,15 @@ import (
 )
 
 // WorkspaceState is a workspace as the operator sees it. The command line and the
-// operator's HTTP API encode it, so both have the same names. Name, OwnerUserID and
-// the errors are as others wrote them; see [WorkspaceState.Clean].
+// operator's HTTP API encode it, so both use the same names. Name, OwnerUserID and the
+// errors are not cleaned; see [WorkspaceState.Clean].
 type WorkspaceState struct {
 	ID             string              `json:"id"`
 	Slug           string              `json:"slug"`
 	Name           string              `json:"name"`
 	OwnerUserID    string              `json:"owner_user_id,omitempty"`
 	Status         string              `json:"provision_status"` // pending, partial, ready or error
-	Settled        bool                `json:"settled"`          // nothing is waiting to be done
+	Settled        bool                `json:"settled"`          // no run is requested or under way
 	Errors         []tenancy.PartError `json:"provision_errors"` // never nil
 	CoolifyProject string              `json:"coolify_project_uuid,omitempty"`
 	GiteaOrg       string              `json:"gitea_org,omitempty"`
@@ -31,8 +31,7 @@ type WorkspaceState struct {
 	CreatedAt      string              `json:"created_at"` // RFC 3339, in UTC
 }
 
-// PlanState is the plan that a workspace has of its own. Absent fields are the
-// platform's default.
+// PlanState is a workspace's own plan. Absent fields are the platform's default.
 type PlanState struct {
 	Memory    string `json:"memory,omitempty"`
 	CPUs      string `json:"cpus,omitempty"`
@@ -40,8 +39,8 @@ type PlanState struct {
 	Databases int    `json:"databases,omitempty"`
 }
 
-// KeyInfo is what may be told of a key, at every door. Times are RFC 3339, in UTC.
-// Name and CreatedBy are as others wrote them; see [KeyInfo.Clean].
+// KeyInfo is what every door may show of a key. Times are RFC 3339, in UTC. Name and
+// CreatedBy are not cleaned; see [KeyInfo.Clean].
 type KeyInfo struct {
 	ID         string `json:"id"`
 	Name       string `json:"name"`
@@ -53,10 +52,10 @@ type KeyInfo struct {
 	ExpiresAt  string `json:"expires_at,omitempty"` // absent = never
 	LastUsedAt string `json:"last_used_at,omitempty"`
 	RevokedAt  string `json:"revoked_at,omitempty"`
-	Key        string `json:"key,omitempty"` // itself; only in the answer that minted it
+	Key        string `json:"key,omitempty"` // the key itself; only in the answer that minted it
 }
 
-// StateOf returns what the operator is told of a workspace.
+// StateOf returns a workspace as the operator sees it.
 func StateOf(p tenancy.Provision) WorkspaceState {
 	errs := []tenancy.PartError(tenancy.ParsePartErrors(p.ProvisionError))
 	if errs == nil {
@@ -72,8 +71,8 @@ func StateOf(p tenancy.Provision) WorkspaceState {
 	}
 }
 
-// Clean returns the state as a terminal may show it: each text of others is one
-// clean line.
+// Clean returns the state as a terminal may show it: each text of unknown origin becomes
+// one clean line.
 func (s WorkspaceState) Clean() WorkspaceState {
 	s.Name, s.OwnerUserID = untrusted.Clean(s.Name), untrusted.Clean(s.OwnerUserID)
 	errs := make([]tenancy.PartError, 0, len(s.Errors))
@@ -85,8 +84,8 @@ func (s WorkspaceState) Clean() WorkspaceState {
 	return s
 }
 
-// States returns the living workspaces by slug. It asks the store for the parts of
-// each in turn.
+// States returns the workspaces that are not deleted, by slug. It queries the store for
+// the parts of each in turn.
 func (o *Operator) States(ctx context.Context) ([]WorkspaceState, error) {
 	list, err := o.Workspaces(ctx)
 	if err != nil {
@@ -103,7 +102,7 @@ func (o *Operator) States(ctx context.Context) ([]WorkspaceState, error) {
 	return states, nil
 }
 
-// Info returns what may be told of a key at a time, without the key itself.
+// Info returns what may be shown of a key at a time, without the key itself.
 func Info(k tenancy.Key, now time.Time) KeyInfo {
 	return KeyInfo{
 		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Last4: k.Last4,
@@ -112,8 +111,7 @@ func Info(k tenancy.Key, now time.Time) KeyInfo {
 	}
 }
 
-// KeyInfos returns what may be told of keys at a time, in their order. It is never
-// nil.
+// KeyInfos returns what may be shown of keys at a time, in their order. It is never nil.
 func KeyInfos(keys []tenancy.Key, now time.Time) []KeyInfo {
 	infos := make([]KeyInfo, 0, len(keys))
 	for _, k := range keys {
@@ -122,14 +120,14 @@ func KeyInfos(keys []tenancy.Key, now time.Time) []KeyInfo {
 	return infos
 }
 
-// Clean returns the key as a terminal may show it: each text of others is one clean
-// line.
+// Clean returns the key as a terminal may show it: each text of unknown origin becomes
+// one clean line.
 func (k KeyInfo) Clean() KeyInfo {
 	k.Name, k.CreatedBy = untrusted.Clean(k.Name), untrusted.Clean(k.CreatedBy)
 	return k
 }
 
-// moment is a time as JSON has it; "" for none.
+// moment formats a time for JSON; "" for nil.
 func moment(t *time.Time) string {
 	if t == nil {
 		return ""

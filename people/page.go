@@ -10,25 +10,25 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// PartInfo is one part of a workspace as its people see it.
+// PartInfo is one part of a workspace as its members see it.
 type PartInfo struct {
-	Part  string         // as a [PartError] names it; empty = none in particular
+	Part  string         // as a [tenancy.PartError] names it; empty = no particular part
 	Title string         // for people
 	State string         // ready, working, wrong or missing
-	Name  untrusted.Text // what it is called upstream; may be empty
+	Name  untrusted.Text // its name upstream; may be empty
 	Why   untrusted.Text // what is wrong, in a sentence; empty = nothing
-	Fix   untrusted.Text // what the operator does about it
-	Again bool           // it is tried again without anybody's doing
+	Fix   untrusted.Text // how the operator fixes it
+	Again bool           // vibn-mcp retries without the operator
 }
 
-// PartsInfo is how a workspace's parts stand.
+// PartsInfo is the state of a workspace's parts.
 type PartsInfo struct {
 	Status  tenancy.ProvisionStatus
-	Settled bool // nothing is waiting to be done
+	Settled bool // no run is requested or under way
 	Parts   []PartInfo
 }
 
-// PartsOf returns how the workspace's parts stand, as the last run left them.
+// PartsOf returns the state of the workspace's parts after the last run.
 func PartsOf(ctx context.Context, s *tenancy.Scope) (PartsInfo, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return PartsInfo{}, err
@@ -58,10 +58,10 @@ func PartsOf(ctx context.Context, s *tenancy.Scope) (PartsInfo, error) {
 	return info, nil
 }
 
-// onlyWrong are the parts that are shown only if something is wrong with them.
+// onlyWrong are the parts that are listed only if something is wrong with them.
 var onlyWrong = map[string]string{tenancy.PartApps: "Apps", tenancy.PartDatabases: "Databases", tenancy.PartKeys: "Deploy keys"}
 
-// expected lists the parts that a workspace has on this platform.
+// expected lists the parts that a workspace should have on this platform.
 func expected(s *tenancy.Scope, p tenancy.Provision) []PartInfo {
 	parts := []PartInfo{made(tenancy.PartProject, "Coolify project", tenancy.ProjectName(p.Slug), p.Parts.CoolifyProject != "")}
 	if inside(s).Premises().Isolates(p.Placement) {
@@ -93,9 +93,9 @@ func made(part, title, name string, there bool) PartInfo {
 	return info
 }
 
-// wrongPart says what is wrong with a part. What is about no part of the workspace's
-// may name what is not the workspace's, and a fault of the platform names its tokens:
-// such words are the operator's.
+// wrongPart describes what is wrong with a part. An error about no part of the workspace
+// may name other workspaces' things, and an error of the platform names its tokens. For
+// these, members see a general text only.
 func wrongPart(s *tenancy.Scope, part PartInfo, e tenancy.PartError) PartInfo {
 	part.State, part.Again = "wrong", e.Again
 	part.Why, part.Fix = s.Text(e.Why), s.Text(e.Fix)
@@ -106,14 +106,14 @@ func wrongPart(s *tenancy.Scope, part PartInfo, e tenancy.PartError) PartInfo {
 	return part
 }
 
-// TrailEntry is an entry of the audit trail with the name of who acted.
+// TrailEntry is an entry of the audit trail with the name of the principal.
 type TrailEntry struct {
 	tenancy.AuditEntry
 	Who untrusted.Text // name of the key or person; "operator", "platform"
-	On  untrusted.Text // name of the key or person that it acted on, else the target
+	On  untrusted.Text // name of the key or person that it acted on, or else the target
 }
 
-// Trail is [Scope.Activity] with names.
+// Trail is [Activity] with names.
 func Trail(ctx context.Context, s *tenancy.Scope, q tenancy.AuditQuery) ([]TrailEntry, error) {
 	entries, err := Activity(ctx, s, q)
 	if err != nil {
@@ -132,7 +132,7 @@ func Trail(ctx context.Context, s *tenancy.Scope, q tenancy.AuditQuery) ([]Trail
 	return trail, nil
 }
 
-// An Actor is somebody who may stand in the audit trail.
+// An Actor is a principal that the audit trail may name.
 type Actor struct {
 	Principal string
 	Name      untrusted.Text
@@ -157,7 +157,7 @@ func Actors(ctx context.Context, s *tenancy.Scope) ([]Actor, error) {
 	return actors, nil
 }
 
-// names are the names of who acts here, by principal.
+// names returns the names of the workspace's keys and members, by principal.
 func names(ctx context.Context, s *tenancy.Scope) (map[string]string, error) {
 	keys, err := db(s).Keys(ctx, inside(s).Workspace().ID)
 	if err != nil {
@@ -177,8 +177,7 @@ func names(ctx context.Context, s *tenancy.Scope) (map[string]string, error) {
 	return names, nil
 }
 
-// NameOf returns the name of a principal or of what made a key, as [Scope.Actors]
-// knows it.
+// NameOf returns the name of a principal or of a key's creator, as [Actors] lists it.
 func NameOf(actors []Actor, who string) string {
 	for _, a := range actors {
 		if a.Principal == who || strings.TrimPrefix(a.Principal, "member:") == who {

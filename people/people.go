@@ -16,30 +16,30 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// An Identity is what a provider has said, and proved, of a person.
+// An Identity is what a provider has proved of a person, with its claims.
 type Identity struct {
-	Issuer      string // without a slash at its end
+	Issuer      string // without a trailing slash
 	Subject     string
 	Email       string // a claim, for display
 	DisplayName string // a claim, for display
-	GiteaUserID int64  // the subject, where the issuer is the platform's Gitea
+	GiteaUserID int64  // the subject, if the issuer is the platform's Gitea
 }
 
-// How long links are good for.
+// Lifetimes of links.
 const (
 	DefaultLinkLife = time.Hour
 	InviteLife      = 72 * time.Hour
 	maxLinkLife     = 30 * 24 * time.Hour
 )
 
-// Accounts know the people who sign in. They open no workspace: for that a person
-// is proved anew at each request; see [Guard.OpenMember].
+// Accounts manage the people who sign in. They open no workspace: each request proves the
+// person again; see [tenancy.Guard.OpenMember].
 type Accounts struct{ guard *tenancy.Guard }
 
-// NewAccounts returns what knows people.
+// NewAccounts returns the Accounts of a Guard.
 func NewAccounts(g *tenancy.Guard) *Accounts { return &Accounts{g} }
 
-// User returns a person; of one of whom nothing is kept, only the id is known.
+// User returns a person. For a person without a record it returns only the id.
 func (a *Accounts) User(ctx context.Context, id string) (tenancy.User, error) {
 	u, err := dbOf(a.guard).User(ctx, id)
 	if errors.Is(err, tenancy.ErrNotFound) {
@@ -53,8 +53,8 @@ func (a *Accounts) User(ctx context.Context, id string) (tenancy.User, error) {
 
 var errNoIdentity = errors.New("the provider named no issuer or no subject")
 
-// SignIn returns the person whom a provider has proved, and makes one at the first
-// time. Issuer and subject decide, and nothing else.
+// SignIn returns the person whom a provider has proved, and creates one at the first
+// sign-in. Only issuer and subject identify a person.
 func (a *Accounts) SignIn(ctx context.Context, id Identity) (tenancy.User, error) {
 	if id.Issuer == "" || id.Subject == "" || len(id.Subject) > 255 {
 		return tenancy.User{}, errNoIdentity
@@ -66,7 +66,7 @@ func (a *Accounts) SignIn(ctx context.Context, id Identity) (tenancy.User, error
 	known := err == nil
 	u.ID = cmp.Or(u.ID, uuid.Must(uuid.NewV7()).String())
 	err = a.keep(ctx, u, id)
-	if errors.Is(err, tenancy.ErrConflict) && !known { // the same person, at the same time
+	if errors.Is(err, tenancy.ErrConflict) && !known { // a concurrent sign-in of the same person
 		u, err = dbOf(a.guard).UserByIdentity(ctx, id.Issuer, id.Subject)
 	}
 	if err != nil {
@@ -85,8 +85,9 @@ func (a *Accounts) keep(ctx context.Context, u tenancy.User, id Identity) error 
 	return dbOf(a.guard).KeepGiteaUser(ctx, u.ID, u.GiteaUserID)
 }
 
-// Connect has a person who signed in by a link sign in with a provider from now
-// on. An identity that is another person's is [Conflict], and so is a second one.
+// Connect binds a provider's identity to a person who signed in by a link, for later
+// sign-ins. It returns [tenancy.Conflict] if the identity is another person's, or if the
+// person has an identity already.
 func (a *Accounts) Connect(ctx context.Context, userID string, id Identity) error {
 	if id.Issuer == "" || id.Subject == "" || len(id.Subject) > 255 {
 		return errNoIdentity
@@ -105,7 +106,7 @@ func (a *Accounts) Connect(ctx context.Context, userID string, id Identity) erro
 	return nil
 }
 
-// EnsureWorkspace returns the workspace that a person owns, or has one made; see
+// EnsureWorkspace returns the workspace that a person owns, or creates it; see
 // [Operator.EnsureWorkspace].
 func (a *Accounts) EnsureWorkspace(ctx context.Context, u tenancy.User, place tenancy.Placement) (tenancy.Workspace, error) {
 	p := tenancy.Person{UserID: u.ID, Email: u.Email, DisplayName: u.DisplayName, GiteaUserID: u.GiteaUserID}
@@ -113,7 +114,7 @@ func (a *Accounts) EnsureWorkspace(ctx context.Context, u tenancy.User, place te
 	return w, err
 }
 
-// Workspaces lists a person's workspaces by slug, suspended ones too.
+// Workspaces lists a person's workspaces by slug, including suspended ones.
 func (a *Accounts) Workspaces(ctx context.Context, userID string) ([]tenancy.WorkspaceInfo, error) {
 	list, err := dbOf(a.guard).MemberWorkspaces(ctx, userID)
 	if err != nil {
@@ -134,18 +135,18 @@ func (a *Accounts) SignOut(ctx context.Context, userID string) error {
 	return nil
 }
 
-// LinkInfo is what a link says of itself before it is used.
+// LinkInfo describes a link before it is used.
 type LinkInfo struct {
 	Slug      string // of the workspace
 	Name      untrusted.Text
-	Role      tenancy.Role   // what the person becomes; empty = it signs somebody in
-	Person    untrusted.Text // whom it signs in; empty if it invites
+	Role      tenancy.Role   // the new member's role; empty = a sign-in link
+	Person    untrusted.Text // the person it signs in; empty if it invites
 	ExpiresAt time.Time
 	link      tenancy.LoginLink
 	workspace tenancy.Workspace
 }
 
-// Invites reports whether the link makes somebody a member.
+// Invites reports whether the link makes its user a member.
 func (i LinkInfo) Invites() bool { return i.Role != "" }
 
 var errNoLink = &tenancy.Error{
@@ -153,8 +154,8 @@ var errNoLink = &tenancy.Error{
 	Hint: "ask whoever gave it to you for a new one",
 }
 
-// LinkDigest returns the digest of a link's token. What cannot be one is the same
-// [NotFound] as a link that is not good.
+// LinkDigest returns the digest of a link's token. A malformed token gives the same
+// [tenancy.NotFound] as an invalid link.
 func LinkDigest(token string) (tenancy.Digest, error) {
 	if raw, err := base64.RawURLEncoding.DecodeString(token); err != nil || len(raw) != linkBytes {
 		return tenancy.Digest{}, errNoLink
@@ -171,8 +172,8 @@ func newLinkToken() (secret.Text, tenancy.Digest) {
 	return secret.NewText(token), sha256.Sum256([]byte(token))
 }
 
-// Link returns what a link is for, without using it. Every reason why it is not
-// good is the same [NotFound].
+// Link describes a link, without using it. Every reason for which it is invalid gives the
+// same [tenancy.NotFound].
 func (a *Accounts) Link(ctx context.Context, digest tenancy.Digest) (LinkInfo, error) {
 	l, w, err := dbOf(a.guard).LoginLink(ctx, digest)
 	if errors.Is(err, tenancy.ErrNotFound) {
@@ -195,9 +196,9 @@ func (a *Accounts) Link(ctx context.Context, digest tenancy.Digest) (LinkInfo, e
 	return info, nil
 }
 
-// UseLink uses a link up, and returns who is signed in by it: whom it names, or
-// the person who joins. That is u, or somebody new of the name that u gives if it
-// has no id.
+// UseLink uses a link up, and returns the person whom it signs in: the one that it names,
+// or the one who joins. The joining person is u, or a new person with u's name if u has
+// no id.
 func (a *Accounts) UseLink(ctx context.Context, digest tenancy.Digest, u tenancy.User) (userID string, info LinkInfo, err error) {
 	info, err = a.Link(ctx, digest)
 	if err != nil {
@@ -227,9 +228,9 @@ func (a *Accounts) use(ctx context.Context, l tenancy.LoginLink, by tenancy.Pers
 	return nil
 }
 
-// LoginLink makes a link into a workspace: for a member to sign in with, or, with
-// a role, for somebody to join. Neither means its owner; a workspace that has no
-// owner invites one. The token is returned once and kept nowhere.
+// LoginLink makes a link into a workspace: for a member to sign in, or, with a role, for
+// a person to join. Without userID and role it signs in the owner; if the workspace has
+// no owner, it invites one. It returns the token once; the token is stored nowhere.
 func (o *Operator) LoginLink(ctx context.Context, w tenancy.Workspace, userID string, role tenancy.Role, life time.Duration) (tenancy.LoginLink, secret.Text, error) {
 	if err := checkLink(userID, role, life); err != nil {
 		return tenancy.LoginLink{}, secret.Text{}, err
@@ -254,7 +255,7 @@ func (o *Operator) LoginLink(ctx context.Context, w tenancy.Workspace, userID st
 	return o.addLink(ctx, w, l)
 }
 
-// checkLink judges what an operator typed to make a link with.
+// checkLink validates what an operator typed to make a link.
 func checkLink(userID string, role tenancy.Role, life time.Duration) error {
 	switch {
 	case userID != "" && role != "":
@@ -267,8 +268,8 @@ func checkLink(userID string, role tenancy.Role, life time.Duration) error {
 	return nil
 }
 
-// addLink stores a link on record. An invitation has the name in the audit trail
-// that members' invitations have.
+// addLink stores a link with an audit entry. An invitation's entry has the same tool name
+// as members' invitations.
 func (o *Operator) addLink(ctx context.Context, w tenancy.Workspace, l tenancy.LoginLink) (tenancy.LoginLink, secret.Text, error) {
 	l.ID = uuid.Must(uuid.NewV7()).String()
 	entry := tenancy.AuditEntry{Tool: "link.create", Target: l.UserID}
@@ -305,7 +306,7 @@ func addLink(ctx context.Context, store linkStore, l tenancy.LoginLink) (tenancy
 	return l, token, nil
 }
 
-// ownerOf returns the oldest owner; "" if there is none.
+// ownerOf returns the id of the oldest owner; "" if there is none.
 func ownerOf(members []tenancy.Member) string {
 	for _, m := range members {
 		if m.Role == tenancy.RoleOwner {

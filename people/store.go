@@ -10,65 +10,63 @@ import (
 // Store is what members, invitations, keys and sign-ins need from the database. Its
 // methods act as those of [tenancy.Store] do.
 type Store interface {
-	// CreateKey stores a key whose ID, WorkspaceID and CreatedAt are set.
-	// ErrNotFound if there is no such living workspace.
+	// CreateKey stores a key whose ID, WorkspaceID and CreatedAt are set. ErrNotFound if
+	// the workspace does not exist or is deleted.
 	CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Digest) error
-	// Keys lists a workspace's keys, revoked ones too, newest first.
+	// Keys lists a workspace's keys, including revoked ones, newest first.
 	Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, error)
-	// RevokeKey revokes a key and every key minted with it, to any depth, and wants
-	// their tokens ended. A key already revoked keeps its first time.
+	// RevokeKey revokes a key and every key minted with it, to any depth, and requests
+	// that their tokens end. A revoked key keeps its first time.
 	RevokeKey(ctx context.Context, workspaceID, keyID string, at time.Time) error
-	// MemberWorkspaces lists the living workspaces of a user, by slug.
+	// MemberWorkspaces lists a user's workspaces that are not deleted, by slug.
 	MemberWorkspaces(ctx context.Context, userID string) ([]tenancy.Workspace, error)
 	// Members lists a workspace's members, oldest first, with e-mail and name
 	// where the store or the platform's own user table knows them.
 	Members(ctx context.Context, workspaceID string) ([]tenancy.Member, error)
-	// User returns the person with this id, if anything is kept of them.
+	// User returns the record of the person with this id; ErrNotFound if there is none.
 	User(ctx context.Context, id string) (tenancy.User, error)
-	// UserByIdentity returns the person whom an issuer knows by a subject.
+	// UserByIdentity returns the person with this issuer and subject.
 	UserByIdentity(ctx context.Context, issuer, subject string) (tenancy.User, error)
-	// KeepUser stores what is known of a person; nothing already known is lost for
-	// an empty field. ErrConflict if the identity is another person's, ErrNotFound
-	// if the person has another one.
+	// KeepUser stores a person's details; empty fields keep the stored value. ErrConflict
+	// if the identity is another person's, ErrNotFound if the person has another one.
 	KeepUser(ctx context.Context, u tenancy.User) error
-	// KeepGiteaUser records a person's account on Gitea in every workspace of theirs,
-	// and wants that carried out.
+	// KeepGiteaUser records a person's account on Gitea in all their workspaces, and
+	// requests a run for each.
 	KeepGiteaUser(ctx context.Context, userID string, giteaUserID int64) error
 	// SignOut ends every session of a person that began before at.
 	SignOut(ctx context.Context, userID string, at time.Time) error
-	// AddLoginLink stores a link. ErrNotFound if it would not be open: its maker has
-	// lost the role for it, or the person whom it signs in is no member.
+	// AddLoginLink stores a link. ErrNotFound if the link would not be open: its creator
+	// has lost the role for it, or the person whom it signs in is no member.
 	AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tenancy.Digest) error
-	// LoginLink returns a link and its workspace, whatever their state.
+	// LoginLink returns a link and its workspace, in any state.
 	LoginLink(ctx context.Context, digest tenancy.Digest) (tenancy.LoginLink, tenancy.Workspace, error)
 	// LoginLinks lists a workspace's links, newest first.
 	LoginLinks(ctx context.Context, workspaceID string) ([]tenancy.LoginLink, error)
-	// WithdrawLoginLink ends a link that was not used.
+	// WithdrawLoginLink ends an unused link.
 	WithdrawLoginLink(ctx context.Context, workspaceID, id string, at time.Time) error
 	// UseLoginLink uses a link up, and makes the person a member if it invites.
-	// ErrNotFound if it is not open any more (see [LoginLink.Open]); ErrConflict, and
-	// the link stays good, if the invited person is a member.
+	// ErrNotFound if the link is no longer open (see [tenancy.LoginLink.Open]).
+	// ErrConflict if the invited person is a member already; the link then stays open.
 	UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.Person, at time.Time) error
-	// ChangeMember gives a member another role, or ends the membership with an empty
-	// one. It revokes the keys that the person minted and that may do more than the
-	// person may then, and withdraws the links that they could not make any more. If
-	// the person may do less than before, it forgets which token is the workspace's
-	// own and keeps what was sealed: a run replaces it, as they may have been shown
-	// it. ErrConflict if no owner would be left.
+	// ChangeMember gives a member another role; an empty role ends the membership. It
+	// revokes keys that the person minted and that exceed the new rights, and withdraws
+	// links that the person could no longer make. If the person loses rights, it drops
+	// the id of the workspace's own token and keeps the sealed value: the person may have
+	// seen the token, so a run replaces it. ErrConflict if no owner would be left.
 	ChangeMember(ctx context.Context, workspaceID, userID string, role tenancy.Role, at time.Time) error
-	// EnsureWorkspaceAudited returns the oldest living workspace that the person owns, or
-	// stores w for them, with the first of the slugs that was never used; created says
-	// which. Several calls for one person at once make one workspace. What is known of the
-	// person (e-mail, name, Gitea id) is kept, and nothing already known is lost for an
-	// empty field. ErrConflict if no slug is free. If it stores w, it starts the audit entry
-	// as CreateWorkspaceAudited does.
+	// EnsureWorkspaceAudited returns the oldest workspace that the person owns and that
+	// is not deleted, or stores w for them, with the first slug that was never used;
+	// created says which. Concurrent calls for one person make one workspace. It stores
+	// the person's details (e-mail, name, Gitea id); empty fields keep the stored value.
+	// ErrConflict if no slug is free. If it stores w, it starts the audit entry as
+	// CreateWorkspaceAudited does.
 	EnsureWorkspaceAudited(
 		ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string, started tenancy.AuditEntry,
 	) (ws tenancy.Workspace, created bool, err error)
 	// Audit returns entries, newest first (by At, then ID, both descending).
 	Audit(ctx context.Context, workspaceID string, q tenancy.AuditQuery) ([]tenancy.AuditEntry, error)
-	// Want counts one more thing that is wanted of a workspace's parts and queues
-	// the job that sees to it, in one transaction. It works on a deleted one too.
+	// Want counts one more request for a run on a workspace's parts and queues its job,
+	// in one transaction. It also works for a deleted workspace.
 	Want(ctx context.Context, workspaceID string) error
 
 	// As in [tenancy.Store].
@@ -77,33 +75,33 @@ type Store interface {
 	FinishAudit(ctx context.Context, workspaceID, id string, f tenancy.AuditFinish) error
 }
 
-// OperatorStore is what the acts of the operator need from the database. Its methods act
-// as those of [tenancy.Store] do.
+// OperatorStore is what the operator's actions need from the database. Its methods act as
+// those of [tenancy.Store] do.
 type OperatorStore interface {
 	Want(ctx context.Context, workspaceID string) error // as in [Store]
 	// SetPlacement replaces a workspace's placement.
 	SetPlacement(ctx context.Context, workspaceID string, p tenancy.Placement, at time.Time) error
-	// DeleteWorkspace marks the workspace deleted, revokes its keys and wants its
-	// parts taken away, in one transaction. Its slug stays taken for ever.
+	// DeleteWorkspace marks the workspace deleted, revokes its keys and requests the
+	// deletion of its parts, in one transaction. Its slug stays taken for ever.
 	DeleteWorkspace(ctx context.Context, workspaceID string, at time.Time) error
 	// AnyWorkspace returns the workspace that has or had this slug, deleted or not.
 	AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace, error)
-	// SetSuspended suspends a living workspace and revokes the tokens of its keys, or
-	// lifts the suspension with nil, and wants that carried out (see Want).
+	// SetSuspended suspends a workspace that is not deleted and revokes its keys' tokens,
+	// or, with nil, lifts the suspension. It requests a run (see Want).
 	SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error
-	// ForgetTokens marks every token of the bot as revoked, forgets the webhook's
-	// secret, and wants them replaced.
+	// ForgetTokens marks every token of the bot as revoked, drops the webhook's secret,
+	// and requests a run that replaces them.
 	ForgetTokens(ctx context.Context, workspaceID string, at time.Time) error
-	// SetPlan replaces a living workspace's plan.
+	// SetPlan replaces the plan of a workspace that is not deleted.
 	SetPlan(ctx context.Context, workspaceID string, p tenancy.Plan, at time.Time) error
 	// Reseal replaces a sealed value. ErrNotFound if it has changed meanwhile.
 	Reseal(ctx context.Context, was tenancy.SealedValue, sealed string) error
-	// CreateWorkspaceAudited stores a new workspace and, if OwnerUserID is set, its owner's
-	// membership, wants its parts made (see Want), and starts an audit entry: all in one
-	// transaction. ownerGiteaID is the owner's account on Gitea; 0 = not known. The entry's
-	// WorkspaceID and Target are not read, they are the workspace's id and slug.
-	// ErrConflict if the slug was ever used, ErrProjectTaken if a living workspace has its
-	// Coolify project.
+	// CreateWorkspaceAudited stores a new workspace and, if OwnerUserID is set, its
+	// owner's membership, requests a run (see Want), and starts an audit entry: all in
+	// one transaction. ownerGiteaID is the owner's account on Gitea; 0 = unknown. The
+	// entry's WorkspaceID and Target are not read; the workspace's id and slug replace
+	// them. ErrConflict if the slug was ever used, ErrProjectTaken if another workspace
+	// that is not deleted has its Coolify project.
 	CreateWorkspaceAudited(ctx context.Context, w tenancy.Workspace, ownerGiteaID int64, started tenancy.AuditEntry) error
 
 	// As in [Store].
@@ -136,7 +134,7 @@ type linkStore interface {
 	AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tenancy.Digest) error
 }
 
-// creationStore stores a workspace of a person's own, with what is on record of it.
+// creationStore stores a person's own workspace with its audit entry.
 type creationStore interface {
 	tenancy.AuditStore
 	EnsureWorkspaceAudited(

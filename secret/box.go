@@ -18,22 +18,20 @@ import (
 // stretched by HKDF, not by a password hash: it should be random.
 const MinKey = 16
 
-// ErrSealed is returned for whatever does not open: not sealed by a [Box],
-// changed since, sealed for another [Place], or with a key that is not there.
+// ErrSealed says that a value does not open: no [Box] sealed it, it was changed, it was
+// sealed for another [Place], or its key is not configured.
 var ErrSealed = errors.New("sealed value does not open")
 
-// A Place is where a sealed value is kept. A value opens only at the place that
-// it was sealed for, so that a ciphertext copied to another row is worthless.
+// A Place is where a sealed value is stored. A value opens only at the place for which it
+// was sealed, so a ciphertext copied to another row is worthless.
 type Place struct{ Table, Column, Row string }
 
-// A Box seals secrets with AES-256-GCM under a key derived from a text. It opens
-// what it sealed with its current key and with its old ones. It is safe for
-// concurrent use.
+// A Box seals secrets with AES-256-GCM under a key derived from a text. It opens what it
+// sealed with its current key and with its old ones. It is safe for concurrent use.
 //
-// A sealed value is "v1.KEYID.DATA": DATA is base64url of nonce, ciphertext and
-// tag; KEYID is derived from the key by HKDF, apart from the key used, and
-// tells nothing of either. Nonces are random, which is sound for some four
-// billion values under one key.
+// A sealed value is "v1.KEYID.DATA": DATA is base64url of nonce, ciphertext and tag. HKDF
+// derives KEYID from the key separately from the encryption key, so KEYID reveals
+// neither. Nonces are random, which is safe for some four billion values under one key.
 type Box struct {
 	current string                 // id of the key that seals
 	keys    map[string]cipher.AEAD // by id
@@ -109,7 +107,7 @@ func (b *Box) Open(sealed string, at Place) (Text, error) {
 		return Text{}, ErrSealed
 	}
 	raw, err := encoding.DecodeString(parts[2])
-	// The decoder skips line breaks: only the one spelling that Seal wrote opens.
+	// The decoder skips line breaks: only the spelling that Seal wrote opens.
 	if err != nil || encoding.EncodeToString(raw) != parts[2] {
 		return Text{}, ErrSealed
 	}
@@ -130,8 +128,8 @@ var encoding = base64.RawURLEncoding
 
 func header(keyID string) string { return version + "." + keyID + "." }
 
-// bind returns the associated data: the header and the place, each part after
-// its length, so that no two places give the same bytes.
+// bind returns the associated data: the header and the place, each part preceded by its
+// length, so that no two places give the same bytes.
 func (p Place) bind(keyID string) []byte {
 	var out []byte
 	for _, part := range []string{header(keyID), p.Table, p.Column, p.Row} {

@@ -1,5 +1,5 @@
-// Package secret holds what must not be seen: [Text], a string that does not
-// print, and [Box], which seals it at rest.
+// Package secret protects secrets: [Text] is a string that does not print, and [Box]
+// seals it at rest.
 package secret
 
 import (
@@ -15,9 +15,9 @@ const redacted = "[redacted]"
 // and in slog. The zero Text is empty. Texts are compared with [Text.Equal],
 // not with ==.
 type Text struct {
-	// A pointer, because fmt does not call Format on an unexported field, nor
-	// for a verb that it finds wrong: it would print a string kept here as it
-	// is. Of a pointer it prints the address.
+	// It is a pointer, because fmt does not call Format on an unexported field, nor for
+	// an invalid verb: it would print a string held here. Of a pointer it prints the
+	// address.
 	s *string
 }
 
@@ -29,8 +29,8 @@ func NewText(s string) Text {
 	return Text{&s}
 }
 
-// Reveal returns the secret itself. It is the only way to it, so that every
-// reader can be found by name.
+// Reveal returns the secret itself. No other function does, so every reader can be found
+// by its name.
 func (t Text) Reveal() string {
 	if t.s == nil {
 		return ""
