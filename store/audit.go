@@ -10,9 +10,9 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// StartAudit implements [tenancy.Store]. It works in a deleted workspace too, so
-// that the deletion itself is on record. Outcome, Duration and UpstreamCalls of
-// e are not read. ErrNotFound if there is no such workspace.
+// StartAudit implements [tenancy.Store]. It also works for a deleted workspace, so that
+// the deletion itself is recorded. It does not read e's Outcome, Duration and
+// UpstreamCalls. ErrNotFound if there is no such workspace.
 func (db *DB) StartAudit(ctx context.Context, e tenancy.AuditEntry) error {
 	return wrap(startAudit(ctx, db.sql, e), "start audit entry %q of workspace %q", e.ID, e.WorkspaceID)
 }
@@ -25,8 +25,8 @@ func startAudit(ctx context.Context, on execer, e tenancy.AuditEntry) error {
 	return err
 }
 
-// startAuditOf starts an entry of a workspace that tx has just stored, whatever
-// workspace the entry names.
+// startAuditOf starts an entry of a workspace that tx has just stored. It replaces the
+// entry's WorkspaceID and Target.
 func startAuditOf(ctx context.Context, tx *sql.Tx, w tenancy.Workspace, e tenancy.AuditEntry) error {
 	e.WorkspaceID, e.Target = w.ID, w.Slug
 	return startAudit(ctx, tx, e)
@@ -51,8 +51,8 @@ func (db *DB) Audit(ctx context.Context, workspaceID string, q tenancy.AuditQuer
 	return entries, wrap(err, "audit of workspace %q", workspaceID)
 }
 
-// auditQuery has only the conditions that are asked for: with a condition such
-// as "$2 = ” or tool = $2" no index would serve.
+// auditQuery contains only the conditions that q sets: a condition that also accepts an
+// empty argument could use no index.
 func auditQuery(workspaceID string, q tenancy.AuditQuery) (query string, args []any) {
 	arg := func(v any) string {
 		args = append(args, v)

@@ -10,8 +10,8 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// AddBotToken implements [repository.Store]. It holds the workspace's row, as
-// RevokeKey does: else a key that is being revoked could get a token.
+// AddBotToken implements [repository.Store]. It locks the workspace's row, as RevokeKey
+// does: otherwise a key that is being revoked could get a token.
 func (db *DB) AddBotToken(ctx context.Context, t tenancy.BotToken) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := lockWorkspace(ctx, tx, t.WorkspaceID); err != nil {
@@ -73,8 +73,8 @@ func scanBotToken(from row) (tenancy.BotToken, error) {
 	return t, err
 }
 
-// RevokeEndedTokens implements [provision.Store]. What was sealed goes at once: a
-// token that is dead to us need not be kept.
+// RevokeEndedTokens implements [provision.Store]. It deletes the sealed values at once,
+// as vibn-mcp no longer needs them.
 func (db *DB) RevokeEndedTokens(ctx context.Context, workspaceID string, at, begunBefore time.Time) error {
 	_, err := db.sql.ExecContext(ctx, `update vibn_bot_tokens set revoked_at = $2, sealed = ''
 		where workspace_id = $1 and revoked_at is null and (
@@ -84,7 +84,7 @@ func (db *DB) RevokeEndedTokens(ctx context.Context, workspaceID string, at, beg
 			or exists (select 1 from vibn_api_keys k where k.workspace_id = vibn_bot_tokens.workspace_id and k.id = vibn_bot_tokens.key_id
 				and (k.revoked_at is not null or k.expires_at <= $4)))`,
 		workspaceID, micros(at), micros(begunBefore), micros(at))
-	if errors.Is(kind(err), tenancy.ErrNotFound) { // an id that is no uuid: it has no tokens
+	if errors.Is(kind(err), tenancy.ErrNotFound) { // an id that is not a uuid has no tokens
 		return nil
 	}
 	return wrap(err, "ended tokens of workspace %q", workspaceID)
@@ -114,8 +114,8 @@ var sealedPlaces = []struct{ table, column, list, replace string }{
 	},
 }
 
-// SealedValues implements [provision.Store]. It leaves out what a platform sealed
-// itself before it was adopted.
+// SealedValues implements [provision.Store]. It leaves out what a platform sealed itself
+// before vibn-mcp adopted its tables.
 func (db *DB) SealedValues(ctx context.Context) ([]tenancy.SealedValue, error) {
 	var all []tenancy.SealedValue
 	for _, p := range sealedPlaces {

@@ -21,17 +21,17 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Jobs are what runs in the background. Their errors are kept in the database
-// and shown to the operator, so they hold no secret and no text of others.
+// Jobs are the functions that run in the background. The database keeps their errors and
+// the operator reads them, so they must hold no secret and no text of tenants or
+// upstreams.
 type Jobs struct {
-	// Provision sees to a workspace's parts. It is called again when it fails, and
-	// may run twice.
+	// Provision handles a workspace's parts. It is retried when it fails, and may run
+	// twice.
 	Provision func(ctx context.Context, workspaceID string) error
-	// Push looks at what was pushed to a project's repository. It is called again
-	// when it fails, may run twice, and is called again after a time that it returns,
-	// if that is not 0.
+	// Push processes the pushes to a project's repository. It is retried when it fails,
+	// and may run twice. If again is not 0, it is called again after that time.
 	Push func(ctx context.Context, workspaceID, projectID string) (again time.Duration, err error)
-	// Sweep is called every minute, on one process, to find what is due.
+	// Sweep finds work that is due. One process calls it every minute.
 	Sweep func(ctx context.Context) error
 }
 
@@ -39,22 +39,23 @@ type Jobs struct {
 const (
 	jobWorkers  = 4
 	jobTime     = 5 * time.Minute
-	jobLost     = jobTime + time.Minute // its process is gone: another may run it
-	jobWait     = 10 * time.Minute      // the longest between two attempts
-	jobAttempts = 10_000                // over two months of them
+	jobLost     = jobTime + time.Minute // its process is gone: another one may run the job
+	jobWait     = 10 * time.Minute      // the longest wait between two attempts
+	jobAttempts = 10_000                // enough for over two months
 	sweepEvery  = time.Minute
 	jobPoll     = 500 * time.Millisecond
 )
 
-// A provisionJob holds an id only: rows of the queue are read by many eyes.
+// A provisionJob holds an id only, as several programs and people may read the rows of
+// the queue.
 type provisionJob struct {
 	WorkspaceID string `json:"workspace_id"`
 }
 
 func (provisionJob) Kind() string { return "vibn_provision" }
 
-// InsertOpts keeps at most one job for a workspace. What is wanted while it runs
-// is counted in the workspace's row, where the job looks before it ends.
+// InsertOpts keeps at most one job for a workspace. The workspace's row counts requests
+// that arrive while the job runs, and the job checks the count before it ends.
 func (provisionJob) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
 }
@@ -63,7 +64,7 @@ type sweepJob struct{}
 
 func (sweepJob) Kind() string { return "vibn_sweep" }
 
-// InsertOpts: a sweep that failed is not repeated, as the next one comes.
+// InsertOpts allows one attempt: a failed sweep is not retried, as the next one follows.
 func (sweepJob) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByState: unfinished}}
 }
@@ -73,8 +74,8 @@ var unfinished = []rivertype.JobState{
 	rivertype.JobStateRunning, rivertype.JobStateScheduled,
 }
 
-// retryPolicy retries a job that failed for as long as it takes, as what it waits for
-// may be an operator or a Gitea that is down: soon at first, and at least every ten
+// retryPolicy retries a failed job for as long as it takes, as the job may wait for an
+// operator or for a Gitea that is down. The waits are short at first, and at most ten
 // minutes.
 type retryPolicy struct{ river.DefaultClientRetryPolicy }
 
@@ -99,10 +100,10 @@ func inserter(conns *sql.DB, d dialect) (*river.Client[*sql.Tx], error) {
 	return river.NewClient(riverDriver(conns, d), &river.Config{Logger: slog.New(slog.DiscardHandler)})
 }
 
-// riverMigration makes River's tables as one migration of ours, under the same
-// lock. It cannot be one transaction: River adds values to a type and then uses
-// them. Run again after a crash it goes on where it was. A newer River that needs
-// more brings a migration of its own.
+// riverMigration makes River's tables as one of this package's migrations, under the same
+// lock. It cannot be one transaction: River adds values to a type and then uses them.
+// After a crash, a second run continues where the first one ended. A newer River that
+// needs more gets a migration of its own.
 func riverMigration(conns *sql.DB, d dialect) *goose.Migration {
 	return goose.NewGoMigration(migrations.River, &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {
 		m, err := rivermigrate.New(riverDriver(conns, d), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -119,7 +120,8 @@ func (db *DB) queue(ctx context.Context, tx *sql.Tx, workspaceID string) error {
 	return db.queueNow(ctx, tx, provisionJob{workspaceID})
 }
 
-// queueNow queues a job in tx, and has one that waits for its next attempt run now.
+// queueNow queues a job in tx. If the job is queued already and waits for its next
+// attempt, it runs now.
 func (db *DB) queueNow(ctx context.Context, tx *sql.Tx, job river.JobArgs) error {
 	r, err := db.jobs.InsertTx(ctx, tx, job, nil)
 	if err != nil {
@@ -137,8 +139,8 @@ func (db *DB) Queue(ctx context.Context, workspaceID string) error {
 	return wrap(err, "queue the job of workspace %q", workspaceID)
 }
 
-// Work runs jobs until ctx ends, and then lets those that run end for a while.
-// Several processes may work on one PostgreSQL.
+// Work runs jobs until ctx ends, then waits up to 10 seconds for running jobs and cancels
+// the rest. Several processes may work on one PostgreSQL.
 func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[provisionJob]) error {
@@ -188,21 +190,22 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 	return client.StopAndCancel(stopping)
 }
 
-// complete ends the job of a workspace, unless more was wanted meanwhile.
+// complete ends the job of a workspace, unless there were requests meanwhile.
 func (db *DB) complete(ctx context.Context, j *river.Job[provisionJob]) error {
 	return completeUnless(ctx, db, j, `update vibn_workspaces set provision_done = provision_done
 		where id = $1 returning provision_done < provision_wanted`, j.Args.WorkspaceID)
 }
 
-// completePush ends the job of a project, unless more was pushed meanwhile.
+// completePush ends the job of a project, unless there were pushes meanwhile.
 func (db *DB) completePush(ctx context.Context, j *river.Job[pushJob]) error {
 	return completeUnless(ctx, db, j, `update vibn_projects set push_done = push_done
 		where workspace_id = $1 and id = $2 returning push_done < push_wanted`, j.Args.WorkspaceID, j.Args.ProjectID)
 }
 
-// completeUnless ends a job, unless a query says that more was wanted meanwhile:
-// then it runs again soon. Both are told apart while the query holds the row, as a
-// wish holds it: else a wish could find the job still running, and wait for a sweep.
+// completeUnless ends a job, unless a query reports requests that arrived meanwhile: then
+// the job runs again soon. The query and the end of the job share one transaction, which
+// locks the row as a request does. Otherwise a request could find the job still running,
+// and would wait for a sweep.
 func completeUnless[T river.JobArgs](ctx context.Context, db *DB, j *river.Job[T], query string, args ...any) error {
 	more := false
 	err := db.inTx(ctx, func(tx *sql.Tx) error {
@@ -224,8 +227,8 @@ func completeUnless[T river.JobArgs](ctx context.Context, db *DB, j *river.Job[T
 	return nil
 }
 
-// recovered makes an error of a panic, without its value: River would log that
-// and keep it in the database, and it may hold what must not be seen.
+// recovered turns a panic into an error without the panic's value. River would log that
+// value and keep it in the database, and it may hold a secret.
 func recovered(ctx context.Context, log *slog.Logger, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -29,8 +29,8 @@ func (r *keyRow) dest() []any {
 	}
 }
 
-// key fails for a right that this release does not know: half of a key's rights
-// would be a guess.
+// key returns an error for a right that this release does not know: it does not guess
+// from the known part of a key's rights.
 func (r *keyRow) key() (tenancy.Key, error) {
 	rights, err := tenancy.ParseRights(r.rights)
 	if err != nil {
@@ -51,9 +51,8 @@ func scanKey(from row) (tenancy.Key, error) {
 const keyByDigest = `select ` + keyColumns + `, ` + workspaceColumns + `
 	from vibn_api_keys k join vibn_workspaces w on w.id = k.workspace_id where k.digest = $1`
 
-// rowOfKey runs the query that every request begins with. SQLite would compile it
-// anew each time, which takes as long as to run it; pgx keeps what it has compiled
-// by itself.
+// rowOfKey runs the query with which every request begins. SQLite would compile it again
+// each time, which takes as long as running it; pgx caches compiled queries itself.
 func (db *DB) rowOfKey(ctx context.Context, digest string) (*sql.Row, error) {
 	if db.dialect.goose != goose.DialectSQLite3 {
 		return db.sql.QueryRowContext(ctx, keyByDigest, digest), nil
@@ -64,7 +63,7 @@ func (db *DB) rowOfKey(ctx context.Context, digest string) (*sql.Row, error) {
 		if compiled, err = db.sql.PrepareContext(ctx, keyByDigest); err != nil {
 			return nil, err
 		}
-		db.compiled.CompareAndSwap(nil, compiled) // of several at once the others go with their connection
+		db.compiled.CompareAndSwap(nil, compiled) // of concurrent ones, the others close with their connection
 	}
 	return compiled.QueryRowContext(ctx, digest), nil
 }
@@ -87,12 +86,12 @@ func (db *DB) KeyByDigest(ctx context.Context, digest tenancy.Digest) (tenancy.K
 	return key, w.workspace(), nil
 }
 
-// CreateKey implements [people.Store]. A Request that was answered with a key
-// already is ErrConflict. If ParentID is set, that key must be one
-// of the workspace and not revoked: ErrNotFound otherwise.
+// CreateKey implements [people.Store]. It returns ErrConflict if a key was made for the
+// Request already. If ParentID is set, that key must be one of the workspace's and not
+// revoked: ErrNotFound otherwise.
 //
-// It holds the workspace's row, as RevokeKey and DeleteWorkspace do: else a key
-// minted while its parent is being revoked would stay in force.
+// It locks the workspace's row, as RevokeKey and DeleteWorkspace do: otherwise a key
+// minted while its parent is being revoked would stay active.
 func (db *DB) CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Digest) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := lockWorkspace(ctx, tx, k.WorkspaceID); err != nil {
@@ -122,8 +121,8 @@ func (db *DB) Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, erro
 	return keys, wrap(err, "keys of workspace %q", workspaceID)
 }
 
-// RevokeKey implements [people.Store]. The keys of a deleted workspace are
-// revoked already: there it is ErrNotFound.
+// RevokeKey implements [people.Store]. The keys of a deleted workspace are revoked
+// already: for these it returns ErrNotFound.
 func (db *DB) RevokeKey(ctx context.Context, workspaceID, keyID string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
@@ -137,8 +136,8 @@ func (db *DB) RevokeKey(ctx context.Context, workspaceID, keyID string, at time.
 	}), "revoke key %q of workspace %q", keyID, workspaceID)
 }
 
-// revokeKey revokes a key and those minted with it. UNION without ALL ends even if
-// keys named each other as parents.
+// revokeKey revokes a key and those minted with it. UNION without ALL ends even if keys
+// name each other as parents.
 func (db *DB) revokeKey(ctx context.Context, tx *sql.Tx, workspaceID, keyID string, at time.Time) error {
 	_, err := tx.ExecContext(ctx, `with recursive minted (id) as (
 			select id from vibn_api_keys where workspace_id = $1 and id = $2
@@ -154,7 +153,7 @@ func (db *DB) revokeKey(ctx context.Context, tx *sql.Tx, workspaceID, keyID stri
 	return db.wantForTokens(ctx, tx, workspaceID)
 }
 
-// wantForTokens wants the tokens of revoked keys ended, if there are any.
+// wantForTokens requests a run that ends the tokens of revoked keys, if there are any.
 func (db *DB) wantForTokens(ctx context.Context, tx *sql.Tx, workspaceID string) error {
 	err := exists(ctx, tx, `select 1 from vibn_bot_tokens t join vibn_api_keys k on k.workspace_id = t.workspace_id and k.id = t.key_id
 		where t.workspace_id = $1 and t.revoked_at is null and k.revoked_at is not null limit 1`, workspaceID)
@@ -174,7 +173,7 @@ func (db *DB) TouchKey(ctx context.Context, workspaceID, keyID string, at time.T
 		where workspace_id = $1 and id = $2 and (last_used_at is null or last_used_at <= $4)`,
 		workspaceID, keyID, at, at.Add(-time.Minute))
 	if err == nil {
-		if n, _ := res.RowsAffected(); n == 0 { // both drivers know the number
+		if n, _ := res.RowsAffected(); n == 0 { // both drivers support RowsAffected
 			err = exists(ctx, db.sql, `select 1 from vibn_api_keys where workspace_id = $1 and id = $2`, workspaceID, keyID)
 		}
 	}
@@ -186,8 +185,7 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// exists runs a query that selects 1 for the row asked for; sql.ErrNoRows if it
-// is not there.
+// exists runs a query that selects 1 for a row; sql.ErrNoRows if the row does not exist.
 func exists(ctx context.Context, on querier, query string, args ...any) error {
 	var one int
 	return on.QueryRowContext(ctx, query, args...).Scan(&one)

@@ -34,8 +34,7 @@ func (db *DB) SetMember(ctx context.Context, m tenancy.Member) error {
 	})
 }
 
-// setMember looks at the workspace itself: an adopted table may have no foreign
-// key.
+// setMember checks the workspace itself, as an adopted table may have no foreign key.
 func setMember(ctx context.Context, on execer, m tenancy.Member) error {
 	return change(ctx, on, `insert into vibn_workspace_members (id, workspace_id, user_id, role, gitea_user_id, created_at)
 		select $1, w.id, $3, $4, $6, $5 from vibn_workspaces w where w.id = $2 and w.deleted_at is null
@@ -87,9 +86,8 @@ const (
 		from vibn_workspace_members m left join vibn_users u on u.id = cast(m.user_id as text)
 		where m.workspace_id = $1 order by m.created_at, m.id`
 
-	// fs_users.id may be text or uuid, whatever user_id is: compared as text it
-	// is right always, at the price of reading that table. People ask for this
-	// list, requests do not.
+	// fs_users.id may be text or uuid, regardless of user_id's type. Comparing as text is
+	// always right, but reads the whole table. People ask for this list, requests do not.
 	platformMembers = `select m.workspace_id, cast(m.user_id as text), coalesce(m.gitea_user_id, 0), coalesce(cast(m.role as text), ''),
 		coalesce(nullif(u.email, ''), f.data->>'email', ''),
 		coalesce(nullif(u.display_name, ''), f.data->>'displayName', f.data->>'name', ''), m.created_at

@@ -13,7 +13,8 @@ import (
 	"github.com/vibnai/vibn-mcp/db/migrations"
 )
 
-// versionTable is not goose's own: an adopted database may have that already.
+// versionTable differs from goose's default, as an adopted database may have that table
+// already.
 const versionTable = "vibn_migrations"
 
 func newProvider(conns *sql.DB, d dialect) (*goose.Provider, error) {
@@ -23,7 +24,7 @@ func newProvider(conns *sql.DB, d dialect) (*goose.Provider, error) {
 	}
 	options := []goose.ProviderOption{goose.WithTableName(versionTable), goose.WithGoMigrations(riverMigration(conns, d))}
 	if d.goose == goose.DialectPostgres {
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600)) // look each second for ten minutes
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600)) // try once a second for ten minutes
 		if err != nil {
 			return nil, err
 		}
@@ -32,9 +33,9 @@ func newProvider(conns *sql.DB, d dialect) (*goose.Provider, error) {
 	return goose.NewProvider(d.goose, conns, files, options...)
 }
 
-// Migrate brings the tables to the newest version and returns how many
-// migrations it applied. Several processes may do it at once: one works, the
-// others wait. On PostgreSQL it needs a session of its own, so not a pooler that
+// Migrate brings the tables to the newest version and returns how many migrations it
+// applied. Several processes may call it at once: one migrates, the others wait. On
+// PostgreSQL it needs a session of its own, so it does not work through a pooler that
 // shares sessions between transactions.
 func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
 	done, err := db.goose.Up(ctx)
@@ -47,7 +48,7 @@ func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
 	return len(done), nil
 }
 
-// Behind reports whether [DB.Migrate] has something to do. It fails when the
+// Behind reports whether [DB.Migrate] has migrations to apply. It returns an error if the
 // database cannot be reached. It changes nothing and costs two short queries.
 func (db *DB) Behind(ctx context.Context) (bool, error) {
 	behind, err := db.behind(ctx)

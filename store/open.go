@@ -27,13 +27,13 @@ type Config struct {
 	// libpq and pool_max_conns (default: the number of CPUs, at least 4), but no
 	// password among them. If empty, the database is SQLite. See [CheckURL].
 	URL secret.Text
-	// Dir is the directory of SQLite's file, vibn.db. It is made, for its owner
-	// only, if it is not there. PostgreSQL does not use it.
+	// Dir is the directory of SQLite's file, vibn.db. If it does not exist, it is created
+	// for its owner only. PostgreSQL does not use it.
 	Dir string
 }
 
-// ErrLocked is returned by [Open] when another process, or this one, has the
-// SQLite database open.
+// ErrLocked is the error of [Open] if another process, or this one, has the SQLite
+// database open.
 var ErrLocked = errors.New("in use: SQLite serves one process; stop the other one, or use PostgreSQL for several")
 
 // A dialect is what differs between the databases besides their migrations.
@@ -42,7 +42,7 @@ type dialect struct {
 	dir         string // of its migrations
 	goose       goose.Dialect
 	hasVersions string // query: was it ever migrated?
-	hasPlatform string // query: is there a platform's user table that we may read?
+	hasPlatform string // query: is there a platform's user table that this user may read?
 }
 
 var (
@@ -58,8 +58,8 @@ var (
 	}
 )
 
-// There reports whether there is a database to open: SQLite's file. It makes
-// nothing. Of PostgreSQL only [Open] can tell.
+// There reports whether SQLite's database file exists. It creates nothing. For PostgreSQL
+// it always returns true, as only [Open] can find out.
 func There(cfg Config) (bool, error) {
 	if !cfg.URL.IsZero() {
 		return true, nil
@@ -71,8 +71,7 @@ func There(cfg Config) (bool, error) {
 	return err == nil, err
 }
 
-// Open connects to the database. It makes and changes no table: see
-// [DB.Migrate].
+// Open connects to the database. It creates and changes no table: see [DB.Migrate].
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	open, name := openPostgres, "PostgreSQL"
 	if cfg.URL.IsZero() {
@@ -100,7 +99,7 @@ func openPostgres(ctx context.Context, c Config) (*DB, error) {
 	return newDB(ctx, conns, postgresDialect, func() error { pool.Close(); return nil })
 }
 
-// scanUTC makes times come back in UTC: they would be local.
+// scanUTC has the driver return times in UTC instead of local time.
 func scanUTC(_ context.Context, conn *pgx.Conn) error {
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
@@ -108,11 +107,11 @@ func scanUTC(_ context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// sqliteFile is the database in its directory.
+// sqliteFile is the name of the database file in its directory.
 const sqliteFile = "vibn.db"
 
-// sqliteConns is enough for reads beside the one writer that SQLite allows; the
-// rest wait in the pool, in order, instead of polling for SQLite's lock.
+// sqliteConns allows reads beside the one writer that SQLite supports. Further calls wait
+// in the pool, in order, instead of polling for SQLite's lock.
 const sqliteConns = 4
 
 func openSQLite(ctx context.Context, c Config) (*DB, error) {
@@ -144,8 +143,8 @@ func openSQLite(ctx context.Context, c Config) (*DB, error) {
 	return newDB(ctx, conns, sqliteDialect, lock.Close)
 }
 
-// ownerOnly makes the file before SQLite would, which gives its mode to the
-// files that it puts beside it.
+// ownerOnly creates the file before SQLite does, with a mode for its owner only. SQLite
+// gives that mode to the files that it creates beside it.
 func ownerOnly(file string) error {
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the directory
 	if err != nil {
@@ -154,9 +153,9 @@ func ownerOnly(file string) error {
 	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
-// sqliteDSN: times are integers, because as text they compare wrong across
-// zones; transactions take the write lock at once, because one that reads first
-// and then writes loses to another.
+// sqliteDSN returns the data source name. Times are integers, because as text they
+// compare wrongly across zones. Transactions take the write lock at once, because one
+// that reads first and then writes fails if another has written meanwhile.
 func sqliteDSN(file string) string {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(file), RawQuery: url.Values{
 		"_pragma":              {"journal_mode(WAL)", "foreign_keys(1)", "busy_timeout(20000)", "synchronous(NORMAL)"},
@@ -167,7 +166,7 @@ func sqliteDSN(file string) string {
 	return u.String()
 }
 
-// newDB takes over conns and release: it closes them when it fails.
+// newDB takes over conns and release: it closes them if it fails.
 func newDB(ctx context.Context, conns *sql.DB, d dialect, release func() error) (*DB, error) {
 	db := &DB{sql: conns, dialect: d, release: release}
 	if err := conns.PingContext(ctx); err != nil {

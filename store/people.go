@@ -45,8 +45,8 @@ func keepUser(ctx context.Context, on execer, u tenancy.User) error {
 		u.ID, null(u.Issuer), null(u.Subject), u.Email, u.DisplayName, nullInt(u.GiteaUserID))
 }
 
-// KeepGiteaUser implements [people.Store]. It takes each workspace's row before the
-// member's, in the order of all that change members.
+// KeepGiteaUser implements [people.Store]. It locks each workspace's row before the
+// member's, in the same order as all code that changes members.
 func (db *DB) KeepGiteaUser(ctx context.Context, userID string, giteaUserID int64) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		ids, err := collect(ctx, tx, scanText, `select cast(w.id as text) from vibn_workspaces w join vibn_workspace_members m on m.workspace_id = w.id
@@ -75,8 +75,8 @@ func (db *DB) SignOut(ctx context.Context, userID string, at time.Time) error {
 	return wrap(err, "sign out %q", userID)
 }
 
-// linkColumns has the roles of today: what a link is worth depends on them. An
-// adopted user_id may be uuid, which does not compare with text.
+// linkColumns includes the current roles, as they decide whether a link is open. An
+// adopted user_id may be a uuid, which does not compare with text.
 const linkColumns = `l.id, l.workspace_id, l.user_id, l.role, l.created_by, l.created_at, l.expires_at,
 	l.used_at, l.used_by,
 	coalesce((select cast(m.role as text) from vibn_workspace_members m
@@ -97,9 +97,9 @@ func scanLink(from row) (tenancy.LoginLink, error) {
 	return l, err
 }
 
-// AddLoginLink implements [people.Store]. A deleted workspace is not found. It
-// holds the workspace's row, as ChangeMember does: else a link that is made while its
-// maker is being removed would open again when they come back.
+// AddLoginLink implements [people.Store]. A deleted workspace is not found. It locks the
+// workspace's row, as ChangeMember does: otherwise a link made while its creator is being
+// removed would open again when they return.
 func (db *DB) AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tenancy.Digest) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := lockWorkspace(ctx, tx, l.WorkspaceID); err != nil {
@@ -117,8 +117,8 @@ func (db *DB) AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tena
 	}), "link into workspace %q", l.WorkspaceID)
 }
 
-// linkOpen is ErrNotFound for a link that may not be used at a time. The workspace's
-// row must be held, so that its members stay as they are until tx ends.
+// linkOpen returns ErrNotFound for a link that may not be used at a time. The caller must
+// hold the workspace's row, so that its members do not change until tx ends.
 func linkOpen(ctx context.Context, tx *sql.Tx, l tenancy.LoginLink, at time.Time) error {
 	now, err := scanLink(tx.QueryRowContext(ctx, `select `+linkColumns+` from vibn_login_links l
 		where l.workspace_id = $1 and l.id = $2`, l.WorkspaceID, l.ID))
@@ -151,9 +151,9 @@ func (db *DB) WithdrawLoginLink(ctx context.Context, workspaceID, id string, at 
 
 const withdrawLink = `update vibn_login_links set used_at = $3 where workspace_id = $1 and id = $2 and used_at is null`
 
-// UseLoginLink implements [people.Store]. It holds the workspace's row, as
-// ChangeMember does: else a link could be used while its maker is being removed. One
-// statement decides who of several is first.
+// UseLoginLink implements [people.Store]. It locks the workspace's row, as ChangeMember
+// does: otherwise a link could be used while its creator is being removed. One statement
+// decides which of several concurrent calls is first.
 func (db *DB) UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.Person, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := lockWorkspace(ctx, tx, l.WorkspaceID); err != nil {
@@ -185,8 +185,8 @@ func (db *DB) UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.
 	}), "use link %q", l.ID)
 }
 
-// ChangeMember implements [people.Store]. It holds the workspace's row: two owners
-// who remove each other at once would leave none.
+// ChangeMember implements [people.Store]. It locks the workspace's row: otherwise two
+// owners who remove each other at once would leave none.
 func (db *DB) ChangeMember(ctx context.Context, workspaceID, userID string, role tenancy.Role, at time.Time) error {
 	return db.changeRole(ctx, workspaceID, userID, role, at, func(tx *sql.Tx) error {
 		if err := setRole(ctx, tx, workspaceID, userID, role); err != nil {
@@ -209,9 +209,9 @@ func setRole(ctx context.Context, tx *sql.Tx, workspaceID, userID string, role t
 		workspaceID, userID, role)
 }
 
-// changeRole has write change a person's role, to an empty one for no membership. It
-// ends what the person has that the new role does not allow, and wants the workspace's
-// parts brought to its members of now. It holds the workspace's row meanwhile.
+// changeRole runs write, which changes a person's role; an empty role means no
+// membership. It then revokes what the person has that exceeds the new role, and requests
+// a run on the workspace's parts. It locks the workspace's row meanwhile.
 func (db *DB) changeRole(
 	ctx context.Context, workspaceID, userID string, role tenancy.Role, at time.Time, write func(*sql.Tx) error,
 ) error {
@@ -251,15 +251,15 @@ func roleOf(ctx context.Context, tx *sql.Tx, workspaceID, userID string) (role t
 	return role, err
 }
 
-// replaceToken has the next run make a new token of the workspace's own and end the
-// old one, which a member may have been shown. What is sealed stays until then: the
-// platform reads repositories with it.
+// replaceToken has the next run make a new token of the workspace's own and end the old
+// one, which a member may have seen. The sealed value stays until then: the platform
+// reads repositories with it.
 func replaceToken(ctx context.Context, tx *sql.Tx, workspaceID string) error {
 	return change(ctx, tx, `update vibn_workspaces set gitea_bot_token_id = null where id = $1`, workspaceID)
 }
 
-// withdrawBeyond withdraws the links that a person made and that are not open any
-// more. They stay withdrawn if the person gets a higher role later.
+// withdrawBeyond withdraws the links that a person made and that are no longer open. They
+// stay withdrawn if the person gets a higher role later.
 func withdrawBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string, at time.Time) error {
 	links, err := collect(ctx, tx, scanLink, `select `+linkColumns+` from vibn_login_links l
 		where l.workspace_id = $1 and l.created_by = $2 and l.used_at is null`, workspaceID, userID)
@@ -270,7 +270,7 @@ func withdrawBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string,
 		if l.Open(at) {
 			continue
 		}
-		_, err := tx.ExecContext(ctx, withdrawLink, workspaceID, l.ID, micros(at)) // it may be withdrawn by now
+		_, err := tx.ExecContext(ctx, withdrawLink, workspaceID, l.ID, micros(at)) // it may be withdrawn already
 		if err != nil {
 			return err
 		}
@@ -278,8 +278,8 @@ func withdrawBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string,
 	return nil
 }
 
-// revokeBeyond revokes the keys that a person minted and that may do more than the
-// person may now, with all that were minted with them.
+// revokeBeyond revokes the keys that a person minted and that exceed their rights, with
+// all keys minted with these.
 func (db *DB) revokeBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string, rights tenancy.Rights, at time.Time) error {
 	keys, err := collect(ctx, tx, scanKey, `select `+keyColumns+` from vibn_api_keys k
 		where k.workspace_id = $1 and k.created_by = $2 and k.revoked_at is null`, workspaceID, userID)

@@ -41,8 +41,8 @@ func (db *DB) EnsureWorkspaceAudited(
 	return have, created, nil
 }
 
-// ensureWorkspace holds the person's row first, so that calls for one person take
-// turns.
+// ensureWorkspace locks the person's row first, so that calls for one person run one
+// after the other.
 func (db *DB) ensureWorkspace(
 	ctx context.Context, tx *sql.Tx, p tenancy.Person, w tenancy.Workspace, slugs []string,
 ) (have tenancy.Workspace, created bool, err error) {
@@ -62,20 +62,20 @@ func (db *DB) ensureWorkspace(
 	if err := db.insertWithSlug(ctx, tx, w, p, slugs); err != nil {
 		return have, false, err
 	}
-	have, err = ownedBy(ctx, tx, p.UserID) // as it was stored
+	have, err = ownedBy(ctx, tx, p.UserID) // as stored
 	return have, true, err
 }
 
-// keepPerson stores what is known of a person and holds their row until tx ends.
+// keepPerson stores a person's details and locks their row until tx ends.
 func keepPerson(ctx context.Context, tx *sql.Tx, p tenancy.Person) error {
 	return keepUser(ctx, tx, tenancy.User{ID: p.UserID, Email: p.Email, DisplayName: p.DisplayName})
 }
 
-// joinOwned makes a person a member of the workspaces that a platform's own rows
-// call theirs without a membership. A workspace with another owner is left out: its
-// row names who founded it, also after an owner removed them. The ids may be of
-// different types there, so they are compared as text, which reads the table: people
-// sign up seldom.
+// joinOwned makes a person a member of the workspaces that a platform's own rows list as
+// theirs without a membership. It leaves out a workspace that has another owner: its row
+// names its founder, even after an owner removed them. The ids may have different types
+// in a platform's tables, so they are compared as text. That reads the whole table, but
+// people sign up seldom.
 func joinOwned(ctx context.Context, tx *sql.Tx, userID string, at time.Time) error {
 	rows, err := tx.QueryContext(ctx, `select cast(w.id as text) from vibn_workspaces w
 		where cast(w.owner_user_id as text) = cast($1 as text) and w.deleted_at is null and not exists
@@ -97,7 +97,7 @@ func joinOwned(ctx context.Context, tx *sql.Tx, userID string, at time.Time) err
 	return nil
 }
 
-// ownedBy returns the oldest living workspace that a person owns.
+// ownedBy returns the oldest workspace that a person owns and that is not deleted.
 func ownedBy(ctx context.Context, tx *sql.Tx, userID string) (tenancy.Workspace, error) {
 	return scanWorkspace(tx.QueryRowContext(ctx, `select `+workspaceColumns+`
 		from vibn_workspaces w join vibn_workspace_members m on m.workspace_id = w.id
@@ -112,8 +112,8 @@ func keepGiteaUser(ctx context.Context, tx *sql.Tx, workspaceID string, p tenanc
 		workspaceID, p.UserID, p.GiteaUserID)
 }
 
-// insertWithSlug tries the slugs in turn. A taken one is told by the count of
-// rows, as PostgreSQL would end the transaction at an error.
+// insertWithSlug tries the slugs in turn. The count of inserted rows shows that a slug is
+// taken, as an error would end the transaction on PostgreSQL.
 func (db *DB) insertWithSlug(ctx context.Context, tx *sql.Tx, w tenancy.Workspace, p tenancy.Person, slugs []string) error {
 	w.OwnerUserID = p.UserID
 	for _, slug := range slugs {
@@ -139,9 +139,9 @@ func (db *DB) AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace,
 	return w, wrap(err, "workspace %q", slug)
 }
 
-// SetSuspended implements [people.OperatorStore]. A workspace that is suspended already
-// keeps its first time. The tokens end here and not only in the job: a suspension
-// may be lifted before one has run.
+// SetSuspended implements [people.OperatorStore]. A suspended workspace keeps its first
+// time. The tokens end here and not only in the job, as a suspension may be lifted before
+// a job has run.
 func (db *DB) SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		query := `update vibn_workspaces set suspended_at = null, updated_at = $2 where id = $1 and deleted_at is null`
@@ -162,7 +162,7 @@ func (db *DB) SetSuspended(ctx context.Context, workspaceID string, since *time.
 	}), "suspension of workspace %q", workspaceID)
 }
 
-// botID is the id of the bot as a number: an adopted column may hold text.
+// botID selects the id of the bot as a number: an adopted column may hold text.
 const botID = `coalesce(cast(nullif(cast(gitea_bot_user_id as text), '') as bigint), 0)`
 
 const provisionColumns = workspaceColumns + `, coalesce(w.gitea_team_id, 0), ` + botID + `,
@@ -221,7 +221,7 @@ func (db *DB) Hold(ctx context.Context, workspaceID, holder string, now, until t
 
 const thisWorkspace = `select 1 from vibn_workspaces where id = $1`
 
-// LetGo implements [provision.Store]. It does nothing if another holds it.
+// LetGo implements [provision.Store]. It does nothing if another run holds the workspace.
 func (db *DB) LetGo(ctx context.Context, workspaceID, holder string) error {
 	err := change(ctx, db.sql, `update vibn_workspaces set provision_holder = '', provision_until = null
 		where id = $1 and provision_holder = $2`, workspaceID, holder)
@@ -243,9 +243,9 @@ func (db *DB) KeepNonce(ctx context.Context, workspaceID, nonce string) (string,
 	return kept, wrap(err, "nonce of workspace %q", workspaceID)
 }
 
-// SetParts implements [provision.Store]. A project that another living workspace
-// has is ErrProjectTaken. What is sealed is compared too: else a run that read it
-// before it was sealed anew would put the old one back.
+// SetParts implements [provision.Store]. It returns ErrProjectTaken if another workspace
+// that is not deleted has the project. It compares the sealed values too: otherwise a run
+// that read one before it was resealed would write the old one back.
 func (db *DB) SetParts(ctx context.Context, workspaceID string, was, is tenancy.Parts) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := exists(ctx, tx, thisWorkspace, workspaceID); err != nil {
@@ -290,10 +290,9 @@ func (db *DB) FinishProvision(ctx context.Context, workspaceID string, wanted in
 	return now > wanted, wrap(err, "outcome for workspace %q", workspaceID)
 }
 
-// Due implements [provision.Store]. A deleted workspace is due while what was wanted
-// is not done, never for time alone. The order is random, so that workspaces that
-// stay due do not keep out the rest. Each part of the query has an index of its
-// own.
+// Due implements [provision.Store]. A deleted workspace is due while a request is not
+// done, never because of time alone. The order is random, so that workspaces that stay
+// due do not keep out the others. Each part of the query has an index of its own.
 func (db *DB) Due(ctx context.Context, now, reconciledBefore time.Time, limit int) ([]string, error) {
 	ids, err := list(ctx, db, scanText, `select id from (
 			select cast(id as text) as id from vibn_workspaces where provision_done < provision_wanted
@@ -339,7 +338,7 @@ func revokeTokens(ctx context.Context, tx *sql.Tx, workspaceID string, at time.T
 
 func nullInt(n int64) sql.NullInt64 { return sql.NullInt64{Int64: n, Valid: n != 0} }
 
-// nullDigits is n as text, which a column of numbers takes too.
+// nullDigits returns n as text, which a numeric column accepts too; NULL for 0.
 func nullDigits(n int64) sql.NullString {
 	return sql.NullString{String: strconv.FormatInt(n, 10), Valid: n != 0}
 }

@@ -19,14 +19,14 @@ type pushJob struct {
 
 func (pushJob) Kind() string { return "vibn_push" }
 
-// pushQueue is apart from the other jobs, so that neither waits for the other.
+// pushQueue is separate from the other jobs' queue, so that neither waits for the other.
 const (
 	pushQueue   = "push"
 	pushWorkers = 8
 )
 
-// InsertOpts keeps at most one job for a project. What is pushed while it runs is
-// counted in the project's row, where the job looks before it ends.
+// InsertOpts keeps at most one job for a project. The project's row counts pushes that
+// arrive while the job runs, and the job checks the count before it ends.
 func (pushJob) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: pushQueue, MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
 }

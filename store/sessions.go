@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// Sessions are the sessions of people who signed in: a store as
-// github.com/alexedwards/scs wants it. It keeps digests of tokens, never a token.
+// Sessions are the sessions of people who signed in, as a store for
+// github.com/alexedwards/scs. It stores digests of tokens, never a token.
 type Sessions struct{ db *DB }
 
 // Sessions returns the database's sessions.
 func (db *DB) Sessions() Sessions { return Sessions{db} }
 
-// maxToken is longer than any token of ours, in bytes.
+// maxToken is longer than any session token, in bytes.
 const maxToken = 128
 
-// FindCtx returns what a session holds. One that is unknown, expired or ended is
-// not found.
+// FindCtx returns the data of a session. An unknown, expired or ended session is not
+// found.
 func (s Sessions) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
 	if len(token) > maxToken {
 		return nil, false, nil
@@ -33,8 +33,8 @@ func (s Sessions) FindCtx(ctx context.Context, token string) (data []byte, found
 	return data, err == nil && len(data) > 0, wrap(err, "find a session")
 }
 
-// CommitCtx stores what a session holds until expiry. A session that was ended is
-// not begun again by a request that was under way.
+// CommitCtx stores the data of a session until expiry. A request in flight does not
+// revive a session that was ended.
 func (s Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	_, err := s.db.sql.ExecContext(ctx, `insert into vibn_sessions (digest, data, expires_at) values ($1, $2, $3)
 		on conflict (digest) do update set data = excluded.data, expires_at = excluded.expires_at where length(vibn_sessions.data) > 0`,
@@ -61,15 +61,15 @@ func (s Sessions) Commit(token string, data []byte, expiry time.Time) error {
 // Delete is DeleteCtx for a caller without a context.
 func (s Sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
-// linksKept is how long a link that is used or expired stays, so that people see
-// what became of it.
+// linksKept is how long a used or expired link is kept, so that people see what happened
+// to it.
 const linksKept = 30 * 24 * time.Hour
 
-// keysKept is how long an idempotency key is remembered.
+// keysKept is how long an idempotency key is kept.
 const keysKept = 7 * 24 * time.Hour
 
-// DropExpired deletes sessions that have expired, links that expired long ago and
-// idempotency keys that nobody will repeat.
+// DropExpired deletes expired sessions, links that expired more than linksKept ago, and
+// idempotency keys older than keysKept.
 func (db *DB) DropExpired(ctx context.Context, now time.Time) error {
 	for _, d := range []struct {
 		query string

@@ -1,14 +1,14 @@
-// Package store keeps what vibn knows, in SQLite or PostgreSQL: it implements
-// the interfaces of the rooms with one set of queries for both.
+// Package store keeps vibn-mcp's data in SQLite or PostgreSQL: it implements the
+// interfaces of the kernel and of the rooms with one set of queries for both.
 //
-// Rules that hold for every query: the workspace is in the WHERE, columns are
-// named, and times are in UTC and exact to the microsecond, as PostgreSQL keeps
-// them. Times come from the caller, never from the database's clock.
+// These rules hold for every query: the workspace is in the WHERE, columns are named, and
+// times are in UTC and exact to the microsecond, as PostgreSQL keeps them. Times come
+// from the caller, never from the database's clock.
 //
-// A type of id is not looked up. Ids are text, except that a platform's own
-// tables may have them as uuid: there PostgreSQL refuses what is no uuid, and
-// the store says [tenancy.ErrNotFound]. So every comparison is plain, uses its
-// index, and nothing that was read at the start can be out of date.
+// The store does not look up the types of ids. Ids are text, except that a platform's own
+// tables may have them as uuid. There PostgreSQL refuses an argument that is not a uuid,
+// and the store returns [tenancy.ErrNotFound]. So every comparison is plain, uses its
+// index, and depends on no cached type.
 package store
 
 import (
@@ -35,9 +35,9 @@ import (
 	"github.com/vibnai/vibn-mcp/verdict"
 )
 
-// DB is the database. It is safe for concurrent use. Its errors name the
-// operation and its subject, and are [tenancy.ErrNotFound] or
-// [tenancy.ErrConflict] where tenancy must tell; they hold no secret.
+// DB is the database. It is safe for concurrent use. Its errors name the operation and
+// its subject. They are [tenancy.ErrNotFound] or [tenancy.ErrConflict] where callers must
+// distinguish these, and hold no secret.
 type DB struct {
 	sql     *sql.DB
 	dialect dialect
@@ -45,7 +45,7 @@ type DB struct {
 	jobs    *river.Client[*sql.Tx] // inserts only
 
 	compiled atomic.Pointer[sql.Stmt] // see rowOfKey; nil until the first request
-	release  func() error             // what Close does once the connections are closed
+	release  func() error             // Close calls it after closing the connections
 }
 
 // The interfaces of the kernel and of the rooms.
@@ -63,14 +63,14 @@ var (
 // Dialect returns the name of the database for people: "SQLite" or "PostgreSQL".
 func (db *DB) Dialect() string { return db.dialect.name }
 
-// Close waits for running queries and closes the database. On SQLite it lets the
-// next process in.
+// Close waits for running queries and closes the database. On SQLite, the next process
+// can then open it.
 func (db *DB) Close() error {
 	return errors.Join(db.sql.Close(), db.release())
 }
 
-// inTx runs do in a transaction and commits unless do fails. On PostgreSQL a
-// failed statement ends the transaction: do returns its error, never goes on.
+// inTx runs do in a transaction and commits unless do fails. On PostgreSQL a failed
+// statement ends the transaction, so do must return its error and not continue.
 func (db *DB) inTx(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := db.sql.BeginTx(ctx, nil)
 	if err != nil {
@@ -101,8 +101,8 @@ func change(ctx context.Context, on execer, query string, args ...any) error {
 	return err
 }
 
-// failedCondition turns the ErrNotFound of a change that had a condition into
-// ErrConflict if the row is there: a query selects 1 for it.
+// failedCondition turns the ErrNotFound of a conditional change into ErrConflict if the
+// row exists; query selects 1 for that row.
 func failedCondition(ctx context.Context, on querier, err error, query string, args ...any) error {
 	if !errors.Is(err, tenancy.ErrNotFound) {
 		return err
@@ -116,8 +116,8 @@ func failedCondition(ctx context.Context, on querier, err error, query string, a
 // A row is a *sql.Row or a *sql.Rows.
 type row interface{ Scan(dest ...any) error }
 
-// list returns all rows of a query. A query about an id that PostgreSQL cannot
-// read as a uuid has none, as on SQLite.
+// list returns all rows of a query. A query for an id that PostgreSQL cannot read as a
+// uuid returns none, as on SQLite.
 func list[T any](ctx context.Context, db *DB, scan func(row) (T, error), query string, args ...any) ([]T, error) {
 	out, err := collect(ctx, db.sql, scan, query, args...)
 	if errors.Is(kind(err), tenancy.ErrNotFound) {
@@ -142,7 +142,7 @@ func collect[T any](
 }
 
 func scanAll[T any](rows *sql.Rows, scan func(row) (T, error)) ([]T, error) {
-	defer func() { _ = rows.Close() }() // Err below says what went wrong
+	defer func() { _ = rows.Close() }() // Err below reports what went wrong
 	var out []T
 	for rows.Next() {
 		v, err := scan(rows)
@@ -154,8 +154,8 @@ func scanAll[T any](rows *sql.Rows, scan func(row) (T, error)) ([]T, error) {
 	return out, rows.Err()
 }
 
-// wrap says what was done when err came, and gives tenancy's error to what is
-// one. It returns nil for nil.
+// wrap adds the failed operation to err, and tenancy's error if err stands for one. It
+// returns nil for nil.
 func wrap(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
@@ -167,7 +167,7 @@ func wrap(err error, format string, args ...any) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// kind returns the error of tenancy that err stands for; nil if none.
+// kind returns the error of tenancy for which err stands; nil if there is none.
 func kind(err error) error {
 	if errors.Is(err, sql.ErrNoRows) || errors.Is(err, tenancy.ErrNotFound) {
 		return tenancy.ErrNotFound
@@ -193,7 +193,7 @@ func kind(err error) error {
 	return nil
 }
 
-// micros is t as both databases keep it.
+// micros returns t as both databases store it.
 func micros(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 func microsOrNil(t *time.Time) *time.Time {
@@ -203,8 +203,8 @@ func microsOrNil(t *time.Time) *time.Time {
 	return new(micros(*t))
 }
 
-// null is NULL for the empty string: an adopted column of type uuid takes no
-// empty text.
+// null returns NULL for the empty string: an adopted column of type uuid accepts no empty
+// text.
 func null(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 
 // newID returns a UUIDv7, which fits a column of type uuid too.

@@ -10,8 +10,8 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// The errors of a database URL quote nothing of it, and take the place of the
-// driver's, which may quote a part of the password.
+// The errors of a database URL quote nothing of it. They replace the driver's, which may
+// quote a part of the password.
 var (
 	errURLScheme = errors.New("is no address of PostgreSQL: want postgres://user:password@host:5432/name")
 	errURLForm   = errors.New("cannot be read in one way only: want postgres://user:password@host:5432/name, where " +
@@ -23,10 +23,10 @@ var (
 		"and the variables of the environment that begin with PG")
 )
 
-// urlForm is a URL, after its scheme, that can be read in one way: its only @ ends
-// user and password, and nothing before that could also begin the host, the path or
-// the parameters. So no part of a password is taken for one of these or for the
-// user, which the errors of a connection name.
+// urlForm matches a URL, after its scheme, that can be read in one way only: its only @
+// ends user and password, and nothing before that could also begin the host, the path or
+// the parameters. So no part of a password is read as one of these or as the user, which
+// the errors of a connection name.
 var urlForm = func() *regexp.Regexp {
 	const (
 		plain    = `A-Za-z0-9._~!$'()*+,;\-`
@@ -43,8 +43,8 @@ var urlForm = func() *regexp.Regexp {
 		host + `(?:,` + host + `)*(?:/` + name + `)?(?:\?(?:` + param + `(?:&` + param + `)*)?)?$`)
 }()
 
-// passwordParameter is a password among the parameters, where an & in it would
-// begin another parameter, which PostgreSQL's errors name.
+// passwordParameter matches a password among the parameters. An & in it would begin
+// another parameter, which PostgreSQL's errors name.
 var passwordParameter = regexp.MustCompile(`(?i)[?&](?:ssl)?password=`)
 
 // CheckURL reports whether [Open] can read the URL of a PostgreSQL database. Its

@@ -10,8 +10,8 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// The casts and coalesces are for adopted tables: a platform may have its own
-// types there, and rows that lack a value.
+// The casts and coalesces are for adopted tables: a platform's tables may have other
+// types, and rows that lack a value.
 const workspaceColumns = `w.id, w.slug, coalesce(w.name, ''), coalesce(cast(w.owner_user_id as text), ''),
 	coalesce(w.coolify_project_uuid, ''), coalesce(w.gitea_org, ''), coalesce(w.gitea_org_id, 0), coalesce(w.gitea_bot_username, ''), w.placement_server, w.placement_destination, w.placement_trust,
 	coalesce(w.plan_memory, ''), coalesce(w.plan_cpus, ''), coalesce(w.plan_apps, 0), coalesce(w.plan_databases, 0),
@@ -84,7 +84,7 @@ func (db *DB) createWorkspace(ctx context.Context, tx *sql.Tx, w tenancy.Workspa
 	return db.want(ctx, tx, w.ID)
 }
 
-// insertWorkspace is ErrNotFound for a slug that is taken.
+// insertWorkspace returns ErrNotFound for a slug that is taken.
 func insertWorkspace(ctx context.Context, tx *sql.Tx, w tenancy.Workspace) error {
 	return change(ctx, tx, `insert into vibn_workspaces (id, slug, name, owner_user_id, coolify_project_uuid,
 		placement_server, placement_destination, placement_trust, provision_status, provision_error,
@@ -97,8 +97,8 @@ func insertWorkspace(ctx context.Context, tx *sql.Tx, w tenancy.Workspace) error
 		microsOrNil(w.SuspendedAt), microsOrNil(w.DeletedAt), micros(w.CreatedAt), micros(w.UpdatedAt))
 }
 
-// projectFree fails with ErrProjectTaken if a living workspace other than this
-// one has the project. An index keeps out what two transactions do at once.
+// projectFree returns ErrProjectTaken if another workspace that is not deleted has the
+// project. An index prevents the same between concurrent transactions.
 func projectFree(ctx context.Context, tx *sql.Tx, project, workspaceID string) error {
 	if project == "" {
 		return nil
@@ -149,7 +149,7 @@ func (db *DB) SetPlan(ctx context.Context, workspaceID string, p tenancy.Plan, a
 // DeleteWorkspace implements [people.OperatorStore]. A deleted workspace is not found.
 func (db *DB) DeleteWorkspace(ctx context.Context, workspaceID string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		// Not $2 twice: an adopted updated_at may have another type.
+		// $2 is not used twice: an adopted updated_at may have another type.
 		err := change(ctx, tx, `update vibn_workspaces set deleted_at = $2, updated_at = $3
 			where id = $1 and deleted_at is null`, workspaceID, micros(at), micros(at))
 		if err != nil {
@@ -164,8 +164,9 @@ func (db *DB) DeleteWorkspace(ctx context.Context, workspaceID string, at time.T
 	}), "delete workspace %q", workspaceID)
 }
 
-// lockWorkspace holds the row of a living workspace until tx ends. FOR UPDATE
-// would do, but SQLite has none; a write that changes nothing does it on both.
+// lockWorkspace locks the row of a workspace until tx ends; ErrNotFound if the workspace
+// is deleted. SQLite has no FOR UPDATE, so it uses a write that changes nothing, which
+// locks on both databases.
 func lockWorkspace(ctx context.Context, tx *sql.Tx, workspaceID string) error {
 	return change(ctx, tx, `update vibn_workspaces set name = name where id = $1 and deleted_at is null`, workspaceID)
 }
