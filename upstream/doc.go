@@ -1,8 +1,7 @@
-// Package upstream makes one call to a server that vibn-mcp stands in front of:
-// Coolify and Gitea. A call has attempts, each admitted by a [Meter], and ends
-// in a whole answer of bounded length or in an [*Error] that says what became of
-// it. No redirect is followed, and what a server says is cleaned.
+// Package upstream makes one call to a server behind vibn-mcp: Coolify or Gitea. A
+// [Meter] admits each attempt of a call. The call returns a whole answer of bounded
+// length, or an [*Error] that says what happened. It follows no redirect, and cleans the
+// server's texts.
 //
-// What is asked, and what an answer means, belongs to packages coolify and
-// gitea.
+// Packages coolify and gitea define the requests and the meaning of the answers.
 package upstream

@@ -15,31 +15,30 @@ import (
 
 // The kinds of failure, for [errors.Is].
 var (
-	ErrNotFound     = errors.New("not found")                           // 404 of a thing, also of another's
+	ErrNotFound     = errors.New("not found")                           // 404 of a thing, also of another tenant's
 	ErrRouteMissing = errors.New("no such route: wrong URL or version") // 404 or 405 of a path
 	ErrUnauthorized = errors.New("the token is not accepted")           // 401
 	ErrForbidden    = errors.New("the token may not do this")           // 403; also API off, address not allowed
 	ErrConflict     = errors.New("conflict")                            // 409
 	ErrInvalid      = errors.New("invalid request")                     // 400, 413, 422, or refused before it was sent
 	ErrRateLimited  = errors.New("too many requests")                   // 429
-	ErrUnavailable  = errors.New("unavailable")                         // no answer, or none of the server's
+	ErrUnavailable  = errors.New("unavailable")                         // no answer, or one that is not the server's
 	ErrTimeout      = errors.New("timeout")                             // no answer in time
 	ErrUnmetered    = errors.New("the client has no meter")             // a programming error; nothing was sent
 )
 
-// An Error is a call that failed. It holds no credential and nothing secret
-// that was sent. It is for the operator: what a server says may name other
-// tenants' things.
+// An Error is a call that failed. It holds no credential and no secret that was sent. It
+// is for the operator: a server's text may name other tenants' things.
 type Error struct {
 	Server     string // "coolify"
 	Op         Operation
 	Path       string        // below /api/v1, with the ids
-	Status     int           // of the answer; 0 = there was none
-	RetryAfter time.Duration // how long to wait, if the server told; 0 = not told
-	Unknown    bool          // a change was asked for, and may have been carried out
-	Kind       error         // one of the kinds of the server's package; nil if the meter refused or the caller gave up
-	Detail     string        // the server's own words in printable ASCII, cut; empty if they could repeat a secret
-	Err        error         // cause: no answer or no sensible one, or what is known beyond the kind; may be nil
+	Status     int           // of the answer; 0 = no answer
+	RetryAfter time.Duration // how long to wait, if the server said so; 0 = it did not
+	Unknown    bool          // the request changes something, and may have been carried out
+	Kind       error         // one of the kinds of the server's package; nil if the meter refused or the caller cancelled
+	Detail     string        // the server's own text in printable ASCII, cut; empty if it could repeat a secret
+	Err        error         // cause: no answer or an unusable one, or details beyond the kind; may be nil
 }
 
 // Error returns all that is known, on one line.
@@ -67,9 +66,9 @@ func (e *Error) Unwrap() []error {
 	return slices.DeleteFunc([]error{e.Kind, e.Err}, func(err error) bool { return err == nil })
 }
 
-// KindOf returns the kind of an answer with that status. Some statuses count from
-// anybody; others only if it is the server itself that speaks, and not a proxy
-// in front of it.
+// KindOf returns the kind of an answer with that status. Some statuses count from any
+// sender; the others only if the server itself answers (speaks), and not a proxy in front
+// of it.
 func KindOf(status int, speaks bool) error {
 	switch status {
 	case http.StatusUnauthorized:
@@ -97,12 +96,12 @@ func KindOf(status int, speaks bool) error {
 	return ErrUnavailable
 }
 
-// failure is the error of a call that ended before an attempt or between two.
+// failure returns the error of a call that ended before an attempt or between two.
 func (ex *exchange) failure(kind, err error) *Error {
 	return ex.server.Refuse(ex.request.Op, ex.request.Path, kind, err)
 }
 
-// unanswered is the error of a call that got no answer, or one cut short.
+// unanswered returns the error of a call that got no answer, or one cut short.
 func (ex *exchange) unanswered(ctx context.Context, err error) *Error {
 	e := ex.failure(ErrUnavailable, ex.cause(err))
 	e.Status = ex.status
@@ -119,7 +118,7 @@ func (ex *exchange) unanswered(ctx context.Context, err error) *Error {
 	return e
 }
 
-// rejected is the error of a call that was answered, but not with a success.
+// rejected returns the error of a call whose answer was not a success.
 func (ex *exchange) rejected(answer *Answer) *Error {
 	refusal := ex.server.cfg.Refusal(answer)
 	e := ex.failure(refusal.Kind, refusal.Cause)
@@ -130,7 +129,7 @@ func (ex *exchange) rejected(answer *Answer) *Error {
 	return e
 }
 
-// neverSent reports whether there was no connection to send anything on.
+// neverSent reports whether there was no connection on which to send the request.
 func neverSent(err error) bool {
 	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
 		return true
@@ -139,7 +138,7 @@ func neverSent(err error) bool {
 	return ok && op.Op == "dial"
 }
 
-// withoutURL returns what lies below a *url.Error, which repeats the whole URL.
+// withoutURL returns the error inside a *url.Error, whose text repeats the whole URL.
 func withoutURL(err error) error {
 	for {
 		u, ok := errors.AsType[*url.Error](err)
@@ -150,8 +149,8 @@ func withoutURL(err error) error {
 	}
 }
 
-// A cause is an error of the network. Its text may quote what came over the
-// wire, so it is kept beside it, cleaned.
+// A cause is an error of the network. Its text may quote what came over the wire, so a
+// cleaned text is kept beside it.
 type cause struct {
 	text string
 	err  error
@@ -171,9 +170,8 @@ func (ex *exchange) cause(err error) error {
 
 const maxWords = 300
 
-// words makes text from outside fit for a log: no credential, printable ASCII
-// only, cut. It returns "" if the request held a secret that the text could
-// repeat.
+// words prepares text from outside for a log: without credentials, in printable ASCII,
+// cut. It returns "" if the request held a secret that the text could repeat.
 func (ex *exchange) words(s string) string {
 	if ex.request.Secret {
 		return ""

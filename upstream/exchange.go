@@ -15,14 +15,14 @@ import (
 
 const (
 	maxRepeats    = 2
-	maxRefusal    = 64 << 10 // bytes read of an answer that is no success
+	maxRefusal    = 64 << 10 // bytes read of an answer that is not a success
 	maxRetryAfter = 24 * time.Hour
 )
 
 var errTooLong = errors.New("the answer is too long")
 
-// An exchange is one call with all its attempts. It is the transport that makes
-// an attempt, and the policy that decides on another.
+// An exchange is one call with all its attempts. It is the transport of each attempt, and
+// the policy that decides on the next.
 type exchange struct {
 	server  *Server
 	meter   Meter
@@ -30,7 +30,7 @@ type exchange struct {
 
 	attempts int
 	wait     time.Duration // before the next attempt
-	refused  error         // by the meter
+	refused  error         // the meter's error
 	status   int           // of the last attempt; 0 = no answer
 	body     []byte        // of the last attempt
 }
@@ -42,7 +42,7 @@ func (ex *exchange) run(ctx context.Context) (*Answer, error) {
 	}
 	resp, err := ex.client().Do(req)
 	if resp != nil {
-		_ = resp.Body.Close() // read and emptied by RoundTrip
+		_ = resp.Body.Close() // RoundTrip has read it to its end
 	}
 	switch {
 	case ex.refused != nil:
@@ -98,8 +98,8 @@ func (ex *exchange) client() *retryablehttp.Client {
 	}
 }
 
-// RoundTrip makes one attempt: it asks the meter, sends, and reads the whole
-// answer, so that an answer cut short is a failed attempt.
+// RoundTrip makes one attempt: it asks the meter, sends, and reads the whole answer. So
+// an answer cut short is a failed attempt.
 func (ex *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	ex.status, ex.body = 0, nil
 	done, err := ex.admit(req)
@@ -123,21 +123,21 @@ func (ex *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// admit asks the meter, unless it is too late anyway.
+// admit asks the meter, unless the call's time is over.
 func (ex *exchange) admit(req *http.Request) (done func(), err error) {
 	if err = req.Context().Err(); err == nil {
 		done, err = ex.meter(req.Context(), ex.request.Op)
 		ex.refused = err
 	}
 	if err != nil && req.Body != nil {
-		_ = req.Body.Close() // a RoundTripper closes it in any case
+		_ = req.Body.Close() // a RoundTripper must always close it
 	}
 	return done, err
 }
 
 func (ex *exchange) readBody(resp *http.Response) ([]byte, error) {
 	if resp.StatusCode/100 != 2 {
-		// The status says enough, whatever becomes of the words.
+		// The status is enough; an error while reading the text is ignored.
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 		return b, nil
 	}
@@ -151,23 +151,23 @@ func (ex *exchange) readBody(resp *http.Response) ([]byte, error) {
 	return b, err
 }
 
-// again decides on another attempt: for what was surely not carried out, which
-// is only a 429 that says when to come back, and for what may be done twice.
-// The wait must fit into the time that the call has left.
+// again decides on another attempt. It repeats a request that was surely not carried out,
+// which is only a 429 with a Retry-After, and one that may be carried out twice. The wait
+// must fit into the call's remaining time.
 func (ex *exchange) again(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	after, given := retryAfter(resp)
 	limited := resp != nil && resp.StatusCode == http.StatusTooManyRequests
 	switch {
 	case ex.refused != nil, errors.Is(err, errTooLong),
 		limited && !given, !limited && !ex.request.Op.repeatable():
-		return false, nil //nolint:nilerr // err is what is judged; the answer is no
+		return false, nil //nolint:nilerr // err is the input of the decision; the answer is no
 	}
 	first := ex.server.cfg.RetryWait
 	ex.wait = max(after, retryablehttp.LinearJitterBackoff(first, 2*first, ex.attempts-1, nil))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= ex.wait {
 		return false, nil
 	}
-	again, _ := retryablehttp.DefaultRetryPolicy(ctx, resp, err) // what went wrong is in resp and err
+	again, _ := retryablehttp.DefaultRetryPolicy(ctx, resp, err) // resp and err already say what went wrong
 	return again, nil
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// MaxBody is what an answer may have at the most as a rule, in bytes. A longer
-// one is an error, never cut.
+// MaxBody is the usual limit of an answer, in bytes. A longer answer is an error; it is
+// never cut.
 const MaxBody = 8 << 20
 
 // A Request is one call to be made.
@@ -23,19 +23,19 @@ type Request struct {
 	Header     http.Header // beyond what every request has; may be nil
 	Body       any         // sent as JSON; nil = none
 	Credential Credential
-	Secret     bool  // the body holds a secret, which the server's words may repeat
+	Secret     bool  // the body holds a secret, which the server's text may repeat
 	Max        int64 // longest answer in bytes
 }
 
-// A Credential proves who asks. The zero Credential proves nothing, and nothing
-// is sent for it.
+// A Credential identifies the caller to the server. Nothing is sent for the zero
+// Credential.
 type Credential struct {
 	header secret.Text
-	hidden []secret.Text // kept out of what an error shows
+	hidden []secret.Text // removed from the texts of errors
 }
 
-// Token returns the credential "scheme token". What of the token no error may
-// show is given as well: a part of it may be public.
+// Token returns the credential "scheme token". hidden is the part of the token that no
+// error may show, as another part may be public.
 func Token(scheme string, token, hidden secret.Text) Credential {
 	return Credential{secret.NewText(scheme + " " + token.Reveal()), []secret.Text{hidden}}
 }
@@ -46,27 +46,27 @@ func Basic(user string, password secret.Text) Credential {
 	return Credential{secret.NewText("Basic " + pair), []secret.Text{secret.NewText(pair), password}}
 }
 
-// Withheld returns a credential that proves nothing. Errors still do not show
-// what the other one holds.
+// Withheld returns a credential for which nothing is sent. Errors still hide what c
+// holds.
 func (c Credential) Withheld() Credential { return Credential{hidden: c.hidden} }
 
-// An Answer is a whole answer.
+// An Answer is a complete answer.
 type Answer struct {
 	Status int
 	Header http.Header
-	Body   []byte // of an answer that is no success at most 64 KiB
+	Body   []byte // at most 64 KiB if the answer is not a success
 
 	exchange *exchange
 }
 
-// The reasons for which [Answer.Unusable] is called, as a rule.
+// The usual reasons for calling [Answer.Unusable].
 var (
 	ErrOther  = errors.New("the answer is about something else than was asked for")
 	ErrAnswer = errors.New("the answer is not what the API promises")
 )
 
-// Decode reads JSON into out. Its error is [ErrAnswer] and does not quote the
-// answer, as that of encoding/json may.
+// Decode reads JSON into out. Its error is [ErrAnswer]; unlike that of encoding/json, it
+// never quotes the answer.
 func (a *Answer) Decode(out any) error {
 	if err := json.Unmarshal(a.Body, out); err != nil {
 		return ErrAnswer
@@ -74,16 +74,14 @@ func (a *Answer) Decode(out any) error {
 	return nil
 }
 
-// Unusable is the error of a call that succeeded with an answer that cannot be
-// used.
+// Unusable returns the error of a call that succeeded with an unusable answer.
 func (a *Answer) Unusable(err error) *Error {
 	e := a.exchange.failure(ErrUnavailable, err)
 	e.Status, e.Unknown = a.Status, e.Op.changes()
 	return e
 }
 
-// Send makes a call, and returns an answer that is a success. The error is an
-// *[Error].
+// Send makes a call, and returns its answer if it is a success. The error is an *[Error].
 func (s *Server) Send(ctx context.Context, meter Meter, r Request) (*Answer, error) {
 	x := &exchange{server: s, meter: meter, request: r}
 	if meter == nil {
@@ -98,7 +96,7 @@ func (s *Server) Send(ctx context.Context, meter Meter, r Request) (*Answer, err
 	return x.run(ctx)
 }
 
-// Refuse is the error of a call that was not made.
+// Refuse returns the error of a call that was not made.
 func (s *Server) Refuse(op Operation, path string, kind, err error) *Error {
 	return &Error{Server: s.cfg.Name, Op: op, Path: path, Kind: kind, Err: err}
 }

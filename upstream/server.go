@@ -16,22 +16,22 @@ import (
 // Config says which server to talk to, and how.
 type Config struct {
 	Name        string            // begins every error: "coolify"
-	Base        *url.URL          // what the paths of requests are below
-	Transport   http.RoundTripper // nil = one of our own, which obeys HTTPS_PROXY and the like
+	Base        *url.URL          // prefix of all request paths
+	Transport   http.RoundTripper // nil = a transport of this package, which obeys HTTPS_PROXY and the like
 	Timeout     time.Duration     // of a whole call, repeats included; 0 = 10 s
 	SlowTimeout time.Duration     // the same for an [Operation] that is Slow; 0 = 20 s
-	RetryWait   time.Duration     // about how long before a first repeat; 0 = 200 ms
+	RetryWait   time.Duration     // approximate wait before the first repeat; 0 = 200 ms
 	UserAgent   string            // empty = "vibn-mcp"
 
-	// Refusal reads an answer that is no success.
+	// Refusal reads an answer that is not a success.
 	Refusal func(*Answer) Refusal
 }
 
-// A Refusal is what an answer that is no success comes to.
+// A Refusal is the meaning of an answer that is not a success.
 type Refusal struct {
 	Kind  error  // see [Error]
-	Cause error  // what is known beyond the kind; may be nil
-	Said  string // the server's own words, as they came
+	Cause error  // details beyond the kind; may be nil
+	Said  string // the server's own text, not cleaned
 }
 
 // A Server is one server. It is safe for concurrent use. Clients hold it by
@@ -50,8 +50,8 @@ func New(cfg Config) *Server {
 	return &Server{cfg}
 }
 
-// At returns the same server, on the same connections, with its paths below
-// base.
+// At returns the same server, on the same connections, with base as the prefix of its
+// paths.
 func (s *Server) At(base *url.URL) *Server {
 	cfg := s.cfg
 	cfg.Base = base
@@ -65,13 +65,13 @@ func newTransport() *http.Transport {
 		TLSHandshakeTimeout:    5 * time.Second,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    16,
-		IdleConnTimeout:        60 * time.Second, // below what proxies keep, as a rule
+		IdleConnTimeout:        60 * time.Second, // below what proxies usually keep
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 }
 
-// CheckRoot refuses what cannot be the root of a server whose API is below
-// /api/v1.
+// CheckRoot returns an error for a URL that cannot be the root of a server whose API is
+// below /api/v1.
 func CheckRoot(u *url.URL) error {
 	switch {
 	case u == nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
@@ -84,11 +84,11 @@ func CheckRoot(u *url.URL) error {
 	return nil
 }
 
-// What software between may give out as a token is its own affair, so anything
-// that a header can carry will do.
+// Software between vibn-mcp and the server may issue tokens of any form, so every token
+// that a header can carry is accepted.
 var tokenForm = regexp.MustCompile(`^[!-~]+$`)
 
-// CheckToken refuses what a header cannot carry.
+// CheckToken returns an error for a token that a header cannot carry.
 func CheckToken(token secret.Text) error {
 	if !tokenForm.MatchString(token.Reveal()) {
 		return errors.New("the token is empty or has characters that no token has")

@@ -8,16 +8,15 @@ import (
 	"time"
 )
 
-// The types of this file read what servers send. They take any JSON, because
-// types vary with version and database: numbers as strings, null for text, []
-// for an empty object. What cannot be read is the zero value, except where a
-// mistake would hide something.
+// The types of this file read what servers send. They accept any JSON, because types vary
+// with version and database: numbers as strings, null for text, [] for an empty object.
+// Unreadable JSON becomes the zero value, except where that would hide a fault.
 
-// A Text is a string. Null is "", and anything else is kept as its JSON, so that
-// a field that is set never looks empty.
+// A Text is a string. Null becomes "". Any other type is kept as its JSON, so that a
+// field that is set never looks empty.
 type Text string
 
-// UnmarshalJSON takes any JSON.
+// UnmarshalJSON accepts any JSON.
 func (t *Text) UnmarshalJSON(b []byte) error {
 	var s *string
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -31,14 +30,14 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// A Number is an integer, also in quotes; 0 if it is none.
+// A Number is an integer, also in quotes; 0 for any other value.
 type Number int64
 
-// UnmarshalJSON takes any JSON.
+// UnmarshalJSON accepts any JSON.
 func (n *Number) UnmarshalJSON(b []byte) error {
 	i, err := strconv.ParseInt(strings.Trim(string(b), `"`), 10, 64)
 	if err != nil {
-		i = 0 // ParseInt gives the largest integer for one that is larger
+		i = 0 // ParseInt returns the largest integer for a number that is too large
 	}
 	*n = Number(i)
 	return nil
@@ -47,7 +46,7 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 // A Flag is a boolean, also as 0, 1 or in quotes.
 type Flag bool
 
-// UnmarshalJSON takes any JSON.
+// UnmarshalJSON accepts any JSON.
 func (f *Flag) UnmarshalJSON(b []byte) error {
 	switch strings.Trim(string(b), `"`) {
 	case "false", "0", "null", "":
@@ -61,10 +60,10 @@ func (f *Flag) UnmarshalJSON(b []byte) error {
 // OrTrue returns the flag; true if it is absent or null.
 func (f *Flag) OrTrue() bool { return f == nil || bool(*f) }
 
-// A Moment is a time, with a zone or in UTC without; zero if it is none.
+// A Moment is a time with a zone, or in UTC if it has none; zero for any other value.
 type Moment struct{ time.Time }
 
-// UnmarshalJSON takes any JSON.
+// UnmarshalJSON accepts any JSON.
 func (m *Moment) UnmarshalJSON(b []byte) error {
 	m.Time = time.Time{}
 	s := strings.Trim(string(b), `"`)
@@ -91,7 +90,7 @@ type Part[T any] struct {
 	Given bool
 }
 
-// UnmarshalJSON takes any JSON.
+// UnmarshalJSON accepts any JSON.
 func (p *Part[T]) UnmarshalJSON(b []byte) error {
 	if b[0] != '{' {
 		return nil
@@ -100,12 +99,12 @@ func (p *Part[T]) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &p.Value)
 }
 
-// A List is an array, or an object with numbers for keys: that is what becomes
-// of an array in PHP when it was sorted or filtered. The order is as sent. Null
-// and {} are no lists, so that a broken answer is not taken for "there is none".
+// A List is an array, or an object with numbers for keys, which PHP makes of an array
+// that was sorted or filtered. The order is as sent. Null and {} are errors, so that a
+// broken answer is not mistaken for an empty list.
 type List[T any] []T
 
-// UnmarshalJSON takes an array or such an object.
+// UnmarshalJSON accepts an array or such an object.
 func (l *List[T]) UnmarshalJSON(b []byte) error {
 	switch b[0] {
 	case '[':
