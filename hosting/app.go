@@ -11,15 +11,15 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// An App is an application that was proved to be in its Scope's workspace, as
-// Coolify knew it at that moment.
+// An App is an application of its Scope's workspace, as Coolify reported it when it was
+// fetched. Creating the handle proved that the workspace owns it.
 type App struct {
 	scope *tenancy.Scope
 	app   tenancy.FoundApp
 }
 
-// AppInfo is what a tenant may know of an app. Of all that Coolify tells, only
-// these fields leave: the rest describes the host.
+// AppInfo is what a tenant may know of an app. Only these fields of Coolify's answer
+// leave the server: the rest describes the host.
 type AppInfo struct {
 	UUID          string         `json:"uuid"`
 	Name          untrusted.Text `json:"name"`
@@ -36,10 +36,10 @@ type AppInfo struct {
 	UpdatedAt     string         `json:"updated_at,omitempty"` // RFC 3339, UTC
 }
 
-// FindApp finds an app of the workspace by uuid, name or domain. An exact uuid
-// wins; a name that several apps bear is a [Conflict] that lists them. What is
-// not in the workspace is [NotFound], with the answer and the requests of what
-// does not exist.
+// FindApp finds an app of the workspace by uuid, name or domain. An exact uuid wins. If
+// several apps have the name, the error is a [Conflict] that lists them. An app outside
+// the workspace is [NotFound], with the same answer and the same upstream requests as an
+// app that does not exist.
 func FindApp(ctx context.Context, s *tenancy.Scope, ref string) (*App, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return nil, err
@@ -61,10 +61,12 @@ func FindApp(ctx context.Context, s *tenancy.Scope, ref string) (*App, error) {
 	return AppByID(ctx, inside(s), id)
 }
 
-// errNoApp does not repeat what was asked for, so that it is the same for all.
+// errNoApp does not repeat the reference, so that the error is the same for every
+// reference.
 var errNoApp = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such app in this workspace", Hint: "apps_list shows the apps and their uuids"}
 
-// AppByID fetches an application afresh and proves that it is the workspace's own.
+// AppByID fetches an application afresh and proves that the workspace owns it. It returns
+// [NotFound] otherwise.
 func AppByID(ctx context.Context, s tenancy.Inside, id coolify.UUID) (*App, error) {
 	found, ok, err := s.FindApp(ctx, id)
 	if err != nil {
@@ -114,9 +116,9 @@ func ambiguousError(apps []*App) error {
 	}
 }
 
-// Apps lists the workspace's apps, by environment, name and uuid. With an
-// environment (its name or uuid) it lists those in it; one that is not the
-// workspace's is [NotFound].
+// Apps lists the workspace's apps, sorted by environment, name and uuid. With an
+// environment (its name or uuid) it lists only the apps in it. An environment outside the
+// workspace is [NotFound].
 func Apps(ctx context.Context, s *tenancy.Scope, environment string) ([]AppInfo, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return nil, err
@@ -132,8 +134,9 @@ func Apps(ctx context.Context, s *tenancy.Scope, environment string) ([]AppInfo,
 	return infos, nil
 }
 
-// AllApps lists the workspace's apps. The handles are good for reading only what they
-// hold; an act needs [AppByID], which fetches afresh.
+// AllApps lists the workspace's apps, or those of one environment. Use the handles only
+// to read the fields that they hold; before an action, fetch the app afresh with
+// [AppByID].
 func AllApps(ctx context.Context, s tenancy.Inside, environment string) ([]*App, error) {
 	found, err := s.EveryApp(ctx, environment)
 	if err != nil {
@@ -149,7 +152,7 @@ func AllApps(ctx context.Context, s tenancy.Inside, environment string) ([]*App,
 // UUID returns the app's uuid.
 func (a *App) UUID() string { return a.app.UUID.String() }
 
-// Info returns what may be told of the app.
+// Info returns the fields of the app that a tenant may see.
 func (a *App) Info() AppInfo {
 	info := AppInfo{
 		UUID: a.UUID(), Name: a.scope.Text(a.app.Name), Description: a.scope.Text(a.app.Description),
@@ -160,7 +163,7 @@ func (a *App) Info() AppInfo {
 		BaseDirectory: a.scope.Text(a.app.BaseDirectory),
 	}
 	if markForm.MatchString(a.app.Description) {
-		info.Description = untrusted.Text{} // it is still being made
+		info.Description = untrusted.Text{} // the app's creation has not finished; the description is its mark
 	}
 	for fqdn := range strings.SplitSeq(a.app.FQDN, ",") {
 		if clean := a.scope.Text(tenancy.WithoutUser(fqdn)); !clean.IsZero() && len(info.Domains) < 20 {
@@ -184,8 +187,7 @@ func hosts(fqdn string) []string {
 	return out
 }
 
-// host returns the lower-case host of a URL or of a bare domain; "" if there is
-// none.
+// host returns the lower-case host of a URL or of a bare domain; "" if it has no host.
 func host(s string) string {
 	s = strings.TrimSpace(s)
 	if !strings.Contains(s, "://") {

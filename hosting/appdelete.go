@@ -10,16 +10,17 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// DeletedApp is what is told of an app that is deleted.
+// DeletedApp is the result of deleting an app.
 type DeletedApp struct {
-	UUID string // empty if Coolify never had it
+	UUID string // empty if the app was never created on Coolify
 	Name string
-	Gone bool // else Coolify is still at it
+	Gone bool // false while Coolify is still deleting it
 }
 
-// DeleteApp deletes an app with its containers, its volumes and what is in them, its
-// variables and its domain. confirm is the app's name; without it nothing is done, and
-// the error says what would go and asks for a person's word. The repository stays.
+// DeleteApp deletes an app with its containers, its volumes and their data, its variables
+// and its domain. The repository stays. confirm is the app's name. Without it DeleteApp
+// deletes nothing; the error says what would be deleted and asks for a person's
+// confirmation.
 func DeleteApp(ctx context.Context, s *tenancy.Scope, ref, confirm string) (DeletedApp, error) {
 	if err := s.Require(tenancy.Danger); err != nil {
 		return DeletedApp{}, err
@@ -43,7 +44,7 @@ func DeleteApp(ctx context.Context, s *tenancy.Scope, ref, confirm string) (Dele
 	record, err := recordNow(ctx, s, func(a tenancy.AppRecord) bool {
 		return a.UUID == app.UUID() || a.UUID == "" && tenancy.HasMark(app.app.Description, provision.AppMark(a))
 	})
-	if errors.Is(err, errDeletedMeanwhile) { // an operator made it
+	if errors.Is(err, errDeletedMeanwhile) { // an operator created it
 		done.Gone, err = provision.DeleteApplication(ctx, app.app.Calls)
 		if err != nil {
 			return DeletedApp{}, tenancy.UpstreamError("delete the app", err)
@@ -57,8 +58,8 @@ func DeleteApp(ctx context.Context, s *tenancy.Scope, ref, confirm string) (Dele
 	return done, err
 }
 
-// deleteUnmade deletes an app that was written down and that Coolify does not have,
-// or no more.
+// deleteUnmade deletes an app that has a record but does not exist on Coolify, or no
+// longer.
 func deleteUnmade(ctx context.Context, s *tenancy.Scope, ref, confirm string, notFound error) (DeletedApp, error) {
 	record, err := recordNow(ctx, s, func(a tenancy.AppRecord) bool { return a.Name == ref || a.UUID == ref && ref != "" })
 	if errors.Is(err, errDeletedMeanwhile) {
@@ -75,8 +76,8 @@ func deleteUnmade(ctx context.Context, s *tenancy.Scope, ref, confirm string, no
 	return DeletedApp{UUID: record.UUID, Name: record.Name, Gone: gone}, err
 }
 
-// deleteRecorded writes down that an app is to go, so that a job sees to it whatever
-// happens, and begins with it.
+// deleteRecorded marks an app for deletion and starts to delete it. If it fails after
+// marking, a job finishes the deletion.
 func deleteRecorded(ctx context.Context, s *tenancy.Scope, a tenancy.AppRecord) (gone bool, err error) {
 	project, err := inside(s).Project()
 	if err != nil {
@@ -94,7 +95,7 @@ func deleteRecorded(ctx context.Context, s *tenancy.Scope, a tenancy.AppRecord) 
 	return gone, nil
 }
 
-// deletionSummary says what is deleted with an app.
+// deletionSummary describes what is deleted with an app.
 func (a *App) deletionSummary(ctx context.Context) (string, error) {
 	envs, err := a.Envs(ctx, false)
 	if err != nil {

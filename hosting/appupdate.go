@@ -10,9 +10,8 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Update changes how an app is built, and its description; nil leaves that as it is.
-// What would come of it is judged as if it were deployed now, and deploys nothing
-// itself.
+// Update changes how an app is built, and its description; nil leaves the description as
+// it is. It checks the resulting app as a deployment would, but deploys nothing.
 func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (AppInfo, error) {
 	if err := a.scope.Require(tenancy.Write); err != nil {
 		return AppInfo{}, err
@@ -52,7 +51,7 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 	return app.Info(), nil
 }
 
-// checkChange refuses a change that the app could not be deployed with.
+// checkChange checks whether the changed app may be deployed where the workspace is placed.
 func (a *App) checkChange(ctx context.Context, would coolify.Application) error {
 	placement := inside(a.scope).Workspace().Placement
 	if err := refuseDeploy(placement, would, nil); err != nil || !sharesBuildHost(placement, would) {
@@ -65,13 +64,13 @@ func (a *App) checkChange(ctx context.Context, would coolify.Application) error 
 	return refuseDeploy(placement, would, envs)
 }
 
-// recordBranchHead records the head of an app's new branch, so that only what is pushed
-// from now on is deployed.
+// recordBranchHead records the head of an app's new branch, so that only commits pushed from
+// now on are deployed.
 func (a *App) recordBranchHead(ctx context.Context) error {
 	s := a.scope
 	record, err := recordNow(ctx, s, func(r tenancy.AppRecord) bool { return r.UUID == a.UUID() })
 	if errors.Is(err, errDeletedMeanwhile) || err == nil && !record.Made {
-		return nil // pushes do not deploy it
+		return nil // pushes do not deploy this app
 	}
 	if err != nil {
 		return tenancy.StoreError("find the app", err)

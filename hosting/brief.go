@@ -9,20 +9,21 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// Brief is what a workspace's agents are told of it before they do anything.
+// Brief is what a workspace's agents are told about it before their first call.
 type Brief struct {
 	Slug      string
 	Name      untrusted.Text   // for people; may be empty
 	Org       string           // its organisation on Gitea; empty until it is ready
 	GitServer string           // root of that Gitea; empty with Org
-	Projects  []untrusted.Text // owner/name of each, by name; empty too if they cannot be listed now
+	Projects  []untrusted.Text // owner/name of each, by name; also empty if they cannot be listed now
 }
 
-// briefTime is how long a brief waits for the list of projects.
+// briefTime limits the wait for the list of projects.
 const briefTime = 5 * time.Second
 
-// BriefOf returns the workspace's brief. It does without the projects if Coolify does
-// not answer: whoever is just setting up an editor needs everything else of it.
+// BriefOf returns the workspace's brief. If the list of projects fails or takes longer
+// than briefTime, Projects is empty and the error is nil: a tenant who sets up an editor
+// needs the other fields.
 func BriefOf(ctx context.Context, s *tenancy.Scope) (Brief, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return Brief{}, err

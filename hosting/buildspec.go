@@ -10,28 +10,28 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// BuildPacks are the build packs that an app may be created with, where its host
+// BuildPacks returns the build packs that an app may be created with, where its host
 // allows them.
 func BuildPacks() []string { return []string{"static", "dockerfile", "nixpacks", "railpack"} }
 
-// A BuildSpec says how an app is built. A nil field is not said.
+// A BuildSpec says how an app is built. A nil field is not set.
 type BuildSpec struct {
 	Branch           *string
 	Build            *string // one of [BuildPacks]
-	Port             *int    // that it listens on
+	Port             *int    // that the app listens on
 	BaseDirectory    *string // where the build begins; "" is the repository's root
-	PublishDirectory *string // what is served of it, if not all
+	PublishDirectory *string // the part of the build's result that is served, if not all of it
 	Dockerfile       *string // path of the Dockerfile in the base directory; "" is Coolify's default
 }
 
-// branchForm is what Coolify takes for a branch; branchBars, what git or Coolify
-// does not take among that.
+// branchForm matches the branch names that Coolify accepts. branchBars matches the names
+// among them that git or Coolify rejects.
 var (
 	branchForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$`)
 	branchBars = regexp.MustCompile(`\.\.|//|/\.|\.lock(?:/|$)|[./]$|^HEAD$`)
 )
 
-// clean judges a spec and returns it in the form in which Coolify keeps it.
+// clean validates a spec and returns it in the form in which Coolify stores it.
 func (b BuildSpec) clean() (BuildSpec, error) {
 	if b.Branch != nil && (!branchForm.MatchString(*b.Branch) || branchBars.MatchString(*b.Branch)) {
 		return b, &tenancy.Error{Code: tenancy.Invalid, Msg: "this is no name of a branch that can be deployed", Hint: "it has letters, digits, and . _ - / between them, as in main or feature/login"}
@@ -66,7 +66,8 @@ func (b BuildSpec) clean() (BuildSpec, error) {
 	return b, nil
 }
 
-// cleanPath makes a path that begins with / of one with or without it.
+// cleanPath returns the path with a leading / and without empty and "." parts. ok is
+// false if a part is ".." or not plain, or if the path is too long.
 func cleanPath(path string) (clean string, ok bool) {
 	parts := []string{}
 	for part := range strings.SplitSeq(path, "/") {
@@ -84,7 +85,7 @@ func cleanPath(path string) (clean string, ok bool) {
 
 const maxPath = 200
 
-// update is the spec as a change of an application.
+// update returns the spec as a change of an application.
 func (b BuildSpec) update() coolify.ApplicationUpdate {
 	u := coolify.ApplicationUpdate{
 		Branch: b.Branch, BuildPack: b.Build, BaseDirectory: b.BaseDirectory, PublishDirectory: b.PublishDirectory, DockerfileLocation: b.Dockerfile,
@@ -95,7 +96,7 @@ func (b BuildSpec) update() coolify.ApplicationUpdate {
 	return u
 }
 
-// applyTo returns an application as it would be with the spec.
+// applyTo returns the application with the spec's fields set.
 func (b BuildSpec) applyTo(to coolify.Application) coolify.Application {
 	u := b.update()
 	for field, value := range map[*string]*string{
@@ -109,8 +110,8 @@ func (b BuildSpec) applyTo(to coolify.Application) coolify.Application {
 	return to
 }
 
-// mismatch names the first field in which an application is not as the spec says; ""
-// if there is none.
+// mismatch names the first field in which an application differs from the spec; "" if it
+// matches.
 func (b BuildSpec) mismatch(app coolify.Application) string {
 	want := b.applyTo(app)
 	for _, f := range []struct{ name, want, got string }{

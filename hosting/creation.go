@@ -14,10 +14,9 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// What is done on Coolify once an app is judged and written down.
+// This file holds what is done on Coolify after an app has been validated and recorded.
 
-// complete makes the application, unless it is there, and does all that is left to
-// do to it.
+// complete creates the application, unless it exists, and performs every remaining step.
 func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	var none coolify.Application
 	if c.record.Made {
@@ -35,10 +34,10 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if err != nil {
 		return none, err
 	}
-	if c.record.Made { // by a call that came at the same time
+	if c.record.Made { // by a concurrent call
 		return c.finishExisting(ctx)
 	}
-	if !fresh { // an earlier call may have asked for something else
+	if !fresh { // an earlier call may have used another spec
 		u := c.Spec.update()
 		u.Domain = &c.url
 		err := app.Update(ctx, u)
@@ -67,7 +66,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	return made, c.finish(ctx, app)
 }
 
-// finishExisting returns an application that was finished before, and deletes the
+// finishExisting returns an application that an earlier call finished. It deletes the
 // twins that a crash left.
 func (c *creation) finishExisting(ctx context.Context) (coolify.Application, error) {
 	app, err := inside(c.Scope).AppOfRecord(c.record)
@@ -80,15 +79,15 @@ func (c *creation) finishExisting(ctx context.Context) (coolify.Application, err
 	return app.Get(ctx)
 }
 
-// ensureApplication makes the application if there is none, records it, and deletes
-// its twins; fresh says that this call made it. Of several the oldest stays, unless
-// another is recorded: a call whose answer was lost made them, or one that came at
-// the same time.
+// ensureApplication creates the application if none exists, records it, and deletes its
+// twins. fresh is true if this call created it. Twins come from a concurrent call, or
+// from a call whose answer was lost. The recorded one stays, or the oldest if none is
+// recorded.
 func (c *creation) ensureApplication(ctx context.Context, key coolify.UUID) (fresh bool, err error) {
 	if c.record.UUID != "" {
 		return false, c.dropTwins(ctx, c.markedApps())
 	}
-	listed := true // c.apps is of this moment
+	listed := true // c.apps has just been listed
 	var refused error
 	_, fresh, err = once.Thing[*App]{
 		Find: func(ctx context.Context) (found []*App, err error) {
@@ -129,7 +128,7 @@ func (c *creation) recordOne(ctx context.Context, app *App) error {
 	return nil
 }
 
-// markedApps returns the applications that bear the app's mark, the oldest first.
+// markedApps returns the applications that bear the app's mark, oldest first.
 func (c *creation) markedApps() []*App {
 	var marked []*App
 	for _, app := range c.apps {
@@ -177,13 +176,13 @@ func (c *creation) createApplication(ctx context.Context, key coolify.UUID) erro
 	return err
 }
 
-// limits are what each container of the workspace may take.
+// limits returns the resource limits of each container of the workspace.
 func limits(s *tenancy.Scope) coolify.Limits {
 	p := inside(s).Plan()
 	return coolify.Limits{Memory: p.Memory, MemorySwap: p.Memory, CPUs: p.CPUs}
 }
 
-// releaseName drops the record if Coolify refused to make the application.
+// releaseName drops the record if Coolify refused to create the application.
 func (c *creation) releaseName(ctx context.Context, failed error) error {
 	if !errors.Is(failed, coolify.ErrConflict) && !errors.Is(failed, coolify.ErrInvalid) && !errors.Is(failed, coolify.ErrNotFound) {
 		return failed
@@ -197,7 +196,7 @@ func (c *creation) releaseName(ctx context.Context, failed error) error {
 	return failed
 }
 
-// discard deletes what has been made, and returns why.
+// discard deletes what has been created, and returns why.
 func (c *creation) discard(ctx context.Context, why error) error {
 	project, err := inside(c.Scope).Project()
 	if err != nil {
@@ -212,8 +211,8 @@ func (c *creation) discard(ctx context.Context, why error) error {
 	return why
 }
 
-// mismatch says in what an application differs from what was asked for; "" if in
-// nothing. Coolify ignores some of it without a word.
+// mismatch says in what an application differs from the request; "" if it matches.
+// Coolify silently ignores some fields of a request.
 func (c *creation) mismatch(app coolify.Application) string {
 	switch missed := c.Spec.mismatch(app); {
 	case missed != "":
@@ -234,9 +233,9 @@ func (c *creation) mismatch(app coolify.Application) string {
 	return ""
 }
 
-// finish replaces the mark with the description that people wrote, notes the head
-// of the branch, so that only what is pushed from now on is deployed, and has
-// somebody look whether that was pushed meanwhile.
+// finish replaces the mark with the caller's description and records the branch's head,
+// so that only commits pushed from now on are deployed. It then requests a check for
+// commits pushed meanwhile.
 func (c *creation) finish(ctx context.Context, app coolify.AppClient) error {
 	if err := app.Update(ctx, coolify.ApplicationUpdate{Description: &c.Description}); err != nil {
 		return err

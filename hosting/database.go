@@ -16,17 +16,17 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// A Database is a database that was proved to be in its Scope's workspace, as
-// Coolify knew it at that moment. Its backups are never asked for: Coolify mixes
-// them up with those of other databases.
+// A Database is a database of its Scope's workspace, as Coolify reported it when it was
+// fetched. Creating the handle proved that the workspace owns it. Its backups are never
+// requested: Coolify mixes them up with those of other databases.
 type Database struct {
 	scope    *tenancy.Scope
 	database tenancy.FoundDatabase
-	record   *tenancy.DatabaseRecord // nil = it was not created here
+	record   *tenancy.DatabaseRecord // nil = vibn-mcp did not create it
 }
 
-// DatabaseInfo is what a tenant may know of a database. Its address has its
-// password in it, and goes into the variables of apps only.
+// DatabaseInfo is what a tenant may know of a database. The database's address contains
+// its password, so it is written only into apps' variables.
 type DatabaseInfo struct {
 	UUID        string         `json:"uuid"`
 	Name        untrusted.Text `json:"name"`
@@ -34,16 +34,17 @@ type DatabaseInfo struct {
 	Status      untrusted.Text `json:"status"` // state:health, as "running:healthy"
 	Environment untrusted.Text `json:"environment"`
 	Image       untrusted.Text `json:"image,omitzero"`
-	Attachable  bool           `json:"attachable"`          // its address is known here
-	Deleting    bool           `json:"deleting,omitempty"`  // it is on its way out
+	Attachable  bool           `json:"attachable"`          // vibn-mcp knows its address
+	Deleting    bool           `json:"deleting,omitempty"`  // its deletion has started
 	UpdatedAt   string         `json:"updated_at,omitzero"` // RFC 3339, UTC
 }
 
-// errNoDatabase does not repeat what was asked for, so that it is the same for all.
+// errNoDatabase does not repeat the reference, so that the error is the same for every
+// reference.
 var errNoDatabase = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such database in this workspace", Hint: "databases_list shows the databases and their uuids"}
 
-// FindDatabase finds a database of the workspace by uuid or name, as [Scope.App] finds
-// an app.
+// FindDatabase finds a database of the workspace by uuid or name, as [FindApp] finds an
+// app.
 func FindDatabase(ctx context.Context, s *tenancy.Scope, ref string) (*Database, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func FindDatabase(ctx context.Context, s *tenancy.Scope, ref string) (*Database,
 	return databaseByID(ctx, s, id)
 }
 
-// databaseByID fetches a database afresh and proves that it is the workspace's own.
+// databaseByID fetches a database afresh and proves that the workspace owns it.
 func databaseByID(ctx context.Context, s *tenancy.Scope, id coolify.UUID) (*Database, error) {
 	found, ok, err := inside(s).FindDatabase(ctx, id)
 	if err != nil {
@@ -120,7 +121,7 @@ func databaseNamed(ctx context.Context, s *tenancy.Scope, name string) (coolify.
 	}
 }
 
-// Databases lists the workspace's databases, by environment, name and uuid.
+// Databases lists the workspace's databases, sorted by environment, name and uuid.
 func Databases(ctx context.Context, s *tenancy.Scope) ([]DatabaseInfo, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return nil, err
@@ -136,7 +137,8 @@ func Databases(ctx context.Context, s *tenancy.Scope) ([]DatabaseInfo, error) {
 	return infos, nil
 }
 
-// allDatabases lists the workspace's databases, as [Scope.list] does its apps.
+// allDatabases lists the workspace's databases, as [AllApps] does its apps. It leaves out
+// those whose creation was lost.
 func allDatabases(ctx context.Context, s *tenancy.Scope) ([]*Database, error) {
 	records, err := databaseRecords(ctx, s)
 	if err != nil {
@@ -168,7 +170,7 @@ func allDatabases(ctx context.Context, s *tenancy.Scope) ([]*Database, error) {
 // UUID returns the database's uuid.
 func (d *Database) UUID() string { return d.database.UUID.String() }
 
-// Info returns what may be told of the database.
+// Info returns the fields of the database that a tenant may see.
 func (d *Database) Info() DatabaseInfo {
 	info := DatabaseInfo{
 		UUID: d.UUID(), Name: d.scope.Text(d.database.Name), Engine: d.scope.Text(string(d.database.Kind)).String(), Status: d.scope.Text(d.database.Status),
@@ -181,13 +183,14 @@ func (d *Database) Info() DatabaseInfo {
 	return info
 }
 
-// addressKeys are the variables that programs look for an address in.
+// addressKeys are the variables in which programs look for a database's address, by
+// engine.
 var addressKeys = map[coolify.DatabaseKind]string{
 	coolify.PostgreSQL: "DATABASE_URL", coolify.MySQL: "DATABASE_URL", coolify.MariaDB: "DATABASE_URL",
 	coolify.MongoDB: "MONGODB_URL", coolify.Redis: "REDIS_URL",
 }
 
-// An Attachment says where the address of a database stands.
+// An Attachment says which variable holds the address of a database.
 type Attachment struct {
 	App    string `json:"app"` // uuid
 	Key    string `json:"key"`
@@ -195,9 +198,9 @@ type Attachment struct {
 	Note   string `json:"note,omitempty"`
 }
 
-// Attach writes the database's address, with its password, into a variable of an
-// app; an empty key is the one of its kind. A variable that is there already is
-// replaced only if it was written for this database: [Conflict] otherwise.
+// Attach writes the database's address, with its password, into a variable of an app. An
+// empty key selects the engine's usual one. Attach replaces an existing variable only if
+// it was written for this database; otherwise it returns [Conflict].
 func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment, error) {
 	if err := d.scope.Require(tenancy.Write); err != nil {
 		return Attachment{}, err
@@ -229,22 +232,22 @@ func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment
 	return a, nil
 }
 
-// addressComment begins the comment of a variable that holds a database's address.
+// addressComment is the prefix of the comment of a variable that holds a database's address.
 const addressComment = "address of "
 
 func addressMark(r tenancy.DatabaseRecord) string {
 	return addressComment + r.Name + " " + tenancy.MarkText(r.Nonce, "address")
 }
 
-// holdsAddress reports whether a variable was written by [Database.Attach], and by
-// nobody since.
+// holdsAddress reports whether [Database.Attach] wrote a variable and no later write
+// replaced it.
 func holdsAddress(r tenancy.DatabaseRecord, e coolify.Env) bool {
 	return !e.Preview && tenancy.HasMark(e.Comment, tenancy.MarkText(r.Nonce, "address"))
 }
 
-// refuseTakenKey refuses to replace a variable that was not written for this
-// database; nil is one that is still to be made. What is in it cannot be read, so
-// nobody could bring it back.
+// refuseTakenKey refuses to replace a variable that was not written for this database; r
+// is nil for a database that is still to be created. The old value cannot be read, so
+// replacing it would lose it.
 func (a *App) refuseTakenKey(ctx context.Context, key string, r *tenancy.DatabaseRecord) error {
 	rows, err := a.envRows(ctx)
 	if err != nil {
@@ -259,9 +262,9 @@ func (a *App) refuseTakenKey(ctx context.Context, key string, r *tenancy.Databas
 	return nil
 }
 
-// Delete deletes the database with its volume and all that is in it, once confirm
-// is its name. Until then the error says what goes. Coolify takes a while; what
-// a failure leaves is seen to by a job.
+// Delete deletes the database with its volume and all its data, if confirm is its name.
+// Otherwise the error says what would be deleted. Coolify deletes asynchronously; if a
+// step fails, a job completes the deletion.
 func (d *Database) Delete(ctx context.Context, confirm string) error {
 	if err := d.scope.Require(tenancy.Danger); err != nil {
 		return err
@@ -291,7 +294,7 @@ func (d *Database) ask(ctx context.Context) error {
 	return nil
 }
 
-// confirmationError says what is deleted with the database.
+// confirmationError returns the error that says what is deleted with the database.
 func (d *Database) confirmationError(ctx context.Context, name string) error {
 	users, err := d.users(ctx)
 	if err != nil {
@@ -304,12 +307,11 @@ func (d *Database) confirmationError(ctx context.Context, name string) error {
 	return tenancy.NeedsConfirmation(name, what)
 }
 
-// maxUsers bounds the apps that are looked at for who uses a database: each costs a
+// maxUsers limits how many apps are searched for the database's address: each costs a
 // request.
 const maxUsers = 20
 
-// users names the apps that hold the database's address, as far as it was written
-// here.
+// users names the apps that hold the database's address, as far as vibn-mcp wrote it.
 func (d *Database) users(ctx context.Context) ([]string, error) {
 	if d.record == nil {
 		return nil, nil

@@ -20,12 +20,12 @@ import (
 type NewDatabase struct {
 	Name     string // lower-case letters, digits and single hyphens
 	Engine   string // postgresql, mysql, mariadb, mongodb or redis
-	AttachTo *App   // is going to have its address; may be nil
+	AttachTo *App   // gets the database's address; may be nil
 	EnvKey   string // as in [Database.Attach]
 }
 
-// makingTime is how long the making of a database may take before another call
-// takes it over.
+// makingTime is how long the creation of a database may take before another call takes it
+// over.
 const makingTime = time.Minute
 
 var errMakingDatabase = &tenancy.Error{
@@ -33,12 +33,13 @@ var errMakingDatabase = &tenancy.Error{
 	Retryable: true, RetryAfter: makingTime,
 }
 
-// CreateDatabase creates a database in the workspace's environment and network,
-// and starts it. One of that name that was created here is returned as it is;
-// created says which. Called again after a failure it goes on where that was.
+// CreateDatabase creates a database in the workspace's environment and network, and
+// starts it. If vibn-mcp already created one of that name, CreateDatabase returns it
+// unchanged and created is false. A call after a failure resumes the creation.
 //
-// Coolify tells a database's address only when it makes it. So one whose answer got
-// lost is of no use: it is known by its mark, deleted, and made anew.
+// Coolify reports a database's address only in the answer to its creation. A database
+// whose answer was lost is therefore useless: it is recognised by its mark, deleted, and
+// created again.
 func CreateDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase) (d *Database, created bool, err error) {
 	if err := s.Require(tenancy.Write); err != nil {
 		return nil, false, err
@@ -88,8 +89,8 @@ func refuseDatabase(s *tenancy.Scope, n NewDatabase) error {
 	return nil
 }
 
-// recordedDatabase returns what is recorded under a name; nil if nothing is, or
-// what is left of it is forgotten here.
+// recordedDatabase returns the record of a name; nil if it has none. It drops the record
+// of a database that no longer exists.
 func recordedDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase) (*tenancy.DatabaseRecord, error) {
 	records, err := databaseRecords(ctx, s)
 	if err != nil {
@@ -120,7 +121,7 @@ func recordedDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase) (*te
 	return &r, nil
 }
 
-// isGone reports whether a database is no more on Coolify that once was there.
+// isGone reports whether a recorded database no longer exists on Coolify.
 func isGone(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) (bool, error) {
 	if r.UUID == "" {
 		return false, nil
@@ -139,7 +140,7 @@ func isGone(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) (bo
 	return false, nil
 }
 
-// existingDatabase returns the database that was created before.
+// existingDatabase returns the database that an earlier call created.
 func existingDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) (*Database, error) {
 	id, err := coolify.ParseUUID(r.UUID)
 	if err != nil {
@@ -154,8 +155,8 @@ func existingDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseR
 	return d, err
 }
 
-// claimDatabase writes a database down, or takes over one that a call began and did
-// not finish.
+// claimDatabase records a database, or takes over one that an earlier call started and
+// did not finish.
 func claimDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase, r *tenancy.DatabaseRecord) (*tenancy.DatabaseRecord, error) {
 	now := inside(s).Now()
 	if r == nil {
@@ -185,7 +186,7 @@ func claimDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase, r *tena
 	return r, nil
 }
 
-// makeDatabase makes a database that is written down.
+// makeDatabase creates a database that has been recorded.
 func makeDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord, place coolify.NewDatabase) (*Database, error) {
 	project, err := inside(s).Project()
 	if err != nil {
@@ -220,7 +221,7 @@ func makeDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecor
 		}
 	}
 	err = db(s).RecordDatabase(ctx, r, made.UUID.String(), r.URLSealed)
-	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) { // another call took over, or it is to go
+	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) { // taken over, or to be deleted
 		if err := d.ask(ctx); err != nil {
 			return nil, err
 		}
@@ -231,12 +232,13 @@ func makeDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecor
 	}
 	r.UUID = made.UUID.String()
 	d.record = &r
-	inside(s).ReplaceTarget(r.UUID) // it is this that the call is about, not the app that gets the address
+	inside(s).ReplaceTarget(r.UUID) // the call's target is the database, not the app that gets the address
 	return d, nil
 }
 
-// dropLostDatabases deletes databases that were made for a record and whose answer got
-// lost. Coolify takes a while; meanwhile the mark tells them from the one to come.
+// dropLostDatabases deletes databases that were created for a record and whose answers were lost.
+// Coolify deletes asynchronously; meanwhile their marks distinguish them from the new
+// one.
 func dropLostDatabases(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) error {
 	envs, err := inside(s).RecentEnvironments(ctx)
 	if err != nil {
@@ -259,8 +261,8 @@ func dropLostDatabases(ctx context.Context, s *tenancy.Scope, r tenancy.Database
 	return nil
 }
 
-// refuseOneMore refuses a database that is more than the plan allows. It looks when
-// the record is there, so that several calls at once do not get past it.
+// refuseOneMore refuses a database beyond the plan's limit. It counts after the record
+// exists, so that concurrent calls cannot exceed the limit.
 func refuseOneMore(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) error {
 	records, err := databaseRecords(ctx, s)
 	if err != nil {
@@ -276,8 +278,8 @@ func refuseOneMore(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseReco
 	return planLimitError("database", inside(s).Plan().Databases, len(records)-1)
 }
 
-// releaseDatabase lets the next call resume at once. If this fails, it waits for
-// [makingTime].
+// releaseDatabase lets the next call take over at once. If this fails, the next call has to
+// wait for [makingTime].
 func releaseDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -310,7 +312,7 @@ func discardMisplaced(
 	}
 }
 
-// databasePlace is where the workspace's databases are made, and what they may use.
+// databasePlace returns where the workspace's databases are created, and their limits.
 func databasePlace(ctx context.Context, s *tenancy.Scope) (coolify.NewDatabase, error) {
 	server, err := placedServer(s)
 	if err != nil {

@@ -8,16 +8,16 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Started is what came of asking for a deployment.
+// Started is the result of requesting a deployment.
 type Started struct {
 	Deployment string // uuid; empty if Coolify named none
 	Already    bool   // nothing new was queued: this commit is queued or running already
 }
 
-// Deploy queues a deployment of the app; force builds without the cache. On a
-// shared host it is refused, each time, if the app as it is now could reach the
-// host. Coolify may name a deployment that does not exist when its queue is
-// full, so only a look at it ([Scope.Wait]) confirms it.
+// Deploy queues a deployment of the app; force builds without the cache. On a shared host
+// it checks each time whether the app, as it is now, could reach the host, and refuses if
+// so. When its queue is full, Coolify may report a deployment that does not exist; only
+// [Wait] confirms it.
 func (a *App) Deploy(ctx context.Context, force bool) (Started, error) {
 	if err := a.checkBuild(ctx); err != nil {
 		return Started{}, err
@@ -29,8 +29,8 @@ func (a *App) Deploy(ctx context.Context, force bool) (Started, error) {
 	return a.startedDeployment(ctx, queued)
 }
 
-// Restart starts the app's containers anew. It builds when the image is gone,
-// so the rules of [App.Deploy] hold.
+// Restart restarts the app's containers. It builds if the image is gone, so the rules of
+// [App.Deploy] apply.
 func (a *App) Restart(ctx context.Context) (Started, error) {
 	if err := a.checkBuild(ctx); err != nil {
 		return Started{}, err
@@ -42,8 +42,8 @@ func (a *App) Restart(ctx context.Context) (Started, error) {
 	return a.startedDeployment(ctx, queued)
 }
 
-// Stop queues a stop of the app's containers. Coolify answers alike when they
-// are stopped already.
+// Stop queues a stop of the app's containers. Coolify's answer is the same if they are
+// already stopped.
 func (a *App) Stop(ctx context.Context) error {
 	if err := a.scope.Require(tenancy.Deploy); err != nil {
 		return err
@@ -54,8 +54,7 @@ func (a *App) Stop(ctx context.Context) error {
 	return nil
 }
 
-// checkBuild judges the app as this call fetched it, and its variables as they
-// are now.
+// checkBuild checks the app as this call fetched it, and its current variables.
 func (a *App) checkBuild(ctx context.Context) error {
 	if err := a.scope.Require(tenancy.Deploy); err != nil {
 		return err
@@ -74,8 +73,7 @@ func (a *App) checkBuild(ctx context.Context) error {
 	return refuseDeploy(placement, a.app.Application, envs)
 }
 
-// startedDeployment names the deployment that runs already when Coolify queued no new
-// one.
+// startedDeployment returns the running deployment's uuid when Coolify queued no new one.
 func (a *App) startedDeployment(ctx context.Context, q coolify.Queued) (Started, error) {
 	if !q.Skipped && !q.Deployment.IsZero() {
 		return Started{Deployment: q.Deployment.String()}, nil
@@ -97,7 +95,8 @@ var errNotCancellable = &tenancy.Error{
 	Hint: "deployments_get shows how it ended",
 }
 
-// Cancel stops a deployment that is queued or running.
+// Cancel stops a deployment that is queued or running. It returns a Conflict if the
+// deployment has ended.
 func (d *Deployment) Cancel(ctx context.Context) error {
 	if err := d.scope.Require(tenancy.Deploy); err != nil {
 		return err

@@ -8,15 +8,15 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// A Deployment is a deployment that was proved to be of an app in its Scope's
-// workspace, as Coolify knew it at that moment.
+// A Deployment is a deployment of an app in its Scope's workspace, as Coolify reported it
+// when it was fetched. Creating the handle proved that the workspace owns it.
 type Deployment struct {
 	scope      *tenancy.Scope
 	deployment tenancy.FoundDeployment
 }
 
-// FindDeployment finds a deployment by its uuid. One of another workspace and one
-// that does not exist are the same [NotFound] after the same requests.
+// FindDeployment finds a deployment by its uuid. A deployment of another workspace and
+// one that does not exist give the same [NotFound] after the same requests.
 func FindDeployment(ctx context.Context, s *tenancy.Scope, ref string) (*Deployment, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func FindDeployment(ctx context.Context, s *tenancy.Scope, ref string) (*Deploym
 	return DeploymentByID(ctx, inside(s), id)
 }
 
-// DeploymentByID fetches a deployment afresh and proves that it is the workspace's own.
+// DeploymentByID fetches a deployment afresh and proves that the workspace owns it.
 func DeploymentByID(ctx context.Context, s tenancy.Inside, id coolify.UUID) (*Deployment, error) {
 	found, ok, err := s.FindDeployment(ctx, id)
 	if err != nil {
@@ -40,14 +40,14 @@ func DeploymentByID(ctx context.Context, s tenancy.Inside, id coolify.UUID) (*De
 	return &Deployment{s.Scope, found}, nil
 }
 
-// Info returns what may be told of the deployment.
+// Info returns the fields of the deployment that a tenant may see.
 func (d *Deployment) Info() tenancy.DeploymentInfo {
 	app := d.deployment.Application
 	return inside(d.scope).DeploymentInfo(d.deployment.Deployment, app.UUID.String(), app.Name)
 }
 
-// Deployments lists the app's deployments, newest first, after skipping some;
-// count is how many there are in all.
+// Deployments lists at most limit of the app's deployments, newest first, after skipping
+// some. count is the total number.
 func (a *App) Deployments(ctx context.Context, skip, limit int) (list []tenancy.DeploymentInfo, count int, err error) {
 	if err := a.scope.Require(tenancy.Read); err != nil {
 		return nil, 0, err
@@ -63,12 +63,12 @@ func (a *App) Deployments(ctx context.Context, skip, limit int) (list []tenancy.
 	return list, page.Count, nil
 }
 
-// MaxWait is the longest that [Scope.Wait] waits.
+// MaxWait is the longest that [Wait] waits.
 const MaxWait = 45 * time.Second
 
-// Wait waits until the deployment has ended, for at most d (and [MaxWait]), and
-// returns what is known of it then; [Scope.Verdict] says what that means. The
-// principal's rights are read again before each look and before the answer.
+// Wait waits until the deployment has ended, for at most d and at most [MaxWait], and
+// returns its state then. Package verdict says what the state means. Wait reads the
+// principal's rights again before each poll and before the answer.
 func Wait(ctx context.Context, s *tenancy.Scope, ref string, d time.Duration) (tenancy.DeploymentInfo, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return tenancy.DeploymentInfo{}, err

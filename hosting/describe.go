@@ -8,16 +8,16 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// Description is what a principal should know of its workspace at the start.
+// Description tells a principal the basic facts of its workspace.
 type Description struct {
 	Workspace    string           `json:"workspace"` // slug
 	Name         untrusted.Text   `json:"name,omitzero"`
 	Status       string           `json:"status"`            // of provisioning: pending, partial, ready or error
 	Missing      []string         `json:"missing,omitempty"` // parts that are not as they should be; the operator sees why
-	Git          string           `json:"git,omitempty"`     // where its repositories are
+	Git          string           `json:"git,omitempty"`     // URL of its organisation on Gitea
 	Rights       string           `json:"rights"`            // of the caller: "read,deploy"
 	Environments []string         `json:"environments"`
-	Domains      string           `json:"domains,omitempty"` // names that its apps may have without proof, with NAME for what is chosen
+	Domains      string           `json:"domains,omitempty"` // names that need no proof; NAME stands for the chosen part
 	Host         HostInfo         `json:"host"`
 	Plan         tenancy.PlanInfo `json:"plan"`
 }

@@ -1,4 +1,4 @@
-// Package hosting has the acts of a workspace on apps, their variables, logs and
-// domains, databases, and the description of a workspace. It acts on what the kernel
-// has found, by calls that are bound to it.
+// Package hosting holds what a workspace does with apps, their variables, logs and
+// domains, with databases, and the description of a workspace. It acts only on objects
+// that package tenancy has found, through calls bound to them.
 package hosting

@@ -13,18 +13,17 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// DomainInfo is a host name by which an app is reached, or will be with its next
-// deployment.
+// DomainInfo is a host name that serves an app, or will from its next deployment.
 type DomainInfo struct {
 	App     string         `json:"app"` // uuid
 	AppName untrusted.Text `json:"app_name"`
-	Domain  string         `json:"domain"` // host name; empty if it was taken away
+	Domain  string         `json:"domain"` // host name; empty if it was removed
 	URL     string         `json:"url"`
 	Kind    string         `json:"kind,omitempty"` // own: under the workspace's part of the apps' domain; custom: any other
 }
 
-// Domains lists the host names of the workspace's apps, by environment and name of
-// the app, or those of one app.
+// Domains lists the host names of the workspace's apps, sorted by the app's environment
+// and name. With an app it lists only that app's.
 func Domains(ctx context.Context, s *tenancy.Scope, app string) ([]DomainInfo, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return nil, err
@@ -47,8 +46,8 @@ func Domains(ctx context.Context, s *tenancy.Scope, app string) ([]DomainInfo, e
 	return all, nil
 }
 
-// FreeDomains is the form of the host names that the workspace needs no proof for,
-// with NAME for what it may choose; "" if there are none.
+// FreeDomains returns the form of the host names that the workspace may use without
+// proof, with NAME for the part that it chooses; "" if there are none.
 func FreeDomains(s *tenancy.Scope) string {
 	if hostNames(s).apps.IsZero() {
 		return ""
@@ -79,11 +78,11 @@ func (a *App) domain(address string) DomainInfo {
 	return info
 }
 
-// SetDomain gives the app one host name, in place of all that it has; "" takes them
-// away. A name that is not the workspace's own anyway is proved each time, by a
-// TXT record; without that it is a [Conflict] which says what to set. What somebody
-// else has is a [Conflict] too, which does not say who. It takes effect with the
-// next deployment.
+// SetDomain gives the app one host name in place of all that it has; "" removes them.
+// Unless the name is the workspace's own, SetDomain requires a TXT record that proves it,
+// each time. Without the record the error is a [Conflict] that says what to set. A name
+// already in use is a [Conflict] that does not say who uses it. The change takes effect
+// with the next deployment.
 func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
 	if err := a.scope.Require(tenancy.Write); err != nil {
 		return DomainInfo{}, err
@@ -119,8 +118,9 @@ var errDomainNotKept = &tenancy.Error{
 	Hint: "only the platform's operator can mend this; domains_list shows what the app has now",
 }
 
-// checkDomain judges and proves a host name, and looks for it among the workspace's
-// other apps: Coolify takes http and https of one name for two.
+// checkDomain validates and proves a host name and returns its URL. It also refuses a name
+// that another app of the workspace has: Coolify treats http and https of one name as two
+// domains.
 func (a *App) checkDomain(ctx context.Context, asked string) (address string, err error) {
 	name, err := hostNames(a.scope).judge(asked, a.scope.Slug())
 	if err != nil {
@@ -141,10 +141,10 @@ func (a *App) checkDomain(ctx context.Context, asked string) (address string, er
 	return name.url, proveDomain(ctx, a.scope, name)
 }
 
-// domainFor returns the URL that a new app of this name gets: of the host name that
-// is asked for, judged and proved as in [App.SetDomain], or else of one under the
-// workspace's part of the apps' domain; "" if there is no such part. The request
-// that uses it may still fail, see domainRefused.
+// domainFor returns the URL of a new app. If asked is set, it validates and proves that
+// host name as [App.SetDomain] does. Otherwise it uses a name under the workspace's part
+// of the apps' domain; "" if there is no such part. The request that uses the URL may
+// still fail; see domainRefused.
 func domainFor(ctx context.Context, s *tenancy.Scope, app, asked string) (address string, err error) {
 	apps := hostNames(s).apps
 	if asked == "" && apps.IsZero() {
@@ -165,8 +165,8 @@ func domainFor(ctx context.Context, s *tenancy.Scope, app, asked string) (addres
 	return name.url, proveDomain(ctx, s, name)
 }
 
-// domainError is the error of a request that gives an app a domain. In whose
-// hands the domain is does not show.
+// domainError converts the error of a request that gives an app a domain. It does not
+// reveal who has the domain.
 func domainError(doing string, err error) error {
 	if !errors.Is(err, coolify.ErrConflict) {
 		return tenancy.UpstreamError(doing, err)
@@ -177,17 +177,18 @@ func domainError(doing string, err error) error {
 }
 
 const (
-	challenge  = "_vibn-challenge." // in front of the host name
+	challenge  = "_vibn-challenge." // prefix of the host name
 	lookupTime = 5 * time.Second
 )
 
-// proofOf is the record that proves a host name. It is derived from the workspace's
-// nonce, so it is good for one workspace and one name, and dies with the workspace.
+// proofOf returns the TXT record that proves a host name. It is derived from the
+// workspace's nonce, so it is valid for one workspace and one name, and ends with the
+// workspace.
 func proofOf(nonce, host string) string { return "vibn-domain=" + tenancy.Mark(nonce, "domain "+host) }
 
-// proveDomain looks up, now, whether whoever has the host name lets this workspace
-// use it. It is asked for as a name from the root: a resolver would else try it
-// below domains of its own first.
+// proveDomain looks up whether the host name's owner lets this workspace use it. The
+// query ends in a dot (a name from the root): otherwise a resolver would first append its
+// search domains.
 func proveDomain(ctx context.Context, s *tenancy.Scope, name hostname) error {
 	if name.own {
 		return nil

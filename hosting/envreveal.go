@@ -7,9 +7,9 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// RevealEnv returns the value of one variable, as it was set. It is for people: what an agent is
-// shown stays in its context. [Unavailable] where the server has no token that may
-// read values.
+// RevealEnv returns the value of one variable, as it was set. Only people may call it,
+// because what an agent reads stays in its context. It returns [Unavailable] if the
+// server has no token that may read values.
 func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.Text, error) {
 	s := a.scope
 	if err := s.Require(tenancy.Write); err != nil {

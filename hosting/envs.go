@@ -30,8 +30,8 @@ type EnvInfo struct {
 	Runtime   bool   `json:"runtime"`
 	Literal   bool   `json:"literal"`
 	Multiline bool   `json:"multiline"`
-	Locked    bool   `json:"locked,omitempty"`    // its value is hidden in Coolify too
-	Duplicate bool   `json:"duplicate,omitempty"` // the key is there twice: which one counts is undefined
+	Locked    bool   `json:"locked,omitempty"`    // Coolify hides its value too
+	Duplicate bool   `json:"duplicate,omitempty"` // Coolify holds the key twice: which one counts is undefined
 	UpdatedAt string `json:"updated_at,omitempty"`
 }
 
@@ -39,36 +39,36 @@ type EnvInfo struct {
 type EnvChange struct {
 	Key     string `json:"key"`
 	Action  string `json:"action"`            // created, updated, deleted or absent
-	Preview string `json:"preview,omitempty"` // the key's value in previews: follows or own
+	Preview string `json:"preview,omitempty"` // the key's value in previews: follows (production) or own
 }
 
-// EnvSet is a write of variables. Nil flags keep what a key has, and are false
-// for a new key; but a nil Literal is true, so that a value arrives as it is given.
+// EnvSet is a write of variables. A nil flag keeps the key's flag, and is false for a new
+// key. A nil Literal is true, so that the app receives the value as it was given.
 type EnvSet struct {
 	Values    map[string]secret.Text
-	Preview   bool // write the values of preview deployments, not of production
+	Preview   bool // write the values of preview deployments instead of production
 	BuildTime *bool
 	Literal   *bool
 	Multiline *bool
-	comment   string // says whose address it is; see [Database.Attach]
+	comment   string // marks a database's address; see [Database.Attach]
 }
 
-// Coolify copies each new production variable to a twin for previews, and never
-// touches the twin again: after an update or a delete it would hold the old
-// value. A twin that nobody has edited follows production; followMark in its
-// comment says so after the first time, when its dates no longer do. ownMark
-// says that a value was written for previews, which dates in whole seconds
-// cannot tell from a copy.
+// Coolify copies each new production variable to a twin for previews, and never touches
+// the twin again. After an update or a delete the twin would hold the old value. So a
+// twin that has not been edited follows production. Coolify's dates show this only until
+// vibn-mcp first updates the twin; from then on followMark in its comment does. ownMark
+// marks a value written for previews: dates in whole seconds cannot distinguish it from a
+// copy.
 const (
 	followMark = "follows production"
 	ownMark    = "value for previews only"
 )
 
-// untouched is how long after a row is made Coolify may still change it itself:
-// it writes its version into each new row.
+// untouched is how long after a row's creation Coolify may still change it: Coolify
+// writes its version into each new row.
 const untouched = 2 * time.Second
 
-// Envs lists the app's variables of production, or of previews, by key.
+// Envs lists the app's variables of production, or of previews, sorted by key.
 func (a *App) Envs(ctx context.Context, preview bool) ([]EnvInfo, error) {
 	if err := a.scope.Require(tenancy.Read); err != nil {
 		return nil, err
@@ -100,10 +100,10 @@ func (a *App) Envs(ctx context.Context, preview bool) ([]EnvInfo, error) {
 	return infos, nil
 }
 
-// SetEnvs creates or replaces variables. Everything is judged before the first
-// write: a bad key or value, or a key that Coolify holds twice, changes nothing.
-// Coolify writes one variable at a time; a failure on the way says which are
-// written, and calling again is safe.
+// SetEnvs creates or replaces variables. It checks everything before the first write: a
+// bad key or value, or a key that Coolify holds twice, changes nothing. Coolify writes
+// one variable at a time. If a write fails, the error says which variables are written;
+// calling again is safe.
 func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 	if err := a.scope.Require(tenancy.Write); err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 	})
 }
 
-// setEnv writes one variable as it was judged, and its twin where that follows.
+// setEnv writes one checked variable, and its twin if that follows.
 func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (EnvChange, error) {
 	row := rows.single(w.Key, w.Preview)
 	if w.Preview && (row == nil || mirrorsProduction(*row)) {
@@ -143,7 +143,7 @@ func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (En
 	if err != nil {
 		return EnvChange{}, err
 	}
-	twin := rows.single(w.Key, true) // also one that a deleted variable left behind
+	twin := rows.single(w.Key, true) // a deleted variable may also have left one behind
 	if w.Preview || twin == nil {
 		return change, nil
 	}
@@ -173,8 +173,8 @@ func (a *App) writeEnv(ctx context.Context, w coolify.EnvUpdate, isNew bool) (En
 	return EnvChange{Key: w.Key, Action: "updated"}, nil
 }
 
-// update returns the full set of flags for a key: Coolify takes an absent flag for
-// false, and answers 500 for some. row is what is there now, or nil.
+// update returns the full set of flags for a key: Coolify treats an absent flag as false,
+// and answers 500 for some. row is the current row, or nil.
 func (s EnvSet) update(key string, row *coolify.Env) coolify.EnvUpdate {
 	w := coolify.EnvUpdate{Key: key, Value: s.Values[key], Preview: s.Preview, Runtime: true, Literal: true}
 	if row != nil {
@@ -189,7 +189,7 @@ func (s EnvSet) update(key string, row *coolify.Env) coolify.EnvUpdate {
 		}
 	}
 	if s.comment != "" || row != nil && strings.HasPrefix(row.Comment, addressComment) {
-		w.Comment = &s.comment // a value of another's is no address
+		w.Comment = &s.comment // a new value is no database's address
 	}
 	if w.BuildTime {
 		w.Literal = true // else the build's shell would evaluate the value
@@ -200,8 +200,8 @@ func (s EnvSet) update(key string, row *coolify.Env) coolify.EnvUpdate {
 	return w
 }
 
-// DeleteEnvs deletes variables, every row of a key that Coolify holds twice
-// included. A key that is not there is no error.
+// DeleteEnvs deletes variables, including every row of a key that Coolify holds twice.
+// Its result for a missing key is "absent", not an error.
 func (a *App) DeleteEnvs(ctx context.Context, keys []string, preview bool) ([]EnvChange, error) {
 	if err := a.scope.Require(tenancy.Write); err != nil {
 		return nil, err
@@ -242,8 +242,8 @@ func (a *App) deleteEnv(ctx context.Context, key string, preview bool, rows envR
 	return change, nil
 }
 
-// each does one thing for each key, and says on a failure where it was and what
-// is done already.
+// each calls do for each key. If a call fails, the error says at which key, and which
+// keys are done.
 func (a *App) each(done string, keys []string, do func(string) (EnvChange, error)) ([]EnvChange, error) {
 	changes := make([]EnvChange, 0, len(keys))
 	for i, k := range keys {
@@ -265,8 +265,7 @@ func (a *App) each(done string, keys []string, do func(string) (EnvChange, error
 	return changes, nil
 }
 
-// envRows is what an app has: rows, not keys, as Coolify lets a key be there
-// more than once.
+// envRows holds an app's rows, not keys: Coolify allows several rows of one key.
 type envRows struct{ all []coolify.Env }
 
 func (a *App) envRows(ctx context.Context) (envRows, error) {
@@ -287,7 +286,7 @@ func (r envRows) of(key string, preview bool) []coolify.Env {
 	return rows
 }
 
-// single returns the row of a key that is there once, or nil.
+// single returns the first row of a key, or nil.
 func (r envRows) single(key string, preview bool) *coolify.Env {
 	if rows := r.of(key, preview); len(rows) > 0 {
 		return &rows[0]
@@ -314,8 +313,8 @@ func (r envRows) refuseDuplicates(keys []string) error {
 	}
 }
 
-// mirrorsProduction reports whether a preview row holds what production held: Coolify
-// made it as a copy and nobody has edited it, or we have kept it in step.
+// mirrorsProduction reports whether a preview row holds the production value: either Coolify copied
+// it and it has not been edited since, or vibn-mcp keeps it in step.
 func mirrorsProduction(twin coolify.Env) bool {
 	switch {
 	case twin.Comment == followMark:
@@ -344,8 +343,8 @@ func refuseEnvKeys(keys []string) error {
 	return nil
 }
 
-// refuseEnvSet judges keys and values before anything is asked of Coolify, the values as
-// those of new keys.
+// refuseEnvSet checks keys and values before the first request to Coolify. It checks each
+// value as that of a new key.
 func refuseEnvSet(set EnvSet) error {
 	if err := refuseEnvKeys(slices.Collect(maps.Keys(set.Values))); err != nil {
 		return err
@@ -361,7 +360,7 @@ func refuseEnvSet(set EnvSet) error {
 	return nil
 }
 
-// asStored returns a write with the value that Coolify has to store. It refuses a value
+// asStored returns the write with the value that Coolify has to store. It refuses a value
 // that would reach the app changed.
 func asStored(w coolify.EnvUpdate) (coolify.EnvUpdate, error) {
 	stored, why, hint := storedEnv(w)
@@ -372,7 +371,7 @@ func asStored(w coolify.EnvUpdate) (coolify.EnvUpdate, error) {
 	return w, nil
 }
 
-// refuseEnvWrite judges one write against what a shared host may build with.
+// refuseEnvWrite checks one write against the rules for builds on a shared host.
 func refuseEnvWrite(p tenancy.Placement, app coolify.Application, w coolify.EnvUpdate) error {
 	if !sharesBuildHost(p, app) || !w.BuildTime {
 		return nil

@@ -12,23 +12,27 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// Coolify writes the variables of a container into a file, which docker compose reads.
-// A value that is literal or multiline stands there in single quotes, which Coolify does
-// not escape, so it has to be stored with each ' as \'. A literal value that is a JSON
-// object or list stands there without quotes, and so does every value that is neither
-// literal nor multiline: docker compose then replaces $NAME and cuts at " #", and the
-// value ends with its line. Coolify puts a backslash before quotes, backslashes and tabs
-// of the latter, which docker compose leaves in. A value for the build passes a shell
-// and a Dockerfile besides. All this was seen on Coolify 4.3.11.
+// Coolify writes a container's variables into a file that docker compose reads. How a
+// value is written there depends on its flags:
+//
+// A literal or multiline value stands in single quotes. Coolify does not escape quotes,
+// so each ' has to be stored as \'.
+//
+// A literal value that is a JSON object or list stands without quotes, and so does every
+// value that is neither literal nor multiline. In these docker compose replaces $NAME and
+// cuts at " #", and the value ends at the line's end. In the latter, Coolify puts a
+// backslash before quotes, backslashes and tabs, and docker compose keeps the backslash.
+//
+// A build-time value also passes through a shell and a Dockerfile. All this was observed
+// on Coolify 4.3.11.
 
-// sharedVariable is the only form of {{…}} that stays inside the app's own
-// project. Coolify trims what is between the braces of characters that no eye
-// sees, and resolves {{team.…}} and {{server.…}} with everybody's secrets. It does so
-// in every value, literal or not.
+// sharedVariable matches the only form of {{…}} that stays inside the app's own project.
+// Coolify trims invisible characters between the braces, and resolves {{team.…}} and
+// {{server.…}} to secrets of all workspaces. It does so in every value, literal or not.
 var sharedVariable = regexp.MustCompile(`\{\{(?:project|environment)\.[A-Za-z_][A-Za-z0-9_]*\}\}`)
 
-// refuseEnvValue says what is wrong with a value, without repeating it; "" if
-// nothing is.
+// refuseEnvValue says what is wrong with a value, without repeating it; "" if it is
+// valid.
 func refuseEnvValue(v string) string {
 	switch {
 	case len(v) > maxEnvValue:
@@ -43,12 +47,12 @@ func refuseEnvValue(v string) string {
 	return ""
 }
 
-// hintEncode is what to do with a value that cannot arrive.
+// hintEncode tells the caller what to do with a value that cannot be passed on unchanged.
 const hintEncode = "encode it, for example as base64, and decode it in the app"
 
-// storedEnv returns what Coolify has to store so that the container gets the value of a
-// write to the byte, or what the caller asked for with literal false. Else it says why
-// that cannot be, without repeating the value, and what to do.
+// storedEnv returns what Coolify has to store so that the container receives the value
+// unchanged or, with literal false, with its references replaced. If that is impossible,
+// why says so without repeating the value, and hint says what to do.
 func storedEnv(w coolify.EnvUpdate) (stored, why, hint string) {
 	v := w.Value.Reveal()
 	isQuoted := w.Literal || w.Multiline
@@ -64,16 +68,17 @@ func storedEnv(w coolify.EnvUpdate) (stored, why, hint string) {
 		return "", "ends in a backslash, which cannot be passed on", hintEncode
 	case strings.Contains(v, `\'`):
 		return "", "has a backslash before a single quote, which cannot be passed on", hintEncode
-	case mayBeJSON(v) && !strings.Contains(v, "'"): // with \' it is no JSON any more
+	case mayBeJSON(v) && !strings.Contains(v, "'"): // with \' it is not JSON any more
 		return v, refuseJSON(v), "write it another way, or " + hintEncode
 	}
 	return strings.ReplaceAll(v, "'", `\'`), "", ""
 }
 
-// reference is what docker compose replaces where a value is not quoted.
+// reference matches what docker compose replaces in an unquoted value.
 var reference = regexp.MustCompile(`\$(?i:\$|[_a-z]|\{(?:[_a-z][_a-z0-9]*(?::?[-+?].*)?\})?)`)
 
-// refuseReplaced says what keeps a value from arriving in which $NAME is replaced.
+// refuseReplaced says why a value with replaced references would arrive changed; "" if it
+// would not.
 func refuseReplaced(v string) string {
 	if slices.Contains(reference.FindAllString(v, -1), "${") {
 		return "has a ${ that begins no ${NAME}"
@@ -81,7 +86,7 @@ func refuseReplaced(v string) string {
 	return refuseCut(v)
 }
 
-// refuseCut says where docker compose would end a value that is not quoted.
+// refuseCut says where docker compose would cut an unquoted value; "" if it would not.
 func refuseCut(v string) string {
 	switch {
 	case strings.Contains(v, "\n"):
@@ -92,7 +97,7 @@ func refuseCut(v string) string {
 	return ""
 }
 
-// refuseJSON says what changes JSON on its way.
+// refuseJSON says what would change a JSON value on its way; "" if nothing would.
 func refuseJSON(v string) string {
 	why := refuseCut(v)
 	if why == "" && reference.MatchString(v) {
@@ -104,8 +109,8 @@ func refuseJSON(v string) string {
 	return ""
 }
 
-// mayBeJSON reports whether Coolify may take a value for a JSON object or list. PHP has
-// been more generous than Go with the letters of true, false and null.
+// mayBeJSON reports whether Coolify may treat a value as a JSON object or list. Some PHP
+// versions ignore the case of true, false and null; Go does not.
 func mayBeJSON(v string) bool {
 	if !strings.HasPrefix(v, "{") && !strings.HasPrefix(v, "[") {
 		return false
@@ -113,8 +118,8 @@ func mayBeJSON(v string) bool {
 	return json.Valid([]byte(v)) || json.Valid([]byte(strings.ToLower(v)))
 }
 
-// isTrimmed reports whether Coolify takes a character off both ends of a text: white
-// space, and those that Laravel takes for it.
+// isTrimmed reports whether Coolify cuts a character off both ends of a text: white space,
+// and what Laravel treats as white space.
 func isTrimmed(r rune) bool {
 	return r == 0 || unicode.IsSpace(r) || unicode.Is(unicode.Z, r) || strings.ContainsRune(invisible, r)
 }
@@ -123,11 +128,10 @@ const invisible = "\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B\u200C\
 	"\u2060\u2061\u2062\u2063\u2064\u2065\u206A\u206B\u206C\u206D\u206E\u206F\u2800\u3164\uFEFF\uFFA0" +
 	"\U0001D159\U0001D173\U0001D174\U0001D175\U0001D176\U0001D177\U0001D178\U0001D179\U0001D17A\U000E0020"
 
-// containerValue returns what the container gets of a stored value in quotes: docker
-// compose reads \' as ', whoever wrote it, this program, one of its older versions or
-// a person on Coolify's own page. So what [App.SetEnvs] was given comes back. A value
-// without quotes is returned as it is stored, as are JSON and a lone ' that breaks the
-// file.
+// containerValue returns what the container receives for a stored value. In a quoted value
+// docker compose reads \' as ', whether vibn-mcp wrote it or a person on Coolify's page.
+// So the result is what [App.SetEnvs] was given. An unquoted value, JSON, and a lone '
+// that breaks the file are returned as stored.
 func containerValue(v coolify.EnvValue) secret.Text {
 	stored := v.Value.Reveal()
 	if !v.Literal && !v.Multiline || mayBeJSON(stored) {
@@ -136,8 +140,9 @@ func containerValue(v coolify.EnvValue) secret.Text {
 	return secret.NewText(strings.ReplaceAll(stored, `\'`, "'"))
 }
 
-// StoredEnv returns how a literal value is stored in Coolify so that the container, or
-// with buildTime the build, gets it to the byte; ok is false for one that cannot arrive.
+// StoredEnv returns the form in which Coolify stores a literal value so that the
+// container, or with buildTime the build, receives it unchanged. ok is false for a value
+// that cannot be passed on.
 func StoredEnv(value string, buildTime bool) (stored string, ok bool) {
 	w := coolify.EnvUpdate{Value: secret.NewText(value), Literal: true, BuildTime: buildTime}
 	stored, why, _ := storedEnv(w)

@@ -10,18 +10,17 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// On a shared host one Docker daemon builds for all workspaces, and whoever
-// runs a program beside that daemon owns the host. Coolify builds by sourcing
-// the build-time variables with bash, in the tenant's checkout, in a container
-// that holds the Docker socket. So on a shared host a build pack that lets the
-// repository choose how containers start, and a variable that chooses which
-// program runs, are refused.
+// On a shared host one Docker daemon builds for all workspaces, and a program that can
+// reach that daemon controls the host. Coolify builds by sourcing the build-time
+// variables with bash, in the tenant's checkout, in a container that holds the Docker
+// socket. So on a shared host vibn-mcp refuses a build pack that lets the repository
+// choose how containers start, and a variable that chooses which program runs.
 
 // sharedBuildPacks are the build packs whose input stays inside the build.
 var sharedBuildPacks = []string{"static", "dockerfile"}
 
-// refuseDeploy says why this app may not be built where the workspace is
-// placed, from what Coolify says of it now; nil if it may.
+// refuseDeploy says why this app, as Coolify reports it now, may not be built where the
+// workspace is placed; nil if it may.
 func refuseDeploy(p tenancy.Placement, app coolify.Application, envs []coolify.Env) error {
 	if !sharesBuildHost(p, app) {
 		return nil
@@ -40,7 +39,7 @@ func refuseDeploy(p tenancy.Placement, app coolify.Application, envs []coolify.E
 	return nil
 }
 
-// refuseBuildRow judges a variable that is there already, whoever put it there.
+// refuseBuildRow checks an existing variable, no matter who set it.
 func refuseBuildRow(e coolify.Env) error {
 	if !e.BuildTime {
 		return nil
@@ -61,15 +60,15 @@ func refuseBuildRow(e coolify.Env) error {
 	return nil
 }
 
-// isShared is true for every trust but the two that lift the rules, an unknown one
-// included.
+// isShared reports whether the rules for shared hosts apply. They apply to every trust
+// except the two that lift them, so also to an unknown one.
 func isShared(p tenancy.Placement) bool {
 	return p.Trust != tenancy.Dedicated && p.Trust != tenancy.Trusted
 }
 
-// sharesBuildHost reports whether an app is built beside those of other workspaces. The
-// host of a workspace's own is the one that its placement names: an app that
-// Coolify has elsewhere shares, whatever the workspace is called.
+// sharesBuildHost reports whether an app is built beside those of other workspaces. A workspace's
+// own host is the server that its placement names. An app that Coolify has on another
+// server shares that one, whatever the workspace's trust.
 func sharesBuildHost(p tenancy.Placement, app coolify.Application) bool {
 	if p.Trust == tenancy.Dedicated {
 		return p.Server == "" || app.ServerUUID.String() != p.Server
@@ -92,13 +91,12 @@ func refusePack(pack string) error {
 		"use one of: "+strings.Join(sharedBuildPacks, ", "))
 }
 
-// plainPart is one part of a path that no shell and no program reads as more
-// than a name.
+// plainPart matches a part of a path that shells and programs read as a name and nothing
+// more.
 var plainPart = regexp.MustCompile(`^[A-Za-z0-9._+][A-Za-z0-9._+-]*$`)
 
-// refuseDirectories refuses a path that leaves the checkout: the build's root
-// would be that of the container that builds. Coolify puts it into commands
-// without quotes.
+// refuseDirectories refuses a path that leaves the checkout: it would point into the
+// container that builds. Coolify puts the path into commands without quotes.
 func refuseDirectories(app coolify.Application) error {
 	for _, d := range []struct{ name, path string }{
 		{"base_directory", app.BaseDirectory},
@@ -114,7 +112,8 @@ func refuseDirectories(app coolify.Application) error {
 	return nil
 }
 
-// cleanKey shows at most the characters that a key or a pack is made of.
+// cleanKey returns at most 64 bytes of a key or build pack, with "?" for each character
+// that cannot occur in one.
 func cleanKey(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r > ' ' && r < 0x7f && r != '"' {
@@ -125,14 +124,13 @@ func cleanKey(s string) string {
 	return s[:min(len(s), 64)]
 }
 
-// buildKey is what bash takes for a name. Coolify also allows dots, and a line
-// "a.b=…" is no assignment to bash but a command of that name.
+// buildKey matches what bash accepts as a variable's name. Coolify also allows dots, but
+// bash runs a line "a.b=…" as a command of that name.
 var buildKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// reservedKeys are the names, in upper case, that change which program a build
-// runs or whom it talks to: those of the loader, the shell, search paths, git,
-// proxies, Docker and its tools, and Coolify's own. A trailing * stands for any
-// rest.
+// reservedKeys are the names, in upper case, of variables that change which program a
+// build runs or which host it connects to: those of the loader, the shell, search paths,
+// git, proxies, Docker and its tools, and Coolify. A trailing * matches any suffix.
 var reservedKeys = []string{
 	// loader and C library
 	"LD_*", "DYLD_*", "GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "LOCPATH", "MUSL_*", "NLSPATH", "TEXTDOMAIN*", "MALLOC_*", "HOSTALIASES",
@@ -154,8 +152,8 @@ var reservedKeys = []string{
 	"NIXPACKS_*", "RAILPACK_*", "COOLIFY*", "SERVICE_*",
 }
 
-// refuseBuildKey says what is wrong with a build-time key on a shared host; ""
-// if nothing is. Letter case does not count.
+// refuseBuildKey says what is wrong with a build-time key on a shared host; "" if it is
+// valid. It ignores letter case.
 func refuseBuildKey(key string) string {
 	if !buildKey.MatchString(key) {
 		return "is not a plain name of letters, digits and underscores"

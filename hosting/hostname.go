@@ -14,12 +14,12 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Coolify takes a comma list of URLs where an app's domain belongs, and its proxy
-// a rule in backticks. So a tenant gives one bare host name of letters, digits and
-// hyphens, and the URL is built here.
+// Coolify stores an app's domains as a comma-separated list of URLs, and its proxy puts
+// them into a rule in backticks. So a tenant gives one bare host name of letters, digits
+// and hyphens, and vibn-mcp builds the URL.
 
-// ParseAppDomain reads what VIBN_APP_DOMAIN holds: a domain, with https:// or
-// http:// in front or, for https, with nothing.
+// ParseAppDomain parses VIBN_APP_DOMAIN: a domain, optionally with https:// or http:// in
+// front. The default is https.
 func ParseAppDomain(s string) (tenancy.AppDomain, error) {
 	d := tenancy.AppDomain{Scheme: "https", Host: s}
 	if scheme, host, found := strings.Cut(s, "://"); found {
@@ -34,19 +34,20 @@ func ParseAppDomain(s string) (tenancy.AppDomain, error) {
 	return d, nil
 }
 
-// names are whose host names are whose.
+// names holds the host names that belong to the platform.
 type names struct {
 	apps     tenancy.AppDomain
 	platform []string // host names of the platform itself, lower case
 }
 
-// hostNames are the host names that this workspace's are judged by.
+// hostNames returns the platform's host names, against which this workspace's are
+// checked.
 func hostNames(s *tenancy.Scope) names {
 	p := inside(s).Premises()
 	return names{p.AppDomain, platformHosts(p.OwnURLs, inside(s).PlatformHosts())}
 }
 
-// platformHosts are the host names that the platform is reached by.
+// platformHosts returns the host names at which the platform is reached, in lower case.
 func platformHosts(urls []tenancy.OwnURL, others []string) []string {
 	var hosts []string
 	for _, u := range urls {
@@ -58,16 +59,16 @@ func platformHosts(urls []tenancy.OwnURL, others []string) []string {
 	return hosts
 }
 
-// A hostname is one that was judged: lower case, of at least two labels, none of
-// them empty.
+// A hostname is a validated host name: lower case, of at least two labels, none of them
+// empty.
 type hostname struct {
 	host string
 	url  string // scheme and host, nothing else
 	own  bool   // it is under the workspace's own part of the apps' domain, and needs no proof
 }
 
-// judge takes the host name that a workspace asks for, or says why it cannot have
-// it. One that is not own is still to be proved.
+// judge validates a host name that a workspace asks for, or says why the workspace cannot
+// have it. A result that is not own still has to be proved.
 func (n names) judge(asked, slug string) (hostname, error) {
 	if err := refuseForm(asked); err != nil {
 		return hostname{}, err
@@ -99,16 +100,16 @@ func (n names) isOwn(host, slug string) bool {
 	return label != "" && !n.apps.IsZero() && slug != "" && rest == slug+"."+n.apps.Host
 }
 
-// isPlatform reports whether a host name is one of the platform's, or above or
-// below one. Where the operator has put the apps below a name of the platform,
-// that one does not take away the workspaces' own.
+// isPlatform reports whether a host name equals a platform name, or is above or below
+// one. If the apps' domain itself is below a platform name, that name does not block the
+// workspaces' own names.
 func (n names) isPlatform(host string, own bool) bool {
 	return slices.ContainsFunc(n.platform, func(p string) bool {
 		return related(host, p) && (!own || !under(n.apps.Host, p))
 	})
 }
 
-// under reports whether a name is another one or below it.
+// under reports whether a name equals parent or is below it.
 func under(name, parent string) bool {
 	return name == parent || strings.HasSuffix(name, "."+parent)
 }
@@ -126,14 +127,14 @@ func takenError(why string) error {
 	return &tenancy.Error{Code: tenancy.Forbidden, Msg: "this domain " + why, Hint: "choose another one; domains_list says which need no proof"}
 }
 
-// notOwnError refuses whatever else is under the apps' domain, or above it: nobody can
-// prove that to be theirs.
+// notOwnError refuses any other name under or above the apps' domain: a tenant cannot prove to
+// own such a name.
 func (n names) notOwnError(slug string) error {
 	return takenError("is of the domain of all apps, where this workspace has the names <one label>." + slug + "." + n.apps.Host + " and no others")
 }
 
-// refuseForm says what keeps a text from being a host name, as clients and DNS
-// agree on it; nil if nothing does.
+// refuseForm says what keeps a text from being a host name that clients and DNS read
+// alike; nil if it is one.
 func refuseForm(s string) error {
 	if err := refuseCharacters(s); err != nil {
 		return err
@@ -160,7 +161,7 @@ func refuseForm(s string) error {
 	return nil
 }
 
-// number is what a last label must not be: programs take such a name for an IP
+// number matches what a last label must not be: programs read such a name as an IP
 // address in some notation.
 var number = regexp.MustCompile(`^([0-9]+|0x[0-9a-f]*)$`)
 
@@ -195,7 +196,8 @@ func refuseCharacters(s string) error {
 	return nil
 }
 
-// isInternational reports whether a label stands for a name that it is also made of.
+// isInternational reports whether an xn-- label decodes to an international name that
+// encodes to the same label.
 func isInternational(label string) bool {
 	name, err := idna.Lookup.ToUnicode(label)
 	if err != nil || name == label {
@@ -205,13 +207,13 @@ func isInternational(label string) bool {
 	return err == nil && again == label
 }
 
-// reserved are the ends of names that mean something of their own, or nothing
-// outside one network (RFC 6761 and its followers, and what networks use).
+// reserved are the name endings with a special meaning or without meaning outside one
+// network (RFC 6761 and its successors, and common practice).
 var reserved = []string{
 	"localhost", "local", "internal", "invalid", "test", "example", "onion", "alt", "arpa", "localdomain", "home", "lan", "corp", "intranet", "private",
 }
 
-// refuseKind refuses names that nobody can prove to have for an app alone.
+// refuseKind refuses names whose ownership a tenant cannot prove for an app alone.
 func refuseKind(host string) error {
 	for _, name := range reserved {
 		if under(host, name) {

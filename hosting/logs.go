@@ -15,15 +15,15 @@ import (
 // Limits of one answer with logs.
 const (
 	MaxLogLines   = 500
-	maxLogBytes   = 24_000 // of lines in one answer; more is left for the next page
-	filteredLines = 2_000  // read from Coolify when only some lines are wanted
+	maxLogBytes   = 24_000 // of lines in one answer; the rest is left for the next page
+	filteredLines = 2_000  // read from Coolify when the caller filters lines
 )
 
-// Logs is a piece of a log: the lines, oldest first, cleaned and scrubbed.
+// Logs is a page of a log: the lines, oldest first, cleaned and with secrets removed.
 type Logs struct {
 	Lines   []string
-	Earlier int    // index of the first line; lines before it were left out. 0 = none
-	Note    string // what the reader should know of the answer; may be empty
+	Earlier int    // index of the first line if earlier ones were left out; 0 = none were
+	Note    string // what the reader should know about the answer; may be empty
 }
 
 var errWithheld = &tenancy.Error{
@@ -31,12 +31,12 @@ var errWithheld = &tenancy.Error{
 	Hint: "ask for fewer lines",
 }
 
-// noteNoValues is honest about a log that could only be scrubbed by shape.
+// noteNoValues tells the reader that secrets were removed only by their shape.
 const noteNoValues = "this server cannot read the values of the app's variables, so only secrets with a known shape were removed"
 
-// Logs returns the app's last runtime lines, at most n of them; with contains,
-// the last of those among the newest 2,000 that contain it. An app that does
-// not run has none: [Conflict].
+// Logs returns the app's last runtime lines, at most n of them. With contains it returns
+// the last of those that contain it, among the newest 2,000. An app that is not running
+// has no log: [Conflict].
 func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	if err := a.scope.Require(tenancy.Read); err != nil {
 		return Logs{}, err
@@ -68,9 +68,9 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	return logs, nil
 }
 
-// Logs returns lines of the deployment's build log: the last n before the line
-// with index before (negative = the end), or of those that contain a text.
-// Coolify tells them to the sensitive token only; without it they are refused.
+// Logs returns lines of the deployment's build log: the last n before the line with index
+// before (negative = the end), or the last n of those that contain a text. Coolify shows
+// build logs only to the sensitive token; without it Logs returns [Unavailable].
 func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (Logs, error) {
 	if err := d.scope.Require(tenancy.Read); err != nil {
 		return Logs{}, err
@@ -93,8 +93,8 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 	return logs, nil
 }
 
-// BuildLog reads the whole log of a deployment, as Coolify shows it, without
-// secrets. d.Log must not be nil.
+// BuildLog reads the whole log of a deployment, as Coolify shows it, and removes secrets.
+// d.Log must not be nil.
 func BuildLog(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment) (lines []string, note string, err error) {
 	scrubber, note, err := scrubber(ctx, s.Scope, d.App.Values)
 	if err != nil {
@@ -119,16 +119,16 @@ func BuildLog(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment) 
 	return lines, strings.TrimSpace(note + cut), nil
 }
 
-// unreadEnvs is what docker compose says of the file of an app's variables that it cannot
-// read. After that it shows a piece of a value, which the scrubber does not know.
+// unreadEnvs matches docker compose's error for a file of variables that it cannot parse.
+// The error ends with a piece of a value, which the scrubber does not know.
 var unreadEnvs = regexp.MustCompile(`(failed to read \S*\.env: (?:line \d+: )?[A-Za-z ]*).*`)
 
-// noteCut says that a log was too long to be searched for secrets as a whole.
+// noteCut tells the reader that only the log's end was searched for secrets and returned.
 const noteCut = " this log is very long; only its end can be read"
 
-// scrubbed cleans a log and removes secrets. Of one that is too long only the end
-// is searched, and of that the beginning is left out: a secret that the cut went
-// through is not recognised.
+// scrubbed cleans a log and removes secrets. Of a log that is too long, it searches only
+// the end. It drops the beginning of that part, because a secret that the cut split would
+// not be recognised.
 func scrubbed(s *untrusted.Scrubber, raw string) (lines []string, note string, err error) {
 	if len(raw) <= untrusted.MaxScrubBytes {
 		lines, err = s.Lines(raw)
@@ -149,8 +149,8 @@ func withheldError(err error) error {
 	return &e
 }
 
-// page takes the last n lines before an index that contain a text, as far as
-// they fit in an answer. Earlier is where the next page ends.
+// page returns the last n lines before an index that contain a text, as far as they fit
+// in an answer. Earlier is where the next page ends.
 func page(lines []string, before, n int, contains string) Logs {
 	out := Logs{Lines: []string{}}
 	size := 0
@@ -169,9 +169,9 @@ func page(lines []string, before, n int, contains string) Logs {
 	return out
 }
 
-// scrubber knows the values of the app's variables, as far as this server may
-// read them, and the platform's own secrets. If they should be readable and are
-// not, no log is shown.
+// scrubber returns a scrubber that knows the platform's secrets and, if this server may
+// read them, the values of the app's variables. If reading the values fails, it returns
+// an error, so that no log is shown.
 func scrubber(ctx context.Context, s *tenancy.Scope, app *coolify.SensitiveApp) (*untrusted.Scrubber, string, error) {
 	scrubber := inside(s).Scrubber()
 	if app == nil {

@@ -19,9 +19,9 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// NewApp is what an app is created from.
+// NewApp describes an app to be created.
 type NewApp struct {
-	Project     string // that it is built from, by its name
+	Project     string // name of the project that the app is built from
 	Name        string // empty = the project's
 	Spec        BuildSpec
 	Env         map[string]secret.Text // values by name; at most [MaxEnvKeys]
@@ -29,28 +29,28 @@ type NewApp struct {
 	Description string
 }
 
-// CreatedApp is what is told of an app that was created.
+// CreatedApp is the result of creating an app.
 type CreatedApp struct {
 	UUID    string
 	Name    string
 	URL     string // empty = it has no domain
 	Branch  string
-	Created bool // it was not there before, or not finished
+	Created bool // false if the app existed and was finished
 }
 
-// markForm is a description that is no more than a mark of ours.
+// markForm matches a description that is only a mark of vibn-mcp.
 var markForm = regexp.MustCompile(`^vibn-[0-9a-f]{32}$`)
 
-// Ports that apps listen on unless they say otherwise.
+// These are the ports that an app listens on by default.
 const (
 	staticPort  = 80
 	defaultPort = 3000
 )
 
-// CreateApp creates an app of a project that was created here, on the server and
-// in the network of the workspace, and deploys nothing: the next push does. One of
-// that name that was created here already is returned as it is. Called again after
-// a failure it goes on where that was. Everything is judged before the first write.
+// CreateApp creates an app for a project that vibn-mcp created, on the workspace's server
+// and network. It deploys nothing: the next push does. If vibn-mcp already created an app
+// of that name, CreateApp returns it as it is. A call after a failure resumes the
+// creation. CreateApp checks everything before the first write.
 func CreateApp(ctx context.Context, s *tenancy.Scope, n NewApp) (CreatedApp, error) {
 	if err := s.Require(tenancy.Write); err != nil {
 		return CreatedApp{}, err
@@ -78,11 +78,11 @@ func CreateApp(ctx context.Context, s *tenancy.Scope, n NewApp) (CreatedApp, err
 // A creation is one call that creates an app.
 type creation struct {
 	*tenancy.Scope
-	NewApp  // judged, with what it leaves out filled in
+	NewApp  // validated, with defaults filled in
 	project tenancy.Project
 	url     string // of its domain; empty = none
 
-	server, destination coolify.UUID // destination is zero where the server has one
+	server, destination coolify.UUID // destination is zero where the server chooses the network
 	environment         coolify.Environment
 	apps                []*App // of the workspace
 	address             string // of the repository, for Coolify
@@ -100,7 +100,7 @@ func (c *creation) publicError(err error) error {
 	return tenancy.PlatformError("create the app", err)
 }
 
-// judge judges what the caller said, and fills in what they did not.
+// judge validates the caller's arguments and fills in defaults.
 func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
 	c.NewApp = n
 	place := inside(c.Scope).Workspace().Placement
@@ -144,7 +144,7 @@ func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
 	return err
 }
 
-// appName judges the name of an app: it becomes part of addresses.
+// appName validates an app's name, which becomes part of addresses.
 func appName(s *tenancy.Scope, name string) error {
 	if tenancy.UUIDForm.MatchString(name) {
 		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this name has the form of an id", Hint: "choose another, with a hyphen or of another length"}
@@ -173,8 +173,8 @@ func placedServer(s *tenancy.Scope) (coolify.UUID, error) {
 	return id, nil
 }
 
-// destination returns the network that the workspace's things run in; zero where
-// the operator leaves that to the server.
+// destination returns the network that the workspace's apps and databases run in; zero
+// where the operator leaves the choice to the server.
 func destination(ctx context.Context, s *tenancy.Scope) (coolify.UUID, error) {
 	place := inside(s).Workspace().Placement
 	if place.Destination != "" {
@@ -197,7 +197,7 @@ func destination(ctx context.Context, s *tenancy.Scope) (coolify.UUID, error) {
 	return id, nil
 }
 
-// productionEnvironment returns the environment that new things are made in.
+// productionEnvironment returns the environment in which apps and databases are created.
 func productionEnvironment(ctx context.Context, s *tenancy.Scope) (coolify.Environment, error) {
 	list, err := inside(s).Environments(ctx)
 	if err != nil {
@@ -214,7 +214,7 @@ func productionEnvironment(ctx context.Context, s *tenancy.Scope) (coolify.Envir
 	}
 }
 
-// createdProject returns a project that was created here and has its repository.
+// createdProject returns a project that vibn-mcp created and whose repository exists.
 func createdProject(ctx context.Context, s *tenancy.Scope, name string) (tenancy.Project, error) {
 	p, err := repository.RecordedProject(ctx, inside(s), name)
 	if err != nil {
@@ -232,7 +232,7 @@ func createdProject(ctx context.Context, s *tenancy.Scope, name string) (tenancy
 	return p, inside(s).GiteaReady()
 }
 
-// readTarget finds out where the app goes and what is there already.
+// readTarget reads where the app goes and what exists there.
 func (c *creation) readTarget(ctx context.Context) (err error) {
 	if c.destination, err = destination(ctx, c.Scope); err != nil {
 		return err
@@ -261,8 +261,8 @@ func (c *creation) readTarget(ctx context.Context) (err error) {
 	return err
 }
 
-// ensureRecord finds the app's record, or creates it. Whatever else has the name is a
-// [Conflict].
+// ensureRecord finds the app's record, or creates it. If another app has the name, it
+// returns a [Conflict].
 func (c *creation) ensureRecord(ctx context.Context) error {
 	records, err := db(c.Scope).AppRecords(ctx, inside(c.Scope).Workspace().ID)
 	if err != nil {
@@ -309,12 +309,13 @@ func (c *creation) ensureRecord(ctx context.Context) error {
 	if !errors.Is(err, tenancy.ErrConflict) {
 		return tenancy.StoreError("read or write the record", err)
 	}
-	c.record, err = recordNow(ctx, c.Scope, func(a tenancy.AppRecord) bool { return a.Name == c.Name }) // somebody was quicker
+	// A concurrent call created the record first.
+	c.record, err = recordNow(ctx, c.Scope, func(a tenancy.AppRecord) bool { return a.Name == c.Name })
 	return err
 }
 
-// refuseOneMore refuses an app that is more than the plan allows. It looks when the
-// row is there, so that several calls at once do not get past it.
+// refuseOneMore refuses an app beyond the plan's limit. It counts after the record
+// exists, so that concurrent calls cannot exceed the limit.
 func (c *creation) refuseOneMore(ctx context.Context) error {
 	records, err := db(c.Scope).AppRecords(ctx, inside(c.Scope).Workspace().ID)
 	if err != nil {
@@ -330,7 +331,7 @@ func (c *creation) refuseOneMore(ctx context.Context) error {
 	return planLimitError("app", inside(c.Scope).Plan().Apps, len(records)-1)
 }
 
-// planLimitError refuses one more thing than the plan allows.
+// planLimitError returns the error for exceeding the plan's limit.
 func planLimitError(kind string, allowed, existing int) *tenancy.Error {
 	things, exist := kind+"s", "exist"
 	if allowed == 1 {
@@ -345,7 +346,7 @@ func planLimitError(kind string, allowed, existing int) *tenancy.Error {
 	}
 }
 
-// recordNow reads a row again.
+// recordNow reads a record again, or returns errDeletedMeanwhile.
 func recordNow(ctx context.Context, s *tenancy.Scope, matches func(tenancy.AppRecord) bool) (tenancy.AppRecord, error) {
 	records, err := db(s).AppRecords(ctx, inside(s).Workspace().ID)
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// rollbackDepth is how many of an app's deployments, the newest, are looked
-// through for a commit to go back to.
+// rollbackDepth is how many of an app's newest deployments are searched for a commit to
+// roll back to.
 const rollbackDepth = 100
 
-// Rollback deploys an earlier commit again, without a build if the host still has
-// its image: with commit "" the one that was deployed well before the one that runs
-// now, else the one whose hexadecimal number begins so (7 to 40 digits), among
-// those that were deployed well. The rules of [App.Deploy] hold. The app stays on
-// its branch, so that the next deployment goes forward again.
+// Rollback deploys an earlier commit again, without a build if the host still has its
+// image. With commit "" it takes the commit that was successfully deployed before the
+// running one. Otherwise it takes the successfully deployed commit whose hexadecimal id
+// begins with commit (7 to 40 digits). The rules of [App.Deploy] apply. The app stays on
+// its branch, so the next deployment goes forward again.
 func (a *App) Rollback(ctx context.Context, commit string) (target string, started Started, err error) {
 	if err := a.checkBuild(ctx); err != nil {
 		return "", Started{}, err
@@ -41,14 +41,15 @@ func (a *App) Rollback(ctx context.Context, commit string) (target string, start
 	return target, started, err
 }
 
-// Whole and shortened commits. Coolify has HEAD where it did not find out.
+// These match whole and shortened commits. Coolify stores HEAD where it did not determine
+// the commit.
 var (
 	wholeCommit = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 	shortCommit = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 )
 
-// rollbackTarget finds the commit to go back to in an app's deployments, which come
-// newest first.
+// rollbackTarget finds the commit to roll back to among an app's deployments, which are
+// sorted newest first.
 func rollbackTarget(past []coolify.Deployment, commit string) (string, error) {
 	good := slices.DeleteFunc(slices.Clone(past), func(d coolify.Deployment) bool {
 		return d.Status != coolify.DeploymentFinished || !wholeCommit.MatchString(d.Commit)
@@ -56,7 +57,7 @@ func rollbackTarget(past []coolify.Deployment, commit string) (string, error) {
 	if commit != "" {
 		return namedCommit(good, commit)
 	}
-	// Who asks twice, not having heard the first answer, does not go back twice.
+	// A caller that repeats a request whose answer was lost must not go back twice.
 	if slices.ContainsFunc(past, func(d coolify.Deployment) bool { return !d.Status.Terminal() }) {
 		return "", &tenancy.Error{
 			Code: tenancy.Conflict, Msg: "a deployment of this app is queued or running, so what runs is about to change",
@@ -72,9 +73,9 @@ func rollbackTarget(past []coolify.Deployment, commit string) (string, error) {
 	}
 }
 
-// previousCommit is what was deployed before what runs: the newest good deployment
-// has that. It is looked for among the deployments that went forward, for after a
-// rollback the newest other one is the commit that was fled.
+// previousCommit returns the commit deployed before the running one; the newest good
+// deployment has the running one. It searches only deployments that went forward: after a
+// rollback, the newest other deployment is the commit that was rolled back from.
 func previousCommit(good []coolify.Deployment) string {
 	if len(good) == 0 {
 		return ""
