@@ -15,30 +15,31 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// A Diagnosis is what an app looks like from all sides, and what may be wrong.
+// A Diagnosis holds an app's state as seen from Coolify, Gitea and its domain, and the
+// likely causes of problems.
 type Diagnosis struct {
 	App         string         `json:"app"` // uuid
 	Name        untrusted.Text `json:"name"`
 	Status      untrusted.Text `json:"status"` // state:health, as "running:healthy"
 	Causes      []Cause        `json:"causes"` // likeliest first; empty if nothing wrong was found
 	FirstError  untrusted.Text `json:"first_error,omitzero"`
-	UnsetEnvs   []string       `json:"unset_envs,omitempty"` // that a log names and the app has not
-	Site        *SiteInfo      `json:"site,omitempty"`       // absent if it has no domain
-	Push        *PushInfo      `json:"push,omitempty"`       // absent if the app was not created here
-	Limits      *LimitsInfo    `json:"limits,omitempty"`     // absent if there are none
+	UnsetEnvs   []string       `json:"unset_envs,omitempty"` // variables that a log names and the app does not have
+	Site        *SiteInfo      `json:"site,omitempty"`       // nil if it has no domain
+	Push        *PushInfo      `json:"push,omitempty"`       // nil if vibn-mcp did not create the app
+	Limits      *LimitsInfo    `json:"limits,omitempty"`     // nil if there are none
 	Deployments []RecentDeploy `json:"deployments"`          // newest first, three at most
-	Note        string         `json:"note,omitempty"`       // what could not be looked at
+	Note        string         `json:"note,omitempty"`       // what could not be read
 	Log         []string       `json:"-"`                    // last lines of the log that was read; for [untrusted.Block]
 }
 
-// A Cause is something that may be wrong.
+// A Cause is a possible cause of a problem.
 type Cause struct {
 	Cause    string         `json:"cause"`
 	Evidence untrusted.Text `json:"evidence,omitzero"`
-	Next     string         `json:"next"` // the call to make, or who can mend it
+	Next     string         `json:"next"` // the call to make, or who can fix it
 }
 
-// SiteInfo is what a visitor of the app's first domain meets.
+// SiteInfo is the response of the app's first domain to a visitor.
 type SiteInfo struct {
 	URL        string         `json:"url"`
 	HTTPStatus int            `json:"http_status,omitempty"`
@@ -48,20 +49,20 @@ type SiteInfo struct {
 	CertIssuer untrusted.Text `json:"certificate_issuer,omitzero"`
 }
 
-// PushInfo is what the last push to the app's branch came to.
+// PushInfo is the result of the last push to the app's branch.
 type PushInfo struct {
 	Head       string `json:"head,omitempty"`
 	Deployment string `json:"deployment,omitempty"` // uuid; absent = none is queued yet
 	Reported   string `json:"reported,omitempty"`   // commit status in Gitea
 }
 
-// LimitsInfo is what the app's container may take.
+// LimitsInfo holds the resource limits of the app's container.
 type LimitsInfo struct {
-	Memory string `json:"memory,omitempty"` // as 512m
+	Memory string `json:"memory,omitempty"` // for example 512m
 	CPUs   string `json:"cpus,omitempty"`
 }
 
-// RecentDeploy is a deployment in a few words.
+// RecentDeploy is a deployment in short.
 type RecentDeploy struct {
 	UUID      string         `json:"uuid"`
 	Status    string         `json:"status"`
@@ -71,18 +72,18 @@ type RecentDeploy struct {
 
 const (
 	recentDeploys = 3
-	readDeploys   = 10 // of which previews are left out
+	readDeploys   = 10 // deployments that are read; previews among them are left out
 	maxCauses     = 6
 	maxUnset      = 10
-	shownLines    = 8     // of the log
-	shownBytes    = 1_500 // of them
+	shownLines    = 8     // of the log, in the answer
+	shownBytes    = 1_500 // in all those lines
 	readLines     = 200   // of the runtime log
 	endsSoon      = 7 * 24 * time.Hour
 )
 
-// Diagnose looks at the app from all sides, and changes nothing. It asks Coolify for
-// the deployments, and only where something is wrong for the log that tells most:
-// the build log if the last deployment failed, else the app's own.
+// Diagnose examines the app and changes nothing. It reads the deployments from Coolify.
+// Only if something is wrong, it also reads a log: the build log if the last deployment
+// failed, else the app's own.
 func Diagnose(ctx context.Context, a *hosting.App) (Diagnosis, error) {
 	if err := scopeOf(a).Require(tenancy.Read); err != nil {
 		return Diagnosis{}, err
@@ -107,14 +108,14 @@ func Diagnose(ctx context.Context, a *hosting.App) (Diagnosis, error) {
 	return diagnosis(a, f), scopeOf(a).Prove(ctx)
 }
 
-// findings are all that causes are inferred from.
+// findings holds everything from which causes are inferred.
 type findings struct {
 	app         coolify.Application
 	deployments []tenancy.FoundDeployment // newest first
 	site        observation
-	push        *tenancy.AppRecord // nil = the app was not created here
-	log         []string           // scrubbed; of the build if it failed
-	mentions    []mention          // variables that the log misses and the app has not
+	push        *tenancy.AppRecord // nil = vibn-mcp did not create the app
+	log         []string           // scrubbed; the build log if the build failed
+	mentions    []mention          // variables that the log reports missing and the app does not have
 	note        string
 	now         time.Time
 }
@@ -127,14 +128,14 @@ func (f findings) failed() bool {
 	return len(f.deployments) > 0 && f.deployments[0].Status == coolify.DeploymentFailed
 }
 
-// containerFaulty reports whether something is wrong with the container that the
-// app's own log may tell of. One that has exited has no log that can be read.
+// containerFaulty reports whether the container has a problem that the app's own log may
+// explain. The log of an exited container cannot be read.
 func (f findings) containerFaulty() bool {
 	return (!strings.HasSuffix(f.app.Status, ":healthy") || f.site.url != "" && !f.site.answered()) && !strings.HasPrefix(f.app.Status, "exited")
 }
 
-// readLog reads the log that tells most, if something is wrong. What cannot be read
-// is noted, as the rest is worth knowing all the same.
+// readLog reads the log that best explains a problem, if there is one. If the log cannot
+// be read, it notes that and returns nil, because the other findings are still useful.
 func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 	var err error
 	switch {
@@ -161,7 +162,7 @@ func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 	return nil
 }
 
-// withoutSet leaves out the variables that the app has.
+// withoutSet removes the variables that the app has from all.
 func withoutSet(ctx context.Context, a *hosting.App, all []mention) ([]mention, error) {
 	if len(all) == 0 {
 		return nil, nil
@@ -183,8 +184,8 @@ var (
 	notAName    = regexp.MustCompile(`^(ERR|ERR_.*|ERROR|E[A-Z]{5,}|FATAL|PANIC|WARN|WARNING|INFO|DEBUG|TRACE|HTTP|HTTPS|GET|PUT|POST|JSON|YAML|ENV|SSL|TLS|SQL|.*_NOT_FOUND)$`)
 )
 
-// missingVariables finds the names of variables that a log says are missing. A name
-// without an underscore counts only where the line is about variables.
+// missingVariables finds the names of variables that a log reports missing. A name without an
+// underscore counts only if the line is about variables.
 func missingVariables(log []string) []mention {
 	var all []mention
 	for _, line := range log {
@@ -227,7 +228,7 @@ func diagnosis(a *hosting.App, f findings) Diagnosis {
 	return d
 }
 
-// limit shows a limit; Coolify says 0 for none.
+// limit returns a limit as the answer shows it. Coolify reports no limit as 0.
 func limit(s *tenancy.Scope, l string) string {
 	if l == "0" {
 		return ""
@@ -246,7 +247,7 @@ func siteInfo(s *tenancy.Scope, o observation) *SiteInfo {
 	return site
 }
 
-// lastLines are the last lines of a log, each cut to what an eye takes in.
+// lastLines returns the last lines of a log, each shortened.
 func lastLines(log []string) []string {
 	var out []string
 	size := 0
@@ -261,7 +262,7 @@ func lastLines(log []string) []string {
 	return out
 }
 
-// A knownCause is something that goes wrong often, and how a log says it.
+// A knownCause is a frequent problem and the log line that reveals it.
 type knownCause struct {
 	says        *regexp.Regexp
 	cause, next string
@@ -282,8 +283,8 @@ var knownCauses = []knownCause{
 	{regexp.MustCompile(`(?i)econnrefused|connection refused|enotfound|getaddrinfo|could not connect to`), "it cannot reach something that it connects to, as a database", "databases_list and envs_list show what it may reach and what it is told"},
 }
 
-// causes are what may be wrong, likeliest first: what a log says in so many words
-// before what is inferred.
+// causes returns the likely causes, likeliest first: causes that a log states come before
+// inferred ones.
 func (f findings) causes() []Cause {
 	causes := []Cause{}
 	add := func(cause, evident, next string) { causes = append(causes, Cause{cause, evidence(evident), next}) }
@@ -356,7 +357,7 @@ func (f findings) siteTrouble(add func(cause, evident, next string)) {
 	}
 }
 
-// pushTrouble tells of a commit that was pushed and is not deployed.
+// pushTrouble adds a cause if a pushed commit is not deployed.
 func (f findings) pushTrouble(add func(cause, evident, next string)) {
 	if f.push == nil || f.push.Head == "" || f.push.Deployment != "" {
 		return

@@ -1,3 +1,3 @@
-// Package verdict has the acts of a workspace on whether what was asked for is
-// what visitors meet: waiting, judging and diagnosing.
+// Package verdict decides whether visitors of an app get what the workspace asked for. It
+// waits for deployments, judges their results and diagnoses problems.
 package verdict

@@ -12,7 +12,7 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// The states of a commit, as Gitea calls them.
+// These are the states of a commit, in Gitea's terms.
 const (
 	PushPending   = "pending"
 	PushSuccess   = "success"
@@ -20,17 +20,18 @@ const (
 	PushOvertaken = "warning"
 )
 
-// An AppHead is an app with the newest commit of its branch; empty = there is no
-// such branch, or the branch is not known yet.
+// An AppHead is an app with the newest commit of its branch; empty = the branch does not
+// exist or is not known yet.
 type AppHead struct {
 	app  tenancy.AppRecord
 	head string
 }
 
-// moved reports whether there is something to decide on.
+// moved reports whether the branch has a commit that has not been decided on, or the
+// branch is not known yet.
 func (h AppHead) moved() bool { return h.app.Branch == "" || h.head != "" && h.head != h.app.Head }
 
-// HeadsOf asks Gitea for the branches of apps that are built from the repository.
+// HeadsOf reads from Gitea the branches of apps that are built from the repository.
 func HeadsOf(ctx context.Context, r repository.Opened, records []tenancy.AppRecord) ([]AppHead, error) {
 	known := map[string]string{"": ""}
 	var heads []AppHead
@@ -49,8 +50,8 @@ func HeadsOf(ctx context.Context, r repository.Opened, records []tenancy.AppReco
 	return heads, nil
 }
 
-// WantMoved wants the job of a push if a branch has moved: once for what the
-// branches have now, as the job then goes on until that is decided on.
+// WantMoved requests the push job if a branch has moved. It does so once per state of the
+// branches, because the job then runs until it has decided on that state.
 func WantMoved(ctx context.Context, store Store, p tenancy.Project, heads []AppHead) error {
 	if !slices.ContainsFunc(heads, AppHead.moved) {
 		return nil

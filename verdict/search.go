@@ -10,31 +10,30 @@ import (
 )
 
 const (
-	// maxAsked is how many apps are asked whether they have deployed a commit before.
+	// maxAsked limits how many apps are checked for an earlier deployment of a commit.
 	maxAsked = 3
-	// maxSearched is how many apps' branches a wait for a commit looks at, and
+	// maxSearched limits how many apps' branches a wait for a commit searches, and
 	// maxSearches how often.
 	maxSearched = 5
 	maxSearches = 5
 )
 
-// A commitSearch looks for a commit of which no push has been seen, in the branches
-// that apps of the workspace are built from.
+// A commitSearch looks for a commit whose push has not been seen, in the branches from
+// which apps of the workspace are built.
 type commitSearch struct {
 	*tenancy.Scope
 	commit string
 
 	searches int
-	decided  []string // commits of the apps at the last look
-	pushed   bool     // it is the newest commit of a branch
-	newer    AppHead  // of a branch that has gone on from it; zero = none
-	looked   []string // names of the apps whose branches do not have it as their newest
+	decided  []string // commits of the apps at the last search
+	pushed   bool     // the commit is the newest of a branch
+	newer    AppHead  // of a branch that has a newer commit on top of it; zero = none
+	looked   []string // names of the apps whose newest commit is another
 }
 
-// look looks at the branches when it is called first, and when something was decided
-// on since. Of a commit that is a branch's newest the delivery has not come yet, or
-// never will: so it wants the job of a push, as a delivery does. What cannot be read
-// is left out.
+// look searches the branches on the first call, and again after an app's commit was
+// decided on. If the commit is a branch's newest, its delivery is late or lost, so look
+// requests the push job as a delivery does. It skips projects that it cannot read.
 func (c *commitSearch) look(ctx context.Context, records []tenancy.AppRecord) error {
 	var decided []string
 	for _, r := range records {
@@ -58,7 +57,7 @@ func (c *commitSearch) look(ctx context.Context, records []tenancy.AppRecord) er
 		if err := c.project(ctx, p, of); err != nil {
 			inside(c.Scope).Log().WarnContext(ctx, "branches not searched for a commit", "workspace", c.Slug(), "project_id", p.ID, "err", c.ForLog(err))
 		}
-		if c.pushed { // what it is to one app counts for more than that another has gone on
+		if c.pushed { // an app that builds this commit takes precedence over one whose branch has moved on
 			c.newer = AppHead{}
 			return nil
 		}
@@ -66,7 +65,7 @@ func (c *commitSearch) look(ctx context.Context, records []tenancy.AppRecord) er
 	return nil
 }
 
-// project looks at the branches of one project's apps.
+// project searches the branches of one project's apps.
 func (c *commitSearch) project(ctx context.Context, p tenancy.Project, records []tenancy.AppRecord) error {
 	repo, err := repository.Open(ctx, inside(c.Scope), p)
 	if err != nil {
@@ -96,8 +95,8 @@ func (c *commitSearch) project(ctx context.Context, p tenancy.Project, records [
 	return nil
 }
 
-// answerOvertaken answers a wait for a commit that a branch has gone on from: the
-// deployment of the commit if there is one.
+// answerOvertaken answers a wait for a commit whose branch has moved on. It returns the
+// commit's deployment if there is one.
 func (c *commitSearch) answerOvertaken(ctx context.Context) (deployment string, answer Waited, err error) {
 	if deployment, err = recentDeploymentOf(ctx, c.Scope, c.newer.app, c.commit); err != nil || deployment != "" {
 		return deployment, Waited{}, err
@@ -108,8 +107,8 @@ func (c *commitSearch) answerOvertaken(ctx context.Context) (deployment string, 
 	return "", w, c.Prove(ctx)
 }
 
-// answerUnseen answers a wait that saw no push of a commit: the branch may have
-// moved on from it before the wait began.
+// answerUnseen answers a wait that saw no push of the commit. The branch may have moved on
+// before the wait began, so it first looks for an earlier deployment.
 func (c *commitSearch) answerUnseen(ctx context.Context, records []tenancy.AppRecord) (deployment string, answer Waited, err error) {
 	for _, r := range records[:min(len(records), maxAsked)] {
 		deployment, err := recentDeploymentOf(ctx, c.Scope, r, c.commit)
@@ -122,7 +121,7 @@ func (c *commitSearch) answerUnseen(ctx context.Context, records []tenancy.AppRe
 	return "", w, c.Prove(ctx)
 }
 
-// reason says what was looked at when the wait began.
+// reason says where the commit was searched for.
 func (c *commitSearch) reason() string {
 	switch {
 	case c.pushed:

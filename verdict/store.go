@@ -6,13 +6,13 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Store is what verdicts need from the database. Its methods act as those of
+// Store is what verdict needs from the database. Its methods behave as those of
 // [tenancy.Store] do.
 type Store interface {
-	// As in [provision.Store].
+	// These are as in [provision.Store].
 	Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error)
 	WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
 
-	// As in [tenancy.Store].
+	// These are as in [tenancy.Store].
 	AppRecords(ctx context.Context, workspaceID string) ([]tenancy.AppRecord, error)
 }

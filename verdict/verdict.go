@@ -12,49 +12,49 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// A Verdict says what became of a deployment for those who visit the app. Coolify's
-// status does not: a build that failed leaves the old version answering, and one
-// that finished may answer nobody.
+// A Verdict says what a deployment means for the app's visitors. Coolify's status does
+// not: after a failed build the old version still answers, and after a finished one the
+// app may not answer.
 type Verdict string
 
-// The verdicts.
+// These are the verdicts.
 const (
-	VerdictLive         Verdict = "live"          // the commit that was wanted runs, and answers
-	VerdictFailed       Verdict = "failed"        // it did not come to an end, and nothing answers
-	VerdictStale        Verdict = "stale"         // another version than the one that was wanted answers, or takes its place
-	VerdictUnreachable  Verdict = "unreachable"   // it was deployed, and does not answer
-	VerdictStillRunning Verdict = "still_running" // it has not ended
+	VerdictLive         Verdict = "live"          // the requested commit runs and answers
+	VerdictFailed       Verdict = "failed"        // the deployment did not succeed, and the app does not answer
+	VerdictStale        Verdict = "stale"         // another version answers, or is being deployed
+	VerdictUnreachable  Verdict = "unreachable"   // the commit was deployed, and the app does not answer
+	VerdictStillRunning Verdict = "still_running" // the deployment has not ended
 )
 
-// A Judgement is a verdict with what it rests on. It is zero where nobody waited for
-// one.
+// A Judgement is a verdict with its evidence. It is zero where the caller did not wait
+// for one.
 type Judgement struct {
 	Verdict    Verdict        `json:"verdict,omitempty"`
 	Reason     string         `json:"reason,omitempty"`      // one sentence
-	URL        string         `json:"url,omitempty"`         // that was probed
+	URL        string         `json:"url,omitempty"`         // the URL that was probed
 	HTTPStatus int            `json:"http_status,omitempty"` // of its answer
 	FirstError untrusted.Text `json:"first_error,omitzero"`  // of the build log; absent without the sensitive token
 }
 
-// An observation is all that a verdict is made from.
+// An observation holds everything from which a verdict is made.
 type observation struct {
-	status    coolify.DeploymentStatus // empty = Coolify named a deployment that is not there
-	commit    string                   // that was deployed; empty = not told
-	wanted    string                   // empty = not known, so not compared
+	status    coolify.DeploymentStatus // empty = Coolify reported a deployment that does not exist
+	commit    string                   // the deployed commit; empty = unknown
+	wanted    string                   // the requested commit; empty = unknown, so not compared
 	overtaken bool                     // commit is a newer one of the branch than wanted, which was not deployed
-	appStatus string                   // as "running:healthy"
-	url       string                   // that was probed; empty = none was
-	unprobed  string                   // why none was
+	appStatus string                   // for example "running:healthy"
+	url       string                   // the URL that was probed; empty = none
+	unprobed  string                   // why no URL was probed
 	seen      probe.Result
 }
 
-// answered reports whether the app answers a visitor. A redirect and "not found" do:
-// Coolify's proxy says 503 for a name that it has no app for.
+// answered reports whether the app answers a visitor. A redirect and "not found" count as
+// answers: Coolify's proxy answers 503 for a name without an app.
 func (o observation) answered() bool {
 	return o.seen.Status > 0 && o.seen.Status < http.StatusInternalServerError
 }
 
-// running reports what Coolify says of the app's containers.
+// running reports whether Coolify says that the app's containers run.
 func (o observation) running() bool { return strings.HasPrefix(o.appStatus, "running") }
 
 // otherCommit reports whether another commit was deployed than the one that was wanted.
@@ -62,7 +62,7 @@ func (o observation) otherCommit() bool {
 	return o.wanted != "" && o.commit != "" && o.commit != o.wanted
 }
 
-// judge says what has become of a deployment.
+// judge returns the judgement of the observation.
 func (o observation) judge() Judgement {
 	verdict, reason := o.decide()
 	return Judgement{Verdict: verdict, Reason: reason, URL: o.url, HTTPStatus: o.seen.Status}
@@ -109,7 +109,7 @@ func (o observation) decideFinished() (Verdict, string) {
 	return VerdictUnreachable, o.name() + " was deployed, but the app does not run; " + o.unprobed
 }
 
-// name is what was deployed, as far as it is known.
+// name describes the deployed commit.
 func (o observation) name() string {
 	if o.commit == "" {
 		return "a commit that Coolify does not name"
@@ -124,7 +124,7 @@ func (o observation) answers() string {
 	return fmt.Sprintf("answers %d", o.seen.Status)
 }
 
-// silent is why nobody answers.
+// silent says why the app does not answer.
 func (o observation) silent() string {
 	switch {
 	case o.url == "":
@@ -137,8 +137,8 @@ func (o observation) silent() string {
 	return "the domain does not answer: " + o.seen.Reason
 }
 
-// mayMend reports whether a look in a moment may see more: a container takes some
-// seconds to come up, and a certificate to be issued.
+// mayMend reports whether a later poll may find the app answering: a container takes some
+// seconds to start, and a certificate to be issued.
 func (o observation) mayMend() bool {
 	if o.status != coolify.DeploymentFinished || o.otherCommit() || o.answered() {
 		return false
@@ -151,11 +151,11 @@ func (o observation) mayMend() bool {
 	}
 }
 
-// commitForm is the form of a whole commit id, as git shows it.
+// commitForm matches a whole commit id, as git shows it.
 var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// whole returns a commit id that is whole, else "": Coolify says HEAD until it
-// knows.
+// whole returns a commit id if it is whole, else "": Coolify reports HEAD until it knows
+// the commit.
 func whole(commit string) string {
 	if commitForm.MatchString(commit) {
 		return commit
@@ -163,12 +163,12 @@ func whole(commit string) string {
 	return ""
 }
 
-// short is enough of a whole commit id to know it by.
+// short returns the first characters of a commit id, enough to identify it.
 func short(commit string) string { return commit[:min(len(commit), 10)] }
 
-// siteOf is the root of the first domain in Coolify's comma list of URLs. Port and
-// path are for Coolify's proxy, which listens on the usual ports. Nil if there is
-// none.
+// siteOf returns the root URL of the first domain in Coolify's comma-separated list; nil
+// if there is none. It drops port and path: they are meant for Coolify's proxy, which
+// listens on the usual ports.
 func siteOf(fqdn string) *url.URL {
 	first, _, _ := strings.Cut(fqdn, ",")
 	u, err := url.Parse(strings.TrimSpace(first))

@@ -15,8 +15,7 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// DeploymentState is where a deployment stands, in short; [DeploymentInfo] has the
-// rest.
+// DeploymentState is a deployment in short; [tenancy.DeploymentInfo] has the rest.
 type DeploymentState struct {
 	UUID   string         `json:"uuid,omitempty"`
 	App    string         `json:"app,omitempty"`    // uuid
@@ -25,7 +24,7 @@ type DeploymentState struct {
 	Commit untrusted.Text `json:"commit,omitzero"`
 }
 
-// Waited is what a wait came to.
+// Waited is the result of a wait.
 type Waited struct {
 	Judgement
 	DeploymentState
@@ -33,17 +32,17 @@ type Waited struct {
 }
 
 const (
-	// maxVisits bounds how often a wait probes an app that does not answer yet.
+	// maxVisits limits how often a wait probes an app that does not answer yet.
 	maxVisits = 4
-	// comingUp is how long after its deployment an app may be given time to answer.
+	// comingUp is how long after its deployment an app gets time to answer.
 	comingUp = time.Minute
 )
 
-// Await waits as [Scope.Wait] does and says what became of the deployment. ref is
-// its uuid, or the whole id of a commit that was pushed: then it first waits until
-// a push of that commit has queued a deployment of an app that was created here.
-// app says which app that is; it may be empty unless several deploy that commit,
-// which is a [Conflict]. A deployment of another app is [NotFound].
+// Await waits as [hosting.Wait] does and judges the deployment. ref is the deployment's
+// uuid, or the whole id of a pushed commit. For a commit it first waits until a push of
+// that commit has queued a deployment of an app that vibn-mcp created. app names that
+// app. It may be empty unless several apps deploy the commit, which is a [Conflict]. A
+// deployment of another app is [NotFound].
 func Await(ctx context.Context, s *tenancy.Scope, ref, app string, d time.Duration) (Waited, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return Waited{}, err
@@ -83,8 +82,8 @@ func Await(ctx context.Context, s *tenancy.Scope, ref, app string, d time.Durati
 	return Judge(ctx, inside(s), deployment, until)
 }
 
-// awaitPush waits until a deployment is recorded of a commit that was pushed, and
-// returns its uuid. Without one it returns the answer to give.
+// awaitPush waits until a deployment of a pushed commit is recorded, and returns its
+// uuid. If the wait ends without one, it returns the answer to give.
 func awaitPush(ctx context.Context, s *tenancy.Scope, commit, app string, until time.Time) (deployment string, answer Waited, err error) {
 	again := time.NewTicker(inside(s).PollEvery())
 	defer again.Stop()
@@ -133,8 +132,8 @@ func awaitPush(ctx context.Context, s *tenancy.Scope, commit, app string, until 
 	}
 }
 
-// AppRecords lists the apps that were created here and are there: all, or the one
-// with a uuid.
+// AppRecords lists the apps that vibn-mcp created and that exist on Coolify, except those
+// marked for deletion: all, or the one with a uuid.
 func AppRecords(ctx context.Context, s tenancy.Inside, app string) ([]tenancy.AppRecord, error) {
 	records, err := db(s.Scope).AppRecords(ctx, s.Workspace().ID)
 	if err != nil {
@@ -156,8 +155,9 @@ func severalDeployError(s *tenancy.Scope, records []tenancy.AppRecord) error {
 	}
 }
 
-// answerUndeployed answers a wait for a commit that was looked at and not deployed, as it
-// was decided then. Somebody may have had it deployed without a push.
+// answerUndeployed answers a wait for a commit that the push job decided not to deploy, and
+// says why. A caller may have deployed it without a push, so it first looks for that
+// deployment.
 func answerUndeployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord) (deployment string, answer Waited, err error) {
 	if deployment, err = recentDeploymentOf(ctx, s, r, r.Head); err != nil || deployment != "" {
 		return deployment, Waited{}, err
@@ -172,8 +172,8 @@ func answerUndeployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord
 	return "", w, s.Prove(ctx)
 }
 
-// recentDeploymentOf finds the last deployment of a commit by an app, if it is a
-// recent one.
+// recentDeploymentOf finds an app's last deployment of a commit among its 10 newest; "" if there is
+// none.
 func recentDeploymentOf(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord, commit string) (deployment string, err error) {
 	app, err := inside(s).AppOfRecord(r)
 	if err != nil {
@@ -191,9 +191,9 @@ func recentDeploymentOf(ctx context.Context, s *tenancy.Scope, r tenancy.AppReco
 	return "", nil
 }
 
-// Judge says what became of a deployment, and gives an app that was deployed just
-// now some time to answer. The principal's rights are read again before each look
-// and before the answer.
+// Judge returns the verdict on a deployment. It waits until the given time for an app
+// that was just deployed to answer. It reads the principal's rights again before each
+// poll and before the answer.
 func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, until time.Time) (Waited, error) {
 	app := hosting.Handle(s, d.App)
 	x := observation{status: d.Status, commit: whole(d.Commit)}
@@ -228,14 +228,14 @@ func shortState(s *tenancy.Scope, d coolify.Deployment) DeploymentState {
 	}
 }
 
-// endedRecently reports whether a deployment has ended so lately that its app may
-// still be coming up.
+// endedRecently reports whether a deployment ended so recently that its app may still be
+// starting.
 func endedRecently(s *tenancy.Scope, d coolify.Deployment) bool {
 	return d.FinishedAt == nil || inside(s).Now().Sub(*d.FinishedAt).Abs() < comingUp
 }
 
-// visitUntil completes an observation with what the app looks like from outside, and
-// looks again while that may mend, until a time.
+// visitUntil adds the app's response at its domain to an observation. It polls again,
+// until a given time, while the result may improve.
 func visitUntil(ctx context.Context, a *hosting.App, o *observation, preview bool, until time.Time) error {
 	every := inside(scopeOf(a)).PollEvery()
 	for visits := 1; ; visits++ {
@@ -255,7 +255,7 @@ func visitUntil(ctx context.Context, a *hosting.App, o *observation, preview boo
 		if err := scopeOf(a).Prove(ctx); err != nil {
 			return err
 		}
-		if o.url == "" { // only Coolify can tell
+		if o.url == "" { // only Coolify knows the state
 			now, err := hosting.AppByID(ctx, inside(scopeOf(a)), foundOf(a).UUID)
 			if err != nil {
 				return err
@@ -283,9 +283,10 @@ func visit(ctx context.Context, a *hosting.App, o *observation, preview bool) {
 	}
 }
 
-// wanted returns the commit that should have been deployed; "" if nobody knows. A
-// rollback, a restart and a preview mean what they deploy. project is the id of the
-// project that the app is built from; "" if it was not created here.
+// wanted returns the commit that should have been deployed; "" if it is unknown. For a
+// rollback, a restart and a preview it is "", because they deploy what they name. project
+// is the id of the project from which the app is built; "" if vibn-mcp did not create the
+// app.
 func wanted(ctx context.Context, s *tenancy.Scope, d coolify.Deployment) (commit, project string, err error) {
 	if d.Rollback || d.RestartOnly || d.PullRequestID != 0 {
 		return "", "", nil
@@ -307,13 +308,13 @@ func wanted(ctx context.Context, s *tenancy.Scope, d coolify.Deployment) (commit
 	head, err := wantedHead(ctx, s, project, app.GitRepository, app.GitBranch)
 	if err != nil {
 		inside(s).Log().WarnContext(ctx, "head of a branch not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
-		return "", project, nil // what is not known is not compared
+		return "", project, nil // an unknown commit is not compared
 	}
 	return head, project, nil
 }
 
-// wantedHead asks Gitea for the newest commit of a branch. It is "" for a branch that is
-// not there, and where [Scope.repositoryOf] has nothing.
+// wantedHead reads a branch's newest commit from Gitea. It is "" if the branch does not
+// exist, or if [repositoryOf] finds no repository.
 func wantedHead(ctx context.Context, s *tenancy.Scope, projectID, address, branch string) (string, error) {
 	if branch == "" {
 		return "", nil
@@ -326,8 +327,8 @@ func wantedHead(ctx context.Context, s *tenancy.Scope, projectID, address, branc
 	return c.SHA, err
 }
 
-// contains asks Gitea whether a commit is before another one. Where that cannot be
-// told it is not.
+// contains asks Gitea whether head is a descendant of commit. It returns false if that
+// cannot be determined.
 func contains(ctx context.Context, s *tenancy.Scope, projectID, address, head, commit string) bool {
 	repo, err := repositoryOf(ctx, s, projectID, address)
 	if err == nil && repo.Bot != nil {
@@ -342,8 +343,8 @@ func contains(ctx context.Context, s *tenancy.Scope, projectID, address, head, c
 	return false
 }
 
-// repositoryOf opens the repository of a project that was created here: the one with
-// an id, or the one with a clone address. Its bot is nil for any other.
+// repositoryOf opens the repository of a project that vibn-mcp created, found by its id
+// or, without an id, by its clone address. If there is none, the result's Bot is nil.
 func repositoryOf(ctx context.Context, s *tenancy.Scope, projectID, address string) (repository.Opened, error) {
 	if ready := inside(s).GiteaReady() == nil; !ready {
 		return repository.Opened{}, nil
@@ -361,7 +362,7 @@ func repositoryOf(ctx context.Context, s *tenancy.Scope, projectID, address stri
 	return repository.Open(ctx, inside(s), list[i])
 }
 
-// next are the calls to make after a verdict.
+// next returns the calls to make after a verdict.
 func (o observation) next(v Verdict) []string {
 	switch {
 	case v == VerdictStillRunning:
@@ -382,7 +383,8 @@ func (o observation) next(v Verdict) []string {
 	return []string{"apps_deploy deploys again"}
 }
 
-// Unqueued is the verdict on a deployment that Coolify named and did not queue.
+// Unqueued judges a deployment that Coolify reported and did not queue. It also returns
+// the calls to make next.
 func Unqueued(ctx context.Context, a *hosting.App) (Judgement, []string, error) {
 	var x observation
 	visit(ctx, a, &x, false)
@@ -390,11 +392,11 @@ func Unqueued(ctx context.Context, a *hosting.App) (Judgement, []string, error) 
 	return j, x.next(j.Verdict), scopeOf(a).Prove(ctx)
 }
 
-// maxFirstError is the length of the line that says what went wrong, in bytes.
+// maxFirstError limits the line that says what went wrong, in bytes.
 const maxFirstError = 300
 
-// firstError is the first line of a failed deployment's log that says what went
-// wrong; zero if it cannot be read.
+// firstError returns the first line of a failed deployment's log that says what went
+// wrong; zero if the log cannot be read.
 func firstError(ctx context.Context, s *tenancy.Scope, d tenancy.FoundDeployment) untrusted.Text {
 	if d.Log == nil {
 		return untrusted.Text{}
@@ -407,7 +409,7 @@ func firstError(ctx context.Context, s *tenancy.Scope, d tenancy.FoundDeployment
 	return evidence(firstErrorIn(lines))
 }
 
-// evidence is a line of a log that was scrubbed, as an answer shows it.
+// evidence returns a line of a scrubbed log, shortened for an answer.
 func evidence(line string) untrusted.Text {
 	line = strings.TrimSpace(line)
 	if len(line) > maxFirstError {
@@ -416,15 +418,15 @@ func evidence(line string) untrusted.Text {
 	return untrusted.New(line)
 }
 
-// firstErrorIn finds the first line of a log that says what went wrong; "" if none
-// does. Coolify's own last line comes after all others, as it says only which of its
-// commands failed.
+// firstErrorIn returns the first line of a log that says what went wrong; "" if no line
+// does. It returns Coolify's own last line only if no other matches, because that line
+// says only which of its commands failed.
 func firstErrorIn(lines []string) string {
 	own, first := "", ""
 	for i, line := range lines {
 		switch {
 		case !saysError.MatchString(line) || saysNoError.MatchString(line):
-		case i > 0 && strings.HasPrefix(lines[i-1], retried): // of the attempt before
+		case i > 0 && strings.HasPrefix(lines[i-1], retried): // belongs to the previous attempt
 		case strings.HasPrefix(line, "Deployment failed:"):
 			own = cmp.Or(own, line)
 		default:
@@ -434,7 +436,7 @@ func firstErrorIn(lines []string) string {
 	return cmp.Or(first, own)
 }
 
-// retried begins the entry of a command that Coolify tries again.
+// retried is the prefix of the log entry for a command that Coolify retries.
 const retried = "SSH connection failed. Retrying"
 
 var (
