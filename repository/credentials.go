@@ -14,17 +14,17 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// GitCredentials say how git reaches the workspace's repositories.
+// GitCredentials hold what git needs to reach the workspace's repositories.
 type GitCredentials struct {
-	Server   string      // root of Gitea, as clients reach it
+	Server   string      // root URL of Gitea, as clients reach it
 	Username string      // login of the workspace's bot
-	Token    secret.Text // zero unless it was to be revealed
+	Token    secret.Text // zero unless the caller asked to reveal it
 }
 
-// Helper is the line of sh that makes git ask vibn-mcp for credentials, for this
-// server only. It may be run again. The empty helper has git forget the helpers that
-// are configured before it, which would be told the token, keep it, and serve it
-// after a rotation; so both are put at the end of git's settings.
+// Helper returns the sh line that makes git ask vibn-mcp for credentials, for this server
+// only. The line may be run again. It appends two helpers to git's settings. The first is
+// empty and makes git ignore helpers configured earlier: those would receive the token,
+// keep it, and serve it after a rotation.
 func (c GitCredentials) Helper() string {
 	key := "'credential." + strings.ReplaceAll(c.Server, "'", `'\''`) + ".helper'"
 	const config = "git config --global "
@@ -33,22 +33,21 @@ func (c GitCredentials) Helper() string {
 		config + "--add " + key + " '!vibn-mcp git-credential'"
 }
 
-// cloneURL is the address of a repository of the organisation, without
-// credentials.
+// cloneURL returns the address of a repository of the organisation, without credentials.
 func cloneURL(w tenancy.Workspace, root, repository string) string {
 	return strings.TrimRight(root, "/") + "/" + w.GiteaOrg + "/" + repository + ".git"
 }
 
-// errNoToken says that a job is to make the workspace's own token, or to replace it.
+// errNoToken says that a job is about to create or replace the workspace's own token.
 var errNoToken = &tenancy.Error{
 	Code: tenancy.Unavailable, Msg: "the workspace's Gitea token is just being made or replaced",
 	Hint:      "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"",
 	Retryable: true, RetryAfter: 15 * time.Second,
 }
 
-// Credentials returns how git reaches the workspace's repositories; with
-// reveal also the token: a key's own, made on first use and ended with the key, or
-// for people the workspace's.
+// Credentials returns how git reaches the workspace's repositories. With reveal it
+// includes a token. A key gets its own token, which is created on first use and revoked
+// with the key. A person gets the workspace's token.
 func Credentials(ctx context.Context, s *tenancy.Scope, reveal bool) (GitCredentials, error) {
 	if err := s.Require(tenancy.Git); err != nil {
 		return GitCredentials{}, err
@@ -69,18 +68,18 @@ func Credentials(ctx context.Context, s *tenancy.Scope, reveal bool) (GitCredent
 	if err != nil {
 		return GitCredentials{}, err
 	}
-	if err := s.Prove(ctx); err != nil { // it took a while, and a token outlives the call
+	if err := s.Prove(ctx); err != nil { // the call took a while, and a token outlives it
 		return GitCredentials{}, err
 	}
 	return c, nil
 }
 
-// CloneURL is the address of a repository by its name, without credentials.
+// CloneURL returns the address of a repository by its name, without credentials.
 func CloneURL(s *tenancy.Scope, repository string) string {
 	return cloneURL(inside(s).Workspace(), inside(s).GiteaURL(), repository)
 }
 
-// workspaceToken returns the workspace's own token, for a person to have.
+// workspaceToken returns the workspace's own token, to give to a person.
 func workspaceToken(ctx context.Context, s *tenancy.Scope) (secret.Text, error) {
 	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
 	if err != nil {
@@ -92,9 +91,9 @@ func workspaceToken(ctx context.Context, s *tenancy.Scope) (secret.Text, error) 
 	return openToken(s, p)
 }
 
-// openToken opens the workspace's own token. One that is being replaced opens too,
-// for what this server does meanwhile; a platform's own, from before it was adopted,
-// does not.
+// openToken opens the workspace's own token. A token that is being replaced still opens,
+// for this server's own use. A token that a platform set up before the workspace was
+// adopted does not.
 func openToken(s *tenancy.Scope, p tenancy.Provision) (secret.Text, error) {
 	if p.TokenSealed == "" {
 		return secret.Text{}, errNoToken
@@ -109,8 +108,8 @@ func openToken(s *tenancy.Scope, p tenancy.Provision) (secret.Text, error) {
 	return t, nil
 }
 
-// openBot returns a client with the workspace's own token, on the workspace's budget, and
-// the token as it is sealed.
+// openBot returns a client that uses the workspace's own token and counts against the
+// workspace's budget. It also returns the sealed token.
 func openBot(ctx context.Context, s *tenancy.Scope) (bot *gitea.Bot, sealed string, err error) {
 	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
 	if err != nil {
@@ -123,8 +122,9 @@ func openBot(ctx context.Context, s *tenancy.Scope) (bot *gitea.Bot, sealed stri
 	return inside(s).WithToken(token), p.TokenSealed, nil
 }
 
-// botError is the error of a request with the workspace's token, as it was sealed
-// then. One that is refused may have been replaced since: the caller is to try again.
+// botError converts the error of a request made with the workspace's token; sealed is
+// the token used. If Gitea rejected a token that has since been replaced, it returns
+// errNoToken, so that the caller retries.
 func botError(ctx context.Context, s *tenancy.Scope, sealed, doing string, err error) error {
 	if errors.Is(err, gitea.ErrUnauthorized) {
 		now, stateErr := db(s).Provision(ctx, inside(s).Workspace().ID)
@@ -136,11 +136,11 @@ func botError(ctx context.Context, s *tenancy.Scope, sealed, doing string, err e
 }
 
 const (
-	// mintTime is how long the making of a token may take before another call takes
-	// it over.
+	// mintTime is how long the creation of a token may take before another call takes it
+	// over.
 	mintTime = time.Minute
-	// mintWait is how long a call waits for another one that makes the same token,
-	// and mintLook how often it looks.
+	// mintWait is how long a call waits for another call that creates the same token, and
+	// mintLook is the poll interval.
 	mintWait = 5 * time.Second
 	mintLook = 200 * time.Millisecond
 )
@@ -150,9 +150,9 @@ var errMinting = &tenancy.Error{
 	Retryable: true, RetryAfter: 5 * time.Second,
 }
 
-// keyToken returns the token of the key that asks, and makes it on first use. It
-// is written down by its name before it is made: one that gets lost on the way is
-// known as nobody's, and ended.
+// keyToken returns the token of the calling key, and creates it on first use. Before a
+// token is created, its name is recorded: a token whose creation was lost is recognised
+// by its name, and revoked.
 func keyToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
 	giveUp := time.NewTimer(mintWait)
 	defer giveUp.Stop()
@@ -197,14 +197,15 @@ func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Te
 	if alive {
 		return t, nil
 	}
-	// Somebody deleted it in Gitea.
+	// A user deleted it in Gitea.
 	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 		return secret.Text{}, tenancy.StoreError("end a token", err)
 	}
 	return createToken(ctx, s, keyID)
 }
 
-// UnsealError says that a stored token was sealed with a key that this process has not.
+// UnsealError returns the error for a stored token that was sealed with a key that this
+// process does not have.
 func UnsealError(err error) *tenancy.Error {
 	return &tenancy.Error{
 		Code: tenancy.Unavailable, Msg: "the stored token cannot be opened",
@@ -212,7 +213,7 @@ func UnsealError(err error) *tenancy.Error {
 	}
 }
 
-// botToken returns the live token of a key; [ErrNotFound] if it has none.
+// botToken returns the live token of a key; [tenancy.ErrNotFound] if it has none.
 func botToken(ctx context.Context, s *tenancy.Scope, keyID string) (tenancy.BotToken, error) {
 	rows, err := db(s).BotTokens(ctx, inside(s).Workspace().ID)
 	if err != nil {
@@ -241,7 +242,7 @@ func createToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Te
 	return fillToken(ctx, s, row)
 }
 
-// remakeToken makes a token anew that a call began and did not finish.
+// remakeToken creates a token again that an earlier call started and did not finish.
 func remakeToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
 	name, now := provision.NewTokenName(), inside(s).Now()
 	err := db(s).TakeOverBotToken(ctx, row, name, now)
@@ -255,8 +256,8 @@ func remakeToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (s
 	return fillToken(ctx, s, row)
 }
 
-// fillToken makes the token that a row stands for. If the key ended meanwhile, so does
-// the token.
+// fillToken creates the token of a row. If the key was revoked meanwhile, it deletes the
+// token.
 func fillToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
 	p, err := db(s).Provision(ctx, row.WorkspaceID)
 	if err != nil {
@@ -286,9 +287,9 @@ func fillToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (sec
 	return made.Secret, nil
 }
 
-// abandonToken ends a row whose token could not be made, so that the next call can begin
-// anew at once. What Gitea may have made all the same is nobody's, and a job ends
-// it. If this fails too, the row counts as lost after [mintTime].
+// abandonToken ends a row whose token could not be created, so that the next call can start at
+// once. If Gitea created the token after all, a job revokes it. If giveUp itself fails,
+// the row counts as lost after [mintTime].
 func abandonToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -297,7 +298,7 @@ func abandonToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) {
 	}
 }
 
-// dropToken deletes a token of the bot that nobody is to have.
+// dropToken deletes a token of the bot that no key uses.
 func dropToken(ctx context.Context, s *tenancy.Scope, p tenancy.Provision, id int64) error {
 	tokens, err := inside(s).BotAccount(p).Tokens(ctx)
 	if err != nil {

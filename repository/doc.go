@@ -1,4 +1,3 @@
-// Package repository has the acts of a workspace on projects and their
-// repositories, and how git reaches them. What it asks Gitea for a tenant, it asks as
-// the workspace's own bot.
+// Package repository holds what a workspace does with projects and their repositories,
+// and how git reaches them. For a tenant it calls Gitea only as the workspace's own bot.
 package repository

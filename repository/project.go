@@ -17,14 +17,13 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// ProjectInfo is one code base: a git repository and the apps that are built
-// from it.
+// ProjectInfo is one code base: a git repository and the apps built from it.
 type ProjectInfo struct {
-	Project     untrusted.Text `json:"project"` // owner/name of the repository; names the project
+	Project     untrusted.Text `json:"project"` // owner/name of the repository; identifies the project
 	Name        untrusted.Text `json:"name,omitzero"`
 	Description untrusted.Text `json:"description,omitzero"`
 	Repository  untrusted.Text `json:"repository,omitzero"` // clone address without credentials
-	Pending     bool           `json:"pending,omitempty"`   // its repository is still to be made
+	Pending     bool           `json:"pending,omitempty"`   // its repository has not been created yet
 	Apps        []ProjectApp   `json:"apps"`
 }
 
@@ -45,7 +44,7 @@ type RepositoryInfo struct {
 	LastCommit    *CommitInfo    `json:"last_commit,omitempty"` // of the default branch; absent if it has none
 }
 
-// CommitInfo is a commit as its author wrote it.
+// CommitInfo is a commit with its author's text.
 type CommitInfo struct {
 	SHA     untrusted.Text `json:"sha"`
 	Message untrusted.Text `json:"message"`
@@ -53,16 +52,16 @@ type CommitInfo struct {
 	At      string         `json:"at,omitempty"` // RFC 3339, UTC
 }
 
-// Limits of projects.
+// These are the limits of projects.
 const (
 	MaxProjects    = 100 // in a workspace
 	MaxProjectName = 40  // so that names made from it fit a DNS label
 	MaxDescription = 255
 )
 
-// Projects lists the workspace's projects by name: those that were created here,
-// and the repositories of its other apps. An app without a repository is a project
-// of its own, by the app's name.
+// Projects lists the workspace's projects by name: those that vibn-mcp created, and the
+// repositories of its other apps. An app without a repository is a project of its own,
+// with the app's name.
 func Projects(ctx context.Context, s *tenancy.Scope) ([]ProjectInfo, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return nil, err
@@ -99,7 +98,7 @@ func Projects(ctx context.Context, s *tenancy.Scope) ([]ProjectInfo, error) {
 	return projects, nil
 }
 
-// projectInfo is a recorded project without its apps.
+// projectInfo returns a recorded project without its apps.
 func projectInfo(s *tenancy.Scope, p tenancy.Project) ProjectInfo {
 	return ProjectInfo{
 		Project: s.Text(cmp.Or(p.Repository, inside(s).Workspace().GiteaOrg+"/"+p.Slug)), Name: s.Text(p.Name), Description: s.Text(p.Description),
@@ -109,8 +108,8 @@ func projectInfo(s *tenancy.Scope, p tenancy.Project) ProjectInfo {
 
 var errNoProject = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such project in this workspace", Hint: "projects_list shows the projects"}
 
-// Project returns one project by its name, owner/name or, of the workspace's own
-// organisation, the name alone.
+// Project returns one project by its name: owner/name, or the name alone in the
+// workspace's own organisation. It returns [NotFound] if there is none.
 func Project(ctx context.Context, s *tenancy.Scope, name string) (ProjectInfo, error) {
 	projects, err := Projects(ctx, s)
 	if err != nil {
@@ -126,9 +125,9 @@ func Project(ctx context.Context, s *tenancy.Scope, name string) (ProjectInfo, e
 	return ProjectInfo{}, errNoProject
 }
 
-// Repository asks Gitea, as the workspace's bot, for the repository of a project
-// that was created here. It is nil for any other: what is not recorded is not the
-// workspace's to look into.
+// Repository reads the repository of a project that vibn-mcp created, as the workspace's
+// bot. It returns nil for any other project: without a record, the repository is not
+// proved to be the workspace's. It also returns nil if Gitea is not ready.
 func Repository(ctx context.Context, s *tenancy.Scope, project string) (*RepositoryInfo, error) {
 	if err := s.Require(tenancy.Read); err != nil {
 		return nil, err
@@ -156,17 +155,16 @@ func Repository(ctx context.Context, s *tenancy.Scope, project string) (*Reposit
 	return info, nil
 }
 
-// An Opened is the recorded repository of a project, as the workspace's bot
-// may read it.
+// An Opened is the recorded repository of a project, as the workspace's bot reads it.
 type Opened struct {
 	gitea.Repository
 	Bot   *gitea.Bot
 	scope *tenancy.Scope
-	token string // as it was sealed when it was read
+	token string // sealed, as it was when it was read
 }
 
-// Open asks Gitea for the repository of a recorded project, and takes no
-// other that has its name now.
+// Open reads the repository of a recorded project from Gitea. It returns an error if
+// another repository now has its name.
 func Open(ctx context.Context, s tenancy.Inside, p tenancy.Project) (Opened, error) {
 	if err := s.GiteaReady(); err != nil {
 		return Opened{}, err
@@ -186,7 +184,7 @@ func Open(ctx context.Context, s tenancy.Inside, p tenancy.Project) (Opened, err
 	return r, nil
 }
 
-// Failed is the error of a request with the workspace's token.
+// Failed converts the error of a request made with the workspace's token.
 func (r Opened) Failed(ctx context.Context, doing string, err error) error {
 	return botError(ctx, r.scope, r.token, doing, err)
 }
@@ -195,7 +193,7 @@ var errReplaced = &tenancy.Error{
 	Code: tenancy.Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this",
 }
 
-// Head is the newest commit of a branch; zero if there is no such branch.
+// Head returns the newest commit of a branch; zero if the branch does not exist.
 func (r Opened) Head(ctx context.Context, branch string) (gitea.Commit, error) {
 	b, err := r.Bot.Branch(ctx, r.Owner, r.Name, branch)
 	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
@@ -204,8 +202,8 @@ func (r Opened) Head(ctx context.Context, branch string) (gitea.Commit, error) {
 	return b.Commit, nil
 }
 
-// Contains reports whether a commit is head or one of those before it; false if
-// there is no such commit.
+// Contains reports whether a commit is head or one of its ancestors; false if the commit
+// does not exist.
 func (r Opened) Contains(ctx context.Context, head, commit string) (bool, error) {
 	in, err := r.Bot.Contains(ctx, r.Owner, r.Name, head, commit)
 	if err != nil && !errors.Is(err, gitea.ErrNotFound) {
@@ -214,7 +212,7 @@ func (r Opened) Contains(ctx context.Context, head, commit string) (bool, error)
 	return in, nil
 }
 
-// RecordedProject returns the project that was created here under this name or
+// RecordedProject returns the project that vibn-mcp created under this name or
 // owner/name; a zero Project if there is none.
 func RecordedProject(ctx context.Context, s tenancy.Inside, name string) (tenancy.Project, error) {
 	list, err := db(s.Scope).Projects(ctx, s.Workspace().ID)
@@ -229,13 +227,12 @@ func RecordedProject(ctx context.Context, s tenancy.Inside, name string) (tenanc
 	return tenancy.Project{}, nil
 }
 
-// NameForm is what a repository is called: it becomes part of addresses.
+// NameForm matches the name of a repository, which becomes part of addresses.
 var NameForm = regexp.MustCompile(`^[a-z](?:[a-z0-9]|-[a-z0-9])*$`)
 
-// CreateProject creates a project with a repository in the workspace's
-// organisation, private and with a first commit. One of that name that is there
-// already is returned as it is; created says which. Called again after a failure
-// it goes on where that was.
+// CreateProject creates a project with a repository in the workspace's organisation,
+// private and with a first commit. If the project exists, CreateProject returns it
+// unchanged and created is false. A call after a failure resumes the creation.
 func CreateProject(ctx context.Context, s *tenancy.Scope, name, description string) (p ProjectInfo, created bool, err error) {
 	if err := s.Require(tenancy.Write); err != nil {
 		return ProjectInfo{}, false, err
@@ -249,7 +246,7 @@ func CreateProject(ctx context.Context, s *tenancy.Scope, name, description stri
 	if s.Text(name).String() != name {
 		return ProjectInfo{}, false, &tenancy.Error{Code: tenancy.Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
 	}
-	description = s.Text(description).String() // it is kept, here and in Gitea
+	description = s.Text(description).String() // it is stored, here and in Gitea
 	if len(description) > MaxDescription {
 		return ProjectInfo{}, false, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", MaxDescription)}
 	}
@@ -285,8 +282,8 @@ func CreateProject(ctx context.Context, s *tenancy.Scope, name, description stri
 	return projectInfo(s, record), true, nil
 }
 
-// recordProject records a project before its repository is made, or returns the
-// one that is written down.
+// recordProject records a project before its repository is created, or returns the existing
+// record.
 func recordProject(ctx context.Context, s *tenancy.Scope, name, description string) (tenancy.Project, error) {
 	list, err := db(s).Projects(ctx, inside(s).Workspace().ID)
 	if err != nil {
@@ -303,7 +300,7 @@ func recordProject(ctx context.Context, s *tenancy.Scope, name, description stri
 		Nonce: tenancy.RandomHex(), CreatedAt: inside(s).Now(),
 	}
 	err = db(s).CreateProject(ctx, p)
-	if errors.Is(err, tenancy.ErrConflict) { // somebody was quicker
+	if errors.Is(err, tenancy.ErrConflict) { // a concurrent call was faster
 		return RecordedProject(ctx, inside(s), name)
 	}
 	if err != nil {
@@ -323,8 +320,8 @@ func repositoryName(address string) string {
 	return strings.Join(parts[len(parts)-2:], "/")
 }
 
-// KeptBranch is what is recorded of a branch's name: all of it, or nothing if it may
-// hold a credential.
+// KeptBranch returns the branch name to record: the whole name, or "" if it may contain a
+// credential.
 func KeptBranch(s *tenancy.Scope, name string) string {
 	if s.Text(name).String() != name {
 		return ""

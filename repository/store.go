@@ -7,32 +7,32 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Store is what projects need from the database. Its methods act as those of
+// Store is what repository needs from the database. Its methods behave as those of
 // [tenancy.Store] do.
 type Store interface {
-	// AddBotToken writes down a token that is about to be made. ErrConflict if the
-	// key has a live one; ErrNotFound if the key is not in force.
+	// AddBotToken records a token before its creation. ErrConflict if the key has a live
+	// one; ErrNotFound if the key is not in force.
 	AddBotToken(ctx context.Context, t tenancy.BotToken) error
-	// FillBotToken completes the live row with this ID and Name. ErrNotFound if it
-	// was revoked or taken over meanwhile.
+	// FillBotToken completes the live row with this ID and Name. ErrNotFound if it was
+	// revoked or taken over meanwhile.
 	FillBotToken(ctx context.Context, t tenancy.BotToken) error
 	// TakeOverBotToken gives a row that was never filled another name and time.
-	// ErrConflict if it is not as was any more.
+	// ErrConflict if the row no longer equals was.
 	TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name string, at time.Time) error
-	// EndBotToken revokes one live token, and wants it ended. ErrNotFound if there
-	// is none.
+	// EndBotToken revokes one live token, and requests its deletion in Gitea. ErrNotFound
+	// if there is none.
 	EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error
 	// CreateProject stores a project without a repository. ErrConflict if the
 	// workspace has one of that slug.
 	CreateProject(ctx context.Context, p tenancy.Project) error
-	// DropProject forgets a project that has no repository. ErrNotFound if it has
-	// one.
+	// DropProject deletes the record of a project that has no repository. ErrNotFound if
+	// it has one.
 	DropProject(ctx context.Context, workspaceID, projectID string) error
 
-	// As in [tenancy.Store].
+	// These are as in [tenancy.Store].
 	Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error)
 
-	// As in [provision.Store].
+	// These are as in [provision.Store].
 	BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotToken, error)
 	Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error)
 	RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error
