@@ -1,3 +1,2 @@
-// Package push has the acts of a workspace on webhooks and the jobs that have
-// pushes deployed.
+// Package push receives webhook deliveries and runs the jobs that deploy pushed commits.
 package push

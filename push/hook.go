@@ -12,23 +12,23 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// A Delivery is what Gitea's webhook posts. Only the body is under the signature.
+// A Delivery is a request of Gitea's webhook. The signature covers only the body.
 type Delivery struct {
-	Event     string // as the header X-Gitea-Event has it
-	Signature string // as X-Gitea-Signature has it: HMAC-SHA256 of the body, in hexadecimal
+	Event     string // header X-Gitea-Event
+	Signature string // header X-Gitea-Signature: HMAC-SHA256 of the body, in hexadecimal
 	Body      []byte
 }
 
-// errNoHook is the same for a workspace that is not there, is suspended, or has no
+// errNoHook is the same for a workspace that does not exist, is suspended, or has no
 // webhook, and for a body that its webhook did not sign.
 var errNoHook = &tenancy.Error{Code: tenancy.NotFound, Msg: "there is no such webhook, or it did not sign this", Hint: "the platform makes its webhooks itself"}
 
-// TakeDelivery takes what the webhook of the workspace with this slug posts. It is
-// a wake-up and no more: of a body that is signed the id of a repository is read,
-// and if it is one of the workspace's own, a job looks at what Gitea has there. All
-// that is signed is answered alike, and so is all that is not ([NotFound]).
-// [RateLimited] if the workspace's webhook posts too much: [Pusher.Sweep]
-// finds what was not taken.
+// TakeDelivery handles a request of the webhook of the workspace with this slug. The
+// request only triggers a check. TakeDelivery reads a repository's id from a signed body;
+// if the repository is the workspace's own, a job reads its state from Gitea. Every
+// signed request gets the same answer, and every other one gets [NotFound]. If the
+// workspace's webhook sends too much, the answer is [RateLimited], and [Pusher.Sweep]
+// finds what was rejected.
 func TakeDelivery(ctx context.Context, g *tenancy.Guard, slug string, d Delivery) error {
 	signature, err := hex.DecodeString(d.Signature)
 	if err != nil || len(signature) != sha256.Size {
@@ -52,8 +52,8 @@ func TakeDelivery(ctx context.Context, g *tenancy.Guard, slug string, d Delivery
 	return requestLook(ctx, g, w, d.Body)
 }
 
-// hookOf returns a workspace and what its webhook signs with. Where there is none,
-// the workspace is zero and the key is nobody's, after as much work.
+// hookOf returns a workspace and its webhook's signing key. If there is no webhook, it
+// does the same work, and returns a zero workspace and a key that no webhook uses.
 func hookOf(ctx context.Context, g *tenancy.Guard, slug string) (tenancy.Workspace, secret.Text, error) {
 	w, err := dbOf(g).Workspace(ctx, slug)
 	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
@@ -72,7 +72,7 @@ func hookOf(ctx context.Context, g *tenancy.Guard, slug string) (tenancy.Workspa
 	return tenancy.Workspace{}, key, err
 }
 
-// requestLook requests a look at the repository that a signed body is about.
+// requestLook requests a check of the repository that a signed body names.
 func requestLook(ctx context.Context, g *tenancy.Guard, w tenancy.Workspace, body []byte) error {
 	var push struct {
 		Repository struct {

@@ -11,21 +11,21 @@ import (
 	"github.com/vibnai/vibn-mcp/verdict"
 )
 
-// Gitea delivers once. A push whose delivery was refused, or came while no process
-// of ours was there, is found here.
+// Gitea delivers a push once. The sweep finds a push whose delivery was rejected, or
+// arrived while no vibn-mcp process was running.
 const (
 	looksAtOnce = 300              // repositories in one sweep
-	looksApart  = 50 * time.Second // between two looks at one repository
-	looksTime   = 40 * time.Second // of one sweep, as the next one comes in a minute
-	oneLookTime = 2 * time.Second  // at one repository
+	looksApart  = 50 * time.Second // minimum time between two checks of one repository
+	looksTime   = 40 * time.Second // for one sweep; the next one starts in a minute
+	oneLookTime = 2 * time.Second  // for one repository
 )
 
-// Sweep looks at the branches that apps are built from, of the repositories that
-// were not looked at for the longest, and wants the job of a push where a branch has
-// another commit than the one that was decided on. It asks Gitea only.
+// Sweep checks the branches from which apps are built, least recently checked
+// repositories first. It requests the push job where a branch has another commit than the
+// one last decided on. It calls only Gitea.
 //
-// It is to be called every minute. A workspace whose look fails is not looked at
-// again in the same sweep, so that it does not take the time of the others.
+// Call it every minute. If the check of one of a workspace's repositories fails, Sweep
+// skips the workspace's others, so that they do not take the time of other workspaces.
 func (p *Pusher) Sweep(ctx context.Context) error {
 	now := outside(p.guard).Now()
 	next, err := dbOf(p.guard).NextPushLooks(ctx, now, now.Add(-looksApart), looksAtOnce)
@@ -52,7 +52,7 @@ func (p *Pusher) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// findMissed looks at one repository for a push that no delivery told of.
+// findMissed checks one repository for a push whose delivery did not arrive.
 func (p *Pusher) findMissed(ctx context.Context, project tenancy.Project) error {
 	ctx, cancel := context.WithTimeout(ctx, oneLookTime)
 	defer cancel()

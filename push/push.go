@@ -18,33 +18,32 @@ import (
 	"github.com/vibnai/vibn-mcp/verdict"
 )
 
-// A Pusher has what was pushed to a project's repository deployed, and says in
-// Gitea what became of it.
+// A Pusher deploys what was pushed to a project's repository, and reports the result to
+// Gitea as a commit status.
 //
-// It carries out no order: it looks which commit each app's branch has now, and
-// which one was decided on before, and goes on from there. So of several pushes the
-// newest counts, and a push that was told twice, a crash at any point and another
-// process are nothing special.
+// It compares each app's newest branch commit with the commit last decided on, and
+// continues from there. So of several pushes the newest counts. A repeated delivery, a
+// crash at any point and a concurrent process need no special handling.
 type Pusher struct {
 	guard *tenancy.Guard
 }
 
-// New returns what has pushes deployed. Each look is on the budget of its
-// workspace.
+// New returns a Pusher. Each check counts against the budget of its workspace.
 func New(g *tenancy.Guard) *Pusher { return &Pusher{g} }
 
 const (
-	// pushAgain is when to look again at what Coolify has not begun with.
+	// pushAgain is the wait before the next check of a deployment that Coolify has not
+	// started.
 	pushAgain = 5 * time.Second
-	// pushVisits is how long an app that was deployed just now has to answer.
+	// pushVisits is how long an app that was just deployed has to answer.
 	pushVisits = 20 * time.Second
-	// pushTrouble is when to look again where one app waits and another is in trouble.
+	// pushTrouble is the minimum wait before the next check if an app failed.
 	pushTrouble = 15 * time.Second
 )
 
-// Push looks at what was pushed to a project's repository. It is to be called again
-// after a time that is not 0, and after an error. Its errors name no cause: that is
-// in the log.
+// Push checks what was pushed to a project's repository and deploys it. Call it again
+// after the returned time if that is not 0, and after an error. The error does not name
+// the cause, which is in the log.
 func (p *Pusher) Push(ctx context.Context, workspaceID, projectID string) (again time.Duration, err error) {
 	for more := true; more; {
 		if more, again, err = p.once(ctx, workspaceID, projectID); err != nil || again > 0 {
@@ -64,7 +63,7 @@ func (p *Pusher) Push(ctx context.Context, workspaceID, projectID string) (again
 	return 0, fmt.Errorf("look at a push: %s", tenancy.Public(err).Code)
 }
 
-// once is one look at all apps of the project.
+// once checks all apps of the project once.
 func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more bool, again time.Duration, err error) {
 	projects, err := dbOf(p.guard).Projects(ctx, workspaceID)
 	if err != nil {
@@ -77,7 +76,7 @@ func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more 
 	l := &pushLook{guard: p.guard, project: projects[i], heads: map[string]gitea.Commit{}}
 	l.scope, err = p.open(ctx, workspaceID)
 	if code := tenancy.Public(err).Code; err != nil && (code == tenancy.NotFound || code == tenancy.Forbidden) {
-		more, err = l.finish(ctx) // deleted or suspended; when it is resumed its repositories are looked at
+		more, err = l.finish(ctx) // deleted or suspended; a resumed workspace's repositories are checked again
 		return more, 0, err
 	}
 	if err != nil {
@@ -91,7 +90,7 @@ func (p *Pusher) once(ctx context.Context, workspaceID, projectID string) (more 
 	return more, again, errors.Join(err, failed)
 }
 
-// open opens a workspace for looking at what was pushed.
+// open opens a workspace's Scope for reading.
 func (p *Pusher) open(ctx context.Context, workspaceID string) (*tenancy.Scope, error) {
 	s, err := outside(p.guard).OpenHook(ctx, workspaceID)
 	if err != nil {
@@ -100,17 +99,17 @@ func (p *Pusher) open(ctx context.Context, workspaceID string) (*tenancy.Scope, 
 	return s.Begin(ctx, tenancy.Call{Tool: "push", Needs: tenancy.Read})
 }
 
-// A pushLook is one look at a project.
+// A pushLook is one check of a project.
 type pushLook struct {
 	guard   *tenancy.Guard
 	scope   *tenancy.Scope // for reading
 	project tenancy.Project
-	opened  repository.Opened       // its bot is nil until the repository is proved
-	apps    map[string]*hosting.App // of the workspace, by uuid; nil until somebody asks
+	opened  repository.Opened       // its bot is nil until the repository has been proved
+	apps    map[string]*hosting.App // of the workspace, by uuid; nil until first used
 	heads   map[string]gitea.Commit // by branch
 }
 
-// finish records that all that was pushed when the look began has been seen to.
+// finish records that everything pushed before the check began has been handled.
 func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
 	more, err = dbOf(l.guard).FinishPush(ctx, l.project.WorkspaceID, l.project.ID, l.project.PushWanted)
 	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
@@ -119,8 +118,8 @@ func (l *pushLook) finish(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// lookAtAll looks at each app, until Coolify takes no more requests of the workspace.
-// decided says that nothing of what has been pushed by now is still to be deployed.
+// lookAtAll checks each app, until Coolify's budget for the workspace is used up. decided is
+// true if nothing that has been pushed so far still needs to be deployed.
 func (l *pushLook) lookAtAll(ctx context.Context) (decided bool, again time.Duration, err error) {
 	records, err := dbOf(l.guard).AppRecords(ctx, l.project.WorkspaceID)
 	if err != nil {
@@ -164,9 +163,9 @@ func (l *pushLook) lookAtApp(
 	return !errors.Is(err, errPhantom), again, err
 }
 
-// decide has the newest commit of the app's branch deployed, if it is not the one
-// that was decided on before. The decision is recorded together with what came of
-// it, so that a crash in between leaves a commit to decide on.
+// decide deploys the newest commit of the app's branch, unless it has already been
+// decided on. It records the decision together with its result, so that after a crash in
+// between the commit is decided on again.
 func (l *pushLook) decide(ctx context.Context, rec tenancy.AppRecord) (tenancy.AppRecord, time.Duration, error) {
 	app, err := l.find(ctx, rec.UUID)
 	if err != nil || app == nil {
@@ -191,16 +190,16 @@ func (l *pushLook) decide(ctx context.Context, rec tenancy.AppRecord) (tenancy.A
 	switch {
 	case err != nil:
 		return rec, 0, err
-	case newest.Commit == head.SHA: // somebody was quicker, or it was this job before a crash
+	case newest.Commit == head.SHA: // another caller was faster, or this job before a crash
 		return l.recordPush(ctx, rec, head.SHA, newest.UUID.String(), "")
 	case !newest.UUID.IsZero() && !newest.Status.Terminal() && !isResolved(newest.Commit):
-		return rec, pushAgain, nil // it is going to find this commit, or one before; Coolify queues no other until then
+		return rec, pushAgain, nil // it resolves to this commit or an earlier one; Coolify queues no other until then
 	}
 	return l.deploy(ctx, rec, head.SHA)
 }
 
-// find returns an app of the workspace; nil if it is not there. All of them together
-// cost what two would: of an app that has nothing new, none of the budget is spent.
+// find returns an app of the workspace; nil if it does not exist. It lists the apps once
+// per check, which costs as much as two single requests.
 func (l *pushLook) find(ctx context.Context, uuid string) (*hosting.App, error) {
 	if l.apps == nil {
 		list, err := hosting.AllApps(ctx, inside(l.scope), "")
@@ -215,7 +214,7 @@ func (l *pushLook) find(ctx context.Context, uuid string) (*hosting.App, error) 
 	return l.apps[uuid], nil
 }
 
-// deploy asks for a deployment, on record.
+// deploy requests a deployment and records it.
 func (l *pushLook) deploy(ctx context.Context, rec tenancy.AppRecord, commit string) (tenancy.AppRecord, time.Duration, error) {
 	started, err := l.start(ctx, rec, commit)
 	if reason := tenancy.Public(err); err != nil && l.isFinalRefusal(ctx, reason) {
@@ -230,13 +229,13 @@ func (l *pushLook) deploy(ctx context.Context, rec tenancy.AppRecord, commit str
 		return rec, 0, err
 	}
 	if started.Already || started.Deployment == "" {
-		return rec, pushAgain, nil // of which commit the one is that runs already, it does not know yet
+		return rec, pushAgain, nil // it is not known yet which commit the running deployment builds
 	}
 	return l.recordPush(ctx, rec, commit, started.Deployment, "")
 }
 
-// start opens a Scope of its own, so that what has been suspended meanwhile is not
-// deployed.
+// start opens its own Scope, so that it does not deploy for a workspace that was
+// suspended meanwhile.
 func (l *pushLook) start(ctx context.Context, rec tenancy.AppRecord, commit string) (started hosting.Started, err error) {
 	args, err := json.Marshal(map[string]string{"app": rec.Name, "commit": commit})
 	if err != nil {
@@ -257,9 +256,9 @@ func (l *pushLook) start(ctx context.Context, rec tenancy.AppRecord, commit stri
 	return app.Deploy(ctx, false)
 }
 
-// isFinalRefusal reports whether a deployment was refused for what the app is, so that to
-// ask again is of no use. The gate and a workspace that was suspended meanwhile
-// refuse with the same code.
+// isFinalRefusal reports whether a deployment was refused because of the app's state, so that a
+// retry is useless. The rules for shared hosts and the suspension of a workspace give the
+// same code, so it checks the rights again.
 func (l *pushLook) isFinalRefusal(ctx context.Context, e *tenancy.Error) bool {
 	switch e.Code { //nolint:exhaustive // the others may pass
 	case tenancy.Invalid, tenancy.Conflict:
@@ -270,11 +269,11 @@ func (l *pushLook) isFinalRefusal(ctx context.Context, e *tenancy.Error) bool {
 	return false
 }
 
-// recordPush replaces what is recorded of a push. A commit that another one takes the
-// place of is told so, if Gitea still waits for news of it.
+// recordPush replaces the record of a push. If Gitea still shows the replaced commit as pending,
+// recordPush reports that a newer push overtook it.
 func (l *pushLook) recordPush(ctx context.Context, rec tenancy.AppRecord, head, deployment, reported string) (tenancy.AppRecord, time.Duration, error) {
 	if rec.Reported == verdict.PushPending && head != rec.Head && head != "" {
-		if err := l.postStatus(ctx, rec, verdict.PushOvertaken, "a newer push took its place"); err != nil { // it may be gone by now
+		if err := l.postStatus(ctx, rec, verdict.PushOvertaken, "a newer push took its place"); err != nil { // it may not exist any more
 			outside(l.guard).Log().InfoContext(ctx, "commit not told that it was overtaken", "workspace_id", rec.WorkspaceID, "app_id", rec.ID, "err", l.guard.ForLog(err))
 		}
 	}
@@ -282,7 +281,7 @@ func (l *pushLook) recordPush(ctx context.Context, rec tenancy.AppRecord, head, 
 	next.Head, next.Deployment, next.Reported = head, deployment, reported
 	err := dbOf(l.guard).SetAppPush(ctx, rec, next)
 	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) {
-		return rec, time.Second, nil // another process was at it, or the app is being deleted
+		return rec, time.Second, nil // another process changed the record, or the app is being deleted
 	}
 	if err != nil {
 		return rec, 0, tenancy.StoreError("record a push", err)
@@ -290,12 +289,12 @@ func (l *pushLook) recordPush(ctx context.Context, rec tenancy.AppRecord, head, 
 	return next, 0, nil
 }
 
-// errPhantom: Coolify named a deployment that does not exist, as it does when its
-// queue is full, or the deployment has been deleted. The app is decided on anew.
+// errPhantom says that Coolify reported a deployment that does not exist: its queue was
+// full, or the deployment has been deleted. The app is decided on again.
 var errPhantom = &tenancy.Error{Code: tenancy.Unavailable, Msg: "Coolify has not the deployment that it named", Retryable: true}
 
-// followDeployment reports to Gitea what becomes of the deployment, until it has
-// ended. What runs is seen in the look that all share.
+// followDeployment reports a deployment's state to Gitea until it has ended. It finds running
+// deployments in the shared poll.
 func (l *pushLook) followDeployment(ctx context.Context, rec tenancy.AppRecord) (next tenancy.AppRecord, again time.Duration, err error) {
 	if rec.Deployment == "" || rec.Reported == verdict.PushSuccess || rec.Reported == verdict.PushFailure {
 		return rec, 0, nil
@@ -334,7 +333,7 @@ func (l *pushLook) followDeployment(ctx context.Context, rec tenancy.AppRecord) 
 		return rec, 0, err
 	}
 	if w.Verdict == verdict.VerdictUnreachable && deploymentOf(d).FinishedAt != nil && inside(l.scope).Now().Sub(*deploymentOf(d).FinishedAt) < pushVisits {
-		return rec, inside(l.scope).PollEvery(), nil // it may still be coming up, and nobody else's push waits for that
+		return rec, inside(l.scope).PollEvery(), nil // the app may be starting; this delays no other push
 	}
 	state, why := verdict.PushFailure, w.Reason
 	switch {
@@ -349,7 +348,7 @@ func (l *pushLook) followDeployment(ctx context.Context, rec tenancy.AppRecord) 
 	return l.report(ctx, rec, state, why)
 }
 
-// report says something of the recorded commit, and then records it.
+// report writes a status for the recorded commit to Gitea, and then records it.
 func (l *pushLook) report(ctx context.Context, rec tenancy.AppRecord, state, why string) (tenancy.AppRecord, time.Duration, error) {
 	if err := l.postStatus(ctx, rec, state, why); err != nil {
 		return rec, 0, err
@@ -357,10 +356,10 @@ func (l *pushLook) report(ctx context.Context, rec tenancy.AppRecord, state, why
 	return l.recordPush(ctx, rec, rec.Head, rec.Deployment, state)
 }
 
-// maxStatus is how long a description of a commit's status is, in bytes.
+// maxStatus limits the description of a commit's status, in bytes.
 const maxStatus = 255
 
-// postStatus writes a status of a commit, as the workspace's bot.
+// postStatus writes a commit's status to Gitea, as the workspace's bot.
 func (l *pushLook) postStatus(ctx context.Context, rec tenancy.AppRecord, state, why string) error {
 	repo, err := l.repository(ctx)
 	if err != nil {
@@ -380,7 +379,7 @@ func (l *pushLook) postStatus(ctx context.Context, rec tenancy.AppRecord, state,
 	return nil
 }
 
-// repository proves the project's repository, once in a look.
+// repository opens and proves the project's repository, once per check.
 func (l *pushLook) repository(ctx context.Context) (repository.Opened, error) {
 	if l.opened.Bot != nil {
 		return l.opened, nil
@@ -400,19 +399,19 @@ func (l *pushLook) head(ctx context.Context, branch string) (gitea.Commit, error
 		return gitea.Commit{}, err
 	}
 	c, err := repo.Head(ctx, branch)
-	if err != nil && !errors.Is(err, gitea.ErrInvalid) { // none can be called so
+	if err != nil && !errors.Is(err, gitea.ErrInvalid) { // no branch can have such a name
 		return gitea.Commit{}, err
 	}
 	l.heads[branch] = c
 	return c, nil
 }
 
-// fewDeployments is how many of an app's deployments are looked at, so that some of
-// other kinds do not hide the newest build of its branch.
+// fewDeployments is how many of an app's deployments are read, so that other kinds do not
+// hide the newest build of its branch.
 const fewDeployments = 10
 
-// newestDeployment returns the newest deployment that builds the app's branch; a zero
-// one if there is none.
+// newestDeployment returns the newest deployment that builds the app's branch; a zero one if there
+// is none.
 func (l *pushLook) newestDeployment(ctx context.Context, app *hosting.App) (coolify.Deployment, error) {
 	page, err := foundOf(app).Calls.Deployments(ctx, 0, fewDeployments)
 	if err != nil {
@@ -426,11 +425,11 @@ func (l *pushLook) newestDeployment(ctx context.Context, app *hosting.App) (cool
 	return coolify.Deployment{}, nil
 }
 
-// isResolved reports whether Coolify has found out which commit it deploys.
+// isResolved reports whether Coolify has determined which commit it deploys.
 func isResolved(commit string) bool { return cmp.Or(commit, "HEAD") != "HEAD" }
 
-// skipsDeployment reports whether a commit asks not to be deployed, in the words
-// that Coolify's own webhook takes.
+// skipsDeployment reports whether a commit message asks for no deployment, with the
+// markers that Coolify's own webhook accepts.
 func skipsDeployment(message string) bool {
 	message = strings.ToLower(message)
 	return strings.Contains(message, "[skip ci]") || strings.Contains(message, "[skip cd]")
