@@ -41,7 +41,7 @@ type activityOut struct {
 	Cursor    string          `json:"next_cursor,omitempty"`
 }
 
-// after is what a cursor into the audit trail holds: the last entry shown.
+// after is the content of a cursor into the audit trail: the last entry shown.
 type after struct {
 	At time.Time `json:"t"`
 	ID string    `json:"i"`
@@ -84,5 +84,6 @@ func showEntry(e tenancy.AuditEntry) activityEntry {
 	return shown
 }
 
-// maxShownArgs bounds the arguments of one entry, so that a page has many.
+// maxShownArgs limits the arguments of one entry, in bytes, so that a page holds many
+// entries.
 const maxShownArgs = 600

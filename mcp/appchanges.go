@@ -68,7 +68,7 @@ func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createApp
 	}, nil
 }
 
-// nilIfZero returns nil for what was left out.
+// nilIfZero returns nil for a zero value, which stands for an absent argument.
 func nilIfZero[T comparable](v T) *T {
 	var none T
 	if v == none {
@@ -120,7 +120,7 @@ type deleteAppIn struct {
 type deleteAppOut struct {
 	App     string   `json:"app,omitempty"` // uuid
 	Name    string   `json:"name"`
-	Deleted bool     `json:"deleted"` // it is gone already
+	Deleted bool     `json:"deleted"` // false while Coolify is still deleting it
 	Next    []string `json:"next"`
 }
 

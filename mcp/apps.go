@@ -90,9 +90,9 @@ type deployIn struct {
 
 type deployOut struct {
 	Deployment        string                   `json:"deployment,omitempty"` // uuid
-	Confirmed         bool                     `json:"confirmed"`            // a look at it has shown that it exists
+	Confirmed         bool                     `json:"confirmed"`            // a poll has shown that it exists
 	Already           bool                     `json:"already_queued"`       // this commit was queued or running before
-	verdict.Judgement                          // if it waited
+	verdict.Judgement                          // zero if the call did not wait
 	State             *verdict.DeploymentState `json:"state,omitempty"`
 	Next              []string                 `json:"next"`
 }
@@ -109,7 +109,7 @@ func deployApp(ctx context.Context, s *tenancy.Scope, in deployIn) (deployOut, e
 	return follow(ctx, s, app, started, in.Wait)
 }
 
-// follow waits for a deployment that was just queued, if the caller wants to.
+// follow waits for a deployment that was just queued, if wait is not 0.
 func follow(ctx context.Context, s *tenancy.Scope, app *hosting.App, started hosting.Started, wait int) (deployOut, error) {
 	out := deployOut{Deployment: started.Deployment, Already: started.Already, Next: []string{"deployments_wait tells how it ends"}}
 	if started.Deployment == "" {
@@ -120,17 +120,17 @@ func follow(ctx context.Context, s *tenancy.Scope, app *hosting.App, started hos
 		return out, nil
 	}
 	w, err := verdict.Await(ctx, s, started.Deployment, "", time.Duration(wait)*time.Second)
-	if tenancy.IsNotFound(err) { // Coolify's queue is full, and so it named one that does not exist
+	if tenancy.IsNotFound(err) { // Coolify's queue is full, so it reported a deployment that does not exist
 		j, next, err := verdict.Unqueued(ctx, app)
 		return deployOut{Judgement: j, Next: next}, err
 	}
 	if code := tenancy.Public(err).Code; err != nil && code != tenancy.Unauthorized && code != tenancy.Forbidden {
-		return out, nil // it was queued; that nobody could wait for it is no failure of the deployment
+		return out, nil // the deployment was queued; a failed wait is not its failure
 	}
 	if err != nil {
 		return deployOut{}, err
 	}
-	w.UUID = "" // it is out.Deployment
+	w.UUID = "" // already in out.Deployment
 	out.Confirmed, out.Judgement, out.State, out.Next = true, w.Judgement, &w.DeploymentState, w.Next
 	return out, nil
 }
@@ -170,7 +170,7 @@ type rollbackIn struct {
 }
 
 type rollbackOut struct {
-	Commit string `json:"commit"` // that is deployed again
+	Commit string `json:"commit"` // the commit that is deployed again
 	deployOut
 }
 
@@ -199,7 +199,7 @@ type deploymentsIn struct {
 
 type deploymentsOut struct {
 	Deployments []tenancy.DeploymentInfo `json:"deployments"`
-	Count       int                      `json:"count"` // in all
+	Count       int                      `json:"count"` // total number
 	Truncated   bool                     `json:"truncated"`
 	Cursor      string                   `json:"next_cursor,omitempty"`
 }

@@ -20,24 +20,23 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// A Bridge carries MCP between one client's standard input and output and a
-// vibn-mcp server elsewhere, in both eras of the protocol. It holds no state but
-// the version that an older client has agreed on, so it outlives a restart of
-// the server.
+// A Bridge carries MCP between one client's standard input and output and a remote
+// vibn-mcp server, in both eras of the protocol. Its only state is the version that an
+// older client has agreed on, so it survives a restart of the server.
 type Bridge struct {
 	endpoint string
 	key      secret.Text
 	client   *http.Client
 	log      *slog.Logger
 
-	mu      sync.Mutex // guards what follows, and a line of output at a time
+	mu      sync.Mutex // guards the fields below, and keeps each line of output whole
 	out     io.Writer
-	version string                        // that an older client agreed on in initialize
-	flying  map[string]context.CancelFunc // requests without an answer, by id
+	version string                        // agreed on by an older client in initialize
+	flying  map[string]context.CancelFunc // cancels the unanswered requests, by id
 }
 
-// NewBridge returns a bridge to the server whose root is at base. The key is sent
-// over https, or to this machine; anything else is refused.
+// NewBridge returns a bridge to the server with the root URL base. It refuses a URL that
+// is neither https nor on this machine, because it sends the key there.
 func NewBridge(base *url.URL, key secret.Text, log *slog.Logger) (*Bridge, error) {
 	if err := CheckServer(base); err != nil {
 		return nil, err
@@ -52,7 +51,7 @@ func NewBridge(base *url.URL, key secret.Text, log *slog.Logger) (*Bridge, error
 	}, nil
 }
 
-// CheckServer refuses a server that a key must not be sent to.
+// CheckServer refuses a server to which a key must not be sent.
 func CheckServer(base *url.URL) error {
 	if base.Scheme != "https" && (base.Scheme != "http" || !isLoopback(base.Hostname())) {
 		return errors.New("the key would cross the network in the clear: the URL must be https, or of this machine")
@@ -63,8 +62,8 @@ func CheckServer(base *url.URL) error {
 	return nil
 }
 
-// KeyClient returns a client for requests that carry a key: the key goes to the
-// server that was named, and nowhere else.
+// KeyClient returns a client for requests that carry a key. It follows no redirects, so
+// the key goes only to the named server.
 func KeyClient(timeout time.Duration) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
@@ -81,8 +80,8 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
 }
 
-// Run carries messages until the input has ended and everything in flight is
-// answered, or ctx is done.
+// Run carries messages until the input has ended and every request in flight is answered,
+// or ctx is done.
 func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	b.out = out
 	ctx, cancel := context.WithCancel(ctx)
@@ -103,7 +102,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 }
 
-// readLines hands on the input a line at a time, until it ends.
+// readLines sends the input's lines to the channel, until the input ends.
 func readLines(ctx context.Context, in io.Reader, lines chan<- inputLine) error {
 	for r := bufio.NewReader(in); ; {
 		line, err := readLine(r)
@@ -123,7 +122,7 @@ func readLines(ctx context.Context, in io.Reader, lines chan<- inputLine) error 
 	}
 }
 
-// A message is what the bridge reads of one.
+// A message holds the parts of an MCP message that the bridge reads.
 type message struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
@@ -139,7 +138,7 @@ type params struct {
 	} `json:"_meta"`
 }
 
-// UnmarshalJSON takes whatever the client sends: the server is the judge of it.
+// UnmarshalJSON accepts any JSON: the server validates it.
 func (p *params) UnmarshalJSON(raw []byte) error {
 	type plain params
 	_ = json.Unmarshal(raw, (*plain)(p))
@@ -148,7 +147,7 @@ func (p *params) UnmarshalJSON(raw []byte) error {
 
 func (m message) isRequest() bool { return len(m.ID) > 0 && m.Method != "" }
 
-// take begins one message of the client's.
+// take starts to handle one message of the client.
 func (b *Bridge) take(ctx context.Context, wg *sync.WaitGroup, line inputLine) {
 	var m message
 	if len(line.text) > MaxBody {
@@ -169,7 +168,7 @@ func (b *Bridge) take(ctx context.Context, wg *sync.WaitGroup, line inputLine) {
 	})
 }
 
-// begin remembers how to cancel a request.
+// begin registers a request so that it can be cancelled.
 func (b *Bridge) begin(ctx context.Context, m message) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	if !m.isRequest() {
@@ -186,7 +185,7 @@ func (b *Bridge) begin(ctx context.Context, m message) (context.Context, func())
 	}
 }
 
-// cancel ends a request: over HTTP that is to hang up.
+// cancel cancels a request: over HTTP, it closes the connection.
 func (b *Bridge) cancel(id json.RawMessage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -217,8 +216,8 @@ func (b *Bridge) forward(ctx context.Context, m message, line []byte) {
 	}
 }
 
-// post sends a message with the headers that its era asks for. A connection that
-// could not be made is tried again for some seconds: the server may be starting.
+// post sends a message with the headers of its era. It retries a failed connection for
+// some seconds, because the server may be starting.
 func (b *Bridge) post(ctx context.Context, m message, line []byte) (*http.Response, error) {
 	for wait := 250 * time.Millisecond; ; wait *= 2 {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.endpoint, bytes.NewReader(line))
@@ -243,8 +242,8 @@ func (b *Bridge) setHeaders(req *http.Request, m message) {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	if m.Method != "tools/call" {
-		// net/http sends it again when a restart has cut the connection. The
-		// header itself is not sent, as it has no value.
+		// With this key net/http repeats the request if a restart of the server cuts the
+		// connection. The header itself is not sent, because it has no value.
 		req.Header["X-Idempotency-Key"] = nil
 	}
 	if v := m.Params.Meta.Version; v != "" {
@@ -262,9 +261,9 @@ func (b *Bridge) setHeaders(req *http.Request, m message) {
 	}
 }
 
-// relay writes one message of the server's as a line, and reports whether it is
-// the answer to m. A refusal without an id, as of an older server, gets the one of
-// the request, or is dropped if that wants no answer.
+// relay writes one message of the server as a line, and reports whether it is the answer
+// to m. An older server may send an error without an id: relay adds the request's id, or
+// drops the error if m expects no answer.
 func (b *Bridge) relay(m message, raw []byte) (answer bool) {
 	var got map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &got); err != nil {
@@ -286,7 +285,7 @@ func (b *Bridge) relay(m message, raw []byte) (answer bool) {
 	return answer
 }
 
-// rememberVersion remembers the version that an older client and the server agreed on.
+// rememberVersion stores the version that an older client and the server agreed on.
 func (b *Bridge) rememberVersion(result json.RawMessage) {
 	var r struct {
 		ProtocolVersion string `json:"protocolVersion"`
@@ -298,7 +297,7 @@ func (b *Bridge) rememberVersion(result json.RawMessage) {
 	}
 }
 
-// fail answers a request with an error of the bridge's own.
+// fail answers a request with an error of the bridge itself.
 func (b *Bridge) fail(id json.RawMessage, code int, msg, hint string) {
 	if id == nil {
 		id = json.RawMessage("null")
@@ -306,7 +305,7 @@ func (b *Bridge) fail(id json.RawMessage, code int, msg, hint string) {
 	b.write(map[string]any{"jsonrpc": "2.0", "id": id, "error": map[string]any{"code": code, "message": msg, "data": map[string]string{"hint": hint}}})
 }
 
-// write writes one message as one line, with what the server sent as it came.
+// write writes one message as one line, and keeps the server's values unchanged.
 func (b *Bridge) write(v any) {
 	raw, err := encode(v)
 	if err != nil {
@@ -319,8 +318,8 @@ func (b *Bridge) write(v any) {
 	}
 }
 
-// Call calls one tool on the server and returns its answer. A failure of the
-// tool, of the server or on the way is a [*tenancy.Error].
+// Call calls one tool on the server and returns its answer. A failure of the tool, the
+// server or the connection is a [*tenancy.Error].
 func (b *Bridge) Call(ctx context.Context, tool string, args json.RawMessage, client, version string) (json.RawMessage, error) {
 	line, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": map[string]any{
 		"name": tool, "arguments": args, "_meta": map[string]any{

@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// maxRelayed is the largest message that a bridge takes from a server.
+// maxRelayed limits a message that a bridge accepts from a server, in bytes.
 const maxRelayed = 8 << 20
 
-// messagesOf yields the messages in an answer: one in JSON, any number in an
-// event stream. An answer that is neither has none.
+// messagesOf yields the messages in an answer: one in JSON, any number in an event
+// stream. For any other media type it yields none.
 func messagesOf(resp *http.Response) iter.Seq[[]byte] {
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
@@ -34,8 +34,8 @@ func messagesOf(resp *http.Response) iter.Seq[[]byte] {
 	return func(func([]byte) bool) {}
 }
 
-// eventsOf yields the data of each server-sent event. Comments and other fields
-// are left out; an event without data is none.
+// eventsOf yields the data of each server-sent event. It skips comments, other fields,
+// and events without data.
 func eventsOf(body io.Reader) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		scanner := bufio.NewScanner(body)
@@ -61,8 +61,8 @@ func eventsOf(body io.Reader) iter.Seq[[]byte] {
 	}
 }
 
-// headerValue writes a name as MCP wants it in a header: as it is if it is plain
-// visible ASCII, else in base64.
+// headerValue encodes a name as MCP requires it in a header: unchanged if it is visible
+// ASCII, else in base64.
 func headerValue(s string) string {
 	if strings.Trim(s, " ") == s && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return s
@@ -70,7 +70,7 @@ func headerValue(s string) string {
 	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(s)) + "?="
 }
 
-// withoutURL returns what lies below a *url.Error, which repeats the address.
+// withoutURL returns the cause inside a *url.Error, which repeats the address.
 func withoutURL(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err

@@ -13,14 +13,14 @@ import (
 
 const (
 	// asksPeople is the first version of the protocol in which an answer can be a
-	// question to a person, and the call comes again with what they said.
+	// question to a person. The client then repeats the call with the person's answer.
 	asksPeople = "2026-07-28"
-	// question names the only question of an answer, and its only field.
+	// question is the name of an answer's only question, and of its only field.
 	question = "confirm"
 )
 
-// canAsk reports whether a person can be asked about this call: by this client, in
-// this version of the protocol, and for this tool.
+// canAsk reports whether a person can be asked about this call. That depends on the
+// client, the version of the protocol, and the tool.
 func (e *entry) canAsk(req *sdk.CallToolRequest) bool {
 	if _, ok := e.schema.Properties[question]; !ok {
 		return false
@@ -30,9 +30,9 @@ func (e *entry) canAsk(req *sdk.CallToolRequest) bool {
 	return version >= asksPeople && c != nil && c.Elicitation != nil && (c.Elicitation.Form != nil || c.Elicitation.URL == nil)
 }
 
-// callAsking is Call for a client that can ask a person. What the model says in
-// their place does not count. The second result is a question, and the call comes
-// again with the answer to it.
+// callAsking is Call for a client that can ask a person. It ignores a confirmation that
+// the model itself sends. The second result is a question; the client repeats the call
+// with the answer to it.
 func (r *Registry) callAsking(ctx context.Context, s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, call Request) (json.RawMessage, *sdk.CallToolResult, error) {
 	if err := s.Require(e.Needs); err != nil {
 		return nil, nil, s.Public(err)
@@ -51,7 +51,7 @@ func (r *Registry) callAsking(ctx context.Context, s *tenancy.Scope, e *entry, r
 		}
 		values[question] = agreed.Name
 		if agreed.Thing != "" {
-			values[e.Target] = agreed.Thing // a name may be another's by now
+			values[e.Target] = agreed.Thing // another thing may have the name by now
 		}
 	}
 	if call.Args, err = json.Marshal(values); err != nil {
@@ -69,7 +69,8 @@ func (r *Registry) callAsking(ctx context.Context, s *tenancy.Scope, e *entry, r
 	return nil, ask, nil
 }
 
-// confirmationOf returns what a person is to be asked; nil if nothing.
+// confirmationOf returns the confirmation that an error requires of a person; nil if
+// none.
 func confirmationOf(err error) *tenancy.Confirmation {
 	if e, ok := errors.AsType[*tenancy.Error](err); ok {
 		return e.Confirm
@@ -77,8 +78,8 @@ func confirmationOf(err error) *tenancy.Confirmation {
 	return nil
 }
 
-// ask is the question whether to go on: the person types a name, so that nobody
-// agrees by the way.
+// ask returns the question whether to go on. The person types a name, so that they do not
+// agree by accident.
 func ask(s *tenancy.Scope, e *entry, c tenancy.Confirmation, args string) (*sdk.CallToolResult, error) {
 	state, err := s.SealQuestion(e.Name, c, args)
 	if err != nil {
@@ -95,7 +96,7 @@ func ask(s *tenancy.Scope, e *entry, c tenancy.Confirmation, args string) (*sdk.
 	}, nil
 }
 
-// confirmed returns what a person has agreed to.
+// confirmed returns what a person has agreed to, or an error.
 func confirmed(s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, args string) (tenancy.Confirmation, error) {
 	answer, _ := req.Params.InputResponses[question].(*sdk.ElicitResult)
 	if answer != nil && answer.Action != "accept" {
@@ -108,10 +109,11 @@ func confirmed(s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, args string
 	return s.Confirmed(e.Name, req.Params.RequestState, args, typed)
 }
 
-// idempotencyKey is the argument by which a caller knows a call again.
+// idempotencyKey is the argument that identifies a repeated call.
 const idempotencyKey = "idempotency_key"
 
-// claim keeps the caller's key for a call, if the tool takes one and there is one.
+// claim stores the call's idempotency key, if the tool accepts one and the caller sent
+// one.
 func (e *entry) claim(ctx context.Context, s *tenancy.Scope, values map[string]any) error {
 	key, _ := values[idempotencyKey].(string)
 	if _, ok := e.schema.Properties[idempotencyKey]; !ok || key == "" {

@@ -35,8 +35,7 @@ type databasesOut struct {
 	Truncated bool                   `json:"truncated"`
 }
 
-// maxDatabases bounds a list of databases; a workspace with more is not listed in
-// full.
+// maxDatabases limits a list of databases; a longer list is truncated.
 const maxDatabases = 100
 
 func listDatabases(ctx context.Context, s *tenancy.Scope, _ struct{}) (databasesOut, error) {

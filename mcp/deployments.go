@@ -59,7 +59,7 @@ func waitDeployment(ctx context.Context, s *tenancy.Scope, in waitIn) (verdict.W
 	return verdict.Await(ctx, s, in.Deployment, in.App, time.Duration(in.Wait)*time.Second)
 }
 
-// nextAfter says what to call next, by how a deployment stands.
+// nextAfter returns the calls to make next, depending on a deployment's state.
 func nextAfter(d tenancy.DeploymentInfo) []string {
 	switch {
 	case !d.Done:
@@ -79,7 +79,7 @@ type deploymentLogsIn struct {
 	Cursor     string `json:"cursor,omitempty" jsonschema:"next_cursor of the last answer" max:"1000"`
 }
 
-// logPlace is what a cursor into a build log holds. It is good for that log only.
+// logPlace is the content of a cursor into a build log. It is valid for that log only.
 type logPlace struct {
 	Deployment string `json:"d"`
 	Before     int    `json:"b"`

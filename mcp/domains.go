@@ -26,7 +26,7 @@ type listDomainsIn struct {
 
 type domainsOut struct {
 	Domains   []hosting.DomainInfo `json:"domains"`
-	Free      string               `json:"free,omitempty"` // what needs no proof, with NAME for what may be chosen
+	Free      string               `json:"free,omitempty"` // form of the names that need no proof; NAME stands for the chosen part
 	Truncated bool                 `json:"truncated"`
 }
 

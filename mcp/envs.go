@@ -35,7 +35,7 @@ type envsOut struct {
 	Truncated bool              `json:"truncated"`
 }
 
-// maxEnvs bounds a list of variables; an app with more is not listed in full.
+// maxEnvs limits a list of variables; a longer list is truncated.
 const maxEnvs = 200
 
 func listEnvs(ctx context.Context, s *tenancy.Scope, in listEnvsIn) (envsOut, error) {

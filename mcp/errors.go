@@ -7,7 +7,7 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// A Failure is an error as every door shows it.
+// A Failure is an error in the form that MCP and REST clients receive.
 type Failure struct {
 	Code       tenancy.Code `json:"code"`
 	Message    string       `json:"message"`
@@ -16,7 +16,7 @@ type Failure struct {
 	RetryAfter int          `json:"retry_after_seconds,omitempty"`
 }
 
-// FailureOf returns what the caller may read of an error.
+// FailureOf returns what the caller may see of an error.
 func FailureOf(err error) Failure {
 	e := tenancy.Public(err)
 	return Failure{e.Code, e.Msg, e.Hint, e.Retryable, int(math.Ceil(e.RetryAfter.Seconds()))}

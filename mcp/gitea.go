@@ -23,7 +23,7 @@ type gitCredentialsOut struct {
 	Server   string `json:"server"`
 	Username string `json:"username"`
 	CloneURL string `json:"clone_url"` // template: {repository} stands for the name
-	Helper   string `json:"helper"`    // a line for a shell; it needs vibn-mcp and its key in the environment
+	Helper   string `json:"helper"`    // a shell line; it needs vibn-mcp, and its key in the environment
 	Token    string `json:"token,omitempty"`
 }
 

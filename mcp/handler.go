@@ -19,17 +19,17 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// MaxBody is the largest body of a request, in bytes, through any door.
+// MaxBody is the largest body of a request, or line of input, in bytes.
 const MaxBody = 128 << 10
 
-// Handler serves the registry's tools over streamable HTTP, without sessions,
-// to whoever sends a bearer key. Every refusal is a JSON-RPC error. It does not
-// look at Host and Origin: the server around it does, for all its routes.
+// Handler serves the registry's tools over streamable HTTP, without sessions, to clients
+// that send a bearer key. Every refusal is a JSON-RPC error. It does not check Host and
+// Origin: the server around it does, for all its routes.
 func Handler(r *Registry, guard *tenancy.Guard, version string, log *slog.Logger) http.Handler {
 	return handler(newServer(r, version, quietLogger(log)), served, guard, log)
 }
 
-// handler serves these methods of an SDK's server.
+// handler serves the given methods of an SDK server.
 func handler(srv *sdk.Server, methods []string, guard *tenancy.Guard, log *slog.Logger) http.Handler {
 	serve := func(json bool) http.Handler {
 		return sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return srv }, &sdk.StreamableHTTPOptions{
@@ -72,8 +72,8 @@ func handler(srv *sdk.Server, methods []string, guard *tenancy.Guard, log *slog.
 	}))
 }
 
-// OpenBearer opens the Scope of a request's bearer key, and counts the request
-// against what a workspace may ask of us.
+// OpenBearer opens the Scope of a request's bearer key, and counts the request against
+// the workspace's rate limit.
 func OpenBearer(guard *tenancy.Guard, req *http.Request) (*tenancy.Scope, error) {
 	scope, err := guard.OpenKey(req.Context(), Bearer(req))
 	if err != nil {
@@ -82,8 +82,8 @@ func OpenBearer(guard *tenancy.Guard, req *http.Request) (*tenancy.Scope, error)
 	return scope, scope.Admit()
 }
 
-// Bearer returns what a request sends as "Authorization: Bearer …"; "" if it sends
-// nothing or by another scheme.
+// Bearer returns the token of the header "Authorization: Bearer …"; "" if the header is
+// absent or has another scheme.
 func Bearer(req *http.Request) string {
 	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -92,9 +92,9 @@ func Bearer(req *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// Challenge sets the headers that belong to a refusal: WWW-Authenticate and
-// Retry-After. There is no resource_metadata: with it clients would begin an
-// OAuth dance, although a key is all they need.
+// Challenge sets a refusal's headers: WWW-Authenticate and Retry-After. It sends no
+// resource_metadata: with it clients would start an OAuth flow, although they only need a
+// key.
 func Challenge(w http.ResponseWriter, err error) {
 	f := FailureOf(err)
 	if f.Code == tenancy.Unauthorized {
@@ -105,12 +105,13 @@ func Challenge(w http.ResponseWriter, err error) {
 	}
 }
 
-// Refuse answers with a JSON-RPC error: clients take any other body for the end
-// of the connection. The code is the HTTP status, outside of what JSON-RPC and
-// MCP keep for themselves. The id is that of the request, as clients wait for
-// minutes for an answer under it. For that, a body that was not read yet is read
-// until the id is found: [MaxBody] bytes at the most, and a few more of one that is
-// too large, which only a key makes us read. Little of it is kept.
+// Refuse answers with a JSON-RPC error: clients treat any other body as the end of the
+// connection. The error's code is the HTTP status, outside the ranges that JSON-RPC and
+// MCP reserve. Its id is the request's: without it, clients wait minutes for an answer.
+//
+// To find the id, Refuse reads on in a body that has not been read yet, and keeps little
+// of it. It reads at most [MaxBody] bytes. Of a body that is too large it reads up to
+// maxOverrun bytes; only a request with a valid key gets that far.
 func Refuse(w http.ResponseWriter, req *http.Request, err error) {
 	f, status := FailureOf(err), Status(err)
 	most := int64(MaxBody)
@@ -122,8 +123,8 @@ func Refuse(w http.ResponseWriter, req *http.Request, err error) {
 	sendError(w, status, id, &jsonrpc.Error{Code: int64(status), Message: f.Message, Data: f.JSON()})
 }
 
-// Status is the HTTP status of a refusal, in every door that speaks HTTP: the
-// one of its code, and 413 for a body that is too large.
+// Status returns the HTTP status of a refusal, for MCP and REST: that of its code, or 413
+// for a body that is too large.
 func Status(err error) int {
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return http.StatusRequestEntityTooLarge
@@ -148,30 +149,30 @@ func sendError(w http.ResponseWriter, status int, id json.RawMessage, e *jsonrpc
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(errorMessage(id, e), '\n')) // the client is gone if this fails
+	_, _ = w.Write(append(errorMessage(id, e), '\n')) // it fails only if the client is gone
 }
 
-// errorMessage is a JSON-RPC error with its id as it came.
+// errorMessage returns a JSON-RPC error with its id as received.
 func errorMessage(id json.RawMessage, e *jsonrpc.Error) []byte {
 	raw, err := encode(map[string]any{"jsonrpc": "2.0", "id": id, "error": e})
-	if err != nil { // an id and an error of ours are JSON
+	if err != nil { // an id and an error of this program encode as JSON
 		return []byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}`)
 	}
 	return raw
 }
 
-// refusal refuses what the SDK would take and should not, or would answer in a way
-// that clients do not expect. What is no message has no id.
+// refusal refuses what the SDK would wrongly accept, or would answer in a way that
+// clients do not expect. A body that is not a message has no id.
 func refusal(
 	req *http.Request, body []byte, id json.RawMessage, methods []string,
 ) (int, json.RawMessage, *jsonrpc.Error) {
 	if req.Method != http.MethodPost {
-		return 0, nil, nil // the SDK says so
+		return 0, nil, nil // the SDK refuses it
 	}
-	if !json.Valid(body) { // the SDK takes the first of several messages
+	if !json.Valid(body) { // the SDK would accept the first of several messages
 		return http.StatusBadRequest, nil, &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "the body is not JSON"}
 	}
-	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) { // one request would be any number of calls
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) { // one request would hold any number of calls
 		return http.StatusBadRequest, nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "batches are not served: send one message at a time"}
 	}
 	if !isExactID(id) {
@@ -179,7 +180,7 @@ func refusal(
 	}
 	var named struct{ Method string }
 	if err := json.Unmarshal(body, &named); err == nil && slices.Contains(methods, named.Method) {
-		return 0, nil, nil // the rest is the SDK's: its own decoder costs 32 KB for each look
+		return 0, nil, nil // the SDK checks the rest: its decoder costs 32 KB per use
 	}
 	call, ok := requestIn(body)
 	if !ok || !call.IsCall() || slices.Contains(methods, call.Method) {
@@ -203,7 +204,7 @@ func requestIn(body []byte) (*jsonrpc.Request, bool) {
 	return req, ok && err == nil
 }
 
-// plain turns what the SDK refuses in plain text into JSON-RPC errors.
+// plain converts the SDK's plain-text refusals into JSON-RPC errors.
 type plain struct {
 	http.ResponseWriter
 	id     json.RawMessage // of the request; nil = it has none
@@ -211,15 +212,15 @@ type plain struct {
 	status int // of a refusal in plain text; 0 = none
 }
 
-// WriteHeader implements [http.ResponseWriter]. Of a refusal in plain text only
-// the status is kept, until its text is known.
+// WriteHeader implements [http.ResponseWriter]. For a plain-text refusal it only stores
+// the status, until the text is known.
 func (w *plain) WriteHeader(status int) {
 	w.wrote = true
 	if strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
 		w.status = status
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store") // the SDK says no-cache
+	w.Header().Set("Cache-Control", "no-store") // the SDK sends no-cache
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -242,9 +243,9 @@ func (w *plain) Write(p []byte) (int, error) {
 // Unwrap lets the SDK flush an event stream.
 func (w *plain) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// accept names both media types for a client that takes JSON: the SDK insists
-// on both, and people's curl names one or none. It reports whether the client
-// itself takes an event stream.
+// accept adds both media types for a client that accepts JSON: the SDK requires both, and
+// a person's curl sends one or none. It reports whether the client itself accepts an
+// event stream.
 func accept(req *http.Request) (streams bool) {
 	a := req.Header.Get("Accept")
 	streams = strings.Contains(a, "text/event-stream")
@@ -254,8 +255,8 @@ func accept(req *http.Request) (streams bool) {
 	return streams
 }
 
-// wantsProgress reports whether a call asks for progress, the only thing that an
-// event stream is needed for.
+// wantsProgress reports whether a call asks for progress. Only progress needs an event
+// stream.
 func wantsProgress(body []byte) bool {
 	if !bytes.Contains(body, []byte(`"progressToken"`)) {
 		return false
@@ -274,8 +275,7 @@ func wantsProgress(body []byte) bool {
 	return token != "" && token != "null"
 }
 
-// quietLogger returns a logger that drops what the SDK says of each request: three
-// lines for every call.
+// quietLogger drops the SDK's log lines below warnings: it writes three for every call.
 func quietLogger(log *slog.Logger) *slog.Logger {
 	return slog.New(atLeastWarn{log.Handler()})
 }

@@ -20,21 +20,21 @@ import (
 // An object is a JSON object of the OpenAPI document.
 type object = map[string]any
 
-// An Operation is a route that is no tool's, for the OpenAPI document.
+// An Operation is a route outside the tools, for the OpenAPI document.
 type Operation struct {
 	Route    string       // "POST /api/admin/workspaces/{slug}/keys"
 	ID       string       // its operationId
 	Summary  string       // for people, a few words
 	Open     bool         // needs no key
 	Operator bool         // needs the operator's token, not a key
-	Input    reflect.Type // of its body, a struct whose fields may all be left out; nil = none
-	Output   reflect.Type // of its answer, if that is JSON
-	Text     string       // media type of its answer, if that is text
-	Query    reflect.Type // of its query, a struct whose fields may all be left out; nil = none
+	Input    reflect.Type // type of the body, a struct with optional fields only; nil = none
+	Output   reflect.Type // type of a JSON answer
+	Text     string       // media type of a text answer
+	Query    reflect.Type // type of the query, a struct with optional fields only; nil = none
 }
 
-// OpenAPI describes the REST twins of the tools, and more operations, as an
-// OpenAPI 3.1 document. server is where clients reach them.
+// OpenAPI describes the tools' REST routes, and more operations, as an OpenAPI 3.1
+// document. server is the URL at which clients reach them.
 func (r *Registry) OpenAPI(server, version string, more ...Operation) ([]byte, error) {
 	paths := map[string]object{}
 	add := func(method, path string, op object) {
@@ -70,14 +70,14 @@ func (r *Registry) OpenAPI(server, version string, more ...Operation) ([]byte, e
 	}, "", "  ")
 }
 
-// restRoute returns the method and the whole path of a tool's twin.
+// restRoute returns the method and the whole path of a tool's REST route.
 func (t Tool) restRoute() (method, path string) {
 	method, path, _ = strings.Cut(t.Route, " ")
 	return method, strings.TrimSuffix("/api/workspaces/{slug}"+path, "/")
 }
 
-// operation describes one twin: what the path names is a parameter, the rest is
-// the query of a GET or the body of anything else.
+// operation describes one REST route. Arguments named in the path are path parameters.
+// The others are the query of a GET, or the body of any other method.
 func (e *entry) operation(method, path string) object {
 	params := []object{{
 		"name": "slug", "in": "path", "required": true, "description": "the slug of the key's workspace",
@@ -167,7 +167,8 @@ func responses(content object, codes ...tenancy.Code) object {
 	return all
 }
 
-// noStore is a header of every answer: any of them may hold what is one tenant's.
+// noStore describes the Cache-Control header of every answer: an answer may hold data of
+// one tenant.
 var noStore = object{"required": true, "schema": object{"type": "string", "enum": []string{"no-store"}}}
 
 func failure(about string) object {
@@ -182,7 +183,7 @@ func failure(about string) object {
 
 func jsonContent(schema any) object { return object{"application/json": object{"schema": schema}} }
 
-// outputSchema describes an answer. Text from outside is a string, and lists are
+// outputSchema describes an answer. Its untrusted text is a string, and its lists are
 // never null.
 func outputSchema(t reflect.Type) *jsonschema.Schema {
 	schema, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
@@ -196,7 +197,7 @@ func outputSchema(t reflect.Type) *jsonschema.Schema {
 	return schema
 }
 
-// open allows for fields of later releases, and takes null away.
+// open allows fields of later releases, and removes null.
 func open(s *jsonschema.Schema) {
 	if s == nil {
 		return
@@ -211,7 +212,7 @@ func open(s *jsonschema.Schema) {
 	open(s.Items)
 }
 
-// Markdown is the reference of the tools, as docs/tools.md has it.
+// Markdown returns the reference of the tools, as in docs/tools.md.
 func (r *Registry) Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Tools\n\nMade from the registry; `go test ./cmd/vibn-mcp -update` writes it.\n")
@@ -231,14 +232,14 @@ func (r *Registry) Markdown() string {
 	return b.String()
 }
 
-// limits says in words what a property's schema says of its value.
+// limits describes in words what a property's schema requires of a value.
 func (e *entry) limits(name string, p *jsonschema.Schema) []string {
 	var words []string
 	if slices.Contains(e.schema.Required, name) {
 		words = append(words, "required")
 	}
 	for i, v := range p.Enum {
-		if i > 0 && i == len(p.Enum)-1 { // start, stop or restart
+		if i > 0 && i == len(p.Enum)-1 { // for example: start, stop or restart
 			words[len(words)-1] += " or " + fmt.Sprint(v)
 			continue
 		}

@@ -2,17 +2,17 @@ package mcp
 
 import "github.com/vibnai/vibn-mcp/tenancy"
 
-// from is what a cursor over a whole list holds.
+// from is the content of a cursor into a list.
 type from struct {
 	Index int `json:"i"`
 }
 
-// maxPage bounds the items in an answer, in bytes, so that they fit into it with
-// all that is around them.
+// maxPage limits the items in an answer, in bytes, so that the answer with everything
+// else stays below MaxAnswer.
 const maxPage = MaxAnswer - 8_000
 
-// fit cuts a list to what fits into size bytes of JSON. One item stays in any
-// case, so that whoever turns the pages gets to the end.
+// fit cuts a list to the items that fit into size bytes of JSON. It keeps at least one
+// item, so that a client that reads page by page reaches the end.
 func fit[T any](items []T, size int) []T {
 	for i, item := range items {
 		raw, err := encode(item)
@@ -23,8 +23,8 @@ func fit[T any](items []T, size int) []T {
 	return items
 }
 
-// pageOf cuts a page out of a list that is in a stable order. The cursor is
-// sealed to the tool and the principal.
+// pageOf returns a page of a list that has a stable order. The cursor is sealed to the
+// tool and the principal.
 func pageOf[T any](s *tenancy.Scope, tool, cursor string, limit int, all []T) (page []T, next string, err error) {
 	start, err := openIndex(s, tool, cursor)
 	if err != nil {
@@ -38,7 +38,7 @@ func pageOf[T any](s *tenancy.Scope, tool, cursor string, limit int, all []T) (p
 	return page, next, err
 }
 
-// openIndex reads a cursor that holds an index; without one it is 0.
+// openIndex returns the index in a cursor; 0 without a cursor.
 func openIndex(s *tenancy.Scope, tool, cursor string) (int, error) {
 	if cursor == "" {
 		return 0, nil

@@ -8,15 +8,15 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// A Param is one argument of a tool, for a door that has to ask for it.
+// A Param is one argument of a tool, for an interface that has to ask for it.
 type Param struct {
 	Name   string
 	Type   string // string, integer, boolean, array (of text) or object (of text by name)
 	About  string
-	Limits []string // what a value must be, in words: "required", "1 to 45"
+	Limits []string // requirements for a value, in words: "required", "1 to 45"
 }
 
-// Params returns the arguments of a tool by name; false if there is no such tool.
+// Params returns the arguments of a tool, sorted by name; false if there is no such tool.
 func (r *Registry) Params(tool string) ([]Param, bool) {
 	e, ok := r.lookup(tool)
 	if !ok {
@@ -30,7 +30,7 @@ func (r *Registry) Params(tool string) ([]Param, bool) {
 	return params, true
 }
 
-// Error turns a failure that came over the wire back into an error.
+// Error converts a failure received from a server back into an error.
 func (f Failure) Error() *tenancy.Error {
 	return &tenancy.Error{
 		Code: f.Code, Msg: f.Message, Hint: f.Hint, Retryable: f.Retryable, RetryAfter: time.Duration(f.RetryAfter) * time.Second,

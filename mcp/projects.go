@@ -30,7 +30,7 @@ type projectOut struct {
 
 type projectDetailOut struct {
 	projectOut
-	Git *repository.RepositoryInfo `json:"git,omitempty"` // of a project that was created here
+	Git *repository.RepositoryInfo `json:"git,omitempty"` // nil unless vibn-mcp created the project
 }
 
 // showProject shows a project with as many of its apps as fit into size bytes.

@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// FromQuery turns text by name, as a URL's query or a command line gives it,
-// into a tool's arguments of the types in its schema. What does not parse stays
-// text, so that [Registry.Call] says what it must be.
+// FromQuery converts text by name, from a URL's query or a command line, into a tool's
+// arguments of the types in its schema. A value that does not parse stays text, so that
+// [Registry.Call] explains what it must be.
 func (r *Registry) FromQuery(tool string, query url.Values) map[string]any {
 	args := map[string]any{}
 	e, ok := r.lookup(tool)
@@ -19,7 +19,7 @@ func (r *Registry) FromQuery(tool string, query url.Values) map[string]any {
 		if s, ok := e.schema.Properties[name]; ok {
 			kind = s.Type
 		}
-		if kind == "array" || len(values) != 1 { // what is there twice is a list, and judged as one
+		if kind == "array" || len(values) != 1 { // a repeated name is a list, and is validated as one
 			args[name] = values
 			continue
 		}

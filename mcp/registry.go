@@ -22,32 +22,32 @@ import (
 )
 
 const (
-	// MaxAnswer is the size in bytes that no answer exceeds.
+	// MaxAnswer limits every answer, in bytes.
 	MaxAnswer = 64_000
-	// callTime bounds a call: the longest wait, and time to answer it.
+	// callTime limits a call: the longest wait, plus time to answer it.
 	callTime = hosting.MaxWait + 30*time.Second
 )
 
-// A Tool is what is said of a tool, apart from its function. The input schema
-// is made from the function's input type; see [schemaOf].
+// A Tool describes a tool, apart from its function. The input schema is derived from the
+// function's input type; see [schemaOf].
 type Tool struct {
 	Name        string         // canonical, dotted: "apps.deploy"; see [Tool.WireName]
 	Route       string         // its REST twin below /api/workspaces/{slug}: "POST /apps/{app}/deploy"
 	Needs       tenancy.Rights // the one right that the principal must carry
 	Title       string         // for people, a few words
 	Description string         // for the model: what it does, when to use it; ASCII
-	Idempotent  bool           // calling twice does no more than calling once
+	Idempotent  bool           // calling twice has the same effect as calling once
 	Destructive bool           // may end or overwrite something
-	Target      string         // the input property that names what it acts on, for the audit trail
+	Target      string         // the input property that names what the tool acts on, for the audit trail
 	Keep        []string       // input properties that the audit trail keeps
 }
 
-// WireName is the name that clients see: most refuse dots.
+// WireName returns the name that clients see: most reject dots.
 func (t Tool) WireName() string { return strings.ReplaceAll(t.Name, ".", "_") }
 
-// RecordedName is the name that the audit trail has for what a caller names by its
-// canonical name or by the one on the wire. What only people do is not on the wire,
-// and its name may hold both a dot and an underscore.
+// RecordedName returns the name in the audit trail for a tool's canonical or wire name.
+// Actions that only people perform have no wire name, and their names may contain both a
+// dot and an underscore.
 func RecordedName(name string) string {
 	if strings.Contains(name, ".") {
 		return name
@@ -55,10 +55,10 @@ func RecordedName(name string) string {
 	return strings.ReplaceAll(name, "_", ".")
 }
 
-// A Func is what a tool does. It sees one workspace and its own input.
+// A Func is a tool's function. It sees one workspace and its own input.
 type Func[In, Out any] func(ctx context.Context, s *tenancy.Scope, in In) (Out, error)
 
-// A Registry holds the tools. It is filled once, by [New], and read only after.
+// A Registry holds the tools. [New] fills it; afterwards it is read-only.
 type Registry struct {
 	log    *slog.Logger
 	tools  []*entry // by name
@@ -69,12 +69,12 @@ type entry struct {
 	Tool
 	schema   *jsonschema.Schema
 	resolved *jsonschema.Resolved
-	output   *jsonschema.Schema // for the documents; clients are not sent it
+	output   *jsonschema.Schema // for the documents; it is not sent to clients
 	run      func(ctx context.Context, s *tenancy.Scope, args json.RawMessage) (any, error)
 }
 
-// Add puts a tool into the registry. It panics on a tool that is not well made:
-// that is a mistake in the program.
+// Add puts a tool into the registry. It panics on an invalid tool, which is a programming
+// error.
 func Add[In, Out any](r *Registry, t Tool, fn Func[In, Out]) {
 	schema := schemaOf(reflect.TypeFor[In]())
 	resolved, err := schema.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
@@ -108,7 +108,7 @@ func New(log *slog.Logger) *Registry {
 	return r
 }
 
-// Tools returns the tools by name.
+// Tools returns the tools, sorted by name.
 func (r *Registry) Tools() []Tool {
 	tools := make([]Tool, 0, len(r.tools))
 	for _, e := range r.tools {
@@ -117,7 +117,7 @@ func (r *Registry) Tools() []Tool {
 	return tools
 }
 
-// lookup finds a tool by its canonical name or by the one on the wire.
+// lookup finds a tool by its canonical or wire name.
 func (r *Registry) lookup(name string) (*entry, bool) {
 	e, ok := r.byName[strings.ReplaceAll(name, ".", "_")]
 	return e, ok
@@ -176,8 +176,8 @@ func (r *Registry) call(ctx context.Context, e *entry, s *tenancy.Scope, req Req
 	return out, act.UpstreamCalls(), err
 }
 
-// run runs the tool's function. A panic in it ends the call, not the process;
-// its value is not logged, as it may hold what must not be seen.
+// run runs the tool's function. A panic in it ends the call, not the process. The panic's
+// value is not logged, because it may hold a secret.
 func (r *Registry) run(ctx context.Context, e *entry, s *tenancy.Scope, args json.RawMessage) (out json.RawMessage, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -199,7 +199,7 @@ func (r *Registry) run(ctx context.Context, e *entry, s *tenancy.Scope, args jso
 	return raw, nil
 }
 
-// encode writes JSON as it is: made fit for HTML, a log full of < and & would be
+// encode writes JSON without escaping for HTML: escaped, a log full of < and & would be
 // six times as long.
 func encode(v any) (json.RawMessage, error) {
 	var b bytes.Buffer
@@ -226,8 +226,8 @@ func (r *Registry) logCall(ctx context.Context, e *entry, s *tenancy.Scope, req 
 	r.log.LogAttrs(ctx, level, "call", append(attrs, slog.String("outcome", outcome))...)
 }
 
-// decode turns raw arguments into valid ones. Models send null for what they
-// leave out, so a null at the top is taken for absent.
+// decode validates raw arguments and fills in defaults. Models send null for absent
+// arguments, so a null at the top level counts as absent.
 func (e *entry) decode(raw json.RawMessage) (json.RawMessage, map[string]any, error) {
 	values := map[string]any{}
 	if len(bytes.TrimSpace(raw)) > 0 {
@@ -253,11 +253,11 @@ func (e *entry) decode(raw json.RawMessage) (json.RawMessage, map[string]any, er
 	return args, values, err
 }
 
-// digest tells arguments apart. Numbers, spaces and the order of names do not
-// matter to it where they do not matter to the tool.
+// digest returns a hash that distinguishes arguments. It ignores spaces, the order of
+// names and the notation of numbers, as the tools do.
 func digest(values map[string]any) string {
-	raw, err := json.Marshal(values) // names in order
-	if err != nil {                  // values that came as JSON
+	raw, err := json.Marshal(values) // sorts the names
+	if err != nil {                  // the values came from JSON
 		panic(err)
 	}
 	sum := sha256.Sum256(raw)
@@ -279,12 +279,12 @@ func (e *entry) keep(values map[string]any) json.RawMessage {
 	return raw
 }
 
-// maxKeptName bounds each text that the audit trail keeps of the arguments, in
-// bytes: entries are kept for long, and the caller chooses the names.
+// maxKeptName limits each text of the arguments in the audit trail, in bytes: the trail
+// keeps entries for long, and the caller chooses the texts.
 const maxKeptName = 64
 
-// keepable returns what the audit trail may hold of an argument: text is cleaned,
-// and of an object only the names are kept, as its values may be secret.
+// keepable returns what the audit trail may hold of an argument. It cleans text. Of an
+// object it keeps only the names, because the values may be secret.
 func keepable(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -306,8 +306,8 @@ func keepable(v any) any {
 	return v
 }
 
-// keptName cuts a text that is clean already: half a credential does not look like
-// one.
+// keptName cleans a text and then cuts it. Cleaning comes first, because half a
+// credential does not look like one.
 func keptName(s string) string {
 	s = text(s)
 	return strings.ToValidUTF8(s[:min(len(s), maxKeptName)], "")

@@ -13,26 +13,25 @@ import (
 const (
 	// maxID is the longest id that a refusal repeats, in bytes.
 	maxID = 1 << 10
-	// maxOverrun is how much is read of a body that is larger than [MaxBody], in
-	// bytes, to find the id: many clients write it behind the params.
+	// maxOverrun is how much of a body larger than [MaxBody] is read, in bytes, to find
+	// the id: many clients write it after the params.
 	maxOverrun = 1 << 20
 	// scanChunk is how much of a refused body is read at a time.
 	scanChunk = 4 << 10
-	// maxExactID is above every number that the SDK repeats.
+	// maxExactID is above every number that the SDK repeats exactly.
 	maxExactID = 1 << 53
 )
 
-// An idScanner finds the id of the JSON-RPC request in a message, which is written
-// to it in pieces. It keeps one name and one short value at a time, so a message of
-// any length takes little memory. A batch, a response and a notification have no
-// id of a request.
+// An idScanner finds the id of the JSON-RPC request in a message that is written to it in
+// pieces. It keeps one name and one short value at a time, so a message of any length
+// needs little memory. It finds no id in a batch, a response or a notification.
 type idScanner struct {
 	seen     int64 // bytes
 	depth    int   // of objects and arrays; 1 = in the message itself
 	inString bool
-	escaped  bool   // the byte before was a backslash
-	token    []byte // of the message itself: the name or the value that is being read
-	name     string // of the member whose value is being read, in quotes
+	escaped  bool   // the previous byte was a backslash
+	token    []byte // the name or value being read, at the message's top level
+	name     string // name of the member whose value is being read, in quotes
 	id       json.RawMessage
 	method   bool // the message has one, so it is a request
 	over     bool // nothing that follows can change the result
@@ -79,8 +78,8 @@ func (s *idScanner) step(c byte) {
 	}
 }
 
-// keep adds a byte to the token. One byte more than an id may have tells that it is
-// too long.
+// keep adds a byte to the token. It keeps one byte more than an id may have, so that a
+// longer one is recognised.
 func (s *idScanner) keep(c byte) {
 	if s.depth == 1 && len(s.token) <= maxID {
 		s.token = append(s.token, c)
@@ -101,7 +100,7 @@ func (s *idScanner) endMember() {
 	s.over = s.method && s.id != nil
 }
 
-// found returns the id as it came; nil if the message has none.
+// found returns the id as received; nil if the message has none.
 func (s *idScanner) found() json.RawMessage {
 	if !s.method {
 		return nil
@@ -111,14 +110,14 @@ func (s *idScanner) found() json.RawMessage {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// isID reports whether a value is a text or a number.
+// isID reports whether a value is a string or a number that may be an id.
 func isID(raw []byte) bool {
 	return len(raw) > 0 && len(raw) <= maxID && (raw[0] == '"' || raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') &&
 		json.Valid(raw) && utf8.Valid(raw)
 }
 
-// isExactID reports whether the SDK answers under this id: it makes numbers whole ones
-// of 53 bits, and a client does not know an answer under another number.
+// isExactID reports whether the SDK answers under this id. The SDK converts numbers to
+// integers of 53 bits, and a client does not recognise an answer under another number.
 func isExactID(id json.RawMessage) bool {
 	if len(id) == 0 || id[0] == '"' {
 		return true
@@ -127,7 +126,8 @@ func isExactID(id json.RawMessage) bool {
 	return err == nil && n == math.Trunc(n) && math.Abs(n) < maxExactID
 }
 
-// A scannedBody is the body of an HTTP request, whose id is found while it is read.
+// A scannedBody is the body of an HTTP request. It finds the request's id while it is
+// read.
 type scannedBody struct {
 	io.Reader
 	io.Closer
@@ -135,7 +135,7 @@ type scannedBody struct {
 	scan idScanner
 }
 
-// scanBody returns the body as one whose id is found while it is read.
+// scanBody wraps a body so that its id is found while it is read.
 func scanBody(body io.ReadCloser) *scannedBody {
 	if b, ok := body.(*scannedBody); ok {
 		return b
@@ -145,7 +145,7 @@ func scanBody(body io.ReadCloser) *scannedBody {
 	return b
 }
 
-// id returns the id of the request in the body. It reads on until it finds it, but
+// id returns the id of the request in the body. It reads on until it finds the id, but
 // not past the first most bytes.
 func (b *scannedBody) id(most int64) json.RawMessage {
 	if b.scan.over {
@@ -160,8 +160,8 @@ func (b *scannedBody) id(most int64) json.RawMessage {
 	return b.scan.found()
 }
 
-// Identified serves requests with bodies from which [Refuse] knows the request's id,
-// whoever has read how much of them.
+// Identified wraps request bodies so that [Refuse] can find the request's id, no matter
+// how much of a body another handler has read.
 func Identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		with := *req
@@ -170,6 +170,6 @@ func Identified(next http.Handler) http.Handler {
 	})
 }
 
-// requestID returns the id of the JSON-RPC request in a request's body; nil if it
-// has none or none is found within the first most bytes.
+// requestID returns the id of the JSON-RPC request in a request's body; nil if there is
+// none in the first most bytes.
 func requestID(req *http.Request, most int64) json.RawMessage { return scanBody(req.Body).id(most) }

@@ -15,20 +15,20 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// schemaOf makes the input schema of a tool from a flat struct. The field's
-// json tag names the property, jsonschema describes it, and what Go's types do
-// not say stands in tags of our own: min, max (a number's bounds, or the length
-// of text and lists), enum (a comma list), default (JSON), and required:"true".
+// schemaOf derives the input schema of a tool from a flat struct. The field's json tag
+// names the property, and its jsonschema tag describes it. Further tags hold what Go's
+// types do not express: min and max (bounds of a number, or of the length of text and
+// lists), enum (comma-separated), default (JSON), and required:"true".
 //
-// Clients differ in what schemas they take: no union with null, no anyOf, no
-// reference, and no property that is merely "true".
+// Clients accept different schemas. So the schema has no union with null, no anyOf, no
+// reference, and no property that is only "true".
 func schemaOf(t reflect.Type) *jsonschema.Schema {
 	schema, err := jsonschema.ForType(t, &jsonschema.ForOptions{})
 	if err != nil {
 		panic(fmt.Sprintf("mcp: %s: %v", t, err))
 	}
 	schema.Required = nil
-	if schema.Properties == nil { // OpenAI refuses an object that does not name its properties, even if it has none
+	if schema.Properties == nil { // OpenAI refuses an object without a properties member, even if it has none
 		schema.Properties = map[string]*jsonschema.Schema{}
 	}
 	for field := range t.Fields() {
@@ -87,8 +87,8 @@ func applyTags(s *jsonschema.Schema, tag reflect.StructTag) {
 	bound("max", &s.Maximum, &s.MaxLength, &s.MaxItems, &s.MaxProperties)
 }
 
-// explain says for people why values do not fit a flat schema. The validator
-// has judged already; its own words are about schemas, not about what to do.
+// explain tells people why values do not fit a flat schema. The validator has already
+// rejected them; its messages describe schemas, not what to do.
 func explain(s *jsonschema.Schema, values map[string]any) string {
 	for _, name := range s.Required {
 		if _, ok := values[name]; !ok {
@@ -182,15 +182,15 @@ func hasType(want string, v any) bool {
 	return false
 }
 
-// shapes knows no secret but what looks like one.
+// shapes recognises secrets by their shape only.
 var shapes = untrusted.NewScrubber()
 
-// maxText is how much of a client's text is looked at, in bytes, before it is
-// cleaned and cut.
+// maxText limits how much of a client's text is read, in bytes, before it is cleaned and
+// cut.
 const maxText = 4_096
 
-// text shows what a client sent as text: cleaned, and without what looks like a
-// credential, which may stand where a name belongs; "" for anything else.
+// text returns a client's text, cleaned and without what looks like a credential, which a
+// client may send in place of a name. It returns "" for a value that is not a string.
 func text(v any) string {
 	s, _ := v.(string)
 	t, err := shapes.Text(s[:min(len(s), maxText)])

@@ -16,16 +16,15 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// scopeKey is where the Scope of a request lies between the door that opened it
-// and the tool: the SDK hands nothing else through.
+// scopeKey is the context key of the request's Scope; the SDK passes nothing else to a
+// handler.
 type scopeKey struct{}
 
 func withScope(ctx context.Context, s *tenancy.Scope) context.Context {
 	return context.WithValue(ctx, scopeKey{}, s)
 }
 
-// scopeOf returns the request's Scope. Without one it is the zero Scope, which
-// reaches nothing.
+// scopeOf returns the request's Scope, or the zero Scope, which has no rights.
 func scopeOf(ctx context.Context) *tenancy.Scope {
 	if s, ok := ctx.Value(scopeKey{}).(*tenancy.Scope); ok {
 		return s
@@ -33,34 +32,34 @@ func scopeOf(ctx context.Context) *tenancy.Scope {
 	return &tenancy.Scope{}
 }
 
-// served are the methods that the server answers. The SDK answers more than
-// what a server declares.
+// served are the methods that the server answers. The SDK would answer more than a server
+// declares.
 var served = []string{
 	"initialize", "notifications/initialized", "notifications/cancelled", "server/discover", "ping", "tools/list", "tools/call",
 }
 
 var errNoMethod = &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
 
-// newServer makes the SDK's server for a registry.
+// newServer creates the SDK server of a registry.
 func newServer(r *Registry, version string, log *slog.Logger) *sdk.Server {
 	srv := sdk.NewServer(&sdk.Implementation{Name: "vibn-mcp", Title: "vibn", Version: version}, &sdk.ServerOptions{
 		Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}},
 		Logger:       log,
 		PageSize:     1000,
-		// A list differs by key, so nobody may keep it for another.
+		// A list depends on the key, so a cache must not share it.
 		SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { c.CacheScope, c.TTLMs = "private", 60_000 },
 	})
 	for _, e := range r.tools {
 		srv.AddTool(e.sdkTool(), r.handle(e))
 	}
 	lists := r.lists()
-	// The one added last is the outermost.
+	// The last one is the outermost.
 	srv.AddReceivingMiddleware(r.byRights(lists), gate, recovered(log))
 	return srv
 }
 
-// sdkTool is what tools/list shows of a tool. There is no output schema: it
-// would cost the model more than all the rest.
+// sdkTool returns a tool as tools/list shows it. It has no output schema: that would cost
+// the model more tokens than all the rest.
 func (e *entry) sdkTool() *sdk.Tool {
 	schema, err := json.Marshal(e.schema)
 	if err != nil {
@@ -75,9 +74,9 @@ func (e *entry) sdkTool() *sdk.Tool {
 	}
 }
 
-// handle adapts a tool to the SDK. A failure that the model can act on is a
-// result with isError, in text only: clients check structured content against
-// nothing we declare, and show it instead of the text.
+// handle adapts a tool to the SDK. A failure that the model can act on is a result with
+// isError, in text only: there is no declared schema for structured content to match, and
+// clients would show it instead of the text.
 func (r *Registry) handle(e *entry) sdk.ToolHandler {
 	return func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		out, question, err := r.serve(ctx, e, req)
@@ -91,7 +90,7 @@ func (r *Registry) handle(e *entry) sdk.ToolHandler {
 	}
 }
 
-// serve calls a tool, or has a person asked first.
+// serve calls a tool, or returns a question to a person first.
 func (r *Registry) serve(ctx context.Context, e *entry, req *sdk.CallToolRequest) (out json.RawMessage, question *sdk.CallToolResult, err error) {
 	call := Request{Tool: e.Name, Args: req.Params.Arguments, Client: clientOf(req), Look: progress(ctx, req)}
 	if e.canAsk(req) {
@@ -112,7 +111,8 @@ func clientOf(req *sdk.CallToolRequest) string {
 	return ""
 }
 
-// progress tells the client of each look at a deployment, if it asked to be told.
+// progress returns a function that reports each poll of a deployment to the client; nil
+// if the client did not ask for progress.
 func progress(ctx context.Context, req *sdk.CallToolRequest) func(tenancy.DeploymentInfo) {
 	token := req.Params.GetProgressToken()
 	if token == nil {
@@ -120,15 +120,15 @@ func progress(ctx context.Context, req *sdk.CallToolRequest) func(tenancy.Deploy
 	}
 	var looks atomic.Int64
 	return func(d tenancy.DeploymentInfo) {
-		// A client that went away is no reason to stop: the call itself will.
+		// If the client is gone, the call itself ends; ignore the error here.
 		_ = req.Session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{
 			ProgressToken: token, Progress: float64(looks.Add(1)), Message: d.UUID + ": " + d.Status,
 		})
 	}
 }
 
-// recovered turns a panic into an error: the SDK runs handlers on goroutines of
-// its own, where a panic would end the process.
+// recovered turns a panic into an error: the SDK runs handlers on its own goroutines,
+// where a panic would end the process.
 func recovered(log *slog.Logger) sdk.Middleware {
 	return func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, req sdk.Request) (res sdk.Result, err error) {
@@ -153,7 +153,7 @@ func gate(next sdk.MethodHandler) sdk.MethodHandler {
 	}
 }
 
-// A list is what a set of rights is shown.
+// A list is the answer to a principal with certain rights.
 type list struct {
 	tools        []*sdk.Tool
 	instructions string
@@ -175,8 +175,8 @@ func (r *Registry) lists() map[tenancy.Rights]list {
 	return lists
 }
 
-// byRights shows each principal the tools that it may use, and takes the
-// canonical names of tools beside those on the wire.
+// byRights shows each principal the tools that it may use, and accepts the tools'
+// canonical names beside their wire names.
 func (r *Registry) byRights(lists map[tenancy.Rights]list) sdk.Middleware {
 	return func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
@@ -205,7 +205,7 @@ func (r *Registry) byRights(lists map[tenancy.Rights]list) sdk.Middleware {
 	}
 }
 
-// instructions tell a model how the tools that it has go together.
+// instructions tell a model how the tools for these rights work together.
 func (r *Registry) instructions(rights tenancy.Rights) string {
 	var b strings.Builder
 	b.WriteString("vibn runs this workspace's apps. Everything here belongs to one workspace; nothing else can be reached.\n")

@@ -20,13 +20,13 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// lastAnswers is how long the end of input is held back for what is in flight:
-// the longest call.
+// lastAnswers is how long the end of input is held back for requests in flight: the
+// longest call.
 const lastAnswers = callTime + 5*time.Second
 
-// ServeStdio serves the registry's tools to one client, a message a line, with
-// the rights that the key has at each request. It returns when the input has
-// ended and everything in flight is answered, or when ctx is done.
+// ServeStdio serves the registry's tools to one client, one message per line. It reads
+// the key's rights again at each request. It returns when the input has ended and every
+// request in flight is answered, or when ctx is done.
 func ServeStdio(ctx context.Context, r *Registry, guard *tenancy.Guard, key secret.Text, version string, log *slog.Logger, in io.Reader, out io.Writer) error {
 	srv := newServer(r, version, quietLogger(log))
 	srv.AddReceivingMiddleware(withKey(ctx, guard, key))
@@ -38,9 +38,9 @@ func ServeStdio(ctx context.Context, r *Registry, guard *tenancy.Guard, key secr
 	return nil
 }
 
-// withKey opens the key's Scope for each request anew, so that a revoked key is
-// refused at the next one. Requests end when serving does: the SDK lets them go
-// on, and waits for them.
+// withKey opens the key's Scope again for each request, so that a revoked key is refused
+// at the next one. It cancels requests when serving ends; the SDK would let them run and
+// wait for them.
 func withKey(serving context.Context, guard *tenancy.Guard, key secret.Text) sdk.Middleware {
 	return func(next sdk.MethodHandler) sdk.MethodHandler {
 		return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
@@ -60,14 +60,14 @@ func withKey(serving context.Context, guard *tenancy.Guard, key secret.Text) sdk
 	}
 }
 
-// A lineCounter hands the SDK its input, and holds two things back, at which the
-// SDK would end the session and leave unanswered what is in flight: the end of
-// the input, until every request has its answer, and whatever is no message.
+// A lineCounter passes the input to the SDK. It holds back two things at which the SDK
+// would end the session without answering the requests in flight: the end of input, until
+// every request is answered, and every line that is not a message.
 type lineCounter struct {
 	in   *bufio.Reader
-	rest []byte // of a line that was read and not handed on yet
+	rest []byte // the part of a line that has not been passed on yet
 
-	writing sync.Mutex // a line of output at a time
+	writing sync.Mutex // keeps each line of output whole
 	out     io.Writer
 
 	mu   sync.Mutex
@@ -79,7 +79,7 @@ func newLineCounter(in io.Reader, out io.Writer) *lineCounter {
 	return &lineCounter{in: bufio.NewReader(in), out: out, open: map[jsonrpc.ID]bool{}, idle: make(chan struct{}, 1)}
 }
 
-// Read hands on the input, and its end only when nothing is in flight.
+// Read passes on the input, and its end only when no request is in flight.
 func (c *lineCounter) Read(p []byte) (int, error) {
 	if len(c.rest) == 0 {
 		line, err := c.next()
@@ -94,7 +94,7 @@ func (c *lineCounter) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next returns the next line that is a message. Others are answered here.
+// next returns the next line that is a message. It answers other lines with an error.
 func (c *lineCounter) next() ([]byte, error) {
 	for {
 		line, err := readLine(c.in)
@@ -112,8 +112,7 @@ func (c *lineCounter) next() ([]byte, error) {
 	}
 }
 
-// judge counts a line's request in, or refuses the line, under an id where it may
-// have one.
+// judge counts a line's request as open, or refuses the line, with its id if it has one.
 func (c *lineCounter) judge(line inputLine) (id json.RawMessage, refused *jsonrpc.Error) {
 	switch {
 	case len(line.text) > MaxBody:
@@ -130,15 +129,14 @@ func (c *lineCounter) judge(line inputLine) (id json.RawMessage, refused *jsonrp
 	return c.begin(msg, line.id)
 }
 
-// An inputLine is one line of input, of which at most MaxBody+1 bytes are kept, and
-// the id of the request in the whole of it.
+// An inputLine is one line of input. It keeps at most MaxBody+1 bytes of the text, and
+// the id of the request in the whole line.
 type inputLine struct {
 	text []byte
 	id   json.RawMessage
 }
 
-// readLine reads one line. Of one that is longer than MaxBody, it keeps one byte
-// more than that.
+// readLine reads one line. Of a line longer than MaxBody it keeps MaxBody+1 bytes.
 func readLine(in *bufio.Reader) (inputLine, error) {
 	var line []byte
 	var scan idScanner
@@ -154,15 +152,15 @@ func readLine(in *bufio.Reader) (inputLine, error) {
 
 var errLongLine = &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("the message is larger than %d bytes", MaxBody)}
 
-// refuse answers a line here; id is nil where there is none that we could name. The
-// request was not counted in, so it is not counted out.
+// refuse answers a line with an error; id is nil if the line has none. The request was
+// not counted as open.
 func (c *lineCounter) refuse(id json.RawMessage, e *jsonrpc.Error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	_, _ = c.out.Write(append(errorMessage(id, e), '\n')) // the client is gone if this fails
+	_, _ = c.out.Write(append(errorMessage(id, e), '\n')) // it fails only if the client is gone
 }
 
-// drain waits until every request is answered, but not for ever.
+// drain waits until every request is answered, for at most lastAnswers.
 func (c *lineCounter) drain() {
 	end := time.NewTimer(lastAnswers)
 	defer end.Stop()
@@ -181,8 +179,8 @@ func (c *lineCounter) drain() {
 	}
 }
 
-// begin counts a request in, or refuses it under an id: the SDK would repeat the
-// name of a method that it does not know, and drop a request whose id is in use.
+// begin counts a request as open. It refuses an unknown method, whose name the SDK would
+// repeat, and a request whose id is in use, which the SDK would drop.
 func (c *lineCounter) begin(msg jsonrpc.Message, id json.RawMessage) (json.RawMessage, *jsonrpc.Error) {
 	req, ok := msg.(*jsonrpc.Request)
 	if !ok || !req.IsCall() {
@@ -200,7 +198,7 @@ func (c *lineCounter) begin(msg jsonrpc.Message, id json.RawMessage) (json.RawMe
 	return nil, nil
 }
 
-// end counts an answered request out.
+// end counts an answered request as closed.
 func (c *lineCounter) end(line []byte) {
 	msg, err := jsonrpc.DecodeMessage(line)
 	answer, ok := msg.(*jsonrpc.Response)
@@ -223,11 +221,11 @@ func (c *lineCounter) Close() error { return nil }
 
 func (c *lineCounter) writer() io.WriteCloser { return answers{c} }
 
-// answers is the output side of a lineCounter. The SDK writes a message at once.
+// answers is the output side of a lineCounter. The SDK writes each message with one call.
 type answers struct{ *lineCounter }
 
-// Write counts first: whoever has read an answer may use its id again. The SDK
-// does not end before the answer is written.
+// Write first counts the answered request as closed, because a client that has read an
+// answer may use its id again. The SDK does not end before the answer is written.
 func (a answers) Write(p []byte) (int, error) {
 	for line := range bytes.Lines(p) {
 		a.end(line)
