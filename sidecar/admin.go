@@ -14,13 +14,14 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// The operator's API, below /api/admin, is there only if VIBN_ADMIN_TOKEN is set.
-// A platform's own front end calls it, so it speaks of users and slugs.
+// This file serves the operator's API below /api/admin. It exists only if
+// VIBN_ADMIN_TOKEN is set. A platform's own front end calls it, so it uses users and
+// slugs.
 
-// maxAdminWait is the longest that an answer waits for a workspace's parts.
+// maxAdminWait is the longest that a call waits for a workspace's parts.
 const maxAdminWait = 45 * time.Second
 
-// settleLook is how often a waiting answer looks.
+// settleLook is the poll interval of such a wait.
 const settleLook = 200 * time.Millisecond
 
 // mountAdmin serves the operator's API.
@@ -48,7 +49,7 @@ func mountAdmin(mux *http.ServeMux, cfg Config) {
 	}
 }
 
-// The operator's answers that are no workspace or key alone.
+// These are the answers other than a single workspace or key.
 type (
 	adminWorkspaces struct {
 		Workspaces []people.WorkspaceState `json:"workspaces"`
@@ -91,7 +92,7 @@ func adminOperations() []mcp.Operation {
 	return all
 }
 
-// An adminFunc answers one route; in decodes the body, which may be empty.
+// An adminFunc answers one route.
 type adminFunc func(a *adminCall) (any, error)
 
 type admin struct {
@@ -99,7 +100,7 @@ type admin struct {
 	do  adminFunc
 }
 
-// An adminCall is one request of a proved operator.
+// An adminCall is a request of an authenticated operator.
 type adminCall struct {
 	*http.Request
 	cfg Config
@@ -107,7 +108,7 @@ type adminCall struct {
 	in  adminInput
 }
 
-// adminInput is every field that a route of the operator's takes.
+// adminInput holds every field that an operator's route accepts.
 type adminInput struct {
 	UserID      string `json:"user_id"`
 	Email       string `json:"email"`
@@ -137,7 +138,7 @@ func (a admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, out)
 }
 
-// logRefusal gives the cause of a failure to the operator's log.
+// logRefusal writes the cause of a failure to the server's log.
 func logRefusal(cfg Config, r *http.Request, err error) {
 	if p := tenancy.Public(err); p.Err != nil {
 		cfg.Log.WarnContext(r.Context(), "operator's call failed", "path", r.URL.Path, "err", cfg.Guard.ForLog(err))
@@ -165,8 +166,7 @@ func (a admin) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	return a.do(c)
 }
 
-// decodeStrict refuses what it does not know: a mistyped field would be a wish
-// that nobody hears.
+// decodeStrict rejects unknown fields, so that a typo is not silently ignored.
 func decodeStrict(body []byte, v any) error {
 	dec := json.NewDecoder(strings.NewReader(string(body)))
 	dec.DisallowUnknownFields()
@@ -185,8 +185,8 @@ func decodeStrict(body []byte, v any) error {
 	return e
 }
 
-// settled shows a workspace, after the time that the caller is willing to wait for
-// its parts.
+// settled returns a workspace's state. It waits for the workspace's parts as long as the
+// caller asks for.
 func (c *adminCall) settled(w tenancy.Workspace) (people.WorkspaceState, error) {
 	ctx, cancel := context.WithTimeout(c.Context(), time.Duration(c.in.WaitSeconds)*time.Second)
 	defer cancel()
@@ -245,7 +245,7 @@ func adminDelete(c *adminCall) (any, error) {
 	return c.settled(w)
 }
 
-// adminAct is a route that wants something of a workspace.
+// adminAct returns a route that requests an action on a workspace.
 func adminAct(act func(*people.Operator, context.Context, tenancy.Workspace) error) adminFunc {
 	return func(c *adminCall) (any, error) {
 		w, err := c.workspace()
@@ -276,7 +276,7 @@ func adminPlan(c *adminCall) (any, error) {
 	return c.settled(w)
 }
 
-// replaceIfGiven replaces a value if a new one was given.
+// replaceIfGiven replaces a value if another was given.
 func replaceIfGiven[T any](to, given *T) {
 	if given != nil {
 		*to = *given

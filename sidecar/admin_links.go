@@ -7,12 +7,12 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// adminLink is a link in the one answer that shows it. A platform's front end sends
-// its people to the settings page with one.
+// adminLink is a link in the one answer that shows it. With it a platform's front end
+// sends people to the settings page.
 type adminLink struct {
 	URL       string `json:"url"`
-	UserID    string `json:"user_id,omitempty"` // whom it signs in
-	Role      string `json:"role,omitempty"`    // what somebody becomes by it
+	UserID    string `json:"user_id,omitempty"` // the person whom it signs in
+	Role      string `json:"role,omitempty"`    // the role that its user gets
 	ExpiresAt string `json:"expires_at"`
 }
 

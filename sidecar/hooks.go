@@ -14,17 +14,17 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Limits of what is posted by webhooks. Until its signature is proved a body is
-// anybody's, and costs memory and two look-ups.
+// These are the limits of webhook requests. Before its signature is checked, a body may
+// come from anyone, and costs memory and two look-ups.
 const (
 	maxHookBody         = 1 << 20
-	hookSlots           = 128             // at the same time, each of them for a body
-	hookSlotsPerAddress = 32              // the same of one address
-	hookTime            = 5 * time.Second // to read a body; Gitea gives a delivery as long
+	hookSlots           = 128             // bodies read at the same time
+	hookSlotsPerAddress = 32              // the same for one address
+	hookTime            = 5 * time.Second // to read a body; Gitea also allows a delivery this long
 	hookRate, hookBurst = rate.Limit(100), 1000
 )
 
-// accepted is the answer to all that a webhook signed.
+// accepted is the answer to every signed webhook request.
 type accepted struct {
 	Accepted bool `json:"accepted"`
 }
@@ -33,23 +33,23 @@ var errHookBusy = &tenancy.Error{
 	Code: tenancy.RateLimited, Msg: "too many webhooks post at the same time", Hint: "what was not taken is found within minutes", Retryable: true, RetryAfter: time.Second,
 }
 
-// mountHooks serves Gitea's webhooks. Gitea is no browser and sends no Origin, so
-// that what holds for all routes holds here too; it comes to the name in
-// VIBN_PUBLIC_URL, which is the address that its webhooks have.
+// mountHooks serves Gitea's webhooks. The checks of all routes apply here too: Gitea
+// sends no Origin, as it is not a browser, and it calls the host in VIBN_PUBLIC_URL,
+// which is the address of its webhooks.
 func mountHooks(mux *http.ServeMux, cfg Config) {
 	h := &hooks{Config: cfg, from: newLimits(hookRate, hookBurst), slots: slots{byAddress: map[string]int{}}}
 	mux.HandleFunc("POST /"+tenancy.HookPath+"/{workspace}", h.take)
 }
 
-// hooks take what webhooks post. Somebody who floods is bounded by the address
-// before anything is read, and a workspace's own webhook in tenancy.
+// hooks handles webhook requests. It limits requests by address before it reads them.
+// Package tenancy limits those of a workspace's own webhook.
 type hooks struct {
 	Config
 	from  *limits
 	slots slots
 }
 
-// slots bound how many deliveries are read at once, in all and by address.
+// slots limits how many deliveries are read at once, in total and per address.
 type slots struct {
 	mu        sync.Mutex
 	byAddress map[string]int // by address
@@ -88,7 +88,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.slots.release(address)
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(hookTime)) // a recorder has none
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(hookTime)) // a test recorder has no deadline
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHookBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		refuseHookBody(w)
@@ -111,7 +111,8 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 	answerWith(w, http.StatusAccepted, accepted{true})
 }
 
-// refuseHookBody ends the connection as well: what is left of the body is not read.
+// refuseHookBody also closes the connection, because the rest of the body has not been
+// read.
 func refuseHookBody(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
 	send(w, http.StatusRequestEntityTooLarge, mcp.FailureOf(invalid("the body is larger than a webhook's may be")).JSON())

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limits of attempts to sign in: of one address, behind which many may be, and of
-// one person.
+// These are the limits of sign-in attempts: of one address, which many people may share,
+// and of one person.
 const (
 	addressRate, addressBurst = rate.Limit(2), 60
 	personRate, personBurst   = rate.Limit(1. / 6), 10
 	maxLimited                = 10_000
 )
 
-// limits hold a bucket for each of those that try. When they are too many, all are
-// forgotten: memory is bounded, and who is one of thousands gains little.
+// limits holds a token bucket per client. If there are too many clients, it drops all
+// buckets. That bounds memory, and one client among thousands gains little.
 type limits struct {
 	rate  rate.Limit
 	burst int

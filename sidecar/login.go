@@ -13,11 +13,11 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// localPath matches a path that people may be sent to after they signed in: nothing that a
-// browser could take for another host.
+// localPath matches a path to which people may be sent after sign-in. A browser cannot
+// read it as another host.
 var localPath = regexp.MustCompile(`^/(?:w|account)(?:[/?][A-Za-z0-9._~/?&=%-]*)?$`)
 
-// nextPath returns where to go after the sign-in.
+// nextPath returns s if it is a safe local path, else /w.
 func nextPath(s string) string {
 	if len(s) > 500 || !localPath.MatchString(s) || strings.Contains(s, "//") || strings.Contains(s, "..") {
 		return "/w"
@@ -29,7 +29,7 @@ var errTooMany = &tenancy.Error{
 	Code: tenancy.RateLimited, Msg: "there were too many attempts", Hint: "wait a minute, then try again", Retryable: true, RetryAfter: 30 * time.Second,
 }
 
-// attempt counts an attempt to sign in.
+// attempt counts an attempt to sign in, and refuses it above the limit.
 func (v *visit) attempt() error {
 	if !v.address.allow(clientAddress(v.r)) {
 		return errTooMany
@@ -37,8 +37,8 @@ func (v *visit) attempt() error {
 	return nil
 }
 
-// signInFirst has a person sign in and come back. What they had typed into a form
-// is kept, and never the secrets: no form of ours takes one.
+// signInFirst sends a person to sign in and back. It keeps the fields of a submitted
+// form. No form of this server contains a secret.
 func (v *visit) signInFirst(again bool) error {
 	next, ctx := v.r.URL.RequestURI(), v.r.Context()
 	if v.r.Method == http.MethodPost {
@@ -55,10 +55,10 @@ func (v *visit) signInFirst(again bool) error {
 	return v.goTo("/login?" + query.Encode())
 }
 
-// maxKeptForm is the size in bytes of the largest form that is kept.
+// maxKeptForm limits a form that is kept, in bytes.
 const maxKeptForm = 4096
 
-// formPath is the page that the form of this POST is on.
+// formPath returns the page that holds the form of this POST.
 func (v *visit) formPath() string {
 	path := v.r.URL.Path
 	for _, act := range []string{"/revoke", "/invite", "/withdraw", "/role", "/remove", "/reveal", "/bot-token"} {
@@ -70,8 +70,7 @@ func (v *visit) formPath() string {
 	return path
 }
 
-// savedForm returns the fields of a form that was sent from this page while nobody was
-// signed in.
+// savedForm returns the fields of a form that was sent from this page while signed out.
 func (v *visit) savedForm() url.Values {
 	ctx := v.r.Context()
 	if v.sessions.GetString(ctx, heldPath) != v.r.URL.Path {
@@ -86,10 +85,10 @@ func (v *visit) savedForm() url.Values {
 }
 
 type loginPage struct {
-	Provider string // its name; empty = there is none
+	Provider string // the provider's name; empty = there is none
 	Next     string
 	Again    bool
-	Kept     bool // a form waits for the person
+	Kept     bool // a form has been kept for the person
 }
 
 func (v *visit) login() error {
@@ -104,9 +103,8 @@ func (v *visit) login() error {
 	return v.show(http.StatusOK, "login.html", "Sign in", p)
 }
 
-// loginStart sends a person to the provider. It is a GET, as a form that ends on
-// another origin would need that origin in the page's policy; it does nothing but
-// begin.
+// loginStart redirects a person to the provider. It is a GET: a form that ends on another
+// origin would need that origin in the page's policy. It only starts a sign-in.
 func (v *visit) loginStart() error {
 	if v.provider == nil {
 		return errNoRoute
@@ -163,9 +161,9 @@ func (v *visit) loginCallback() error {
 	return v.welcome(ctx, id, c.Next)
 }
 
-// askConnect says that the next sign-in at the provider is to be the person's from
-// now on. That takes a form of ours: else another site could have a browser connect
-// an account of its own, and sign in as the person later.
+// askConnect records that the person's next sign-in at the provider connects that
+// account. Only a form of this server may request that. Otherwise another site could make
+// a browser connect that site's account, and sign in as the person later.
 func (v *visit) askConnect() error {
 	if v.provider == nil {
 		return errNoRoute
@@ -174,7 +172,7 @@ func (v *visit) askConnect() error {
 	return v.show(http.StatusOK, "connect.html", "Connect "+v.provider.Name, v.provider.Name)
 }
 
-// connect has the person who is signed in use the provider from now on.
+// connect connects the provider's account to the signed-in person.
 func (v *visit) connect(ctx context.Context, id people.Identity) error {
 	if v.user.ID == "" {
 		return errCeremony
@@ -188,8 +186,8 @@ func (v *visit) connect(ctx context.Context, id people.Identity) error {
 	return v.redirectWithNotice(ctx, "/account", "From now on you sign in with "+v.provider.Name+".")
 }
 
-// welcome signs in whom the provider has proved. Who has no workspace and no
-// invitation gets one.
+// welcome signs in the person whom the provider has proved. A person without a workspace
+// and without an invitation gets a workspace.
 func (v *visit) welcome(ctx context.Context, id people.Identity, next string) error {
 	u, err := v.accounts.SignIn(ctx, id)
 	if err != nil {
@@ -221,14 +219,14 @@ func (v *visit) welcome(ctx context.Context, id people.Identity, next string) er
 	)
 }
 
-// A linkPage shows what a link is for. To see it uses nothing up, as previews of
-// messages look at links too.
+// A linkPage shows what a link is for. Showing it does not use up the link, because
+// message previews open links too.
 type linkPage struct {
 	Info     people.LinkInfo
 	Token    string
-	Provider string // whom to sign in with before joining; empty = nobody
-	Person   string // who would join
-	Waiting  bool   // the person is to sign in now
+	Provider string // the provider to sign in with before joining; empty = none
+	Person   string // the person who would join
+	Waiting  bool   // the person has to sign in now
 }
 
 func (v *visit) showLink() error {
@@ -283,13 +281,13 @@ func (v *visit) useLink() error {
 	if err := v.signIn(ctx, userID); err != nil {
 		return err
 	}
-	if path := v.sessions.GetString(ctx, heldPath); path != "" { // a form waits there
+	if path := v.sessions.GetString(ctx, heldPath); path != "" { // a form is kept there
 		return v.goTo(nextPath(path))
 	}
 	return v.goTo("/w/" + info.Slug)
 }
 
-// join makes a person a member, by an invitation.
+// join makes a person a member by an invitation.
 func (v *visit) join(ctx context.Context, digest tenancy.Digest, u tenancy.User) error {
 	userID, info, err := v.accounts.UseLink(ctx, digest, u)
 	if err != nil {
@@ -319,7 +317,7 @@ func (v *visit) logoutEverywhere() error {
 
 type accountPage struct {
 	User      tenancy.User
-	Provider  string // name; empty = there is none
+	Provider  string // the provider's name; empty = there is none
 	Connected bool
 	Since     time.Time
 }
@@ -335,7 +333,7 @@ func (v *visit) account() (err error) {
 	return v.show(http.StatusOK, "account.html", "Your account", p)
 }
 
-// workspaces lists a person's workspaces, or goes to the only one.
+// workspaces lists a person's workspaces. If there is only one, it redirects to it.
 func (v *visit) workspaces() (err error) {
 	if v.frame.Workspaces, err = v.accounts.Workspaces(v.r.Context(), v.user.ID); err != nil {
 		return err
@@ -346,5 +344,5 @@ func (v *visit) workspaces() (err error) {
 	return v.show(http.StatusOK, "workspaces.html", "Workspaces", v.frame.Workspaces)
 }
 
-// LinkURL is the address of a sign-in link or an invitation, by its token.
+// LinkURL returns the address of a sign-in link or an invitation, by its token.
 func LinkURL(public *url.URL, token string) string { return public.JoinPath("link", token).String() }

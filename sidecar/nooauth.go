@@ -2,10 +2,10 @@ package sidecar
 
 import "net/http"
 
-// Clients that a key was refused to look for OAuth, and show people and models what
-// they are answered there, if it is an error of OAuth's.
+// Clients whose key was refused look for OAuth. They show people and models the answer,
+// if it is an OAuth error.
 
-// An oauthError is an error as OAuth has it (RFC 6749, section 5.2).
+// An oauthError is an error in OAuth's form (RFC 6749, section 5.2).
 type oauthError struct {
 	Error       string `json:"error"`
 	Description string `json:"error_description"` // ASCII without quotes and backslashes
@@ -17,9 +17,9 @@ var errNoOAuth = oauthError{
 		"send the key with each request as Authorization: Bearer vibn_sk_...",
 }
 
-// mountNoOAuth says at the routes of OAuth that there is none. A document of
-// discovery is not found, so that a client goes on to the next; who would sign in is
-// refused. Whatever a request carries does not matter here, as some send their key.
+// mountNoOAuth answers at OAuth's routes that this server has no OAuth. A discovery
+// document is not found, so that a client tries the next one; a sign-in is refused. The
+// routes ignore what a request carries, because some clients send their key.
 func mountNoOAuth(mux *http.ServeMux) {
 	say := func(status int, patterns ...string) {
 		for _, p := range patterns {

@@ -21,24 +21,24 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// A Provider is an OpenID provider that people sign in with.
+// A Provider is an OpenID provider with which people sign in.
 type Provider struct {
 	Issuer       *url.URL
 	ClientID     string
 	ClientSecret secret.Text
 	Name         string // on the button: "Sign in with …"
-	// IsGitea says that it is the platform's own Gitea: then a subject is the id of
-	// an account there.
+	// IsGitea says that the provider is the platform's own Gitea. Then a subject is the
+	// id of an account there.
 	IsGitea bool
 }
 
 const (
 	providerTime  = 10 * time.Second
-	providerRetry = 3 * time.Second // between attempts to learn where it is
+	providerRetry = 3 * time.Second // between attempts at discovery
 )
 
-// A provider is a Provider that says where it is when it is first needed, so that
-// the server starts while it is down.
+// A provider is a Provider that is discovered when first needed, so that the server can
+// start while the provider is down.
 type provider struct {
 	Provider
 	redirect string
@@ -60,8 +60,8 @@ func newProvider(p Provider, public *url.URL) *provider {
 	return &provider{Provider: p, redirect: public.JoinPath("login", "callback").String(), client: &http.Client{Timeout: providerTime}}
 }
 
-// discover asks the provider where its parts are, once it answers. Older Giteas
-// write their issuer with a slash at its end, newer ones without.
+// discover fetches the provider's discovery document, once. Older Gitea versions write
+// their issuer with a trailing slash, newer ones without; discover tries both.
 func (p *provider) discover(ctx context.Context) (*discovered, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,7 +71,7 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 	if time.Since(p.tried) < providerRetry {
 		return nil, p.err
 	}
-	// The provider keeps this context for as long as it lives.
+	// The provider keeps this context for its lifetime.
 	lasting := oidc.ClientContext(context.WithoutCancel(ctx), p.client)
 	issuer := strings.TrimRight(p.Issuer.String(), "/")
 	found, err := oidc.NewProvider(lasting, issuer)
@@ -93,8 +93,8 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 	return p.found, nil
 }
 
-// scopes: a token of Gitea's that has none of its own scopes may do everything
-// that its user may, so one is asked for.
+// scopes returns the scopes to request. A Gitea token without any of Gitea's own scopes
+// may do everything that its user may, so for Gitea it includes a narrow one.
 func (p *provider) scopes() []string {
 	scopes := []string{oidc.ScopeOpenID, "profile", "email"}
 	if p.IsGitea {
@@ -103,23 +103,23 @@ func (p *provider) scopes() []string {
 	return scopes
 }
 
-// A ceremony is one sign-in that has begun at the provider.
+// A ceremony is a sign-in that has been started at the provider.
 type ceremony struct {
 	State    string `json:"state"`
 	Nonce    string `json:"nonce"`
 	Verifier string `json:"verifier"` // of PKCE
-	Next     string `json:"next"`     // path here to go to afterwards
-	Connect  bool   `json:"connect"`  // for the person who is signed in already
+	Next     string `json:"next"`     // local path to go to afterwards
+	Connect  bool   `json:"connect"`  // connects the provider's account to the signed-in person
 	Begun    int64  `json:"begun"`    // Unix time
 }
 
-// ceremonyLife is how long people may take at the provider.
+// ceremonyLife is how long a sign-in at the provider may take.
 const ceremonyLife = 15 * time.Minute
 
 const heldCeremony = "ceremony"
 
-// begin returns the provider's address to go to. again asks that the person proves
-// themselves, whatever the provider remembers.
+// begin returns the provider's address to redirect to. again asks the provider to
+// authenticate the person anew, even if it remembers them.
 func (p *provider) begin(ctx context.Context, next string, connect, again bool) (address string, c ceremony, err error) {
 	found, err := p.discover(ctx)
 	if err != nil {
@@ -135,7 +135,7 @@ func (p *provider) begin(ctx context.Context, next string, connect, again bool) 
 
 func (c ceremony) String() string {
 	raw, err := json.Marshal(c)
-	if err != nil { // strings, a bool and a number
+	if err != nil { // strings, a bool and a number always encode
 		return ""
 	}
 	return string(raw)
@@ -149,8 +149,8 @@ func parseCeremony(s string) (ceremony, bool) {
 
 var errProof = errors.New("the provider's answer proves nobody")
 
-// finish trades the provider's code for a proof of who the person is. The access
-// token is thrown away.
+// finish exchanges the provider's code for a proof of the person's identity. It discards
+// the access token.
 func (p *provider) finish(ctx context.Context, c ceremony, code string) (people.Identity, error) {
 	found, err := p.discover(ctx)
 	if err != nil {
@@ -181,15 +181,17 @@ func (p *provider) finish(ctx context.Context, c ceremony, code string) (people.
 	return p.identity(proof, says)
 }
 
-// claims are what a provider says of a person for display: nothing is decided by it.
+// claims are what a provider says of a person, for display only: no decision depends on
+// it.
 type claims struct {
 	Email    string `json:"email"`
 	Name     string `json:"name"`
 	Username string `json:"preferred_username"`
 }
 
-// ask asks for what many providers do not write into the proof. Who it is has been
-// proved already, so an answer about somebody else, or none, is no answer.
+// ask fetches the claims that many providers leave out of the proof. The proof has
+// already established the identity, so ask returns no claims if the answer fails or is
+// about another person.
 func (p *provider) ask(ctx context.Context, found *discovered, token *oauth2.Token, subject string) (c claims) {
 	info, err := found.provider.UserInfo(oidc.ClientContext(ctx, p.client), oauth2.StaticTokenSource(token))
 	if err != nil || info.Subject != subject || info.Claims(&c) != nil {

@@ -9,17 +9,17 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// A once gives the answer of a form to the same form sent again at once, as by a
-// double click: the browser shows the last answer, and a key is in no other. What
-// it holds is forgotten after a moment, and another process knows nothing of it:
-// there the form's number still keeps a second key from being made.
+// A once returns a form's first answer again if the same form is sent twice at once, as
+// by a double click. The browser shows the last answer, and only the first would hold the
+// key. It forgets answers after onceKept. It does not reach other processes; there the
+// form's number still prevents a second key.
 type once struct {
 	mu      sync.Mutex
 	answers map[string]*onceAnswer
 }
 
 type onceAnswer struct {
-	done chan struct{} // closed when what follows is set
+	done chan struct{} // closed when the fields below are set
 	key  tenancy.Key
 	text secret.Text
 	err  error
@@ -33,8 +33,8 @@ const (
 
 func newOnce() *once { return &once{answers: map[string]*onceAnswer{}} }
 
-// do runs mint once for a form, to its end even if the browser hangs up, as it does
-// when it sends the form again.
+// do runs mint once per form. It runs mint to its end even if the browser closes the
+// connection, as it does when it sends the form again.
 func (o *once) do(ctx context.Context, form string, mint func(context.Context) (tenancy.Key, secret.Text, error)) (tenancy.Key, secret.Text, error) {
 	a, first := o.answer(form)
 	if !first {

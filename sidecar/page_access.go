@@ -14,7 +14,7 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// An accessPage is the bundle that connects an agent to the workspace.
+// An accessPage holds everything that connects an agent to the workspace.
 type accessPage struct {
 	Prompt   string
 	OneLine  string
@@ -22,7 +22,7 @@ type accessPage struct {
 	Clients  []clientTab
 	Cursor   template.URL // opens Cursor; it holds no key
 	Git      *gitAccess   // nil = the workspace has no repositories, or the person may not push
-	Keys     int          // in force; -1 = the person does not see them
+	Keys     int          // in force; -1 = the person may not see them
 	Shown    *shownToken
 	Failed   string // why the token was not shown
 }
@@ -66,11 +66,11 @@ func (v *visit) showAccess(status int, shown *shownToken, failed string) error {
 	return v.show(status, "access.html", "AI access", p)
 }
 
-// git is how git reaches the repositories, without a token.
+// git returns how git reaches the repositories, without a token.
 func (v *visit) git(ctx context.Context) *gitAccess {
 	c, err := repository.Credentials(ctx, v.scope, false)
 	if err != nil {
-		return nil // there are none yet, or not for this person
+		return nil // there are no repositories yet, or the person may not see them
 	}
 	return &gitAccess{c.Server, c.Username, repository.CloneURL(v.scope, "REPOSITORY"), c.Helper()}
 }
@@ -89,9 +89,9 @@ func (v *visit) activeKeys(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// oneLine is the installer's line with a key in it. The key is a variable of the
-// shell's, so it stands in no program's arguments; with a space in front, most
-// shells do not remember the line.
+// oneLine returns the installer's shell line with a key in it. The key is a shell
+// variable, so it is not in any program's arguments. The leading space keeps the line out
+// of most shells' history.
 func (v *visit) oneLine(key secret.Text) string {
 	return " VIBN_API_KEY=" + key.Reveal() + "; " + clients.OneLine(v.cfg.PublicURL, v.scope.Slug())
 }

@@ -31,7 +31,7 @@ type activityPage struct {
 	Who     string
 	Target  string
 	Older   string // address of the next page; empty = this is the last
-	Newest  bool   // this is the first page
+	Newest  bool   // true on the first page
 	CSV     string
 	JSONL   string
 	Most    int
@@ -40,13 +40,13 @@ type activityPage struct {
 type trailRow struct {
 	people.TrailEntry
 	By     string // what the client called itself, cut
-	On     string // name of the target, or the target, cut
+	On     string // name of the target, or its uuid, shortened
 	State  string // good, bad, busy or off
-	Detail string // the arguments that were kept, in words
+	Detail string // the recorded arguments, in words
 	Took   string
 }
 
-// pageCursor is the place in the trail where a page ends.
+// pageCursor is the place in the audit trail where a page ends.
 type pageCursor struct {
 	At time.Time `json:"t"`
 	ID string    `json:"i"`
@@ -113,8 +113,8 @@ func query(v url.Values) string {
 	return "?" + v.Encode()
 }
 
-// recordedTools lists what stands in the audit trail: every tool that is no mere
-// reading, and what only people and the platform do.
+// recordedTools lists the names in the audit trail: every tool that does more than read, and
+// the actions of people and of the platform.
 func (c Config) recordedTools() []string {
 	names := []string{
 		"envs.reveal", "keys.create", "keys.revoke", "link.create", "link.join", "link.sign_in",
@@ -131,8 +131,8 @@ func (c Config) recordedTools() []string {
 	return names
 }
 
-// clientName is what people call a client. What browsers say of themselves is long
-// and tells nobody anything.
+// clientName returns a client's name for people. A browser's own description is long and
+// useless, so it becomes "browser".
 func clientName(claim string) string {
 	if strings.HasPrefix(claim, "Mozilla/") {
 		return "browser"
@@ -157,7 +157,7 @@ func durationText(e people.TrailEntry) string {
 	return e.Duration.Round(time.Millisecond).String()
 }
 
-// argsText writes arguments as people read them: a: 1, b: x, y.
+// argsText writes arguments for people: a: 1, b: x, y.
 func argsText(args string) string {
 	var m map[string]any
 	if err := json.Unmarshal([]byte(args), &m); err != nil || len(m) == 0 {
@@ -192,7 +192,7 @@ func valueText(v any) string {
 	return ""
 }
 
-// An exportRow is an entry as it is downloaded.
+// An exportRow is an entry of the downloaded trail.
 type exportRow struct {
 	At         string `json:"at"`
 	Who        string `json:"who"`
@@ -213,8 +213,8 @@ func rowOf(e people.TrailEntry) exportRow {
 	}
 }
 
-// export sends the trail, newest first, a page at a time. An error in the middle
-// ends it: the connection breaks, so that nobody takes a part for the whole.
+// export sends the trail, newest first, page by page. An error in the middle aborts the
+// connection, so that a partial file does not look complete.
 func (v *visit) export(kind, name string, write func(exportRow) error, flush func() error) error {
 	q, _, err := v.trailQuery()
 	if err != nil {
@@ -283,8 +283,8 @@ func (v *visit) exportJSONL() error {
 	return v.export("application/jsonl; charset=utf-8", "activity.jsonl", func(e exportRow) error { return out.Encode(e) }, func() error { return nil })
 }
 
-// escapeFormula keeps a spreadsheet from taking a cell for a formula, in the wide forms
-// of the signs too.
+// escapeFormula keeps a spreadsheet from reading a cell as a formula. It also covers the
+// full-width forms of the signs.
 func escapeFormula(cell string) string {
 	if strings.ContainsAny(firstRune(strings.TrimLeft(cell, " ")), "=+-@\t\r\n＝＋－＠") {
 		return "'" + cell
@@ -299,13 +299,13 @@ func firstRune(s string) string {
 	return ""
 }
 
-// jsonOf encodes what the audit trail keeps.
+// jsonOf encodes arguments for the audit trail.
 func jsonOf(v map[string]any) json.RawMessage {
 	if len(v) == 0 {
 		return nil
 	}
 	raw, err := json.Marshal(v)
-	if err != nil { // strings and booleans
+	if err != nil { // strings and booleans always encode
 		return nil
 	}
 	return raw

@@ -17,16 +17,16 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// A keyForm is what the form for a new key holds.
+// A keyForm holds the fields of the form for a new key.
 type keyForm struct {
-	Request string // its number
+	Request string // the form's number
 	Name    string
 	Preset  string
 	Days    int
 	Error   string
 	Presets []presetChoice
 	Lives   []lifeChoice
-	Kept    bool // it was sent while nobody was signed in
+	Kept    bool // it was sent while signed out
 }
 
 type presetChoice struct {
@@ -64,7 +64,7 @@ func (v *visit) keyForm(fields url.Values) keyForm {
 // A keyRow is a key in the list.
 type keyRow struct {
 	tenancy.Key
-	Preset string // or the rights, where they are no preset
+	Preset string // or the rights, if no preset has them
 	State  string // active, expired or revoked
 	By     string
 }
@@ -76,11 +76,11 @@ type keysPage struct {
 	Minted *mintedKey
 }
 
-// A mintedKey is a key in the one answer that shows it.
+// A mintedKey is a new key in the one answer that shows it.
 type mintedKey struct {
 	tenancy.Key
 	Text    string
-	OneLine string // with the key in it
+	OneLine string // contains the key
 }
 
 func (v *visit) keys() error {
@@ -127,7 +127,7 @@ func (v *visit) mintKey() error {
 	if len(request) < 20 || len(request) > 64 || strings.Trim(request, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
 		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this form has no number of its own", Hint: "load the page again and use its form"}
 	}
-	days, _ := strconv.Atoi(v.form.Get("days")) // 0 is refused
+	days, _ := strconv.Atoi(v.form.Get("days")) // mint refuses 0
 	key, text, err := v.once.do(v.r.Context(), v.user.ID+"/"+v.scope.Slug()+"/"+request, func(ctx context.Context) (tenancy.Key, secret.Text, error) {
 		return mint(ctx, v.scope, keyInput{v.form.Get("name"), v.form.Get("preset"), &days}, request, v.r.UserAgent())
 	})
@@ -142,14 +142,14 @@ func (v *visit) mintKey() error {
 	return v.showKeys(http.StatusOK, v.keyForm(url.Values{}), &mintedKey{key, text.Reveal(), v.oneLine(text)})
 }
 
-// keyInput is what a key is asked for with, through the page or REST.
+// keyInput holds the arguments for a new key, from the page or REST.
 type keyInput struct {
 	Name   string `json:"name"`
 	Preset string `json:"preset"`
 	Days   *int   `json:"days"`
 }
 
-// mint mints a key on record.
+// mint creates a key, with an entry in the audit trail.
 func mint(ctx context.Context, scope *tenancy.Scope, in keyInput, request, client string) (k tenancy.Key, text secret.Text, err error) {
 	if in.Preset == "" {
 		in.Preset = "builder"
@@ -174,7 +174,7 @@ func mint(ctx context.Context, scope *tenancy.Scope, in keyInput, request, clien
 	return k, text, err
 }
 
-// act does something on record.
+// act runs an action, with an entry in the audit trail.
 func act(ctx context.Context, scope *tenancy.Scope, c tenancy.Call, do func(*tenancy.Scope) error) (err error) {
 	begun, err := scope.Begin(ctx, c)
 	if err != nil {
@@ -199,7 +199,7 @@ func revoke(ctx context.Context, scope *tenancy.Scope, id, client string) error 
 	})
 }
 
-// keyOperations describes these routes.
+// keyOperations describes the routes of keys.
 func keyOperations() []mcp.Operation {
 	const root = "/api/workspaces/{slug}/keys"
 	return []mcp.Operation{
@@ -213,8 +213,8 @@ func keyOperations() []mcp.Operation {
 	}
 }
 
-// mountKeys serves the keys of a workspace as REST routes, to a key with the right
-// or to a person who is signed in.
+// mountKeys serves a workspace's keys as REST routes, to a key with the right or to a
+// signed-in person.
 func mountKeys(mux *http.ServeMux, cfg Config) {
 	handle := func(route string, do scopeCall) {
 		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
@@ -233,11 +233,11 @@ func mountKeys(mux *http.ServeMux, cfg Config) {
 	})
 }
 
-// A scopeCall answers a request within the workspace that it claims.
+// A scopeCall answers a request in the workspace that it names.
 type scopeCall func(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error)
 
-// inScope makes a call while it has its place in the workspace. The answer is sent
-// after that: a slow reader holds no place.
+// inScope runs a call while it holds one of the workspace's slots for concurrent calls.
+// The answer is sent after the slot is released, so a slow reader holds no slot.
 func inScope(cfg Config, w http.ResponseWriter, r *http.Request, do scopeCall) (any, error) {
 	scope, leave, err := cfg.enter(r)
 	if err != nil {
@@ -273,8 +273,8 @@ func createKey(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, e
 	return shown, nil
 }
 
-// readJSON reads a body that must be JSON: a page of another origin can send a
-// form, but not that.
+// readJSON reads a body that must be JSON. A page of another origin can send a form, but
+// not JSON.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := jsonBody(w, r)
 	if err != nil || len(body) == 0 {

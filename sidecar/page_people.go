@@ -11,9 +11,9 @@ import (
 type peoplePage struct {
 	Members []people.MemberInfo
 	Invites []inviteRow
-	Roles   []roleChoice // that the person may give
+	Roles   []roleChoice // roles that the person may give
 	MayEdit bool
-	Only    bool // there is one owner, who cannot leave
+	Only    bool // there is only one owner, who cannot leave
 	Invited *invited
 }
 
@@ -78,7 +78,7 @@ func (v *visit) showMembers(shown *invited) error {
 	return v.show(http.StatusOK, "people.html", "People", p)
 }
 
-// change does something about the workspace's people on record.
+// change runs an action on the workspace's members, with an entry in the audit trail.
 func (v *visit) change(tool, target string, args map[string]any, do func(*tenancy.Scope) error) error {
 	return act(v.r.Context(), v.scope, tenancy.Call{Tool: tool, Needs: tenancy.Keys, Client: v.r.UserAgent(), Target: target, Args: jsonOf(args)}, do)
 }
@@ -124,7 +124,7 @@ func (v *visit) setRole() error {
 func (v *visit) removeMember() error {
 	id, needs := v.form.Get("user"), tenancy.Keys
 	if id == v.user.ID {
-		needs = tenancy.Write // anybody may leave: every role has this right
+		needs = tenancy.Write // every member may leave: every role has this right
 	}
 	err := act(v.r.Context(), v.scope, tenancy.Call{Tool: "members.remove", Needs: needs, Client: v.r.UserAgent(), Target: id}, func(s *tenancy.Scope) error {
 		return people.RemoveMember(v.r.Context(), s, id)

@@ -28,15 +28,16 @@ type workspacePage struct {
 // An appRow is an app with its last deployment.
 type appRow struct {
 	hosting.AppInfo
-	State  string // good, bad, busy or off: what the status is to a person
+	State  string // good, bad, busy or off: the status in a word
 	Last   *tenancy.DeploymentInfo
 	LastBy string // state of the deployment
 	LastAt *time.Time
-	Open   string // address of the app; empty = it has none that a browser may follow
+	Open   string // address of the app; empty = none that a browser may follow
 }
 
-// maxLastLooks is how many apps have their last deployment looked up for a page, and
-// looksAtOnce how many at a time: each is a request that the workspace's agents share.
+// maxLastLooks limits how many apps' last deployments are read for a page, and
+// looksAtOnce how many at a time: each read counts against the budget that the
+// workspace's agents share.
 const (
 	maxLastLooks = 20
 	looksAtOnce  = 6
@@ -66,13 +67,13 @@ func (v *visit) workspace() error {
 	return v.show(http.StatusOK, "workspace.html", "Workspace", p)
 }
 
-// missing says what a page lacks, and why.
+// missing says what a page could not show, and why.
 func missing(what string, e *tenancy.Error) string {
 	return sentence("the page could not show " + what + ": " + e.Msg)
 }
 
-// lastDeployments fills in the last deployment of each app, and returns how many it
-// could not find out in time.
+// lastDeployments fills in the last deployment of each app, and returns how many it could
+// not read in time.
 func (v *visit) lastDeployments(ctx context.Context, apps []appRow) (missing int) {
 	var g errgroup.Group
 	g.SetLimit(looksAtOnce)
@@ -101,7 +102,7 @@ func (a *appRow) setLastDeployment(last *tenancy.DeploymentInfo) {
 	}
 }
 
-// momentOf reads a time as the tools write it; nil if there is none.
+// momentOf parses a time as the tools write it; nil if it is empty or invalid.
 func momentOf(s string) *time.Time {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
@@ -122,7 +123,7 @@ func (v *visit) lastDeployment(ctx context.Context, app string) (*tenancy.Deploy
 	return &list[0], nil
 }
 
-// stateOf is what a status of Coolify's is to a person.
+// stateOf returns a Coolify status in a word for people: good, bad, busy or off.
 func stateOf(status string) string {
 	switch {
 	case status == "finished", hasWord(status, "running") && !hasWord(status, "unhealthy"):
@@ -147,9 +148,9 @@ type appPage struct {
 	Previews bool
 	Envs     []envRow
 	Missing  []string
-	MaySee   bool      // the value of a variable
-	Shown    *shownEnv // the one that was revealed
-	Failed   string    // why one was not
+	MaySee   bool      // may see the value of a variable
+	Shown    *shownEnv // the revealed variable
+	Failed   string    // why a variable was not revealed
 }
 
 type envRow struct {
@@ -163,7 +164,7 @@ type shownEnv struct {
 	Hide  int // seconds until it is hidden
 }
 
-// hideAfter is how many seconds a secret is on the screen.
+// hideAfter is how many seconds a secret stays on the screen.
 const hideAfter = 30
 
 func (v *visit) app() error {
@@ -199,8 +200,8 @@ func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed strin
 	return v.show(status, "app.html", info.Name.String(), p)
 }
 
-// revealEnv shows the value of one variable. A page that could not be shown around
-// it shows no value either.
+// revealEnv shows the value of one variable. If the page around it fails, it shows no
+// value.
 func (v *visit) revealEnv() error {
 	if !v.signedInRecently() {
 		return v.signInFirst(true)
@@ -233,12 +234,12 @@ func (v *visit) revealEnv() error {
 	return v.showApp(http.StatusOK, previews, shown, "")
 }
 
-// hideLater has a browser that runs no script leave the page with a secret.
+// hideLater makes a browser without scripts leave the page that shows a secret.
 func (v *visit) hideLater() {
 	v.w.Header().Set("Refresh", strconv.Itoa(hideAfter)+"; url="+v.formPath())
 }
 
-// firstOpenable returns the first address that a browser may be sent to.
+// firstOpenable returns the first address to which a browser may be sent; "" if none.
 func firstOpenable(domains []string) string {
 	for _, d := range domains {
 		u, err := url.Parse(d)
@@ -249,7 +250,7 @@ func firstOpenable(domains []string) string {
 	return ""
 }
 
-// hasWord reports whether a status like running:healthy has a word in it.
+// hasWord reports whether a status like running:healthy contains a word.
 func hasWord(status, word string) bool {
 	return slices.Contains(strings.FieldsFunc(status, func(r rune) bool { return r == ':' || r == ' ' || r == '(' || r == ')' }), word)
 }

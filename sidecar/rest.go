@@ -16,7 +16,7 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// The answers of routes that are no tool's.
+// These are the answers of routes outside the tools.
 type (
 	workspaces struct {
 		Workspaces []tenancy.WorkspaceInfo `json:"workspaces"`
@@ -34,7 +34,7 @@ type (
 	}
 )
 
-// operations describes the routes that are no tool's.
+// operations describes the routes outside the tools.
 func operations() []mcp.Operation {
 	return slices.Concat(adminOperations(), setupOperations(), keyOperations(), []mcp.Operation{
 		{Route: "GET /", ID: "about", Summary: "What is served here", Open: true, Output: reflect.TypeFor[about]()},
@@ -49,8 +49,7 @@ func operations() []mcp.Operation {
 	})
 }
 
-// mountTools serves each tool at its Route, and the list of the caller's
-// workspaces.
+// mountTools serves each tool at its Route, and the list of the caller's workspaces.
 func mountTools(mux *http.ServeMux, cfg Config) {
 	mux.HandleFunc("GET /api/workspaces", func(w http.ResponseWriter, r *http.Request) {
 		list, err := workspacesOf(cfg, r)
@@ -102,7 +101,7 @@ func workspacesOf(cfg Config, r *http.Request) ([]tenancy.WorkspaceInfo, error) 
 	return cfg.site.accounts.Workspaces(r.Context(), u.ID)
 }
 
-// provision wants the parts of the caller's workspace looked at again.
+// provision requests a check of the parts of the caller's workspace.
 func provision(cfg Config, r *http.Request) (tenancy.ProvisionStatus, error) {
 	scope, err := cfg.open(r)
 	if err != nil {
@@ -111,7 +110,7 @@ func provision(cfg Config, r *http.Request) (tenancy.ProvisionStatus, error) {
 	return wantParts(r.Context(), scope, r.UserAgent())
 }
 
-// wantParts has the workspace's parts looked at again, on record.
+// wantParts requests a check of the workspace's parts, with an entry in the audit trail.
 func wantParts(ctx context.Context, scope *tenancy.Scope, client string) (status tenancy.ProvisionStatus, err error) {
 	call := tenancy.Call{Tool: "workspace.provision", Needs: tenancy.Write, Client: client}
 	err = act(ctx, scope, call, func(s *tenancy.Scope) error {
@@ -134,7 +133,7 @@ func pathParams(path string) []string {
 	return names
 }
 
-// A twin is a tool as a REST route.
+// A twin serves a tool as a REST route.
 type twin struct {
 	cfg    Config
 	tool   string
@@ -163,8 +162,8 @@ func (t *twin) call(w http.ResponseWriter, r *http.Request) (json.RawMessage, er
 	return t.cfg.Registry.Call(r.Context(), scope, mcp.Request{Tool: t.tool, Args: args, Client: r.UserAgent()})
 }
 
-// args puts a tool's arguments together: those in the path, and the query of a
-// GET or the JSON body of anything else.
+// args combines a tool's arguments: those in the path, and the query of a GET or the JSON
+// body of any other method.
 func (t *twin) args(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
 	args, err := t.input(w, r)
 	if err != nil {
@@ -204,7 +203,7 @@ func (t *twin) input(w http.ResponseWriter, r *http.Request) (map[string]any, er
 	return args, nil
 }
 
-// jsonBody reads a body that is JSON and says so, or is empty.
+// jsonBody reads a body that is empty, or declared as JSON.
 func jsonBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := mcp.ReadBody(w, r)
 	if err != nil || len(body) == 0 {

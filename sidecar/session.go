@@ -13,28 +13,28 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// How long a session lasts without use, and at the most.
+// These are a session's maximum idle time and lifetime.
 const (
 	sessionIdle = 8 * time.Hour
 	sessionLife = 7 * 24 * time.Hour
-	// recently is how fresh a sign-in must be for a secret to be shown.
+	// recently is how recent a sign-in must be for a secret to be shown.
 	recently = 5 * time.Minute
 )
 
-// What a session holds. No value of it is a secret of anybody's.
+// These are the values in a session. None of them is a secret.
 const (
 	heldUser    = "user"    // id of the person
 	heldSince   = "since"   // when they signed in, in microseconds
 	heldNotice  = "notice"  // a sentence for the next page
-	heldForm    = "form"    // fields of a form that was sent while nobody was signed in
-	heldPath    = "path"    // of that form
+	heldForm    = "form"    // fields of a form that was sent while signed out
+	heldPath    = "path"    // of the form's page
 	heldConnect = "connect" // when the person asked to connect the provider's account, in seconds
-	heldInvite  = "invite"  // digest of an invitation that is to be taken after the sign-in
+	heldInvite  = "invite"  // digest of an invitation to accept after the sign-in
 )
 
-// newSessions keeps sessions in the server's database. The cookie's name makes the
-// browser keep it to this host and to TLS; over plain HTTP, on one's own machine,
-// no browser takes such a name.
+// newSessions keeps sessions in the server's database. The prefix of the cookie's name
+// makes the browser bind it to this host and to TLS. Browsers reject that prefix over
+// plain HTTP, which is used on one's own machine.
 func newSessions(cfg Config) *scs.SessionManager {
 	s := scs.New()
 	s.Store = cfg.Sessions
@@ -50,8 +50,8 @@ func newSessions(cfg Config) *scs.SessionManager {
 	return s
 }
 
-// canSignIn reports whether people can sign in over this address: a cookie that
-// travels in the clear is anybody's.
+// canSignIn reports whether people can sign in at this address: a cookie sent in the
+// clear could be stolen.
 func canSignIn(public *url.URL) bool {
 	switch public.Hostname() {
 	case "localhost", "127.0.0.1", "::1":
@@ -64,8 +64,8 @@ var errSignedOut = &tenancy.Error{
 	Code: tenancy.Unauthorized, Msg: "nobody is signed in", Hint: "sign in to the settings page, or send a key as \"Authorization: Bearer vibn_sk_…\"",
 }
 
-// person returns who is signed in; a zero User if nobody is. A session that began
-// before its person signed out everywhere is ended.
+// person returns the signed-in person; a zero User if there is none. It ends a session
+// that began before its person signed out everywhere.
 func (s *site) person(ctx context.Context) (tenancy.User, error) {
 	id := s.sessions.GetString(ctx, heldUser)
 	if id == "" {
@@ -81,16 +81,16 @@ func (s *site) person(ctx context.Context) (tenancy.User, error) {
 	return u, nil
 }
 
-// since is when the person signed in.
+// since returns when the person signed in.
 func (s *site) since(ctx context.Context) time.Time {
 	return time.UnixMicro(s.sessions.GetInt64(ctx, heldSince))
 }
 
-// signIn begins a session of a person. Its token is new: one that somebody planted
-// before is worth nothing. What was under way in the browser goes on.
+// signIn starts a session of a person. It renews the session's token, so that a token
+// planted before is worthless. It keeps the browser's other session values.
 func (s *site) signIn(ctx context.Context, userID string) error {
 	if was := s.sessions.GetString(ctx, heldUser); was != "" && was != userID {
-		if err := s.sessions.Clear(ctx); err != nil { // another person's
+		if err := s.sessions.Clear(ctx); err != nil { // the values belong to another person
 			return err
 		}
 	}
@@ -102,8 +102,8 @@ func (s *site) signIn(ctx context.Context, userID string) error {
 	return nil
 }
 
-// hasSession reports whether a request comes with a session and with no key: a key
-// that is there decides.
+// hasSession reports whether a request has a session cookie and no key. A key takes
+// precedence.
 func (s *site) hasSession(r *http.Request) bool {
 	if s == nil || r.Header.Get("Authorization") != "" {
 		return false
@@ -112,7 +112,7 @@ func (s *site) hasSession(r *http.Request) bool {
 	return err == nil
 }
 
-// loaded gives the routes of REST their session.
+// loaded gives the REST routes access to their session.
 func (s *site) loaded(next http.Handler) http.Handler {
 	if s == nil {
 		return next
@@ -127,7 +127,7 @@ func (s *site) loaded(next http.Handler) http.Handler {
 	})
 }
 
-// open opens the workspace that a request claims, with its key or its session.
+// open opens the workspace that a request names, with its key or its session.
 func (c Config) open(r *http.Request) (*tenancy.Scope, error) {
 	slug := r.PathValue("slug")
 	if !c.site.hasSession(r) {
@@ -147,8 +147,8 @@ func (c Config) open(r *http.Request) (*tenancy.Scope, error) {
 	return c.site.openFor(r.Context(), u, slug)
 }
 
-// enter opens the workspace that a request claims and takes a place among the calls
-// that it may have in flight; leave gives the place back.
+// enter opens the workspace that a request names, and takes one of its slots for
+// concurrent calls; leave releases the slot.
 func (c Config) enter(r *http.Request) (scope *tenancy.Scope, leave func(), err error) {
 	if scope, err = c.open(r); err != nil {
 		return nil, nil, err
@@ -157,7 +157,7 @@ func (c Config) enter(r *http.Request) (scope *tenancy.Scope, leave func(), err 
 	return scope, leave, err
 }
 
-// openFor opens a workspace for a person who is signed in, and counts the request.
+// openFor opens a workspace for a signed-in person, and counts the request.
 func (s *site) openFor(ctx context.Context, u tenancy.User, slug string) (*tenancy.Scope, error) {
 	scope, err := s.cfg.Guard.OpenMember(ctx, u.ID, slug)
 	if err != nil {
@@ -166,8 +166,8 @@ func (s *site) openFor(ctx context.Context, u tenancy.User, slug string) (*tenan
 	return scope, scope.Admit()
 }
 
-// refuseReveal refuses a secret to a GET that comes with a session: a page of
-// another origin can cause one, and so can a person who only follows a link.
+// refuseReveal refuses a secret to a GET with a session: a page of another origin, or a
+// link, can cause such a GET.
 func (c Config) refuseReveal(r *http.Request, args map[string]any) error {
 	if reveal, _ := args["reveal"].(bool); !reveal || !c.site.hasSession(r) {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// mountSetup serves what connects an editor or an agent to the workspace: the
-// installer, the system prompt, and for "vibn-mcp connect" what both are made of.
+// mountSetup serves what connects an editor or an agent to the workspace: the installer,
+// the system prompt, and the data of both for "vibn-mcp connect".
 func mountSetup(mux *http.ServeMux, cfg Config) {
 	serve := func(name string, write func(http.ResponseWriter, *http.Request, clients.Setup)) {
 		mux.HandleFunc("GET /api/workspaces/{slug}/"+name, func(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +38,7 @@ func mountSetup(mux *http.ServeMux, cfg Config) {
 	})
 }
 
-// setupOperations describes these routes.
+// setupOperations describes the routes of setup.
 func setupOperations() []mcp.Operation {
 	const one = "GET /api/workspaces/{slug}/"
 	return []mcp.Operation{
@@ -60,16 +60,16 @@ const (
 	promptType = "text/markdown"
 )
 
-// setupOut has no address of the server: the key goes to the one that the person
-// named.
+// setupOut does not contain the server's address: the key goes to the address that the
+// person gave.
 type setupOut struct {
 	Workspace string `json:"workspace"`
 	GitServer string `json:"git_server,omitempty"`
 	Prompt    string `json:"prompt"`
 }
 
-// setupOf opens the caller's workspace and returns what a folder is connected to.
-// Addresses come from the configuration, whatever name the request used.
+// setupOf opens the caller's workspace and returns what a folder is connected to. Its
+// addresses come from the configuration, not from the request.
 func setupOf(cfg Config, r *http.Request) (clients.Setup, error) {
 	scope, leave, err := cfg.enter(r)
 	if err != nil {
@@ -94,8 +94,8 @@ func (c Config) setup(ctx context.Context, scope *tenancy.Scope) (clients.Setup,
 	return clients.Setup{URL: c.PublicURL, Slug: b.Slug, Gitea: w.Gitea, Prompt: w.Prompt()}, nil
 }
 
-// sendScript sends the installer, with the caller's own key in it unless that is
-// to be asked for.
+// sendScript sends the installer. It contains the caller's key, unless the script is to
+// ask for it.
 func sendScript(w http.ResponseWriter, r *http.Request, s clients.Setup) {
 	var key secret.Text
 	switch r.URL.Query().Get("key") {

@@ -1,6 +1,6 @@
-// Package sidecar is the HTTP server around the tools: it checks where a request
-// comes from, serves MCP at /mcp, and the tools' REST twins below
-// /api/workspaces/{slug}, and the settings page for people at /w.
+// Package sidecar is the HTTP server around the tools. It checks where a request comes
+// from. It serves MCP at /mcp, the tools' REST routes below /api/workspaces/{slug}, and
+// the settings page for people at /w.
 package sidecar
 
 import (
@@ -22,19 +22,19 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// Config is what the server is made of. All fields are required but AllowedHosts,
-// Sessions and Provider, and Placement and Migrate where the Guard knows no operator.
+// Config holds the server's parts and settings. AllowedHosts, Sessions and Provider are
+// optional. Placement and Migrate are optional if the Guard has no operator.
 type Config struct {
 	Guard        *tenancy.Guard
 	Registry     *mcp.Registry
 	PublicURL    *url.URL                    // where clients reach the server; its host is allowed
 	AllowedHosts []string                    // further host names, without port
-	Ready        func(context.Context) error // why the server cannot serve now; nil = it can
+	Ready        func(context.Context) error // returns why the server cannot serve now; nil = it can
 	Version      string
 	Log          *slog.Logger
 	Placement    tenancy.Placement                  // of workspaces that the operator's API or a first sign-in creates
 	Migrate      func(context.Context) (int, error) // brings the database up to date; for the operator's API
-	Sessions     scs.CtxStore                       // where people's sessions are; nil = nobody signs in, and there are no pages
+	Sessions     scs.CtxStore                       // store of people's sessions; nil = no sign-in and no pages
 	Provider     *Provider                          // nil = people sign in by links only
 	site         *site
 }
@@ -70,7 +70,7 @@ func Handler(cfg Config) http.Handler {
 	return identified(recovered(cfg.Log, guarded(outer)))
 }
 
-// identified has every refusal of MCP carry the id of its request.
+// identified lets every MCP refusal carry the id of its request.
 func identified(next http.Handler) http.Handler {
 	known := mcp.Identified(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,8 +85,8 @@ func identified(next http.Handler) http.Handler {
 // isMCP reports whether a request is for one of MCP's two routes.
 func isMCP(r *http.Request) bool { return r.URL.Path == "/mcp" || r.URL.Path == "/api/mcp" }
 
-// guarded makes every answer one that nobody keeps or takes for a page, and has
-// no path mean another one: the mux would redirect /apps/../x to /x.
+// guarded forbids caching every answer and reading it as a page. It also refuses unclean
+// paths: the mux would redirect /apps/../x to /x.
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -101,7 +101,7 @@ func guarded(next http.Handler) http.Handler {
 
 var errNoRoute = &tenancy.Error{Code: tenancy.NotFound, Msg: "there is no such route", Hint: "MCP is served at /mcp"}
 
-// ready answers whether the server can serve: load balancers ask it.
+// ready answers load balancers whether the server can serve.
 func ready(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := cfg.Ready(r.Context()); err != nil {
@@ -113,8 +113,8 @@ func ready(cfg Config) http.HandlerFunc {
 	}
 }
 
-// knownHost refuses requests for a name that is not ours: a web page can point a
-// name of its own at this address and have a browser on this machine call it.
+// knownHost refuses requests for an unknown host name. A web page can point its own name
+// at this address and make a browser on this machine call it.
 func knownHost(cfg Config, next http.Handler) http.Handler {
 	known := map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true, strings.ToLower(cfg.PublicURL.Hostname()): true}
 	for _, h := range cfg.AllowedHosts {
@@ -129,7 +129,7 @@ func knownHost(cfg Config, next http.Handler) http.Handler {
 	})
 }
 
-// hostname returns a Host's name, without the dot that a name may end in.
+// hostname returns the name in a Host header, without a trailing dot.
 func hostname(hostport string) string {
 	h, _, err := net.SplitHostPort(hostport)
 	if err != nil {
@@ -138,7 +138,7 @@ func hostname(hostport string) string {
 	return strings.TrimSuffix(h, ".")
 }
 
-// sameOrigin refuses what a page of another origin sends through a browser.
+// sameOrigin refuses requests that a page of another origin sends through a browser.
 func sameOrigin(cfg Config, next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	if err := protection.AddTrustedOrigin(cfg.PublicURL.Scheme + "://" + cfg.PublicURL.Host); err != nil {
@@ -150,8 +150,8 @@ func sameOrigin(cfg Config, next http.Handler) http.Handler {
 	return protection.Handler(next)
 }
 
-// recovered keeps a panic from ending the connection with its value in the log:
-// the value may hold what must not be seen.
+// recovered answers a panic with an error. It does not log the panic's value, which may
+// hold a secret.
 func recovered(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { //nolint:contextcheck // an answer needs no context
@@ -168,7 +168,7 @@ func recovered(log *slog.Logger, next http.Handler) http.Handler {
 	})
 }
 
-// forbid refuses a request before anybody is known.
+// forbid refuses a request before authentication.
 func forbid(w http.ResponseWriter, r *http.Request, msg, hint string) {
 	refuseAt(w, r, &tenancy.Error{Code: tenancy.Forbidden, Msg: msg, Hint: hint})
 }
@@ -194,7 +194,7 @@ func answerWith(w http.ResponseWriter, status int, v any) {
 	send(w, status, raw)
 }
 
-// refuse sends an error in the form that every tool's error has.
+// refuse sends an error in the same form as a tool's error.
 func refuse(w http.ResponseWriter, err error) {
 	mcp.Challenge(w, err)
 	send(w, mcp.Status(err), mcp.FailureOf(err).JSON())

@@ -28,8 +28,8 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// A site is the pages for people: who may act in a workspace, how to connect an
-// agent, what agents did.
+// A site serves the pages for people: who may act in a workspace, how to connect an
+// agent, and what agents did.
 type site struct {
 	cfg      Config
 	sessions *scs.SessionManager
@@ -39,11 +39,11 @@ type site struct {
 	people   *limits
 	once     *once
 	pages    map[string]*template.Template
-	assets   map[string]asset // by their path
+	assets   map[string]asset // by path
 	names    map[string]string
 }
 
-// newSite returns the pages; nil where nobody could sign in safely.
+// newSite returns the pages; nil if people could not sign in safely.
 func newSite(cfg Config) *site {
 	if cfg.Sessions == nil {
 		return nil
@@ -112,13 +112,13 @@ type visit struct {
 	*site
 	w     http.ResponseWriter
 	r     *http.Request
-	user  tenancy.User   // who is signed in; zero = nobody
-	frame frame          // what surrounds the page
+	user  tenancy.User   // the signed-in person; zero = none
+	frame frame          // the parts around the page
 	form  url.Values     // of a POST
-	scope *tenancy.Scope // of the workspace, where there is one
+	scope *tenancy.Scope // of the workspace; nil outside one
 }
 
-// page serves one route with its session, behind the headers that every page has.
+// page serves one route with its session and with the headers of every page.
 func (s *site) page(serve func(*visit) error) http.Handler {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.guardPage(w.Header())
@@ -134,8 +134,8 @@ func (s *site) page(serve func(*visit) error) http.Handler {
 	return s.sessions.LoadAndSave(h)
 }
 
-// guardPage sets what a browser may do with a page: nothing but show it, with the
-// style and the script that come from here.
+// guardPage sets what a browser may do with a page: only show it, with this server's
+// style and script.
 func (s *site) guardPage(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
 		"form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
@@ -146,7 +146,7 @@ func (s *site) guardPage(h http.Header) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 }
 
-// prepare finds out who is there, and reads a form.
+// prepare finds the signed-in person, and reads a form.
 func (v *visit) prepare(ctx context.Context) (err error) {
 	if v.user, err = v.person(ctx); err != nil {
 		return err
@@ -163,14 +163,14 @@ func (v *visit) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// personName is what a person is called, here and in the list of members.
+// personName returns a person's name, here and in the list of members.
 func personName(u tenancy.User) string {
 	return untrusted.Clean(cmp.Or(u.DisplayName, u.Email, u.ID))
 }
 
 var errNoPage = &tenancy.Error{Code: tenancy.NotFound, Msg: "there is no such page"}
 
-// signedIn serves a page to who is signed in, and has everybody else sign in first.
+// signedIn serves a page to a signed-in person, and sends other visitors to sign in.
 func signedIn(serve func(*visit) error) func(*visit) error {
 	return func(v *visit) error {
 		if v.user.ID == "" {
@@ -180,8 +180,8 @@ func signedIn(serve func(*visit) error) func(*visit) error {
 	}
 }
 
-// inWorkspace serves a page of a workspace to its members. To everybody else it is
-// not there.
+// inWorkspace serves a workspace's page to its members. For any other person the page
+// does not exist.
 func inWorkspace(serve func(*visit) error) func(*visit) error {
 	return signedIn(func(v *visit) (err error) {
 		ctx := v.r.Context()
@@ -201,20 +201,20 @@ func inWorkspace(serve func(*visit) error) func(*visit) error {
 	})
 }
 
-// signedInRecently reports whether the sign-in is fresh enough for a secret to be shown.
+// signedInRecently reports whether the sign-in is recent enough to show a secret.
 func (v *visit) signedInRecently() bool { return time.Since(v.since(v.r.Context())) < recently }
 
-// A frame is what surrounds every page.
+// A frame holds the parts around every page.
 type frame struct {
 	Title      string
 	Signed     bool
 	Person     string
 	Workspaces []tenancy.WorkspaceInfo // of the person, to switch between
-	Here       *tenancy.WorkspaceInfo  // the workspace that the page is about; nil = none
+	Here       *tenancy.WorkspaceInfo  // the page's workspace; nil = none
 	Role       tenancy.Role
-	Keys       bool   // may the person see to keys and people?
+	Keys       bool   // whether the person may manage keys and members
 	Tab        string // access, keys, workspace, people, activity
-	Notice     string // what was just done
+	Notice     string // the result of the last action
 	Assets     map[string]string
 	Body       any
 }
@@ -224,8 +224,8 @@ func (f *frame) enter(s *tenancy.Scope) {
 	f.Here, f.Role, f.Keys = &info, s.Role(), s.Require(tenancy.Keys) == nil
 }
 
-// show renders a page. It is put together first, so that an error is a page of its
-// own and not half of one.
+// show renders a page. It renders into memory first, so that an error yields a page of
+// its own and not half a page.
 func (v *visit) show(status int, name, title string, body any) error {
 	f := v.frame
 	f.Title, f.Body, f.Assets = title, body, v.names
@@ -235,23 +235,23 @@ func (v *visit) show(status int, name, title string, body any) error {
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.WriteHeader(status)
-	_, _ = v.w.Write(b.Bytes()) // the reader is gone if this fails
+	_, _ = v.w.Write(b.Bytes()) // it fails only if the client is gone
 	return nil
 }
 
-// goTo has the browser go to a path of ours.
+// goTo redirects the browser to a path of this server.
 func (v *visit) goTo(path string) error {
 	http.Redirect(v.w, v.r, path, http.StatusSeeOther)
 	return nil
 }
 
-// redirectWithNotice goes to the next page, which says what was done.
+// redirectWithNotice redirects to a page, which then shows the notice.
 func (v *visit) redirectWithNotice(ctx context.Context, path, notice string) error {
 	v.sessions.Put(ctx, heldNotice, notice)
 	return v.goTo(path)
 }
 
-// workspacePath returns a path of the visit's workspace.
+// workspacePath returns a path in the visit's workspace.
 func (v *visit) workspacePath(elements ...string) string {
 	escaped := []string{"", "w", url.PathEscape(v.r.PathValue("slug"))}
 	for _, e := range elements {
@@ -281,7 +281,7 @@ func (v *visit) fail(ctx context.Context, err error) {
 	}
 }
 
-// returnPath returns where a person goes on from an error.
+// returnPath returns where a person can continue after an error.
 func (v *visit) returnPath() string {
 	if v.scope != nil {
 		return v.workspacePath()
@@ -308,7 +308,7 @@ func errorTitle(c tenancy.Code) string {
 	return "That did not work"
 }
 
-// sentence begins a text with a capital letter and ends it with a full stop.
+// sentence capitalises a text's first letter and adds a full stop.
 func sentence(s string) string {
 	if s == "" {
 		return ""
@@ -320,7 +320,8 @@ func sentence(s string) string {
 	return s + "."
 }
 
-// An asset is a file that pages use. Its path holds its digest, so it may be kept.
+// An asset is a file that pages use. Its path contains its digest, so browsers may cache
+// it.
 type asset struct {
 	kind string
 	data []byte
@@ -339,7 +340,7 @@ func (s *site) loadAssets() {
 	for _, name := range []string{"style.css", "script.js", "icon.svg"} {
 		data, err := fs.ReadFile(pageFiles, "page/"+name)
 		if err != nil {
-			panic(err) // it is in the program
+			panic(err) // the file is embedded in the program
 		}
 		digest := sha256.Sum256(data)
 		ext := path.Ext(name)
@@ -364,7 +365,7 @@ func (s *site) loadPages() {
 	}
 }
 
-// pageFuncs are what templates may call. Text of others passes through the cleaner.
+// pageFuncs are the functions of the templates. They clean text from outside.
 var pageFuncs = template.FuncMap{
 	"text":  func(s string) string { return untrusted.Clean(s) },
 	"ago":   func(t time.Time) string { return ago(time.Now(), t) },
@@ -376,13 +377,13 @@ var pageFuncs = template.FuncMap{
 	"dict": func(pairs ...any) map[string]any {
 		m := map[string]any{}
 		for i := 0; i+1 < len(pairs); i += 2 {
-			m[pairs[i].(string)] = pairs[i+1] // templates of ours give names
+			m[pairs[i].(string)] = pairs[i+1] // the templates give names
 		}
 		return m
 	},
 }
 
-// shorten cuts what is only there to be told from others.
+// shorten cuts a text that only distinguishes one thing from others.
 func shorten(s string) string {
 	const most = 28
 	if r := []rune(s); len(r) > most {
@@ -391,7 +392,7 @@ func shorten(s string) string {
 	return s
 }
 
-// ago says when something was, in the words that people use.
+// ago says in everyday words when something was.
 func ago(now, t time.Time) string {
 	d := now.Sub(t)
 	if d < time.Minute {
@@ -400,7 +401,7 @@ func ago(now, t time.Time) string {
 	return roughly(d) + " ago"
 }
 
-// until says when something will be.
+// until says in everyday words when something will be.
 func until(now, t time.Time) string {
 	d := t.Sub(now)
 	if d <= 0 {
@@ -430,7 +431,7 @@ func plural(n int, unit string) string {
 	return strconv.Itoa(n) + " " + unit
 }
 
-// soon bounds what a page waits for: servers that are slow are said to be.
+// soon limits how long a page waits for other servers; it then shows that they were slow.
 const soon = 1500 * time.Millisecond
 
 func (v *visit) shortContext() (context.Context, context.CancelFunc) {
