@@ -87,7 +87,7 @@ func presetNames() string {
 	return strings.Join(names, ", ")
 }
 
-// operator opens the database for a command of the operator's.
+// operator wraps an operator's command: it opens the database first.
 func operator(run func(context.Context, *program, *people.Operator) error) func(context.Context, *program) error {
 	return func(ctx context.Context, p *program) error {
 		db, err := p.openStore(ctx)
@@ -121,7 +121,7 @@ func createWorkspace(ctx context.Context, p *program, op *people.Operator) error
 	return errors.Join(p.printf("%s\n", w.ID), p.settle(ctx, op, w))
 }
 
-// act is a command that wants something of a workspace.
+// act returns a command that requests an action on a workspace.
 func act(done string, do func(*people.Operator, context.Context, tenancy.Workspace) error) func(context.Context, *program, *people.Operator) error {
 	return func(ctx context.Context, p *program, op *people.Operator) error {
 		w, err := op.Workspace(ctx, p.args[0])
@@ -136,11 +136,11 @@ func act(done string, do func(*people.Operator, context.Context, tenancy.Workspa
 	}
 }
 
-// waitTime bounds --wait.
+// waitTime limits --wait.
 const waitTime = 5 * time.Minute
 
-// settle sees to a workspace's parts in this process if --wait says so, or leaves
-// them to a job of "serve".
+// settle creates or removes a workspace's parts in this process if --wait is given.
+// Otherwise a job of "serve" does.
 func (p *program) settle(ctx context.Context, op *people.Operator, w tenancy.Workspace) error {
 	if wait, _ := p.flags.GetBool("wait"); !wait { // the command itself defines the flag
 		p.sayf("what that needs on Gitea and Coolify is left to a job of \"vibn-mcp serve\"; --wait does it here and now\n")
@@ -153,7 +153,7 @@ func (p *program) settle(ctx context.Context, op *people.Operator, w tenancy.Wor
 		return err
 	}
 	err = provisioner.Provision(ctx, w.ID)
-	if errors.Is(err, provision.ErrBusy) { // a server is at it already
+	if errors.Is(err, provision.ErrBusy) { // a server is already doing it
 		_, err = op.Settled(ctx, w, 500*time.Millisecond)
 	}
 	if _, parts := errors.AsType[*provision.PartsError](err); err != nil && !parts {
@@ -166,8 +166,7 @@ func (p *program) settle(ctx context.Context, op *people.Operator, w tenancy.Wor
 	return p.judge(state)
 }
 
-// judge says how a workspace's parts stand, and fails if one is not as it should
-// be.
+// judge prints the state of a workspace's parts, and fails if one is not as it should be.
 func (p *program) judge(state tenancy.Provision) error {
 	wrong := tenancy.ParsePartErrors(state.ProvisionError)
 	if len(wrong) == 0 {
@@ -211,11 +210,10 @@ func listWorkspaces(ctx context.Context, p *program, op *people.Operator) error 
 	return p.show(list, []string{"SLUG", "NAME", "STATUS", "TRUST", "COOLIFY PROJECT", "CREATED"}, rows)
 }
 
-// A shownWorkspace is a workspace with what belongs to it, as "workspace show"
-// prints it.
+// A shownWorkspace is a workspace with what belongs to it, as "workspace show" prints it.
 type shownWorkspace struct {
 	people.WorkspaceState
-	Effective tenancy.PlanInfo `json:"effective_plan"` // with the platform's defaults, and what is used
+	Effective tenancy.PlanInfo `json:"effective_plan"` // includes the platform's defaults, and current use
 	Members   []shownMember    `json:"members"`
 	Keys      []people.KeyInfo `json:"keys"`
 }
@@ -238,7 +236,7 @@ func showWorkspace(ctx context.Context, p *program, op *people.Operator) error {
 	return p.show(shown, []string{"SLUG", shown.Slug}, shown.rows())
 }
 
-// readWorkspace reads all that is shown of a workspace, clean for a terminal.
+// readWorkspace reads everything that "workspace show" prints, cleaned for a terminal.
 func (p *program) readWorkspace(
 	ctx context.Context, op *people.Operator, w tenancy.Workspace,
 ) (shownWorkspace, error) {
@@ -266,7 +264,7 @@ func (p *program) readWorkspace(
 	return shown, nil
 }
 
-// rows are the workspace as a table for people.
+// rows returns the workspace as a table for people.
 func (s shownWorkspace) rows() [][]string {
 	rows := [][]string{
 		{"name", s.Name},
@@ -294,13 +292,13 @@ func (s shownWorkspace) rows() [][]string {
 	return rows
 }
 
-// planText is a plan and what is used of it, in a line.
+// planText describes a plan and its use in one line.
 func planText(p tenancy.PlanInfo) string {
 	return fmt.Sprintf("%s memory and %s cpus for each; %d of %d apps, %d of %d databases",
 		p.Memory, p.CPUs, p.Apps.Used, p.Apps.Most, p.Databases.Used, p.Databases.Most)
 }
 
-// planOf is what a workspace may use, and what it uses.
+// planOf returns the limits of a workspace and its current use.
 func (p *program) planOf(ctx context.Context, op *people.Operator, w tenancy.Workspace) (tenancy.PlanInfo, error) {
 	apps, databases, err := op.Used(ctx, w)
 	plan := w.Plan.Or(p.cfg.plan).Or(tenancy.DefaultPlan())
@@ -368,7 +366,7 @@ func placeWorkspace(ctx context.Context, p *program, op *people.Operator) error 
 }
 
 func deleteWorkspace(ctx context.Context, p *program, op *people.Operator) error {
-	w, err := op.AnyWorkspace(ctx, p.args[0]) // one that is deleted may have parts left
+	w, err := op.AnyWorkspace(ctx, p.args[0]) // a deleted one may have parts left
 	if err != nil {
 		return err
 	}
@@ -407,7 +405,7 @@ func createKey(ctx context.Context, p *program, op *people.Operator) error {
 	return p.printf("%s\n", key.Reveal())
 }
 
-// cleanKeys are keys as a terminal may show them.
+// cleanKeys returns keys cleaned for a terminal.
 func cleanKeys(keys []tenancy.Key) []people.KeyInfo {
 	infos := people.KeyInfos(keys, time.Now())
 	for i := range infos {
@@ -416,7 +414,7 @@ func cleanKeys(keys []tenancy.Key) []people.KeyInfo {
 	return infos
 }
 
-// keyEnds is a key as people recognise it.
+// keyEnds returns a key's first and last characters, by which people recognise it.
 func keyEnds(k people.KeyInfo) string { return k.Prefix + "..." + k.Last4 }
 
 func listKeys(ctx context.Context, p *program, op *people.Operator) error {
@@ -456,7 +454,7 @@ func (p *program) show(v any, head []string, rows [][]string) error {
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{head}, rows...) {
-		_, _ = fmt.Fprintln(w, strings.Join(row, "\t")) // Flush tells
+		_, _ = fmt.Fprintln(w, strings.Join(row, "\t")) // Flush returns the error
 	}
 	return w.Flush()
 }

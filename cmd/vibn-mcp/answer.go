@@ -11,8 +11,8 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// An object is a JSON object with its fields in the order of the answer, which
-// begins with what matters.
+// An object is a JSON object that keeps its fields in the order of the answer, which
+// starts with the most important ones.
 type object []field
 
 type field struct {
@@ -66,7 +66,7 @@ func decode(dec *json.Decoder) (any, error) {
 	return token, nil
 }
 
-// showAnswer prints an answer as JSON, or in words and tables for people.
+// showAnswer prints an answer as JSON, or as words and tables for people.
 func (p *program) showAnswer(raw json.RawMessage) error {
 	if p.wantsJSON() {
 		var pretty bytes.Buffer
@@ -85,13 +85,13 @@ func (p *program) showAnswer(raw json.RawMessage) error {
 	return p.showFields("", answer)
 }
 
-// showFields prints the fields of an object: a list of objects as a table, text
-// that has lines as lines, an object with its own fields below, and anything else
-// on a line of its own.
+// showFields prints the fields of an object. It prints a list of objects as a table,
+// multi-line text as lines, an object with its own fields below, and anything else on one
+// line.
 func (p *program) showFields(indent string, o object) error {
 	for _, f := range o {
 		if f.name == "truncated" && f.value == false {
-			continue // nothing to tell
+			continue // false is the usual case
 		}
 		if err := p.showField(indent, f); err != nil {
 			return err
@@ -128,8 +128,7 @@ func (p *program) showField(indent string, f field) error {
 	return p.printf("%s%s: %s\n", indent, title, cell(f.value))
 }
 
-// showTable prints objects as rows, with a column for each field that one of them
-// has.
+// showTable prints objects as rows, with a column for each field that any of them has.
 func (p *program) showTable(list []any) error {
 	var columns []string
 	for _, item := range list {
@@ -156,7 +155,7 @@ func (p *program) showTable(list []any) error {
 	return p.show(nil, titles, rows)
 }
 
-// cell is a value as a line or a table shows it, cleaned.
+// cell returns a value as text for a line or a table, cleaned.
 func cell(v any) string {
 	switch v := v.(type) {
 	case nil:

@@ -26,7 +26,7 @@ var callCommand = command{
 	flags: addCallFlags, run: callHere,
 }
 
-// remoteCallCommand is call where VIBN_URL names a server.
+// remoteCallCommand is call for a server at VIBN_URL.
 var remoteCallCommand = command{
 	name: "call", args: "TOOL", reads: bridgeCommand.reads, needs: bridgeCommand.needs,
 	run: callThere,
@@ -37,11 +37,11 @@ func addCallFlags(fs *pflag.FlagSet) {
 	fs.String("args", "", "a JSON object of arguments, or - to read it from standard input, where nobody sees it")
 }
 
-// toolRegistry describes the tools; calls of it never reach anything.
+// toolRegistry describes the tools. It is never used to call them.
 var toolRegistry = sync.OnceValue(func() *mcp.Registry { return mcp.New(slog.New(slog.DiscardHandler)) })
 
-// forTool is call as it is for the tool that the first of args names, if one does:
-// it has a flag for each argument, and help is about the tool.
+// forTool returns call adapted to the tool named in args, if there is one: with a flag
+// for each argument, and help about the tool.
 func forTool(call command, args []string) command {
 	registry := toolRegistry()
 	tools := registry.Tools()
@@ -63,8 +63,8 @@ func forTool(call command, args []string) command {
 	return call
 }
 
-// An argument is the flag of a tool's argument. It takes any text: the tool is the
-// judge of it, in the words that it has for every door.
+// An argument is the flag of a tool's argument. It accepts any text: the tool validates
+// it, with the same messages as over MCP and REST.
 type argument struct {
 	mcp.Param
 	given []string
@@ -96,13 +96,13 @@ func (a *argument) Set(text string) error {
 // String implements [pflag.Value]. An argument has no default of its own.
 func (a *argument) String() string { return "" }
 
-// Type implements [pflag.Value]: the word that help has for a value.
+// Type implements [pflag.Value]. It returns the word for a value in help.
 func (a *argument) Type() string {
 	words := map[string]string{"boolean": "bool", "integer": "int"}
 	return cmp.Or(words[a.Param.Type], "string")
 }
 
-// toolArgs puts the arguments together: those of --args, and the flags, which win.
+// toolArgs combines the arguments of --args and of the flags. The flags take precedence.
 func (p *program) toolArgs() (json.RawMessage, error) {
 	registry, tool := toolRegistry(), p.args[0]
 	if _, ok := registry.Params(tool); !ok {
@@ -130,7 +130,7 @@ func (p *program) toolArgs() (json.RawMessage, error) {
 	return json.Marshal(args)
 }
 
-// readArgs reads what --args gives.
+// readArgs reads the arguments in --args.
 func (p *program) readArgs() (map[string]any, error) {
 	raw := p.text("args")
 	if raw == "-" {
@@ -153,8 +153,8 @@ func (p *program) readArgs() (map[string]any, error) {
 	return args, nil
 }
 
-// namedValues reads NAME=VALUE. What it does not understand it does not repeat, as
-// values may be secret.
+// namedValues parses NAME=VALUE. Its errors do not repeat the text, because values may be
+// secret.
 func namedValues(flag string, texts []string) (map[string]string, error) {
 	values := map[string]string{}
 	for _, text := range texts {
@@ -206,8 +206,8 @@ func callHere(ctx context.Context, p *program) error {
 	return p.showAnswer(out)
 }
 
-// callLog logs what went wrong on our side. It is JSON where a program reads what
-// is on standard error.
+// callLog returns a logger for this program's own errors. It writes JSON if a program
+// reads standard error.
 func (p *program) callLog() *slog.Logger {
 	options := &slog.HandlerOptions{Level: slog.LevelError}
 	if p.wantsJSON() {
@@ -216,7 +216,8 @@ func (p *program) callLog() *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.stderr, options))
 }
 
-// withoutCause is what a tenant may read of an error; the cause is in the log.
+// withoutCause returns the part of an error that a tenant may see; the cause is in the
+// log.
 func withoutCause(err error) error {
 	e := *tenancy.Public(err)
 	e.Err = nil

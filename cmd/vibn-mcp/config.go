@@ -25,13 +25,13 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// config is everything that the environment and the flags say.
+// config holds all settings from the environment and the flags.
 type config struct {
 	databaseURL    secret.Text // empty = SQLite in dataDir
 	dataDir        string
 	secretsKey     secret.Text
 	oldSecretsKeys []secret.Text
-	publicURL      *url.URL // nil = where it listens
+	publicURL      *url.URL // nil = the listening address
 	listen         string
 	allowedHosts   []string
 	coolifyURL     *url.URL
@@ -40,9 +40,9 @@ type config struct {
 	placement      tenancy.Placement // of new workspaces
 	appDomain      tenancy.AppDomain
 	sharedNetworks bool         // workspaces share the network of their server
-	plan           tenancy.Plan // of workspaces that have none of their own
-	acceptedRisks  []string     // of [tenancy.Risks]
-	probe          probe.Config // of apps' own domains
+	plan           tenancy.Plan // of workspaces without their own plan
+	acceptedRisks  []string     // from [tenancy.Risks]
+	probe          probe.Config // of the apps' own domains
 	giteaURL       *url.URL     // nil = no Gitea
 	giteaToken     secret.Text
 	giteaPublicURL *url.URL    // nil = giteaURL
@@ -52,21 +52,21 @@ type config struct {
 	oidcSecret     secret.Text
 	oidcName       string
 	apiKey         secret.Text
-	serverURL      *url.URL // of the server that stdio bridges to; nil = serve in this process
+	serverURL      *url.URL // server that stdio bridges to; nil = serve in this process
 }
 
-// A variable is one setting: an environment variable and, unless it is secret,
-// a flag. The table is what help, the README and the parser share.
+// A variable is one setting: an environment variable and, unless it is secret, a flag.
+// Help, the README and the parser share the table of variables.
 type variable struct {
 	name   string
-	secret bool   // also read from the file that NAME_FILE names; has no flag
+	secret bool   // also read from the file named in NAME_FILE; has no flag
 	def    string // as help shows it
 	about  string
 	hint   string // what to do when it is missing or wrong
 	set    func(*config, string) error
 }
 
-// What the commands look at that need no more than the database.
+// These are the variables of the commands that need only the database.
 var (
 	databaseVariables  = []string{"DATABASE_URL", "VIBN_DATA_DIR"}
 	placementVariables = []string{"COOLIFY_SERVER_UUID", "COOLIFY_DESTINATION_UUID", "VIBN_PLACEMENT_TRUST"}
@@ -102,7 +102,7 @@ func variables() []variable {
 			hint: "give the keys that were VIBN_SECRETS_KEY before, or leave it out",
 			set: func(c *config, v string) error {
 				for old := range strings.SplitSeq(v, ",") {
-					old = strings.TrimSpace(old) // as VIBN_SECRETS_KEY was
+					old = strings.TrimSpace(old) // trimmed as VIBN_SECRETS_KEY is
 					if _, err := secret.NewBox(secret.NewText(old)); err != nil {
 						return err
 					}
@@ -287,7 +287,8 @@ func variables() []variable {
 	}
 }
 
-// planVariable is a part of the plan of workspaces that have none of their own.
+// planVariable returns a variable for a part of the default plan, which applies to
+// workspaces without their own plan.
 func planVariable(name, def, about string, set func(*tenancy.Plan, string) error) variable {
 	return variable{
 		name: name, def: def, about: about + ", unless its plan says otherwise",
@@ -309,8 +310,8 @@ func planCount(v string) (int, error) {
 	return n, nil
 }
 
-// flag returns the name of the variable's flag; "" if it has none. A secret has
-// none, as everybody on the machine can read command lines.
+// flag returns the name of the variable's flag; "" if it has none. A secret has no flag,
+// because every user of the machine can read command lines.
 func (v variable) flag() string {
 	if v.secret {
 		return ""
@@ -318,8 +319,8 @@ func (v variable) flag() string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(v.name, "VIBN_")), "_", "-")
 }
 
-// variables returns those that the command looks at. It takes no notice of the
-// others: whoever revokes a key in a hurry need not mend COOLIFY_URL first.
+// variables returns the variables that the command reads. It ignores the others: an
+// operator who revokes a key in a hurry need not first correct COOLIFY_URL.
 func (c command) variables() []variable {
 	return slices.DeleteFunc(variables(), func(v variable) bool { return c.reads != nil && !slices.Contains(c.reads, v.name) })
 }
@@ -332,10 +333,11 @@ func addConfigFlags(fs *pflag.FlagSet, cmd command) {
 	}
 }
 
-// A configError is one thing that is wrong with the configuration.
+// A configError is one error in the configuration.
 type configError struct{ name, reason, hint string }
 
-// configErrors is everything that is wrong, so that it can be mended at once.
+// configErrors holds every error in the configuration, so that the operator can correct
+// all at once.
 type configErrors []configError
 
 func (e configErrors) Error() string {
@@ -346,8 +348,8 @@ func (e configErrors) Error() string {
 	return strings.Join(s, "; ")
 }
 
-// readConfig reads the environment and the flags, which win, as far as the
-// command looks at them.
+// readConfig reads the variables of a command from the environment and the flags. The
+// flags take precedence.
 func readConfig(env func(string) string, flags *pflag.FlagSet, cmd command) (config, error) {
 	c := config{listen: "127.0.0.1:8080", dataDir: dataDir(env), placement: tenancy.Placement{Trust: tenancy.Shared}}
 	var wrong configErrors
@@ -383,7 +385,7 @@ func readConfig(env func(string) string, flags *pflag.FlagSet, cmd command) (con
 	return c, nil
 }
 
-// provider is what people sign in with; nil if they have links only.
+// provider returns the provider with which people sign in; nil if they use links only.
 func (c config) provider() *sidecar.Provider {
 	if c.oidcIssuer == nil {
 		return nil
@@ -397,7 +399,7 @@ func (c config) provider() *sidecar.Provider {
 	return p
 }
 
-// parseIssuer takes an address that proofs of who somebody is may come from.
+// parseIssuer parses the URL of an OpenID issuer. It must be https, or on this machine.
 func parseIssuer(s string) (*url.URL, error) {
 	u, err := parseURL(s)
 	if err != nil {
@@ -409,11 +411,11 @@ func parseIssuer(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// minAdminToken keeps out tokens that could be guessed.
+// minAdminToken is the minimum length of the admin token, so that it cannot be guessed.
 const minAdminToken = 32
 
-// dataDir returns where SQLite's file is by default; "" if the environment does
-// not say, as in a container without HOME. It is never in the current folder.
+// dataDir returns the default directory of SQLite's file; "" if the environment does not
+// determine it, as in a container without HOME. It is never the current directory.
 func dataDir(env func(string) string) string {
 	if base := env("XDG_DATA_HOME"); filepath.IsAbs(base) {
 		return filepath.Join(base, "vibn-mcp")
@@ -424,8 +426,8 @@ func dataDir(env func(string) string) string {
 	return ""
 }
 
-// startListening listens where the program is told to, and keeps where that is, as
-// it may have been told port 0.
+// startListening listens on the configured address, and stores the actual port, because
+// the configured one may be 0.
 func (c *config) startListening(ctx context.Context) (net.Listener, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.listen)
 	if err != nil {
@@ -437,14 +439,14 @@ func (c *config) startListening(ctx context.Context) (net.Listener, error) {
 	return ln, nil
 }
 
-// reachedAt is where clients and Gitea reach the server: unless it was told, where
-// a client on this machine does.
+// reachedAt returns the URL at which clients and Gitea reach the server. Without a
+// configured URL it is that for a client on this machine.
 func (c config) reachedAt() *url.URL {
 	return cmp.Or(c.publicURL, &url.URL{Scheme: "http", Host: listenHost(c.listen)})
 }
 
-// parseURL takes an address without a password. An @ shows one, also where it is
-// not before the host, as in https://user:12/34@host. The errors quote nothing.
+// parseURL parses a URL without a password. It rejects every @, because one can precede a
+// password even after a slash, as in https://user:12/34@host. Its errors quote nothing.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.ContainsAny(s, "@?#") {

@@ -31,7 +31,7 @@ var (
 	errStrange = errors.New("the server at VIBN_URL does not answer as a vibn-mcp does")
 )
 
-// connect does what bootstrap.sh does, without a shell.
+// connect does the same as bootstrap.sh, without a shell.
 func connect(ctx context.Context, p *program) error {
 	names, err := p.clientNames()
 	if err != nil {
@@ -47,7 +47,7 @@ func connect(ctx context.Context, p *program) error {
 	f.DryRun, _ = p.flags.GetBool("dry-run") // the command itself defines the flags
 	f.Uninstall, _ = p.flags.GetBool("uninstall")
 	f.URL = p.root()
-	if !f.Uninstall { // a key that was revoked can be taken out too
+	if !f.Uninstall { // a revoked key can be removed too
 		if f.Setup, err = p.fetchSetup(ctx); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func connect(ctx context.Context, p *program) error {
 	return nil
 }
 
-// clientNames are the clients of --client.
+// clientNames returns the clients named by --client.
 func (p *program) clientNames() ([]string, error) {
 	names, err := p.flags.GetStringSlice("client")
 	if err != nil {
@@ -77,7 +77,8 @@ func (p *program) clientNames() ([]string, error) {
 	return known, nil
 }
 
-// root is the address of the server at VIBN_URL, which may name MCP's.
+// root returns the root URL of the server at VIBN_URL, which may also name the MCP
+// endpoint.
 func (p *program) root() *url.URL {
 	root := *p.cfg.serverURL
 	for _, p := range []*string{&root.Path, &root.RawPath} {
@@ -86,7 +87,7 @@ func (p *program) root() *url.URL {
 	return &root
 }
 
-// fetchSetup asks the server at VIBN_URL what the key's workspace is.
+// fetchSetup reads the key's workspace from the server at VIBN_URL.
 func (p *program) fetchSetup(ctx context.Context) (clients.Setup, error) {
 	var list struct{ Workspaces []struct{ Slug string } }
 	server := p.server()

@@ -39,10 +39,10 @@ var demoCommand = command{
 	run: demo,
 }
 
-// demoBuild is how long a build is queued in the demo, and then runs.
+// demoBuild is how long a build stays queued in the demo, and then how long it runs.
 const demoBuild = 3 * time.Second
 
-// A demoWorkspace is what the demo prints of a workspace.
+// A demoWorkspace holds what the demo prints of a workspace.
 type demoWorkspace struct {
 	Slug string    `json:"slug"`
 	Key  string    `json:"key"`
@@ -56,8 +56,8 @@ type demoApp struct {
 	Repository string `json:"repository"` // clone address
 }
 
-// demo serves the real program in front of a simulated Coolify, on a database
-// that is thrown away. It reads no configuration but where to listen.
+// demo serves the real program in front of a simulated Coolify and Gitea, with a
+// temporary database. It reads no configuration except the listening address.
 func demo(ctx context.Context, p *program) error {
 	dir, err := os.MkdirTemp("", "vibn-demo-")
 	if err != nil {
@@ -66,7 +66,7 @@ func demo(ctx context.Context, p *program) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	sim := coolifytest.New(coolifytest.Config{BuildTime: demoBuild})
 	git := giteatest.New(giteatest.Config{GitRoot: filepath.Join(dir, "git"), RequireSignIn: true, LoopbackHooks: true})
-	defer func() { _ = git.Close() }() // the whole directory goes
+	defer func() { _ = git.Close() }() // the whole directory is removed
 	stopServing, err := p.simulate(ctx, dir, sim, git)
 	if err != nil {
 		return err
@@ -109,8 +109,8 @@ func demo(ctx context.Context, p *program) error {
 	return h.serve(ctx, ln, public, nil)
 }
 
-// simulate serves a Coolify and a Gitea that know each other, and has the program
-// use them.
+// simulate serves a Coolify and a Gitea that know each other, and configures the program
+// to use them.
 func (p *program) simulate(ctx context.Context, dir string, sim *coolifytest.Server, git *giteatest.Server) (stop func(), err error) {
 	stopSim, coolifyURL, err := serveSimulator(ctx, sim, "/coolify")
 	if err != nil {
@@ -131,13 +131,13 @@ func (p *program) simulate(ctx context.Context, dir string, sim *coolifytest.Ser
 	return func() { stopGit(); stopSim() }, nil
 }
 
-// repositoryIn is owner/name of a clone address, for HTTP or for SSH.
+// repositoryIn returns owner/name of a clone address, for HTTP or SSH.
 func repositoryIn(address string) string {
 	parts := strings.FieldsFunc(strings.TrimSuffix(address, ".git"), func(r rune) bool { return r == '/' || r == ':' })
 	return strings.Join(parts[max(0, len(parts)-2):], "/")
 }
 
-// serveSimulator serves a simulated server on a port of this machine, below a path.
+// serveSimulator serves a simulator on a port of this machine, below a path.
 func serveSimulator(ctx context.Context, sim http.Handler, path string) (stop func(), root *url.URL, err error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -148,7 +148,7 @@ func serveSimulator(ctx context.Context, sim http.Handler, path string) (stop fu
 	return func() { _ = srv.Close() }, &url.URL{Scheme: "http", Host: ln.Addr().String(), Path: path}, nil
 }
 
-// furnish makes two workspaces with two apps each, and repositories for them.
+// furnish creates two workspaces with two apps each, and repositories for the apps.
 func furnish(ctx context.Context, sim *coolifytest.Server, h *server) ([]demoWorkspace, error) {
 	rights, err := tenancy.PresetRights("builder")
 	if err != nil {
@@ -190,7 +190,7 @@ func furnish(ctx context.Context, sim *coolifytest.Server, h *server) ([]demoWor
 	return all, nil
 }
 
-// addOwners gives each workspace an owner who can sign in to its page.
+// addOwners creates a sign-in link for the owner of each workspace.
 func (s *server) addOwners(ctx context.Context, public *url.URL, workspaces []demoWorkspace) error {
 	op := people.NewOperator(s.db)
 	for i, d := range workspaces {
@@ -207,8 +207,8 @@ func (s *server) addOwners(ctx context.Context, public *url.URL, workspaces []de
 	return nil
 }
 
-// createRepository creates a project, as an agent with the key would, and returns its
-// clone address.
+// createRepository creates a project with the key, as an agent would, and returns its clone
+// address.
 func (s *server) createRepository(ctx context.Context, key secret.Text, name string) (string, error) {
 	scope, err := s.guard.OpenKey(ctx, key.Reveal())
 	if err != nil {
@@ -228,7 +228,7 @@ func (s *server) createRepository(ctx context.Context, key secret.Text, name str
 	return project.CloneURL, json.Unmarshal(out, &project)
 }
 
-// announce says how to use the demo: in words, or as one line for programs.
+// announce prints how to use the demo: in words, or as one line of JSON.
 func (p *program) announce(public *url.URL, workspaces []demoWorkspace) error {
 	mcpURL := public.JoinPath("mcp").String()
 	if p.wantsJSON() {
@@ -239,16 +239,17 @@ func (p *program) announce(public *url.URL, workspaces []demoWorkspace) error {
 		mcpURL, first.Key, first.Key, clients.OneLine(public, first.Slug), first.Key, public, first.Slug, mcpURL, public, cmp.Or(executable(), "vibn-mcp"), first.Apps[0].Repository)
 }
 
-// executable is the path of this program; "" if it is not known.
+// executable returns the path of this program; "" if it is unknown or needs quoting.
 func executable() string {
 	path, err := os.Executable()
 	if err != nil || strings.ContainsAny(path, "'\"\\ $`!") {
-		return "" // it would not stand in the line to paste as it is
+		return "" // the path would need quoting in a line to paste
 	}
 	return path
 }
 
-// demoText has no comments between its lines: zsh takes none at its prompt.
+// demoText has no comments between its lines to paste, because zsh does not accept
+// comments at its prompt.
 const demoText = `vibn-mcp is serving %s before a simulated Coolify and Gitea. Stop it with Ctrl-C.
 
 workspace %s   key %s

@@ -17,16 +17,15 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// A journey is the way from nothing to a live address, as an agent goes it.
+// A journey takes an agent from an empty workspace to a live address.
 type journey struct {
 	*program
 	bridge *mcp.Bridge
 	env    []string // of git
-	spent  int      // bytes of calls and answers
+	spent  int      // bytes of calls and answers so far
 }
 
-// travel plays the journey as a client over HTTP with real git, and prints it as it
-// goes.
+// travel plays the journey as a client over HTTP with real git, and prints each step.
 func (p *program) travel(ctx context.Context, public *url.URL, w demoWorkspace) error {
 	dir, err := os.MkdirTemp(p.cfg.dataDir, "journey-")
 	if err != nil {
@@ -96,13 +95,13 @@ func (j *journey) call(ctx context.Context, s scene, out any) error {
 	return json.Unmarshal(answer, out)
 }
 
-// said says what the calls so far cost a model: a token is about four bytes.
+// said prints how many tokens the calls so far cost a model: a token is about four bytes.
 func (j *journey) said(calls string) error {
 	return j.printf("\nThe %s calls and their answers are about %d tokens.\n", calls, (j.spent+3)/4)
 }
 
-// push writes a small program and pushes it, as a person would at a terminal. It
-// returns the commit.
+// push writes a small program and pushes it, as a person would at a terminal. It returns
+// the commit.
 func (j *journey) push(ctx context.Context, from, checkout string) (commit string, err error) {
 	helper := "credential.helper=!" + cmp.Or(executable(), "vibn-mcp") + " git-credential"
 	if err := j.printf("\n# Code, pushed. git asks vibn-mcp for the password, and nobody sees it.\n"); err != nil {
@@ -131,7 +130,7 @@ func (j *journey) push(ctx context.Context, from, checkout string) (commit strin
 	return j.git(ctx, checkout, "rev-parse", "HEAD")
 }
 
-// git runs git, and prints the line without what it is told of the helper.
+// git runs git, and prints the command line without the helper's option.
 func (j *journey) git(ctx context.Context, dir string, args ...string) (string, error) {
 	shown := args
 	if args[0] == "-c" {

@@ -13,12 +13,12 @@ import (
 
 // A scene is one call of the demo's script.
 type scene struct {
-	says string // why it is made
+	says string // reason for the call
 	tool string
 	args map[string]any
 }
 
-// script is the round that an agent goes, and one step beyond the wall.
+// script is an agent's round of calls, with one attempt to reach another workspace.
 func script(other demoWorkspace) []scene {
 	web := map[string]any{"app": "web"}
 	return []scene{
@@ -35,7 +35,7 @@ func script(other demoWorkspace) []scene {
 	}
 }
 
-// perform plays the script as a client over HTTP, and prints it as it goes.
+// perform plays the script as a client over HTTP, and prints each step.
 func (p *program) perform(ctx context.Context, public *url.URL, workspaces []demoWorkspace) error {
 	b, err := mcp.NewBridge(public, secret.NewText(workspaces[0].Key), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -52,7 +52,7 @@ func (p *program) perform(ctx context.Context, public *url.URL, workspaces []dem
 	return nil
 }
 
-// play makes one call and prints it. It returns what was asked and answered.
+// play makes one call and prints it. It returns the arguments and the answer.
 func (p *program) play(ctx context.Context, b *mcp.Bridge, s scene) (asked, answer json.RawMessage, err error) {
 	if s.args == nil {
 		s.args = map[string]any{}

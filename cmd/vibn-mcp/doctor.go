@@ -17,7 +17,7 @@ var doctorCommand = command{
 	needs: serverNeeds, flags: jsonFlag, run: examine,
 }
 
-// examine prints all checks, and fails if one does.
+// examine prints all checks, and fails if one fails.
 func examine(ctx context.Context, p *program) error {
 	cfg, err := p.cfg.tenancy(slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -52,11 +52,11 @@ func examine(ctx context.Context, p *program) error {
 	return nil
 }
 
-// databaseTime bounds the look at the database.
+// databaseTime limits the check of the database.
 const databaseTime = 8 * time.Second
 
-// examineDatabase looks at the database, which it opens but never makes or
-// migrates. It is nil if nothing more can be read from it.
+// examineDatabase checks the database. It never creates or migrates it. The result is nil
+// if nothing more can be read from the database.
 func (p *program) examineDatabase(ctx context.Context) (*store.DB, provision.Check) {
 	ctx, cancel := context.WithTimeout(ctx, databaseTime)
 	defer cancel()

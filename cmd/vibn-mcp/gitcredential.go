@@ -21,9 +21,9 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// gitCredentialCommand is a credential helper of git: git asks it for a password
-// by its own protocol (gitcredentials(7)), so that the token stands neither in a
-// repository's configuration nor in an agent's context.
+// gitCredentialCommand is a credential helper of git. Git asks it for a password by its
+// own protocol (gitcredentials(7)), so the token is neither in a repository's
+// configuration nor in an agent's context.
 var gitCredentialCommand = command{
 	name: "git-credential", args: "ACTION", about: "give git the workspace's token, as a credential helper: get, store or erase",
 	reads: []string{"VIBN_URL", "VIBN_API_KEY"}, needs: []string{"VIBN_URL", "VIBN_API_KEY"}, later: true,
@@ -31,21 +31,21 @@ var gitCredentialCommand = command{
 }
 
 const (
-	// helperTime bounds each question to the server: the first use of a key makes
-	// its token.
+	// helperTime limits each request to the server: the first use of a key creates its
+	// token.
 	helperTime = 30 * time.Second
-	// maxAsked bounds what is read of git's question.
+	// maxAsked limits git's question, in bytes.
 	maxAsked = 64 << 10
 )
 
-// gitCredential answers git's "get" if it is about the workspace's own Gitea. About
-// another host it says nothing, so that git asks its next helper. There is nothing
-// to store or to erase, and an operation that it does not know it has to ignore.
+// gitCredential answers git's "get" if it is about the workspace's own Gitea. For another
+// host it prints nothing, so that git asks its next helper. "store" and "erase" do
+// nothing, and git's protocol requires that unknown operations are ignored.
 //
-// If it cannot answer, or cannot tell whether the question is about its Gitea, it
-// has git quit. Git would go on to ask a person for a name at the terminal, and an
-// agent would wait for ever. It is configured for the address of its Gitea alone,
-// so that no other host has to wait for it.
+// If it cannot answer, or cannot determine whether the question is about its Gitea, it
+// makes git quit. Otherwise git would ask a person for a name at the terminal, and an
+// agent would wait for ever. Git's settings use it for the address of its Gitea only, so
+// no other host waits for it.
 func gitCredential(ctx context.Context, p *program) error {
 	if p.args[0] != "get" {
 		return nil
@@ -109,8 +109,8 @@ func (p *program) giveCredential(ctx context.Context, asked map[string]string) e
 	return nil
 }
 
-// sameServer reports whether git asks about this server: the protocol, the host
-// and the port are the same, and the path, if git tells it, is below the server's.
+// sameServer reports whether git asks about this server: protocol, host and port are the
+// same, and the path, if git sends it, is below the server's.
 func sameServer(server string, asked map[string]string) bool {
 	u, err := url.Parse(server)
 	if server == "" || err != nil || u.Host == "" {
@@ -124,13 +124,13 @@ func sameServer(server string, asked map[string]string) bool {
 	return !given || below == "//" || strings.HasPrefix(path.Clean("/"+about), below)
 }
 
-// deciding are the attributes of git's question that decide the answer.
+// deciding are the attributes of git's question that determine the answer.
 var deciding = []string{"protocol", "host", "path", "username"}
 
-// readAttributes reads git's question: lines of NAME=VALUE up to an empty one. Of
-// what decides the answer it refuses a control character, as a carriage return has
-// fooled helpers into answering about another host. It skips the rest, which may
-// hold anything: wwwauth[] has what a server sent.
+// readAttributes reads git's question: lines of NAME=VALUE up to an empty one. It refuses
+// control characters in the attributes that determine the answer: a carriage return has
+// made helpers answer about another host. It skips the other attributes, which may hold
+// anything: wwwauth[] holds what a server sent.
 func readAttributes(r io.Reader) (map[string]string, error) {
 	asked := map[string]string{}
 	limited := &io.LimitedReader{R: r, N: maxAsked}
@@ -162,8 +162,7 @@ func readAttributes(r io.Reader) (map[string]string, error) {
 	return asked, lines.Err()
 }
 
-// wholeLines splits as [bufio.ScanLines] does, and leaves a carriage return where
-// it is.
+// wholeLines splits like [bufio.ScanLines], but keeps a carriage return.
 func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
 	if i := bytes.IndexByte(data, '\n'); i >= 0 {
 		return i + 1, data[:i], nil
@@ -174,12 +173,12 @@ func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) 
 	return 0, nil, nil
 }
 
-// plainValue reports whether a text can stand in git's protocol, one line of it.
+// plainValue reports whether a text can be a value in git's protocol, on one line.
 func plainValue(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar })
 }
 
-// A keyServer is the server at VIBN_URL, asked with the key of VIBN_API_KEY.
+// A keyServer calls the server at VIBN_URL with the key in VIBN_API_KEY.
 type keyServer struct {
 	root   *url.URL
 	key    secret.Text
@@ -190,7 +189,7 @@ func (p *program) server() keyServer {
 	return keyServer{p.root(), p.cfg.apiKey, mcp.KeyClient(helperTime)}
 }
 
-// fetch asks for JSON.
+// fetch requests a route and decodes its JSON answer.
 func (s keyServer) fetch(ctx context.Context, route string, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, helperTime)
 	defer cancel()

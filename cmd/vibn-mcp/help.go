@@ -18,8 +18,8 @@ Usage: vibn-mcp COMMAND [arguments] [flags]
 
 `
 
-// help shows all commands, those that begin with a word, one, or the
-// configuration.
+// help prints help about all commands, the commands that begin with a word, one command,
+// or the configuration.
 func (p *program) help(args []string) error {
 	if len(args) == 0 {
 		return errors.Join(p.printf("%s", intro), p.listCommands(commands(), [][]string{
@@ -41,11 +41,11 @@ func (p *program) help(args []string) error {
 	return unknown(args)
 }
 
-// listCommands shows a line for each command, and more lines.
+// listCommands prints a line for each command, and further lines.
 func (p *program) listCommands(list []command, more [][]string) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, c := range list {
-		_, _ = fmt.Fprintf(w, "  %s\t%s\n", strings.TrimSpace(c.name+" "+c.args), c.about) // Flush tells
+		_, _ = fmt.Fprintf(w, "  %s\t%s\n", strings.TrimSpace(c.name+" "+c.args), c.about) // Flush returns the error
 	}
 	for _, line := range more {
 		_, _ = fmt.Fprintf(w, "  %s\n", strings.Join(line, "\t"))
@@ -53,7 +53,7 @@ func (p *program) listCommands(list []command, more [][]string) error {
 	return w.Flush()
 }
 
-// helpCommand shows one command, the flags of its own and what it reads.
+// helpCommand prints one command, its own flags and the variables that it reads.
 func (p *program) helpCommand(c command) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: vibn-mcp %s [flags]\n\n%s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
@@ -83,7 +83,7 @@ func (p *program) helpCommand(c command) error {
 	return p.printf("%s", b.String())
 }
 
-// configurationHelp is the table of variables as plain text.
+// configurationHelp returns the table of variables as plain text.
 func configurationHelp() string {
 	var b strings.Builder
 	b.WriteString("Each variable that is not secret is a flag too; a secret NAME is also read from\nthe file that NAME_FILE names. Nothing is read from the current folder.\n\n")
@@ -101,7 +101,7 @@ func configurationHelp() string {
 	return strings.ReplaceAll(b.String(), "`", "")
 }
 
-// configurationTable is the table of variables as the README has it.
+// configurationTable returns the table of variables in the README's form.
 func configurationTable() string {
 	var b strings.Builder
 	b.WriteString("| variable | flag | default | meaning |\n|---|---|---|---|\n")
@@ -123,7 +123,7 @@ var versionCommand = command{
 	run: func(_ context.Context, p *program) error { return p.printf("vibn-mcp %s\n", version()) },
 }
 
-// version is the module's version, or "devel" and the commit.
+// version returns the module's version, or "devel" with the commit if that is known.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

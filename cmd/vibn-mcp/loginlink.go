@@ -49,7 +49,8 @@ func loginLink(ctx context.Context, p *program, op *people.Operator) error {
 	return p.printf("%s\n", sidecar.LinkURL(p.cfg.reachedAt(), token.Reveal()))
 }
 
-// listenHost is where a browser on this machine reaches what listens there.
+// listenHost returns the host and port at which a browser on this machine reaches a
+// listening address.
 func listenHost(listen string) string {
 	host, port, _ := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {

@@ -33,9 +33,9 @@ func main() {
 	os.Exit(code)
 }
 
-// gcPercent lets the heap grow to nine times what lives. What lives is little,
-// some megabytes, and the protocol's SDK makes half a megabyte of garbage for each
-// call: with Go's default, collecting it is half of all work.
+// gcPercent lets the heap grow to nine times the live data. Live data is only some
+// megabytes, and the protocol's SDK allocates half a megabyte of garbage per call. With
+// Go's default, garbage collection takes half of the processor time.
 const gcPercent = 800
 
 // A program is one run of one command.
@@ -43,23 +43,23 @@ type program struct {
 	env    func(string) string
 	stdin  io.Reader
 	stdout io.Writer // data
-	stderr io.Writer // words for people
+	stderr io.Writer // messages for people
 	flags  *pflag.FlagSet
 	args   []string // after the command and its flags
 	cmd    command
 	cfg    config
-	db     *store.DB // of commands of the operator's
+	db     *store.DB // for the operator's commands
 }
 
-// A command is what the first words of the command line name.
+// A command is named by the first words of the command line.
 type command struct {
 	name  string // "serve", "key create"
 	args  string // "SLUG KEY_ID"
 	about string
-	reads []string // the only variables that it looks at; nil = all
-	needs []string // those that must be there
-	later bool     // run reads the configuration itself, if it needs it
-	waits bool     // --wait does its work here and now, with all that a server needs
+	reads []string // the only variables that it reads; nil = all
+	needs []string // the required ones
+	later bool     // run reads the configuration itself, when it needs it
+	waits bool     // has the flag --wait, which does its work in this process, with all that a server needs
 	flags func(*pflag.FlagSet)
 	run   func(context.Context, *program) error
 }
@@ -73,13 +73,13 @@ func commands() []command {
 	)
 }
 
-// A usageError is a command line that cannot be understood: exit status 2.
+// A usageError is an invalid command line: exit status 2.
 type usageError struct{ reason, hint string }
 
 func (e usageError) Error() string { return e.reason }
 
-// run executes one command and returns the exit status: 0 for success, 1 for
-// failure, 2 for a command line that cannot be understood.
+// run executes one command and returns the exit status: 0 for success, 1 for failure, 2
+// for an invalid command line.
 func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{env: env, stdin: stdin, stdout: stdout, stderr: stderr}
 	err := p.run(ctx, args)
@@ -113,7 +113,7 @@ func (p *program) run(ctx context.Context, args []string) error {
 	case cmd.name == callCommand.name && p.isRemote():
 		cmd = remoteCallCommand
 	}
-	if wait, _ := p.flags.GetBool("wait"); wait && cmd.waits { // no such flag is no wait
+	if wait, _ := p.flags.GetBool("wait"); wait && cmd.waits { // a missing flag reads as false
 		cmd.reads, cmd.needs = nil, serverNeeds
 	}
 	p.cmd = cmd
@@ -132,7 +132,7 @@ func (p *program) configure() (err error) {
 	return err
 }
 
-// parse reads what follows the words of a command.
+// parse parses what follows the words of a command.
 func (p *program) parse(cmd command, rest []string) error {
 	p.flags = pflag.NewFlagSet(cmd.name, pflag.ContinueOnError)
 	p.flags.SetOutput(io.Discard)
@@ -161,7 +161,7 @@ func (p *program) parse(cmd command, rest []string) error {
 
 const waitAbout = "do it here and now, with the configuration of serve, and say how it ended"
 
-// find returns the command that the first words name: two words, or one.
+// find returns the command named by the first two words, or by the first word.
 func find(args []string) (command, []string, bool) {
 	for n := min(len(args), 2); n > 0; n-- {
 		name := strings.Join(args[:n], " ")
@@ -179,7 +179,7 @@ func within(name string) []command {
 	return slices.DeleteFunc(commands(), func(c command) bool { return !strings.HasPrefix(c.name, name+" ") })
 }
 
-// unknown says that args name no command.
+// unknown returns the error for args that name no command.
 func unknown(args []string) error {
 	if len(within(args[0])) > 0 {
 		return usageError{
@@ -190,8 +190,8 @@ func unknown(args []string) error {
 	return usageError{fmt.Sprintf("there is no command %q", args[0]), "\"vibn-mcp help\" shows the commands"}
 }
 
-// complain tells people what went wrong and what to do about it, or a program
-// that asked for JSON: one line for each failure.
+// complain prints what went wrong and what to do about it: as text for people, or as JSON
+// if the caller asked for it, one line per failure.
 func (p *program) complain(err error) {
 	if many, ok := errors.AsType[configErrors](err); ok {
 		for _, e := range many {
@@ -211,8 +211,8 @@ func (p *program) complain(err error) {
 	p.sayFailure(f)
 }
 
-// sayFailure writes a failure as JSON, or one line for the error and one for the
-// hint, whatever they hold.
+// sayFailure writes a failure as JSON, or as one line for the error and one for the hint,
+// even if they contain line breaks.
 func (p *program) sayFailure(f mcp.Failure) {
 	f.Message, f.Hint = untrusted.Clean(f.Message), untrusted.Clean(f.Hint)
 	if p.wantsJSON() {
@@ -225,7 +225,7 @@ func (p *program) sayFailure(f mcp.Failure) {
 	}
 }
 
-// wantsJSON reports whether the command has the flag --json, and it is given.
+// wantsJSON reports whether the command has the flag --json and the caller gave it.
 func (p *program) wantsJSON() bool {
 	if p.flags == nil {
 		return false
@@ -234,7 +234,7 @@ func (p *program) wantsJSON() bool {
 	return asJSON && err == nil
 }
 
-// A hinted error says what to do.
+// A hinted error also says what to do.
 type hinted struct {
 	error
 	hint string
@@ -242,10 +242,11 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
-// sayf writes words for people. Nobody is left to tell if that fails.
+// sayf writes a message for people. It ignores a failed write, which could not be
+// reported.
 func (p *program) sayf(format string, args ...any) { _, _ = fmt.Fprintf(p.stderr, format, args...) }
 
-// printf writes data.
+// printf writes data to standard output.
 func (p *program) printf(format string, args ...any) error {
 	_, err := fmt.Fprintf(p.stdout, format, args...)
 	return err

@@ -1,6 +1,6 @@
 package main
 
-// The certificates of public authorities, for a machine that has none of its own,
-// such as a container with nothing in it but this program. One that has some uses
-// those.
+// This import embeds the certificates of public authorities, for a machine without
+// certificates, such as a container that holds only this program. The machine's own
+// certificates take precedence.
 import _ "golang.org/x/crypto/x509roots/fallback"

@@ -73,7 +73,7 @@ type server struct {
 	placement    tenancy.Placement // of new workspaces
 	provider     *sidecar.Provider // nil = people sign in by links only
 	log          *slog.Logger
-	stopGreeting func() // ends what logCoolifyVersion began
+	stopGreeting func() // stops what logCoolifyVersion started
 }
 
 // openServer opens the database, migrates it and connects the parts.
@@ -92,8 +92,9 @@ func (p *program) openServer(ctx context.Context, log *slog.Logger) (*server, er
 	}, nil
 }
 
-// guard returns what opens workspaces, and what makes their parts on the operator's
-// part of the same budget.
+// guard returns the Guard, which opens workspaces, and the Provisioner, which creates
+// their parts. Both share one request budget, of which a part is reserved for the
+// Provisioner.
 func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, *provision.Provisioner, error) {
 	cfg, err := c.tenancy(log)
 	if err != nil {
@@ -107,7 +108,7 @@ func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, *provisio
 	return guard, provision.New(cfg, db, guard.Reserve()), nil
 }
 
-// tenancy is what a guard is made of, but for the store.
+// tenancy returns the configuration of a Guard, without the store.
 func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 	var none tenancy.Config
 	box, err := secret.NewBox(c.secretsKey, c.oldSecretsKeys...)
@@ -139,7 +140,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 	return cfg, nil
 }
 
-// premises are what the platform stands on, as far as it was told.
+// premises returns the configured facts about the platform.
 func (c config) premises() tenancy.Premises {
 	p := tenancy.Premises{AppDomain: c.appDomain, Placement: c.placement, AcceptedRisks: c.acceptedRisks, SharedNetworks: c.sharedNetworks}
 	for _, own := range []tenancy.OwnURL{
@@ -156,7 +157,7 @@ func (c config) premises() tenancy.Premises {
 }
 
 // logCoolifyVersion logs in the background whether Coolify can be reached. No caller
-// waits for it: the server serves all the same, and Coolify may come up later.
+// waits for it: the server serves in any case, and Coolify may start later.
 func (s *server) logCoolifyVersion(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	var greeting sync.WaitGroup
@@ -203,17 +204,17 @@ func databaseError(err error) error {
 	return hinted{err, "check DATABASE_URL, or VIBN_DATA_DIR for SQLite"}
 }
 
-// stopTime is how long what is in flight may take after a stop was asked for.
+// stopTime is how long requests in flight may take after a stop signal.
 const stopTime = 25 * time.Second
 
-// jobs are what runs in the background of a server.
+// jobs returns the background jobs of a server.
 func (s *server) jobs() store.Jobs {
 	p, pusher := s.provisioner, push.New(s.guard)
 	return store.Jobs{
 		Provision: func(ctx context.Context, workspaceID string) error {
 			err := p.Provision(ctx, workspaceID)
 			if errors.Is(err, provision.ErrBusy) {
-				return nil // the run that is at it sees to what is wanted; a sweep finds what it leaves
+				return nil // the current run handles the request; a sweep finds what it leaves
 			}
 			return err
 		},
@@ -224,8 +225,8 @@ func (s *server) jobs() store.Jobs {
 	}
 }
 
-// serve serves HTTP and works on jobs until ctx is done, then lets what is in
-// flight end.
+// serve serves HTTP and runs jobs until ctx is done, then waits for requests in flight to
+// end.
 func (s *server) serve(ctx context.Context, ln net.Listener, public *url.URL, hosts []string) error {
 	srv := &http.Server{
 		Handler: sidecar.Handler(sidecar.Config{ //nolint:contextcheck // each request brings its own
@@ -267,7 +268,8 @@ func (s *server) serve(ctx context.Context, ln net.Listener, public *url.URL, ho
 	return nil
 }
 
-// ready reports why the server cannot serve: its database is away or behind.
+// ready returns an error if the server cannot serve: its database does not answer or is
+// behind.
 func (s *server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()

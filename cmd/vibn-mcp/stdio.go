@@ -14,7 +14,7 @@ var stdioCommand = command{
 	run:   serveStdio,
 }
 
-// bridgeCommand is stdio where VIBN_URL names a server: the key is all it needs.
+// bridgeCommand is stdio for a server at VIBN_URL: it needs only the key.
 var bridgeCommand = command{
 	name: "stdio", reads: []string{"VIBN_URL", "VIBN_API_KEY"}, needs: []string{"VIBN_API_KEY"},
 	run: bridge,

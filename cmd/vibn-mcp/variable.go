@@ -11,9 +11,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// read returns a variable's value: from its flag, its file, which it names then, or
-// the environment. A secret comes without the white space around it, wherever it is
-// from: a line's end is easily caught, and no secret of ours ends in one.
+// read returns a variable's value from its flag, its file or the environment; file is the
+// file's path if the value comes from one. It trims white space around a secret from any
+// source: a copied secret often ends with a line break, and none of this program's
+// secrets does.
 func (v variable) read(env func(string) string, flags *pflag.FlagSet) (value, file string, err error) {
 	if name := v.flag(); name != "" && flags.Changed(name) {
 		value, err = flags.GetString(name)
@@ -34,7 +35,7 @@ func (v variable) read(env func(string) string, flags *pflag.FlagSet) (value, fi
 	return value, file, err
 }
 
-// readSecret reads a file that holds a secret and nothing else.
+// readSecret reads a file that holds only a secret.
 func readSecret(file string) (string, error) {
 	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
@@ -50,9 +51,9 @@ func readSecret(file string) (string, error) {
 	return value, nil
 }
 
-// shownPath returns the path of a secret's file as an error begins with it, or "" if
-// it may be the secret itself, put into the wrong variable: there is no such file,
-// and it leads into no directory that is at the root.
+// shownPath returns a secret file's path as the start of an error. It returns "" if the
+// path may be the secret itself, put into the wrong variable: the file does not exist,
+// and the path does not begin with an existing top-level directory.
 func shownPath(file string) string {
 	if _, err := os.Lstat(file); err == nil {
 		return file + ": "
