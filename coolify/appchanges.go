@@ -6,8 +6,7 @@ import (
 	"strconv"
 )
 
-// Limits bound what a container may take. Each is as Coolify stores it; "0" is
-// no limit.
+// Limits are a container's resource limits, as Coolify stores them. "0" is no limit.
 type Limits struct {
 	Memory     string // "512m"
 	MemorySwap string // memory and swap together
@@ -28,24 +27,24 @@ func (w wireLimits) limits() Limits {
 	return Limits{string(w.Memory), string(w.MemorySwap), string(w.CPUs)}
 }
 
-// NewApplication describes an application to be made of a repository that
-// Coolify fetches with a deploy key. An empty text is Coolify's default.
+// NewApplication describes an application to be created, whose repository Coolify fetches
+// with a deploy key. An empty text is Coolify's default.
 type NewApplication struct {
-	Environment UUID // of the project; Coolify takes the id for a name first
+	Environment UUID // of the project; Coolify first reads the id as a name
 	Server      UUID
-	// Destination is the network of the server; zero if the server has one only.
-	// Then Coolify also ignores one that is given, without a word, so whoever
-	// means it reads [Application.DestinationUUID] afterwards.
+	// Destination is the network of the server; zero if the server has only one. With
+	// only one, Coolify silently ignores this field; read [Application.DestinationUUID]
+	// afterwards to be sure.
 	Destination UUID
-	PrivateKey  UUID // Coolify takes any of the team
+	PrivateKey  UUID // Coolify accepts any key of the team
 
 	Name        string // not unique
 	Description string // at most 255 characters
-	Repository  string // git@HOST:OWNER/NAME.git or git@HOST:PORT/OWNER/NAME.git; ssh:// is refused
+	Repository  string // git@HOST:OWNER/NAME.git or git@HOST:PORT/OWNER/NAME.git; Coolify refuses ssh://
 	Branch      string
 	BuildPack   string // static, dockerfile …
 
-	Ports              string // comma list of those that it listens on
+	Ports              string // comma-separated ports that it listens on
 	BaseDirectory      string // begins with /, as do the next two
 	DockerfileLocation string
 	PublishDirectory   string
@@ -54,9 +53,8 @@ type NewApplication struct {
 	Limits Limits
 }
 
-// wireNewApplication says what is never left to Coolify: that nothing is
-// deployed yet, that no domain is made up, and that Coolify's own webhook does
-// not deploy.
+// wireNewApplication always sets what must not be left to Coolify's defaults: it deploys
+// nothing yet, generates no domain, and keeps Coolify's own webhook from deploying.
 type wireNewApplication struct {
 	Project            string `json:"project_uuid"`
 	Environment        string `json:"environment_uuid"`
@@ -79,10 +77,9 @@ type wireNewApplication struct {
 	wireLimits
 }
 
-// CreateApp makes an application in the project and deploys nothing.
-// [ErrConflict] if another of the team has the domain; [ErrNotFound] if the
-// project, environment, server or key is not there. A second call makes a second
-// application.
+// CreateApp creates an application in the project and deploys nothing. [ErrConflict] if
+// another application of the team has the domain; [ErrNotFound] if the project,
+// environment, server or key does not exist. A second call creates a second application.
 //
 //api:op POST /applications/private-deploy-key
 func (p ProjectClient) CreateApp(ctx context.Context, a NewApplication) (UUID, error) {
@@ -99,9 +96,9 @@ func (p ProjectClient) CreateApp(ctx context.Context, a NewApplication) (UUID, e
 	return w.UUID.UUID, err
 }
 
-// ApplicationUpdate says what to change; nil leaves a field as it is. "" takes
-// away a description, a directory, the place of the Dockerfile or the domain;
-// for the others it is [ErrInvalid].
+// ApplicationUpdate holds the fields to change; nil leaves a field as it is. "" clears a
+// description, a directory, the Dockerfile's location or the domain; for the others it is
+// [ErrInvalid].
 type ApplicationUpdate struct {
 	Name               *string `json:"name,omitempty"`
 	Description        *string `json:"description,omitempty"`
@@ -115,10 +112,9 @@ type ApplicationUpdate struct {
 	Domain             *string `json:"domains,omitempty"`        // one URL
 }
 
-// Update changes an application and deploys nothing. [ErrConflict] if
-// another of the team has the domain; who it is, is not read. Coolify ignores a
-// domain on a server without a proxy, so whoever sets one reads
-// [Application.FQDN] afterwards.
+// Update changes an application and deploys nothing. [ErrConflict] if another application
+// of the team has the domain; the client does not read which one. Coolify ignores a
+// domain on a server without a proxy; read [Application.FQDN] afterwards to be sure.
 //
 //api:op PATCH /applications/{uuid}
 func (a AppClient) Update(ctx context.Context, u ApplicationUpdate) error {
@@ -127,14 +123,14 @@ func (a AppClient) Update(ctx context.Context, u ApplicationUpdate) error {
 	return a.c.do(ctx, r, &created{})
 }
 
-// DeleteOptions say what goes with an application or a database.
+// DeleteOptions say what is deleted with an application or a database.
 type DeleteOptions struct {
-	Volumes        bool // what it has stored
-	Networks       bool // networks of its own
+	Volumes        bool // its stored data
+	Networks       bool // its own networks
 	Configurations bool // its files on the server
 }
 
-// query has all of them, as Coolify takes an absent one for true.
+// query returns all options, because Coolify treats an absent one as true.
 func (o DeleteOptions) query() url.Values {
 	q := withoutCleanup()
 	q.Set("delete_volumes", strconv.FormatBool(o.Volumes))
@@ -143,15 +139,15 @@ func (o DeleteOptions) query() url.Values {
 	return q
 }
 
-// withoutCleanup is in the query of each stop and each deletion. Unless it is told
-// not to, Coolify then removes the build cache of the whole server and every image
-// there that no container uses, whoever's it is: a rollback would have to build again.
-// Nobody needs that here, so it is no option.
+// withoutCleanup returns the query of each stop and each deletion. By default Coolify
+// then removes the server's whole build cache and every image that no container uses,
+// also those of other tenants: a rollback would have to build again. No caller needs
+// that, so it is not an option.
 func withoutCleanup() url.Values { return url.Values{"docker_cleanup": {"false"}} }
 
-// Delete queues the deletion of an application. Until it is carried
-// out the application is there and its project and key are in use; then it is
-// [ErrNotFound]. What cannot be removed from the server stays there unsaid.
+// Delete queues the deletion of an application. Until the deletion is done, the
+// application exists and its project and key are in use; afterwards it is [ErrNotFound].
+// Coolify does not report what it cannot remove from the server.
 //
 //api:op DELETE /applications/{uuid}
 func (a AppClient) Delete(ctx context.Context, o DeleteOptions) error {

@@ -10,27 +10,27 @@ import (
 	"time"
 )
 
-// An Application is what vibn-mcp reads of an application. Text is as Coolify
-// stores it, null being "".
+// An Application holds the fields of an application that vibn-mcp reads. Text is as
+// Coolify stores it; null becomes "".
 type Application struct {
 	UUID        UUID
 	Name        string
 	Description string
-	FQDN        string // comma list of URLs
-	Status      string // state:health, as "running:healthy"
+	FQDN        string // comma-separated URLs
+	Status      string // state:health, for example "running:healthy"
 
-	// EnvironmentID says where the application is; 0 if Coolify did not tell. An
-	// operator can move an application, so it holds for now only.
+	// EnvironmentID is the application's environment; 0 if Coolify did not report it. An
+	// operator can move an application, so the value may change.
 	EnvironmentID   int
-	EnvironmentName string // "" if Coolify did not tell
-	ProjectUUID     string // "" if Coolify did not tell, as in lists
+	EnvironmentName string // "" if Coolify did not report it
+	ProjectUUID     string // "" if Coolify did not report it, as in lists
 
 	BuildPack     string // static, dockerfile, nixpacks …
-	GitRepository string // may be a URL with a credential in it
+	GitRepository string // may be a URL that contains a credential
 	GitBranch     string
 	GitCommitSHA  string // HEAD = the branch's newest
 
-	PortsExposes           string // comma list
+	PortsExposes           string // comma-separated
 	BaseDirectory          string
 	PublishDirectory       string
 	DockerfileLocation     string
@@ -39,12 +39,12 @@ type Application struct {
 	PreDeploymentCommand   string
 	PostDeploymentCommand  string
 
-	DestinationUUID UUID // network that it is deployed to; zero if Coolify did not tell
+	DestinationUUID UUID // network that it is deployed to; zero if Coolify did not report it
 	ServerUUID      UUID // server of that network
 	AutoDeploy      *bool
 	Limits          Limits
 
-	CreatedAt    time.Time // times are UTC, zero if Coolify did not tell
+	CreatedAt    time.Time // times are UTC, zero if Coolify did not report them
 	UpdatedAt    time.Time
 	LastOnlineAt time.Time
 }
@@ -74,14 +74,14 @@ type wireApplication struct {
 	wireLimits
 
 	Destination part[wireDestinationOf] `json:"destination"`
-	// Environment comes along since 4.2, unpromised.
+	// Coolify sends Environment since 4.2, undocumented.
 	Environment part[wireEnvironmentOf] `json:"environment"`
 	Settings    part[struct {
 		AutoDeploy *flag `json:"is_auto_deploy_enabled"`
 	}] `json:"settings"`
 }
 
-// wireDestinationOf says which network a thing is in.
+// wireDestinationOf is the network of an application or database.
 type wireDestinationOf struct {
 	UUID   uid `json:"uuid"`
 	Server part[struct {
@@ -89,7 +89,7 @@ type wireDestinationOf struct {
 	}] `json:"server"`
 }
 
-// wireEnvironmentOf says which environment a thing is in.
+// wireEnvironmentOf is the environment of an application or database.
 type wireEnvironmentOf struct {
 	Name    text `json:"name"`
 	Project part[struct {
@@ -125,12 +125,12 @@ func (a AppClient) Get(ctx context.Context) (Application, error) {
 	return w.application(), nil
 }
 
-// Queued is what came of asking for a deployment.
+// Queued is the result of requesting a deployment.
 type Queued struct {
-	// Deployment is the deployment that was queued. Only [DeploymentClient.Get]
-	// confirms it: with its queue full, Coolify names one that does not exist.
+	// Deployment is the deployment that was queued. When its queue is full, Coolify
+	// reports a deployment that does not exist; only [DeploymentClient.Get] confirms it.
 	Deployment UUID
-	Skipped    bool // nothing was queued, as this commit is queued or running already
+	Skipped    bool // nothing was queued, because this commit is already queued or running
 }
 
 type wireQueued struct {
@@ -152,8 +152,8 @@ func (w *wireQueued) check([]UUID) error {
 	return err
 }
 
-// Start queues a deployment of an application; force builds without the cache,
-// even if the same commit is queued or running.
+// Start queues a deployment of an application. force builds without the cache, even if
+// the same commit is queued or running.
 //
 //api:op POST /applications/{uuid}/start
 func (a AppClient) Start(ctx context.Context, force bool) (Queued, error) {
@@ -166,8 +166,8 @@ func (a AppClient) Start(ctx context.Context, force bool) (Queued, error) {
 	return w.queued, err
 }
 
-// Restart queues a restart of an application's containers, as a deployment that
-// does not build.
+// Restart queues a restart of an application's containers, as a deployment without a
+// build.
 //
 //api:op POST /applications/{uuid}/restart
 func (a AppClient) Restart(ctx context.Context) (Queued, error) {
@@ -176,8 +176,8 @@ func (a AppClient) Restart(ctx context.Context) (Queued, error) {
 	return w.queued, err
 }
 
-// Stop queues a stop of an application's containers. Coolify answers alike when
-// they are stopped already.
+// Stop queues a stop of an application's containers. Coolify's answer is the same if they
+// are already stopped.
 //
 //api:op POST /applications/{uuid}/stop
 func (a AppClient) Stop(ctx context.Context) error {
@@ -186,9 +186,9 @@ func (a AppClient) Stop(ctx context.Context) error {
 	return a.c.do(ctx, r, &acknowledged{})
 }
 
-// Logs returns the last lines of what an application's first container has
-// written, oldest first, uncleaned. Coolify takes 100 for a number below 1, and
-// gives at most 10,000. [ErrNotRunning] if it does not run. Slow.
+// Logs returns the last lines that an application's first container has written, oldest
+// first, uncleaned. Coolify reads a number below 1 as 100, and returns at most 10,000
+// lines. [ErrNotRunning] if the application is not running. Slow.
 //
 //api:op GET /applications/{uuid}/logs
 func (a AppClient) Logs(ctx context.Context, lines int) (string, error) {

@@ -1,8 +1,9 @@
 package coolify
 
-// The clients in this file are bound to one thing: their calls take no id of it,
-// so code that holds one cannot name another. Binding sends nothing and proves
-// nothing; whoever binds has found out that the thing may be reached.
+// The clients in this file are each bound to one object. Their calls do not take the
+// object's id, so code that holds a client cannot name another object. Binding sends
+// nothing and proves nothing; the caller must first check that the object may be
+// accessed.
 
 // An AppClient makes the calls of one application.
 type AppClient struct {
@@ -40,8 +41,8 @@ func (c *Client) Deployment(id UUID) DeploymentClient { return DeploymentClient{
 // UUID returns the deployment's id.
 func (d DeploymentClient) UUID() UUID { return d.id }
 
-// A ProjectClient makes the calls of one project: of itself, its environments,
-// what is in them, and what is to be made there.
+// A ProjectClient makes the calls of one project: for the project itself, its
+// environments, their contents, and what is created there.
 type ProjectClient struct {
 	c  *Client
 	id UUID

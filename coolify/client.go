@@ -14,14 +14,14 @@ import (
 	"github.com/vibnai/vibn-mcp/upstream"
 )
 
-// Config says which Coolify to talk to, and how.
+// Config holds the address of a Coolify and the settings for calling it.
 type Config struct {
 	URL         *url.URL          // root of the Coolify, without /api/v1; may have a path
-	Token       secret.Text       // "<id>|<secret>", made in Coolify's settings
-	Transport   http.RoundTripper // nil = one of our own, which obeys HTTPS_PROXY and the like
-	Timeout     time.Duration     // of a whole call, repeats included; 0 = 10 s
+	Token       secret.Text       // "<id>|<secret>", created in Coolify's settings
+	Transport   http.RoundTripper // nil = a default one, which obeys HTTPS_PROXY and similar variables
+	Timeout     time.Duration     // of a whole call, including retries; 0 = 10 s
 	SlowTimeout time.Duration     // the same for an [Operation] that is Slow; 0 = 20 s
-	RetryWait   time.Duration     // about how long before a first repeat; 0 = 200 ms
+	RetryWait   time.Duration     // approximate wait before the first retry; 0 = 200 ms
 	UserAgent   string            // empty = "vibn-mcp"
 }
 
@@ -32,8 +32,8 @@ func (cfg Config) check() error {
 	return upstream.CheckToken(cfg.Token)
 }
 
-// A conn is one Coolify and one token. Clients hold it by pointer, so that
-// printing a client prints an address.
+// A conn holds one Coolify and one token. Clients hold it by pointer, so that printing a
+// client prints an address.
 type conn struct {
 	server *upstream.Server
 	token  upstream.Credential
@@ -49,17 +49,16 @@ func newConn(cfg Config) (*conn, error) {
 	})
 	hidden := cfg.Token
 	if _, part, _ := strings.Cut(cfg.Token.Reveal(), "|"); part != "" {
-		hidden = secret.NewText(part) // the number before the bar is no secret
+		hidden = secret.NewText(part) // the number before the bar is not secret
 	}
 	return &conn{server, upstream.Token("Bearer", cfg.Token, hidden)}, nil
 }
 
-// A Client talks to one Coolify with an ordinary token: read, write and deploy.
-// It is safe for concurrent use. Until [Client.Metered] gives it a meter it
-// refuses every request.
+// A Client calls one Coolify with an ordinary token: read, write and deploy. It is safe
+// for concurrent use. It refuses every request until [Client.Metered] gives it a meter.
 //
-// Every method ends within [Config.Timeout], or SlowTimeout where it says that
-// it is slow. Its errors are *[Error].
+// Every method ends within [Config.Timeout], or within SlowTimeout if its comment says
+// "Slow". Its errors are *[Error].
 type Client struct {
 	conn  *conn
 	meter Meter
@@ -74,18 +73,18 @@ func New(cfg Config) (*Client, error) {
 	return &Client{conn: c}, nil
 }
 
-// Metered returns a copy of the client whose requests are all admitted by m.
-// The copies share their connections.
+// Metered returns a copy of the client that asks m before every request. The copies share
+// their connections.
 func (c *Client) Metered(m Meter) *Client { return &Client{c.conn, m} }
 
 func (c *Client) do(ctx context.Context, r request, out any) error {
 	return c.conn.do(ctx, c.meter, r, out)
 }
 
-// versionForm is what Coolify answers; a page of some proxy is none.
+// versionForm matches Coolify's answer, but not the page of a proxy.
 var versionForm = regexp.MustCompile(`^v?[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,40}$`)
 
-// Version returns the version of Coolify, as "4.3.11".
+// Version returns the version of Coolify, for example "4.3.11".
 //
 //api:op GET /version
 func (c *Client) Version(ctx context.Context) (string, error) {
@@ -94,8 +93,8 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return string(v), err
 }
 
-// A version is the one answer that is bare text, although it is asked for as
-// JSON and called HTML.
+// A version is the one answer in plain text. Coolify labels it HTML although the request
+// asks for JSON.
 type version string
 
 func (v *version) decode(body []byte) error {

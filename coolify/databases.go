@@ -10,10 +10,10 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// A DatabaseKind is a kind of database, by the name of Coolify's API.
+// A DatabaseKind is a kind of database, by its name in Coolify's API.
 type DatabaseKind string
 
-// The kinds that [ProjectClient.CreateDatabase] makes. Coolify has others.
+// These are the kinds that [ProjectClient.CreateDatabase] creates. Coolify has others.
 const (
 	PostgreSQL DatabaseKind = "postgresql"
 	MySQL      DatabaseKind = "mysql"
@@ -22,41 +22,41 @@ const (
 	Redis      DatabaseKind = "redis"
 )
 
-// creates are the operations that make one. What is no kind has none.
+// creates maps each kind to the operation that creates it.
 var creates = map[DatabaseKind]string{
 	PostgreSQL: "/databases/postgresql", MySQL: "/databases/mysql", MariaDB: "/databases/mariadb",
 	MongoDB: "/databases/mongodb", Redis: "/databases/redis",
 }
 
-// A Database is what vibn-mcp reads of a database. Users, passwords, addresses
-// and backups are never read: Coolify shows the backups of a database of another
-// kind that has the same number, whoever's it is.
+// A Database holds the fields of a database that vibn-mcp reads. It never reads users,
+// passwords, addresses and backups. In place of the backups Coolify may show those of a
+// database of another kind with the same number, also of another tenant.
 type Database struct {
 	UUID        UUID
 	Kind        DatabaseKind
 	Name        string // not unique
 	Description string
-	Status      string // state or state:health, as "running:healthy"
+	Status      string // state or state:health, for example "running:healthy"
 	Image       string
-	Public      bool // reached from outside
+	Public      bool // reachable from outside
 
-	// EnvironmentID says where the database is; 0 if Coolify did not tell. An
-	// operator can move a database, so it holds for now only.
+	// EnvironmentID is the database's environment; 0 if Coolify did not report it. An
+	// operator can move a database, so the value may change.
 	EnvironmentID   int
-	EnvironmentName string // "" if Coolify did not tell
-	ProjectUUID     string // "" if Coolify did not tell, as in lists
+	EnvironmentName string // "" if Coolify did not report it
+	ProjectUUID     string // "" if Coolify did not report it, as in lists
 
-	DestinationUUID UUID // network that it is in; zero if Coolify did not tell
+	DestinationUUID UUID // network that it is in; zero if Coolify did not report it
 	ServerUUID      UUID // server of that network
 	Limits          Limits
 
-	CreatedAt time.Time // times are UTC, zero if Coolify did not tell
+	CreatedAt time.Time // times are UTC, zero if Coolify did not report them
 	UpdatedAt time.Time
 }
 
 type wireDatabase struct {
 	UUID          uid    `json:"uuid"`
-	Type          text   `json:"database_type"` // not in the detail of an environment
+	Type          text   `json:"database_type"` // absent from an environment's detail
 	Name          text   `json:"name"`
 	Description   text   `json:"description"`
 	Status        text   `json:"status"`
@@ -94,8 +94,8 @@ func (d DatabaseClient) Get(ctx context.Context) (Database, error) {
 	return w.database(), nil
 }
 
-// wireDatabases is the detail of an environment. It leaves out the kinds that
-// CreateDatabase does not make, as Coolify does.
+// wireDatabases is the detail of an environment. It omits the kinds that CreateDatabase
+// does not create, as Coolify does.
 type wireDatabases struct {
 	UUID       uid                `json:"uuid"`
 	Name       text               `json:"name"`
@@ -106,8 +106,8 @@ type wireDatabases struct {
 	Redis      list[wireDatabase] `json:"redis"`
 }
 
-// check refuses an answer in which a list is missing, so that nobody takes it for
-// "there is none".
+// check refuses an answer in which a list is missing, which must not be read as an empty
+// list.
 func (w *wireDatabases) check(asked []UUID) error {
 	for _, l := range []list[wireDatabase]{w.PostgreSQL, w.MySQL, w.MariaDB, w.MongoDB, w.Redis} {
 		if l == nil {
@@ -117,10 +117,9 @@ func (w *wireDatabases) check(asked []UUID) error {
 	return same(w.UUID, asked[1])
 }
 
-// Databases lists the databases of an environment, by kind, those of
-// other kinds than [ProjectClient.CreateDatabase] makes left out. Coolify takes the id
-// for a name first, so an answer about an environment that is only called so is
-// an error.
+// Databases lists the databases of an environment, by kind. It omits the kinds that
+// [ProjectClient.CreateDatabase] does not create. Coolify first reads the id as a name,
+// so an answer about an environment that has the id as its name is an error.
 //
 //api:op GET /projects/{uuid}/{environment_name_or_uuid}
 func (p ProjectClient) Databases(ctx context.Context, environment UUID) ([]Database, error) {
@@ -142,13 +141,13 @@ func (p ProjectClient) Databases(ctx context.Context, environment UUID) ([]Datab
 	return all, nil
 }
 
-// NewDatabase describes a database to be made. Coolify makes up its user and
-// password, and nothing outside its network reaches it. An empty text is
-// Coolify's default.
+// NewDatabase describes a database to be created. Coolify generates its user and
+// password, and it is reachable only inside its network. An empty text is Coolify's
+// default.
 type NewDatabase struct {
-	Environment UUID // of the project; Coolify takes the id for a name first
+	Environment UUID // of the project; Coolify first reads the id as a name
 	Server      UUID
-	// Destination is as that of [NewApplication].
+	// Destination is as in [NewApplication].
 	Destination UUID
 
 	Name          string // not unique
@@ -171,10 +170,10 @@ type wireNewDatabase struct {
 	wireLimits
 }
 
-// A CreatedDatabase is what Coolify tells of a database that it has made.
+// A CreatedDatabase holds what Coolify reports of a database that it has created.
 type CreatedDatabase struct {
 	UUID UUID
-	URL  secret.Text // for those in its network, with the password; zero if Coolify did not tell
+	URL  secret.Text // for use inside its network, with the password; zero if Coolify did not report it
 }
 
 type wireCreatedDatabase struct {
@@ -184,9 +183,9 @@ type wireCreatedDatabase struct {
 
 var errKind = errors.New("no kind of database that can be made")
 
-// CreateDatabase makes a database in the project. [ErrNotFound] if the project or server is not
-// there, [ErrInvalid] if the environment is not. A second call makes a second
-// database.
+// CreateDatabase creates a database in the project. [ErrNotFound] if the project or
+// server does not exist, [ErrInvalid] if the environment does not. A second call creates
+// a second database.
 //
 //api:op POST /databases/postgresql
 //api:op POST /databases/mysql
@@ -211,9 +210,9 @@ func (p ProjectClient) CreateDatabase(ctx context.Context, kind DatabaseKind, d 
 	return CreatedDatabase{w.UUID.UUID, secret.NewText(string(w.URL))}, nil
 }
 
-// Delete queues the deletion of a database and of its backup schedules.
-// Until it is carried out the database is there and its project is in use; then
-// it is [ErrNotFound]. What cannot be removed from the server stays there unsaid.
+// Delete queues the deletion of a database and of its backup schedules. Until the
+// deletion is done, the database exists and its project is in use; afterwards it is
+// [ErrNotFound]. Coolify does not report what it cannot remove from the server.
 //
 //api:op DELETE /databases/{uuid}
 func (d DatabaseClient) Delete(ctx context.Context, o DeleteOptions) error {
@@ -222,15 +221,14 @@ func (d DatabaseClient) Delete(ctx context.Context, o DeleteOptions) error {
 	return d.c.do(ctx, r, &acknowledged{})
 }
 
-// Start queues the start of a database. One that runs already is no
-// error.
+// Start queues the start of a database. A database that already runs is not an error.
 //
 //api:op POST /databases/{uuid}/start
 func (d DatabaseClient) Start(ctx context.Context) error {
 	return already(d.c.do(ctx, newRequest("POST", "/databases/{uuid}/start", d.id), &acknowledged{}))
 }
 
-// Stop queues a stop of a database. One that does not run is no error.
+// Stop queues a stop of a database. A database that is not running is not an error.
 //
 //api:op POST /databases/{uuid}/stop
 func (d DatabaseClient) Stop(ctx context.Context) error {
@@ -239,7 +237,7 @@ func (d DatabaseClient) Stop(ctx context.Context) error {
 	return already(d.c.do(ctx, r, &acknowledged{}))
 }
 
-// already returns nil for a refusal to do what is done.
+// already returns nil if Coolify refused because the requested state already holds.
 func already(err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if ok && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Detail, "Database is already") {

@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// A DeploymentStatus is where a deployment stands.
+// A DeploymentStatus is the state of a deployment.
 type DeploymentStatus string
 
-// The statuses. When Coolify restarts, all that is queued or running has failed.
+// These are the statuses. When Coolify restarts, every queued or running deployment
+// becomes failed.
 const (
 	DeploymentQueued     DeploymentStatus = "queued"
 	DeploymentInProgress DeploymentStatus = "in_progress"
@@ -22,7 +23,7 @@ const (
 	DeploymentCancelled  DeploymentStatus = "cancelled-by-user"
 )
 
-// Terminal reports whether the status is final. One that is not known is not.
+// Terminal reports whether the status is final. An unknown status is not.
 func (s DeploymentStatus) Terminal() bool {
 	return s == DeploymentFinished || s == DeploymentFailed || s == DeploymentCancelled
 }
@@ -36,15 +37,15 @@ type Deployment struct {
 	ForceRebuild    bool
 	RestartOnly     bool
 	Rollback        bool
-	PullRequestID   int // 0 = no preview
+	PullRequestID   int // 0 = not a preview
 	IsAPI           bool
 	IsWebhook       bool
 	ApplicationName string // as it was when the deployment was queued
-	// ApplicationUUID is zero if Coolify did not tell. In lists it comes from the
-	// deployment's URL, where an application keeps its id for ever.
+	// ApplicationUUID is zero if Coolify did not report it. In lists it comes from the
+	// deployment's URL; an application's id never changes.
 	ApplicationUUID UUID
-	Application     *Application // from [DeploymentClient.Get] only; nil if Coolify did not tell
-	CreatedAt       time.Time    // times are UTC, zero if Coolify did not tell
+	Application     *Application // from [DeploymentClient.Get] only; nil if Coolify did not report it
+	CreatedAt       time.Time    // times are UTC, zero if Coolify did not report them
 	UpdatedAt       time.Time
 	FinishedAt      *time.Time // nil if it has not finished
 }
@@ -86,9 +87,9 @@ func (w *wireDeployment) deployment() Deployment {
 	return d
 }
 
-// applicationInURL reads the application's id in a deployment's URL, which is
-// /project/P/environment/E/application/A/deployment/D. It is zero if the URL is
-// of another form or about another deployment.
+// applicationInURL returns the application's id from a deployment's URL, which is
+// /project/P/environment/E/application/A/deployment/D. It is zero if the URL has another
+// form or is about another deployment.
 func applicationInURL(u string, deployment UUID) UUID {
 	p := strings.Split(u, "/")
 	if len(p) != 9 || p[0] != "" || p[1] != "project" || p[3] != "environment" || p[5] != "application" || p[7] != "deployment" {
@@ -97,12 +98,12 @@ func applicationInURL(u string, deployment UUID) UUID {
 	if deployment.IsZero() || p[8] != deployment.s {
 		return UUID{}
 	}
-	id, _ := ParseUUID(p[6]) // zero if it is none
+	id, _ := ParseUUID(p[6]) // zero if it is not an id
 	return id
 }
 
-// RunningDeployments lists what is queued or running on the servers of the
-// token's team, oldest first.
+// RunningDeployments lists the deployments that are queued or running on the servers of
+// the token's team, oldest first.
 //
 //api:op GET /deployments
 func (c *Client) RunningDeployments(ctx context.Context) ([]Deployment, error) {
@@ -123,12 +124,12 @@ func deployments(w list[wireDeployment]) []Deployment {
 
 // A DeploymentPage is a part of an application's deployments, newest first.
 type DeploymentPage struct {
-	Count       int // of all that there are
+	Count       int // total number
 	Deployments []Deployment
 }
 
-// Deployments lists an application's deployments, newest first: take of them (1
-// or more), after skipping some (0 or more).
+// Deployments lists an application's deployments, newest first: take of them (1 or more),
+// after skipping skip (0 or more).
 //
 //api:op GET /deployments/applications/{uuid}
 func (a AppClient) Deployments(ctx context.Context, skip, take int) (DeploymentPage, error) {
@@ -164,9 +165,9 @@ func (d DeploymentClient) Get(ctx context.Context) (Deployment, error) {
 	return w.deployment(), nil
 }
 
-// Cancel ends a deployment that is queued or running;
-// [ErrNotCancellable] if it has ended. Slow: Coolify marks it cancelled first
-// and then waits for the host, so after [ErrTimeout] only a look tells.
+// Cancel ends a deployment that is queued or running; [ErrNotCancellable] if it has
+// ended. Slow: Coolify first marks the deployment cancelled and then waits for the host.
+// After [ErrTimeout], read the deployment to learn the result.
 //
 //api:op POST /deployments/{uuid}/cancel
 func (d DeploymentClient) Cancel(ctx context.Context) error {

@@ -5,11 +5,11 @@ import (
 	"errors"
 )
 
-// A Destination is a Docker network of a server, that containers are started in.
+// A Destination is a Docker network of a server, in which containers are started.
 type Destination struct {
 	UUID    UUID
 	Name    string
-	Network string // name of the network in Docker; unique on its server
+	Network string // the network's name in Docker; unique on its server
 	Server  UUID
 }
 
@@ -63,16 +63,16 @@ func (w *wireDestinations) check(asked []UUID) error {
 	return nil
 }
 
-// NewDestination describes a destination to be made.
+// NewDestination describes a destination to be created.
 type NewDestination struct {
-	Name    string `json:"name,omitempty"` // not unique; empty = of the server and the network
+	Name    string `json:"name,omitempty"` // not unique; empty = made from the names of the server and the network
 	Network string `json:"network"`        // letters, digits, dots, dashes, underscores; 1 to 255
 }
 
-// CreateDestination makes a Docker network on a server and the destination for
-// it; [ErrConflict] if the server has a destination of that network. From then on
-// whoever makes an application on the server has to say in which one.
-// [ErrRouteMissing] before 4.2. Slow.
+// CreateDestination creates a Docker network on a server and its destination;
+// [ErrConflict] if the server has a destination of that network. From then on, a caller
+// that creates an application on the server has to name a destination. [ErrRouteMissing]
+// before 4.2. Slow.
 //
 //api:op POST /servers/{server_uuid}/destinations
 func (s ServerClient) CreateDestination(ctx context.Context, d NewDestination) (UUID, error) {
@@ -84,9 +84,8 @@ func (s ServerClient) CreateDestination(ctx context.Context, d NewDestination) (
 	return w.UUID.UUID, err
 }
 
-// Delete deletes a destination and its Docker network; [ErrInUse]
-// while anything is in it, also what is being deleted. [ErrRouteMissing] before
-// 4.2. Slow.
+// Delete deletes a destination and its Docker network; [ErrInUse] while it contains
+// anything, including what is being deleted. [ErrRouteMissing] before 4.2. Slow.
 //
 //api:op DELETE /destinations/{uuid}
 func (d DestinationClient) Delete(ctx context.Context) error {

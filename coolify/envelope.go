@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// An envelope is what Coolify says when it refuses.
+// An envelope is the body of a refusal by Coolify.
 type envelope struct {
-	Message *text    `json:"message"` // nil = it is not Coolify that speaks
-	Docs    *text    `json:"docs"`    // set when there is no such route
+	Message *text    `json:"message"` // nil = the answer is not from Coolify
+	Docs    *text    `json:"docs"`    // set if the route does not exist
 	Error   text     `json:"error"`
 	Errors  problems `json:"errors"`
 }
@@ -23,7 +23,7 @@ func readEnvelope(body []byte) envelope {
 	return e
 }
 
-// String returns all that is said, or "".
+// String returns all messages in the body, or "".
 func (e envelope) String() string {
 	if e.Message == nil {
 		return ""
@@ -35,11 +35,11 @@ func (e envelope) String() string {
 	return strings.Join(append(said, e.Errors...), "; ")
 }
 
-// problems are the details of a 422. Coolify has four shapes for them: an object
-// of lists, an object of strings, a list of sentences, a list of field names.
+// problems are the details of a 422. Coolify sends them in four shapes: an object of
+// lists, an object of strings, a list of sentences, or a list of field names.
 type problems []string
 
-// UnmarshalJSON takes any JSON.
+// UnmarshalJSON accepts any JSON.
 func (p *problems) UnmarshalJSON(b []byte) error {
 	var v any
 	if err := json.Unmarshal(b, &v); err != nil {

@@ -9,23 +9,23 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// An Env is an environment variable of an application, without its value. A key
-// may be there more than once, as nothing in Coolify forbids it.
+// An Env is an environment variable of an application, without its value. Coolify allows
+// several with the same key.
 type Env struct {
 	UUID      UUID
 	Key       string
 	Preview   bool // for previews, not for production
 	Literal   bool // Coolify quotes the value, so that no shell evaluates it
 	Multiline bool
-	ShownOnce bool // locked: its value is shown to nobody
-	BuildTime bool // true also if Coolify did not tell
-	Runtime   bool // true also if Coolify did not tell
+	ShownOnce bool // locked: Coolify never shows its value
+	BuildTime bool // true also if Coolify did not report it
+	Runtime   bool // true also if Coolify did not report it
 	Comment   string
 
-	BuildpackControl bool // steers the build pack, as NIXPACKS_NODE_VERSION
-	Coolify          bool // Coolify's own, as SERVICE_FQDN
+	BuildpackControl bool // controls the build pack, for example NIXPACKS_NODE_VERSION
+	Coolify          bool // Coolify's own, for example SERVICE_FQDN
 
-	CreatedAt time.Time // UTC; zero if Coolify did not tell
+	CreatedAt time.Time // UTC; zero if Coolify did not report it
 	UpdatedAt time.Time
 }
 
@@ -55,8 +55,8 @@ func (w *wireEnv) env() Env {
 	}
 }
 
-// Envs lists an application's environment variables, those of production, then
-// those of previews. Values are never read.
+// Envs lists an application's environment variables: first those of production, then
+// those of previews. It never reads values.
 //
 //api:op GET /applications/{uuid}/envs
 func (a AppClient) Envs(ctx context.Context) ([]Env, error) {
@@ -71,9 +71,9 @@ func (a AppClient) Envs(ctx context.Context) ([]Env, error) {
 	return all, nil
 }
 
-// NewEnv describes an environment variable to be made. Coolify trims the value,
-// takes an empty one for null, and replaces {{team.X}} and {{server.X}} in it
-// with secrets of the whole team: refusing those is up to the caller.
+// NewEnv describes an environment variable to be created. Coolify trims the value and
+// treats an empty one as null. It also replaces {{team.X}} and {{server.X}} with secrets
+// of the whole team: the caller has to refuse those.
 type NewEnv struct {
 	Key       string // letters, digits, underscores, dots; 1 to 255
 	Value     secret.Text
@@ -83,15 +83,15 @@ type NewEnv struct {
 	ShownOnce bool
 	BuildTime bool
 	Runtime   bool
-	Comment   *string // at most 256 characters; nil = none, or as it is
+	Comment   *string // at most 256 characters; nil = none, or unchanged
 }
 
-// An EnvUpdate replaces the variable that has its Key and Preview: the value and
-// all flags become what they are here. Only a nil Comment leaves something.
+// An EnvUpdate replaces the variable with its Key and Preview: the value and all flags
+// are set to those given. Only a nil Comment leaves the comment unchanged.
 type EnvUpdate NewEnv
 
-// wireNewEnv sends every flag. Coolify takes an absent one for false, for true
-// or, where null may not be, answers 500.
+// wireNewEnv sends every flag. Coolify reads an absent one as false or as true, or
+// answers 500 where null is not allowed.
 type wireNewEnv struct {
 	Key       string  `json:"key"`
 	Value     string  `json:"value"`
@@ -106,7 +106,7 @@ type wireNewEnv struct {
 
 var errUTF8 = errors.New("the value is not UTF-8, and JSON can carry nothing else")
 
-// writeEnv sends a variable. Coolify's words are not kept: they may repeat it.
+// writeEnv sends a variable. It drops Coolify's error text, which may repeat the value.
 func (a AppClient) writeEnv(ctx context.Context, method string, e NewEnv) (UUID, error) {
 	r := newRequest(method, "/applications/{uuid}/envs", a.id)
 	if !utf8.ValidString(e.Value.Reveal()) {
@@ -122,17 +122,17 @@ func (a AppClient) writeEnv(ctx context.Context, method string, e NewEnv) (UUID,
 	return w.UUID.UUID, err
 }
 
-// CreateEnv makes an environment variable; [ErrConflict] if there is one of that
-// Key and Preview. With one for production Coolify also makes one for previews,
-// with the same value and never locked, if there is none.
+// CreateEnv creates an environment variable; [ErrConflict] if one with that Key and
+// Preview exists. With a variable for production, Coolify also creates one for previews
+// if there is none, with the same value and never locked.
 //
 //api:op POST /applications/{uuid}/envs
 func (a AppClient) CreateEnv(ctx context.Context, e NewEnv) (UUID, error) {
 	return a.writeEnv(ctx, "POST", e)
 }
 
-// UpdateEnv replaces an environment variable; [ErrNotFound] if there is none of
-// that Key and Preview. Of several, the first is replaced.
+// UpdateEnv replaces an environment variable; [ErrNotFound] if none has that Key and
+// Preview. If several have, it replaces the first.
 //
 //api:op PATCH /applications/{uuid}/envs
 func (a AppClient) UpdateEnv(ctx context.Context, u EnvUpdate) error {
@@ -140,7 +140,7 @@ func (a AppClient) UpdateEnv(ctx context.Context, u EnvUpdate) error {
 	return err
 }
 
-// DeleteEnv deletes an environment variable of an application. One of another
+// DeleteEnv deletes an environment variable of an application. A variable of another
 // application is [ErrNotFound].
 //
 //api:op DELETE /applications/{uuid}/envs/{env_uuid}

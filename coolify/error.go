@@ -7,16 +7,16 @@ import (
 	"github.com/vibnai/vibn-mcp/upstream"
 )
 
-// The kinds of failure, for [errors.Is].
+// These are the kinds of failure, for [errors.Is].
 var (
-	ErrNotFound       = upstream.ErrNotFound                           // 404 of a thing, also of another team's
+	ErrNotFound       = upstream.ErrNotFound                           // 404 of an object, also of another team's
 	ErrRouteMissing   = upstream.ErrRouteMissing                       // 404 or 405 of a path
 	ErrUnauthorized   = upstream.ErrUnauthorized                       // 401
 	ErrForbidden      = upstream.ErrForbidden                          // 403; also API off, address not allowed
 	ErrConflict       = upstream.ErrConflict                           // 409
 	ErrInvalid        = upstream.ErrInvalid                            // 400, 413, 422, or refused by this package
 	ErrRateLimited    = upstream.ErrRateLimited                        // 429
-	ErrUnavailable    = upstream.ErrUnavailable                        // no answer, or none of Coolify's
+	ErrUnavailable    = upstream.ErrUnavailable                        // no answer, or one that is not from Coolify
 	ErrTimeout        = upstream.ErrTimeout                            // no answer in time
 	ErrNotRunning     = errors.New("the application is not running")   // [AppClient.Logs]
 	ErrNotCancellable = errors.New("the deployment has ended already") // [DeploymentClient.Cancel]
@@ -25,8 +25,8 @@ var (
 	ErrUnmetered      = upstream.ErrUnmetered                          // a programming error; nothing was sent
 )
 
-// The causes of an [ErrForbidden], as far as Coolify's words tell. They are
-// hints: the words change.
+// These are the causes of an [ErrForbidden], as far as Coolify's text reveals them. They
+// are hints, because the text may change.
 var (
 	ErrAbility    = errors.New("the token lacks an ability")
 	ErrRole       = errors.New("the token's user is no admin of the team")
@@ -34,7 +34,7 @@ var (
 	ErrNotAllowed = errors.New("the API lets in certain addresses only")
 )
 
-// causes are what the words begin with.
+// causes maps the beginnings of Coolify's messages to causes.
 var causes = []struct {
 	words string
 	cause error
@@ -45,12 +45,11 @@ var causes = []struct {
 	{"You are not allowed to access the API", ErrNotAllowed},
 }
 
-// An Error is a call that failed. It holds no credential and no value of a
-// variable.
+// An Error is a failed call. It contains no credential and no value of a variable.
 type Error = upstream.Error
 
-// refusal takes the word of Coolify only: a proxy in front of it answers 404 as
-// well, when Coolify is down, and that proves nothing about a thing.
+// refusal reads only Coolify's own answers. A proxy in front of a stopped Coolify also
+// answers 404, which proves nothing about an object.
 func refusal(a *upstream.Answer) upstream.Refusal {
 	said := readEnvelope(a.Body)
 	kind := upstream.KindOf(a.Status, said.Message != nil)
@@ -58,7 +57,7 @@ func refusal(a *upstream.Answer) upstream.Refusal {
 		kind = ErrRouteMissing
 	}
 	if errors.Is(kind, ErrInvalid) && said.Message != nil && *said.Message == "Private key already exists." {
-		kind = ErrConflict // said with a 422
+		kind = ErrConflict // Coolify sends it with a 422
 	}
 	return upstream.Refusal{Kind: kind, Cause: said.cause(kind), Said: said.String()}
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A Project holds environments, which hold applications. Names of projects are
-// not unique.
+// A Project contains environments, which contain applications. Project names are not
+// unique.
 type Project struct {
 	ID           int
 	UUID         UUID
@@ -15,10 +15,10 @@ type Project struct {
 	Environments []Environment // nil in a list
 }
 
-// An Environment is a part of one project for ever: Coolify never moves it to
-// another, and never uses its ID again.
+// An Environment belongs to one project for ever: Coolify never moves it to another
+// project, and never reuses its ID.
 type Environment struct {
-	ID   int // 0 if Coolify did not tell
+	ID   int // 0 if Coolify did not report it
 	UUID UUID
 	Name string
 }
@@ -37,7 +37,7 @@ func (w *wireProject) project() Project {
 	return Project{int(w.ID), w.UUID.UUID, string(w.Name), string(w.Description), environments(w.Environments)}
 }
 
-// same refuses an answer about another thing than was asked for.
+// same refuses an answer about another object than the requested one.
 func same(got uid, asked UUID) error {
 	if got.UUID != asked {
 		return errOther
@@ -49,7 +49,7 @@ type wireEnvironment struct {
 	ID           number                `json:"id"`
 	UUID         uid                   `json:"uuid"`
 	Name         text                  `json:"name"`
-	Applications list[wireApplication] `json:"applications"` // only where one is asked for
+	Applications list[wireApplication] `json:"applications"` // only in the detail of one environment
 }
 
 func environments(w list[wireEnvironment]) []Environment {
@@ -86,14 +86,14 @@ func (p ProjectClient) Get(ctx context.Context) (Project, error) {
 	return w.project(), nil
 }
 
-// NewProject describes a project to be made.
+// NewProject describes a project to be created.
 type NewProject struct {
 	Name        string `json:"name"` // 3 to 255 characters: letters, digits, spaces and -_.@/&()#,:+
 	Description string `json:"description,omitempty"`
 }
 
-// CreateProject makes a project with an environment "production". Asking twice
-// makes two.
+// CreateProject creates a project with an environment "production". A second call creates
+// a second project.
 //
 //api:op POST /projects
 func (c *Client) CreateProject(ctx context.Context, p NewProject) (UUID, error) {
@@ -104,7 +104,7 @@ func (c *Client) CreateProject(ctx context.Context, p NewProject) (UUID, error) 
 	return w.UUID.UUID, err
 }
 
-// ProjectUpdate says what to change; nil leaves a field as it is.
+// ProjectUpdate holds the fields to change; nil leaves a field as it is.
 type ProjectUpdate struct {
 	Name        *string `json:"name,omitempty"`
 	Description *string `json:"description,omitempty"`
@@ -119,8 +119,8 @@ func (p ProjectClient) Update(ctx context.Context, u ProjectUpdate) error {
 	return p.c.do(ctx, r, &created{})
 }
 
-// Delete deletes a project that holds nothing; [ErrInvalid] if it holds
-// anything, also what is still being deleted.
+// Delete deletes an empty project; [ErrInvalid] if it contains anything, including what
+// is being deleted.
 //
 //api:op DELETE /projects/{uuid}
 func (p ProjectClient) Delete(ctx context.Context) error {
@@ -138,9 +138,9 @@ func (p ProjectClient) Environments(ctx context.Context) ([]Environment, error) 
 	return environments(w), nil
 }
 
-// CreateEnvironment makes an environment in a project; [ErrConflict] if it has
-// one of that name. Coolify stores names in lower case, with dashes for slashes,
-// but compares them as they came, so they are sent as they are stored.
+// CreateEnvironment creates an environment in a project; [ErrConflict] if it has one of
+// that name. Coolify stores names in lower case, with dashes for slashes, but compares
+// them as received. So CreateEnvironment sends the name in its stored form.
 //
 //api:op POST /projects/{uuid}/environments
 func (p ProjectClient) CreateEnvironment(ctx context.Context, name string) (UUID, error) {
@@ -153,8 +153,8 @@ func (p ProjectClient) CreateEnvironment(ctx context.Context, name string) (UUID
 	return w.UUID.UUID, err
 }
 
-// DeleteEnvironment deletes an environment that holds nothing; [ErrInvalid] if
-// it holds anything. Coolify takes the id for a name first.
+// DeleteEnvironment deletes an empty environment; [ErrInvalid] if it contains anything.
+// Coolify first reads the id as a name.
 //
 //api:op DELETE /projects/{uuid}/environments/{environment_name_or_uuid}
 func (p ProjectClient) DeleteEnvironment(ctx context.Context, environment UUID) error {
@@ -162,9 +162,8 @@ func (p ProjectClient) DeleteEnvironment(ctx context.Context, environment UUID) 
 	return p.c.do(ctx, r, &acknowledged{})
 }
 
-// Applications lists the applications of an environment. Coolify
-// takes the id for a name first, so an answer about an environment that is only
-// called so is an error.
+// Applications lists the applications of an environment. Coolify first reads the id as a
+// name, so an answer about an environment that has the id as its name is an error.
 //
 //api:op GET /projects/{uuid}/{environment_name_or_uuid}
 func (p ProjectClient) Applications(ctx context.Context, environment UUID) ([]Application, error) {

@@ -11,19 +11,18 @@ import (
 	"github.com/vibnai/vibn-mcp/upstream"
 )
 
-// A request is one call to be made. Paths are filled with UUIDs only, and
-// queries and bodies are built by the methods from named fields, so nothing that
-// a caller passes can become a key.
+// A request is one call. Only UUIDs fill its path, and the methods build queries and
+// bodies from named fields, so a caller's value can never become a key.
 type request struct {
 	op     Operation
 	ids    []UUID     // for the braces of op.Path, in their order
-	needs  []UUID     // that stand in the body and must be there
+	needs  []UUID     // ids in the body that must not be zero
 	query  url.Values // may be nil
 	body   any        // sent as JSON; nil = none
-	secret bool       // the body holds a secret, which upstream's words may repeat
-	max    int64      // longest answer in bytes
+	secret bool       // the body holds a secret, which Coolify's answer may repeat
+	max    int64      // limit of the answer, in bytes
 
-	anonymous bool // without the token
+	anonymous bool // sent without the token
 }
 
 func newRequest(method, path string, ids ...UUID) request {
@@ -52,8 +51,7 @@ func (r request) path() (string, error) {
 // A decoder reads an answer that is not plain JSON.
 type decoder interface{ decode(body []byte) error }
 
-// A checker refuses an answer that is well-formed but cannot be meant for the
-// request.
+// A checker refuses an answer that is well-formed but does not fit the request.
 type checker interface{ check(asked []UUID) error }
 
 var (
@@ -67,7 +65,7 @@ func (c *conn) do(ctx context.Context, meter Meter, r request, out any) error {
 	return err
 }
 
-// doHeader is do for who needs the header of the answer as well.
+// doHeader is do, but also returns the header of the answer.
 func (c *conn) doHeader(ctx context.Context, meter Meter, r request, out any) (http.Header, error) {
 	path, err := r.path()
 	if err != nil {
@@ -108,7 +106,7 @@ func (r request) read(answer *upstream.Answer, out any) error {
 	return nil
 }
 
-// acknowledged is the answer to what returns nothing: a sentence.
+// acknowledged is the answer to an operation that returns nothing: a message.
 type acknowledged struct {
 	Message text `json:"message"`
 }
@@ -120,7 +118,7 @@ func (a *acknowledged) check([]UUID) error {
 	return nil
 }
 
-// created is the answer that names a thing, new or changed.
+// created is the answer with the id of a created or changed object.
 type created struct {
 	UUID uid `json:"uuid"`
 }

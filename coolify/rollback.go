@@ -7,14 +7,13 @@ import (
 	"strings"
 )
 
-// RollbackImages are the images of an application that its server still has.
+// RollbackImages are an application's images that its server still has.
 type RollbackImages struct {
-	Current string // tag of the one that runs; "" if Coolify did not find out
+	Current string // tag of the running image; "" if Coolify could not determine it
 	Images  []RollbackImage
 }
 
-// A RollbackImage is one image. Its tag is the commit it was built from, as a
-// rule.
+// A RollbackImage is one image. Its tag is usually the commit from which it was built.
 type RollbackImage struct {
 	Tag     string
 	Current bool
@@ -35,9 +34,9 @@ func (w *wireRollbackImages) check([]UUID) error {
 	return nil
 }
 
-// RollbackImages returns the images that [AppClient.Rollback] can go back to
-// without a build. A server that does not answer has none. [ErrRouteMissing]
-// before 4.3. Slow.
+// RollbackImages returns the images to which [AppClient.Rollback] can go back without a
+// build. If the server does not answer, the list is empty. [ErrRouteMissing] before 4.3.
+// Slow.
 //
 //api:op GET /applications/{uuid}/rollback-images
 func (a AppClient) RollbackImages(ctx context.Context) (RollbackImages, error) {
@@ -54,10 +53,10 @@ func (a AppClient) RollbackImages(ctx context.Context) (RollbackImages, error) {
 	return out, nil
 }
 
-// Rollback queues a deployment of the image of a commit, which is not built
-// again if the server still has it. The application's own commit stays as it is,
-// so the next deployment goes forward again. [ErrQueueFull] if the server's queue
-// is full; [ErrRouteMissing] before 4.3.
+// Rollback queues a deployment of the image of a commit. Coolify does not build it again
+// if the server still has it. The application's own commit stays unchanged, so the next
+// deployment goes forward again. [ErrQueueFull] if the server's queue is full;
+// [ErrRouteMissing] before 4.3.
 //
 //api:op POST /applications/{uuid}/rollback
 func (a AppClient) Rollback(ctx context.Context, commit string) (Queued, error) {

@@ -10,11 +10,10 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// A Sensitive is a client whose token has read:sensitive. That token also reads
-// the SSH keys of every server, so this is a type of its own: it cannot stand
-// where a [Client] does, and it does three things only, beside telling what it
-// may. It is safe for concurrent use, and refuses every request until
-// [Sensitive.Metered] gives it a meter.
+// A Sensitive is a client whose token has read:sensitive. That token can also read the
+// SSH keys of every server. So this is a separate type, which cannot replace a [Client]
+// and only reads three things, besides checking its abilities. It is safe for concurrent
+// use. It refuses every request until [Sensitive.Metered] gives it a meter.
 type Sensitive struct {
 	conn  *conn
 	meter Meter
@@ -30,28 +29,29 @@ func NewSensitive(cfg Config) (*Sensitive, error) {
 	return &Sensitive{conn: c}, nil
 }
 
-// Metered returns a copy of the client whose requests are all admitted by m.
+// Metered returns a copy of the client that asks m before every request.
 func (s *Sensitive) Metered(m Meter) *Sensitive { return &Sensitive{s.conn, m} }
 
-// maxLogs bounds the answer that carries the log of one deployment.
+// maxLogs limits the answer with the log of one deployment, in bytes.
 const maxLogs = 16 << 20
 
-// errNotSensitive: Coolify leaves out what a token may not read.
+// errNotSensitive is the error for an answer without the sensitive fields: Coolify omits
+// what a token may not read.
 var errNotSensitive = errors.New("the token lacks read:sensitive, or its user is no admin of the team")
 
-// A LogEntry is one piece of a deployment's log. What it holds is as Coolify
-// stored it: values of variables stand in it in the clear.
+// A LogEntry is one piece of a deployment's log, as Coolify stored it. It contains values
+// of variables in the clear.
 type LogEntry struct {
 	Output    string
 	Stderr    bool
-	Timestamp time.Time // zero if it cannot be read
-	Hidden    bool      // Coolify shows it to nobody who has not asked for debugging
-	Order     int       // from 1; 0 = not told, as for the first entry
+	Timestamp time.Time // zero if it cannot be parsed
+	Hidden    bool      // Coolify shows it only in its debug view
+	Order     int       // from 1; 0 = not reported, as for the first entry
 }
 
-// Logs returns the log of a deployment, oldest first, hidden entries
-// included; none if it has not begun. The commands that were run are never
-// read. [ErrForbidden] if the token may not read logs. At most 16 MiB.
+// Logs returns the log of a deployment, oldest first, including hidden entries; none if
+// the deployment has not begun. It never reads the commands that were run. [ErrForbidden]
+// if the token may not read logs. At most 16 MiB.
 //
 //api:op GET /deployments/{uuid}
 func (d SensitiveDeployment) Logs(ctx context.Context) ([]LogEntry, error) {
@@ -66,11 +66,11 @@ func (d SensitiveDeployment) Logs(ctx context.Context) ([]LogEntry, error) {
 
 type wireLogs struct {
 	Deployment uid             `json:"deployment_uuid"`
-	Logs       json.RawMessage `json:"logs"` // nil = not for this token
+	Logs       json.RawMessage `json:"logs"` // nil = the token may not read it
 	entries    []LogEntry
 }
 
-// wireEntry leaves out "command": it holds what the platform ran.
+// wireEntry leaves out "command", which contains the platform's commands.
 type wireEntry struct {
 	Output    text   `json:"output"`
 	Type      text   `json:"type"`
@@ -114,14 +114,14 @@ type EnvValue struct {
 	Preview   bool
 	Literal   bool        // Coolify writes the value in single quotes, unless it is JSON
 	Multiline bool        // likewise
-	ShownOnce bool        // locked: Coolify tells its value to nobody
+	ShownOnce bool        // locked: Coolify never shows its value
 	Value     secret.Text // zero if locked
 	RealValue secret.Text // with shared variables resolved, then quoted or escaped; zero if locked
 }
 
-// EnvValues returns the values of an application's environment variables: those
-// of production, then those of previews. A key may be there more than once.
-// [ErrForbidden] if the token may not read values.
+// EnvValues returns the values of an application's environment variables: first those of
+// production, then those of previews. A key may occur more than once. [ErrForbidden] if
+// the token may not read values.
 //
 //api:op GET /applications/{uuid}/envs
 func (a SensitiveApp) EnvValues(ctx context.Context) ([]EnvValue, error) {
@@ -153,8 +153,8 @@ type wireValue struct {
 
 type wireValues struct{ list[wireValue] }
 
-// check refuses an answer in which values are missing, so that nobody takes it
-// for all the values there are.
+// check refuses an answer in which values are missing, which must not be read as
+// complete.
 func (w *wireValues) check([]UUID) error {
 	for _, e := range w.list {
 		if e.Value == nil && !bool(e.ShownOnce) {
@@ -164,10 +164,10 @@ func (w *wireValues) check([]UUID) error {
 	return nil
 }
 
-// A rawText tells a value that is absent (nil) from one that is null.
+// A rawText distinguishes an absent value (nil) from null.
 type rawText json.RawMessage
 
-// UnmarshalJSON keeps b.
+// UnmarshalJSON stores b unchanged.
 func (r *rawText) UnmarshalJSON(b []byte) error {
 	*r = bytes.Clone(b)
 	return nil
@@ -176,13 +176,13 @@ func (r *rawText) UnmarshalJSON(b []byte) error {
 func (r rawText) secret() secret.Text {
 	var t text
 	if r != nil {
-		_ = json.Unmarshal(r, &t) // text takes any JSON
+		_ = json.Unmarshal(r, &t) // text accepts any JSON
 	}
 	return secret.NewText(string(t))
 }
 
-// URL returns the URL of a database for those in its network, with the
-// password. [ErrForbidden] if the token may not read it.
+// URL returns the URL of a database for use inside its network, with the password.
+// [ErrForbidden] if the token may not read it.
 //
 //api:op GET /databases/{uuid}
 func (d SensitiveDatabase) URL(ctx context.Context) (secret.Text, error) {
@@ -193,7 +193,7 @@ func (d SensitiveDatabase) URL(ctx context.Context) (secret.Text, error) {
 	return w.URL.secret(), nil
 }
 
-// wireDatabaseURL leaves out the passwords and the URL for those outside.
+// wireDatabaseURL leaves out the passwords and the external URL.
 type wireDatabaseURL struct {
 	UUID uid     `json:"uuid"`
 	URL  rawText `json:"internal_db_url"`

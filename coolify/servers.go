@@ -8,7 +8,7 @@ type Server struct {
 	Name        string
 	Description string
 	IP          string
-	CoolifyHost bool // Coolify itself runs here; true also if it did not tell
+	CoolifyHost bool // Coolify itself runs here; true also if it did not report it
 	Reachable   bool
 	Usable      bool
 	BuildServer bool // builds only, runs nothing
@@ -66,7 +66,7 @@ func (s ServerClient) Get(ctx context.Context) (Server, error) {
 // HostDomains are the host names that applications and services have on one
 // server.
 type HostDomains struct {
-	IP      string // of the server; the public one for Coolify's own host
+	IP      string // of the server; the public address for Coolify's own host
 	Domains []string
 }
 
@@ -75,8 +75,8 @@ type wireHostDomains struct {
 	Domains list[text] `json:"domains"`
 }
 
-// Domains lists host names, those of Coolify's own page not among them. In
-// spite of its name the answer has every server of the team, by their addresses.
+// Domains lists host names, without those of Coolify's own page. Despite the route, the
+// answer covers every server of the team, by address.
 //
 //api:op GET /servers/{uuid}/domains
 func (s ServerClient) Domains(ctx context.Context) ([]HostDomains, error) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A Team owns all that a token reaches. Team 0 is the root team, whose tokens may
-// switch the API off.
+// A Team owns everything that a token can reach. Team 0 is the root team, whose tokens
+// can switch off the API.
 type Team struct {
 	ID   int
 	Name string
@@ -25,7 +25,7 @@ func (c *Client) Team(ctx context.Context) (Team, error) {
 	return Team{int(*w.list[0].ID), string(w.list[0].Name)}, nil
 }
 
-// wireTeams is a list of the one team.
+// wireTeams is a list with one team.
 type wireTeams struct {
 	list[struct {
 		ID   *number `json:"id"`
@@ -40,14 +40,14 @@ func (w *wireTeams) check([]UUID) error {
 	return nil
 }
 
-// A Limit is how many requests Coolify takes in a minute.
+// A Limit is the number of requests that Coolify accepts per minute.
 type Limit struct {
-	PerMinute int // 0 = Coolify did not tell
+	PerMinute int // 0 = Coolify did not report it
 	Left      int // in this minute
 }
 
-// Limit returns the limit that all tokens of the token's user share. It is that
-// of [Client.AddressLimit] if the user is root, whose id counts as none.
+// Limit returns the limit that all tokens of the token's user share. For the root user it
+// is that of [Client.AddressLimit], because Coolify treats the root user's id as none.
 //
 //api:op GET /version
 func (c *Client) Limit(ctx context.Context) (Limit, error) {
@@ -56,8 +56,8 @@ func (c *Client) Limit(ctx context.Context) (Limit, error) {
 	return limitOf(header), err
 }
 
-// AddressLimit returns the limit that everybody without a user shares who comes
-// from here. It sends no token.
+// AddressLimit returns the limit that all requests without a user from this address
+// share. It sends no token.
 //
 //api:op GET /health
 func (c *Client) AddressLimit(ctx context.Context) (Limit, error) {
@@ -77,7 +77,7 @@ func limitOf(h http.Header) Limit {
 	return Limit{perMinute, left}
 }
 
-// health is bare text, as a version is.
+// health is plain text, as a version is.
 type health struct{}
 
 func (*health) decode(body []byte) error {

@@ -6,7 +6,7 @@ import (
 	"github.com/vibnai/vibn-mcp/upstream"
 )
 
-// What reads Coolify's JSON.
+// These types read Coolify's JSON.
 type (
 	text        = upstream.Text
 	number      = upstream.Number
@@ -16,13 +16,13 @@ type (
 	list[T any] = upstream.List[T]
 )
 
-// A uid is a UUID; zero if it is none.
+// A uid is a UUID; zero if the value is not one.
 type uid struct{ UUID }
 
-// UnmarshalJSON takes any JSON.
+// UnmarshalJSON accepts any JSON.
 func (u *uid) UnmarshalJSON(b []byte) error {
 	var s string
-	_ = json.Unmarshal(b, &s) // what is no string is no id
+	_ = json.Unmarshal(b, &s) // a value that is not a string is no id
 	u.UUID, _ = ParseUUID(s)
 	return nil
 }
