@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// A DeployKey lets whoever has its private half read one repository by SSH, or
+// A DeployKey is an SSH key. The holder of its private half can read one repository, or
 // write to it.
 type DeployKey struct {
 	ID          int64 // of the key in this repository
-	KeyID       int64 // of the key itself, which several repositories may share
+	KeyID       int64 // of the key itself, which several repositories can share
 	Title       string
 	Key         string // in the form of authorized_keys
 	Fingerprint string // "SHA256:…"
 	ReadOnly    bool
-	CreatedAt   time.Time // zero if Gitea did not tell
+	CreatedAt   time.Time // zero if Gitea did not report it
 }
 
 type wireDeployKey struct {
@@ -51,11 +51,11 @@ type NewDeployKey struct {
 type wireNewDeployKey struct {
 	Title    string `json:"title"`
 	Key      string `json:"key"`
-	ReadOnly bool   `json:"read_only"` // not said, it is false
+	ReadOnly bool   `json:"read_only"` // Gitea's default is false
 }
 
-// AddDeployKey adds a read-only key to a repository. [ErrInvalid] if the key or
-// the title is there already, or if the key is that of a user.
+// AddDeployKey adds a read-only key to a repository. [ErrInvalid] if the key or the title
+// already exists, or if the key belongs to a user.
 //
 //api:op POST /repos/{owner}/{repo}/keys
 func (c RepoClient) AddDeployKey(ctx context.Context, k NewDeployKey) (DeployKey, error) {
@@ -63,33 +63,32 @@ func (c RepoClient) AddDeployKey(ctx context.Context, k NewDeployKey) (DeployKey
 	return one(ctx, c.admin.client, r, func(w wireDeployKey) bool { return bool(w.ReadOnly) && string(w.Title) == k.Title })
 }
 
-// DeleteDeployKey deletes a deploy key; nothing happens if there is none with
-// that id.
+// DeleteDeployKey deletes a deploy key. It does nothing if no key has that id.
 //
 //api:op DELETE /repos/{owner}/{repo}/keys/{id}
 func (c RepoClient) DeleteDeployKey(ctx context.Context, key int64) error {
 	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/keys/{id}", login(c.owner), repository(c.name), id(key)))
 }
 
-// Collaborators lists those who may do something in a repository by themselves,
-// not by a team.
+// Collaborators lists the users with rights of their own in a repository, not through a
+// team.
 //
 //api:op GET /repos/{owner}/{repo}/collaborators
 func (c RepoClient) Collaborators(ctx context.Context) ([]User, error) {
 	return all[wireUser](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/collaborators", login(c.owner), repository(c.name)), nil)
 }
 
-// RemoveCollaborator takes a user's own rights in a repository away; nothing
-// happens if there are none.
+// RemoveCollaborator removes a user's own rights in a repository. It does nothing if
+// there are none.
 //
 //api:op DELETE /repos/{owner}/{repo}/collaborators/{collaborator}
 func (c RepoClient) RemoveCollaborator(ctx context.Context, user string) error {
 	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/collaborators/{collaborator}", login(c.owner), repository(c.name), login(user)))
 }
 
-// A PushMirror is a place that Gitea pushes a repository to.
+// A PushMirror is an address to which Gitea pushes a repository.
 type PushMirror struct {
-	Name    string // by which it is deleted
+	Name    string // identifies the mirror to delete
 	Address string
 }
 
@@ -101,16 +100,15 @@ type wirePushMirror struct {
 func (w wirePushMirror) whole() bool       { return w.Name != "" }
 func (w wirePushMirror) plain() PushMirror { return PushMirror{string(w.Name), string(w.Address)} }
 
-// PushMirrors lists the push mirrors of a repository; [ErrInvalid] if the server
-// has mirrors switched off.
+// PushMirrors lists the push mirrors of a repository; [ErrInvalid] if mirrors are
+// switched off on the server.
 //
 //api:op GET /repos/{owner}/{repo}/push_mirrors
 func (c RepoClient) PushMirrors(ctx context.Context) ([]PushMirror, error) {
 	return all[wirePushMirror](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/push_mirrors", login(c.owner), repository(c.name)), nil)
 }
 
-// DeletePushMirror deletes a push mirror; nothing happens if there is none of
-// that name.
+// DeletePushMirror deletes a push mirror. It does nothing if none has that name.
 //
 //api:op DELETE /repos/{owner}/{repo}/push_mirrors/{name}
 func (c RepoClient) DeletePushMirror(ctx context.Context, mirror string) error {

@@ -14,7 +14,7 @@ type wireSearch struct {
 func (w wireSearch) whole() bool { return bool(w.OK) }
 func (w wireSearch) plain() bool { return bool(w.OK) }
 
-// Alive reports whether the token is one that Gitea takes. It needs the scope
+// Alive reports whether Gitea accepts the token. The token needs the scope
 // read:repository. [ErrForbidden] if its user is suspended.
 //
 //api:op GET /repos/search
@@ -28,8 +28,8 @@ func (b *Bot) Alive(ctx context.Context) (bool, error) {
 	return alive, err
 }
 
-// Owner returns the name of the token's user; [ErrRouteMissing] or [ErrNotFound]
-// before 1.27. It needs no scope.
+// Owner returns the name of the token's user; [ErrRouteMissing] or [ErrNotFound] before
+// 1.27. The token needs no scope.
 //
 //api:op GET /token
 func (b *Bot) Owner(ctx context.Context) (string, error) {
@@ -50,12 +50,12 @@ type Branch struct {
 	Commit Commit
 }
 
-// A Commit is a commit. What it says is up to whoever made it.
+// A Commit is a commit. Its author chose its texts freely.
 type Commit struct {
 	SHA     string
 	Message string
 	Author  string    // name
-	At      time.Time // zero if Gitea did not tell
+	At      time.Time // zero if Gitea did not report it
 }
 
 type wireBranch struct {
@@ -94,8 +94,8 @@ type wireCommit struct {
 func (w wireCommit) whole() bool   { return shaForm.MatchString(string(w.SHA)) }
 func (w wireCommit) plain() string { return string(w.SHA) }
 
-// Contains reports whether a commit is head or one of those before it.
-// [ErrNotFound] if there is no such commit.
+// Contains reports whether a commit is head or one of its ancestors. [ErrNotFound] if the
+// commit does not exist.
 //
 //api:op GET /repos/{owner}/{repo}/commits
 func (b *Bot) Contains(ctx context.Context, owner, repo, head, commit string) (bool, error) {
@@ -103,7 +103,8 @@ func (b *Bot) Contains(ctx context.Context, owner, repo, head, commit string) (b
 	if !shaForm.MatchString(head) || !shaForm.MatchString(commit) {
 		return false, b.conn.api.Refuse(r.op, r.op.Path, ErrInvalid, errSHA)
 	}
-	// Those that lead to the commit and not to head: none if it is before head.
+	// Request the commits that are reachable from the commit but not from head: there are
+	// none if head contains it.
 	r.query = url.Values{
 		"sha": {commit}, "not": {head}, "page": {"1"}, "limit": {"1"}, "stat": {"false"}, "verification": {"false"}, "files": {"false"},
 	}
@@ -126,10 +127,10 @@ func (b *Bot) Contains(ctx context.Context, owner, repo, head, commit string) (b
 	return len(others) == 0, nil
 }
 
-// A Status is what somebody says of a commit.
+// A Status is a statement about a commit.
 type Status struct {
 	State       string // pending, success, error, failure, warning; skipped in newer versions
-	Context     string // whose word it is: of one context the newest counts
+	Context     string // the source of the status: of one context the newest counts
 	Description string
 	TargetURL   string
 }
@@ -148,7 +149,7 @@ func (w wireStatus) plain() Status {
 	return Status{string(w.State), string(w.Context), string(w.Description), string(w.TargetURL)}
 }
 
-// CreateStatus says something of a commit.
+// CreateStatus adds a status to a commit.
 //
 //api:op POST /repos/{owner}/{repo}/statuses/{sha}
 func (b *Bot) CreateStatus(ctx context.Context, owner, repo, sha string, s Status) error {
@@ -162,7 +163,7 @@ func (b *Bot) CreateStatus(ctx context.Context, owner, repo, sha string, s Statu
 	return err
 }
 
-// Statuses lists what was said of a commit, also what has been overtaken.
+// Statuses lists the statuses of a commit, including replaced ones.
 //
 //api:op GET /repos/{owner}/{repo}/statuses/{sha}
 func (b *Bot) Statuses(ctx context.Context, owner, repo, sha string) ([]Status, error) {

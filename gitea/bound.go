@@ -1,9 +1,10 @@
 package gitea
 
-// The clients in this file are bound to one thing: their calls take no name of it, so
-// code that holds one cannot name another. Binding sends nothing and proves nothing.
+// The clients in this file are each bound to one object. Their calls do not take the
+// object's name, so code that holds a client cannot name another object. Binding sends
+// nothing and proves nothing.
 
-// A RepoClient makes the administrator's calls of one repository.
+// A RepoClient makes the administrator's calls for one repository.
 type RepoClient struct {
 	admin       *Admin
 	owner, name string
@@ -12,8 +13,8 @@ type RepoClient struct {
 // Repo binds the calls of one repository.
 func (a *Admin) Repo(owner, name string) RepoClient { return RepoClient{a, owner, name} }
 
-// An OrgClient makes the administrator's calls of one organisation: of itself, its
-// teams, its webhooks, its repositories, and what is to be made there.
+// An OrgClient makes the administrator's calls for one organisation: for the organisation
+// itself, its teams, webhooks and repositories, and what is created there.
 type OrgClient struct {
 	admin *Admin
 	name  string

@@ -11,23 +11,23 @@ import (
 	"github.com/vibnai/vibn-mcp/upstream"
 )
 
-// Config says which Gitea to talk to, and how.
+// Config holds the address of a Gitea and the settings for calling it.
 type Config struct {
 	URL       *url.URL          // root of the Gitea, without /api/v1; may have a path
 	Token     secret.Text       // a site admin's access token
-	Transport http.RoundTripper // nil = one of our own, which obeys HTTPS_PROXY and the like
-	Timeout   time.Duration     // of a request with its repeats; 0 = 10 s
-	RetryWait time.Duration     // about how long before a first repeat; 0 = 200 ms
+	Transport http.RoundTripper // nil = a default one, which obeys HTTPS_PROXY and similar variables
+	Timeout   time.Duration     // of a request, including retries; 0 = 10 s
+	RetryWait time.Duration     // approximate wait before the first retry; 0 = 200 ms
 	UserAgent string            // empty = "vibn-mcp"
 }
 
-// A conn is one Gitea and one token. Clients hold it by pointer, so that
-// printing a client prints an address.
+// A conn holds one Gitea and one token. Clients hold it by pointer, so that printing a
+// client prints an address.
 type conn struct {
 	api       *upstream.Server
-	root      *upstream.Server // of the few paths that are not below /api/v1
+	root      *upstream.Server // for the few paths outside /api/v1
 	token     secret.Text
-	bad       error // the token cannot be sent
+	bad       error // why the token cannot be sent; nil = it can
 	retryWait time.Duration
 }
 
@@ -35,19 +35,18 @@ func (c *conn) credential() upstream.Credential {
 	return upstream.Token("token", c.token, c.token)
 }
 
-// A client is a conn and who pays for its requests.
+// A client is a conn with the meter of its requests.
 type client struct {
 	conn  *conn
 	meter Meter
 }
 
-// An Admin talks to one Gitea with a site admin's token. It needs the scopes
-// write:admin, write:organization, read:user and write:repository;
-// write:package to delete packages; see [Admin.TokensOf] for more. It is safe
-// for concurrent use. Until [Admin.Metered] gives it a meter it refuses every
-// request.
+// An Admin calls one Gitea with a site admin's token. The token needs the scopes
+// write:admin, write:organization, read:user and write:repository, and write:package to
+// delete packages. [Admin.TokensOf] may need more. It is safe for concurrent use. It
+// refuses every request until [Admin.Metered] gives it a meter.
 //
-// Every request ends within [Config.Timeout]; a list may take several. Errors
+// Every request ends within [Config.Timeout]; a list may need several requests. Errors
 // are *[Error].
 type Admin struct{ client }
 
@@ -66,11 +65,11 @@ func New(cfg Config) (*Admin, error) {
 	return &Admin{client{conn: c}}, nil
 }
 
-// Metered returns a copy of the client whose requests are all admitted by m.
-// The copies share their connections.
+// Metered returns a copy of the client that asks m before every request. The copies share
+// their connections.
 func (a *Admin) Metered(m Meter) *Admin { return &Admin{client{a.conn, m}} }
 
-// Bot returns a client of the same Gitea with a bot's token, on the same
+// Bot returns a client of the same Gitea with a bot's token, which uses the same
 // connections. It still needs a meter.
 func (a *Admin) Bot(pat secret.Text) *Bot {
 	c := *a.conn
@@ -78,10 +77,9 @@ func (a *Admin) Bot(pat secret.Text) *Bot {
 	return &Bot{client{conn: &c}}
 }
 
-// A Bot talks to Gitea with the token of one user, and does what that token may.
-// It is safe for concurrent use. Until [Bot.Metered] gives it a meter it refuses
-// every request.
+// A Bot calls Gitea with the token of one user, and can do what that token may. It is
+// safe for concurrent use. It refuses every request until [Bot.Metered] gives it a meter.
 type Bot struct{ client }
 
-// Metered returns a copy of the client whose requests are all admitted by m.
+// Metered returns a copy of the client that asks m before every request.
 func (b *Bot) Metered(m Meter) *Bot { return &Bot{client{b.conn, m}} }

@@ -9,12 +9,12 @@ import (
 type NewFile struct {
 	Name    string // at the root of the repository
 	Content string
-	Branch  string // made by the commit if the repository is empty
+	Branch  string // created by the commit if the repository is empty
 	Message string
 	Author  Identity
 }
 
-// An Identity is whom git names as the author of a commit.
+// An Identity is the author of a commit, as git records it.
 type Identity struct {
 	Name  string `json:"name"`
 	Email string `json:"email"`
@@ -32,8 +32,7 @@ type wireFile struct {
 func (w wireFile) whole() bool   { return shaForm.MatchString(string(w.Commit.Value.SHA)) }
 func (w wireFile) plain() string { return string(w.Commit.Value.SHA) }
 
-// CreateFile commits a file that is not there yet, and returns the commit;
-// [ErrInvalid] if it is there.
+// CreateFile commits a new file, and returns the commit; [ErrInvalid] if the file exists.
 //
 //api:op POST /repos/{owner}/{repo}/contents/{filepath}
 func (b *Bot) CreateFile(ctx context.Context, owner, repo string, f NewFile) (sha string, err error) {

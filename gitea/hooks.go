@@ -6,17 +6,16 @@ import (
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
-// A Hook is a webhook of a repository or an organisation. Gitea never tells its
-// secret.
+// A Hook is a webhook of a repository or an organisation. Gitea never reports its secret.
 type Hook struct {
 	ID            int64
 	Type          string // gitea, or one of other services
 	URL           string
 	ContentType   string   // json or form
 	BranchFilter  string   // glob; empty = every branch
-	Events        []string // as Gitea names them: it splits some of those that were asked for
-	Active        bool     // true also if Gitea did not tell
-	Authorization bool     // it sends a header of its own, which is not read
+	Events        []string // in Gitea's terms: it splits some of the requested ones
+	Active        bool     // true also if Gitea did not report it
+	Authorization bool     // the hook sends an Authorization header, whose value is not read
 }
 
 type wireHook struct {
@@ -41,16 +40,16 @@ func (w wireHook) plain() Hook {
 	}
 }
 
-// A HookSpec says what a webhook is to be. It posts JSON.
+// A HookSpec describes the settings of a webhook. The webhook posts JSON.
 type HookSpec struct {
 	URL          string
-	Events       []string // as "push"; empty = push only; Gitea drops what it does not know
+	Events       []string // for example "push"; empty = push only; Gitea drops unknown ones
 	BranchFilter string   // glob; empty = every branch
 	Active       bool
 }
 
-// A NewHook is a webhook to create. Its deliveries are signed with Secret for as
-// long as it is there: Gitea accepts a change of the secret, and ignores it.
+// A NewHook is a webhook to create. Its deliveries are signed with Secret for its whole
+// lifetime: Gitea accepts a change of the secret, but ignores it.
 type NewHook struct {
 	HookSpec
 	Secret secret.Text
@@ -59,13 +58,13 @@ type NewHook struct {
 type wireHookConfig struct {
 	URL         string `json:"url"`
 	ContentType string `json:"content_type"`
-	Secret      string `json:"secret,omitempty"` // of a new one only
+	Secret      string `json:"secret,omitempty"` // only when creating
 }
 
-// wireHookSpec sends every field: Gitea clears branch_filter when it is absent
-// from a change, and makes hooks inactive.
+// wireHookSpec sends every field: in a change, Gitea clears an absent branch_filter and
+// makes a hook without active inactive.
 type wireHookSpec struct {
-	Type         string         `json:"type,omitempty"` // of a new one only
+	Type         string         `json:"type,omitempty"` // only when creating
 	Active       bool           `json:"active"`
 	Events       []string       `json:"events"`
 	BranchFilter string         `json:"branch_filter"`
@@ -99,15 +98,15 @@ func (c RepoClient) Hooks(ctx context.Context) ([]Hook, error) {
 	return all[wireHook](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/hooks", login(c.owner), repository(c.name)), nil)
 }
 
-// CreateHook makes a webhook. Asking twice makes two. Where the server does not
-// allow the host of the URL, deliveries fail without a word.
+// CreateHook creates a webhook. A second call creates a second webhook. If the server
+// does not allow the URL's host, deliveries fail silently.
 //
 //api:op POST /repos/{owner}/{repo}/hooks
 func (c RepoClient) CreateHook(ctx context.Context, n NewHook) (Hook, error) {
 	return c.admin.createHook(ctx, newRequest("POST", "/repos/{owner}/{repo}/hooks", login(c.owner), repository(c.name)), n)
 }
 
-// UpdateHook makes a webhook what s says. Its secret stays.
+// UpdateHook changes a webhook to the settings in s. Its secret stays unchanged.
 //
 //api:op PATCH /repos/{owner}/{repo}/hooks/{id}
 func (c RepoClient) UpdateHook(ctx context.Context, hook int64, s HookSpec) (Hook, error) {
@@ -121,22 +120,23 @@ func (c RepoClient) DeleteHook(ctx context.Context, hook int64) error {
 	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/hooks/{id}", login(c.owner), repository(c.name), id(hook)))
 }
 
-// Hooks lists the webhooks of an organisation, which fire for each of its
-// repositories.
+// Hooks lists the webhooks of an organisation, which fire for each of its repositories.
 //
 //api:op GET /orgs/{org}/hooks
 func (c OrgClient) Hooks(ctx context.Context) ([]Hook, error) {
 	return all[wireHook](ctx, c.admin.client, newRequest("GET", "/orgs/{org}/hooks", login(c.name)), nil)
 }
 
-// CreateHook makes a webhook of an organisation. Asking twice makes two.
+// CreateHook creates a webhook of an organisation. A second call creates a second
+// webhook.
 //
 //api:op POST /orgs/{org}/hooks
 func (c OrgClient) CreateHook(ctx context.Context, n NewHook) (Hook, error) {
 	return c.admin.createHook(ctx, newRequest("POST", "/orgs/{org}/hooks", login(c.name)), n)
 }
 
-// UpdateHook makes a webhook of an organisation what s says. Its secret stays.
+// UpdateHook changes a webhook of an organisation to the settings in s. Its secret stays
+// unchanged.
 //
 //api:op PATCH /orgs/{org}/hooks/{id}
 func (c OrgClient) UpdateHook(ctx context.Context, hook int64, s HookSpec) (Hook, error) {

@@ -15,23 +15,23 @@ type wireVersion struct {
 	Version text `json:"version"`
 }
 
-// A server between two releases is of version "development".
+// versionForm also matches "development", the version of a server between two releases.
 var versionForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~-]{0,63}$`)
 
 func (w wireVersion) whole() bool   { return versionForm.MatchString(string(w.Version)) }
 func (w wireVersion) plain() string { return string(w.Version) }
 
-// Version returns the version of Gitea, as "1.26.0" or "development". Nothing
-// should depend on it.
+// Version returns the version of Gitea, for example "1.26.0" or "development". Callers
+// should not depend on it.
 //
 //api:op GET /version
 func (a *Admin) Version(ctx context.Context) (string, error) {
 	return one[wireVersion](ctx, a.client, newRequest("GET", "/version"), nil)
 }
 
-// APISettings are limits of the API.
+// APISettings holds limits of the API.
 type APISettings struct {
-	MaxResponseItems int64 // of a page
+	MaxResponseItems int64 // items per page
 	DefaultPagingNum int64
 }
 
@@ -60,8 +60,8 @@ type wireHealth struct {
 func (w wireHealth) whole() bool   { return w.Status == "pass" }
 func (w wireHealth) plain() string { return string(w.Status) }
 
-// Health reports whether Gitea says that it is well: it, its database and its
-// cache. It sends no token.
+// Health returns nil if Gitea reports that it, its database and its cache are healthy. It
+// sends no token.
 //
 //api:op GET /api/healthz
 func (a *Admin) Health(ctx context.Context) error {
@@ -71,7 +71,7 @@ func (a *Admin) Health(ctx context.Context) error {
 	return err
 }
 
-// A Runner runs Actions.
+// A Runner runs jobs of Gitea Actions.
 type Runner struct {
 	ID     int64
 	Name   string
@@ -98,9 +98,9 @@ func (w wireRunner) plain() Runner {
 	return r
 }
 
-// Runners lists all runners, also those of one organisation or repository only.
-// [ErrRouteMissing] or [ErrNotFound] of servers that are too old or have Actions
-// switched off.
+// Runners lists all runners, including those of only one organisation or repository.
+// [ErrRouteMissing] or [ErrNotFound] if the server is too old or has Actions switched
+// off.
 //
 //api:op GET /admin/actions/runners
 func (a *Admin) Runners(ctx context.Context) ([]Runner, error) {
@@ -118,8 +118,8 @@ func readRunners(a *upstream.Answer) (page[wireRunner], error) {
 	return page[wireRunner]{w.Runners, int64(*w.Total)}, nil
 }
 
-// TokenScopes returns the scopes of the token; [ErrRouteMissing] or
-// [ErrNotFound] before 1.27, where nothing tells.
+// TokenScopes returns the scopes of the token; [ErrRouteMissing] or [ErrNotFound] before
+// 1.27, which does not report them.
 //
 //api:op GET /token
 func (a *Admin) TokenScopes(ctx context.Context) ([]string, error) {
@@ -143,7 +143,7 @@ func (w wireOwnToken) plain() ownToken {
 	return ownToken{string(w.User.Value.Login), plainTexts(w.Scopes)}
 }
 
-// AnonymousAccess reports whether Gitea answers to nobody in particular, which
+// AnonymousAccess reports whether Gitea answers requests without credentials, which
 // REQUIRE_SIGNIN_VIEW forbids. It sends no token.
 //
 //api:op GET /version
@@ -152,7 +152,7 @@ func (a *Admin) AnonymousAccess(ctx context.Context) (bool, error) {
 	return admitted(err)
 }
 
-// admitted reports whether a request that Gitea may refuse was admitted.
+// admitted reports whether Gitea admitted a request that it may refuse.
 func admitted(err error) (bool, error) {
 	if errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrForbidden) {
 		return false, nil
@@ -160,9 +160,9 @@ func admitted(err error) (bool, error) {
 	return err == nil, err
 }
 
-// TrustsProxyHeader reports whether Gitea believes the header X-WEBAUTH-USER of
-// whoever connects from here: login is the name of a user that exists. It sends
-// no token. A server that reads another header is not found out.
+// TrustsProxyHeader reports whether Gitea trusts the header X-WEBAUTH-USER in requests
+// from this address. login is the name of an existing user. It sends no token. It does
+// not detect a server that reads another header.
 //
 //api:op GET /user
 func (a *Admin) TrustsProxyHeader(ctx context.Context, login string) (bool, error) {
@@ -175,9 +175,9 @@ func (a *Admin) TrustsProxyHeader(ctx context.Context, login string) (bool, erro
 	return admitted(err)
 }
 
-// BasicAuthWorks reports whether Gitea looks at user names and passwords. It
-// sends those of nobody: refused as wrong, they were looked at. The failure
-// shows in Gitea's log.
+// BasicAuthWorks reports whether Gitea checks user names and passwords. It sends those of
+// a user that does not exist: if Gitea rejects them as wrong, it checked them. The failed
+// attempt appears in Gitea's log.
 //
 //api:op GET /version
 func (a *Admin) BasicAuthWorks(ctx context.Context) (bool, error) {
@@ -189,7 +189,7 @@ func (a *Admin) BasicAuthWorks(ctx context.Context) (bool, error) {
 	case errors.Is(err, ErrUnauthorized):
 		return true, nil
 	case errors.Is(err, ErrForbidden):
-		return false, nil // as to nobody in particular
+		return false, nil // Gitea treated the request as anonymous
 	}
 	return false, err
 }
@@ -199,9 +199,9 @@ var (
 	signUpField = regexp.MustCompile(`<input[^>]*\bname="user_name"`)
 )
 
-// SignUpOpen reports whether anybody may register with a user name: Gitea's page
-// for that has the field, and not a sentence that it is disabled. It sends no
-// token.
+// SignUpOpen reports whether visitors can register with a user name. Gitea's registration
+// page then has the field for it, and otherwise a sentence that registration is disabled.
+// It sends no token.
 //
 //api:op GET /user/sign_up
 func (a *Admin) SignUpOpen(ctx context.Context) (bool, error) {

@@ -8,20 +8,21 @@ import (
 	"strings"
 )
 
-// A segment fills one pair of braces in a path, escaped.
+// A segment fills one pair of braces in a path. It is already escaped.
 type segment struct {
 	text string
 	err  error
 }
 
 var (
-	// One pattern for users and organisations: they share a namespace.
+	// One pattern covers users and organisations, because they share a namespace.
 	loginForm  = regexp.MustCompile(`^[0-9A-Za-z]+(?:[-._][0-9A-Za-z]+)*$`)
 	repoForm   = regexp.MustCompile(`^[-.\w]{1,100}$`)
 	shaForm    = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 	mirrorForm = regexp.MustCompile(`^[-.\w]{1,255}$`)
 	typeForm   = regexp.MustCompile(`^[a-z0-9]{1,32}$`)
-	// What git forbids in the name of a branch, beside what [branchName] looks for.
+	// branchBars matches what git forbids in a branch's name, besides what [branchName]
+	// checks.
 	branchBars = regexp.MustCompile(`[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|\.lock(?:/|$)|/\.|^[./-]|[./]$`)
 	controls   = regexp.MustCompile(`[\x00-\x1f\x7f]`)
 )
@@ -35,8 +36,8 @@ var (
 	errID     = errors.New("not an id: it is above 0")
 )
 
-// CheckLogin refuses what Gitea accepts as no name of a user or an organisation.
-// Whether the name is reserved or taken only Gitea knows.
+// CheckLogin refuses what Gitea does not accept as the name of a user or an organisation.
+// It cannot determine whether the name is reserved or taken.
 func CheckLogin(name string) error {
 	if len(name) > 40 || !loginForm.MatchString(name) {
 		return errLogin
@@ -44,8 +45,8 @@ func CheckLogin(name string) error {
 	return nil
 }
 
-// CheckRepository refuses what Gitea accepts as no name of a repository. Whether
-// the name is reserved or taken only Gitea knows.
+// CheckRepository refuses what Gitea does not accept as the name of a repository. It
+// cannot determine whether the name is reserved or taken.
 func CheckRepository(name string) error {
 	if !repoForm.MatchString(name) || name == "." || name == "-" || strings.Contains(name, "..") {
 		return errRepo
@@ -70,8 +71,8 @@ func matching(form *regexp.Regexp, s string, otherwise error) segment {
 	return segment{text: s}
 }
 
-// branchName keeps its slashes: Gitea's route takes the rest of the path, and
-// some proxies refuse an escaped slash.
+// branchName does not escape slashes: Gitea's route takes the rest of the path, and some
+// proxies refuse an escaped slash.
 func branchName(name string) segment {
 	if name == "" || len(name) > 255 || name == "@" || branchBars.MatchString(name) {
 		return segment{err: errBranch}
@@ -83,7 +84,7 @@ func branchName(name string) segment {
 	return segment{text: strings.Join(parts, "/")}
 }
 
-// anyName is one segment of a path, whatever it is made of.
+// anyName escapes a name as one segment of a path.
 func anyName(name string) segment {
 	if name == "" || len(name) > 255 || name == "." || name == ".." || controls.MatchString(name) {
 		return segment{err: errRule}

@@ -8,7 +8,7 @@ import (
 // An Org is an organisation.
 type Org struct {
 	ID          int64
-	Name        string // as it was first written; compared without case
+	Name        string // in its original spelling; compared without case
 	FullName    string
 	Description string
 	Website     string
@@ -41,14 +41,14 @@ func orgNamed(name string) func(wireOrg) bool {
 	return func(w wireOrg) bool { return named(w.name(), name) }
 }
 
-// Get returns an organisation; [ErrNotFound] also if the name is that of a user.
+// Get returns an organisation; [ErrNotFound] also if the name belongs to a user.
 //
 //api:op GET /orgs/{org}
 func (c OrgClient) Get(ctx context.Context) (Org, error) {
 	return one(ctx, c.admin.client, newRequest("GET", "/orgs/{org}", login(c.name)), orgNamed(c.name))
 }
 
-// NewOrg describes an organisation to be made.
+// NewOrg describes an organisation to be created.
 type NewOrg struct{ Name, FullName, Description string }
 
 type wireNewOrg struct {
@@ -59,9 +59,9 @@ type wireNewOrg struct {
 	TeamAccess  bool   `json:"repo_admin_change_team_access"`
 }
 
-// CreateOrg makes a private organisation, whose only owner is the token's user.
-// [ErrInvalid] if the name is taken, by a user too. Of two at once, one may be
-// told [ErrUnavailable]: only a look tells.
+// CreateOrg creates a private organisation, whose only owner is the token's user.
+// [ErrInvalid] if a user or an organisation has the name. Of two concurrent calls one may
+// get [ErrUnavailable]; read the organisation to learn the result.
 //
 //api:op POST /orgs
 func (a *Admin) CreateOrg(ctx context.Context, o NewOrg) (Org, error) {
@@ -69,14 +69,14 @@ func (a *Admin) CreateOrg(ctx context.Context, o NewOrg) (Org, error) {
 	return one(ctx, a.client, r, orgNamed(o.Name))
 }
 
-// An OrgUpdate says what an organisation is to be. It is all sent: Gitea blanks
-// what is left out.
+// An OrgUpdate describes an organisation's new settings. All fields are sent, because
+// Gitea clears absent ones.
 type OrgUpdate struct {
 	FullName    string `json:"full_name"`
 	Description string `json:"description"`
 	Website     string `json:"website"` // a URL, or empty
 	Location    string `json:"location"`
-	Visibility  string `json:"visibility,omitempty"` // public, limited or private; empty = as it is
+	Visibility  string `json:"visibility,omitempty"` // public, limited or private; empty = unchanged
 }
 
 // Update changes an organisation.
@@ -86,8 +86,8 @@ func (c OrgClient) Update(ctx context.Context, u OrgUpdate) (Org, error) {
 	return one(ctx, c.admin.client, newRequest("PATCH", "/orgs/{org}", login(c.name)).with(u), orgNamed(c.name))
 }
 
-// Delete deletes an organisation; [ErrUnavailable] (500) if it has
-// repositories or packages.
+// Delete deletes an organisation; [ErrUnavailable] (500) if it has repositories or
+// packages.
 //
 //api:op DELETE /orgs/{org}
 func (c OrgClient) Delete(ctx context.Context) error {

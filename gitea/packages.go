@@ -23,8 +23,8 @@ func (w wirePackage) plain() Package {
 	return Package{int64(w.ID), string(w.Type), string(w.Name), string(w.Version)}
 }
 
-// Packages lists the packages of a user or an organisation, each version by
-// itself. It needs the scope read:package.
+// Packages lists the packages of a user or an organisation, one entry per version. It
+// needs the scope read:package.
 //
 //api:op GET /packages/{owner}
 func (a *Admin) Packages(ctx context.Context, owner string) ([]Package, error) {

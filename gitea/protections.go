@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// A BranchProtection is a rule about the branches whose names it matches.
+// A BranchProtection is a rule for the branches whose names it matches.
 type BranchProtection struct {
 	Rule              string   // name of a branch, or a glob
-	EnablePush        bool     // somebody may push
-	EnablePushList    bool     // of those only who is named may push
-	PushUsers         []string // Gitea does not tell those who have access by a team only
+	EnablePush        bool     // pushes are allowed
+	EnablePushList    bool     // only the users, teams and deploy keys named below may push
+	PushUsers         []string // Gitea does not report users who have access only through a team
 	PushTeams         []string
 	PushDeployKeys    bool
 	EnableForcePush   bool
@@ -42,7 +42,7 @@ func ruleNamed(rule string) func(wireBranchProtection) bool {
 	return func(w wireBranchProtection) bool { return string(w.Rule) == rule }
 }
 
-// A BranchProtectionSpec says what a rule is to be.
+// A BranchProtectionSpec describes the settings of a rule.
 type BranchProtectionSpec struct {
 	EnablePush        bool
 	EnablePushList    bool
@@ -54,7 +54,7 @@ type BranchProtectionSpec struct {
 }
 
 type wireBranchProtectionSpec struct {
-	Rule              string   `json:"rule_name,omitempty"` // of a new one only
+	Rule              string   `json:"rule_name,omitempty"` // only when creating
 	EnablePush        bool     `json:"enable_push"`
 	EnablePushList    bool     `json:"enable_push_whitelist"`
 	PushUsers         []string `json:"push_whitelist_usernames"`
@@ -79,7 +79,7 @@ func (c RepoClient) BranchProtections(ctx context.Context) ([]BranchProtection, 
 	return one[wireBranchProtections](ctx, c.admin.client, r, nil)
 }
 
-// wireBranchProtections is a list that has no pages.
+// wireBranchProtections is a list without pages.
 type wireBranchProtections []wireBranchProtection
 
 func (w wireBranchProtections) whole() bool {
@@ -94,15 +94,15 @@ func (w wireBranchProtections) plain() []BranchProtection {
 	return rules
 }
 
-// BranchProtection returns the rule of that name.
+// BranchProtection returns the rule with that name.
 //
 //api:op GET /repos/{owner}/{repo}/branch_protections/{name}
 func (c RepoClient) BranchProtection(ctx context.Context, rule string) (BranchProtection, error) {
 	return one(ctx, c.admin.client, protection("GET", c.owner, c.name, rule), ruleNamed(rule))
 }
 
-// CreateBranchProtection makes a rule. [ErrForbidden] also if there is one of
-// that name; [ErrInvalid] if a user does not exist.
+// CreateBranchProtection creates a rule. [ErrForbidden] also if a rule of that name
+// exists; [ErrInvalid] if a user does not exist.
 //
 //api:op POST /repos/{owner}/{repo}/branch_protections
 func (c RepoClient) CreateBranchProtection(ctx context.Context, rule string, s BranchProtectionSpec) (BranchProtection, error) {
@@ -110,7 +110,7 @@ func (c RepoClient) CreateBranchProtection(ctx context.Context, rule string, s B
 	return one(ctx, c.admin.client, r, ruleNamed(rule))
 }
 
-// UpdateBranchProtection makes a rule what s says.
+// UpdateBranchProtection changes a rule to the settings in s.
 //
 //api:op PATCH /repos/{owner}/{repo}/branch_protections/{name}
 func (c RepoClient) UpdateBranchProtection(ctx context.Context, rule string, s BranchProtectionSpec) (BranchProtection, error) {

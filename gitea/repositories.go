@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// A Repository is a repository. Its addresses are as Gitea forms them from its
-// own settings.
+// A Repository is a repository. Gitea forms its addresses from its own settings.
 type Repository struct {
 	ID            int64
 	OwnerID       int64
@@ -21,14 +20,14 @@ type Repository struct {
 	Private       bool
 	Empty         bool
 	Fork          bool
-	Mirror        bool // pulls from elsewhere
+	Mirror        bool // it pulls from another server
 	Archived      bool
-	HasActions    bool  // true also if Gitea did not tell
-	ParentID      int64 // of a fork; 0 = none, or not told
-	CanAdmin      bool  // what the token's user may
+	HasActions    bool  // true also if Gitea did not report it
+	ParentID      int64 // of a fork; 0 = none, or not reported
+	CanAdmin      bool  // rights of the token's user, as are the next two
 	CanPush       bool
 	CanPull       bool
-	UpdatedAt     time.Time // zero if Gitea did not tell
+	UpdatedAt     time.Time // zero if Gitea did not report it
 }
 
 type wireRepository struct {
@@ -87,15 +86,14 @@ func (c OrgClient) Repositories(ctx context.Context) ([]Repository, error) {
 	return all(ctx, c.admin.client, newRequest("GET", "/orgs/{org}/repos", login(c.name)), ownedBy(c.name))
 }
 
-// UserRepositories lists the repositories of a user, forks included.
+// UserRepositories lists the repositories of a user, including forks.
 //
 //api:op GET /users/{username}/repos
 func (a *Admin) UserRepositories(ctx context.Context, user string) ([]Repository, error) {
 	return all(ctx, a.client, newRequest("GET", "/users/{username}/repos", login(user)), ownedBy(user))
 }
 
-// Get returns a repository. [ErrRenamed] if it, or its owner, has another
-// name now.
+// Get returns a repository. [ErrRenamed] if it or its owner has been renamed.
 //
 //api:op GET /repos/{owner}/{repo}
 func (c RepoClient) Get(ctx context.Context) (Repository, error) {
@@ -106,14 +104,14 @@ func (c client) repository(ctx context.Context, owner, name string) (Repository,
 	return one(ctx, c, newRequest("GET", "/repos/{owner}/{repo}", login(owner), repository(name)), repositoryNamed(owner, name))
 }
 
-// RepositoryByID returns a repository, whatever it is called now.
+// RepositoryByID returns a repository, even if it has been renamed.
 //
 //api:op GET /repositories/{id}
 func (a *Admin) RepositoryByID(ctx context.Context, repo int64) (Repository, error) {
 	return one(ctx, a.client, newRequest("GET", "/repositories/{id}", id(repo)), func(w wireRepository) bool { return int64(w.ID) == repo })
 }
 
-// NewRepository describes a repository to be made.
+// NewRepository describes a repository to be created.
 type NewRepository struct {
 	Name          string
 	Description   string
@@ -127,27 +125,27 @@ type wireNewRepository struct {
 	Private       bool   `json:"private"`
 }
 
-// CreateRepository makes a private repository without a commit in an
-// organisation: with one, Gitea would write the description into README.md. It is
-// [ErrConflict] if it has one of that name, [ErrNotFound] if there
-// is no such organisation.
+// CreateRepository creates a private repository without a commit in an organisation: in a
+// first commit, Gitea would write the description into README.md. [ErrConflict] if the
+// organisation has a repository of that name, [ErrNotFound] if the organisation does not
+// exist.
 //
 //api:op POST /orgs/{org}/repos
 func (c OrgClient) CreateRepository(ctx context.Context, n NewRepository) (Repository, error) {
 	r := newRequest("POST", "/orgs/{org}/repos", login(c.name))
-	if err := CheckRepository(n.Name); err != nil { // some of what it refuses Gitea answers with 500
+	if err := CheckRepository(n.Name); err != nil { // Gitea answers 500 to some invalid names
 		return Repository{}, c.admin.conn.api.Refuse(r.op, r.op.Path, ErrInvalid, err)
 	}
 	r = r.with(wireNewRepository{n.Name, n.Description, n.DefaultBranch, true})
 	return one(ctx, c.admin.client, r, repositoryNamed(c.name, n.Name))
 }
 
-// RepositoryUpdate says what to change; nil leaves a field as it is.
+// RepositoryUpdate holds the fields to change; nil leaves a field as it is.
 type RepositoryUpdate struct {
 	Private       *bool   `json:"private,omitempty"`
 	HasActions    *bool   `json:"has_actions,omitempty"`
 	Archived      *bool   `json:"archived,omitempty"`
-	Name          *string `json:"name,omitempty"` // the old name redirects, until it is taken
+	Name          *string `json:"name,omitempty"` // the old name redirects until it is used again
 	Description   *string `json:"description,omitempty"`
 	DefaultBranch *string `json:"default_branch,omitempty"`
 }
@@ -163,14 +161,14 @@ func (c RepoClient) Update(ctx context.Context, u RepositoryUpdate) (Repository,
 	return one(ctx, c.admin.client, r, repositoryNamed(c.owner, c.name))
 }
 
-// Delete deletes a repository with all that hangs on it.
+// Delete deletes a repository with everything that belongs to it.
 //
 //api:op DELETE /repos/{owner}/{repo}
 func (c RepoClient) Delete(ctx context.Context) error {
 	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}", login(c.owner), repository(c.name)))
 }
 
-// Forks lists the forks of a repository, wherever they are.
+// Forks lists the forks of a repository, of all owners.
 //
 //api:op GET /repos/{owner}/{repo}/forks
 func (c RepoClient) Forks(ctx context.Context) ([]Repository, error) {

@@ -12,17 +12,16 @@ import (
 	"github.com/vibnai/vibn-mcp/upstream"
 )
 
-// A request is one call to be made. Queries and bodies are built by the methods
-// from named fields.
+// A request is one call. The methods build queries and bodies from named fields.
 type request struct {
 	op         Operation
 	segments   []segment // for the braces of op.Path, in their order
 	query      url.Values
 	header     http.Header
 	body       any                  // sent as JSON; nil = none
-	secret     bool                 // the body holds a secret, which Gitea's words may repeat
-	credential *upstream.Credential // nil = the client's
-	root       bool                 // the path is below the root, not below /api/v1
+	secret     bool                 // the body holds a secret, which Gitea's answer may repeat
+	credential *upstream.Credential // nil = that of the client
+	root       bool                 // the path is relative to the root, not to /api/v1
 }
 
 func newRequest(method, path string, segments ...segment) request {
@@ -85,7 +84,8 @@ func (c client) send(ctx context.Context, r request) (*upstream.Answer, error) {
 	return answer, err
 }
 
-// do makes a call whose answer says nothing: a page is not Gitea's.
+// do makes a call that has an empty answer. It refuses any other answer, such as a
+// proxy's page.
 func (c client) do(ctx context.Context, r request) error {
 	answer, err := c.send(ctx, r)
 	if err != nil {
@@ -97,14 +97,14 @@ func (c client) do(ctx context.Context, r request) error {
 	return nil
 }
 
-// A wire is a thing as Gitea sends it.
+// A wire is an object in the form in which Gitea sends it.
 type wire[T any] interface {
-	whole() bool // has what it cannot be without
+	whole() bool // reports whether the required fields are present
 	plain() T
 }
 
-// one makes a call whose answer is one thing. about refuses another thing than
-// was asked for; nil = it cannot be told.
+// one makes a call whose answer is one object. about reports whether the answer is about
+// the requested object; nil = this cannot be determined.
 func one[W wire[T], T any](ctx context.Context, c client, r request, about func(W) bool) (T, error) {
 	var none T
 	answer, err := c.send(ctx, r)
@@ -132,14 +132,14 @@ func judge[W wire[T], T any](w W, about func(W) bool) error {
 }
 
 const (
-	pageSize = 50  // more is not given
-	maxPages = 200 // of one list
+	pageSize = 50  // Gitea returns no more
+	maxPages = 200 // per list
 )
 
 // A page is a part of a list.
 type page[W any] struct {
 	items []W
-	total int64 // of the whole list; -1 = not told
+	total int64 // of the whole list; -1 = not reported
 }
 
 // readPage reads an array with the header X-Total-Count.
@@ -152,21 +152,21 @@ func readPage[W any](a *upstream.Answer) (page[W], error) {
 		return p, err
 	}
 	if p.items == nil && p.total != 0 {
-		return p, errAnswer // null, of which nobody says that it stands for nothing
+		return p, errAnswer // null is not documented to mean an empty list
 	}
 	return p, nil
 }
 
-// readUncounted reads an array whose count is not exact in some versions: an
-// empty page ends the list.
+// readUncounted reads an array whose count is inexact in some versions. An empty page
+// ends such a list.
 func readUncounted[W any](a *upstream.Answer) (page[W], error) {
 	p, err := readPage[W](a)
 	p.total = -1
 	return p, err
 }
 
-// all makes as many calls as a list has pages. A list that is longer than 10,000,
-// or ends before it should, is an error: a part is never taken for the whole.
+// all reads all pages of a list. A list that is longer than 10,000, or ends early, is an
+// error: a partial list is never returned as complete.
 func all[W wire[T], T any](ctx context.Context, c client, r request, about func(W) bool) ([]T, error) {
 	return collect(ctx, c, r, about, readPage[W])
 }
@@ -202,8 +202,8 @@ func collect[W wire[T], T any](ctx context.Context, c client, r request, about f
 	return nil, answer.Unusable(errTooMany)
 }
 
-// page returns the request for one page. Some versions ignore limit, and answer
-// with the whole list, if page is absent.
+// page returns the request for one page. Without page, some versions ignore limit and
+// return the whole list.
 func (r request) page(n int) request {
 	query := url.Values{"page": {strconv.Itoa(n)}, "limit": {strconv.Itoa(pageSize)}}
 	maps.Copy(query, r.query)

@@ -6,17 +6,16 @@ import (
 	"net/http"
 )
 
-// A token's scopes show themselves without a change, in every version: Gitea
-// looks at them before it looks for the thing that is to be changed. So a request
-// to change a thing that does not exist is refused in one way without the scope
-// and in another with it.
+// A token's scopes can be checked without a change, in every version. Gitea checks them
+// before it looks up the object to change. So for an object that does not exist, it gives
+// one error if the token lacks the scope and another if it has it.
 
-// Nobody can have this name: names begin with a letter or a digit.
+// No user can have this name: names begin with a letter or a digit.
 var nobody = segment{text: "-nobody"}
 
-// MayWriteAdmin reports whether the token may manage users: nil if it may,
-// [ErrScope] or another [ErrForbidden] if not. It asks to change nobody, so it
-// changes nothing; so do the others of its kind.
+// MayWriteAdmin reports whether the token may manage users: nil if it may, [ErrScope] or
+// another [ErrForbidden] if not. It requests a change of a user that does not exist, so
+// it changes nothing. The other MayWrite methods work the same way.
 //
 //api:op PATCH /admin/users/{username}
 func (a *Admin) MayWriteAdmin(ctx context.Context) error {
@@ -44,8 +43,8 @@ func (a *Admin) MayWritePackage(ctx context.Context) error {
 	return a.ask(ctx, newRequest("DELETE", "/packages/{owner}/{type}/{name}/{version}", nobody, segment{text: "generic"}, nobody, nobody))
 }
 
-// ask returns nil for what Gitea only says of a request that it has let in. A
-// success is none: there is nothing to be changed.
+// ask returns nil for an error that Gitea gives only to a request that it has admitted. A
+// success is an error, because the object does not exist.
 func (c client) ask(ctx context.Context, r request) error {
 	answer, err := c.send(ctx, r)
 	if err == nil {
@@ -58,8 +57,7 @@ func (c client) ask(ctx context.Context, r request) error {
 	return err
 }
 
-// UsersListed reports whether whoever signs in may search for the users that
-// there are.
+// UsersListed reports whether any signed-in user can search the list of users.
 //
 //api:op GET /users/search
 func (a *Admin) UsersListed(ctx context.Context) (bool, error) {

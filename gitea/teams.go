@@ -5,12 +5,12 @@ import (
 	"maps"
 )
 
-// A Team is a team of an organisation. Nothing keeps two from having one name.
+// A Team is a team of an organisation. Gitea does not enforce unique names.
 type Team struct {
 	ID                  int64
 	Name                string
-	Permission          string            // owner or admin; anything else varies with the version: what counts is Units
-	Units               map[string]string // as "repo.code": "write"
+	Permission          string            // owner or admin; other values vary with the version: use Units
+	Units               map[string]string // for example "repo.code": "write"
 	AllRepositories     bool
 	CreatesRepositories bool
 }
@@ -44,17 +44,17 @@ func (c OrgClient) Teams(ctx context.Context) ([]Team, error) {
 	return all[wireTeam](ctx, c.admin.client, newRequest("GET", "/orgs/{org}/teams", login(c.name)), nil)
 }
 
-// A TeamSpec says what a team is to be.
+// A TeamSpec describes the settings of a team.
 type TeamSpec struct {
 	Name string // letters, digits, dashes and dots
-	// Units has what the team may do, as "repo.code": "write"; at least one. Gitea
-	// accepts names that mean nothing.
+	// Units holds the team's rights, for example "repo.code": "write"; at least one.
+	// Gitea accepts names without meaning.
 	Units               map[string]string
 	AllRepositories     bool
 	CreatesRepositories bool
 }
 
-// wireTeamSpec sends a permission always: without it, a change does not apply
+// wireTeamSpec always sends a permission: without it, a change does not apply
 // includes_all_repositories.
 type wireTeamSpec struct {
 	Name                string            `json:"name"`
@@ -70,7 +70,7 @@ func (s TeamSpec) wire() wireTeamSpec {
 	return wireTeamSpec{s.Name, "write", units, s.AllRepositories, s.CreatesRepositories}
 }
 
-// CreateTeam makes a team; [ErrInvalid] if there is one of that name.
+// CreateTeam creates a team; [ErrInvalid] if one of that name exists.
 //
 //api:op POST /orgs/{org}/teams
 func (c OrgClient) CreateTeam(ctx context.Context, s TeamSpec) (Team, error) {
@@ -79,7 +79,7 @@ func (c OrgClient) CreateTeam(ctx context.Context, s TeamSpec) (Team, error) {
 	})
 }
 
-// UpdateTeam makes a team what s says.
+// UpdateTeam changes a team to the settings in s.
 //
 //api:op PATCH /teams/{id}
 func (a *Admin) UpdateTeam(ctx context.Context, team int64, s TeamSpec) (Team, error) {
@@ -88,21 +88,21 @@ func (a *Admin) UpdateTeam(ctx context.Context, team int64, s TeamSpec) (Team, e
 	})
 }
 
-// TeamMembers lists the members of a team. One may be an organisation.
+// TeamMembers lists the members of a team. A member may be an organisation.
 //
 //api:op GET /teams/{id}/members
 func (a *Admin) TeamMembers(ctx context.Context, team int64) ([]User, error) {
 	return all[wireUser](ctx, a.client, newRequest("GET", "/teams/{id}/members", id(team)), nil)
 }
 
-// AddTeamMember adds a user to a team; nothing happens if it is a member.
+// AddTeamMember adds a user to a team. It does nothing if the user is a member.
 //
 //api:op PUT /teams/{id}/members/{username}
 func (a *Admin) AddTeamMember(ctx context.Context, team int64, user string) error {
 	return a.do(ctx, newRequest("PUT", "/teams/{id}/members/{username}", id(team), login(user)))
 }
 
-// RemoveTeamMember takes a user out of a team; nothing happens if it is no
+// RemoveTeamMember removes a user from a team. It does nothing if the user is not a
 // member. [ErrUnavailable] (500) for the last owner.
 //
 //api:op DELETE /teams/{id}/members/{username}

@@ -18,10 +18,10 @@ import (
 type Token struct {
 	ID        int64
 	Name      string
-	LastEight string      // characters of the secret
-	Scopes    []string    // nil if Gitea did not tell, as in the answer of 1.21
+	LastEight string      // the last eight characters of the secret
+	Scopes    []string    // nil if Gitea did not report them, as in the answer of 1.21
 	Secret    secret.Text // from [Tokens.Create] only
-	CreatedAt time.Time   // zero if Gitea did not tell, as before 1.25
+	CreatedAt time.Time   // zero if Gitea did not report it, as before 1.25
 }
 
 type wireToken struct {
@@ -42,30 +42,30 @@ func (w wireToken) plain() Token {
 	}
 }
 
-// Tokens are the access tokens of one user, managed by a site admin. Gitea takes
-// no token for that, so there are three ways, tried in this order:
+// Tokens manages the access tokens of one user for a site admin. Gitea does not accept a
+// token for that, so there are three ways, tried in this order:
 //
-//   - The user's password is set to a fresh random one, which then proves who
-//     asks. The password is kept in memory only.
-//   - Where basic authentication is off, or the user suspended: the admin's token in the place of a
-//     password. It needs the scope write:user and, since 1.27, each scope that it
-//     gives.
-//   - Where that is not taken either: the route that Forgejo has for it.
+//   - Set the user's password to a new random one, and use it for basic authentication.
+//     The password is kept in memory only.
+//   - If basic authentication is off or the user is suspended: use the admin's token in
+//     place of a password. It needs the scope write:user and, since 1.27, each scope that
+//     it grants.
+//   - If that is not accepted either: use Forgejo's route for it.
 //
-// The ways that fail are tried once. A Tokens is for one goroutine; several, in
-// several processes, may manage the tokens of one user at once.
+// A way that fails is not tried again. A Tokens is for one goroutine. Several Tokens,
+// also in several processes, may manage one user's tokens at once.
 type Tokens struct {
 	client
 	user      string
-	password  secret.Text // zero = none is known to work
-	suspended bool        // the user cannot sign in, whatever the password
+	password  secret.Text // zero = no working password is known
+	suspended bool        // the user cannot sign in with any password
 	way       way
 }
 
 // TokensOf returns the access tokens of a user. It sends nothing.
 func (a *Admin) TokensOf(user string) *Tokens { return &Tokens{client: a.client, user: user} }
 
-// A way to be let in to a user's tokens.
+// A way is a method of access to a user's tokens.
 type way int
 
 const (
@@ -75,7 +75,7 @@ const (
 	byAdminRoute
 )
 
-// A door is what a way adds to a request.
+// A door holds what a way adds to a request.
 type door struct {
 	prefix     string // of the path
 	credential *upstream.Credential
@@ -88,11 +88,11 @@ func (t *Tokens) request(d door, method, path string, more ...segment) request {
 	return r
 }
 
-// Create makes a token. The name is unique among the user's: [ErrInvalid] if
-// not. It must not look like a number. [ErrForbidden] with [ErrScope] if the
-// admin's token lacks a scope, with [ErrAuthMethod] if the server lets it in by
-// no way. If the answer is lost (Unknown), so is the secret: the token can only
-// be deleted.
+// Create creates a token. Its name must be unique among the user's tokens, otherwise
+// [ErrInvalid], and must not look like a number. [ErrForbidden] with [ErrScope] if the
+// admin's token lacks a scope, with [ErrAuthMethod] if the server accepts none of the
+// ways. If the answer is lost (Unknown), so is the secret, and the token can only be
+// deleted.
 //
 //api:op POST /users/{username}/tokens
 func (t *Tokens) Create(ctx context.Context, name string, scopes []string) (Token, error) {
@@ -120,13 +120,13 @@ func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 	return tokens, err
 }
 
-// Delete deletes a token, which is dead at once; [ErrNotFound] if the user has
+// Delete deletes a token, which becomes invalid at once; [ErrNotFound] if the user has
 // none with that id.
 //
 //api:op DELETE /users/{username}/tokens/{token}
 func (t *Tokens) Delete(ctx context.Context, token int64) error {
-	// Where basic authentication is off, Gitea says of a private user what it says
-	// of a token that does not exist. So the way is found first.
+	// If basic authentication is off, Gitea gives the same error for a private user as
+	// for a token that does not exist. So Delete first determines the way.
 	if t.way == notKnown {
 		if err := t.findWay(ctx); err != nil {
 			return err
@@ -137,7 +137,7 @@ func (t *Tokens) Delete(ctx context.Context, token int64) error {
 	})
 }
 
-// findWay finds out which way is open.
+// findWay determines which way the server accepts.
 func (t *Tokens) findWay(ctx context.Context) error {
 	return t.enter(ctx, func(d door) error {
 		r := t.request(d, "GET", "/{username}/tokens")
@@ -147,7 +147,7 @@ func (t *Tokens) findWay(ctx context.Context) error {
 	})
 }
 
-// enter makes a call by the first way that is open.
+// enter makes a call by the first way that the server accepts.
 func (t *Tokens) enter(ctx context.Context, call func(door) error) error {
 	if t.way != notKnown {
 		return t.enterAgain(ctx, call)
@@ -165,8 +165,8 @@ func (t *Tokens) enter(ctx context.Context, call func(door) error) error {
 	return &Error{Server: e.Server, Op: e.Op, Path: e.Path, Status: e.Status, Kind: ErrForbidden, Detail: e.Detail, Err: ErrAuthMethod}
 }
 
-// enterAgain makes a call by the way that is known. If the user was suspended
-// since, another is looked for.
+// enterAgain makes a call by the known way. If the user has been suspended since, it
+// determines the way again.
 func (t *Tokens) enterAgain(ctx context.Context, call func(door) error) error {
 	err := t.try(ctx, t.way, call)
 	if !errors.Is(err, errSuspended) {
@@ -181,7 +181,7 @@ func (t *Tokens) enterAgain(ctx context.Context, call func(door) error) error {
 
 var errSuspended = errors.New("the user is suspended")
 
-// closed reports whether a door is closed, and another may be open.
+// closed reports whether the server refused a way, so that another may work.
 func closed(err error) bool {
 	if errors.Is(err, errSuspended) {
 		return true
@@ -205,7 +205,7 @@ func (t *Tokens) try(ctx context.Context, w way, call func(door) error) error {
 	case byPassword:
 		return t.tryPassword(ctx, call)
 	case byAdminToken:
-		// Versions up to 1.20 look at Sudo, not at the name in the path.
+		// Versions up to 1.20 read Sudo instead of the name in the path.
 		admin := upstream.Basic("x", t.conn.token)
 		return call(door{"/users", &admin, http.Header{"Sudo": {t.user}}})
 	default:
@@ -213,11 +213,11 @@ func (t *Tokens) try(ctx context.Context, w way, call func(door) error) error {
 	}
 }
 
-// maxResets is how often the password is set, when others set it as well.
+// maxResets limits how often the password is set while other processes also set it.
 const maxResets = 8
 
-// tryPassword makes a call with the user's password. A 401 means that another
-// process has set another password in between.
+// tryPassword makes a call with the user's password. A 401 means that another process has
+// set another password meanwhile.
 func (t *Tokens) tryPassword(ctx context.Context, call func(door) error) error {
 	for attempt := 1; ; attempt++ {
 		if err := t.reset(ctx); err != nil {
@@ -238,7 +238,7 @@ func (t *Tokens) tryPassword(ctx context.Context, call func(door) error) error {
 	}
 }
 
-// A resetError marks what went wrong before there was a door.
+// A resetError marks a failure to set the password, before the actual call.
 type resetError struct{ cause error }
 
 func (e *resetError) Error() string {
@@ -250,12 +250,12 @@ func (e *resetError) Error() string {
 
 func (e *resetError) Unwrap() error { return e.cause }
 
-// reset gives the user a password, if none is known to work.
+// reset sets a new password for the user, unless a working one is known.
 func (t *Tokens) reset(ctx context.Context) error {
 	if !t.password.IsZero() && !t.suspended {
 		return nil
 	}
-	// Upper and lower case, digits and a dash, whatever the server demands.
+	// It contains upper and lower case, digits and a dash, to meet the server's rules.
 	password := secret.NewText("vA7-" + rand.Text() + "-" + strings.ToLower(rand.Text()))
 	user, err := t.updateUser(ctx, t.user, UserUpdate{Password: &password})
 	if e, ok := errors.AsType[*Error](err); ok {
@@ -266,7 +266,7 @@ func (t *Tokens) reset(ctx context.Context) error {
 	return nil
 }
 
-// wait reports whether it has waited for the whole time.
+// wait reports whether it waited for the whole time.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

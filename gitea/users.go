@@ -13,12 +13,12 @@ import (
 	"github.com/vibnai/vibn-mcp/upstream"
 )
 
-// A User is a user, or an organisation where Gitea takes one for a user.
+// A User is a user, or an organisation where Gitea treats one as a user.
 type User struct {
 	ID            int64
-	Login         string // as it was first written; compared without case
-	LoginName     string // at its source; what the last change sent
-	SourceID      int64  // of whom the user signs in with; 0 = Gitea itself
+	Login         string // in its original spelling; compared without case
+	LoginName     string // at its source; the value of the last change
+	SourceID      int64  // id of the user's login source; 0 = Gitea itself
 	Email         string
 	FullName      string
 	Description   string
@@ -27,7 +27,7 @@ type User struct {
 	Restricted    bool
 	Active        bool
 	ProhibitLogin bool
-	CreatedAt     time.Time // zero if Gitea did not tell
+	CreatedAt     time.Time // zero if Gitea did not report it
 }
 
 type wireUser struct {
@@ -74,8 +74,8 @@ func (a *Admin) User(ctx context.Context, name string) (User, error) {
 	return one(ctx, a.client, newRequest("GET", "/users/{username}", login(name)), userNamed(name))
 }
 
-// UserByID returns the user with an id, never an organisation. It searches, or
-// reads the list of all users where the search is switched off.
+// UserByID returns the user with an id, never an organisation. It searches, or reads the
+// list of all users if the search is switched off.
 //
 //api:op GET /users/search
 func (a *Admin) UserByID(ctx context.Context, user int64) (User, error) {
@@ -108,7 +108,7 @@ func readSearch(a *upstream.Answer) (page[wireUser], error) {
 	if err := a.Decode(&w); err != nil || !bool(w.OK) {
 		return p, errAnswer
 	}
-	// An id finds one user at the most, so this is the whole list.
+	// An id matches at most one user, so this is the whole list.
 	return page[wireUser]{w.Data, int64(len(w.Data))}, nil
 }
 
@@ -116,8 +116,8 @@ func (a *Admin) users(ctx context.Context) ([]User, error) {
 	return all[wireUser](ctx, a.client, newRequest("GET", "/admin/users"), nil)
 }
 
-// NewUser describes a user to be made. The e-mail address is unique, and the
-// password has as many characters, and of such sorts, as the server demands.
+// NewUser describes a user to be created. The e-mail address must be unique, and the
+// password must meet the server's rules for length and kinds of characters.
 type NewUser struct {
 	Login    string
 	Email    string
@@ -125,8 +125,8 @@ type NewUser struct {
 	Password secret.Text
 }
 
-// wireNewUser sends what must not be left to Gitea: a user who must change the
-// password can do nothing with a token.
+// wireNewUser sends what must not be left to Gitea's defaults: a user who must change the
+// password cannot use a token.
 type wireNewUser struct {
 	Login      string `json:"username"`
 	LoginName  string `json:"login_name"`
@@ -140,8 +140,8 @@ type wireNewUser struct {
 	SendNotify bool   `json:"send_notify"`
 }
 
-// CreateUser makes a user that is active, restricted and private. [ErrInvalid]
-// if the name or the e-mail address is taken, the name by an organisation too.
+// CreateUser creates a user that is active, restricted and private. [ErrInvalid] if the
+// name or the e-mail address is taken; an organisation can also have the name.
 //
 //api:op POST /admin/users
 func (a *Admin) CreateUser(ctx context.Context, u NewUser) (User, error) {
@@ -153,10 +153,10 @@ func (a *Admin) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	return one(ctx, a.client, r, userNamed(u.Login))
 }
 
-// A UserUpdate says what to change; nil leaves a field as it is. Gitea does not
-// tell MaxRepoCreation and the three flags that begin with Allow.
+// A UserUpdate holds the fields to change; nil leaves a field as it is. Gitea does not
+// report MaxRepoCreation and the three flags that begin with Allow.
 type UserUpdate struct {
-	Password                *secret.Text // leaves access tokens as they are
+	Password                *secret.Text // does not affect access tokens
 	ProhibitLogin           *bool        // true stops every token of the user at once
 	Active                  *bool
 	Admin                   *bool
@@ -164,8 +164,8 @@ type UserUpdate struct {
 	AllowCreateOrganization *bool
 	AllowGitHook            *bool
 	AllowImportLocal        *bool
-	MaxRepoCreation         *int    // -1 = the server's default; forks may not count
-	Visibility              *string // limited or private; public is ignored before 1.24.3
+	MaxRepoCreation         *int    // -1 = the server's default; forks may not be counted
+	Visibility              *string // limited or private; before 1.24.3 Gitea ignores public
 }
 
 type wireUserUpdate struct {
@@ -184,9 +184,9 @@ type wireUserUpdate struct {
 	Visibility              *string `json:"visibility,omitempty"`
 }
 
-// UpdateUser changes a user. It always makes it one of Gitea's own, that signs
-// in by its name and need not change the password. It works on an organisation
-// too.
+// UpdateUser changes a user. It always makes Gitea itself the user's login source, with
+// the user's name, and removes the duty to change the password. It also works on an
+// organisation.
 //
 //api:op PATCH /admin/users/{username}
 func (a *Admin) UpdateUser(ctx context.Context, name string, u UserUpdate) (User, error) {
@@ -207,9 +207,9 @@ func (c client) updateUser(ctx context.Context, name string, u UserUpdate) (User
 	return one(ctx, c, r, userNamed(name))
 }
 
-// DeleteUser deletes a user. With purge its repositories and memberships go
-// first, and so does, with its repositories, every organisation whose last owner
-// it is; without, [ErrInvalid] if it has any.
+// DeleteUser deletes a user. With purge it first deletes the user's repositories and
+// memberships, and every organisation whose last owner is the user, with its
+// repositories. Without purge, [ErrInvalid] if the user has any of these.
 //
 //api:op DELETE /admin/users/{username}
 func (a *Admin) DeleteUser(ctx context.Context, name string, purge bool) error {
@@ -222,8 +222,8 @@ func (a *Admin) DeleteUser(ctx context.Context, name string, purge bool) error {
 type Key struct {
 	ID          int64
 	Title       string // "" for GPG
-	Key         string // "" if Gitea did not tell
-	Fingerprint string // of SSH; for GPG the key's own id
+	Key         string // "" if Gitea did not report it
+	Fingerprint string // of SSH; for GPG the id of the key
 }
 
 type wireKey struct {
@@ -257,7 +257,7 @@ func (w wireGPGKey) plain() Key {
 	return Key{ID: int64(w.ID), Key: string(w.Key), Fingerprint: string(w.KeyID)}
 }
 
-// UserGPGKeys lists a user's GPG keys. They sign; they do not let anybody in.
+// UserGPGKeys lists a user's GPG keys. They only sign and give no access.
 //
 //api:op GET /users/{username}/gpg_keys
 func (a *Admin) UserGPGKeys(ctx context.Context, name string) ([]Key, error) {
@@ -283,8 +283,8 @@ func (w wireOAuth2App) plain() OAuth2App {
 	return OAuth2App{int64(w.ID), string(w.Name), string(w.ClientID)}
 }
 
-// UserOAuth2Apps lists the OAuth2 applications that a user has registered. It
-// acts as the user, so it fails for one that is suspended.
+// UserOAuth2Apps lists the OAuth2 applications that a user has registered. It acts as the
+// user, so it fails for a suspended user.
 //
 //api:op GET /user/applications/oauth2
 func (a *Admin) UserOAuth2Apps(ctx context.Context, name string) ([]OAuth2App, error) {

@@ -6,7 +6,7 @@ import (
 	"github.com/vibnai/vibn-mcp/upstream"
 )
 
-// What reads Gitea's JSON.
+// These types read Gitea's JSON.
 type (
 	text        = upstream.Text
 	number      = upstream.Number
@@ -15,11 +15,11 @@ type (
 	part[T any] = upstream.Part[T]
 )
 
-// named reports whether the answer names what was asked for. Gitea compares
-// without case.
+// named reports whether the answer has the requested name. Gitea compares names without
+// case.
 func named(got text, asked string) bool { return strings.EqualFold(string(got), asked) }
 
-// plainTexts returns the texts of a list; nil if there are none.
+// plainTexts returns the texts of a list; nil if it is empty.
 func plainTexts(list []text) []string {
 	var all []string
 	for _, t := range list {
