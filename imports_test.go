@@ -26,7 +26,7 @@ var mayImport = map[string]string{
 	"sidecar/oidctest":       "",
 	"tenancy":                "coolify gitea internal/room probe secret untrusted",
 	"tenancy/tenancytest":    "coolify coolify/coolifytest gitea gitea/giteatest hosting people probe provision push repository secret store store/storetest tenancy verdict",
-	"people":                 "coolify internal/room secret tenancy untrusted",
+	"people":                 "coolify internal/room provision secret tenancy untrusted",
 	"repository":             "gitea internal/room provision secret tenancy untrusted",
 	"hosting":                "coolify gitea internal/room once provision repository secret tenancy untrusted",
 	"verdict":                "coolify gitea hosting internal/room probe repository tenancy untrusted",

@@ -133,7 +133,9 @@ func (c Client) Example(endpoint string) string {
 	if c.preamble != "" {
 		preamble = "  " + c.preamble + ",\n"
 	}
-	return "{\n" + preamble + "  \"" + c.Container + "\": {\n    \"" + member + "\": " + c.Entry(endpoint, c.Reference) + "\n  }\n}\n"
+	return "{\n" + preamble + "  \"" + c.Container + "\": {\n    \"" + member + "\": " + c.Entry(
+		endpoint, c.Reference,
+	) + "\n  }\n}\n"
 }
 
 // StdioExample is the file of a client that can only start programs, such as

@@ -52,7 +52,11 @@ func (f *Folder) Connect(ctx context.Context) (complete bool) {
 	case f.changes == 0:
 		f.say("Nothing had to be changed.")
 	case !f.Uninstall:
-		f.say("This folder is connected to the workspace %s. Restart the editor, then ask its agent: what runs in my workspace?", f.Slug)
+		f.say(
+			"This folder is connected to the workspace %s. Restart the editor, then ask its agent: what runs in my "+
+				"workspace?",
+			f.Slug,
+		)
 	}
 	return f.lefts == 0
 }
@@ -131,7 +135,8 @@ func (f *Folder) sweep() {
 		entries, _ := os.ReadDir(dir) // none if there is no such folder
 		for _, e := range entries {
 			info, err := e.Info()
-			if err == nil && strings.HasPrefix(e.Name(), tmpPrefix) && info.Mode().IsRegular() && time.Since(info.ModTime()) > leftoverAge {
+			if err == nil && strings.HasPrefix(e.Name(), tmpPrefix) && info.Mode().IsRegular() &&
+				time.Since(info.ModTime()) > leftoverAge {
 				_ = os.Remove(filepath.Join(dir, e.Name()))
 			}
 		}
@@ -175,7 +180,10 @@ func (f *Folder) configuration(c Client) (file, bool) {
 	}
 	entry := c.Entry(Endpoint(f.URL), f.Key.Reveal())
 	if c.Container == "" {
-		x.make = f.lines(block{hashBegin, hashEnd, true}, nil, slices.Concat([]string{hashBegin}, strings.Split(entry, "\n"), []string{hashEnd}))
+		x.make = f.lines(
+			block{hashBegin, hashEnd, true}, nil,
+			slices.Concat([]string{hashBegin}, strings.Split(entry, "\n"), []string{hashEnd}),
+		)
 		return x, true
 	}
 	x.make = func(old string, exists bool) (string, error) {
@@ -413,7 +421,10 @@ func (f *Folder) left(x file, why error) {
 	f.lefts++
 	f.say("left %s alone: %v", x.shown, why)
 	if x.paste != "" && !f.Uninstall {
-		f.say("Put this into it yourself; the client reads the key from where this says:\n%s", strings.TrimSuffix(x.paste, "\n"))
+		f.say(
+			"Put this into it yourself; the client reads the key from where this says:\n%s",
+			strings.TrimSuffix(x.paste, "\n"),
+		)
 	}
 }
 

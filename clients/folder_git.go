@@ -88,7 +88,10 @@ func (f *Folder) disconnectGit(ctx context.Context) {
 	if !ok {
 		return
 	}
-	if f.included(ctx) && !f.setGit(ctx, "would take "+gitConfigFile+" out of .git/config", "--unset-all", "include.path", "^"+regexp.QuoteMeta(gitConfigFile)+"$") {
+	if f.included(ctx) && !f.setGit(
+		ctx, "would take "+gitConfigFile+" out of .git/config", "--unset-all", "include.path",
+		"^"+regexp.QuoteMeta(gitConfigFile)+"$",
+	) {
 		return
 	}
 	f.place(f.gitFile(dir, gitConfigFile, "", false))

@@ -23,8 +23,10 @@ type Workspace struct {
 // The names in it are cleaned and cut to what a name needs; see label.
 func (w Workspace) Prompt() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# vibn\n\nThis project runs on vibn, a platform that builds and serves its apps. The MCP server `vibn` is the way to it: it shows,\n"+
-		"deploys, configures and debugs the apps of one workspace, `%s`%s, and reaches nothing else.\n", label(w.Slug), w.called())
+	fmt.Fprintf(&b, "# vibn\n\nThis project runs on vibn, a platform that builds and serves its apps. The MCP server "+
+		"`vibn` is the way to it: it shows,\n"+
+		"deploys, configures and debugs the apps of one workspace, `%s`%s, and reaches nothing "+
+		"else.\n", label(w.Slug), w.called())
 	w.writeParts(&b)
 	b.WriteString(`
 ## The round

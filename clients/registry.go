@@ -43,8 +43,14 @@ type input struct {
 // bridgeVariables are what the program needs to be a bridge to a server.
 func bridgeVariables() []input {
 	return []input{
-		{Name: "VIBN_URL", Description: "Address of the vibn server", Placeholder: "https://vibn.example.com", IsRequired: true},
-		{Name: "VIBN_API_KEY", Description: "Key of the workspace", Placeholder: ExampleKey, IsRequired: true, IsSecret: true},
+		{
+			Name: "VIBN_URL", Description: "Address of the vibn server", Placeholder: "https://vibn.example.com",
+			IsRequired: true,
+		},
+		{
+			Name: "VIBN_API_KEY", Description: "Key of the workspace", Placeholder: ExampleKey, IsRequired: true,
+			IsSecret: true,
+		},
 	}
 }
 
@@ -53,11 +59,13 @@ func bridgeVariables() []input {
 func ServerJSON(version string, bundles ...Bundle) []byte {
 	packages := []jsonObject{{
 		"registryType": "oci", "identifier": Image + ":" + version, "transport": jsonObject{"type": "stdio"},
-		"packageArguments": []jsonObject{{"type": "positional", "value": "stdio"}}, "environmentVariables": bridgeVariables(),
+		"packageArguments":     []jsonObject{{"type": "positional", "value": "stdio"}},
+		"environmentVariables": bridgeVariables(),
 	}}
 	for _, b := range bundles {
 		packages = append(packages, jsonObject{
-			"registryType": "mcpb", "identifier": fmt.Sprintf("%s/releases/download/v%s/%s", Repository, version, b.File), "version": version,
+			"registryType": "mcpb",
+			"identifier":   fmt.Sprintf("%s/releases/download/v%s/%s", Repository, version, b.File), "version": version,
 			"fileSha256": b.SHA256, "transport": jsonObject{"type": "stdio"}, "environmentVariables": bridgeVariables(),
 		})
 	}
@@ -71,15 +79,20 @@ func ServerJSON(version string, bundles ...Bundle) []byte {
 		Packages    []jsonObject `json:"packages"`
 		Remotes     []jsonObject `json:"remotes"`
 	}{
-		"https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json", RegistryName, "Vibn", about, version,
+		"https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json", RegistryName, "Vibn", about,
+		version,
 		jsonObject{"url": Repository, "source": "github"},
 		packages,
 		[]jsonObject{{
 			"type": "streamable-http", "url": "https://{host}/mcp",
-			"variables": map[string]input{"host": {Description: "Host of the vibn server", Placeholder: "vibn.example.com", IsRequired: true}},
+			"variables": map[string]input{
+				"host": {Description: "Host of the vibn server", Placeholder: "vibn.example.com", IsRequired: true},
+			},
 			"headers": []input{{
 				Name: "Authorization", Value: "Bearer {api_key}", IsRequired: true, IsSecret: true,
-				Variables: map[string]input{"api_key": {Description: "Key of the workspace", IsRequired: true, IsSecret: true}},
+				Variables: map[string]input{
+					"api_key": {Description: "Key of the workspace", IsRequired: true, IsSecret: true},
+				},
 			}},
 		}},
 	})
@@ -121,8 +134,14 @@ func Manifest(version, goos string) []byte {
 			"env": jsonObject{"VIBN_URL": "${user_config.url}", "VIBN_API_KEY": "${user_config.api_key}"},
 		}},
 		jsonObject{
-			"url":     jsonObject{"type": "string", "title": "Server", "description": "Address of the vibn server, as https://vibn.example.com", "required": true},
-			"api_key": jsonObject{"type": "string", "title": "Key", "description": "Key of the workspace; it begins with vibn_sk_", "sensitive": true, "required": true},
+			"url": jsonObject{
+				"type": "string", "title": "Server",
+				"description": "Address of the vibn server, as https://vibn.example.com", "required": true,
+			},
+			"api_key": jsonObject{
+				"type": "string", "title": "Key", "description": "Key of the workspace; it begins with vibn_sk_",
+				"sensitive": true, "required": true,
+			},
 		},
 		jsonObject{"platforms": []string{platforms[goos]}},
 	})

@@ -82,8 +82,10 @@ func (s Setup) writeClients(b *strings.Builder) {
 		if c.Always {
 			always = "yes"
 		}
-		fmt.Fprintf(b, "\t%s)\n\t\tfile=%s container=%s always=%s\n\t\tprograms=%s folders=%s\n\t\tentry=%s\n\t\tpaste=%s\n\t\t;;\n",
-			c.Name, quote(c.File), quote(c.Container), quote(always), quote(strings.Join(c.Commands, " ")), quote(strings.Join(c.Folders, " ")),
+		fmt.Fprintf(b, "\t%s)\n\t\tfile=%s container=%s always=%s\n\t\tprograms=%s "+
+			"folders=%s\n\t\tentry=%s\n\t\tpaste=%s\n\t\t;;\n",
+			c.Name, quote(c.File), quote(c.Container), quote(always), quote(strings.Join(c.Commands, " ")),
+			quote(strings.Join(c.Folders, " ")),
 			withKey(c.Entry(endpoint, keyPlace)), quote(strings.TrimSuffix(c.Example(endpoint), "\n")))
 	}
 	b.WriteString("\tesac\n}\n")

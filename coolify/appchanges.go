@@ -86,10 +86,13 @@ func (p ProjectClient) CreateApp(ctx context.Context, a NewApplication) (UUID, e
 	r := newRequest("POST", "/applications/private-deploy-key")
 	r.needs = []UUID{p.id, a.Environment, a.Server, a.PrivateKey}
 	r.body = wireNewApplication{
-		Project: p.id.s, Environment: a.Environment.s, Server: a.Server.s, Destination: a.Destination.s, PrivateKey: a.PrivateKey.s,
-		Name: a.Name, Description: a.Description, Repository: a.Repository, Branch: a.Branch, BuildPack: a.BuildPack,
-		Ports: a.Ports, BaseDirectory: a.BaseDirectory, DockerfileLocation: a.DockerfileLocation, PublishDirectory: a.PublishDirectory,
-		Domain: a.Domain, wireLimits: a.Limits.wire(),
+		Project: p.id.s, Environment: a.Environment.s, Server: a.Server.s, Destination: a.Destination.s,
+		PrivateKey: a.PrivateKey.s,
+		Name:       a.Name, Description: a.Description, Repository: a.Repository, Branch: a.Branch,
+		BuildPack: a.BuildPack,
+		Ports:     a.Ports, BaseDirectory: a.BaseDirectory, DockerfileLocation: a.DockerfileLocation,
+		PublishDirectory: a.PublishDirectory,
+		Domain:           a.Domain, wireLimits: a.Limits.wire(),
 	}
 	var w created
 	err := p.c.do(ctx, r, &w)

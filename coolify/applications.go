@@ -101,16 +101,21 @@ func (w *wireApplication) check(asked []UUID) error { return same(w.UUID, asked[
 
 func (w *wireApplication) application() Application {
 	return Application{
-		UUID: w.UUID.UUID, Name: string(w.Name), Description: string(w.Description), FQDN: string(w.FQDN), Status: string(w.Status),
-		EnvironmentID: int(w.EnvironmentID), EnvironmentName: string(w.Environment.Value.Name), ProjectUUID: string(w.Environment.Value.Project.Value.UUID),
-		BuildPack: string(w.BuildPack), GitRepository: string(w.GitRepository), GitBranch: string(w.GitBranch), GitCommitSHA: string(w.GitCommitSHA),
-		PortsExposes: string(w.PortsExposes), BaseDirectory: string(w.BaseDirectory), PublishDirectory: string(w.PublishDirectory),
+		UUID: w.UUID.UUID, Name: string(w.Name), Description: string(w.Description), FQDN: string(w.FQDN),
+		Status:        string(w.Status),
+		EnvironmentID: int(w.EnvironmentID), EnvironmentName: string(w.Environment.Value.Name),
+		ProjectUUID: string(w.Environment.Value.Project.Value.UUID),
+		BuildPack:   string(w.BuildPack), GitRepository: string(w.GitRepository), GitBranch: string(w.GitBranch),
+		GitCommitSHA: string(w.GitCommitSHA),
+		PortsExposes: string(w.PortsExposes), BaseDirectory: string(w.BaseDirectory),
+		PublishDirectory:   string(w.PublishDirectory),
 		DockerfileLocation: string(w.DockerfileLocation), DockerComposeLocation: string(w.DockerComposeLocation),
 		CustomDockerRunOptions: string(w.CustomDockerRunOptions),
 		PreDeploymentCommand:   string(w.PreDeploymentCommand), PostDeploymentCommand: string(w.PostDeploymentCommand),
-		DestinationUUID: w.Destination.Value.UUID.UUID, ServerUUID: w.Destination.Value.Server.Value.UUID.UUID, AutoDeploy: (*bool)(w.Settings.Value.AutoDeploy),
-		Limits:    w.limits(),
-		CreatedAt: w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, LastOnlineAt: w.LastOnlineAt.Time,
+		DestinationUUID: w.Destination.Value.UUID.UUID, ServerUUID: w.Destination.Value.Server.Value.UUID.UUID,
+		AutoDeploy: (*bool)(w.Settings.Value.AutoDeploy),
+		Limits:     w.limits(),
+		CreatedAt:  w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, LastOnlineAt: w.LastOnlineAt.Time,
 	}
 }
 
@@ -197,7 +202,8 @@ func (a AppClient) Logs(ctx context.Context, lines int) (string, error) {
 	r.query = url.Values{"lines": {strconv.Itoa(lines)}}
 	var w wireAppLogs
 	err := a.c.do(ctx, r, &w)
-	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Detail, "Application is not running") {
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest &&
+		strings.HasPrefix(e.Detail, "Application is not running") {
 		e.Kind = ErrNotRunning
 	}
 	if err != nil {

@@ -44,8 +44,9 @@ func newConn(cfg Config) (*conn, error) {
 		return nil, fmt.Errorf("coolify: %w", err)
 	}
 	server := upstream.New(upstream.Config{
-		Name: "coolify", Base: cfg.URL.JoinPath("api", "v1"), Transport: cfg.Transport, Timeout: cfg.Timeout, SlowTimeout: cfg.SlowTimeout,
-		RetryWait: cfg.RetryWait, UserAgent: cfg.UserAgent, Refusal: refusal,
+		Name: "coolify", Base: cfg.URL.JoinPath("api", "v1"), Transport: cfg.Transport, Timeout: cfg.Timeout,
+		SlowTimeout: cfg.SlowTimeout,
+		RetryWait:   cfg.RetryWait, UserAgent: cfg.UserAgent, Refusal: refusal,
 	})
 	hidden := cfg.Token
 	if _, part, _ := strings.Cut(cfg.Token.Reveal(), "|"); part != "" {

@@ -77,8 +77,10 @@ func (w *wireDatabase) database() Database {
 	return Database{
 		UUID: w.UUID.UUID, Kind: DatabaseKind(strings.TrimPrefix(string(w.Type), "standalone-")), Name: string(w.Name),
 		Description: string(w.Description), Status: string(w.Status), Image: string(w.Image), Public: bool(w.Public),
-		EnvironmentID: int(w.EnvironmentID), EnvironmentName: string(w.Environment.Value.Name), ProjectUUID: string(w.Environment.Value.Project.Value.UUID),
-		DestinationUUID: w.Destination.Value.UUID.UUID, ServerUUID: w.Destination.Value.Server.Value.UUID.UUID, Limits: w.limits(),
+		EnvironmentID: int(w.EnvironmentID), EnvironmentName: string(w.Environment.Value.Name),
+		ProjectUUID:     string(w.Environment.Value.Project.Value.UUID),
+		DestinationUUID: w.Destination.Value.UUID.UUID, ServerUUID: w.Destination.Value.Server.Value.UUID.UUID,
+		Limits:    w.limits(),
 		CreatedAt: w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time,
 	}
 }
@@ -124,7 +126,9 @@ func (w *wireDatabases) check(asked []UUID) error {
 //api:op GET /projects/{uuid}/{environment_name_or_uuid}
 func (p ProjectClient) Databases(ctx context.Context, environment UUID) ([]Database, error) {
 	var w wireDatabases
-	if err := p.c.do(ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", p.id, environment), &w); err != nil {
+	if err := p.c.do(
+		ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", p.id, environment), &w,
+	); err != nil {
 		return nil, err
 	}
 	all := []Database{}

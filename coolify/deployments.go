@@ -73,9 +73,11 @@ func (w *wireDeployment) check(asked []UUID) error { return same(w.UUID, asked[0
 
 func (w *wireDeployment) deployment() Deployment {
 	d := Deployment{
-		UUID: w.UUID.UUID, Status: DeploymentStatus(w.Status), Commit: string(w.Commit), CommitMessage: string(w.CommitMessage),
-		ForceRebuild: bool(w.ForceRebuild), RestartOnly: bool(w.RestartOnly), Rollback: bool(w.Rollback), PullRequestID: int(w.PullRequestID),
-		IsAPI: bool(w.IsAPI), IsWebhook: bool(w.IsWebhook), ApplicationName: string(w.ApplicationName),
+		UUID: w.UUID.UUID, Status: DeploymentStatus(w.Status), Commit: string(w.Commit),
+		CommitMessage: string(w.CommitMessage),
+		ForceRebuild:  bool(w.ForceRebuild), RestartOnly: bool(w.RestartOnly), Rollback: bool(w.Rollback),
+		PullRequestID: int(w.PullRequestID),
+		IsAPI:         bool(w.IsAPI), IsWebhook: bool(w.IsWebhook), ApplicationName: string(w.ApplicationName),
 		ApplicationUUID: applicationInURL(string(w.URL), w.UUID.UUID),
 		CreatedAt:       w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, FinishedAt: w.FinishedAt.OrNil(),
 	}
@@ -92,7 +94,8 @@ func (w *wireDeployment) deployment() Deployment {
 // form or is about another deployment.
 func applicationInURL(u string, deployment UUID) UUID {
 	p := strings.Split(u, "/")
-	if len(p) != 9 || p[0] != "" || p[1] != "project" || p[3] != "environment" || p[5] != "application" || p[7] != "deployment" {
+	if len(p) != 9 || p[0] != "" || p[1] != "project" || p[3] != "environment" || p[5] != "application" ||
+		p[7] != "deployment" {
 		return UUID{}
 	}
 	if deployment.IsZero() || p[8] != deployment.s {

@@ -48,8 +48,10 @@ type wireEnv struct {
 
 func (w *wireEnv) env() Env {
 	return Env{
-		UUID: w.UUID.UUID, Key: string(w.Key), Preview: bool(w.Preview), Literal: bool(w.Literal), Multiline: bool(w.Multiline),
-		ShownOnce: bool(w.ShownOnce), BuildTime: w.BuildTime.OrTrue(), Runtime: w.Runtime.OrTrue(), Comment: string(w.Comment),
+		UUID: w.UUID.UUID, Key: string(w.Key), Preview: bool(w.Preview), Literal: bool(w.Literal),
+		Multiline: bool(w.Multiline),
+		ShownOnce: bool(w.ShownOnce), BuildTime: w.BuildTime.OrTrue(), Runtime: w.Runtime.OrTrue(),
+		Comment:          string(w.Comment),
 		BuildpackControl: bool(w.BuildpackControl), Coolify: bool(w.Coolify),
 		CreatedAt: w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time,
 	}

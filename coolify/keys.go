@@ -40,7 +40,8 @@ func (c *Client) PrivateKeys(ctx context.Context) ([]PrivateKey, error) {
 	all := make([]PrivateKey, 0, len(w))
 	for _, k := range w {
 		all = append(all, PrivateKey{
-			k.UUID.UUID, string(k.Name), string(k.Description), string(k.Fingerprint), string(k.PublicKey), bool(k.GitRelated),
+			k.UUID.UUID, string(k.Name), string(k.Description), string(k.Fingerprint), string(k.PublicKey),
+			bool(k.GitRelated),
 		})
 	}
 	return all, nil
@@ -78,7 +79,8 @@ func (c *Client) CreatePrivateKey(ctx context.Context, k NewPrivateKey) (UUID, e
 //api:op DELETE /security/keys/{uuid}
 func (k KeyClient) Delete(ctx context.Context) error {
 	err := k.c.do(ctx, newRequest("DELETE", "/security/keys/{uuid}", k.id), &acknowledged{})
-	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusUnprocessableEntity && errors.Is(e, ErrInvalid) {
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusUnprocessableEntity &&
+		errors.Is(e, ErrInvalid) {
 		e.Kind = ErrInUse
 	}
 	return err

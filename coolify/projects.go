@@ -168,7 +168,9 @@ func (p ProjectClient) DeleteEnvironment(ctx context.Context, environment UUID) 
 //api:op GET /projects/{uuid}/{environment_name_or_uuid}
 func (p ProjectClient) Applications(ctx context.Context, environment UUID) ([]Application, error) {
 	var w wireEnvironment
-	if err := p.c.do(ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", p.id, environment), &w); err != nil {
+	if err := p.c.do(
+		ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", p.id, environment), &w,
+	); err != nil {
 		return nil, err
 	}
 	all := make([]Application, 0, len(w.Applications))

@@ -66,7 +66,8 @@ func (a AppClient) Rollback(ctx context.Context, commit string) (Queued, error) 
 	}{commit}
 	var w wireQueued
 	err := a.c.do(ctx, r, &w)
-	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Detail, "Deployment queue") {
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest &&
+		strings.HasPrefix(e.Detail, "Deployment queue") {
 		e.Kind = ErrQueueFull
 	}
 	return w.queued, err

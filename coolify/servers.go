@@ -33,7 +33,8 @@ func (w *wireServer) server() Server {
 	return Server{
 		UUID: w.UUID.UUID, Name: string(w.Name), Description: string(w.Description), IP: string(w.IP),
 		CoolifyHost: w.CoolifyHost.OrTrue(),
-		Reachable:   bool(w.Settings.Value.Reachable), Usable: bool(w.Settings.Value.Usable), BuildServer: bool(w.Settings.Value.BuildServer),
+		Reachable:   bool(w.Settings.Value.Reachable), Usable: bool(w.Settings.Value.Usable),
+		BuildServer: bool(w.Settings.Value.BuildServer),
 	}
 }
 

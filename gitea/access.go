@@ -31,7 +31,8 @@ func (w wireDeployKey) whole() bool { return w.ID > 0 }
 
 func (w wireDeployKey) plain() DeployKey {
 	return DeployKey{
-		int64(w.ID), int64(w.KeyID), string(w.Title), string(w.Key), string(w.Fingerprint), bool(w.ReadOnly), w.CreatedAt.Time,
+		int64(w.ID), int64(w.KeyID), string(w.Title), string(w.Key), string(w.Fingerprint), bool(w.ReadOnly),
+		w.CreatedAt.Time,
 	}
 }
 
@@ -39,7 +40,9 @@ func (w wireDeployKey) plain() DeployKey {
 //
 //api:op GET /repos/{owner}/{repo}/keys
 func (c RepoClient) DeployKeys(ctx context.Context) ([]DeployKey, error) {
-	return all[wireDeployKey](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/keys", login(c.owner), repository(c.name)), nil)
+	return all[wireDeployKey](
+		ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/keys", login(c.owner), repository(c.name)), nil,
+	)
 }
 
 // NewDeployKey describes a deploy key to be added.
@@ -59,15 +62,21 @@ type wireNewDeployKey struct {
 //
 //api:op POST /repos/{owner}/{repo}/keys
 func (c RepoClient) AddDeployKey(ctx context.Context, k NewDeployKey) (DeployKey, error) {
-	r := newRequest("POST", "/repos/{owner}/{repo}/keys", login(c.owner), repository(c.name)).with(wireNewDeployKey{k.Title, k.Key, true})
-	return one(ctx, c.admin.client, r, func(w wireDeployKey) bool { return bool(w.ReadOnly) && string(w.Title) == k.Title })
+	r := newRequest(
+		"POST", "/repos/{owner}/{repo}/keys", login(c.owner), repository(c.name),
+	).with(wireNewDeployKey{k.Title, k.Key, true})
+	return one(
+		ctx, c.admin.client, r, func(w wireDeployKey) bool { return bool(w.ReadOnly) && string(w.Title) == k.Title },
+	)
 }
 
 // DeleteDeployKey deletes a deploy key. It does nothing if no key has that id.
 //
 //api:op DELETE /repos/{owner}/{repo}/keys/{id}
 func (c RepoClient) DeleteDeployKey(ctx context.Context, key int64) error {
-	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/keys/{id}", login(c.owner), repository(c.name), id(key)))
+	return c.admin.do(
+		ctx, newRequest("DELETE", "/repos/{owner}/{repo}/keys/{id}", login(c.owner), repository(c.name), id(key)),
+	)
 }
 
 // Collaborators lists the users with rights of their own in a repository, not through a
@@ -75,7 +84,10 @@ func (c RepoClient) DeleteDeployKey(ctx context.Context, key int64) error {
 //
 //api:op GET /repos/{owner}/{repo}/collaborators
 func (c RepoClient) Collaborators(ctx context.Context) ([]User, error) {
-	return all[wireUser](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/collaborators", login(c.owner), repository(c.name)), nil)
+	return all[wireUser](
+		ctx, c.admin.client,
+		newRequest("GET", "/repos/{owner}/{repo}/collaborators", login(c.owner), repository(c.name)), nil,
+	)
 }
 
 // RemoveCollaborator removes a user's own rights in a repository. It does nothing if
@@ -83,7 +95,13 @@ func (c RepoClient) Collaborators(ctx context.Context) ([]User, error) {
 //
 //api:op DELETE /repos/{owner}/{repo}/collaborators/{collaborator}
 func (c RepoClient) RemoveCollaborator(ctx context.Context, user string) error {
-	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/collaborators/{collaborator}", login(c.owner), repository(c.name), login(user)))
+	return c.admin.do(
+		ctx,
+		newRequest(
+			"DELETE", "/repos/{owner}/{repo}/collaborators/{collaborator}", login(c.owner), repository(c.name),
+			login(user),
+		),
+	)
 }
 
 // A PushMirror is an address to which Gitea pushes a repository.
@@ -105,13 +123,19 @@ func (w wirePushMirror) plain() PushMirror { return PushMirror{string(w.Name), s
 //
 //api:op GET /repos/{owner}/{repo}/push_mirrors
 func (c RepoClient) PushMirrors(ctx context.Context) ([]PushMirror, error) {
-	return all[wirePushMirror](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/push_mirrors", login(c.owner), repository(c.name)), nil)
+	return all[wirePushMirror](
+		ctx, c.admin.client,
+		newRequest("GET", "/repos/{owner}/{repo}/push_mirrors", login(c.owner), repository(c.name)), nil,
+	)
 }
 
 // DeletePushMirror deletes a push mirror. It does nothing if none has that name.
 //
 //api:op DELETE /repos/{owner}/{repo}/push_mirrors/{name}
 func (c RepoClient) DeletePushMirror(ctx context.Context, mirror string) error {
-	r := newRequest("DELETE", "/repos/{owner}/{repo}/push_mirrors/{name}", login(c.owner), repository(c.name), matching(mirrorForm, mirror, errRule))
+	r := newRequest(
+		"DELETE", "/repos/{owner}/{repo}/push_mirrors/{name}", login(c.owner), repository(c.name),
+		matching(mirrorForm, mirror, errRule),
+	)
 	return c.admin.do(ctx, r)
 }

@@ -76,14 +76,18 @@ func (w wireBranch) whole() bool {
 
 func (w wireBranch) plain() Branch {
 	c := w.Commit.Value
-	return Branch{string(w.Name), Commit{string(c.ID), string(c.Message), string(c.Author.Value.Name), c.Timestamp.Time}}
+	return Branch{
+		string(w.Name), Commit{string(c.ID), string(c.Message), string(c.Author.Value.Name), c.Timestamp.Time},
+	}
 }
 
 // Branch returns a branch.
 //
 //api:op GET /repos/{owner}/{repo}/branches/{branch}
 func (b *Bot) Branch(ctx context.Context, owner, repo, branch string) (Branch, error) {
-	r := newRequest("GET", "/repos/{owner}/{repo}/branches/{branch}", login(owner), repository(repo), branchName(branch))
+	r := newRequest(
+		"GET", "/repos/{owner}/{repo}/branches/{branch}", login(owner), repository(repo), branchName(branch),
+	)
 	return one(ctx, b.client, r, func(w wireBranch) bool { return string(w.Name) == branch })
 }
 
@@ -106,7 +110,8 @@ func (b *Bot) Contains(ctx context.Context, owner, repo, head, commit string) (b
 	// Request the commits that are reachable from the commit but not from head: there are
 	// none if head contains it.
 	r.query = url.Values{
-		"sha": {commit}, "not": {head}, "page": {"1"}, "limit": {"1"}, "stat": {"false"}, "verification": {"false"}, "files": {"false"},
+		"sha": {commit}, "not": {head}, "page": {"1"}, "limit": {"1"}, "stat": {"false"}, "verification": {"false"},
+		"files": {"false"},
 	}
 	answer, err := b.send(ctx, r)
 	if err != nil {
@@ -159,7 +164,10 @@ func (b *Bot) CreateStatus(ctx context.Context, owner, repo, sha string, s Statu
 		Description string `json:"description"`
 		TargetURL   string `json:"target_url"`
 	}{s.State, s.Context, s.Description, s.TargetURL})
-	_, err := one(ctx, b.client, r, func(w wireStatus) bool { return string(w.State) == s.State && string(w.Context) == s.Context })
+	_, err := one(
+		ctx, b.client, r,
+		func(w wireStatus) bool { return string(w.State) == s.State && string(w.Context) == s.Context },
+	)
 	return err
 }
 
@@ -171,5 +179,7 @@ func (b *Bot) Statuses(ctx context.Context, owner, repo, sha string) ([]Status, 
 }
 
 func statuses(method, owner, repo, sha string) request {
-	return newRequest(method, "/repos/{owner}/{repo}/statuses/{sha}", login(owner), repository(repo), matching(shaForm, sha, errSHA))
+	return newRequest(
+		method, "/repos/{owner}/{repo}/statuses/{sha}", login(owner), repository(repo), matching(shaForm, sha, errSHA),
+	)
 }

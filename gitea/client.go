@@ -61,7 +61,9 @@ func New(cfg Config) (*Admin, error) {
 		Name: "gitea", Base: cfg.URL.JoinPath("api", "v1"), Transport: cfg.Transport, Timeout: cfg.Timeout,
 		RetryWait: cfg.RetryWait, UserAgent: cfg.UserAgent, Refusal: refusal,
 	})
-	c := &conn{api: api, root: api.At(cfg.URL), token: cfg.Token, retryWait: cmp.Or(cfg.RetryWait, 200*time.Millisecond)}
+	c := &conn{
+		api: api, root: api.At(cfg.URL), token: cfg.Token, retryWait: cmp.Or(cfg.RetryWait, 200*time.Millisecond),
+	}
 	return &Admin{client{conn: c}}, nil
 }
 

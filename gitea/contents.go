@@ -36,7 +36,9 @@ func (w wireFile) plain() string { return string(w.Commit.Value.SHA) }
 //
 //api:op POST /repos/{owner}/{repo}/contents/{filepath}
 func (b *Bot) CreateFile(ctx context.Context, owner, repo string, f NewFile) (sha string, err error) {
-	r := newRequest("POST", "/repos/{owner}/{repo}/contents/{filepath}", login(owner), repository(repo), anyName(f.Name))
+	r := newRequest(
+		"POST", "/repos/{owner}/{repo}/contents/{filepath}", login(owner), repository(repo), anyName(f.Name),
+	)
 	r = r.with(struct {
 		Content string   `json:"content"`
 		Branch  string   `json:"branch"`

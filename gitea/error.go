@@ -14,14 +14,15 @@ var (
 	ErrNotFound     = upstream.ErrNotFound     // 404 of an object: it does not exist, or the token may not see it
 	ErrRouteMissing = upstream.ErrRouteMissing // 404 of a path: an older version, or a proxy whose Gitea is down
 	ErrUnauthorized = upstream.ErrUnauthorized // 401: no credential, an invalid one, or of a wrong kind
-	ErrForbidden    = upstream.ErrForbidden    // 403: see [ErrScope], [ErrAuthMethod]; also a branch protection that exists
-	ErrConflict     = upstream.ErrConflict     // 409: a repository of that name exists
-	ErrInvalid      = upstream.ErrInvalid      // 400, 422: also an object that exists; or refused by this package
-	ErrRateLimited  = upstream.ErrRateLimited  // 429
-	ErrUnavailable  = upstream.ErrUnavailable  // no answer, or not Gitea's; 500, also for some bad requests
-	ErrTimeout      = upstream.ErrTimeout      // no answer in time
-	ErrUnmetered    = upstream.ErrUnmetered    // a programming error; nothing was sent
-	ErrRenamed      = errors.New("redirected: it was renamed, or the URL is not that of Gitea")
+	// 403: see [ErrScope], [ErrAuthMethod]; also a branch protection that exists
+	ErrForbidden   = upstream.ErrForbidden
+	ErrConflict    = upstream.ErrConflict    // 409: a repository of that name exists
+	ErrInvalid     = upstream.ErrInvalid     // 400, 422: also an object that exists; or refused by this package
+	ErrRateLimited = upstream.ErrRateLimited // 429
+	ErrUnavailable = upstream.ErrUnavailable // no answer, or not Gitea's; 500, also for some bad requests
+	ErrTimeout     = upstream.ErrTimeout     // no answer in time
+	ErrUnmetered   = upstream.ErrUnmetered   // a programming error; nothing was sent
+	ErrRenamed     = errors.New("redirected: it was renamed, or the URL is not that of Gitea")
 
 	// ErrScope is the cause of an [ErrForbidden] whose text names the token's scopes, or
 	// a limit on them. It is a hint, because the text may change.

@@ -35,8 +35,10 @@ func (w wireHook) whole() bool { return w.ID > 0 }
 
 func (w wireHook) plain() Hook {
 	return Hook{
-		ID: int64(w.ID), Type: string(w.Type), URL: string(w.Config.Value.URL), ContentType: string(w.Config.Value.ContentType),
-		BranchFilter: string(w.BranchFilter), Events: plainTexts(w.Events), Active: w.Active.OrTrue(), Authorization: w.Authorization != "",
+		ID: int64(w.ID), Type: string(w.Type), URL: string(w.Config.Value.URL),
+		ContentType:  string(w.Config.Value.ContentType),
+		BranchFilter: string(w.BranchFilter), Events: plainTexts(w.Events), Active: w.Active.OrTrue(),
+		Authorization: w.Authorization != "",
 	}
 }
 
@@ -76,7 +78,10 @@ func (s HookSpec) wire() wireHookSpec {
 	if len(events) == 0 {
 		events = []string{"push"}
 	}
-	return wireHookSpec{Active: s.Active, Events: events, BranchFilter: s.BranchFilter, Config: wireHookConfig{URL: s.URL, ContentType: "json"}}
+	return wireHookSpec{
+		Active: s.Active, Events: events, BranchFilter: s.BranchFilter,
+		Config: wireHookConfig{URL: s.URL, ContentType: "json"},
+	}
 }
 
 func (a *Admin) createHook(ctx context.Context, r request, n NewHook) (Hook, error) {
@@ -88,14 +93,19 @@ func (a *Admin) createHook(ctx context.Context, r request, n NewHook) (Hook, err
 }
 
 func (a *Admin) updateHook(ctx context.Context, r request, hook int64, s HookSpec) (Hook, error) {
-	return one(ctx, a.client, r.with(s.wire()), func(w wireHook) bool { return int64(w.ID) == hook && string(w.Config.Value.URL) == s.URL })
+	return one(
+		ctx, a.client, r.with(s.wire()),
+		func(w wireHook) bool { return int64(w.ID) == hook && string(w.Config.Value.URL) == s.URL },
+	)
 }
 
 // Hooks lists the webhooks of a repository.
 //
 //api:op GET /repos/{owner}/{repo}/hooks
 func (c RepoClient) Hooks(ctx context.Context) ([]Hook, error) {
-	return all[wireHook](ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/hooks", login(c.owner), repository(c.name)), nil)
+	return all[wireHook](
+		ctx, c.admin.client, newRequest("GET", "/repos/{owner}/{repo}/hooks", login(c.owner), repository(c.name)), nil,
+	)
 }
 
 // CreateHook creates a webhook. A second call creates a second webhook. If the server
@@ -103,21 +113,28 @@ func (c RepoClient) Hooks(ctx context.Context) ([]Hook, error) {
 //
 //api:op POST /repos/{owner}/{repo}/hooks
 func (c RepoClient) CreateHook(ctx context.Context, n NewHook) (Hook, error) {
-	return c.admin.createHook(ctx, newRequest("POST", "/repos/{owner}/{repo}/hooks", login(c.owner), repository(c.name)), n)
+	return c.admin.createHook(
+		ctx, newRequest("POST", "/repos/{owner}/{repo}/hooks", login(c.owner), repository(c.name)), n,
+	)
 }
 
 // UpdateHook changes a webhook to the settings in s. Its secret stays unchanged.
 //
 //api:op PATCH /repos/{owner}/{repo}/hooks/{id}
 func (c RepoClient) UpdateHook(ctx context.Context, hook int64, s HookSpec) (Hook, error) {
-	return c.admin.updateHook(ctx, newRequest("PATCH", "/repos/{owner}/{repo}/hooks/{id}", login(c.owner), repository(c.name), id(hook)), hook, s)
+	return c.admin.updateHook(
+		ctx, newRequest("PATCH", "/repos/{owner}/{repo}/hooks/{id}", login(c.owner), repository(c.name), id(hook)),
+		hook, s,
+	)
 }
 
 // DeleteHook deletes a webhook.
 //
 //api:op DELETE /repos/{owner}/{repo}/hooks/{id}
 func (c RepoClient) DeleteHook(ctx context.Context, hook int64) error {
-	return c.admin.do(ctx, newRequest("DELETE", "/repos/{owner}/{repo}/hooks/{id}", login(c.owner), repository(c.name), id(hook)))
+	return c.admin.do(
+		ctx, newRequest("DELETE", "/repos/{owner}/{repo}/hooks/{id}", login(c.owner), repository(c.name), id(hook)),
+	)
 }
 
 // Hooks lists the webhooks of an organisation, which fire for each of its repositories.

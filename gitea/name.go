@@ -28,7 +28,9 @@ var (
 )
 
 var (
-	errLogin  = errors.New("not a name of a user or an organisation: letters and digits with single -, _ or . between; 1 to 40")
+	errLogin = errors.New(
+		"not a name of a user or an organisation: letters and digits with single -, _ or . between; 1 to 40",
+	)
 	errRepo   = errors.New("not a name of a repository: letters, digits, -, _ and .; 1 to 100")
 	errBranch = errors.New("not a name of a branch")
 	errSHA    = errors.New("not a commit: 40 or 64 hexadecimal digits, in lower case")

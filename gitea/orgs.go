@@ -65,7 +65,9 @@ type wireNewOrg struct {
 //
 //api:op POST /orgs
 func (a *Admin) CreateOrg(ctx context.Context, o NewOrg) (Org, error) {
-	r := newRequest("POST", "/orgs").with(wireNewOrg{Name: o.Name, FullName: o.FullName, Description: o.Description, Visibility: "private"})
+	r := newRequest("POST", "/orgs").with(
+		wireNewOrg{Name: o.Name, FullName: o.FullName, Description: o.Description, Visibility: "private"},
+	)
 	return one(ctx, a.client, r, orgNamed(o.Name))
 }
 

@@ -105,15 +105,21 @@ func (c RepoClient) BranchProtection(ctx context.Context, rule string) (BranchPr
 // exists; [ErrInvalid] if a user does not exist.
 //
 //api:op POST /repos/{owner}/{repo}/branch_protections
-func (c RepoClient) CreateBranchProtection(ctx context.Context, rule string, s BranchProtectionSpec) (BranchProtection, error) {
-	r := newRequest("POST", "/repos/{owner}/{repo}/branch_protections", login(c.owner), repository(c.name)).with(s.wire(rule))
+func (c RepoClient) CreateBranchProtection(
+	ctx context.Context, rule string, s BranchProtectionSpec,
+) (BranchProtection, error) {
+	r := newRequest(
+		"POST", "/repos/{owner}/{repo}/branch_protections", login(c.owner), repository(c.name),
+	).with(s.wire(rule))
 	return one(ctx, c.admin.client, r, ruleNamed(rule))
 }
 
 // UpdateBranchProtection changes a rule to the settings in s.
 //
 //api:op PATCH /repos/{owner}/{repo}/branch_protections/{name}
-func (c RepoClient) UpdateBranchProtection(ctx context.Context, rule string, s BranchProtectionSpec) (BranchProtection, error) {
+func (c RepoClient) UpdateBranchProtection(
+	ctx context.Context, rule string, s BranchProtectionSpec,
+) (BranchProtection, error) {
 	return one(ctx, c.admin.client, protection("PATCH", c.owner, c.name, rule).with(s.wire("")), ruleNamed(rule))
 }
 
@@ -125,5 +131,7 @@ func (c RepoClient) DeleteBranchProtection(ctx context.Context, rule string) err
 }
 
 func protection(method, owner, repo, rule string) request {
-	return newRequest(method, "/repos/{owner}/{repo}/branch_protections/{name}", login(owner), repository(repo), anyName(rule))
+	return newRequest(
+		method, "/repos/{owner}/{repo}/branch_protections/{name}", login(owner), repository(repo), anyName(rule),
+	)
 }

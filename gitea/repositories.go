@@ -62,10 +62,12 @@ func (w wireRepository) whole() bool { return w.ID > 0 && w.Name != "" && w.Owne
 func (w wireRepository) plain() Repository {
 	may := w.Permissions.Value
 	return Repository{
-		ID: int64(w.ID), OwnerID: int64(w.Owner.Value.ID), Owner: string(w.Owner.Value.Login), Name: string(w.Name), FullName: string(w.FullName),
+		ID: int64(w.ID), OwnerID: int64(w.Owner.Value.ID), Owner: string(w.Owner.Value.Login), Name: string(w.Name),
+		FullName: string(w.FullName),
 		CloneURL: string(w.CloneURL), SSHURL: string(w.SSHURL), HTMLURL: string(w.HTMLURL),
 		DefaultBranch: string(w.DefaultBranch), Description: string(w.Description),
-		Private: bool(w.Private), Empty: bool(w.Empty), Fork: bool(w.Fork), Mirror: bool(w.Mirror), Archived: bool(w.Archived),
+		Private: bool(w.Private), Empty: bool(w.Empty), Fork: bool(w.Fork), Mirror: bool(w.Mirror),
+		Archived:   bool(w.Archived),
 		HasActions: w.HasActions.OrTrue(), ParentID: int64(w.Parent.Value.ID),
 		CanAdmin: bool(may.Admin), CanPush: bool(may.Push), CanPull: bool(may.Pull), UpdatedAt: w.UpdatedAt.Time,
 	}
@@ -101,14 +103,20 @@ func (c RepoClient) Get(ctx context.Context) (Repository, error) {
 }
 
 func (c client) repository(ctx context.Context, owner, name string) (Repository, error) {
-	return one(ctx, c, newRequest("GET", "/repos/{owner}/{repo}", login(owner), repository(name)), repositoryNamed(owner, name))
+	return one(
+		ctx, c, newRequest("GET", "/repos/{owner}/{repo}", login(owner), repository(name)),
+		repositoryNamed(owner, name),
+	)
 }
 
 // RepositoryByID returns a repository, even if it has been renamed.
 //
 //api:op GET /repositories/{id}
 func (a *Admin) RepositoryByID(ctx context.Context, repo int64) (Repository, error) {
-	return one(ctx, a.client, newRequest("GET", "/repositories/{id}", id(repo)), func(w wireRepository) bool { return int64(w.ID) == repo })
+	return one(
+		ctx, a.client, newRequest("GET", "/repositories/{id}", id(repo)),
+		func(w wireRepository) bool { return int64(w.ID) == repo },
+	)
 }
 
 // NewRepository describes a repository to be created.

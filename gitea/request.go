@@ -76,7 +76,8 @@ func (c client) send(ctx context.Context, r request) (*upstream.Answer, error) {
 		}
 	}
 	answer, err := server.Send(ctx, c.meter, upstream.Request{
-		Op: r.op, Path: path, Query: r.query, Header: r.header, Body: r.body, Credential: credential, Secret: r.secret, Max: upstream.MaxBody,
+		Op: r.op, Path: path, Query: r.query, Header: r.header, Body: r.body, Credential: credential, Secret: r.secret,
+		Max: upstream.MaxBody,
 	})
 	if e, ok := errors.AsType[*Error](err); ok && e.Status/100 == 3 {
 		e.Kind = ErrRenamed
@@ -171,7 +172,9 @@ func all[W wire[T], T any](ctx context.Context, c client, r request, about func(
 	return collect(ctx, c, r, about, readPage[W])
 }
 
-func collect[W wire[T], T any](ctx context.Context, c client, r request, about func(W) bool, read func(*upstream.Answer) (page[W], error)) ([]T, error) {
+func collect[W wire[T], T any](
+	ctx context.Context, c client, r request, about func(W) bool, read func(*upstream.Answer) (page[W], error),
+) ([]T, error) {
 	things := []T{}
 	var answer *upstream.Answer
 	for n := 1; n <= maxPages; n++ {

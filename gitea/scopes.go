@@ -19,7 +19,9 @@ var nobody = segment{text: "-nobody"}
 //
 //api:op PATCH /admin/users/{username}
 func (a *Admin) MayWriteAdmin(ctx context.Context) error {
-	return a.ask(ctx, newRequest("PATCH", "/admin/users/{username}", nobody).with(wireUserUpdate{LoginName: nobody.text}))
+	return a.ask(
+		ctx, newRequest("PATCH", "/admin/users/{username}", nobody).with(wireUserUpdate{LoginName: nobody.text}),
+	)
 }
 
 // MayWriteOrganization is [Admin.MayWriteAdmin] for organisations and teams.
@@ -40,7 +42,12 @@ func (a *Admin) MayWriteRepository(ctx context.Context) error {
 //
 //api:op DELETE /packages/{owner}/{type}/{name}/{version}
 func (a *Admin) MayWritePackage(ctx context.Context) error {
-	return a.ask(ctx, newRequest("DELETE", "/packages/{owner}/{type}/{name}/{version}", nobody, segment{text: "generic"}, nobody, nobody))
+	return a.ask(
+		ctx,
+		newRequest(
+			"DELETE", "/packages/{owner}/{type}/{name}/{version}", nobody, segment{text: "generic"}, nobody, nobody,
+		),
+	)
 }
 
 // ask returns nil for an error that Gitea gives only to a request that it has admitted. A
@@ -51,7 +58,8 @@ func (c client) ask(ctx context.Context, r request) error {
 		return answer.Unusable(errAnswer)
 	}
 	e, ok := errors.AsType[*Error](err)
-	if ok && errors.Is(err, ErrNotFound) || ok && e.Status == http.StatusUnprocessableEntity && errors.Is(err, ErrInvalid) {
+	if ok && errors.Is(err, ErrNotFound) || ok && e.Status == http.StatusUnprocessableEntity &&
+		errors.Is(err, ErrInvalid) {
 		return nil
 	}
 	return err

@@ -74,7 +74,9 @@ func (s TeamSpec) wire() wireTeamSpec {
 //
 //api:op POST /orgs/{org}/teams
 func (c OrgClient) CreateTeam(ctx context.Context, s TeamSpec) (Team, error) {
-	return one(ctx, c.admin.client, newRequest("POST", "/orgs/{org}/teams", login(c.name)).with(s.wire()), func(w wireTeam) bool {
+	return one(ctx, c.admin.client, newRequest(
+		"POST", "/orgs/{org}/teams", login(c.name),
+	).with(s.wire()), func(w wireTeam) bool {
 		return named(w.Name, s.Name)
 	})
 }

@@ -162,7 +162,10 @@ func (t *Tokens) enter(ctx context.Context, call func(door) error) error {
 		}
 	}
 	e, _ := errors.AsType[*Error](err)
-	return &Error{Server: e.Server, Op: e.Op, Path: e.Path, Status: e.Status, Kind: ErrForbidden, Detail: e.Detail, Err: ErrAuthMethod}
+	return &Error{
+		Server: e.Server, Op: e.Op, Path: e.Path, Status: e.Status, Kind: ErrForbidden, Detail: e.Detail,
+		Err: ErrAuthMethod,
+	}
 }
 
 // enterAgain makes a call by the known way. If the user has been suspended since, it

@@ -50,9 +50,12 @@ func (w wireUser) whole() bool { return w.ID > 0 && w.Login != "" }
 
 func (w wireUser) plain() User {
 	return User{
-		ID: int64(w.ID), Login: string(w.Login), LoginName: string(w.LoginName), SourceID: int64(w.SourceID), Email: string(w.Email),
-		FullName: string(w.FullName), Description: string(w.Description), Visibility: string(w.Visibility), IsAdmin: bool(w.IsAdmin),
-		Restricted: bool(w.Restricted), Active: bool(w.Active), ProhibitLogin: bool(w.ProhibitLogin), CreatedAt: w.CreatedAt.Time,
+		ID: int64(w.ID), Login: string(w.Login), LoginName: string(w.LoginName), SourceID: int64(w.SourceID),
+		Email:    string(w.Email),
+		FullName: string(w.FullName), Description: string(w.Description), Visibility: string(w.Visibility),
+		IsAdmin:    bool(w.IsAdmin),
+		Restricted: bool(w.Restricted), Active: bool(w.Active), ProhibitLogin: bool(w.ProhibitLogin),
+		CreatedAt: w.CreatedAt.Time,
 	}
 }
 
@@ -196,8 +199,9 @@ func (a *Admin) UpdateUser(ctx context.Context, name string, u UserUpdate) (User
 func (c client) updateUser(ctx context.Context, name string, u UserUpdate) (User, error) {
 	body := wireUserUpdate{
 		LoginName: name, ProhibitLogin: u.ProhibitLogin, Active: u.Active, Admin: u.Admin, Restricted: u.Restricted,
-		AllowCreateOrganization: u.AllowCreateOrganization, AllowGitHook: u.AllowGitHook, AllowImportLocal: u.AllowImportLocal,
-		MaxRepoCreation: u.MaxRepoCreation, Visibility: u.Visibility,
+		AllowCreateOrganization: u.AllowCreateOrganization, AllowGitHook: u.AllowGitHook,
+		AllowImportLocal: u.AllowImportLocal,
+		MaxRepoCreation:  u.MaxRepoCreation, Visibility: u.Visibility,
 	}
 	if u.Password != nil {
 		body.Password = u.Password.Reveal()

@@ -63,7 +63,9 @@ func FindApp(ctx context.Context, s *tenancy.Scope, ref string) (*App, error) {
 
 // errNoApp does not repeat the reference, so that the error is the same for every
 // reference.
-var errNoApp = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such app in this workspace", Hint: "apps_list shows the apps and their uuids"}
+var errNoApp = &tenancy.Error{
+	Code: tenancy.NotFound, Msg: "no such app in this workspace", Hint: "apps_list shows the apps and their uuids",
+}
 
 // AppByID fetches an application afresh and proves that the workspace owns it. It returns
 // [NotFound] otherwise.

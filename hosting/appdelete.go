@@ -61,7 +61,9 @@ func DeleteApp(ctx context.Context, s *tenancy.Scope, ref, confirm string) (Dele
 // deleteUnmade deletes an app that has a record but does not exist on Coolify, or no
 // longer.
 func deleteUnmade(ctx context.Context, s *tenancy.Scope, ref, confirm string, notFound error) (DeletedApp, error) {
-	record, err := recordNow(ctx, s, func(a tenancy.AppRecord) bool { return a.Name == ref || a.UUID == ref && ref != "" })
+	record, err := recordNow(
+		ctx, s, func(a tenancy.AppRecord) bool { return a.Name == ref || a.UUID == ref && ref != "" },
+	)
 	if errors.Is(err, errDeletedMeanwhile) {
 		return DeletedApp{}, notFound
 	}
@@ -106,6 +108,7 @@ func (a *App) deletionSummary(ctx context.Context) (string, error) {
 	if len(info.Domains) > 0 {
 		domain = ", its domain " + info.Domains[0]
 	}
-	return fmt.Sprintf("this deletes the app %s for ever: its containers, its volumes and all data in them%s, and %d variables; its repository stays",
+	return fmt.Sprintf("this deletes the app %s for ever: its containers, its volumes and all data in them%s, and %d "+
+		"variables; its repository stays",
 		info.Name.String(), domain, len(envs)), nil
 }

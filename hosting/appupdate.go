@@ -24,11 +24,16 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 	if description != nil {
 		u.Description = new(a.scope.Text(*description).String())
 		if len(*u.Description) > repository.MaxDescription || markForm.MatchString(*u.Description) {
-			return AppInfo{}, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("a description is a sentence of at most %d bytes", repository.MaxDescription)}
+			return AppInfo{}, &tenancy.Error{
+				Code: tenancy.Invalid,
+				Msg:  fmt.Sprintf("a description is a sentence of at most %d bytes", repository.MaxDescription),
+			}
 		}
 	}
 	if u == (coolify.ApplicationUpdate{}) {
-		return AppInfo{}, &tenancy.Error{Code: tenancy.Invalid, Msg: "nothing to change", Hint: "give at least one field besides app"}
+		return AppInfo{}, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "nothing to change", Hint: "give at least one field besides app",
+		}
 	}
 	if err := a.checkChange(ctx, spec.applyTo(a.app.Application)); err != nil {
 		return AppInfo{}, err
@@ -41,7 +46,10 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 		return AppInfo{}, err
 	}
 	if missed := spec.mismatch(app.app.Application); missed != "" {
-		return AppInfo{}, &tenancy.Error{Code: tenancy.Unavailable, Msg: "Coolify did not change the app's " + missed, Hint: "apps_get shows the app as it is now"}
+		return AppInfo{}, &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "Coolify did not change the app's " + missed,
+			Hint: "apps_get shows the app as it is now",
+		}
 	}
 	if spec.Branch != nil && *spec.Branch != a.app.GitBranch {
 		if err := app.recordBranchHead(ctx); err != nil {
@@ -95,7 +103,8 @@ func (a *App) recordBranchHead(ctx context.Context) error {
 		}
 		seen.Head = head.SHA
 	}
-	if err := db(s).SetAppPush(ctx, record, seen); err != nil && !errors.Is(err, tenancy.ErrConflict) && !errors.Is(err, tenancy.ErrNotFound) {
+	if err := db(s).SetAppPush(ctx, record, seen); err != nil && !errors.Is(err, tenancy.ErrConflict) &&
+		!errors.Is(err, tenancy.ErrNotFound) {
 		return tenancy.StoreError("note the branch's head", err)
 	}
 	return nil

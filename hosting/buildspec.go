@@ -34,7 +34,10 @@ var (
 // clean validates a spec and returns it in the form in which Coolify stores it.
 func (b BuildSpec) clean() (BuildSpec, error) {
 	if b.Branch != nil && (!branchForm.MatchString(*b.Branch) || branchBars.MatchString(*b.Branch)) {
-		return b, &tenancy.Error{Code: tenancy.Invalid, Msg: "this is no name of a branch that can be deployed", Hint: "it has letters, digits, and . _ - / between them, as in main or feature/login"}
+		return b, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "this is no name of a branch that can be deployed",
+			Hint: "it has letters, digits, and . _ - / between them, as in main or feature/login",
+		}
 	}
 	if b.Build != nil && !slices.Contains(BuildPacks(), *b.Build) {
 		return b, &tenancy.Error{Code: tenancy.Invalid, Msg: "build is one of " + strings.Join(BuildPacks(), ", ")}
@@ -52,7 +55,8 @@ func (b BuildSpec) clean() (BuildSpec, error) {
 		if !ok {
 			return b, &tenancy.Error{
 				Code: tenancy.Invalid, Msg: name + " is no plain path inside the repository",
-				Hint: "give names of letters, digits and . _ + - with / between them; none is .. or begins with a hyphen",
+				Hint: "give names of letters, digits and . _ + - with / between them; none is .. or begins with a " +
+					"hyphen",
 			}
 		}
 		*path = &clean
@@ -88,7 +92,8 @@ const maxPath = 200
 // update returns the spec as a change of an application.
 func (b BuildSpec) update() coolify.ApplicationUpdate {
 	u := coolify.ApplicationUpdate{
-		Branch: b.Branch, BuildPack: b.Build, BaseDirectory: b.BaseDirectory, PublishDirectory: b.PublishDirectory, DockerfileLocation: b.Dockerfile,
+		Branch: b.Branch, BuildPack: b.Build, BaseDirectory: b.BaseDirectory, PublishDirectory: b.PublishDirectory,
+		DockerfileLocation: b.Dockerfile,
 	}
 	if b.Port != nil {
 		u.Ports = new(fmt.Sprint(*b.Port))
@@ -101,7 +106,8 @@ func (b BuildSpec) applyTo(to coolify.Application) coolify.Application {
 	u := b.update()
 	for field, value := range map[*string]*string{
 		&to.GitBranch: u.Branch, &to.BuildPack: u.BuildPack, &to.PortsExposes: u.Ports,
-		&to.BaseDirectory: u.BaseDirectory, &to.PublishDirectory: u.PublishDirectory, &to.DockerfileLocation: u.DockerfileLocation,
+		&to.BaseDirectory: u.BaseDirectory, &to.PublishDirectory: u.PublishDirectory,
+		&to.DockerfileLocation: u.DockerfileLocation,
 	} {
 		if value != nil {
 			*field = *value

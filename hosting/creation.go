@@ -22,7 +22,10 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if c.record.Made {
 		return c.finishExisting(ctx)
 	}
-	key, err := provision.EnsureDeployKey(ctx, inside(c.Scope).ProjectKeys(c.project), inside(c.Scope).Org().Repo(c.project.Slug), db(c.Scope), inside(c.Scope).Workspace(), c.project)
+	key, err := provision.EnsureDeployKey(
+		ctx, inside(c.Scope).ProjectKeys(c.project), inside(c.Scope).Org().Repo(c.project.Slug), db(c.Scope),
+		inside(c.Scope).Workspace(), c.project,
+	)
 	if err != nil {
 		return none, err
 	}
@@ -54,12 +57,15 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	}
 	if mismatch := c.mismatch(made); mismatch != "" {
 		return none, c.discard(ctx, &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "Coolify did not make the app as it was asked to, so it was taken away again: " + mismatch,
+			Code: tenancy.Unavailable,
+			Msg:  "Coolify did not make the app as it was asked to, so it was taken away again: " + mismatch,
 			Hint: "only the platform's operator can mend this; \"vibn-mcp doctor\" and the log may tell why",
 		})
 	}
 	if len(c.Env) > 0 {
-		if _, err := (&App{c.Scope, tenancy.FoundApp{Application: made, Environment: c.environment, Calls: app}}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
+		if _, err := (&App{
+			c.Scope, tenancy.FoundApp{Application: made, Environment: c.environment, Calls: app},
+		}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
 			return none, err
 		}
 	}
@@ -169,8 +175,9 @@ func (c *creation) createApplication(ctx context.Context, key coolify.UUID) erro
 	want := c.Spec.applyTo(coolify.Application{})
 	_, err = project.CreateApp(ctx, coolify.NewApplication{
 		Environment: c.environment.UUID, Server: c.server, Destination: c.destination, PrivateKey: key,
-		Name: c.Name, Description: provision.AppMark(c.record), Repository: c.address, Branch: want.GitBranch, BuildPack: want.BuildPack,
-		Ports: want.PortsExposes, BaseDirectory: want.BaseDirectory, DockerfileLocation: want.DockerfileLocation,
+		Name: c.Name, Description: provision.AppMark(c.record), Repository: c.address, Branch: want.GitBranch,
+		BuildPack: want.BuildPack,
+		Ports:     want.PortsExposes, BaseDirectory: want.BaseDirectory, DockerfileLocation: want.DockerfileLocation,
 		PublishDirectory: want.PublishDirectory, Domain: c.url, Limits: limits(c.Scope),
 	})
 	return err
@@ -184,10 +191,12 @@ func limits(s *tenancy.Scope) coolify.Limits {
 
 // releaseName drops the record if Coolify refused to create the application.
 func (c *creation) releaseName(ctx context.Context, failed error) error {
-	if !errors.Is(failed, coolify.ErrConflict) && !errors.Is(failed, coolify.ErrInvalid) && !errors.Is(failed, coolify.ErrNotFound) {
+	if !errors.Is(failed, coolify.ErrConflict) && !errors.Is(failed, coolify.ErrInvalid) &&
+		!errors.Is(failed, coolify.ErrNotFound) {
 		return failed
 	}
-	if err := db(c.Scope).DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+	if err := db(c.Scope).DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil &&
+		!errors.Is(err, tenancy.ErrNotFound) {
 		return tenancy.StoreError("read or write the record", err)
 	}
 	if errors.Is(failed, coolify.ErrConflict) {
@@ -206,7 +215,10 @@ func (c *creation) discard(ctx context.Context, why error) error {
 		return tenancy.StoreError("read or write the record", err)
 	}
 	if _, err := provision.RemoveApp(ctx, project, db(c.Scope), c.record); err != nil {
-		inside(c.Scope).Log().WarnContext(ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app", c.record.ID, "err", c.ForLog(err))
+		inside(c.Scope).Log().WarnContext(
+			ctx, "an app that was made wrong is still to be deleted; a job does it", "workspace", c.Slug(), "app",
+			c.record.ID, "err", c.ForLog(err),
+		)
 	}
 	return why
 }
@@ -248,5 +260,8 @@ func (c *creation) finish(ctx context.Context, app coolify.AppClient) error {
 	if err := db(c.Scope).RecordApp(ctx, c.record.WorkspaceID, c.record.ID, c.record.UUID, true); err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
-	return tenancy.StoreError("read or write the record", db(c.Scope).WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID))
+	return tenancy.StoreError(
+		"read or write the record",
+		db(c.Scope).WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID),
+	)
 }

@@ -41,7 +41,10 @@ type DatabaseInfo struct {
 
 // errNoDatabase does not repeat the reference, so that the error is the same for every
 // reference.
-var errNoDatabase = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such database in this workspace", Hint: "databases_list shows the databases and their uuids"}
+var errNoDatabase = &tenancy.Error{
+	Code: tenancy.NotFound, Msg: "no such database in this workspace",
+	Hint: "databases_list shows the databases and their uuids",
+}
 
 // FindDatabase finds a database of the workspace by uuid or name, as [FindApp] finds an
 // app.
@@ -116,7 +119,8 @@ func databaseNamed(ctx context.Context, s *tenancy.Scope, name string) (coolify.
 		names = append(names, d.UUID()+" (in "+s.Text(d.database.Environment.Name).String()+")")
 	}
 	return coolify.UUID{}, &tenancy.Error{
-		Code: tenancy.Conflict, Msg: "several databases of this workspace go by that name: " + strings.Join(names, ", "),
+		Code: tenancy.Conflict,
+		Msg:  "several databases of this workspace go by that name: " + strings.Join(names, ", "),
 		Hint: "name the database by its uuid",
 	}
 }
@@ -155,14 +159,19 @@ func allDatabases(ctx context.Context, s *tenancy.Scope) ([]*Database, error) {
 			return nil, err
 		}
 		for _, found := range list {
-			lost := slices.ContainsFunc(records, func(r tenancy.DatabaseRecord) bool { return r.IsLost(found.Database) })
+			lost := slices.ContainsFunc(
+				records, func(r tenancy.DatabaseRecord) bool { return r.IsLost(found.Database) },
+			)
 			if !lost {
 				all = append(all, &Database{s, found, recordOf(records, found.Database)})
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b *Database) int {
-		return cmp.Or(cmp.Compare(a.database.Environment.Name, b.database.Environment.Name), cmp.Compare(a.database.Name, b.database.Name), cmp.Compare(a.UUID(), b.UUID()))
+		return cmp.Or(
+			cmp.Compare(a.database.Environment.Name, b.database.Environment.Name),
+			cmp.Compare(a.database.Name, b.database.Name), cmp.Compare(a.UUID(), b.UUID()),
+		)
 	})
 	return all, nil
 }
@@ -173,9 +182,11 @@ func (d *Database) UUID() string { return d.database.UUID.String() }
 // Info returns the fields of the database that a tenant may see.
 func (d *Database) Info() DatabaseInfo {
 	info := DatabaseInfo{
-		UUID: d.UUID(), Name: d.scope.Text(d.database.Name), Engine: d.scope.Text(string(d.database.Kind)).String(), Status: d.scope.Text(d.database.Status),
+		UUID: d.UUID(), Name: d.scope.Text(d.database.Name), Engine: d.scope.Text(string(d.database.Kind)).String(),
+		Status:      d.scope.Text(d.database.Status),
 		Environment: d.scope.Text(d.database.Environment.Name), Image: d.scope.Text(d.database.Image),
-		Attachable: d.record != nil && d.record.URLSealed != "" && d.record.DeletingAt == nil, Deleting: d.record != nil && d.record.DeletingAt != nil,
+		Attachable: d.record != nil && d.record.URLSealed != "" && d.record.DeletingAt == nil,
+		Deleting:   d.record != nil && d.record.DeletingAt != nil,
 	}
 	if !d.database.UpdatedAt.IsZero() {
 		info.UpdatedAt = d.database.UpdatedAt.UTC().Format(tenancy.TimeFormat)
@@ -207,8 +218,10 @@ func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment
 	}
 	if !d.Info().Attachable {
 		return Attachment{}, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "the address of this database is not known here, as it was not created here or is being deleted",
-			Hint: "databases_create makes one whose address is known; the address of another can be set with envs_upsert",
+			Code: tenancy.Conflict,
+			Msg:  "the address of this database is not known here, as it was not created here or is being deleted",
+			Hint: "databases_create makes one whose address is known; the address of another can be set with " +
+				"envs_upsert",
 		}
 	}
 	address, err := inside(d.scope).Box().Open(d.record.URLSealed, tenancy.DatabaseURLPlace(d.record.ID))
@@ -220,7 +233,8 @@ func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment
 		return Attachment{}, err
 	}
 	changes, err := app.SetEnvs(ctx, EnvSet{
-		Values: map[string]secret.Text{key: address}, Literal: new(true), BuildTime: new(false), comment: addressMark(*d.record),
+		Values: map[string]secret.Text{key: address}, Literal: new(true), BuildTime: new(false),
+		comment: addressMark(*d.record),
 	})
 	if err != nil {
 		return Attachment{}, err
@@ -255,7 +269,10 @@ func (a *App) refuseTakenKey(ctx context.Context, key string, r *tenancy.Databas
 	}
 	if e := rows.single(key, false); e != nil && (r == nil || !holdsAddress(*r, *e)) {
 		return &tenancy.Error{
-			Code: tenancy.Conflict, Msg: fmt.Sprintf("the app has a variable %s already, which was not written for this database", cleanKey(key)),
+			Code: tenancy.Conflict,
+			Msg: fmt.Sprintf(
+				"the app has a variable %s already, which was not written for this database", cleanKey(key),
+			),
 			Hint: "choose another with env_key, or remove it with envs_delete and call again",
 		}
 	}
@@ -281,7 +298,9 @@ func (d *Database) Delete(ctx context.Context, confirm string) error {
 		return tenancy.StoreError("delete the database", err)
 	}
 	if err := d.ask(ctx); err != nil {
-		inside(d.scope).Log().WarnContext(ctx, "database is not deleted yet; a job goes on", "workspace", d.scope.Slug(), "err", d.scope.ForLog(err))
+		inside(d.scope).Log().WarnContext(
+			ctx, "database is not deleted yet; a job goes on", "workspace", d.scope.Slug(), "err", d.scope.ForLog(err),
+		)
 	}
 	return nil
 }
@@ -300,7 +319,9 @@ func (d *Database) confirmationError(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("this deletes the database %s (%s) for ever, with its volume and all data in it", name, d.Info().Engine)
+	what := fmt.Sprintf(
+		"this deletes the database %s (%s) for ever, with its volume and all data in it", name, d.Info().Engine,
+	)
 	if len(users) > 0 {
 		what += "; its address stands in variables of " + strings.Join(users, ", ")
 	}

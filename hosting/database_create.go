@@ -29,7 +29,8 @@ type NewDatabase struct {
 const makingTime = time.Minute
 
 var errMakingDatabase = &tenancy.Error{
-	Code: tenancy.Conflict, Msg: "another call is just making this database, or has lost its way", Hint: "try again in a minute",
+	Code: tenancy.Conflict, Msg: "another call is just making this database, or has lost its way",
+	Hint:      "try again in a minute",
 	Retryable: true, RetryAfter: makingTime,
 }
 
@@ -76,13 +77,24 @@ func refuseDatabase(s *tenancy.Scope, n NewDatabase) error {
 	switch {
 	case !repository.NameForm.MatchString(n.Name) || len(n.Name) > repository.MaxProjectName:
 		return &tenancy.Error{
-			Code: tenancy.Invalid, Msg: fmt.Sprintf("a database's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", repository.MaxProjectName),
+			Code: tenancy.Invalid,
+			Msg: fmt.Sprintf(
+				"a database's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins "+
+					"with a letter",
+				repository.MaxProjectName,
+			),
 			Hint: "as in shop-data",
 		}
 	case s.Text(n.Name).String() != n.Name || tenancy.UUIDForm.MatchString(n.Name):
-		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this name looks like a credential or an id", Hint: "choose another; a name is shown to many"}
+		return &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "this name looks like a credential or an id",
+			Hint: "choose another; a name is shown to many",
+		}
 	case addressKeys[coolify.DatabaseKind(n.Engine)] == "":
-		return &tenancy.Error{Code: tenancy.Invalid, Msg: "there is no such engine", Hint: "engines: postgresql, mysql, mariadb, mongodb, redis"}
+		return &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "there is no such engine",
+			Hint: "engines: postgresql, mysql, mariadb, mongodb, redis",
+		}
 	case n.AttachTo != nil && n.EnvKey != "":
 		return refuseEnvKeys([]string{n.EnvKey})
 	}
@@ -112,11 +124,15 @@ func recordedDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase) (*te
 		return nil, nil
 	case r.DeletingAt != nil:
 		return nil, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "a database of this name is just being deleted", Hint: "try again in a minute, or choose another name",
+			Code: tenancy.Conflict, Msg: "a database of this name is just being deleted",
+			Hint:      "try again in a minute, or choose another name",
 			Retryable: true, RetryAfter: makingTime,
 		}
 	case r.Engine != n.Engine:
-		return nil, &tenancy.Error{Code: tenancy.Conflict, Msg: "a database of this name is there already, with the engine " + r.Engine, Hint: "choose another name"}
+		return nil, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "a database of this name is there already, with the engine " + r.Engine,
+			Hint: "choose another name",
+		}
 	}
 	return &r, nil
 }
@@ -149,7 +165,8 @@ func existingDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseR
 	d, err := databaseByID(ctx, s, id)
 	if tenancy.IsNotFound(err) {
 		return nil, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "the database of this name was moved out of the workspace", Hint: "choose another name; only the platform's operator can bring it back", Err: err,
+			Code: tenancy.Conflict, Msg: "the database of this name was moved out of the workspace",
+			Hint: "choose another name; only the platform's operator can bring it back", Err: err,
 		}
 	}
 	return d, err
@@ -157,11 +174,14 @@ func existingDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseR
 
 // claimDatabase records a database, or takes over one that an earlier call started and
 // did not finish.
-func claimDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase, r *tenancy.DatabaseRecord) (*tenancy.DatabaseRecord, error) {
+func claimDatabase(
+	ctx context.Context, s *tenancy.Scope, n NewDatabase, r *tenancy.DatabaseRecord,
+) (*tenancy.DatabaseRecord, error) {
 	now := inside(s).Now()
 	if r == nil {
 		r = &tenancy.DatabaseRecord{
-			ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Name: n.Name, Engine: n.Engine, Nonce: tenancy.RandomHex(), CreatedAt: now,
+			ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Name: n.Name, Engine: n.Engine,
+			Nonce: tenancy.RandomHex(), CreatedAt: now,
 		}
 		err := db(s).CreateDatabase(ctx, *r)
 		if errors.Is(err, tenancy.ErrConflict) {
@@ -187,7 +207,9 @@ func claimDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase, r *tena
 }
 
 // makeDatabase creates a database that has been recorded.
-func makeDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord, place coolify.NewDatabase) (*Database, error) {
+func makeDatabase(
+	ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord, place coolify.NewDatabase,
+) (*Database, error) {
 	project, err := inside(s).Project()
 	if err != nil {
 		return nil, err
@@ -253,7 +275,8 @@ func dropLostDatabases(ctx context.Context, s *tenancy.Scope, r tenancy.Database
 			if !r.IsLost(database.Database) {
 				continue
 			}
-			if err := database.Calls.Delete(ctx, provision.DeleteWithData); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			if err := database.Calls.Delete(ctx, provision.DeleteWithData); err != nil &&
+				!errors.Is(err, coolify.ErrNotFound) {
 				return tenancy.UpstreamError("delete what a lost call has made", err)
 			}
 		}
@@ -284,13 +307,16 @@ func releaseDatabase(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRe
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := db(s).TakeOverDatabase(ctx, r, r.CreatedAt.Add(-makingTime)); err != nil {
-		inside(s).Log().WarnContext(ctx, "database that was not made is not left to others", "workspace", s.Slug(), "err", s.ForLog(err))
+		inside(s).Log().WarnContext(
+			ctx, "database that was not made is not left to others", "workspace", s.Slug(), "err", s.ForLog(err),
+		)
 	}
 }
 
 // isMisplaced reports whether Coolify has put a database elsewhere.
 func isMisplaced(database coolify.Database, place coolify.NewDatabase) bool {
-	return !place.Destination.IsZero() && database.DestinationUUID != place.Destination || !database.ServerUUID.IsZero() && database.ServerUUID != place.Server
+	return !place.Destination.IsZero() && database.DestinationUUID != place.Destination ||
+		!database.ServerUUID.IsZero() && database.ServerUUID != place.Server
 }
 
 // discardMisplaced deletes a database that Coolify has put elsewhere, as it does
@@ -307,7 +333,8 @@ func discardMisplaced(
 		return tenancy.StoreError("forget the database", err)
 	}
 	return &tenancy.Error{
-		Code: tenancy.Unavailable, Msg: "Coolify put the database into another network than the workspace's, so it was deleted again",
+		Code: tenancy.Unavailable,
+		Msg:  "Coolify put the database into another network than the workspace's, so it was deleted again",
 		Hint: "only the platform's operator can mend this: the workspace's server or destination is not what Coolify has",
 	}
 }

@@ -4,22 +4,25 @@ import (
 	"context"
 	"slices"
 
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 // Description tells a principal the basic facts of its workspace.
 type Description struct {
-	Workspace    string           `json:"workspace"` // slug
-	Name         untrusted.Text   `json:"name,omitzero"`
-	Status       string           `json:"status"`            // of provisioning: pending, partial, ready or error
-	Missing      []string         `json:"missing,omitempty"` // parts that are not as they should be; the operator sees why
-	Git          string           `json:"git,omitempty"`     // URL of its organisation on Gitea
-	Rights       string           `json:"rights"`            // of the caller: "read,deploy"
-	Environments []string         `json:"environments"`
-	Domains      string           `json:"domains,omitempty"` // names that need no proof; NAME stands for the chosen part
-	Host         HostInfo         `json:"host"`
-	Plan         tenancy.PlanInfo `json:"plan"`
+	Workspace string         `json:"workspace"` // slug
+	Name      untrusted.Text `json:"name,omitzero"`
+	Status    string         `json:"status"` // of provisioning: pending, partial, ready or error
+	// parts that are not as they should be; the operator sees why
+	Missing      []string `json:"missing,omitempty"`
+	Git          string   `json:"git,omitempty"` // URL of its organisation on Gitea
+	Rights       string   `json:"rights"`        // of the caller: "read,deploy"
+	Environments []string `json:"environments"`
+	// names that need no proof; NAME stands for the chosen part
+	Domains string             `json:"domains,omitempty"`
+	Host    HostInfo           `json:"host"`
+	Plan    provision.PlanInfo `json:"plan"`
 }
 
 // HostInfo says what the workspace's host may run.
@@ -54,8 +57,11 @@ func Describe(ctx context.Context, s *tenancy.Scope) (Description, error) {
 	}
 	slices.Sort(d.Environments)
 	plan := inside(s).Plan()
-	d.Plan = tenancy.PlanInfo{Memory: plan.Memory, CPUs: plan.CPUs, Apps: tenancy.Share{Most: plan.Apps}, Databases: tenancy.Share{Most: plan.Databases}}
-	if d.Plan.Apps.Used, d.Plan.Databases.Used, err = tenancy.CountUsed(ctx, db(s), ws.ID); err != nil {
+	d.Plan = provision.PlanInfo{
+		Memory: plan.Memory, CPUs: plan.CPUs, Apps: provision.Share{Most: plan.Apps},
+		Databases: provision.Share{Most: plan.Databases},
+	}
+	if d.Plan.Apps.Used, d.Plan.Databases.Used, err = provision.CountUsed(ctx, db(s), ws.ID); err != nil {
 		return Description{}, tenancy.StoreError("count what the workspace has", err)
 	}
 	return d, nil

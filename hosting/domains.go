@@ -19,7 +19,8 @@ type DomainInfo struct {
 	AppName untrusted.Text `json:"app_name"`
 	Domain  string         `json:"domain"` // host name; empty if it was removed
 	URL     string         `json:"url"`
-	Kind    string         `json:"kind,omitempty"` // own: under the workspace's part of the apps' domain; custom: any other
+	// own: under the workspace's part of the apps' domain; custom: any other
+	Kind string `json:"kind,omitempty"`
 }
 
 // Domains lists the host names of the workspace's apps, sorted by the app's environment
@@ -71,7 +72,9 @@ func (a *App) domain(address string) DomainInfo {
 	if name == "" {
 		return info
 	}
-	info.Domain, info.URL, info.Kind = a.scope.Text(name).String(), a.scope.Text(tenancy.WithoutUser(address)).String(), "custom"
+	info.Domain, info.URL, info.Kind = a.scope.Text(name).String(), a.scope.Text(
+		tenancy.WithoutUser(address),
+	).String(), "custom"
 	if hostNames(a.scope).isOwn(name, a.scope.Slug()) {
 		info.Kind = "own"
 	}
@@ -89,7 +92,8 @@ func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
 	}
 	if a.app.BuildPack == "dockercompose" {
 		return DomainInfo{}, &tenancy.Error{
-			Code: tenancy.Invalid, Msg: "an app of the build pack dockercompose has domains for each of its services, which are not set here",
+			Code: tenancy.Invalid,
+			Msg:  "an app of the build pack dockercompose has domains for each of its services, which are not set here",
 			Hint: "ask the operator",
 		}
 	}
@@ -114,7 +118,8 @@ func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
 }
 
 var errDomainNotKept = &tenancy.Error{
-	Code: tenancy.Conflict, Msg: "Coolify answered well but did not keep the domain, as it does where the app's server has no proxy",
+	Code: tenancy.Conflict,
+	Msg:  "Coolify answered well but did not keep the domain, as it does where the app's server has no proxy",
 	Hint: "only the platform's operator can mend this; domains_list shows what the app has now",
 }
 
@@ -133,7 +138,8 @@ func (a *App) checkDomain(ctx context.Context, asked string) (address string, er
 	for _, other := range apps {
 		if other.app.UUID != a.app.UUID && slices.Contains(hosts(other.app.FQDN), name.host) {
 			return "", &tenancy.Error{
-				Code: tenancy.Conflict, Msg: "the app " + a.scope.Text(other.app.Name).String() + " of this workspace has this domain",
+				Code: tenancy.Conflict,
+				Msg:  "the app " + a.scope.Text(other.app.Name).String() + " of this workspace has this domain",
 				Hint: "take it away there first: domains_set with app " + other.app.UUID.String() + " and an empty domain",
 			}
 		}
@@ -151,9 +157,12 @@ func domainFor(ctx context.Context, s *tenancy.Scope, app, asked string) (addres
 		return "", nil
 	}
 	if asked == "" {
-		if asked = app + "." + s.Slug() + "." + apps.Host; !hostNames(s).isOwn(asked, s.Slug()) || refuseForm(asked) != nil {
+		if asked = app + "." + s.Slug() + "." + apps.Host; !hostNames(s).isOwn(asked, s.Slug()) ||
+			refuseForm(asked) != nil {
 			return "", &tenancy.Error{
-				Code: tenancy.Invalid, Msg: "the app's name cannot be part of a domain: that takes letters, digits and inner hyphens, at most 63",
+				Code: tenancy.Invalid,
+				Msg: "the app's name cannot be part of a domain: that takes letters, digits and inner hyphens, at " +
+					"most 63",
 				Hint: "choose another name, or give a domain",
 			}
 		}
@@ -172,7 +181,8 @@ func domainError(doing string, err error) error {
 		return tenancy.UpstreamError(doing, err)
 	}
 	return &tenancy.Error{
-		Code: tenancy.Conflict, Msg: "this domain is in use", Hint: "choose another one; if it should be free, ask the operator", Err: err,
+		Code: tenancy.Conflict, Msg: "this domain is in use",
+		Hint: "choose another one; if it should be free, ask the operator", Err: err,
 	}
 }
 
@@ -202,14 +212,17 @@ func proveDomain(ctx context.Context, s *tenancy.Scope, name hostname) error {
 	records, err := inside(s).LookupTXT(ctx, challenge+name.host+".")
 	if dns, ok := errors.AsType[*net.DNSError](err); err != nil && (!ok || !dns.IsNotFound) {
 		return &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "DNS did not answer whether this domain is yours", Retryable: true, RetryAfter: 10 * time.Second,
-			Hint: "try again in a moment; if it goes on, see whether the domain's name servers answer", Err: err,
+			Code: tenancy.Unavailable, Msg: "DNS did not answer whether this domain is yours", Retryable: true,
+			RetryAfter: 10 * time.Second,
+			Hint:       "try again in a moment; if it goes on, see whether the domain's name servers answer", Err: err,
 		}
 	}
 	if proof := proofOf(nonce, name.host); !slices.Contains(records, proof) {
 		return &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "this domain is not proved to be this workspace's; the record that proves it has the name " + challenge + name.host + ", the type TXT and the value " + proof,
-			Hint: "have whoever runs the domain's DNS set that record, then call again; DNS may take some minutes to show it",
+			Code: tenancy.Conflict,
+			Msg:  "this domain is not proved to be this workspace's; the record that proves it has the name " + challenge + name.host + ", the type TXT and the value " + proof,
+			Hint: "have whoever runs the domain's DNS set that record, then call again; DNS may take some minutes to " +
+				"show it",
 		}
 	}
 	return nil

@@ -20,7 +20,8 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 	}
 	if a.app.Values == nil {
 		return secret.Text{}, &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "this server has no token that may read the values of variables", Hint: "the operator can give it one with COOLIFY_SENSITIVE_TOKEN",
+			Code: tenancy.Unavailable, Msg: "this server has no token that may read the values of variables",
+			Hint: "the operator can give it one with COOLIFY_SENSITIVE_TOKEN",
 		}
 	}
 	values, err := a.app.Values.EnvValues(ctx)
@@ -36,15 +37,23 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 			continue
 		}
 		if v.ShownOnce {
-			return secret.Text{}, &tenancy.Error{Code: tenancy.Forbidden, Msg: "this variable is locked in Coolify, which tells its value to nobody", Hint: "set it anew to change it"}
+			return secret.Text{}, &tenancy.Error{
+				Code: tenancy.Forbidden, Msg: "this variable is locked in Coolify, which tells its value to nobody",
+				Hint: "set it anew to change it",
+			}
 		}
 		found = append(found, containerValue(v))
 	}
 	switch len(found) {
 	case 0:
-		return secret.Text{}, &tenancy.Error{Code: tenancy.NotFound, Msg: "the app has no such variable", Hint: "it may have been deleted meanwhile"}
+		return secret.Text{}, &tenancy.Error{
+			Code: tenancy.NotFound, Msg: "the app has no such variable", Hint: "it may have been deleted meanwhile",
+		}
 	case 1:
 		return found[0], nil
 	}
-	return secret.Text{}, &tenancy.Error{Code: tenancy.Conflict, Msg: "Coolify holds this variable more than once, so it is undefined which one counts", Hint: "delete it and set it again"}
+	return secret.Text{}, &tenancy.Error{
+		Code: tenancy.Conflict, Msg: "Coolify holds this variable more than once, so it is undefined which one counts",
+		Hint: "delete it and set it again",
+	}
 }

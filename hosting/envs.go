@@ -308,7 +308,8 @@ func (r envRows) refuseDuplicates(keys []string) error {
 		return nil
 	}
 	return &tenancy.Error{
-		Code: tenancy.Conflict, Msg: "Coolify holds these keys more than once, so it is undefined which one counts: " + strings.Join(twice, ", "),
+		Code: tenancy.Conflict,
+		Msg:  "Coolify holds these keys more than once, so it is undefined which one counts: " + strings.Join(twice, ", "),
 		Hint: "delete them with envs_delete in that scope, which removes every copy, then set them again",
 	}
 }
@@ -336,7 +337,8 @@ func refuseEnvKeys(keys []string) error {
 		if !envKey.MatchString(k) || len(k) > maxEnvKey {
 			return &tenancy.Error{
 				Code: tenancy.Invalid, Msg: fmt.Sprintf("%q is not a variable's name", cleanKey(k)),
-				Hint: "a name has letters, digits, underscores and dots, does not begin with a digit, and has at most 255 characters",
+				Hint: "a name has letters, digits, underscores and dots, does not begin with a digit, and has at most " +
+					"255 characters",
 			}
 		}
 	}
@@ -377,7 +379,9 @@ func refuseEnvWrite(p tenancy.Placement, app coolify.Application, w coolify.EnvU
 		return nil
 	}
 	if reason := refuseBuildKey(w.Key); reason != "" {
-		return sharedHostError(fmt.Sprintf("the build-time variable %q %s", w.Key, reason), "set it with build_time false")
+		return sharedHostError(
+			fmt.Sprintf("the build-time variable %q %s", w.Key, reason), "set it with build_time false",
+		)
 	}
 	return nil
 }

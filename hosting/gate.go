@@ -55,7 +55,8 @@ func refuseBuildRow(e coolify.Env) error {
 	if !e.Literal {
 		return sharedHostError(
 			"the build-time variable "+name+" is not literal, so the build's shell would evaluate its value",
-			"set it again"+scope+" with envs_upsert, which makes build-time variables literal, or with build_time false")
+			"set it again"+scope+" with envs_upsert, which makes build-time variables literal, or with build_time "+
+				"false")
 	}
 	return nil
 }
@@ -105,7 +106,9 @@ func refuseDirectories(app coolify.Application) error {
 	} {
 		for part := range strings.SplitSeq(d.path, "/") {
 			if part != "" && (part == ".." || !plainPart.MatchString(part)) {
-				return sharedHostError("the app's "+d.name+" leaves the repository or is no plain path", "ask the operator to correct it")
+				return sharedHostError(
+					"the app's "+d.name+" leaves the repository or is no plain path", "ask the operator to correct it",
+				)
 			}
 		}
 	}
@@ -133,22 +136,32 @@ var buildKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // git, proxies, Docker and its tools, and Coolify. A trailing * matches any suffix.
 var reservedKeys = []string{
 	// loader and C library
-	"LD_*", "DYLD_*", "GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "LOCPATH", "MUSL_*", "NLSPATH", "TEXTDOMAIN*", "MALLOC_*", "HOSTALIASES",
-	"LOCALDOMAIN", "RES_OPTIONS", "RESOLV_*", "TZDIR", "NSS_*", "OPENSSL_*", "SSL_*", "GODEBUG", "GOTRACEBACK", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOCOVERDIR",
+	"LD_*", "DYLD_*", "GLIBC_TUNABLES", "GCONV_PATH", "GETCONF_DIR", "LOCPATH", "MUSL_*", "NLSPATH", "TEXTDOMAIN*",
+	"MALLOC_*", "HOSTALIASES",
+	"LOCALDOMAIN", "RES_OPTIONS", "RESOLV_*", "TZDIR", "NSS_*", "OPENSSL_*", "SSL_*", "GODEBUG", "GOTRACEBACK",
+	"GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOCOVERDIR",
 	// shell
-	"BASH*", "ENV", "IFS", "PS0", "PS1", "PS2", "PS3", "PS4", "PROMPT_*", "SHELL*", "SHLVL", "CDPATH", "GLOBIGNORE", "GLOBSORT", "FIGNORE",
-	"EXECIGNORE", "POSIXLY_CORRECT", "HIST*", "INPUTRC", "MAIL", "MAILCHECK", "MAILPATH", "OPT*", "PIPESTATUS", "PWD", "OLDPWD", "UID", "EUID", "PPID", "GROUPS", "DIRSTACK", "FUNCNAME",
-	"FUNCNEST", "RANDOM", "SRANDOM", "SECONDS", "EPOCH*", "LINENO", "TMOUT", "TIMEFORMAT", "COMP_*", "COMPREPLY", "COPROC*", "MAPFILE", "READLINE_*", "REPLY", "_",
-	"HOME", "USER", "LOGNAME", "HOSTNAME", "HOSTTYPE", "MACHTYPE", "OSTYPE", "TERM*", "XDG_*", "TMPDIR", "TEMP", "TMP", "CHILD_MAX", "INSIDE_EMACS", "IGNOREEOF",
+	"BASH*", "ENV", "IFS", "PS0", "PS1", "PS2", "PS3", "PS4", "PROMPT_*", "SHELL*", "SHLVL", "CDPATH", "GLOBIGNORE",
+	"GLOBSORT", "FIGNORE",
+	"EXECIGNORE", "POSIXLY_CORRECT", "HIST*", "INPUTRC", "MAIL", "MAILCHECK", "MAILPATH", "OPT*", "PIPESTATUS", "PWD",
+	"OLDPWD", "UID", "EUID", "PPID", "GROUPS", "DIRSTACK", "FUNCNAME",
+	"FUNCNEST", "RANDOM", "SRANDOM", "SECONDS", "EPOCH*", "LINENO", "TMOUT", "TIMEFORMAT", "COMP_*", "COMPREPLY",
+	"COPROC*", "MAPFILE", "READLINE_*", "REPLY", "_",
+	"HOME", "USER", "LOGNAME", "HOSTNAME", "HOSTTYPE", "MACHTYPE", "OSTYPE", "TERM*", "XDG_*", "TMPDIR", "TEMP", "TMP",
+	"CHILD_MAX", "INSIDE_EMACS", "IGNOREEOF",
 	// search paths and the programs that others start
-	"PATH", "FPATH", "MANPATH", "INFOPATH", "PKG_CONFIG*", "PYTHON*", "PERL*", "RUBYOPT", "RUBYLIB", "EDITOR", "VISUAL", "PAGER", "LESS*", "BROWSER",
-	"TAR_OPTIONS", "TAPE", "GZIP", "XZ_*", "GREP_*", "CURL_*", "WGETRC", "SYSTEM_WGETRC", "NOTIFY_SOCKET", "LISTEN_*", "JQ_*",
+	"PATH", "FPATH", "MANPATH", "INFOPATH", "PKG_CONFIG*", "PYTHON*", "PERL*", "RUBYOPT", "RUBYLIB", "EDITOR", "VISUAL",
+	"PAGER", "LESS*", "BROWSER",
+	"TAR_OPTIONS", "TAPE", "GZIP", "XZ_*", "GREP_*", "CURL_*", "WGETRC", "SYSTEM_WGETRC", "NOTIFY_SOCKET", "LISTEN_*",
+	"JQ_*",
 	// git and ssh
 	"GIT_*", "GIT", "SSH_*", "GNUPG*", "GPG_*",
 	// proxies between the build and Docker
-	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "NO_PROXY", "RSYNC_*", "SOCKS_*", "GRPC_*", "OTEL_*", "TRACEPARENT", "TRACESTATE",
+	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "NO_PROXY", "RSYNC_*", "SOCKS_*", "GRPC_*", "OTEL_*",
+	"TRACEPARENT", "TRACESTATE",
 	// Docker and its tools, Coolify
-	"DOCKER*", "BUILDKIT*", "BUILDX*", "BUILDCTL*", "COMPOSE*", "EXPERIMENTAL_*", "CONTAINERD*", "MOBY*", "PODMAN*", "REGISTRY_*", "DEPOT_*", "CNI_*", "RUNC_*",
+	"DOCKER*", "BUILDKIT*", "BUILDX*", "BUILDCTL*", "COMPOSE*", "EXPERIMENTAL_*", "CONTAINERD*", "MOBY*", "PODMAN*",
+	"REGISTRY_*", "DEPOT_*", "CNI_*", "RUNC_*",
 	"NIXPACKS_*", "RAILPACK_*", "COOLIFY*", "SERVICE_*",
 }
 

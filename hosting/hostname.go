@@ -29,7 +29,9 @@ func ParseAppDomain(s string) (tenancy.AppDomain, error) {
 		return tenancy.AppDomain{}, errors.New("is neither https nor http")
 	}
 	if refuseForm(d.Host) != nil || d.Host != strings.ToLower(d.Host) {
-		return tenancy.AppDomain{}, errors.New("is not a domain of at least two names of small letters, digits and hyphens")
+		return tenancy.AppDomain{}, errors.New(
+			"is not a domain of at least two names of small letters, digits and hyphens",
+		)
 	}
 	return d, nil
 }
@@ -124,13 +126,17 @@ func malformedError(why string) error {
 }
 
 func takenError(why string) error {
-	return &tenancy.Error{Code: tenancy.Forbidden, Msg: "this domain " + why, Hint: "choose another one; domains_list says which need no proof"}
+	return &tenancy.Error{
+		Code: tenancy.Forbidden, Msg: "this domain " + why,
+		Hint: "choose another one; domains_list says which need no proof",
+	}
 }
 
 // notOwnError refuses any other name under or above the apps' domain: a tenant cannot prove to
 // own such a name.
 func (n names) notOwnError(slug string) error {
-	return takenError("is of the domain of all apps, where this workspace has the names <one label>." + slug + "." + n.apps.Host + " and no others")
+	return takenError("is of the domain of all apps, where this workspace has the names <one " +
+		"label>." + slug + "." + n.apps.Host + " and no others")
 }
 
 // refuseForm says what keeps a text from being a host name that clients and DNS read
@@ -177,7 +183,9 @@ func refuseCharacters(s string) error {
 	case len(s) > maxHostname:
 		return malformedError("has more than 253 characters")
 	case strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }):
-		return malformedError("is not written in ASCII; an international name is given in the form that begins with xn--")
+		return malformedError(
+			"is not written in ASCII; an international name is given in the form that begins with xn--",
+		)
 	case strings.Contains(s, ","):
 		return malformedError("is a list")
 	case strings.Contains(s, "*"):
@@ -210,7 +218,8 @@ func isInternational(label string) bool {
 // reserved are the name endings with a special meaning or without meaning outside one
 // network (RFC 6761 and its successors, and common practice).
 var reserved = []string{
-	"localhost", "local", "internal", "invalid", "test", "example", "onion", "alt", "arpa", "localdomain", "home", "lan", "corp", "intranet", "private",
+	"localhost", "local", "internal", "invalid", "test", "example", "onion", "alt", "arpa", "localdomain", "home",
+	"lan", "corp", "intranet", "private",
 }
 
 // refuseKind refuses names whose ownership a tenant cannot prove for an app alone.

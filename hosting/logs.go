@@ -32,7 +32,8 @@ var errWithheld = &tenancy.Error{
 }
 
 // noteNoValues tells the reader that secrets were removed only by their shape.
-const noteNoValues = "this server cannot read the values of the app's variables, so only secrets with a known shape were removed"
+const noteNoValues = "this server cannot read the values of the app's variables, so only secrets with a known shape " +
+	"were removed"
 
 // Logs returns the app's last runtime lines, at most n of them. With contains it returns
 // the last of those that contain it, among the newest 2,000. An app that is not running
@@ -53,7 +54,8 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	if errors.Is(err, coolify.ErrNotRunning) {
 		return Logs{}, &tenancy.Error{
 			Code: tenancy.Conflict, Msg: "the app is not running, so it has no runtime log",
-			Hint: "deployments_logs shows why a deployment failed; apps_control with action start runs the app", Err: err,
+			Hint: "deployments_logs shows why a deployment failed; apps_control with action start runs the app",
+			Err:  err,
 		}
 	}
 	if err != nil {
@@ -95,7 +97,9 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 
 // BuildLog reads the whole log of a deployment, as Coolify shows it, and removes secrets.
 // d.Log must not be nil.
-func BuildLog(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment) (lines []string, note string, err error) {
+func BuildLog(
+	ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment,
+) (lines []string, note string, err error) {
 	scrubber, note, err := scrubber(ctx, s.Scope, d.App.Values)
 	if err != nil {
 		return nil, "", err

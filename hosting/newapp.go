@@ -72,7 +72,10 @@ func CreateApp(ctx context.Context, s *tenancy.Scope, n NewApp) (CreatedApp, err
 	}
 	inside(s).RecordTarget(app.UUID.String())
 	url, _, _ := strings.Cut(app.FQDN, ",")
-	return CreatedApp{app.UUID.String(), s.Text(app.Name).String(), s.Text(tenancy.WithoutUser(url)).String(), s.Text(app.GitBranch).String(), created}, nil
+	return CreatedApp{
+		app.UUID.String(), s.Text(app.Name).String(), s.Text(tenancy.WithoutUser(url)).String(),
+		s.Text(app.GitBranch).String(), created,
+	}, nil
 }
 
 // A creation is one call that creates an app.
@@ -126,7 +129,9 @@ func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
 		return err
 	}
 	if c.Description = c.Text(n.Description).String(); len(c.Description) > repository.MaxDescription {
-		return &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", repository.MaxDescription)}
+		return &tenancy.Error{
+			Code: tenancy.Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", repository.MaxDescription),
+		}
 	}
 	if len(c.Env) > 0 {
 		if err := refuseEnvSet(EnvSet{Values: c.Env}); err != nil {
@@ -147,16 +152,27 @@ func (c *creation) judge(ctx context.Context, n NewApp) (err error) {
 // appName validates an app's name, which becomes part of addresses.
 func appName(s *tenancy.Scope, name string) error {
 	if tenancy.UUIDForm.MatchString(name) {
-		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this name has the form of an id", Hint: "choose another, with a hyphen or of another length"}
+		return &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "this name has the form of an id",
+			Hint: "choose another, with a hyphen or of another length",
+		}
 	}
 	if !repository.NameForm.MatchString(name) || len(name) > repository.MaxProjectName {
 		return &tenancy.Error{
-			Code: tenancy.Invalid, Msg: fmt.Sprintf("an app's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", repository.MaxProjectName),
+			Code: tenancy.Invalid,
+			Msg: fmt.Sprintf(
+				"an app's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins "+
+					"with a letter",
+				repository.MaxProjectName,
+			),
 			Hint: "as in my-site",
 		}
 	}
 	if s.Text(name).String() != name {
-		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
+		return &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "this name looks like a credential",
+			Hint: "choose another; a name is shown to many",
+		}
 	}
 	return nil
 }
@@ -167,7 +183,8 @@ func placedServer(s *tenancy.Scope) (coolify.UUID, error) {
 	if err != nil {
 		return id, &tenancy.Error{
 			Code: tenancy.Unavailable, Msg: "this workspace is placed on no server yet, so nothing can be made to run",
-			Hint: "only the platform's operator can place it: \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\"", Err: err,
+			Hint: "only the platform's operator can place it: \"vibn-mcp workspace place SLUG --coolify-server-uuid " +
+				"UUID\"", Err: err,
 		}
 	}
 	return id, nil
@@ -190,8 +207,10 @@ func destination(ctx context.Context, s *tenancy.Scope) (coolify.UUID, error) {
 	id, err := coolify.ParseUUID(p.Destination)
 	if err != nil {
 		return id, &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "this workspace has no network of its own yet, in which things could run", Retryable: true, RetryAfter: 15 * time.Second,
-			Hint: "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"", Err: err,
+			Code: tenancy.Unavailable, Msg: "this workspace has no network of its own yet, in which things could run",
+			Retryable: true, RetryAfter: 15 * time.Second,
+			Hint: "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"",
+			Err:  err,
 		}
 	}
 	return id, nil
@@ -210,7 +229,8 @@ func productionEnvironment(ctx context.Context, s *tenancy.Scope) (coolify.Envir
 		return list[0], nil
 	}
 	return coolify.Environment{}, &tenancy.Error{
-		Code: tenancy.Unavailable, Msg: "the workspace has no environment \"production\"", Hint: "only the platform's operator can make one, in Coolify",
+		Code: tenancy.Unavailable, Msg: "the workspace has no environment \"production\"",
+		Hint: "only the platform's operator can make one, in Coolify",
 	}
 }
 
@@ -221,11 +241,15 @@ func createdProject(ctx context.Context, s *tenancy.Scope, name string) (tenancy
 		return p, err
 	}
 	if p.ID == "" {
-		return p, &tenancy.Error{Code: tenancy.NotFound, Msg: "no such project in this workspace that was created here", Hint: "projects_create makes one; projects_list shows the projects"}
+		return p, &tenancy.Error{
+			Code: tenancy.NotFound, Msg: "no such project in this workspace that was created here",
+			Hint: "projects_create makes one; projects_list shows the projects",
+		}
 	}
 	if !p.Made() {
 		return p, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "the project's repository is not made yet", Hint: "projects_create with the same name goes on with it",
+			Code: tenancy.Conflict, Msg: "the project's repository is not made yet",
+			Hint:      "projects_create with the same name goes on with it",
 			Retryable: true, RetryAfter: 15 * time.Second,
 		}
 	}
@@ -299,7 +323,8 @@ func (c *creation) ensureRecord(ctx context.Context) error {
 		return planLimitError("app", inside(c.Scope).Plan().Apps, living)
 	}
 	c.record = tenancy.AppRecord{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(c.Scope).Workspace().ID, ProjectID: c.project.ID, Name: c.Name,
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(c.Scope).Workspace().ID, ProjectID: c.project.ID,
+		Name:  c.Name,
 		Nonce: tenancy.RandomHex(), CreatedAt: inside(c.Scope).Now(),
 	}
 	err = db(c.Scope).CreateApp(ctx, c.record)
@@ -325,7 +350,8 @@ func (c *creation) refuseOneMore(ctx context.Context) error {
 	if len(records) <= inside(c.Scope).Plan().Apps {
 		return nil
 	}
-	if err := db(c.Scope).DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+	if err := db(c.Scope).DropApp(ctx, c.record.WorkspaceID, c.record.ID); err != nil &&
+		!errors.Is(err, tenancy.ErrNotFound) {
 		return tenancy.StoreError("read or write the record", err)
 	}
 	return planLimitError("app", inside(c.Scope).Plan().Apps, len(records)-1)
@@ -359,7 +385,10 @@ func recordNow(ctx context.Context, s *tenancy.Scope, matches func(tenancy.AppRe
 	return records[i], nil
 }
 
-var errDeletedMeanwhile = &tenancy.Error{Code: tenancy.Conflict, Msg: "the app was deleted while it was being created", Hint: "call again if it is still wanted", Retryable: true}
+var errDeletedMeanwhile = &tenancy.Error{
+	Code: tenancy.Conflict, Msg: "the app was deleted while it was being created",
+	Hint: "call again if it is still wanted", Retryable: true,
+}
 
 // resumeOrForget reports whether the app of a row is to be resumed. It deletes the row
 // of an app that is gone from Coolify.
@@ -374,9 +403,15 @@ func (c *creation) resumeOrForget(ctx context.Context, a tenancy.AppRecord) (boo
 		if err != nil || gone {
 			return false, err
 		}
-		return false, &tenancy.Error{Code: tenancy.Conflict, Msg: "an app of that name is being deleted", Hint: "call again in a moment", Retryable: true, RetryAfter: 5 * time.Second}
+		return false, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "an app of that name is being deleted", Hint: "call again in a moment",
+			Retryable: true, RetryAfter: 5 * time.Second,
+		}
 	case a.ProjectID != c.project.ID:
-		return false, &tenancy.Error{Code: tenancy.Conflict, Msg: "another project of this workspace has an app of that name", Hint: "choose another name"}
+		return false, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "another project of this workspace has an app of that name",
+			Hint: "choose another name",
+		}
 	case a.UUID == "" || slices.ContainsFunc(c.apps, func(app *App) bool { return app.UUID() == a.UUID }):
 		return true, nil
 	}
@@ -386,7 +421,10 @@ func (c *creation) resumeOrForget(ctx context.Context, a tenancy.AppRecord) (boo
 	}
 	_, err = there.Get(ctx)
 	if err == nil {
-		return false, &tenancy.Error{Code: tenancy.Conflict, Msg: "an app of that name was moved out of this workspace", Hint: "choose another name, or ask the platform's operator"}
+		return false, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "an app of that name was moved out of this workspace",
+			Hint: "choose another name, or ask the platform's operator",
+		}
 	}
 	if !errors.Is(err, coolify.ErrNotFound) {
 		return false, err
@@ -397,9 +435,11 @@ func (c *creation) resumeOrForget(ctx context.Context, a tenancy.AppRecord) (boo
 // checkNameUnused refuses the name of an app that was not created here.
 func (c *creation) checkNameUnused() error {
 	for _, app := range c.apps {
-		if app.app.Name == c.Name && app.UUID() != c.record.UUID && (c.record.ID == "" || !tenancy.HasMark(app.app.Description, provision.AppMark(c.record))) {
+		if app.app.Name == c.Name && app.UUID() != c.record.UUID && (c.record.ID == "" ||
+			!tenancy.HasMark(app.app.Description, provision.AppMark(c.record))) {
 			return &tenancy.Error{
-				Code: tenancy.Conflict, Msg: "this workspace has an app of that name already, which was not created here",
+				Code: tenancy.Conflict,
+				Msg:  "this workspace has an app of that name already, which was not created here",
 				Hint: "choose another name; apps_get shows that one",
 			}
 		}

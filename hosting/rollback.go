@@ -60,7 +60,8 @@ func rollbackTarget(past []coolify.Deployment, commit string) (string, error) {
 	// A caller that repeats a request whose answer was lost must not go back twice.
 	if slices.ContainsFunc(past, func(d coolify.Deployment) bool { return !d.Status.Terminal() }) {
 		return "", &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "a deployment of this app is queued or running, so what runs is about to change",
+			Code: tenancy.Conflict,
+			Msg:  "a deployment of this app is queued or running, so what runs is about to change",
 			Hint: "deployments_wait for it or deployments_cancel it, then call again; or name the commit",
 		}
 	}
@@ -68,7 +69,9 @@ func rollbackTarget(past []coolify.Deployment, commit string) (string, error) {
 		return target, nil
 	}
 	return "", &tenancy.Error{
-		Code: tenancy.Conflict, Msg: "no other commit of this app was deployed well before the one that runs now, among its last 100 deployments",
+		Code: tenancy.Conflict,
+		Msg: "no other commit of this app was deployed well before the one that runs now, among its last 100 " +
+			"deployments",
 		Hint: "push a commit that corrects what is wrong",
 	}
 }
@@ -81,7 +84,9 @@ func previousCommit(good []coolify.Deployment) string {
 		return ""
 	}
 	runs := good[0].Commit
-	forward := slices.DeleteFunc(slices.Clone(good), func(d coolify.Deployment) bool { return d.Rollback || d.RestartOnly })
+	forward := slices.DeleteFunc(
+		slices.Clone(good), func(d coolify.Deployment) bool { return d.Rollback || d.RestartOnly },
+	)
 	from := max(slices.IndexFunc(forward, func(d coolify.Deployment) bool { return d.Commit == runs }), 0)
 	for _, d := range forward[from:] {
 		if d.Commit != runs {
@@ -94,7 +99,8 @@ func previousCommit(good []coolify.Deployment) string {
 func namedCommit(good []coolify.Deployment, commit string) (string, error) {
 	if !shortCommit.MatchString(commit) {
 		return "", &tenancy.Error{
-			Code: tenancy.Invalid, Msg: "a commit is given as 7 to 40 hexadecimal digits", Hint: "apps_deployments shows the commits that were deployed",
+			Code: tenancy.Invalid, Msg: "a commit is given as 7 to 40 hexadecimal digits",
+			Hint: "apps_deployments shows the commits that were deployed",
 		}
 	}
 	found := ""
@@ -102,7 +108,10 @@ func namedCommit(good []coolify.Deployment, commit string) (string, error) {
 		switch {
 		case !strings.HasPrefix(d.Commit, commit) || d.Commit == found:
 		case found != "":
-			return "", &tenancy.Error{Code: tenancy.Conflict, Msg: "several commits that were deployed begin so", Hint: "give more digits of it"}
+			return "", &tenancy.Error{
+				Code: tenancy.Conflict, Msg: "several commits that were deployed begin so",
+				Hint: "give more digits of it",
+			}
 		default:
 			found = d.Commit
 		}
@@ -120,12 +129,14 @@ func rollbackError(err error) error {
 	switch {
 	case errors.Is(err, coolify.ErrQueueFull):
 		return &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "Coolify's queue is full, so nothing was queued", Hint: "wait for running deployments to end, then call again",
+			Code: tenancy.Conflict, Msg: "Coolify's queue is full, so nothing was queued",
+			Hint:      "wait for running deployments to end, then call again",
 			Retryable: true, RetryAfter: time.Minute, Err: err,
 		}
 	case errors.Is(err, coolify.ErrRouteMissing):
 		return &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "this platform's Coolify cannot roll back: that takes version 4.3", Err: err,
+			Code: tenancy.Unavailable, Msg: "this platform's Coolify cannot roll back: that takes version 4.3",
+			Err:  err,
 			Hint: "push a commit that reverts the change, or ask the operator to update Coolify",
 		}
 	}

@@ -75,7 +75,8 @@ func listActivity(ctx context.Context, s *tenancy.Scope, in activityIn) (activit
 
 func showEntry(e tenancy.AuditEntry) activityEntry {
 	shown := activityEntry{
-		At: e.At.UTC().Format(time.RFC3339), Principal: e.Principal, Client: text(e.Client), Tool: e.Tool, Target: text(e.Target),
+		At: e.At.UTC().Format(time.RFC3339), Principal: e.Principal, Client: text(e.Client), Tool: e.Tool,
+		Target:  text(e.Target),
 		Outcome: e.Outcome, DurationMS: e.Duration.Milliseconds(), UpstreamCalls: e.UpstreamCalls,
 	}
 	if json.Valid([]byte(e.Args)) && len(e.Args) <= maxShownArgs {

@@ -11,19 +11,27 @@ import (
 
 func addAppChanges(r *Registry) {
 	Add(r, Tool{
-		Name: "apps.create", Route: "POST /apps", Needs: tenancy.Write, Title: "Create an app", Idempotent: true, Target: "project",
-		Description: "Create an app built from a project's repository. Nothing is deployed yet: each push to its branch is. " +
+		Name: "apps.create", Route: "POST /apps", Needs: tenancy.Write, Title: "Create an app", Idempotent: true,
+		Target: "project",
+		Description: "Create an app built from a project's repository. Nothing is deployed yet: each push to its " +
+			"branch is. " +
 			"One of that name that is there already is returned with created false.",
-		Keep: []string{"project", "name", "branch", "build", "port", "base_directory", "publish_directory", "dockerfile", "env", "domain"},
+		Keep: []string{
+			"project", "name", "branch", "build", "port", "base_directory", "publish_directory", "dockerfile", "env",
+			"domain",
+		},
 	}, createApp)
 	Add(r, Tool{
-		Name: "apps.update", Route: "PATCH /apps/{app}", Needs: tenancy.Write, Title: "Change an app", Idempotent: true, Destructive: true, Target: "app",
+		Name: "apps.update", Route: "PATCH /apps/{app}", Needs: tenancy.Write, Title: "Change an app", Idempotent: true,
+		Destructive: true, Target: "app",
 		Description: "Change how an app is built. It takes effect with the next deployment.",
 		Keep:        []string{"branch", "build", "port", "base_directory", "publish_directory", "dockerfile"},
 	}, updateApp)
 	Add(r, Tool{
-		Name: "apps.delete", Route: "DELETE /apps/{app}", Needs: tenancy.Danger, Title: "Delete an app", Idempotent: true, Destructive: true, Target: "app",
-		Description: "Delete an app for ever, with its volumes and all data in them. Without confirm it only says what would go. The repository stays.",
+		Name: "apps.delete", Route: "DELETE /apps/{app}", Needs: tenancy.Danger, Title: "Delete an app",
+		Idempotent: true, Destructive: true, Target: "app",
+		Description: "Delete an app for ever, with its volumes and all data in them. Without confirm it only says " +
+			"what would go. The repository stays.",
 	}, deleteApp)
 }
 
@@ -56,7 +64,8 @@ func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createApp
 		Project: in.Project, Name: in.Name, Domain: in.Domain, Description: in.Description, Env: secretValues(in.Env),
 		Spec: hosting.BuildSpec{
 			Branch: nilIfZero(in.Branch), Build: nilIfZero(in.Build), Port: nilIfZero(in.Port),
-			BaseDirectory: nilIfZero(in.Base), PublishDirectory: nilIfZero(in.Publish), Dockerfile: nilIfZero(in.Dockerfile),
+			BaseDirectory: nilIfZero(in.Base), PublishDirectory: nilIfZero(in.Publish),
+			Dockerfile: nilIfZero(in.Dockerfile),
 		},
 	})
 	if err != nil {
@@ -64,7 +73,11 @@ func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createApp
 	}
 	return createAppOut{
 		App: app.UUID, Name: app.Name, URL: app.URL, Branch: app.Branch, Created: app.Created,
-		Next: fmt.Sprintf("push to %s deploys it; deployments_wait with the commit tells how it ends. apps_deploy deploys what was pushed before", app.Branch),
+		Next: fmt.Sprintf(
+			"push to %s deploys it; deployments_wait with the commit tells how it ends. apps_deploy deploys what was "+
+				"pushed before",
+			app.Branch,
+		),
 	}, nil
 }
 
@@ -107,7 +120,8 @@ func updateApp(ctx context.Context, s *tenancy.Scope, in updateAppIn) (updateApp
 		return updateAppOut{}, err
 	}
 	info, err := app.Update(ctx, hosting.BuildSpec{
-		Branch: in.Branch, Build: in.Build, Port: in.Port, BaseDirectory: in.Base, PublishDirectory: in.Publish, Dockerfile: in.Dockerfile,
+		Branch: in.Branch, Build: in.Build, Port: in.Port, BaseDirectory: in.Base, PublishDirectory: in.Publish,
+		Dockerfile: in.Dockerfile,
 	}, in.Description)
 	return updateAppOut{info, "apps_deploy brings it into effect"}, err
 }

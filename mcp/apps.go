@@ -22,30 +22,38 @@ func addApps(r *Registry) {
 	Add(r, Tool{
 		Name: "apps.deploy", Route: "POST /apps/{app}/deploy", Needs: tenancy.Deploy, Title: "Deploy an app",
 		Target: "app", Keep: []string{"force", "wait_seconds"},
-		Description: "Build and start the app's newest commit. Pushing the commit comes first. With wait_seconds it waits and ends with a verdict, as deployments_wait; " +
+		Description: "Build and start the app's newest commit. Pushing the commit comes first. With wait_seconds it " +
+			"waits and ends with a verdict, as deployments_wait; " +
 			"without, confirmed is false and deployments_wait tells.",
 	}, deployApp)
 	Add(r, Tool{
-		Name: "apps.control", Route: "POST /apps/{app}/control", Needs: tenancy.Deploy, Title: "Start, stop or restart an app",
+		Name: "apps.control", Route: "POST /apps/{app}/control", Needs: tenancy.Deploy,
+		Title:       "Start, stop or restart an app",
 		Destructive: true, Target: "app", Keep: []string{"action"},
-		Description: "Start (deploys), stop, or restart an app's containers. Restart is quicker than deploy and takes up no new commit.",
+		Description: "Start (deploys), stop, or restart an app's containers. Restart is quicker than deploy and takes " +
+			"up no new commit.",
 	}, controlApp)
 	Add(r, Tool{
 		Name: "apps.rollback", Route: "POST /apps/{app}/rollback", Needs: tenancy.Deploy, Title: "Roll an app back",
 		Destructive: true, Target: "app", Keep: []string{"commit", "wait_seconds"},
-		Description: "Deploy an earlier commit again: the last good one before the one that runs, or one named. The next push or apps_deploy goes forward again.",
+		Description: "Deploy an earlier commit again: the last good one before the one that runs, or one named. The " +
+			"next push or apps_deploy goes forward again.",
 	}, rollBackApp)
 	Add(r, Tool{
-		Name: "apps.deployments", Route: "GET /apps/{app}/deployments", Needs: tenancy.Read, Title: "List an app's deployments", Target: "app",
+		Name: "apps.deployments", Route: "GET /apps/{app}/deployments", Needs: tenancy.Read,
+		Title: "List an app's deployments", Target: "app",
 		Description: "An app's deployments, newest first, with status and commit.",
 	}, listDeployments)
 	Add(r, Tool{
-		Name: "apps.logs", Route: "GET /apps/{app}/logs", Needs: tenancy.Read, Title: "Read an app's log", Target: "app",
+		Name: "apps.logs", Route: "GET /apps/{app}/logs", Needs: tenancy.Read, Title: "Read an app's log",
+		Target:      "app",
 		Description: "What the running app printed last. For a failed build use deployments_logs.",
 	}, appLogs)
 	Add(r, Tool{
-		Name: "apps.diagnose", Route: "GET /apps/{app}/diagnose", Needs: tenancy.Read, Title: "Find out what is wrong with an app", Target: "app",
-		Description: "What is wrong with an app: likely causes, each with the next call; status, deployments, first error, unset variables, domain, certificate.",
+		Name: "apps.diagnose", Route: "GET /apps/{app}/diagnose", Needs: tenancy.Read,
+		Title: "Find out what is wrong with an app", Target: "app",
+		Description: "What is wrong with an app: likely causes, each with the next call; status, deployments, first " +
+			"error, unset variables, domain, certificate.",
 	}, diagnoseApp)
 }
 
@@ -110,8 +118,12 @@ func deployApp(ctx context.Context, s *tenancy.Scope, in deployIn) (deployOut, e
 }
 
 // follow waits for a deployment that was just queued, if wait is not 0.
-func follow(ctx context.Context, s *tenancy.Scope, app *hosting.App, started hosting.Started, wait int) (deployOut, error) {
-	out := deployOut{Deployment: started.Deployment, Already: started.Already, Next: []string{"deployments_wait tells how it ends"}}
+func follow(
+	ctx context.Context, s *tenancy.Scope, app *hosting.App, started hosting.Started, wait int,
+) (deployOut, error) {
+	out := deployOut{
+		Deployment: started.Deployment, Already: started.Already, Next: []string{"deployments_wait tells how it ends"},
+	}
 	if started.Deployment == "" {
 		out.Next = []string{"apps_deployments shows what is queued"}
 		return out, nil
@@ -248,7 +260,9 @@ func appLogs(ctx context.Context, s *tenancy.Scope, in appLogsIn) (logsOut, erro
 	if err != nil {
 		return logsOut{}, err
 	}
-	return logsOut{Lines: len(logs.Lines), Log: untrusted.Block(logs.Lines), Truncated: logs.Earlier > 0, Note: logs.Note}, nil
+	return logsOut{
+		Lines: len(logs.Lines), Log: untrusted.Block(logs.Lines), Truncated: logs.Earlier > 0, Note: logs.Note,
+	}, nil
 }
 
 type diagnoseOut struct {

@@ -68,7 +68,8 @@ func KeyClient(timeout time.Duration) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
-			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute,
+			DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, MaxIdleConnsPerHost: 8,
+			IdleConnTimeout: time.Minute,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       timeout,
@@ -202,7 +203,10 @@ func (b *Bridge) forward(ctx context.Context, m message, line []byte) {
 	}
 	if err != nil {
 		b.log.WarnContext(ctx, "the server did not answer", "err", withoutURL(err))
-		b.fail(m.ID, 503, "the server at VIBN_URL did not answer; a call may have been carried out", "is it running, and can this machine reach it?")
+		b.fail(
+			m.ID, 503, "the server at VIBN_URL did not answer; a call may have been carried out",
+			"is it running, and can this machine reach it?",
+		)
 		return
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -212,7 +216,10 @@ func (b *Bridge) forward(ctx context.Context, m message, line []byte) {
 	}
 	if m.isRequest() && !answered && ctx.Err() == nil {
 		b.log.WarnContext(ctx, "the server's answer is not one of MCP", "status", resp.StatusCode)
-		b.fail(m.ID, 503, fmt.Sprintf("the server answered with status %d and no message", resp.StatusCode), "is VIBN_URL the address of a vibn-mcp?")
+		b.fail(
+			m.ID, 503, fmt.Sprintf("the server answered with status %d and no message", resp.StatusCode),
+			"is VIBN_URL the address of a vibn-mcp?",
+		)
 	}
 }
 
@@ -302,7 +309,12 @@ func (b *Bridge) fail(id json.RawMessage, code int, msg, hint string) {
 	if id == nil {
 		id = json.RawMessage("null")
 	}
-	b.write(map[string]any{"jsonrpc": "2.0", "id": id, "error": map[string]any{"code": code, "message": msg, "data": map[string]string{"hint": hint}}})
+	b.write(
+		map[string]any{
+			"jsonrpc": "2.0", "id": id,
+			"error": map[string]any{"code": code, "message": msg, "data": map[string]string{"hint": hint}},
+		},
+	)
 }
 
 // write writes one message as one line, and keeps the server's values unchanged.
@@ -320,7 +332,9 @@ func (b *Bridge) write(v any) {
 
 // Call calls one tool on the server and returns its answer. A failure of the tool, the
 // server or the connection is a [*tenancy.Error].
-func (b *Bridge) Call(ctx context.Context, tool string, args json.RawMessage, client, version string) (json.RawMessage, error) {
+func (b *Bridge) Call(
+	ctx context.Context, tool string, args json.RawMessage, client, version string,
+) (json.RawMessage, error) {
 	line, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": map[string]any{
 		"name": tool, "arguments": args, "_meta": map[string]any{
 			"io.modelcontextprotocol/protocolVersion":    "2026-07-28",
@@ -349,7 +363,9 @@ func (b *Bridge) Call(ctx context.Context, tool string, args json.RawMessage, cl
 		} `json:"error"`
 	}
 	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
-		return nil, &tenancy.Error{Code: tenancy.Unavailable, Msg: "the server did not answer", Retryable: true, Err: err}
+		return nil, &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "the server did not answer", Retryable: true, Err: err,
+		}
 	}
 	switch {
 	case answer.Error != nil && answer.Error.Data.Code != "":

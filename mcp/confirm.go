@@ -27,13 +27,16 @@ func (e *entry) canAsk(req *sdk.CallToolRequest) bool {
 	}
 	version, _ := req.Params.Meta[sdk.MetaKeyProtocolVersion].(string)
 	c := req.ClientCapabilities()
-	return version >= asksPeople && c != nil && c.Elicitation != nil && (c.Elicitation.Form != nil || c.Elicitation.URL == nil)
+	return version >= asksPeople && c != nil && c.Elicitation != nil && (c.Elicitation.Form != nil ||
+		c.Elicitation.URL == nil)
 }
 
 // callAsking is Call for a client that can ask a person. It ignores a confirmation that
 // the model itself sends. The second result is a question; the client repeats the call
 // with the answer to it.
-func (r *Registry) callAsking(ctx context.Context, s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, call Request) (json.RawMessage, *sdk.CallToolResult, error) {
+func (r *Registry) callAsking(
+	ctx context.Context, s *tenancy.Scope, e *entry, req *sdk.CallToolRequest, call Request,
+) (json.RawMessage, *sdk.CallToolResult, error) {
 	if err := s.Require(e.Needs); err != nil {
 		return nil, nil, s.Public(err)
 	}
@@ -87,12 +90,18 @@ func ask(s *tenancy.Scope, e *entry, c tenancy.Confirmation, args string) (*sdk.
 	}
 	form := map[string]any{
 		"type": "object", "required": []string{question}, "properties": map[string]any{
-			question: map[string]string{"type": "string", "title": "Name", "description": "Type " + c.Name + " to go on"},
+			question: map[string]string{
+				"type": "string", "title": "Name", "description": "Type " + c.Name + " to go on",
+			},
 		},
 	}
 	return &sdk.CallToolResult{
-		RequestState:  state,
-		InputRequests: sdk.InputRequestMap{question: &sdk.ElicitParams{Mode: "form", Message: c.What + ". Type " + c.Name + " to go on.", RequestedSchema: form}},
+		RequestState: state,
+		InputRequests: sdk.InputRequestMap{
+			question: &sdk.ElicitParams{
+				Mode: "form", Message: c.What + ". Type " + c.Name + " to go on.", RequestedSchema: form,
+			},
+		},
 	}, nil
 }
 

@@ -14,17 +14,21 @@ func addDatabases(r *Registry) {
 		Description: "The workspace's databases with engine and status.",
 	}, listDatabases)
 	Add(r, Tool{
-		Name: "databases.get", Route: "GET /databases/{database}", Needs: tenancy.Read, Title: "Show a database", Target: "database",
+		Name: "databases.get", Route: "GET /databases/{database}", Needs: tenancy.Read, Title: "Show a database",
+		Target:      "database",
 		Description: "One database as it is now. Its address has a password and is never shown.",
 	}, getDatabase)
 	Add(r, Tool{
-		Name: "databases.create", Route: "POST /databases", Needs: tenancy.Write, Title: "Create a database", Idempotent: true,
-		Target: "name", Keep: []string{"name", "engine", "attach_to", "env_key"},
-		Description: "Create and start a database that only the workspace's network reaches. attach_to writes its address into a variable of an app, " +
+		Name: "databases.create", Route: "POST /databases", Needs: tenancy.Write, Title: "Create a database",
+		Idempotent: true,
+		Target:     "name", Keep: []string{"name", "engine", "attach_to", "env_key"},
+		Description: "Create and start a database that only the workspace's network reaches. attach_to writes its " +
+			"address into a variable of an app, " +
 			"also of a database of that name that is there already; deploy the app after that.",
 	}, createDatabase)
 	Add(r, Tool{
-		Name: "databases.delete", Route: "DELETE /databases/{database}", Needs: tenancy.Danger, Title: "Delete a database", Idempotent: true, Destructive: true,
+		Name: "databases.delete", Route: "DELETE /databases/{database}", Needs: tenancy.Danger,
+		Title: "Delete a database", Idempotent: true, Destructive: true,
 		Target:      "database",
 		Description: "Delete a database with all its data, for ever. A person is asked first.",
 	}, deleteDatabase)
@@ -84,7 +88,10 @@ func createDatabase(ctx context.Context, s *tenancy.Scope, in createDatabaseIn) 
 		if err != nil {
 			return createDatabaseOut{}, err
 		}
-		return createDatabaseOut{d.Info(), created, nil, []string{"databases_create with the same name and attach_to gives an app its address"}}, nil
+		return createDatabaseOut{
+			d.Info(), created, nil,
+			[]string{"databases_create with the same name and attach_to gives an app its address"},
+		}, nil
 	}
 	app, err := hosting.FindApp(ctx, s, in.AttachTo)
 	if err != nil {
@@ -98,7 +105,9 @@ func createDatabase(ctx context.Context, s *tenancy.Scope, in createDatabaseIn) 
 	attached, err := d.Attach(ctx, app, in.EnvKey)
 	if err != nil {
 		e := *s.Public(err)
-		e.Msg = fmt.Sprintf("the database %s is there, but its address is not in the app's variables: %s", in.Name, e.Msg)
+		e.Msg = fmt.Sprintf(
+			"the database %s is there, but its address is not in the app's variables: %s", in.Name, e.Msg,
+		)
 		return createDatabaseOut{}, &e
 	}
 	return createDatabaseOut{d.Info(), created, &attached, []string{"apps_deploy brings the variable into effect"}}, nil
@@ -123,5 +132,7 @@ func deleteDatabase(ctx context.Context, s *tenancy.Scope, in deleteDatabaseIn) 
 	if err := d.Delete(ctx, in.Confirm); err != nil {
 		return deletedOut{}, err
 	}
-	return deletedOut{d.UUID(), true, []string{"databases_list shows when it is gone", "envs_delete removes its address from apps"}}, nil
+	return deletedOut{
+		d.UUID(), true, []string{"databases_list shows when it is gone", "envs_delete removes its address from apps"},
+	}, nil
 }

@@ -12,20 +12,26 @@ import (
 
 func addDeployments(r *Registry) {
 	Add(r, Tool{
-		Name: "deployments.get", Route: "GET /deployments/{deployment}", Needs: tenancy.Read, Title: "Show a deployment", Target: "deployment",
+		Name: "deployments.get", Route: "GET /deployments/{deployment}", Needs: tenancy.Read,
+		Title: "Show a deployment", Target: "deployment",
 		Description: "One deployment as it is now.",
 	}, getDeployment)
 	Add(r, Tool{
-		Name: "deployments.wait", Route: "GET /deployments/{deployment}/wait", Needs: tenancy.Read, Title: "Wait for a deployment", Target: "deployment",
-		Description: "Wait until a deployment has ended, and for its app to answer. verdict: live, failed, stale (an older version answers), unreachable, " +
+		Name: "deployments.wait", Route: "GET /deployments/{deployment}/wait", Needs: tenancy.Read,
+		Title: "Wait for a deployment", Target: "deployment",
+		Description: "Wait until a deployment has ended, and for its app to answer. verdict: live, failed, stale (an " +
+			"older version answers), unreachable, " +
 			"or still_running when the time is over: call again. Right after a push, give the commit.",
 	}, waitDeployment)
 	Add(r, Tool{
-		Name: "deployments.logs", Route: "GET /deployments/{deployment}/logs", Needs: tenancy.Read, Title: "Read a build log", Target: "deployment",
-		Description: "The build log of a deployment, its last lines first to come; next_cursor leads to the lines before. Secrets are removed.",
+		Name: "deployments.logs", Route: "GET /deployments/{deployment}/logs", Needs: tenancy.Read,
+		Title: "Read a build log", Target: "deployment",
+		Description: "The build log of a deployment, its last lines first to come; next_cursor leads to the lines " +
+			"before. Secrets are removed.",
 	}, deploymentLogs)
 	Add(r, Tool{
-		Name: "deployments.cancel", Route: "POST /deployments/{deployment}/cancel", Needs: tenancy.Deploy, Title: "Cancel a deployment",
+		Name: "deployments.cancel", Route: "POST /deployments/{deployment}/cancel", Needs: tenancy.Deploy,
+		Title:       "Cancel a deployment",
 		Destructive: true, Target: "deployment",
 		Description: "Stop a deployment that is queued or running. The app keeps running as it was.",
 	}, cancelDeployment)
@@ -92,7 +98,10 @@ func deploymentLogs(ctx context.Context, s *tenancy.Scope, in deploymentLogsIn) 
 			return logsOut{}, err
 		}
 		if place.Deployment != in.Deployment {
-			return logsOut{}, &tenancy.Error{Code: tenancy.Invalid, Msg: "this cursor belongs to another deployment's log", Hint: "leave cursor out to begin anew"}
+			return logsOut{}, &tenancy.Error{
+				Code: tenancy.Invalid, Msg: "this cursor belongs to another deployment's log",
+				Hint: "leave cursor out to begin anew",
+			}
 		}
 	}
 	d, err := hosting.FindDeployment(ctx, s, in.Deployment)
@@ -103,7 +112,9 @@ func deploymentLogs(ctx context.Context, s *tenancy.Scope, in deploymentLogsIn) 
 	if err != nil {
 		return logsOut{}, err
 	}
-	out := logsOut{Lines: len(logs.Lines), Log: untrusted.Block(logs.Lines), Truncated: logs.Earlier > 0, Note: logs.Note}
+	out := logsOut{
+		Lines: len(logs.Lines), Log: untrusted.Block(logs.Lines), Truncated: logs.Earlier > 0, Note: logs.Note,
+	}
 	if out.Truncated {
 		out.Cursor, err = s.SealCursor("deployments.logs", logPlace{in.Deployment, logs.Earlier})
 	}

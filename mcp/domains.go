@@ -10,12 +10,14 @@ import (
 func addDomains(r *Registry) {
 	Add(r, Tool{
 		Name: "domains.list", Route: "GET /domains", Needs: tenancy.Read, Title: "List domains",
-		Description: "The domains of the workspace's apps, or of one app, and which ones are free for use without proof.",
+		Description: "The domains of the workspace's apps, or of one app, and which ones are free for use without " +
+			"proof.",
 	}, listDomains)
 	Add(r, Tool{
 		Name: "domains.set", Route: "PATCH /apps/{app}/domain", Needs: tenancy.Write, Title: "Set an app's domain",
 		Idempotent: true, Destructive: true, Target: "app", Keep: []string{"domain"},
-		Description: "Give an app one domain in place of those that it has, or take it away. It takes effect with the next deployment. " +
+		Description: "Give an app one domain in place of those that it has, or take it away. It takes effect with the " +
+			"next deployment. " +
 			"A domain from elsewhere needs a DNS record first: call, and the answer says which.",
 	}, setDomain)
 }
@@ -25,9 +27,10 @@ type listDomainsIn struct {
 }
 
 type domainsOut struct {
-	Domains   []hosting.DomainInfo `json:"domains"`
-	Free      string               `json:"free,omitempty"` // form of the names that need no proof; NAME stands for the chosen part
-	Truncated bool                 `json:"truncated"`
+	Domains []hosting.DomainInfo `json:"domains"`
+	// form of the names that need no proof; NAME stands for the chosen part
+	Free      string `json:"free,omitempty"`
+	Truncated bool   `json:"truncated"`
 }
 
 func listDomains(ctx context.Context, s *tenancy.Scope, in listDomainsIn) (domainsOut, error) {

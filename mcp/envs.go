@@ -14,14 +14,17 @@ func addEnvs(r *Registry) {
 	}, listEnvs)
 	Add(r, Tool{
 		Name: "envs.upsert", Route: "PATCH /apps/{app}/envs", Needs: tenancy.Write, Title: "Set variables",
-		Idempotent: true, Destructive: true, Target: "app", Keep: []string{"set", "scope", "build_time", "literal", "multiline"},
-		Description: "Create or replace environment variables of an app; others stay. They take effect with the next deployment. " +
+		Idempotent: true, Destructive: true, Target: "app",
+		Keep: []string{"set", "scope", "build_time", "literal", "multiline"},
+		Description: "Create or replace environment variables of an app; others stay. They take effect with the next " +
+			"deployment. " +
 			"A value for previews that was copied from production follows it.",
 	}, upsertEnvs)
 	Add(r, Tool{
 		Name: "envs.delete", Route: "DELETE /apps/{app}/envs", Needs: tenancy.Write, Title: "Delete variables",
 		Idempotent: true, Destructive: true, Target: "app", Keep: []string{"keys", "scope"},
-		Description: "Delete environment variables of an app, every copy of a key included. It takes effect with the next deployment.",
+		Description: "Delete environment variables of an app, every copy of a key included. It takes effect with the " +
+			"next deployment.",
 	}, deleteEnvs)
 }
 
@@ -71,7 +74,8 @@ func upsertEnvs(ctx context.Context, s *tenancy.Scope, in upsertEnvsIn) (changes
 		return changesOut{}, err
 	}
 	changes, err := app.SetEnvs(ctx, hosting.EnvSet{
-		Values: secretValues(in.Set), Preview: in.Scope == "preview", BuildTime: in.BuildTime, Literal: in.Literal, Multiline: in.Multiline,
+		Values: secretValues(in.Set), Preview: in.Scope == "preview", BuildTime: in.BuildTime, Literal: in.Literal,
+		Multiline: in.Multiline,
 	})
 	return changesOut{changes, []string{"apps_deploy brings them into effect"}}, err
 }

@@ -9,9 +9,12 @@ import (
 
 func addGitea(r *Registry) {
 	Add(r, Tool{
-		Name: "gitea.credentials", Route: "GET /gitea-credentials", Needs: tenancy.Git, Title: "Get git credentials", Idempotent: true,
-		Description: "How git reaches the workspace's repositories. Run the helper line once, then clone and push as usual: git asks vibn-mcp by itself and no token is seen. Only where no helper can be used, reveal gives the token.",
-		Keep:        []string{"reveal"},
+		Name: "gitea.credentials", Route: "GET /gitea-credentials", Needs: tenancy.Git, Title: "Get git credentials",
+		Idempotent: true,
+		Description: "How git reaches the workspace's repositories. Run the helper line once, then clone and push as " +
+			"usual: git asks vibn-mcp by itself and no token is seen. Only where no helper can be used, reveal gives " +
+			"the token.",
+		Keep: []string{"reveal"},
 	}, gitCredentials)
 }
 
@@ -33,6 +36,7 @@ func gitCredentials(ctx context.Context, s *tenancy.Scope, in gitCredentialsIn) 
 		return gitCredentialsOut{}, err
 	}
 	return gitCredentialsOut{
-		Server: c.Server, Username: c.Username, CloneURL: repository.CloneURL(s, "{repository}"), Helper: c.Helper(), Token: c.Token.Reveal(),
+		Server: c.Server, Username: c.Username, CloneURL: repository.CloneURL(s, "{repository}"), Helper: c.Helper(),
+		Token: c.Token.Reveal(),
 	}, nil
 }

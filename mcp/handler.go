@@ -136,7 +136,9 @@ func Status(err error) int {
 func ReadBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, MaxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("the body is larger than %d bytes", MaxBody), Err: err}
+		return nil, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: fmt.Sprintf("the body is larger than %d bytes", MaxBody), Err: err,
+		}
 	}
 	if err != nil {
 		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the body could not be read", Err: err}
@@ -173,7 +175,9 @@ func refusal(
 		return http.StatusBadRequest, nil, &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "the body is not JSON"}
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) { // one request would hold any number of calls
-		return http.StatusBadRequest, nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "batches are not served: send one message at a time"}
+		return http.StatusBadRequest, nil, &jsonrpc.Error{
+			Code: jsonrpc.CodeInvalidRequest, Message: "batches are not served: send one message at a time",
+		}
 	}
 	if !isExactID(id) {
 		return http.StatusBadRequest, id, errInexactID

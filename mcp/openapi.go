@@ -54,16 +54,21 @@ func (r *Registry) OpenAPI(server, version string, more ...Operation) ([]byte, e
 	return json.MarshalIndent(object{
 		"openapi": "3.1.0",
 		"info": object{
-			"title": "vibn-mcp", "version": version, "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
-			"description": "One bearer key is one workspace. What is not yours and what does not exist are the same answer.",
+			"title": "vibn-mcp", "version": version,
+			"license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
+			"description": "One bearer key is one workspace. What is not yours and what does not exist are the same " +
+				"answer.",
 		},
 		"servers":  []object{{"url": strings.TrimSuffix(server, "/")}},
 		"security": []object{{"key": []string{}}},
 		"paths":    paths,
 		"components": object{
 			"securitySchemes": object{
-				"key":      object{"type": "http", "scheme": "bearer", "bearerFormat": tenancy.KeyPrefix + "..."},
-				"operator": object{"type": "http", "scheme": "bearer", "description": "VIBN_ADMIN_TOKEN of the server; the routes are there only if it is set"},
+				"key": object{"type": "http", "scheme": "bearer", "bearerFormat": tenancy.KeyPrefix + "..."},
+				"operator": object{
+					"type": "http", "scheme": "bearer",
+					"description": "VIBN_ADMIN_TOKEN of the server; the routes are there only if it is set",
+				},
 			},
 			"schemas": object{"Failure": outputSchema(reflect.TypeFor[Failure]())},
 		},
@@ -95,13 +100,15 @@ func (e *entry) operation(method, path string) object {
 		about := schema.Description
 		schema.Description = ""
 		params = append(params, object{
-			"name": name, "in": in, "required": slices.Contains(e.schema.Required, name), "description": about, "schema": &schema,
+			"name": name, "in": in, "required": slices.Contains(e.schema.Required, name), "description": about,
+			"schema": &schema,
 		})
 		delete(body.Properties, name)
 		body.Required = slices.DeleteFunc(slices.Clone(body.Required), func(n string) bool { return n == name })
 	}
 	op := object{
-		"operationId": e.WireName(), "summary": e.Title, "parameters": params, "responses": responses(jsonContent(e.output), tenancy.Codes()...),
+		"operationId": e.WireName(), "summary": e.Title, "parameters": params,
+		"responses":   responses(jsonContent(e.output), tenancy.Codes()...),
 		"description": e.Description + fmt.Sprintf(" Needs the right %q.", e.Needs),
 	}
 	if len(body.Properties) > 0 && method != "GET" {
@@ -124,7 +131,9 @@ func (o Operation) describe() object {
 	}
 	params := []object{}
 	for _, m := range pathParam.FindAllStringSubmatch(o.Route, -1) {
-		params = append(params, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}})
+		params = append(
+			params, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}},
+		)
 	}
 	if o.Query != nil {
 		schema := schemaOf(o.Query)
@@ -156,7 +165,9 @@ var pathParam = regexp.MustCompile(`\{(\w+)\}`)
 func tooLarge() object { return failure(fmt.Sprintf("the body is larger than %d bytes", MaxBody)) }
 
 func responses(content object, codes ...tenancy.Code) object {
-	all := object{"200": object{"description": "The answer.", "content": content, "headers": object{"Cache-Control": noStore}}}
+	all := object{
+		"200": object{"description": "The answer.", "content": content, "headers": object{"Cache-Control": noStore}},
+	}
 	for _, code := range codes {
 		f := failure(string(code))
 		if code == tenancy.Unauthorized {
@@ -172,7 +183,9 @@ func responses(content object, codes ...tenancy.Code) object {
 var noStore = object{"required": true, "schema": object{"type": "string", "enum": []string{"no-store"}}}
 
 func failure(about string) object {
-	return object{"description": about, "content": jsonContent(object{"$ref": "#/components/schemas/Failure"}), "headers": object{
+	return object{"description": about, "content": jsonContent(
+		object{"$ref": "#/components/schemas/Failure"},
+	), "headers": object{
 		"Cache-Control": noStore,
 		"Retry-After": object{
 			"description": "how many seconds to wait before the same call is worth repeating, where that is known",
@@ -218,7 +231,10 @@ func (r *Registry) Markdown() string {
 	b.WriteString("# Tools\n\nMade from the registry; `go test ./cmd/vibn-mcp -update` writes it.\n")
 	for _, e := range r.tools {
 		method, path := e.restRoute()
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n- MCP: `%s` · REST: `%s %s` · right: `%s`\n", e.Name, e.Description, e.WireName(), method, path, e.Needs)
+		fmt.Fprintf(
+			&b, "\n## %s\n\n%s\n\n- MCP: `%s` · REST: `%s %s` · right: `%s`\n", e.Name, e.Description, e.WireName(),
+			method, path, e.Needs,
+		)
 		if len(e.schema.Properties) == 0 {
 			b.WriteString("- no arguments\n")
 			continue
@@ -226,7 +242,9 @@ func (r *Registry) Markdown() string {
 		b.WriteString("\n| argument | type | | meaning |\n|---|---|---|---|\n")
 		for _, name := range slices.Sorted(maps.Keys(e.schema.Properties)) {
 			p := e.schema.Properties[name]
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, p.Type, strings.Join(e.limits(name, p), ", "), p.Description)
+			fmt.Fprintf(
+				&b, "| `%s` | %s | %s | %s |\n", name, p.Type, strings.Join(e.limits(name, p), ", "), p.Description,
+			)
 		}
 	}
 	return b.String()

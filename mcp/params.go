@@ -33,6 +33,7 @@ func (r *Registry) Params(tool string) ([]Param, bool) {
 // Error converts a failure received from a server back into an error.
 func (f Failure) Error() *tenancy.Error {
 	return &tenancy.Error{
-		Code: f.Code, Msg: f.Message, Hint: f.Hint, Retryable: f.Retryable, RetryAfter: time.Duration(f.RetryAfter) * time.Second,
+		Code: f.Code, Msg: f.Message, Hint: f.Hint, Retryable: f.Retryable,
+		RetryAfter: time.Duration(f.RetryAfter) * time.Second,
 	}
 }

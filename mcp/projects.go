@@ -13,13 +13,16 @@ func addProjects(r *Registry) {
 		Description: "The workspace's projects: each is a git repository and the apps built from it.",
 	}, listProjects)
 	Add(r, Tool{
-		Name: "projects.get", Route: "GET /projects/{project}", Needs: tenancy.Read, Title: "Show a project", Target: "project",
+		Name: "projects.get", Route: "GET /projects/{project}", Needs: tenancy.Read, Title: "Show a project",
+		Target:      "project",
 		Description: "One project: its repository with clone address, default branch and last commit, and its apps.",
 	}, getProject)
 	Add(r, Tool{
-		Name: "projects.create", Route: "POST /projects", Needs: tenancy.Write, Title: "Create a project", Idempotent: true, Target: "name",
-		Description: "Create a project: a private git repository with a first commit on main. gitea_credentials says how to clone and push. One of that name that is there already is returned with created false.",
-		Keep:        []string{"name"},
+		Name: "projects.create", Route: "POST /projects", Needs: tenancy.Write, Title: "Create a project",
+		Idempotent: true, Target: "name",
+		Description: "Create a project: a private git repository with a first commit on main. gitea_credentials says " +
+			"how to clone and push. One of that name that is there already is returned with created false.",
+		Keep: []string{"name"},
 	}, createProject)
 }
 
@@ -96,6 +99,7 @@ func createProject(ctx context.Context, s *tenancy.Scope, in createProjectIn) (c
 		return createProjectOut{}, err
 	}
 	return createProjectOut{
-		Project: p.Project.String(), CloneURL: p.Repository.String(), Created: created, Next: "gitea_credentials tells how to clone and push",
+		Project: p.Project.String(), CloneURL: p.Repository.String(), Created: created,
+		Next: "gitea_credentials tells how to clone and push",
 	}, nil
 }

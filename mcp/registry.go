@@ -81,7 +81,8 @@ func Add[In, Out any](r *Registry, t Tool, fn Func[In, Out]) {
 	if err != nil {
 		panic(fmt.Sprintf("mcp: tool %s: %v", t.Name, err))
 	}
-	if _, twice := r.byName[t.WireName()]; twice || t.Title == "" || t.Description == "" || t.Route == "" || t.Needs == 0 {
+	if _, twice := r.byName[t.WireName()]; twice || t.Title == "" || t.Description == "" || t.Route == "" ||
+		t.Needs == 0 {
 		panic(fmt.Sprintf("mcp: tool %s is there twice or lacks a part", t.Name))
 	}
 	e := &entry{Tool: t, schema: schema, resolved: resolved, output: outputSchema(reflect.TypeFor[Out]())}
@@ -101,7 +102,8 @@ func Add[In, Out any](r *Registry, t Tool, fn Func[In, Out]) {
 func New(log *slog.Logger) *Registry {
 	r := &Registry{log: log, byName: map[string]*entry{}}
 	for _, add := range []func(*Registry){
-		addWorkspace, addGitea, addProjects, addApps, addAppChanges, addDeployments, addEnvs, addDomains, addDatabases, addActivity,
+		addWorkspace, addGitea, addProjects, addApps, addAppChanges, addDeployments, addEnvs, addDomains, addDatabases,
+		addActivity,
 	} {
 		add(r)
 	}
@@ -151,7 +153,9 @@ func (r *Registry) Call(ctx context.Context, s *tenancy.Scope, req Request) (jso
 	return out, nil
 }
 
-func (r *Registry) call(ctx context.Context, e *entry, s *tenancy.Scope, req Request) (out json.RawMessage, upstream int, err error) {
+func (r *Registry) call(
+	ctx context.Context, e *entry, s *tenancy.Scope, req Request,
+) (out json.RawMessage, upstream int, err error) {
 	if err := s.Require(e.Needs); err != nil {
 		return nil, 0, err
 	}
@@ -178,10 +182,14 @@ func (r *Registry) call(ctx context.Context, e *entry, s *tenancy.Scope, req Req
 
 // run runs the tool's function. A panic in it ends the call, not the process. The panic's
 // value is not logged, because it may hold a secret.
-func (r *Registry) run(ctx context.Context, e *entry, s *tenancy.Scope, args json.RawMessage) (out json.RawMessage, err error) {
+func (r *Registry) run(
+	ctx context.Context, e *entry, s *tenancy.Scope, args json.RawMessage,
+) (out json.RawMessage, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.log.ErrorContext(ctx, "tool panicked", "tool", e.Name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			r.log.ErrorContext(
+				ctx, "tool panicked", "tool", e.Name, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
+			)
 			out, err = nil, tenancy.Public(errors.New("panic"))
 		}
 	}()
@@ -194,7 +202,9 @@ func (r *Registry) run(ctx context.Context, e *entry, s *tenancy.Scope, args jso
 		return nil, err
 	}
 	if len(raw) > MaxAnswer {
-		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the answer is too large", Hint: "ask for less: a smaller limit, fewer lines"}
+		return nil, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "the answer is too large", Hint: "ask for less: a smaller limit, fewer lines",
+		}
 	}
 	return raw, nil
 }
@@ -209,11 +219,14 @@ func encode(v any) (json.RawMessage, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-func (r *Registry) logCall(ctx context.Context, e *entry, s *tenancy.Scope, req Request, took time.Duration, upstream int, err error) {
+func (r *Registry) logCall(
+	ctx context.Context, e *entry, s *tenancy.Scope, req Request, took time.Duration, upstream int, err error,
+) {
 	level, outcome := slog.LevelInfo, "ok"
 	attrs := []slog.Attr{
 		slog.String("tool", e.Name), slog.String("workspace", s.Slug()), slog.String("principal", s.Principal()),
-		slog.String("client", s.ForLog(errors.New(text(req.Client)))), slog.Int64("dur_ms", took.Milliseconds()), slog.Int("upstream_calls", upstream),
+		slog.String("client", s.ForLog(errors.New(text(req.Client)))), slog.Int64("dur_ms", took.Milliseconds()),
+		slog.Int("upstream_calls", upstream),
 	}
 	if err != nil {
 		p := tenancy.Public(err)

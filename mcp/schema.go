@@ -111,7 +111,8 @@ func explain(s *jsonschema.Schema, values map[string]any) string {
 func explainValue(s *jsonschema.Schema, v any) string {
 	if s.Type != "" && !hasType(s.Type, v) {
 		return "must be " + map[string]string{
-			"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list", "object": "an object",
+			"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
+			"array": "a list", "object": "an object",
 		}[s.Type]
 	}
 	if s.Enum != nil && !slices.Contains(s.Enum, v) {

@@ -35,7 +35,8 @@ func scopeOf(ctx context.Context) *tenancy.Scope {
 // served are the methods that the server answers. The SDK would answer more than a server
 // declares.
 var served = []string{
-	"initialize", "notifications/initialized", "notifications/cancelled", "server/discover", "ping", "tools/list", "tools/call",
+	"initialize", "notifications/initialized", "notifications/cancelled", "server/discover", "ping", "tools/list",
+	"tools/call",
 }
 
 var errNoMethod = &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
@@ -68,7 +69,8 @@ func (e *entry) sdkTool() *sdk.Tool {
 	return &sdk.Tool{
 		Name: e.WireName(), Title: e.Title, Description: e.Description, InputSchema: json.RawMessage(schema),
 		Annotations: &sdk.ToolAnnotations{
-			Title: e.Title, ReadOnlyHint: e.Needs == tenancy.Read, IdempotentHint: e.Idempotent || e.Needs == tenancy.Read,
+			Title: e.Title, ReadOnlyHint: e.Needs == tenancy.Read,
+			IdempotentHint:  e.Idempotent || e.Needs == tenancy.Read,
 			DestructiveHint: new(e.Destructive), OpenWorldHint: new(false),
 		},
 	}
@@ -84,14 +86,20 @@ func (r *Registry) handle(e *entry) sdk.ToolHandler {
 			return question, nil
 		}
 		if err != nil {
-			return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: string(FailureOf(err).JSON())}}}, nil
+			return &sdk.CallToolResult{
+				IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: string(FailureOf(err).JSON())}},
+			}, nil
 		}
-		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: string(out)}}, StructuredContent: out}, nil
+		return &sdk.CallToolResult{
+			Content: []sdk.Content{&sdk.TextContent{Text: string(out)}}, StructuredContent: out,
+		}, nil
 	}
 }
 
 // serve calls a tool, or returns a question to a person first.
-func (r *Registry) serve(ctx context.Context, e *entry, req *sdk.CallToolRequest) (out json.RawMessage, question *sdk.CallToolResult, err error) {
+func (r *Registry) serve(
+	ctx context.Context, e *entry, req *sdk.CallToolRequest,
+) (out json.RawMessage, question *sdk.CallToolResult, err error) {
 	call := Request{Tool: e.Name, Args: req.Params.Arguments, Client: clientOf(req), Look: progress(ctx, req)}
 	if e.canAsk(req) {
 		return r.callAsking(ctx, scopeOf(ctx), e, req, call)
@@ -134,7 +142,9 @@ func recovered(log *slog.Logger) sdk.Middleware {
 		return func(ctx context.Context, method string, req sdk.Request) (res sdk.Result, err error) {
 			defer func() {
 				if p := recover(); p != nil {
-					log.ErrorContext(ctx, "method panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+					log.ErrorContext(
+						ctx, "method panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
+					)
 					res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
 				}
 			}()
@@ -208,7 +218,9 @@ func (r *Registry) byRights(lists map[tenancy.Rights]list) sdk.Middleware {
 // instructions tell a model how the tools for these rights work together.
 func (r *Registry) instructions(rights tenancy.Rights) string {
 	var b strings.Builder
-	b.WriteString("vibn runs this workspace's apps. Everything here belongs to one workspace; nothing else can be reached.\n")
+	b.WriteString(
+		"vibn runs this workspace's apps. Everything here belongs to one workspace; nothing else can be reached.\n",
+	)
 	for _, step := range []struct{ tool, does string }{
 		{"workspace.describe", "says what you may do; begin with it"},
 		{"apps.list", "lists the apps; name an app by uuid, name or domain"},
@@ -216,7 +228,10 @@ func (r *Registry) instructions(rights tenancy.Rights) string {
 		{"databases.create", "gives an app a database with attach_to"},
 		{"envs.upsert", "sets variables; they take effect with the next deployment"},
 		{"apps.deploy", "deploys without a push; wait_seconds waits for the end"},
-		{"deployments.wait", "with the pushed commit or the deployment ends with a verdict; only live means that it runs and answers"},
+		{
+			"deployments.wait",
+			"with the pushed commit or the deployment ends with a verdict; only live means that it runs and answers",
+		},
 		{"apps.diagnose", "says what is wrong and what to call next"},
 		{"deployments.logs", "shows why a deployment failed"},
 		{"apps.logs", "shows what a running app prints"},

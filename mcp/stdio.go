@@ -27,7 +27,10 @@ const lastAnswers = callTime + 5*time.Second
 // ServeStdio serves the registry's tools to one client, one message per line. It reads
 // the key's rights again at each request. It returns when the input has ended and every
 // request in flight is answered, or when ctx is done.
-func ServeStdio(ctx context.Context, r *Registry, guard *tenancy.Guard, key secret.Text, version string, log *slog.Logger, in io.Reader, out io.Writer) error {
+func ServeStdio(
+	ctx context.Context, r *Registry, guard *tenancy.Guard, key secret.Text, version string, log *slog.Logger,
+	in io.Reader, out io.Writer,
+) error {
 	srv := newServer(r, version, quietLogger(log))
 	srv.AddReceivingMiddleware(withKey(ctx, guard, key))
 	lines := newLineCounter(in, out)
@@ -124,7 +127,9 @@ func (c *lineCounter) judge(line inputLine) (id json.RawMessage, refused *jsonrp
 	}
 	msg, err := jsonrpc.DecodeMessage(line.text)
 	if err != nil {
-		return line.id, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "the line is not one JSON-RPC message"}
+		return line.id, &jsonrpc.Error{
+			Code: jsonrpc.CodeInvalidRequest, Message: "the line is not one JSON-RPC message",
+		}
 	}
 	return c.begin(msg, line.id)
 }
@@ -150,7 +155,9 @@ func readLine(in *bufio.Reader) (inputLine, error) {
 	}
 }
 
-var errLongLine = &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("the message is larger than %d bytes", MaxBody)}
+var errLongLine = &jsonrpc.Error{
+	Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("the message is larger than %d bytes", MaxBody),
+}
 
 // refuse answers a line with an error; id is nil if the line has none. The request was
 // not counted as open.
@@ -192,7 +199,9 @@ func (c *lineCounter) begin(msg jsonrpc.Message, id json.RawMessage) (json.RawMe
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open[req.ID] {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "a request with this id is not answered yet"}
+		return nil, &jsonrpc.Error{
+			Code: jsonrpc.CodeInvalidRequest, Message: "a request with this id is not answered yet",
+		}
 	}
 	c.open[req.ID] = true
 	return nil, nil

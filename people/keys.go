@@ -48,19 +48,26 @@ func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret
 	m.Name = strings.TrimSpace(m.Name)
 	switch {
 	case m.Name == "" || len(m.Name) > 100 || !storable(m.Name):
-		return tenancy.Key{}, secret.Text{}, &tenancy.Error{Code: tenancy.Invalid, Msg: "a key needs a name of at most 100 bytes", Hint: "name the agent that will use it"}
+		return tenancy.Key{}, secret.Text{}, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "a key needs a name of at most 100 bytes",
+			Hint: "name the agent that will use it",
+		}
 	case m.Days < 1 || m.Days > MaxKeyDays:
-		return tenancy.Key{}, secret.Text{}, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("a key is good for 1 to %d days", MaxKeyDays)}
+		return tenancy.Key{}, secret.Text{}, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: fmt.Sprintf("a key is good for 1 to %d days", MaxKeyDays),
+		}
 	case m.Rights == 0 || !inside(s).Held().Has(m.Rights):
 		return tenancy.Key{}, secret.Text{}, &tenancy.Error{
-			Code: tenancy.Forbidden, Msg: "nobody can mint a key that may do more than they may themselves", Hint: "you have: " + inside(s).Held().String(),
+			Code: tenancy.Forbidden, Msg: "nobody can mint a key that may do more than they may themselves",
+			Hint: "you have: " + inside(s).Held().String(),
 		}
 	}
 	if err := checkKeyQuota(ctx, s); err != nil {
 		return tenancy.Key{}, secret.Text{}, err
 	}
 	k := tenancy.Key{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Name: m.Name, Rights: m.Rights, Request: m.Request,
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Name: m.Name, Rights: m.Rights,
+		Request:   m.Request,
 		CreatedBy: s.Principal(), CreatedAt: inside(s).Now(),
 	}
 	k.ExpiresAt = new(k.CreatedAt.Add(time.Duration(m.Days) * 24 * time.Hour))
@@ -116,7 +123,11 @@ func checkKeyQuota(ctx context.Context, s *tenancy.Scope) error {
 		}
 	}
 	if alive >= MaxKeys {
-		return &tenancy.Error{Code: tenancy.Conflict, Msg: fmt.Sprintf("this workspace has %d keys in force, and may have no more", alive), Hint: "revoke those that nobody uses"}
+		return &tenancy.Error{
+			Code: tenancy.Conflict,
+			Msg:  fmt.Sprintf("this workspace has %d keys in force, and may have no more", alive),
+			Hint: "revoke those that nobody uses",
+		}
 	}
 	return nil
 }
@@ -140,7 +151,9 @@ func RevokeKey(ctx context.Context, s *tenancy.Scope, id string) error {
 	}
 	err := db(s).RevokeKey(ctx, inside(s).Workspace().ID, id, inside(s).Now())
 	if errors.Is(err, tenancy.ErrNotFound) {
-		return &tenancy.Error{Code: tenancy.NotFound, Msg: "no such key in this workspace", Hint: "the list of keys shows their ids"}
+		return &tenancy.Error{
+			Code: tenancy.NotFound, Msg: "no such key in this workspace", Hint: "the list of keys shows their ids",
+		}
 	}
 	if err != nil {
 		return tenancy.StoreError("revoke the key", err)

@@ -44,7 +44,8 @@ func Members(ctx context.Context, s *tenancy.Scope) ([]MemberInfo, error) {
 	infos := make([]MemberInfo, 0, len(list))
 	for _, m := range list {
 		infos = append(infos, MemberInfo{
-			UserID: m.UserID, Name: s.Text(cmp.Or(m.DisplayName, m.Email, m.UserID)), Email: s.Text(m.Email), Role: m.Role, Since: m.CreatedAt,
+			UserID: m.UserID, Name: s.Text(cmp.Or(m.DisplayName, m.Email, m.UserID)), Email: s.Text(m.Email),
+			Role: m.Role, Since: m.CreatedAt,
 			You: m.UserID == me, Yours: mayChange(s, m.Role) == nil,
 		})
 	}
@@ -59,7 +60,10 @@ func mayChange(s *tenancy.Scope, roles ...tenancy.Role) error {
 	}
 	for _, r := range roles {
 		if r == tenancy.RoleOwner && s.Role() != tenancy.RoleOwner {
-			return &tenancy.Error{Code: tenancy.Forbidden, Msg: "only an owner makes, changes or removes owners", Hint: "ask an owner of the workspace"}
+			return &tenancy.Error{
+				Code: tenancy.Forbidden, Msg: "only an owner makes, changes or removes owners",
+				Hint: "ask an owner of the workspace",
+			}
 		}
 	}
 	return nil
@@ -94,7 +98,9 @@ func Invite(ctx context.Context, s *tenancy.Scope, role tenancy.Role) (tenancy.L
 		return tenancy.LoginLink{}, secret.Text{}, err
 	}
 	if role.Rights() == 0 {
-		return tenancy.LoginLink{}, secret.Text{}, &tenancy.Error{Code: tenancy.Invalid, Msg: "a role is owner, admin or member"}
+		return tenancy.LoginLink{}, secret.Text{}, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "a role is owner, admin or member",
+		}
 	}
 	if err := mayChange(s, role); err != nil {
 		return tenancy.LoginLink{}, secret.Text{}, err
@@ -104,7 +110,10 @@ func Invite(ctx context.Context, s *tenancy.Scope, role tenancy.Role) (tenancy.L
 		return tenancy.LoginLink{}, secret.Text{}, err
 	}
 	if len(open) >= maxInvites {
-		return tenancy.LoginLink{}, secret.Text{}, &tenancy.Error{Code: tenancy.Conflict, Msg: "this workspace has many invitations that nobody took", Hint: "withdraw some first"}
+		return tenancy.LoginLink{}, secret.Text{}, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "this workspace has many invitations that nobody took",
+			Hint: "withdraw some first",
+		}
 	}
 	now := inside(s).Now()
 	return addLink(ctx, db(s), tenancy.LoginLink{
@@ -122,7 +131,9 @@ func WithdrawInvite(ctx context.Context, s *tenancy.Scope, id string) error {
 	}
 	err := db(s).WithdrawLoginLink(ctx, inside(s).Workspace().ID, id, inside(s).Now())
 	if errors.Is(err, tenancy.ErrNotFound) {
-		return &tenancy.Error{Code: tenancy.NotFound, Msg: "no such invitation in this workspace", Hint: "it may have been used already"}
+		return &tenancy.Error{
+			Code: tenancy.NotFound, Msg: "no such invitation in this workspace", Hint: "it may have been used already",
+		}
 	}
 	if err != nil {
 		return tenancy.StoreError("withdraw the invitation", err)
@@ -175,7 +186,10 @@ func change(ctx context.Context, s *tenancy.Scope, userID string, role tenancy.R
 	err := db(s).ChangeMember(ctx, inside(s).Workspace().ID, userID, role, inside(s).Now())
 	switch {
 	case errors.Is(err, tenancy.ErrConflict):
-		return &tenancy.Error{Code: tenancy.Conflict, Msg: "a workspace needs an owner, and this is the only one", Hint: "make somebody else an owner first"}
+		return &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "a workspace needs an owner, and this is the only one",
+			Hint: "make somebody else an owner first",
+		}
 	case errors.Is(err, tenancy.ErrNotFound):
 		return &tenancy.Error{Code: tenancy.NotFound, Msg: "no such member in this workspace"}
 	case err != nil:

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -34,7 +35,8 @@ type Operator struct {
 func OpenOperator(g *tenancy.Guard, token string) (*Operator, error) {
 	if !outside(g).IsOperator(token) {
 		return nil, &tenancy.Error{
-			Code: tenancy.Unauthorized, Msg: "this is not the operator's token", Hint: "send VIBN_ADMIN_TOKEN as \"Authorization: Bearer …\"",
+			Code: tenancy.Unauthorized, Msg: "this is not the operator's token",
+			Hint: "send VIBN_ADMIN_TOKEN as \"Authorization: Bearer …\"",
 		}
 	}
 	return NewOperator(tenancy.RecordsOf[OperatorStore](outside(g))), nil
@@ -128,7 +130,9 @@ func creationError(slug string, err error) error {
 // Only a creation gets an audit entry, in the workspace's transaction as with
 // CreateWorkspace; after a crash a second call returns the workspace. The call stores the
 // person's details, as each sign-in does.
-func (o *Operator) EnsureWorkspace(ctx context.Context, p tenancy.Person, place tenancy.Placement) (w tenancy.Workspace, created bool, err error) {
+func (o *Operator) EnsureWorkspace(
+	ctx context.Context, p tenancy.Person, place tenancy.Placement,
+) (w tenancy.Workspace, created bool, err error) {
 	return ensureWorkspace(ctx, o.store, o.now, tenancy.OperatorPrincipal, p, place)
 }
 
@@ -147,8 +151,9 @@ func ensureWorkspace(
 	}
 	slugs, at := slugsFor(p), now()
 	w = tenancy.Workspace{
-		ID: uuid.Must(uuid.NewV7()).String(), Name: cmp.Or(p.DisplayName, slugs[0]), OwnerUserID: p.UserID, Placement: place,
-		Status: tenancy.Pending, CreatedAt: at, UpdatedAt: at,
+		ID: uuid.Must(uuid.NewV7()).String(), Name: cmp.Or(p.DisplayName, slugs[0]), OwnerUserID: p.UserID,
+		Placement: place,
+		Status:    tenancy.Pending, CreatedAt: at, UpdatedAt: at,
 	}
 	started := creationEntry(w, principal)
 	w, created, err = store.EnsureWorkspaceAudited(ctx, p, w, slugs, started)
@@ -184,7 +189,9 @@ func slugsFor(p tenancy.Person) []string {
 // slugOf makes a slug of a text: runs of other characters than letters and digits become
 // a hyphen.
 func slugOf(s string) string {
-	parts := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	parts := strings.FieldsFunc(
+		strings.ToLower(s), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') },
+	)
 	slug := strings.TrimLeft(strings.Join(parts, "-"), "0123456789-")
 	return strings.TrimRight(slug[:min(len(slug), tenancy.MaxSlug)], "-")
 }
@@ -325,7 +332,10 @@ func (o *Operator) Workspace(ctx context.Context, slug string) (tenancy.Workspac
 // for nil.
 func lookUpError(slug string, err error) error {
 	if errors.Is(err, tenancy.ErrNotFound) {
-		return &tenancy.Error{Code: tenancy.NotFound, Msg: fmt.Sprintf("no workspace %q", slug), Hint: "\"vibn-mcp workspace list\" shows them"}
+		return &tenancy.Error{
+			Code: tenancy.NotFound, Msg: fmt.Sprintf("no workspace %q", slug),
+			Hint: "\"vibn-mcp workspace list\" shows them",
+		}
 	}
 	if err != nil {
 		return tenancy.StoreError("look up the workspace", err)
@@ -372,7 +382,7 @@ func (o *Operator) SetPlan(ctx context.Context, w tenancy.Workspace, p tenancy.P
 
 // Used returns how many of a workspace's apps and databases were created here.
 func (o *Operator) Used(ctx context.Context, w tenancy.Workspace) (apps, databases int, err error) {
-	apps, databases, err = tenancy.CountUsed(ctx, o.store, w.ID)
+	apps, databases, err = provision.CountUsed(ctx, o.store, w.ID)
 	if err != nil {
 		return 0, 0, tenancy.StoreError("count what the workspace has", err)
 	}
@@ -393,10 +403,14 @@ func (o *Operator) DeleteWorkspace(ctx context.Context, w tenancy.Workspace) err
 
 // CreateKey mints a key for a workspace. life 0 means that it never expires. CreateKey
 // returns the key itself once; it is stored nowhere.
-func (o *Operator) CreateKey(ctx context.Context, w tenancy.Workspace, name string, rights tenancy.Rights, life time.Duration) (tenancy.Key, secret.Text, error) {
+func (o *Operator) CreateKey(
+	ctx context.Context, w tenancy.Workspace, name string, rights tenancy.Rights, life time.Duration,
+) (tenancy.Key, secret.Text, error) {
 	name = strings.TrimSpace(name)
 	if name == "" || len(name) > 100 || !storable(name) || rights == 0 || life < 0 {
-		return tenancy.Key{}, secret.Text{}, invalid(errors.New("a key needs a name of at most 100 bytes, a right, and a life that is not negative"))
+		return tenancy.Key{}, secret.Text{}, invalid(
+			errors.New("a key needs a name of at most 100 bytes, a right, and a life that is not negative"),
+		)
 	}
 	k := tenancy.Key{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: w.ID, Name: name, Rights: rights,
@@ -406,7 +420,9 @@ func (o *Operator) CreateKey(ctx context.Context, w tenancy.Workspace, name stri
 		k.ExpiresAt = new(k.CreatedAt.Add(life))
 	}
 	key, digest := tenancy.NewKey(&k)
-	entry := tenancy.AuditEntry{Tool: "keys.create", Target: k.ID, Args: tenancy.AuditArgs(map[string]any{"rights": rights.String()})}
+	entry := tenancy.AuditEntry{
+		Tool: "keys.create", Target: k.ID, Args: tenancy.AuditArgs(map[string]any{"rights": rights.String()}),
+	}
 	if err := o.audited(ctx, w, entry, func() error { return o.store.CreateKey(ctx, k, digest) }); err != nil {
 		return tenancy.Key{}, secret.Text{}, err
 	}

@@ -53,17 +53,23 @@ func PartsOf(ctx context.Context, s *tenancy.Scope) (PartsInfo, error) {
 		info.Parts = append(info.Parts, part)
 	}
 	for _, e := range wrong {
-		info.Parts = append(info.Parts, wrongPart(s, PartInfo{Part: e.Part, Title: cmp.Or(onlyWrong[e.Part], "The platform")}, e))
+		info.Parts = append(
+			info.Parts, wrongPart(s, PartInfo{Part: e.Part, Title: cmp.Or(onlyWrong[e.Part], "The platform")}, e),
+		)
 	}
 	return info, nil
 }
 
 // onlyWrong are the parts that are listed only if something is wrong with them.
-var onlyWrong = map[string]string{tenancy.PartApps: "Apps", tenancy.PartDatabases: "Databases", tenancy.PartKeys: "Deploy keys"}
+var onlyWrong = map[string]string{
+	tenancy.PartApps: "Apps", tenancy.PartDatabases: "Databases", tenancy.PartKeys: "Deploy keys",
+}
 
 // expected lists the parts that a workspace should have on this platform.
 func expected(s *tenancy.Scope, p tenancy.Provision) []PartInfo {
-	parts := []PartInfo{made(tenancy.PartProject, "Coolify project", tenancy.ProjectName(p.Slug), p.Parts.CoolifyProject != "")}
+	parts := []PartInfo{
+		made(tenancy.PartProject, "Coolify project", tenancy.ProjectName(p.Slug), p.Parts.CoolifyProject != ""),
+	}
 	if inside(s).Premises().Isolates(p.Placement) {
 		parts = append(parts, made(tenancy.PartNetwork, "Docker network", "", p.Destination != ""))
 	}
@@ -126,7 +132,8 @@ func Trail(ctx context.Context, s *tenancy.Scope, q tenancy.AuditQuery) ([]Trail
 	trail := make([]TrailEntry, 0, len(entries))
 	for _, e := range entries {
 		trail = append(trail, TrailEntry{
-			e, s.Text(cmp.Or(names[e.Principal], e.Principal)), s.Text(cmp.Or(names["key:"+e.Target], names["member:"+e.Target], e.Target)),
+			e, s.Text(cmp.Or(names[e.Principal], e.Principal)),
+			s.Text(cmp.Or(names["key:"+e.Target], names["member:"+e.Target], e.Target)),
 		})
 	}
 	return trail, nil

@@ -99,7 +99,10 @@ func (a *Accounts) Connect(ctx context.Context, userID string, id Identity) erro
 			Hint: "sign in with it, or ask the platform's operator which of the two is yours", Err: err,
 		}
 	case errors.Is(err, tenancy.ErrNotFound):
-		return &tenancy.Error{Code: tenancy.Conflict, Msg: "you sign in with another account already", Hint: "the platform's operator can change that", Err: err}
+		return &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "you sign in with another account already",
+			Hint: "the platform's operator can change that", Err: err,
+		}
 	case err != nil:
 		return tenancy.StoreError("keep a person", err)
 	}
@@ -108,7 +111,9 @@ func (a *Accounts) Connect(ctx context.Context, userID string, id Identity) erro
 
 // EnsureWorkspace returns the workspace that a person owns, or creates it; see
 // [Operator.EnsureWorkspace].
-func (a *Accounts) EnsureWorkspace(ctx context.Context, u tenancy.User, place tenancy.Placement) (tenancy.Workspace, error) {
+func (a *Accounts) EnsureWorkspace(
+	ctx context.Context, u tenancy.User, place tenancy.Placement,
+) (tenancy.Workspace, error) {
 	p := tenancy.Person{UserID: u.ID, Email: u.Email, DisplayName: u.DisplayName, GiteaUserID: u.GiteaUserID}
 	w, _, err := ensureWorkspace(ctx, dbOf(a.guard), outside(a.guard).Now, "member:"+u.ID, p, place)
 	return w, err
@@ -122,7 +127,9 @@ func (a *Accounts) Workspaces(ctx context.Context, userID string) ([]tenancy.Wor
 	}
 	infos := make([]tenancy.WorkspaceInfo, 0, len(list))
 	for _, w := range list {
-		infos = append(infos, tenancy.WorkspaceInfo{Slug: w.Slug, Name: outside(a.guard).Text(w.Name), Status: string(w.Status)})
+		infos = append(
+			infos, tenancy.WorkspaceInfo{Slug: w.Slug, Name: outside(a.guard).Text(w.Name), Status: string(w.Status)},
+		)
 	}
 	return infos, nil
 }
@@ -185,7 +192,9 @@ func (a *Accounts) Link(ctx context.Context, digest tenancy.Digest) (LinkInfo, e
 	if !l.Open(outside(a.guard).Now()) || w.DeletedAt != nil {
 		return LinkInfo{}, errNoLink
 	}
-	info := LinkInfo{Slug: w.Slug, Name: outside(a.guard).Text(w.Name), Role: l.Role, ExpiresAt: l.ExpiresAt, link: l, workspace: w}
+	info := LinkInfo{
+		Slug: w.Slug, Name: outside(a.guard).Text(w.Name), Role: l.Role, ExpiresAt: l.ExpiresAt, link: l, workspace: w,
+	}
 	if l.UserID != "" {
 		u, err := a.User(ctx, l.UserID)
 		if err != nil {
@@ -199,20 +208,29 @@ func (a *Accounts) Link(ctx context.Context, digest tenancy.Digest) (LinkInfo, e
 // UseLink uses a link up, and returns the person whom it signs in: the one that it names,
 // or the one who joins. The joining person is u, or a new person with u's name if u has
 // no id.
-func (a *Accounts) UseLink(ctx context.Context, digest tenancy.Digest, u tenancy.User) (userID string, info LinkInfo, err error) {
+func (a *Accounts) UseLink(
+	ctx context.Context, digest tenancy.Digest, u tenancy.User,
+) (userID string, info LinkInfo, err error) {
 	info, err = a.Link(ctx, digest)
 	if err != nil {
 		return "", info, err
 	}
 	by := tenancy.Person{UserID: info.link.UserID}
 	if info.Invites() {
-		by = tenancy.Person{UserID: cmp.Or(u.ID, uuid.Must(uuid.NewV7()).String()), DisplayName: tenancy.ShortText(u.DisplayName), GiteaUserID: u.GiteaUserID}
+		by = tenancy.Person{
+			UserID: cmp.Or(u.ID, uuid.Must(uuid.NewV7()).String()), DisplayName: tenancy.ShortText(u.DisplayName),
+			GiteaUserID: u.GiteaUserID,
+		}
 	}
-	entry := tenancy.AuditEntry{WorkspaceID: info.workspace.ID, Principal: "member:" + by.UserID, Tool: "link.sign_in", Target: by.UserID}
+	entry := tenancy.AuditEntry{
+		WorkspaceID: info.workspace.ID, Principal: "member:" + by.UserID, Tool: "link.sign_in", Target: by.UserID,
+	}
 	if info.Invites() {
 		entry.Tool = "link.join"
 	}
-	err = tenancy.OnRecord(ctx, dbOf(a.guard), outside(a.guard).Now, entry, func() error { return a.use(ctx, info.link, by) })
+	err = tenancy.OnRecord(
+		ctx, dbOf(a.guard), outside(a.guard).Now, entry, func() error { return a.use(ctx, info.link, by) },
+	)
 	return by.UserID, info, err
 }
 
@@ -221,7 +239,10 @@ func (a *Accounts) use(ctx context.Context, l tenancy.LoginLink, by tenancy.Pers
 	case errors.Is(err, tenancy.ErrNotFound):
 		return errNoLink
 	case errors.Is(err, tenancy.ErrConflict):
-		return &tenancy.Error{Code: tenancy.Conflict, Msg: "you are in this workspace already", Hint: "the link stays good for somebody else"}
+		return &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "you are in this workspace already",
+			Hint: "the link stays good for somebody else",
+		}
 	case err != nil:
 		return tenancy.StoreError("use a link", err)
 	}
@@ -231,7 +252,9 @@ func (a *Accounts) use(ctx context.Context, l tenancy.LoginLink, by tenancy.Pers
 // LoginLink makes a link into a workspace: for a member to sign in, or, with a role, for
 // a person to join. Without userID and role it signs in the owner; if the workspace has
 // no owner, it invites one. It returns the token once; the token is stored nowhere.
-func (o *Operator) LoginLink(ctx context.Context, w tenancy.Workspace, userID string, role tenancy.Role, life time.Duration) (tenancy.LoginLink, secret.Text, error) {
+func (o *Operator) LoginLink(
+	ctx context.Context, w tenancy.Workspace, userID string, role tenancy.Role, life time.Duration,
+) (tenancy.LoginLink, secret.Text, error) {
 	if err := checkLink(userID, role, life); err != nil {
 		return tenancy.LoginLink{}, secret.Text{}, err
 	}
@@ -247,10 +270,13 @@ func (o *Operator) LoginLink(ctx context.Context, w tenancy.Workspace, userID st
 	}
 	if userID != "" && !isMember(members, userID) {
 		return tenancy.LoginLink{}, secret.Text{}, &tenancy.Error{
-			Code: tenancy.NotFound, Msg: "this person is no member of the workspace", Hint: "\"vibn-mcp workspace show " + w.Slug + "\" lists them; --invite member lets somebody join",
+			Code: tenancy.NotFound, Msg: "this person is no member of the workspace",
+			Hint: "\"vibn-mcp workspace show " + w.Slug + "\" lists them; --invite member lets somebody join",
 		}
 	}
-	l := tenancy.LoginLink{WorkspaceID: w.ID, UserID: userID, Role: role, CreatedBy: tenancy.OperatorPrincipal, CreatedAt: o.now()}
+	l := tenancy.LoginLink{
+		WorkspaceID: w.ID, UserID: userID, Role: role, CreatedBy: tenancy.OperatorPrincipal, CreatedAt: o.now(),
+	}
 	l.ExpiresAt = l.CreatedAt.Add(life)
 	return o.addLink(ctx, w, l)
 }
@@ -270,11 +296,15 @@ func checkLink(userID string, role tenancy.Role, life time.Duration) error {
 
 // addLink stores a link with an audit entry. An invitation's entry has the same tool name
 // as members' invitations.
-func (o *Operator) addLink(ctx context.Context, w tenancy.Workspace, l tenancy.LoginLink) (tenancy.LoginLink, secret.Text, error) {
+func (o *Operator) addLink(
+	ctx context.Context, w tenancy.Workspace, l tenancy.LoginLink,
+) (tenancy.LoginLink, secret.Text, error) {
 	l.ID = uuid.Must(uuid.NewV7()).String()
 	entry := tenancy.AuditEntry{Tool: "link.create", Target: l.UserID}
 	if l.Role != "" {
-		entry = tenancy.AuditEntry{Tool: "members.invite", Target: l.ID, Args: tenancy.AuditArgs(map[string]any{"role": l.Role})}
+		entry = tenancy.AuditEntry{
+			Tool: "members.invite", Target: l.ID, Args: tenancy.AuditArgs(map[string]any{"role": l.Role}),
+		}
 	}
 	var token secret.Text
 	err := o.audited(ctx, w, entry, func() (err error) {

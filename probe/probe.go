@@ -95,7 +95,8 @@ type Certificate struct {
 
 // Get sends one GET to the root of a URL's host and tells what came of it.
 func (p *Prober) Get(ctx context.Context, u *url.URL) Result {
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || len(u.Hostname()) > maxHost || !mayPort(u.Port()) {
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || len(u.Hostname()) > maxHost ||
+		!mayPort(u.Port()) {
 		return failed(InvalidURL)
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
@@ -186,9 +187,12 @@ func problemOf(err error) Result {
 	}
 	var late interface{ Timeout() bool }
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case errors.Is(
+		err, syscall.ECONNREFUSED,
+	), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return failed(Refused)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.As(err, &late) && late.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.As(err, &late) &&
+		late.Timeout():
 		return failed(Timeout)
 	}
 	return failed(NoAnswer)

@@ -28,7 +28,10 @@ func (r *run) endApps(ctx context.Context) error {
 func (r *run) removeAllApps(ctx context.Context) error {
 	gone, err := r.removeApps(ctx, func(tenancy.AppRecord) bool { return true })
 	if err == nil && !gone {
-		err = &tenancy.PartError{Part: tenancy.PartApps, Why: "Coolify is still deleting apps of the workspace", Fix: "wait for it; it is looked at again", Again: true}
+		err = &tenancy.PartError{
+			Part: tenancy.PartApps, Why: "Coolify is still deleting apps of the workspace",
+			Fix: "wait for it; it is looked at again", Again: true,
+		}
 	}
 	return err
 }

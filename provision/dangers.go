@@ -23,20 +23,26 @@ const (
 	RiskAppDomain        = "app-domain"        // tenants' apps share a site with the platform
 	RiskInstanceRunners  = "instance-runners"  // a pushed workflow runs on a host of the platform's
 	RiskOpenRegistration = "open-registration" // anyone may register an account on Gitea
-	RiskProxyAuth        = "proxy-auth"        // a client that reaches Gitea from its own network may claim to be any user
+	// a client that reaches Gitea from its own network may claim to be any user
+	RiskProxyAuth = "proxy-auth"
 )
 
 // Risks lists the risks by name.
 func Risks() []string {
-	return []string{RiskCoolifyHost, RiskSharedProxy, RiskAppDomain, RiskInstanceRunners, RiskOpenRegistration, RiskProxyAuth}
+	return []string{
+		RiskCoolifyHost, RiskSharedProxy, RiskAppDomain, RiskInstanceRunners, RiskOpenRegistration, RiskProxyAuth,
+	}
 }
 
 // riskFixes say how the operator removes a risk, instead of accepting it.
 var riskFixes = map[string]string{
-	RiskCoolifyHost:      "add a server of its own for tenants to Coolify, and place workspaces there (COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
-	RiskSharedProxy:      "move vibn-mcp, Gitea and Coolify off the servers of tenants, or place workspaces on another server (COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
-	RiskAppDomain:        "give VIBN_APP_DOMAIN a domain that is registered for apps alone",
-	RiskInstanceRunners:  "remove the runners in Gitea under Site Administration, Actions, Runners; Gitea does not tell those of an organisation of your own from those that serve all",
+	RiskCoolifyHost: "add a server of its own for tenants to Coolify, and place workspaces there " +
+		"(COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
+	RiskSharedProxy: "move vibn-mcp, Gitea and Coolify off the servers of tenants, or place workspaces on " +
+		"another server (COOLIFY_SERVER_UUID; \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\")",
+	RiskAppDomain: "give VIBN_APP_DOMAIN a domain that is registered for apps alone",
+	RiskInstanceRunners: "remove the runners in Gitea under Site Administration, Actions, Runners; Gitea does not " +
+		"tell those of an organisation of your own from those that serve all",
 	RiskOpenRegistration: "set [service] DISABLE_REGISTRATION=true in Gitea's configuration",
 	RiskProxyAuth:        "set [service] ENABLE_REVERSE_PROXY_AUTHENTICATION=false in Gitea's configuration",
 }
@@ -81,7 +87,9 @@ func (d *doctor) riskCheck(risk, found string, err error) Check {
 }
 
 // dangerCheck returns the check of a risk that endangers all workspaces.
-func (e *examination) dangerCheck(risk string, at func(*doctor, context.Context) (string, error)) func(context.Context) Check {
+func (e *examination) dangerCheck(
+	risk string, at func(*doctor, context.Context) (string, error),
+) func(context.Context) Check {
 	return func(ctx context.Context) Check {
 		found, err := at(e.doctor, ctx)
 		return e.riskCheck(risk, found, err)
@@ -174,7 +182,9 @@ func sameSite(a, b string) bool {
 func (d *doctor) runners(ctx context.Context) (string, error) {
 	runners, err := d.gitea.Runners(ctx)
 	if errors.Is(err, gitea.ErrRouteMissing) || errors.Is(err, gitea.ErrNotFound) {
-		return "", fmt.Errorf("whether Gitea has Actions runners is %w by this version, or Actions are off", errNotReported)
+		return "", fmt.Errorf(
+			"whether Gitea has Actions runners is %w by this version, or Actions are off", errNotReported,
+		)
 	}
 	if err != nil || len(runners) == 0 {
 		return "", err
@@ -264,7 +274,10 @@ func (r *run) refuseDangers(ctx context.Context) error {
 		why, risks = append(why, f.found), append(risks, f.risk)
 	}
 	return &tenancy.PartError{
-		Part: tenancy.PartHost, Why: r.dangers.clean("nothing is made while there is a risk (" + strings.Join(risks, ", ") + "): " + strings.Join(why, "; ")),
+		Part: tenancy.PartHost,
+		Why: r.dangers.clean(
+			"nothing is made while there is a risk (" + strings.Join(risks, ", ") + "): " + strings.Join(why, "; "),
+		),
 		Fix: r.dangers.riskFix(risks...),
 	}
 }
@@ -284,7 +297,10 @@ func (d *dangers) findFor(ctx context.Context, p tenancy.Placement) ([]finding, 
 		return nil, ctx.Err()
 	}
 	if p.Server != "" && p.Trust != tenancy.Trusted {
-		f, err := d.cached(ctx, "server "+p.Server, func(ctx context.Context) ([]finding, error) { return d.serverFindings(ctx, p.Server) })
+		f, err := d.cached(
+			ctx, "server "+p.Server,
+			func(ctx context.Context) ([]finding, error) { return d.serverFindings(ctx, p.Server) },
+		)
 		if err != nil {
 			return nil, err
 		}
@@ -299,7 +315,9 @@ func (d *dangers) findFor(ctx context.Context, p tenancy.Placement) ([]finding, 
 
 // cached returns the cached result, or runs the check if it is out of date. It does
 // not cache a check that its caller cancelled.
-func (d *dangers) cached(ctx context.Context, what string, look func(context.Context) ([]finding, error)) ([]finding, error) {
+func (d *dangers) cached(
+	ctx context.Context, what string, look func(context.Context) ([]finding, error),
+) ([]finding, error) {
 	s, known := d.seen[what]
 	if known && d.now().Before(s.until) {
 		return s.found, s.err
@@ -327,8 +345,9 @@ func (d *dangers) serverFindings(ctx context.Context, server string) ([]finding,
 	s, err := d.coolify.Server(uuid).Get(ctx)
 	if errors.Is(err, coolify.ErrNotFound) {
 		return nil, &tenancy.PartError{
-			Part: tenancy.PartHost, Why: "the workspace is placed on a server that Coolify does not have, or that is another team's",
-			Fix: "place it on one that is there: \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\"",
+			Part: tenancy.PartHost,
+			Why:  "the workspace is placed on a server that Coolify does not have, or that is another team's",
+			Fix:  "place it on one that is there: \"vibn-mcp workspace place SLUG --coolify-server-uuid UUID\"",
 		}
 	}
 	if err != nil {
@@ -349,11 +368,15 @@ func (d *dangers) giteaFindings(ctx context.Context) ([]finding, error) {
 	}
 	if !self.IsAdmin {
 		return nil, &tenancy.PartError{
-			Part: tenancy.PartHost, Why: "the user of GITEA_API_TOKEN is no site administrator, so nothing can be made in Gitea",
-			Fix: giteaTokenFix,
+			Part: tenancy.PartHost,
+			Why:  "the user of GITEA_API_TOKEN is no site administrator, so nothing can be made in Gitea",
+			Fix:  giteaTokenFix,
 		}
 	}
-	return d.findUnaccepted(ctx, []risk{{RiskInstanceRunners, d.runners}, {RiskOpenRegistration, d.registration}, {RiskProxyAuth, d.proxyAuth}})
+	return d.findUnaccepted(
+		ctx,
+		[]risk{{RiskInstanceRunners, d.runners}, {RiskOpenRegistration, d.registration}, {RiskProxyAuth, d.proxyAuth}},
+	)
 }
 
 // A risk is a check for one risk.

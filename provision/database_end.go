@@ -48,8 +48,11 @@ func (r *run) endDatabases(ctx context.Context) error {
 
 // endDatabase handles one record. remains is true while something of the database may
 // still exist.
-func (r *run) endDatabase(ctx context.Context, d tenancy.DatabaseRecord, there []tenancy.BoundDatabase) (remains bool, err error) {
-	begun := d.UUID == "" && d.DeletingAt == nil && r.now().Sub(d.CreatedAt) < begunLong // a call may still be creating it
+func (r *run) endDatabase(
+	ctx context.Context, d tenancy.DatabaseRecord, there []tenancy.BoundDatabase,
+) (remains bool, err error) {
+	// a call may still be creating it
+	begun := d.UUID == "" && d.DeletingAt == nil && r.now().Sub(d.CreatedAt) < begunLong
 	toGo := d.DeletingAt != nil || r.state.DeletedAt != nil
 	if !toGo && d.UUID == "" && !begun {
 		if toGo, err = r.abandonDatabase(ctx, d); err != nil || !toGo {
@@ -85,5 +88,7 @@ func (r *run) abandonDatabase(ctx context.Context, d tenancy.DatabaseRecord) (bo
 	if err != nil {
 		return false, tenancy.StoreError("read or write the record", err)
 	}
-	return true, tenancy.StoreError("read or write the record", r.store.MarkDatabaseDeleting(ctx, d.WorkspaceID, d.ID, r.now()))
+	return true, tenancy.StoreError(
+		"read or write the record", r.store.MarkDatabaseDeleting(ctx, d.WorkspaceID, d.ID, r.now()),
+	)
 }

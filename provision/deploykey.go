@@ -27,7 +27,10 @@ import (
 // EnsureDeployKey makes both halves of a project's deploy key exist and returns the id of
 // the private one. The key is recorded before its public half is on Gitea, so that
 // reconcile recognises it there.
-func EnsureDeployKey(ctx context.Context, keys tenancy.ProjectKeys, repo gitea.RepoClient, store ProjectStore, w tenancy.Workspace, p tenancy.Project) (coolify.UUID, error) {
+func EnsureDeployKey(
+	ctx context.Context, keys tenancy.ProjectKeys, repo gitea.RepoClient, store ProjectStore, w tenancy.Workspace,
+	p tenancy.Project,
+) (coolify.UUID, error) {
 	p, err := ensurePrivateHalf(ctx, keys, store, w, p)
 	if err != nil {
 		return coolify.UUID{}, err
@@ -41,11 +44,15 @@ func EnsureDeployKey(ctx context.Context, keys tenancy.ProjectKeys, repo gitea.R
 // ensurePrivateHalf returns the project with a key that Coolify has. A key with the
 // project's mark that is not the recorded one was made by a call whose answer was lost,
 // or by a concurrent call.
-func ensurePrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, store ProjectStore, w tenancy.Workspace, p tenancy.Project) (tenancy.Project, error) {
+func ensurePrivateHalf(
+	ctx context.Context, keys tenancy.ProjectKeys, store ProjectStore, w tenancy.Workspace, p tenancy.Project,
+) (tenancy.Project, error) {
 	_, _, err := once.Thing[tenancy.BoundKey]{
 		Find: func(ctx context.Context) ([]tenancy.BoundKey, error) {
 			list, err := keys.List(ctx)
-			if err != nil || p.CoolifyKey == "" || slices.ContainsFunc(list, func(k tenancy.BoundKey) bool { return hasKey(p, k) }) {
+			if err != nil || p.CoolifyKey == "" || slices.ContainsFunc(
+				list, func(k tenancy.BoundKey) bool { return hasKey(p, k) },
+			) {
 				return list, err
 			}
 			p, err = forgetDeployKey(ctx, store, p) // Coolify has a button that deletes every unused key
@@ -97,7 +104,9 @@ func createPrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, w tenancy.
 
 // recordDeployKey records a key. If another call has recorded one meanwhile, it returns
 // the project with that one.
-func recordDeployKey(ctx context.Context, store ProjectStore, p tenancy.Project, k coolify.PrivateKey) (tenancy.Project, error) {
+func recordDeployKey(
+	ctx context.Context, store ProjectStore, p tenancy.Project, k coolify.PrivateKey,
+) (tenancy.Project, error) {
 	public := KeyMaterial(k.PublicKey)
 	if !strings.HasPrefix(public, ssh.KeyAlgoED25519+" ") {
 		return p, errors.New("the key on Coolify is not of the kind that was made")
@@ -194,7 +203,9 @@ func CloneAddress(repo gitea.Repository) (string, error) {
 		}
 		address = u.User.String() + "@" + u.Hostname() + ":" + port + strings.TrimPrefix(u.Path, "/")
 	}
-	if !deployAddress.MatchString(address) || !strings.HasSuffix(strings.ToLower(address), strings.ToLower("/"+repo.Name+".git")) ||
+	if !deployAddress.MatchString(address) || !strings.HasSuffix(
+		strings.ToLower(address), strings.ToLower("/"+repo.Name+".git"),
+	) ||
 		!strings.Contains(strings.ToLower(address), strings.ToLower(repo.Owner+"/"+repo.Name)) {
 		return "", errAddress(repo)
 	}
@@ -206,7 +217,8 @@ func CloneAddress(repo gitea.Repository) (string, error) {
 func errAddress(repo gitea.Repository) error {
 	return &tenancy.Error{
 		Code: tenancy.Unavailable, Msg: "Coolify takes no address of the form in which Gitea gives this repository's",
-		Hint: "only the platform's operator can mend this: Gitea's [server] SSH_USER must be git, and SSH_DOMAIN a host name that Coolify's servers reach",
-		Err:  fmt.Errorf("ssh_url %q", repo.SSHURL),
+		Hint: "only the platform's operator can mend this: Gitea's [server] SSH_USER must be git, and SSH_DOMAIN a " +
+			"host name that Coolify's servers reach",
+		Err: fmt.Errorf("ssh_url %q", repo.SSHURL),
 	}
 }

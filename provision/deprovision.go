@@ -95,7 +95,8 @@ func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 			if repo.OwnerID != o.ID {
 				return errors.New("the list of the organisation's repositories has one of another owner")
 			}
-			if err := r.gitea.Repo(repo.Owner, repo.Name).Delete(ctx); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+			if err := r.gitea.Repo(repo.Owner, repo.Name).Delete(ctx); err != nil &&
+				!errors.Is(err, gitea.ErrNotFound) {
 				return err
 			}
 		}

@@ -175,7 +175,10 @@ func (e *examination) listWorkspaces(ctx context.Context) Check {
 	list, err := e.store.Workspaces(ctx)
 	if err != nil {
 		e.without[needDatabase] = noDatabase
-		return fail("the workspaces cannot be read: "+err.Error(), "see whether DATABASE_URL is right and the database is up; \"vibn-mcp migrate\" brings it up to date")
+		return fail(
+			"the workspaces cannot be read: "+err.Error(),
+			"see whether DATABASE_URL is right and the database is up; \"vibn-mcp migrate\" brings it up to date",
+		)
 	}
 	e.workspaces = list
 	var wrong []string
@@ -185,7 +188,10 @@ func (e *examination) listWorkspaces(ctx context.Context) Check {
 		}
 	}
 	if len(wrong) > 0 {
-		return warn(fmt.Sprintf("%d of %d are not as they should be: %s", len(wrong), len(list), firstNames(wrong)), "\"vibn-mcp workspace show SLUG\" says what to do")
+		return warn(
+			fmt.Sprintf("%d of %d are not as they should be: %s", len(wrong), len(list), firstNames(wrong)),
+			"\"vibn-mcp workspace show SLUG\" says what to do",
+		)
 	}
 	return ok("%d", len(list))
 }
@@ -206,7 +212,10 @@ const mostOpened = 10_000
 func (e *examination) secretsKey(ctx context.Context) Check {
 	values, err := e.store.SealedValues(ctx)
 	if err != nil {
-		return fail("the sealed values cannot be read: "+err.Error(), "see whether DATABASE_URL is right and the database is up")
+		return fail(
+			"the sealed values cannot be read: "+err.Error(),
+			"see whether DATABASE_URL is right and the database is up",
+		)
 	}
 	var shut, old int
 	values = values[:min(len(values), mostOpened)]
@@ -220,9 +229,12 @@ func (e *examination) secretsKey(ctx context.Context) Check {
 	switch {
 	case shut > 0:
 		return fail(fmt.Sprintf("%d of %d sealed values do not open", shut, len(values)),
-			"give the key that sealed them as VIBN_SECRETS_KEY or in VIBN_SECRETS_KEY_OLD; if it is lost, \"vibn-mcp workspace rotate SLUG\" makes new tokens")
+			"give the key that sealed them as VIBN_SECRETS_KEY or in VIBN_SECRETS_KEY_OLD; if it is lost, \"vibn-mcp "+
+				"workspace rotate SLUG\" makes new tokens")
 	case old > 0:
-		return warn(fmt.Sprintf("%d of %d sealed values are sealed with a key of VIBN_SECRETS_KEY_OLD", old, len(values)),
+		return warn(fmt.Sprintf(
+			"%d of %d sealed values are sealed with a key of VIBN_SECRETS_KEY_OLD", old, len(values),
+		),
 			"\"vibn-mcp secrets rotate\" seals them with VIBN_SECRETS_KEY")
 	case len(values) == 0:
 		return ok("nothing is sealed yet")

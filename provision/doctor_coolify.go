@@ -30,7 +30,9 @@ func (e *examination) coolifyLooks() []look {
 func (e *examination) coolifyAnswers(ctx context.Context) Check {
 	if _, err := e.coolify.AddressLimit(ctx); err != nil {
 		e.without[needCoolify] = "Coolify does not answer"
-		return fail("Coolify does not answer: "+err.Error(), "see whether COOLIFY_URL is Coolify's root and Coolify is up")
+		return fail(
+			"Coolify does not answer: "+err.Error(), "see whether COOLIFY_URL is Coolify's root and Coolify is up",
+		)
 	}
 	return ok("answers")
 }
@@ -58,9 +60,11 @@ func (e *examination) coolifyToken(ctx context.Context) Check {
 	}
 	if len(lacks) > 0 {
 		return fail("COOLIFY_API_TOKEN may not "+strings.Join(lacks, " nor "),
-			"make a token with read, write and deploy in Coolify under Keys & Tokens (tick deploy first) and give it as COOLIFY_API_TOKEN")
+			"make a token with read, write and deploy in Coolify under Keys & Tokens (tick deploy first) and give it "+
+				"as COOLIFY_API_TOKEN")
 	}
-	return ok("may read, write and deploy; its user is an admin of the team") // only admins may have a token that writes
+	// only admins may have a token that writes
+	return ok("may read, write and deploy; its user is an admin of the team")
 }
 
 // tokenFailure is the check of a token that cannot be used at all; renew says how to make
@@ -85,8 +89,12 @@ func (e *examination) coolifyVersion(ctx context.Context) Check {
 		return failed("tell its version", err)
 	}
 	var major, minor int
-	if _, err := fmt.Sscanf(strings.TrimPrefix(v, "v"), "%d.%d", &major, &minor); err != nil || major < 4 || major == 4 && minor < 2 {
-		return fail("Coolify is "+v+", older than 4.2", "update Coolify: before 4.2 it does not tell which project an app belongs to")
+	if _, err := fmt.Sscanf(strings.TrimPrefix(v, "v"), "%d.%d", &major, &minor); err != nil || major < 4 ||
+		major == 4 && minor < 2 {
+		return fail(
+			"Coolify is "+v+", older than 4.2",
+			"update Coolify: before 4.2 it does not tell which project an app belongs to",
+		)
 	}
 	return ok("%s", v)
 }
@@ -102,12 +110,17 @@ func (e *examination) coolifyUser(ctx context.Context) Check {
 	if err != nil {
 		return failed("tell how many requests are left", err)
 	}
-	const fix = "give as COOLIFY_API_TOKEN one of a user of its own, who is admin of a team that has the tenants' servers and nothing else"
+	const fix = "give as COOLIFY_API_TOKEN one of a user of its own, who is admin of a team that has the tenants' " +
+		"servers and nothing else"
 	switch {
 	case root:
-		return warn("the token's user is root, so whoever sends requests from this address uses up what is allowed", fix)
+		return warn(
+			"the token's user is root, so whoever sends requests from this address uses up what is allowed", fix,
+		)
 	case team.ID == 0:
-		return warn("the token is of the root team: it reaches all that this team has, and may switch Coolify's API off", fix)
+		return warn(
+			"the token is of the root team: it reaches all that this team has, and may switch Coolify's API off", fix,
+		)
 	}
 	return ok("an admin of the team %s", team.Name)
 }
@@ -148,8 +161,14 @@ func (e *examination) coolifyBudget(ctx context.Context) Check {
 		return ok("Coolify does not tell how many requests it takes in a minute")
 	}
 	if uses := b.TenantsPerMinute + b.TenantsBurst + b.ReservePerMinute + b.ReserveBurst; limit.PerMinute < uses {
-		return warn(fmt.Sprintf("Coolify takes %d requests in a minute, and vibn-mcp may send %d", limit.PerMinute, uses),
-			fmt.Sprintf("set API_RATE_LIMIT=%d in the environment of Coolify, more if several processes of vibn-mcp share the token's user", uses))
+		return warn(fmt.Sprintf(
+			"Coolify takes %d requests in a minute, and vibn-mcp may send %d", limit.PerMinute, uses,
+		),
+			fmt.Sprintf(
+				"set API_RATE_LIMIT=%d in the environment of Coolify, more if several processes of vibn-mcp share the "+
+					"token's user",
+				uses,
+			))
 	}
 	return ok("%d requests in a minute, %d of them left", limit.PerMinute, limit.Left)
 }
@@ -181,7 +200,8 @@ func (e *examination) sensitiveToken(ctx context.Context) Check {
 	case err != nil:
 		return tokenFailure(name, fix, err)
 	case !sees:
-		return ok("may read and cannot change anything; no app has a variable yet that would show whether it has read:sensitive")
+		return ok("may read and cannot change anything; no app has a variable yet that would show whether it has " +
+			"read:sensitive")
 	}
 	return ok("may read what is sensitive, and cannot change anything")
 }
@@ -310,8 +330,12 @@ func (e *examination) placements(ctx context.Context) Check {
 	untold := errors.Is(err, coolify.ErrRouteMissing)
 	var faults placementFaults
 	for _, p := range e.groupPlacements() {
-		i := slices.IndexFunc(servers, func(s coolify.Server) bool { return p.Server != "" && s.UUID.String() == p.Server })
-		if i >= 0 && p.Trust != tenancy.Trusted && !slices.ContainsFunc(e.servers, func(s coolify.Server) bool { return s.UUID == servers[i].UUID }) {
+		i := slices.IndexFunc(
+			servers, func(s coolify.Server) bool { return p.Server != "" && s.UUID.String() == p.Server },
+		)
+		if i >= 0 && p.Trust != tenancy.Trusted && !slices.ContainsFunc(
+			e.servers, func(s coolify.Server) bool { return s.UUID == servers[i].UUID },
+		) {
 			e.servers = append(e.servers, servers[i])
 		}
 		who := firstNames(p.who) + ": "
@@ -325,9 +349,15 @@ func (e *examination) placements(ctx context.Context) Check {
 		case !untold && destinationFault(p.Placement, destinations) != "":
 			faults.add(&faults.broken, who+destinationFault(p.Placement, destinations), destinationFix)
 		case p.Destination != "" && p.several():
-			faults.add(&faults.open, who+"they share the network "+p.Destination+", on which their apps reach each other", destinationFix)
+			faults.add(
+				&faults.open, who+"they share the network "+p.Destination+", on which their apps reach each other",
+				destinationFix,
+			)
 		case p.Destination == "" && e.SharedNetworks && p.several():
-			faults.add(&faults.open, who+"they share the network of their server, on which their apps reach each other", networksFix)
+			faults.add(
+				&faults.open, who+"they share the network of their server, on which their apps reach each other",
+				networksFix,
+			)
 		}
 	}
 	return faults.check()

@@ -47,7 +47,8 @@ func (e *examination) giteaAnswers(ctx context.Context) Check {
 	return ok("answers, and says that it is well")
 }
 
-const giteaTokenFix = "make a token of a site administrator in Gitea under Settings, Applications, with write:admin, write:organization, write:repository, write:package and read:user, and give it as GITEA_API_TOKEN"
+const giteaTokenFix = "make a token of a site administrator in Gitea under Settings, Applications, with write:admin, " +
+	"write:organization, write:repository, write:package and read:user, and give it as GITEA_API_TOKEN"
 
 // giteaToken finds out the token's scopes by trying them.
 func (e *examination) giteaToken(ctx context.Context) Check {
@@ -120,7 +121,9 @@ func (e *examination) pages(ctx context.Context) Check {
 		return failed("tell its API's limits", err)
 	}
 	if s.MaxResponseItems < wantedPage {
-		return warn(fmt.Sprintf("Gitea gives %d items of a list in one answer, so lists take more requests", s.MaxResponseItems),
+		return warn(fmt.Sprintf(
+			"Gitea gives %d items of a list in one answer, so lists take more requests", s.MaxResponseItems,
+		),
 			fmt.Sprintf("set [api] MAX_RESPONSE_ITEMS=%d in Gitea's configuration", wantedPage))
 	}
 	return ok("%d items of a list in one answer", s.MaxResponseItems)
@@ -154,12 +157,17 @@ func (e *examination) usersPage(ctx context.Context) Check {
 // may reach nor that it refused a delivery.
 func (e *examination) webhooks(context.Context) Check {
 	if e.publicURL == nil {
-		return warn("VIBN_PUBLIC_URL is not set, so Gitea cannot tell this server that something was pushed", "set VIBN_PUBLIC_URL")
+		return warn(
+			"VIBN_PUBLIC_URL is not set, so Gitea cannot tell this server that something was pushed",
+			"set VIBN_PUBLIC_URL",
+		)
 	}
 	host := e.publicURL.Hostname()
 	if isInternalHost(host) {
-		return warn("Gitea's webhooks post to "+host+", a private address, which Gitea refuses unless it is told to allow it: a push is then found by the look that comes once a minute",
-			"set [webhook] ALLOWED_HOST_LIST=external,"+host+" in Gitea's configuration, or give VIBN_PUBLIC_URL a public name")
+		return warn("Gitea's webhooks post to "+host+", a private address, which Gitea refuses unless it is told to "+
+			"allow it: a push is then found by the look that comes once a minute",
+			"set [webhook] ALLOWED_HOST_LIST=external,"+host+" in Gitea's configuration, or give VIBN_PUBLIC_URL a "+
+				"public name")
 	}
 	return ok("post to %s", host)
 }
@@ -174,7 +182,10 @@ func isInternalHost(host string) bool {
 	if !strings.Contains(host, ".") {
 		return true
 	}
-	return slices.ContainsFunc([]string{".localhost", ".local", ".internal", ".lan", ".home.arpa"}, func(end string) bool { return strings.HasSuffix(host, end) })
+	return slices.ContainsFunc(
+		[]string{".localhost", ".local", ".internal", ".lan", ".home.arpa"},
+		func(end string) bool { return strings.HasSuffix(host, end) },
+	)
 }
 
 // bots tries a bot's own token. Where two-factor authentication is enforced, bots cannot
@@ -190,7 +201,10 @@ func (e *examination) bots(ctx context.Context) Check {
 		}
 		repository, bot, err := e.botOf(ctx, w)
 		if err != nil {
-			return fail("the database does not tell a bot's token: "+err.Error(), "see whether DATABASE_URL is right and the database is up")
+			return fail(
+				"the database does not tell a bot's token: "+err.Error(),
+				"see whether DATABASE_URL is right and the database is up",
+			)
 		}
 		if bot == nil {
 			continue
@@ -202,7 +216,10 @@ func (e *examination) bots(ctx context.Context) Check {
 		case err == nil:
 			return ok("%s reads its repository", w.GiteaBot)
 		case errors.Is(err, gitea.ErrUnauthorized), errors.Is(err, gitea.ErrForbidden):
-			return fail("the token of "+w.GiteaBot+" is not accepted by Gitea", "\"vibn-mcp workspace rotate "+w.Slug+"\" makes a new one")
+			return fail(
+				"the token of "+w.GiteaBot+" is not accepted by Gitea",
+				"\"vibn-mcp workspace rotate "+w.Slug+"\" makes a new one",
+			)
 		case !errors.Is(err, gitea.ErrNotFound):
 			return failed("show a bot its repository", err)
 		}
@@ -210,9 +227,12 @@ func (e *examination) bots(ctx context.Context) Check {
 		if err != nil {
 			return failed("list a workspace's repositories", err)
 		}
-		if slices.ContainsFunc(repos, func(r gitea.Repository) bool { return strings.EqualFold(r.FullName, repository) }) {
+		if slices.ContainsFunc(
+			repos, func(r gitea.Repository) bool { return strings.EqualFold(r.FullName, repository) },
+		) {
 			return fail(w.GiteaBot+" is not shown its own repository, as where two-factor authentication is enforced",
-				"unset [security] TWO_FACTOR_AUTH in Gitea's configuration; if it is not set, \"vibn-mcp workspace provision "+w.Slug+"\" mends the bot's team")
+				"unset [security] TWO_FACTOR_AUTH in Gitea's configuration; if it is not set, \"vibn-mcp workspace "+
+					"provision "+w.Slug+"\" mends the bot's team")
 		}
 	}
 	return skip("no workspace has a repository yet with which a bot could be tried")

@@ -36,7 +36,8 @@ func explain(doing string, err error) tenancy.PartError {
 	switch {
 	case errors.Is(err, gitea.ErrRenamed):
 		return tenancy.PartError{
-			Why: "what was needed to " + doing + " has been renamed in " + server.name, Fix: "give it its old name back",
+			Why: "what was needed to " + doing + " has been renamed in " + server.name,
+			Fix: "give it its old name back",
 		}
 	case errors.Is(err, gitea.ErrNotFound), errors.Is(err, gitea.ErrRouteMissing):
 		return tenancy.PartError{
@@ -66,7 +67,8 @@ var upstreamServers = map[string]upstreamServer{
 	"Gitea": {"Gitea", "GITEA_API_URL", "GITEA_API_TOKEN", giteaTokenFix + "; Gitea must allow basic authentication"},
 	"Coolify": {
 		"Coolify", "COOLIFY_URL", "COOLIFY_API_TOKEN",
-		"make a token with read, write and deploy, of a user who is admin of the team, in Coolify under Keys & Tokens, " +
+		"make a token with read, write and deploy, of a user who is admin of the team, in Coolify under Keys & " +
+			"Tokens, " +
 			"and give it as COOLIFY_API_TOKEN",
 	},
 }
@@ -111,7 +113,10 @@ func (s upstreamServer) outage(detail *coolify.Error) (why, fix string) {
 	case detail.Status == 0:
 		return s.name + " does not answer", "see whether it is up, and " + s.address + " its root"
 	case detail.Status/100 == 2:
-		return s.name + " gave an answer that cannot be used", "see whether " + s.address + " is its root, without a proxy's page before it"
+		return s.name + " gave an answer that cannot be used", "see whether " + s.address + " is its root, without a " +
+			"proxy's page before it"
 	}
-	return fmt.Sprintf("%s answers with the status %d", s.name, detail.Status), "see whether it is up, and the proxy before it"
+	return fmt.Sprintf(
+		"%s answers with the status %d", s.name, detail.Status,
+	), "see whether it is up, and the proxy before it"
 }

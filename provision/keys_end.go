@@ -30,7 +30,8 @@ func (r *run) removeKeys(ctx context.Context) error {
 			err := r.coolify.PrivateKey(k.UUID).Delete(ctx)
 			if errors.Is(err, coolify.ErrInUse) {
 				return &tenancy.PartError{
-					Part: tenancy.PartKeys, Why: "an app still uses the workspace's deploy key " + k.UUID.String(), Again: true, Err: err,
+					Part: tenancy.PartKeys, Why: "an app still uses the workspace's deploy key " + k.UUID.String(),
+					Again: true, Err: err,
 					Fix: "what was created here is on its way out; delete in Coolify what was not. It is tried again",
 				}
 			}
@@ -41,7 +42,8 @@ func (r *run) removeKeys(ctx context.Context) error {
 		if p.CoolifyKey == "" {
 			continue
 		}
-		if err := r.store.ForgetDeployKey(ctx, r.state.ID, p.ID, p.CoolifyKey); err != nil && !errors.Is(err, tenancy.ErrConflict) {
+		if err := r.store.ForgetDeployKey(ctx, r.state.ID, p.ID, p.CoolifyKey); err != nil &&
+			!errors.Is(err, tenancy.ErrConflict) {
 			return tenancy.StoreError("read or write the record", err)
 		}
 	}

@@ -30,7 +30,9 @@ func (r *run) ensureNetwork(ctx context.Context) error {
 	_, _, err = once.Thing[coolify.UUID]{
 		Find: func(ctx context.Context) ([]coolify.UUID, error) { return r.findNetwork(ctx, server) },
 		Create: func(ctx context.Context) error {
-			_, err := r.coolify.Server(server).CreateDestination(ctx, coolify.NewDestination{Name: networkName(r.state), Network: networkName(r.state)})
+			_, err := r.coolify.Server(server).CreateDestination(
+				ctx, coolify.NewDestination{Name: networkName(r.state), Network: networkName(r.state)},
+			)
 			return err
 		},
 		Recorded: func(id coolify.UUID) bool { return id.String() == r.state.Destination },
@@ -40,7 +42,8 @@ func (r *run) ensureNetwork(ctx context.Context) error {
 	}.Ensure(ctx)
 	if errors.Is(err, coolify.ErrRouteMissing) {
 		return &tenancy.PartError{
-			Part: tenancy.PartNetwork, Why: "this Coolify cannot make a network of the workspace's own: that needs version 4.2", Err: err,
+			Part: tenancy.PartNetwork,
+			Why:  "this Coolify cannot make a network of the workspace's own: that needs version 4.2", Err: err,
 			Fix: "update Coolify; then have it provisioned again",
 		}
 	}
@@ -76,7 +79,8 @@ func (r *run) removeNetworks(ctx context.Context) error {
 		err := r.coolify.Destination(d.UUID).Delete(ctx)
 		if errors.Is(err, coolify.ErrInUse) {
 			return &tenancy.PartError{
-				Part: tenancy.PartNetwork, Why: "something is left in the workspace's network " + d.UUID.String(), Again: true, Err: err,
+				Part: tenancy.PartNetwork, Why: "something is left in the workspace's network " + d.UUID.String(),
+				Again: true, Err: err,
 				Fix: "what was created here is on its way out; delete in Coolify what was not. It is tried again",
 			}
 		}

@@ -103,7 +103,9 @@ func (p *Provisioner) Provision(ctx context.Context, workspaceID string) error {
 
 func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, err error) {
 	r := &run{Provisioner: p, holder: tenancy.RandomHex()}
-	if err := p.store.Hold(ctx, workspaceID, r.holder, p.now(), p.now().Add(holdTime)); errors.Is(err, tenancy.ErrConflict) {
+	if err := p.store.Hold(
+		ctx, workspaceID, r.holder, p.now(), p.now().Add(holdTime),
+	); errors.Is(err, tenancy.ErrConflict) {
 		return false, ErrBusy
 	} else if err != nil {
 		return false, err
@@ -112,7 +114,9 @@ func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, 
 	if r.state, err = p.store.Provision(ctx, workspaceID); err != nil {
 		return false, err
 	}
-	if r.state.Nonce, err = p.store.KeepNonce(ctx, workspaceID, cmp.Or(r.state.Nonce, tenancy.RandomHex())); err != nil {
+	if r.state.Nonce, err = p.store.KeepNonce(
+		ctx, workspaceID, cmp.Or(r.state.Nonce, tenancy.RandomHex()),
+	); err != nil {
 		return false, err
 	}
 	if err := r.ensureAll(ctx); err != nil {
@@ -180,7 +184,10 @@ func (r *run) ensureAll(ctx context.Context) error {
 		}
 		return r.ensureGiteaParts(ctx, false)
 	}
-	for _, s := range []step{{tenancy.PartProject, "make the project", r.ensureProject}, {tenancy.PartNetwork, "make the network", r.ensureNetwork}} {
+	for _, s := range []step{
+		{tenancy.PartProject, "make the project", r.ensureProject},
+		{tenancy.PartNetwork, "make the network", r.ensureNetwork},
+	} {
 		if err := r.do(ctx, s); err != nil {
 			return err
 		}
@@ -209,7 +216,10 @@ func (r *run) ensureGiteaParts(ctx context.Context, mayMake bool) error {
 		{step{tenancy.PartHook, "make the webhook", r.ensureHook}, nil},
 		{step{tenancy.PartHook, "take other webhooks away", r.otherHooks}, []string{tenancy.PartOrg}},
 		{step{tenancy.PartRepositories, "have the repositories looked at", r.wantPushes}, nil},
-		{step{tenancy.PartRepositories, "reconcile the repositories", r.reconcile}, []string{tenancy.PartOrg, tenancy.PartBot}},
+		{
+			step{tenancy.PartRepositories, "reconcile the repositories", r.reconcile},
+			[]string{tenancy.PartOrg, tenancy.PartBot},
+		},
 		{step{tenancy.PartRepositories, "make the repositories that are missing", r.ensureMissing}, nil},
 	} {
 		if !mayMake && (s.of == nil || slices.ContainsFunc(s.of, r.isWrong)) {
@@ -259,7 +269,9 @@ func (r *run) do(ctx context.Context, s step) error {
 
 // renewLease renews this run's hold. It fails if another run has taken over.
 func (r *run) renewLease(ctx context.Context) error {
-	return tenancy.StoreError("read or write the record", r.store.Hold(ctx, r.state.ID, r.holder, r.now(), r.now().Add(holdTime)))
+	return tenancy.StoreError(
+		"read or write the record", r.store.Hold(ctx, r.state.ID, r.holder, r.now(), r.now().Add(holdTime)),
+	)
 }
 
 // note adds an error to the run's list and logs its cause.
@@ -272,7 +284,10 @@ func (r *run) note(ctx context.Context, err error) error {
 	if e.Err != nil {
 		cause = tenancy.ForLog(r.shown, e.Err)
 	}
-	r.log.WarnContext(ctx, "part of a workspace is not as it should be", "workspace", r.state.Slug, "part", e.Part, "why", e.Why, "err", cause)
+	r.log.WarnContext(
+		ctx, "part of a workspace is not as it should be", "workspace", r.state.Slug, "part", e.Part, "why", e.Why,
+		"err", cause,
+	)
 	r.wrong = append(r.wrong, *e)
 	return nil
 }
@@ -311,7 +326,8 @@ func (r *run) ensureProject(ctx context.Context) error {
 		Find: r.findProjects,
 		Create: func(ctx context.Context) error {
 			_, err := r.coolify.CreateProject(ctx, coolify.NewProject{
-				Name: tenancy.ProjectName(r.state.Slug), Description: "Workspace " + r.state.Slug + " " + tenancy.MarkText(r.state.Nonce, "project"),
+				Name:        tenancy.ProjectName(r.state.Slug),
+				Description: "Workspace " + r.state.Slug + " " + tenancy.MarkText(r.state.Nonce, "project"),
 			})
 			return err
 		},
@@ -362,7 +378,8 @@ func (r *run) dropProject(ctx context.Context, twin coolify.Project) error {
 	if errors.Is(err, coolify.ErrInvalid) {
 		return &tenancy.PartError{
 			Part: tenancy.PartProject,
-			Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds something",
+			Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds "+
+				"something",
 				r.state.Parts.CoolifyProject, twin.UUID),
 			Fix: "move what is in the second into the first, or delete it; then have it provisioned again",
 		}

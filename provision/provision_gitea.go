@@ -35,7 +35,8 @@ func (r *run) ensureOrg(ctx context.Context) error {
 	}.Ensure(ctx)
 	if err == nil && o.Visibility != "private" {
 		_, err = r.gitea.Org(o.Name).Update(ctx, gitea.OrgUpdate{
-			FullName: o.FullName, Description: o.Description, Website: o.Website, Location: o.Location, Visibility: "private",
+			FullName: o.FullName, Description: o.Description, Website: o.Website, Location: o.Location,
+			Visibility: "private",
 		})
 	}
 	return err
@@ -56,8 +57,9 @@ func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
 	o, err := r.gitea.Org(name).Get(ctx)
 	if errors.Is(err, gitea.ErrNotFound) && r.state.OrgID != 0 && r.state.DeletedAt == nil {
 		return o, &tenancy.PartError{
-			Part: tenancy.PartOrg, Why: fmt.Sprintf("the organisation %q is gone from Gitea, with all its repositories", name),
-			Fix: "restore it from Gitea's backup, or delete the workspace",
+			Part: tenancy.PartOrg,
+			Why:  fmt.Sprintf("the organisation %q is gone from Gitea, with all its repositories", name),
+			Fix:  "restore it from Gitea's backup, or delete the workspace",
 		}
 	}
 	if err != nil {
@@ -89,7 +91,9 @@ func (r *run) knownOrg(ctx context.Context) (gitea.Org, error) {
 // createOrg creates the organisation. Users and organisations share one namespace.
 func (r *run) createOrg(ctx context.Context) error {
 	name := tenancy.OrgName(r.state.Slug)
-	_, failed := r.gitea.CreateOrg(ctx, gitea.NewOrg{Name: name, FullName: r.state.Name, Description: tenancy.MarkText(r.state.Nonce, "org")})
+	_, failed := r.gitea.CreateOrg(
+		ctx, gitea.NewOrg{Name: name, FullName: r.state.Name, Description: tenancy.MarkText(r.state.Nonce, "org")},
+	)
 	if failed == nil {
 		return nil
 	}
@@ -155,8 +159,10 @@ func (r *run) ensureBot(ctx context.Context) error {
 
 func (r *run) harden(ctx context.Context, login string, prohibit bool) error {
 	_, err := r.gitea.UpdateUser(ctx, login, gitea.UserUpdate{
-		ProhibitLogin: &prohibit, Active: new(true), Admin: new(false), Restricted: new(true), Visibility: new("private"),
-		MaxRepoCreation: new(0), AllowCreateOrganization: new(false), AllowGitHook: new(false), AllowImportLocal: new(false),
+		ProhibitLogin: &prohibit, Active: new(true), Admin: new(false), Restricted: new(true),
+		Visibility:      new("private"),
+		MaxRepoCreation: new(0), AllowCreateOrganization: new(false), AllowGitHook: new(false),
+		AllowImportLocal: new(false),
 	})
 	return err
 }
@@ -182,7 +188,10 @@ func (r *run) findBot(ctx context.Context) (gitea.User, error) {
 	}
 	switch {
 	case u.IsAdmin:
-		return u, &tenancy.PartError{Part: tenancy.PartBot, Why: fmt.Sprintf("the user %q is a site administrator", name), Fix: "find out who made it one; a bot must not be"}
+		return u, &tenancy.PartError{
+			Part: tenancy.PartBot, Why: fmt.Sprintf("the user %q is a site administrator", name),
+			Fix: "find out who made it one; a bot must not be",
+		}
 	case r.state.BotID == u.ID:
 		return u, nil
 	case r.state.BotID != 0 || !strings.EqualFold(u.Email, tenancy.MailOf(r.state.Nonce)):
@@ -333,8 +342,9 @@ func (r *run) person(ctx context.Context, id int64) error {
 	u, err := r.gitea.UserByID(ctx, id)
 	if errors.Is(err, gitea.ErrNotFound) {
 		return &tenancy.PartError{
-			Part: tenancy.PartPeople, Why: fmt.Sprintf("Gitea has no user with the id %d, which a member is said to have", id),
-			Fix: "correct the member's Gitea id, or remove the member",
+			Part: tenancy.PartPeople,
+			Why:  fmt.Sprintf("Gitea has no user with the id %d, which a member is said to have", id),
+			Fix:  "correct the member's Gitea id, or remove the member",
 		}
 	}
 	if err != nil {

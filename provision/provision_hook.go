@@ -46,7 +46,8 @@ func (r *run) hookKey(ctx context.Context) (secret.Text, error) {
 		if err != nil { // another process may have a key that this one lacks
 			return secret.Text{}, &tenancy.PartError{
 				Part: tenancy.PartHook, Why: "the webhook's secret does not open with VIBN_SECRETS_KEY",
-				Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes a new secret",
+				Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace " +
+					"rotate\" makes a new secret",
 			}
 		}
 		return key, nil
@@ -114,7 +115,8 @@ func (r *run) wantPushes(ctx context.Context) error {
 		if !p.Made() || !tenancy.BuiltFrom(p, apps) {
 			continue
 		}
-		err := r.store.WantPush(ctx, r.state.ID, p.RepositoryID, tenancy.RandomHex()) // a random digest, which no body has
+		// a random digest, which no body has
+		err := r.store.WantPush(ctx, r.state.ID, p.RepositoryID, tenancy.RandomHex())
 		if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 			return tenancy.StoreError("read or write the record", err)
 		}

@@ -114,13 +114,20 @@ func (r *run) hiddenOrDeleted(ctx context.Context, repo gitea.Repository) error 
 // hiddenError is [ErrHidden] for the operator.
 func hiddenError(repository string) *tenancy.PartError {
 	return &tenancy.PartError{
-		Part: tenancy.PartRepositories, Why: fmt.Sprintf("Gitea does not show the repository %q, as where two-factor authentication is enforced", tenancy.ShortText(repository)),
-		Fix: "unset [security] TWO_FACTOR_AUTH in Gitea's configuration, as bots cannot have a second factor; then have it provisioned again",
+		Part: tenancy.PartRepositories,
+		Why: fmt.Sprintf(
+			"Gitea does not show the repository %q, as where two-factor authentication is enforced",
+			tenancy.ShortText(repository),
+		),
+		Fix: "unset [security] TWO_FACTOR_AUTH in Gitea's configuration, as bots cannot have a second factor; then " +
+			"have it provisioned again",
 	}
 }
 
 // reconcileRepository reconciles one repository of the organisation.
-func (r *run) reconcileRepository(ctx context.Context, repo gitea.Repository, projects []tenancy.Project, access []tenancy.RepositoryAccess) error {
+func (r *run) reconcileRepository(
+	ctx context.Context, repo gitea.Repository, projects []tenancy.Project, access []tenancy.RepositoryAccess,
+) error {
 	i := slices.IndexFunc(projects, func(p tenancy.Project) bool { return p.RepositoryID == repo.ID })
 	if i < 0 && repo.Fork {
 		return r.dropRepository(ctx, repo, "fork")
@@ -132,13 +139,17 @@ func (r *run) reconcileRepository(ctx context.Context, repo gitea.Repository, pr
 		}
 	}
 	if i >= 0 && tenancy.HasMark(repo.Description, tenancy.MarkText(projects[i].Nonce, "repository")) {
-		if _, err := r.gitea.Repo(repo.Owner, repo.Name).Update(ctx, gitea.RepositoryUpdate{Description: &projects[i].Description}); err != nil {
+		if _, err := r.gitea.Repo(repo.Owner, repo.Name).Update(
+			ctx, gitea.RepositoryUpdate{Description: &projects[i].Description},
+		); err != nil {
 			return err
 		}
 	}
 	if !repo.Private || repo.HasActions {
 		err := r.removeAudited(ctx, repo, "public visibility or Actions", "", func() error {
-			_, err := r.gitea.Repo(repo.Owner, repo.Name).Update(ctx, gitea.RepositoryUpdate{Private: new(true), HasActions: new(false)})
+			_, err := r.gitea.Repo(repo.Owner, repo.Name).Update(
+				ctx, gitea.RepositoryUpdate{Private: new(true), HasActions: new(false)},
+			)
 			return err
 		})
 		if err != nil {
@@ -156,7 +167,8 @@ func (r *run) reconcileRepository(ctx context.Context, repo gitea.Repository, pr
 		}
 	}
 	for _, e := range extra {
-		if slices.Contains(access, tenancy.RepositoryAccess{RepositoryID: repo.ID, Kind: e.kind, Ref: e.ref}) || e.key != "" && e.key == deployKey {
+		if slices.Contains(access, tenancy.RepositoryAccess{RepositoryID: repo.ID, Kind: e.kind, Ref: e.ref}) ||
+			e.key != "" && e.key == deployKey {
 			continue
 		}
 		if err := r.removeAudited(ctx, repo, string(e.kind), e.name, e.drop); err != nil {
@@ -169,9 +181,13 @@ func (r *run) reconcileRepository(ctx context.Context, repo gitea.Repository, pr
 // restoreDeployKey returns the key that a project's repository should have, and puts it back if
 // it is missing. It reads the project again: a call that creates an app may have recorded
 // the key since.
-func (r *run) restoreDeployKey(ctx context.Context, repo gitea.Repository, p tenancy.Project, has []extraAccess) (string, error) {
+func (r *run) restoreDeployKey(
+	ctx context.Context, repo gitea.Repository, p tenancy.Project, has []extraAccess,
+) (string, error) {
 	p, err := ProjectNow(ctx, r.store, p)
-	if err != nil || p.DeployKey == "" || slices.ContainsFunc(has, func(e extraAccess) bool { return e.key == p.DeployKey }) {
+	if err != nil || p.DeployKey == "" || slices.ContainsFunc(
+		has, func(e extraAccess) bool { return e.key == p.DeployKey },
+	) {
 		return p.DeployKey, err
 	}
 	return p.DeployKey, EnsurePublicHalf(ctx, r.gitea.Repo(repo.Owner, repo.Name), p)
@@ -195,7 +211,10 @@ func (r *run) listExtraAccess(ctx context.Context, repo gitea.Repository) ([]ext
 		return nil, err
 	}
 	for _, k := range keys {
-		e := extraAccess{kind: tenancy.DeployKey, ref: strconv.FormatInt(k.ID, 10), name: k.Title, drop: func() error { return g.Repo(owner, name).DeleteDeployKey(ctx, k.ID) }}
+		e := extraAccess{
+			kind: tenancy.DeployKey, ref: strconv.FormatInt(k.ID, 10), name: k.Title,
+			drop: func() error { return g.Repo(owner, name).DeleteDeployKey(ctx, k.ID) },
+		}
 		if k.ReadOnly {
 			e.key = KeyMaterial(k.Key)
 		}
@@ -206,21 +225,39 @@ func (r *run) listExtraAccess(ctx context.Context, repo gitea.Repository) ([]ext
 		return nil, err
 	}
 	for _, h := range hooks {
-		all = append(all, extraAccess{kind: tenancy.Hook, ref: strconv.FormatInt(h.ID, 10), name: h.URL, drop: func() error { return g.Repo(owner, name).DeleteHook(ctx, h.ID) }})
+		all = append(
+			all,
+			extraAccess{
+				kind: tenancy.Hook, ref: strconv.FormatInt(h.ID, 10), name: h.URL,
+				drop: func() error { return g.Repo(owner, name).DeleteHook(ctx, h.ID) },
+			},
+		)
 	}
 	people, err := g.Repo(owner, name).Collaborators(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, u := range people {
-		all = append(all, extraAccess{kind: tenancy.Collaborator, ref: u.Login, name: u.Login, drop: func() error { return g.Repo(owner, name).RemoveCollaborator(ctx, u.Login) }})
+		all = append(
+			all,
+			extraAccess{
+				kind: tenancy.Collaborator, ref: u.Login, name: u.Login,
+				drop: func() error { return g.Repo(owner, name).RemoveCollaborator(ctx, u.Login) },
+			},
+		)
 	}
 	mirrors, err := g.Repo(owner, name).PushMirrors(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range mirrors {
-		all = append(all, extraAccess{kind: tenancy.PushMirror, ref: m.Name, name: m.Name, drop: func() error { return g.Repo(owner, name).DeletePushMirror(ctx, m.Name) }})
+		all = append(
+			all,
+			extraAccess{
+				kind: tenancy.PushMirror, ref: m.Name, name: m.Name,
+				drop: func() error { return g.Repo(owner, name).DeletePushMirror(ctx, m.Name) },
+			},
+		)
 	}
 	return all, nil
 }
@@ -261,7 +298,10 @@ func (r *run) removeAuditedFrom(ctx context.Context, target, kind, name string, 
 	if err := r.store.FinishAudit(ctx, r.state.ID, entry.ID, finish); err != nil {
 		return tenancy.StoreError("read or write the record", fmt.Errorf("finish an audit entry: %w", err))
 	}
-	r.log.InfoContext(ctx, "reconcile took something away", "workspace", r.state.Slug, "target", entry.Target, "what", kind, "outcome", finish.Outcome)
+	r.log.InfoContext(
+		ctx, "reconcile took something away", "workspace", r.state.Slug, "target", entry.Target, "what", kind,
+		"outcome", finish.Outcome,
+	)
 	return err
 }
 

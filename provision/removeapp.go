@@ -15,7 +15,9 @@ var DeleteWithData = coolify.DeleteOptions{Volumes: true, Configurations: true}
 // RemoveApp deletes what an app that was created here has in the workspace's project on
 // Coolify, including duplicates that a crash left, and drops its record once that is
 // gone. Coolify deletes with a delay, so the caller repeats this until gone is true.
-func RemoveApp(ctx context.Context, project tenancy.CoolifyProject, store AppStore, a tenancy.AppRecord) (gone bool, err error) {
+func RemoveApp(
+	ctx context.Context, project tenancy.CoolifyProject, store AppStore, a tenancy.AppRecord,
+) (gone bool, err error) {
 	list, err := project.Apps(ctx)
 	if err != nil {
 		return false, err

@@ -23,7 +23,10 @@ var ErrHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.E
 // of this name is recognised as the project's only by that mark. Then the description
 // that people wrote replaces it, and the workspace's bot makes the first commit. Last,
 // the name is recorded, which says that the setup is finished.
-func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, store ProjectStore, w tenancy.Workspace, p tenancy.Project) (gitea.Repository, error) {
+func EnsureRepository(
+	ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, store ProjectStore, w tenancy.Workspace,
+	p tenancy.Project,
+) (gitea.Repository, error) {
 	repo, err := org.Repo(p.Slug).Get(ctx)
 	if errors.Is(err, gitea.ErrNotFound) && p.RepositoryID == 0 {
 		_, failed := org.CreateRepository(ctx, gitea.NewRepository{
@@ -43,7 +46,8 @@ func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, 
 	if repo.OwnerID != w.GiteaOrgID {
 		return gitea.Repository{}, fmt.Errorf("the repository is not the organisation's")
 	}
-	if repo.ID != p.RepositoryID && (p.RepositoryID != 0 || !tenancy.HasMark(repo.Description, tenancy.MarkText(p.Nonce, "repository"))) {
+	if repo.ID != p.RepositoryID && (p.RepositoryID != 0 ||
+		!tenancy.HasMark(repo.Description, tenancy.MarkText(p.Nonce, "repository"))) {
 		if err := recordedMeanwhile(ctx, store, p, repo.ID); err != nil {
 			return gitea.Repository{}, err
 		}
@@ -60,7 +64,9 @@ func EnsureRepository(ctx context.Context, org gitea.OrgClient, bot *gitea.Bot, 
 	if err := firstCommit(ctx, bot, repo, p, w.GiteaBot); err != nil {
 		return gitea.Repository{}, err
 	}
-	return repo, tenancy.StoreError("read or write the record", store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName))
+	return repo, tenancy.StoreError(
+		"read or write the record", store.RecordRepository(ctx, w.ID, p.ID, repo.ID, repo.FullName),
+	)
 }
 
 // firstCommit commits a README.md to an empty repository. Gitea could do so when it
@@ -96,7 +102,9 @@ func recordedMeanwhile(ctx context.Context, store ProjectStore, p tenancy.Projec
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
-	if !slices.ContainsFunc(list, func(now tenancy.Project) bool { return now.ID == p.ID && now.RepositoryID == repositoryID }) {
+	if !slices.ContainsFunc(
+		list, func(now tenancy.Project) bool { return now.ID == p.ID && now.RepositoryID == repositoryID },
+	) {
 		return ErrForeignRepository
 	}
 	return nil

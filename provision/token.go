@@ -90,7 +90,8 @@ func (r *run) asBot() (*gitea.Bot, error) {
 	if err != nil { // another process may have a key that this one lacks: a new token would end the one in use
 		return nil, &tenancy.PartError{
 			Part: tenancy.PartToken, Why: "the bot's token does not open with VIBN_SECRETS_KEY",
-			Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" makes new tokens",
+			Fix: "give the key that sealed it in VIBN_SECRETS_KEY_OLD; if that is lost, \"vibn-mcp workspace rotate\" " +
+				"makes new tokens",
 		}
 	}
 	return r.gitea.Bot(plain).Metered(tenancy.Unmetered), nil
@@ -127,7 +128,9 @@ func (r *run) endTokens(ctx context.Context) error {
 		return tenancy.StoreError("read or write the record", err)
 	}
 	for _, t := range list {
-		if t.ID == r.state.TokenID || slices.ContainsFunc(kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name }) {
+		if t.ID == r.state.TokenID || slices.ContainsFunc(
+			kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name },
+		) {
 			continue
 		}
 		if err := tokens.Delete(ctx, t.ID); err != nil && !errors.Is(err, gitea.ErrNotFound) {

@@ -21,7 +21,10 @@ type Delivery struct {
 
 // errNoHook is the same for a workspace that does not exist, is suspended, or has no
 // webhook, and for a body that its webhook did not sign.
-var errNoHook = &tenancy.Error{Code: tenancy.NotFound, Msg: "there is no such webhook, or it did not sign this", Hint: "the platform makes its webhooks itself"}
+var errNoHook = &tenancy.Error{
+	Code: tenancy.NotFound, Msg: "there is no such webhook, or it did not sign this",
+	Hint: "the platform makes its webhooks itself",
+}
 
 // TakeDelivery handles a request of the webhook of the workspace with this slug. The
 // request only triggers a check. TakeDelivery reads a repository's id from a signed body;
@@ -40,7 +43,8 @@ func TakeDelivery(ctx context.Context, g *tenancy.Guard, slug string, d Delivery
 	}
 	mac := hmac.New(sha256.New, []byte(key.Reveal()))
 	mac.Write(d.Body)
-	if signed := hmac.Equal(mac.Sum(nil), signature); !signed || w.ID == "" || w.SuspendedAt != nil || w.DeletedAt != nil {
+	if signed := hmac.Equal(mac.Sum(nil), signature); !signed || w.ID == "" || w.SuspendedAt != nil ||
+		w.DeletedAt != nil {
 		return errNoHook
 	}
 	if err := outside(g).AdmitPush(w.ID); err != nil {
@@ -87,6 +91,8 @@ func requestLook(ctx context.Context, g *tenancy.Guard, w tenancy.Workspace, bod
 			return tenancy.StoreError("write down a push", err)
 		}
 	}
-	outside(g).Log().InfoContext(ctx, "webhook", "workspace", w.Slug, "repository_id", push.Repository.ID, "of_workspace", err == nil)
+	outside(g).Log().InfoContext(
+		ctx, "webhook", "workspace", w.Slug, "repository_id", push.Repository.ID, "of_workspace", err == nil,
+	)
 	return nil
 }

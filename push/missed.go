@@ -47,7 +47,9 @@ func (p *Pusher) Sweep(ctx context.Context) error {
 	}
 	if left > 0 {
 		outside(p.guard).Log().WarnContext(ctx, "repositories not looked at for pushes; their turn comes again",
-			"left", left, "of", len(next), "workspaces_failed", len(failed), "last_err", p.guard.ForLog(cmp.Or(last, ctx.Err())))
+			"left", left, "of", len(next), "workspaces_failed", len(failed), "last_err", p.guard.ForLog(
+				cmp.Or(last, ctx.Err()),
+			))
 	}
 	return nil
 }

@@ -56,7 +56,9 @@ func (p *Pusher) Push(ctx context.Context, workspaceID, projectID string) (again
 	if e := tenancy.Public(err); again == 0 && e.Code == tenancy.RateLimited {
 		again = max(e.RetryAfter, time.Second)
 	}
-	outside(p.guard).Log().WarnContext(ctx, "push not yet seen to", "workspace_id", workspaceID, "project_id", projectID, "err", p.guard.ForLog(err))
+	outside(p.guard).Log().WarnContext(
+		ctx, "push not yet seen to", "workspace_id", workspaceID, "project_id", projectID, "err", p.guard.ForLog(err),
+	)
 	if again > 0 {
 		return max(again, pushTrouble), nil
 	}
@@ -150,7 +152,8 @@ func (l *pushLook) lookAtApp(
 	ctx context.Context, rec tenancy.AppRecord,
 ) (decided bool, again time.Duration, err error) {
 	if l.project.PushDone < l.project.PushWanted || rec.Head == "" {
-		if rec.Reported == verdict.PushPending { // it may have ended, which counts for more than what has been pushed since
+		if rec.Reported == verdict.PushPending {
+			// it may have ended, which counts for more than what has been pushed since
 			if rec, _, err = l.followDeployment(ctx, rec); err != nil {
 				return false, 0, err
 			}
@@ -215,7 +218,9 @@ func (l *pushLook) find(ctx context.Context, uuid string) (*hosting.App, error) 
 }
 
 // deploy requests a deployment and records it.
-func (l *pushLook) deploy(ctx context.Context, rec tenancy.AppRecord, commit string) (tenancy.AppRecord, time.Duration, error) {
+func (l *pushLook) deploy(
+	ctx context.Context, rec tenancy.AppRecord, commit string,
+) (tenancy.AppRecord, time.Duration, error) {
 	started, err := l.start(ctx, rec, commit)
 	if reason := tenancy.Public(err); err != nil && l.isFinalRefusal(ctx, reason) {
 		failed := rec
@@ -236,7 +241,9 @@ func (l *pushLook) deploy(ctx context.Context, rec tenancy.AppRecord, commit str
 
 // start opens its own Scope, so that it does not deploy for a workspace that was
 // suspended meanwhile.
-func (l *pushLook) start(ctx context.Context, rec tenancy.AppRecord, commit string) (started hosting.Started, err error) {
+func (l *pushLook) start(
+	ctx context.Context, rec tenancy.AppRecord, commit string,
+) (started hosting.Started, err error) {
 	args, err := json.Marshal(map[string]string{"app": rec.Name, "commit": commit})
 	if err != nil {
 		return hosting.Started{}, err
@@ -245,7 +252,9 @@ func (l *pushLook) start(ctx context.Context, rec tenancy.AppRecord, commit stri
 	if err != nil {
 		return hosting.Started{}, err
 	}
-	if s, err = s.Begin(ctx, tenancy.Call{Tool: "apps.deploy", Needs: tenancy.Deploy, Client: "push", Target: rec.UUID, Args: args}); err != nil {
+	if s, err = s.Begin(
+		ctx, tenancy.Call{Tool: "apps.deploy", Needs: tenancy.Deploy, Client: "push", Target: rec.UUID, Args: args},
+	); err != nil {
 		return hosting.Started{}, err
 	}
 	defer func() { s.End(ctx, err) }()
@@ -271,10 +280,16 @@ func (l *pushLook) isFinalRefusal(ctx context.Context, e *tenancy.Error) bool {
 
 // recordPush replaces the record of a push. If Gitea still shows the replaced commit as pending,
 // recordPush reports that a newer push overtook it.
-func (l *pushLook) recordPush(ctx context.Context, rec tenancy.AppRecord, head, deployment, reported string) (tenancy.AppRecord, time.Duration, error) {
+func (l *pushLook) recordPush(
+	ctx context.Context, rec tenancy.AppRecord, head, deployment, reported string,
+) (tenancy.AppRecord, time.Duration, error) {
 	if rec.Reported == verdict.PushPending && head != rec.Head && head != "" {
-		if err := l.postStatus(ctx, rec, verdict.PushOvertaken, "a newer push took its place"); err != nil { // it may not exist any more
-			outside(l.guard).Log().InfoContext(ctx, "commit not told that it was overtaken", "workspace_id", rec.WorkspaceID, "app_id", rec.ID, "err", l.guard.ForLog(err))
+		if err := l.postStatus(ctx, rec, verdict.PushOvertaken, "a newer push took its place"); err != nil {
+			// it may not exist any more
+			outside(l.guard).Log().InfoContext(
+				ctx, "commit not told that it was overtaken", "workspace_id", rec.WorkspaceID, "app_id", rec.ID, "err",
+				l.guard.ForLog(err),
+			)
 		}
 	}
 	next := rec
@@ -291,16 +306,21 @@ func (l *pushLook) recordPush(ctx context.Context, rec tenancy.AppRecord, head, 
 
 // errPhantom says that Coolify reported a deployment that does not exist: its queue was
 // full, or the deployment has been deleted. The app is decided on again.
-var errPhantom = &tenancy.Error{Code: tenancy.Unavailable, Msg: "Coolify has not the deployment that it named", Retryable: true}
+var errPhantom = &tenancy.Error{
+	Code: tenancy.Unavailable, Msg: "Coolify has not the deployment that it named", Retryable: true,
+}
 
 // followDeployment reports a deployment's state to Gitea until it has ended. It finds running
 // deployments in the shared poll.
-func (l *pushLook) followDeployment(ctx context.Context, rec tenancy.AppRecord) (next tenancy.AppRecord, again time.Duration, err error) {
+func (l *pushLook) followDeployment(
+	ctx context.Context, rec tenancy.AppRecord,
+) (next tenancy.AppRecord, again time.Duration, err error) {
 	if rec.Deployment == "" || rec.Reported == verdict.PushSuccess || rec.Reported == verdict.PushFailure {
 		return rec, 0, nil
 	}
 	if rec.Reported == "" {
-		if rec, again, err = l.report(ctx, rec, verdict.PushPending, "waits for its deployment"); err != nil || again > 0 {
+		if rec, again, err = l.report(ctx, rec, verdict.PushPending, "waits for its deployment"); err != nil ||
+			again > 0 {
 			return rec, again, err
 		}
 	}
@@ -332,7 +352,8 @@ func (l *pushLook) followDeployment(ctx context.Context, rec tenancy.AppRecord) 
 	if err != nil {
 		return rec, 0, err
 	}
-	if w.Verdict == verdict.VerdictUnreachable && deploymentOf(d).FinishedAt != nil && inside(l.scope).Now().Sub(*deploymentOf(d).FinishedAt) < pushVisits {
+	if w.Verdict == verdict.VerdictUnreachable && deploymentOf(d).FinishedAt != nil &&
+		inside(l.scope).Now().Sub(*deploymentOf(d).FinishedAt) < pushVisits {
 		return rec, inside(l.scope).PollEvery(), nil // the app may be starting; this delays no other push
 	}
 	state, why := verdict.PushFailure, w.Reason
@@ -349,7 +370,9 @@ func (l *pushLook) followDeployment(ctx context.Context, rec tenancy.AppRecord) 
 }
 
 // report writes a status for the recorded commit to Gitea, and then records it.
-func (l *pushLook) report(ctx context.Context, rec tenancy.AppRecord, state, why string) (tenancy.AppRecord, time.Duration, error) {
+func (l *pushLook) report(
+	ctx context.Context, rec tenancy.AppRecord, state, why string,
+) (tenancy.AppRecord, time.Duration, error) {
 	if err := l.postStatus(ctx, rec, state, why); err != nil {
 		return rec, 0, err
 	}
@@ -369,11 +392,15 @@ func (l *pushLook) postStatus(ctx context.Context, rec tenancy.AppRecord, state,
 		return err
 	}
 	why = l.scope.Text(why).String()
-	status := gitea.Status{State: state, Context: "vibn/" + rec.Name, Description: strings.ToValidUTF8(why[:min(len(why), maxStatus)], "")}
+	status := gitea.Status{
+		State: state, Context: "vibn/" + rec.Name, Description: strings.ToValidUTF8(why[:min(len(why), maxStatus)], ""),
+	}
 	if inside(l.scope).PublicURL() != nil {
 		status.TargetURL = inside(l.scope).PublicURL().JoinPath("w", l.scope.Slug(), "apps", rec.UUID).String()
 	}
-	if err := repo.Bot.CreateStatus(ctx, inside(l.scope).Workspace().GiteaOrg, l.project.Slug, rec.Head, status); err != nil {
+	if err := repo.Bot.CreateStatus(
+		ctx, inside(l.scope).Workspace().GiteaOrg, l.project.Slug, rec.Head, status,
+	); err != nil {
 		return repo.Failed(ctx, "write a commit's status", err)
 	}
 	return nil

@@ -198,7 +198,8 @@ func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Te
 		return t, nil
 	}
 	// A user deleted it in Gitea.
-	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil &&
+		!errors.Is(err, tenancy.ErrNotFound) {
 		return secret.Text{}, tenancy.StoreError("end a token", err)
 	}
 	return createToken(ctx, s, keyID)
@@ -209,7 +210,8 @@ func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Te
 func UnsealError(err error) *tenancy.Error {
 	return &tenancy.Error{
 		Code: tenancy.Unavailable, Msg: "the stored token cannot be opened",
-		Hint: "only the platform's operator can mend this: with the key that sealed it in VIBN_SECRETS_KEY_OLD, or \"vibn-mcp workspace rotate\"", Err: err,
+		Hint: "only the platform's operator can mend this: with the key that sealed it in VIBN_SECRETS_KEY_OLD, or " +
+			"\"vibn-mcp workspace rotate\"", Err: err,
 	}
 }
 
@@ -229,7 +231,8 @@ func botToken(ctx context.Context, s *tenancy.Scope, keyID string) (tenancy.BotT
 
 func createToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
 	row := tenancy.BotToken{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, KeyID: keyID, Name: provision.NewTokenName(), CreatedAt: inside(s).Now(),
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, KeyID: keyID,
+		Name: provision.NewTokenName(), CreatedAt: inside(s).Now(),
 	}
 	switch err := db(s).AddBotToken(ctx, row); {
 	case errors.Is(err, tenancy.ErrConflict):
@@ -276,7 +279,10 @@ func fillToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (sec
 	err = db(s).FillBotToken(ctx, row)
 	if errors.Is(err, tenancy.ErrNotFound) {
 		if err := dropToken(ctx, s, p, made.ID); err != nil {
-			inside(s).Log().WarnContext(ctx, "token of a key that ended is not deleted yet", "workspace", inside(s).Workspace().Slug, "err", tenancy.ForLog(inside(s).Shown(), err))
+			inside(s).Log().WarnContext(
+				ctx, "token of a key that ended is not deleted yet", "workspace", inside(s).Workspace().Slug, "err",
+				tenancy.ForLog(inside(s).Shown(), err),
+			)
 		}
 		return secret.Text{}, tenancy.ErrUnauthorized
 	}
@@ -293,8 +299,11 @@ func fillToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (sec
 func abandonToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
-		inside(s).Log().WarnContext(ctx, "token that was not made is not given up", "workspace", inside(s).Workspace().Slug, "err", err)
+	if err := db(s).EndBotToken(ctx, row.WorkspaceID, row.ID, inside(s).Now()); err != nil &&
+		!errors.Is(err, tenancy.ErrNotFound) {
+		inside(s).Log().WarnContext(
+			ctx, "token that was not made is not given up", "workspace", inside(s).Workspace().Slug, "err", err,
+		)
 	}
 }
 

@@ -83,7 +83,9 @@ func Projects(ctx context.Context, s *tenancy.Scope) ([]ProjectInfo, error) {
 		name := cmp.Or(repositoryName(a.GitRepository), a.Name)
 		p, ok := byName[strings.ToLower(name)]
 		if !ok {
-			p = &ProjectInfo{Project: s.Text(name), Repository: s.Text(tenancy.WithoutUser(a.GitRepository)), Apps: []ProjectApp{}}
+			p = &ProjectInfo{
+				Project: s.Text(name), Repository: s.Text(tenancy.WithoutUser(a.GitRepository)), Apps: []ProjectApp{},
+			}
 			byName[strings.ToLower(name)] = p
 		}
 		p.Apps = append(p.Apps, ProjectApp{
@@ -101,12 +103,15 @@ func Projects(ctx context.Context, s *tenancy.Scope) ([]ProjectInfo, error) {
 // projectInfo returns a recorded project without its apps.
 func projectInfo(s *tenancy.Scope, p tenancy.Project) ProjectInfo {
 	return ProjectInfo{
-		Project: s.Text(cmp.Or(p.Repository, inside(s).Workspace().GiteaOrg+"/"+p.Slug)), Name: s.Text(p.Name), Description: s.Text(p.Description),
-		Repository: s.Text(CloneURL(s, p.Slug)), Pending: p.RepositoryID == 0, Apps: []ProjectApp{},
+		Project: s.Text(cmp.Or(p.Repository, inside(s).Workspace().GiteaOrg+"/"+p.Slug)), Name: s.Text(p.Name),
+		Description: s.Text(p.Description),
+		Repository:  s.Text(CloneURL(s, p.Slug)), Pending: p.RepositoryID == 0, Apps: []ProjectApp{},
 	}
 }
 
-var errNoProject = &tenancy.Error{Code: tenancy.NotFound, Msg: "no such project in this workspace", Hint: "projects_list shows the projects"}
+var errNoProject = &tenancy.Error{
+	Code: tenancy.NotFound, Msg: "no such project in this workspace", Hint: "projects_list shows the projects",
+}
 
 // Project returns one project by its name: owner/name, or the name alone in the
 // workspace's own organisation. It returns [NotFound] if there is none.
@@ -190,7 +195,8 @@ func (r Opened) Failed(ctx context.Context, doing string, err error) error {
 }
 
 var errReplaced = &tenancy.Error{
-	Code: tenancy.Unavailable, Msg: "the project's repository was replaced or renamed in Gitea", Hint: "only the platform's operator can mend this",
+	Code: tenancy.Unavailable, Msg: "the project's repository was replaced or renamed in Gitea",
+	Hint: "only the platform's operator can mend this",
 }
 
 // Head returns the newest commit of a branch; zero if the branch does not exist.
@@ -233,22 +239,34 @@ var NameForm = regexp.MustCompile(`^[a-z](?:[a-z0-9]|-[a-z0-9])*$`)
 // CreateProject creates a project with a repository in the workspace's organisation,
 // private and with a first commit. If the project exists, CreateProject returns it
 // unchanged and created is false. A call after a failure resumes the creation.
-func CreateProject(ctx context.Context, s *tenancy.Scope, name, description string) (p ProjectInfo, created bool, err error) {
+func CreateProject(
+	ctx context.Context, s *tenancy.Scope, name, description string,
+) (p ProjectInfo, created bool, err error) {
 	if err := s.Require(tenancy.Write); err != nil {
 		return ProjectInfo{}, false, err
 	}
 	if !NameForm.MatchString(name) || len(name) > MaxProjectName {
 		return ProjectInfo{}, false, &tenancy.Error{
-			Code: tenancy.Invalid, Msg: fmt.Sprintf("a project's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins with a letter", MaxProjectName),
+			Code: tenancy.Invalid,
+			Msg: fmt.Sprintf(
+				"a project's name has 1 to %d lower-case letters, digits and single hyphens between them, and begins "+
+					"with a letter",
+				MaxProjectName,
+			),
 			Hint: "as in my-site; the description may say more",
 		}
 	}
 	if s.Text(name).String() != name {
-		return ProjectInfo{}, false, &tenancy.Error{Code: tenancy.Invalid, Msg: "this name looks like a credential", Hint: "choose another; a name is shown to many"}
+		return ProjectInfo{}, false, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "this name looks like a credential",
+			Hint: "choose another; a name is shown to many",
+		}
 	}
 	description = s.Text(description).String() // it is stored, here and in Gitea
 	if len(description) > MaxDescription {
-		return ProjectInfo{}, false, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", MaxDescription)}
+		return ProjectInfo{}, false, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: fmt.Sprintf("a description has at most %d bytes", MaxDescription),
+		}
 	}
 	if err := inside(s).GiteaReady(); err != nil {
 		return ProjectInfo{}, false, err
@@ -266,11 +284,13 @@ func CreateProject(ctx context.Context, s *tenancy.Scope, name, description stri
 	}
 	repo, err := provision.EnsureRepository(ctx, inside(s).Org(), bot, db(s), inside(s).Workspace(), record)
 	if errors.Is(err, provision.ErrForeignRepository) {
-		if err := db(s).DropProject(ctx, record.WorkspaceID, record.ID); err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+		if err := db(s).DropProject(ctx, record.WorkspaceID, record.ID); err != nil &&
+			!errors.Is(err, tenancy.ErrNotFound) {
 			return ProjectInfo{}, false, tenancy.StoreError("give the name back", err)
 		}
 		return ProjectInfo{}, false, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "the organisation has a repository of that name already, which was not made here",
+			Code: tenancy.Conflict,
+			Msg:  "the organisation has a repository of that name already, which was not made here",
 			Hint: "choose another name; the platform's operator can see who made that one", Err: err,
 		}
 	}
@@ -293,11 +313,16 @@ func recordProject(ctx context.Context, s *tenancy.Scope, name, description stri
 		return list[i], nil
 	}
 	if len(list) >= MaxProjects {
-		return tenancy.Project{}, &tenancy.Error{Code: tenancy.Forbidden, Msg: fmt.Sprintf("this workspace has %d projects, and may have no more", MaxProjects), Hint: "use one that is there"}
+		return tenancy.Project{}, &tenancy.Error{
+			Code: tenancy.Forbidden,
+			Msg:  fmt.Sprintf("this workspace has %d projects, and may have no more", MaxProjects),
+			Hint: "use one that is there",
+		}
 	}
 	p := tenancy.Project{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Slug: name, Name: name, Description: description,
-		Nonce: tenancy.RandomHex(), CreatedAt: inside(s).Now(),
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Slug: name, Name: name,
+		Description: description,
+		Nonce:       tenancy.RandomHex(), CreatedAt: inside(s).Now(),
 	}
 	err = db(s).CreateProject(ctx, p)
 	if errors.Is(err, tenancy.ErrConflict) { // a concurrent call was faster

@@ -68,23 +68,57 @@ func adminOperations() []mcp.Operation {
 	workspace, list := reflect.TypeFor[people.WorkspaceState](), reflect.TypeFor[adminWorkspaces]()
 	in, key := reflect.TypeFor[adminInput](), reflect.TypeFor[people.KeyInfo]()
 	all := []mcp.Operation{
-		{Route: "POST " + root, ID: "admin_ensure", Summary: "Get or create a person's workspace", Input: in, Output: reflect.TypeFor[ensured]()},
+		{
+			Route: "POST " + root, ID: "admin_ensure", Summary: "Get or create a person's workspace", Input: in,
+			Output: reflect.TypeFor[ensured](),
+		},
 		{Route: "GET " + root, ID: "admin_list", Summary: "List the workspaces", Output: list},
 		{Route: "GET " + one, ID: "admin_show", Summary: "Show a workspace", Output: workspace},
-		{Route: "DELETE " + one, ID: "admin_delete", Summary: "End a workspace for ever; confirm is its slug", Input: in, Output: workspace},
-		{Route: "POST " + one + "/provision", ID: "admin_provision", Summary: "Look at a workspace's parts again", Input: in, Output: workspace},
-		{Route: "POST " + one + "/suspend", ID: "admin_suspend", Summary: "Suspend a workspace", Input: in, Output: workspace},
-		{Route: "POST " + one + "/resume", ID: "admin_resume", Summary: "Resume a workspace", Input: in, Output: workspace},
-		{Route: "POST " + one + "/rotate", ID: "admin_rotate", Summary: "Replace a workspace's tokens", Input: in, Output: workspace},
-		{Route: "POST " + one + "/plan", ID: "admin_plan", Summary: "Change what a workspace may use; what is not given stays", Input: in, Output: workspace},
-		{Route: "GET " + one + "/keys", ID: "admin_keys", Summary: "List a workspace's keys", Output: reflect.TypeFor[adminKeyList]()},
+		{
+			Route: "DELETE " + one, ID: "admin_delete", Summary: "End a workspace for ever; confirm is its slug",
+			Input: in, Output: workspace,
+		},
+		{
+			Route: "POST " + one + "/provision", ID: "admin_provision", Summary: "Look at a workspace's parts again",
+			Input: in, Output: workspace,
+		},
+		{
+			Route: "POST " + one + "/suspend", ID: "admin_suspend", Summary: "Suspend a workspace", Input: in,
+			Output: workspace,
+		},
+		{
+			Route: "POST " + one + "/resume", ID: "admin_resume", Summary: "Resume a workspace", Input: in,
+			Output: workspace,
+		},
+		{
+			Route: "POST " + one + "/rotate", ID: "admin_rotate", Summary: "Replace a workspace's tokens", Input: in,
+			Output: workspace,
+		},
+		{
+			Route: "POST " + one + "/plan", ID: "admin_plan",
+			Summary: "Change what a workspace may use; what is not given stays", Input: in, Output: workspace,
+		},
+		{
+			Route: "GET " + one + "/keys", ID: "admin_keys", Summary: "List a workspace's keys",
+			Output: reflect.TypeFor[adminKeyList](),
+		},
 		{
 			Route: "POST " + one + "/keys", ID: "admin_key_mint", Summary: "Mint a key; it is shown once",
 			Input: in, Output: key,
 		},
-		{Route: "DELETE " + one + "/keys/{key}", ID: "admin_key_revoke", Summary: "Revoke a key", Input: in, Output: reflect.TypeFor[health]()},
-		{Route: "POST " + one + "/login-links", ID: "admin_login_link", Summary: "Make a one-time link to sign in with, or to invite", Input: in, Output: reflect.TypeFor[adminLink]()},
-		{Route: "POST /api/admin/migrate", ID: "admin_migrate", Summary: "Bring the database up to date", Input: in, Output: reflect.TypeFor[adminApplied]()},
+		{
+			Route: "DELETE " + one + "/keys/{key}", ID: "admin_key_revoke", Summary: "Revoke a key", Input: in,
+			Output: reflect.TypeFor[health](),
+		},
+		{
+			Route: "POST " + one + "/login-links", ID: "admin_login_link",
+			Summary: "Make a one-time link to sign in with, or to invite", Input: in,
+			Output: reflect.TypeFor[adminLink](),
+		},
+		{
+			Route: "POST /api/admin/migrate", ID: "admin_migrate", Summary: "Bring the database up to date", Input: in,
+			Output: reflect.TypeFor[adminApplied](),
+		},
 	}
 	for i := range all {
 		all[i].Operator = true
@@ -174,7 +208,9 @@ func decodeStrict(body []byte, v any) error {
 	if err == nil && !dec.More() {
 		return nil
 	}
-	e := &tenancy.Error{Code: tenancy.Invalid, Msg: "the body is not a JSON object with the fields of this route", Err: err}
+	e := &tenancy.Error{
+		Code: tenancy.Invalid, Msg: "the body is not a JSON object with the fields of this route", Err: err,
+	}
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && t.Field != "" {
 		e.Msg = "the field " + t.Field + " has another type"
 	} else if err != nil {
@@ -237,7 +273,10 @@ func adminDelete(c *adminCall) (any, error) {
 		return nil, err
 	}
 	if c.in.Confirm != w.Slug {
-		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "this ends the workspace for ever, with its repositories", Hint: `send {"confirm": "` + w.Slug + `"}`}
+		return nil, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "this ends the workspace for ever, with its repositories",
+			Hint: `send {"confirm": "` + w.Slug + `"}`,
+		}
 	}
 	if err := c.op.DeleteWorkspace(c.Context(), w); err != nil {
 		return nil, err
@@ -328,7 +367,10 @@ func adminRevoke(c *adminCall) (any, error) {
 func adminMigrate(c *adminCall) (any, error) {
 	n, err := c.cfg.Migrate(c.Context())
 	if err != nil {
-		return nil, &tenancy.Error{Code: tenancy.Unavailable, Msg: "the database could not be brought up to date", Hint: "the log has the cause", Err: err}
+		return nil, &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "the database could not be brought up to date",
+			Hint: "the log has the cause", Err: err,
+		}
 	}
 	return adminApplied{n}, nil
 }

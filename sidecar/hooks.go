@@ -30,7 +30,8 @@ type accepted struct {
 }
 
 var errHookBusy = &tenancy.Error{
-	Code: tenancy.RateLimited, Msg: "too many webhooks post at the same time", Hint: "what was not taken is found within minutes", Retryable: true, RetryAfter: time.Second,
+	Code: tenancy.RateLimited, Msg: "too many webhooks post at the same time",
+	Hint: "what was not taken is found within minutes", Retryable: true, RetryAfter: time.Second,
 }
 
 // mountHooks serves Gitea's webhooks. The checks of all routes apply here too: Gitea
@@ -115,5 +116,8 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 // read.
 func refuseHookBody(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
-	send(w, http.StatusRequestEntityTooLarge, mcp.FailureOf(invalid("the body is larger than a webhook's may be")).JSON())
+	send(
+		w, http.StatusRequestEntityTooLarge,
+		mcp.FailureOf(invalid("the body is larger than a webhook's may be")).JSON(),
+	)
 }

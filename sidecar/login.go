@@ -26,7 +26,8 @@ func nextPath(s string) string {
 }
 
 var errTooMany = &tenancy.Error{
-	Code: tenancy.RateLimited, Msg: "there were too many attempts", Hint: "wait a minute, then try again", Retryable: true, RetryAfter: 30 * time.Second,
+	Code: tenancy.RateLimited, Msg: "there were too many attempts", Hint: "wait a minute, then try again",
+	Retryable: true, RetryAfter: 30 * time.Second,
 }
 
 // attempt counts an attempt to sign in, and refuses it above the limit.
@@ -93,7 +94,9 @@ type loginPage struct {
 
 func (v *visit) login() error {
 	q := v.r.URL.Query()
-	p := loginPage{Next: nextPath(q.Get("next")), Again: q.Get("again") != "", Kept: v.sessions.Exists(v.r.Context(), heldForm)}
+	p := loginPage{
+		Next: nextPath(q.Get("next")), Again: q.Get("again") != "", Kept: v.sessions.Exists(v.r.Context(), heldForm),
+	}
 	if v.user.ID != "" && !p.Again {
 		return v.goTo(p.Next)
 	}
@@ -116,7 +119,9 @@ func (v *visit) loginStart() error {
 	asked := time.Unix(v.sessions.GetInt64(v.r.Context(), heldConnect), 0)
 	connect := v.user.ID != "" && time.Since(asked) < recently
 	v.sessions.Remove(v.r.Context(), heldConnect)
-	address, c, err := v.provider.begin(v.r.Context(), nextPath(q.Get("next")), connect, q.Get("again") != "" || connect)
+	address, c, err := v.provider.begin(
+		v.r.Context(), nextPath(q.Get("next")), connect, q.Get("again") != "" || connect,
+	)
 	if err != nil {
 		return v.providerDown(err)
 	}
@@ -127,13 +132,15 @@ func (v *visit) loginStart() error {
 
 func (v *visit) providerDown(err error) error {
 	return &tenancy.Error{
-		Code: tenancy.Unavailable, Msg: v.provider.Name + " does not answer", Hint: "try again in a moment; a sign-in link of the operator's works without it",
+		Code: tenancy.Unavailable, Msg: v.provider.Name + " does not answer",
+		Hint:      "try again in a moment; a sign-in link of the operator's works without it",
 		Retryable: true, RetryAfter: providerRetry, Err: err,
 	}
 }
 
 var errCeremony = &tenancy.Error{
-	Code: tenancy.Invalid, Msg: "this sign-in was not begun in this browser, or too long ago", Hint: "go back and sign in again",
+	Code: tenancy.Invalid, Msg: "this sign-in was not begun in this browser, or too long ago",
+	Hint: "go back and sign in again",
 }
 
 func (v *visit) loginCallback() error {
@@ -149,11 +156,16 @@ func (v *visit) loginCallback() error {
 		return errCeremony
 	}
 	if q.Get("error") != "" || q.Get("code") == "" {
-		return &tenancy.Error{Code: tenancy.Forbidden, Msg: v.provider.Name + " did not sign you in", Hint: "go back and try again"}
+		return &tenancy.Error{
+			Code: tenancy.Forbidden, Msg: v.provider.Name + " did not sign you in", Hint: "go back and try again",
+		}
 	}
 	id, err := v.provider.finish(ctx, c, q.Get("code"))
 	if err != nil {
-		return &tenancy.Error{Code: tenancy.Forbidden, Msg: "the answer of " + v.provider.Name + " proves nobody", Hint: "go back and sign in again", Err: err}
+		return &tenancy.Error{
+			Code: tenancy.Forbidden, Msg: "the answer of " + v.provider.Name + " proves nobody",
+			Hint: "go back and sign in again", Err: err,
+		}
 	}
 	if c.Connect {
 		return v.connect(ctx, id)
@@ -265,7 +277,10 @@ func (v *visit) useLink() error {
 	}
 	if info.Invites() && v.user.ID == "" && v.provider != nil {
 		v.sessions.Put(ctx, heldInvite, hex.EncodeToString(digest[:]))
-		return v.show(http.StatusOK, "link.html", "Sign in to join", linkPage{Info: info, Provider: v.provider.Name, Waiting: true})
+		return v.show(
+			http.StatusOK, "link.html", "Sign in to join",
+			linkPage{Info: info, Provider: v.provider.Name, Waiting: true},
+		)
 	}
 	if info.Invites() {
 		u := v.user

@@ -57,7 +57,10 @@ type discovered struct {
 }
 
 func newProvider(p Provider, public *url.URL) *provider {
-	return &provider{Provider: p, redirect: public.JoinPath("login", "callback").String(), client: &http.Client{Timeout: providerTime}}
+	return &provider{
+		Provider: p, redirect: public.JoinPath("login", "callback").String(),
+		client: &http.Client{Timeout: providerTime},
+	}
 }
 
 // discover fetches the provider's discovery document, once. Older Gitea versions write
@@ -85,8 +88,9 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 	p.found = &discovered{
 		provider: found,
 		oauth: &oauth2.Config{
-			ClientID: p.ClientID, ClientSecret: p.ClientSecret.Reveal(), Endpoint: found.Endpoint(), RedirectURL: p.redirect,
-			Scopes: p.scopes(),
+			ClientID: p.ClientID, ClientSecret: p.ClientSecret.Reveal(), Endpoint: found.Endpoint(),
+			RedirectURL: p.redirect,
+			Scopes:      p.scopes(),
 		},
 		verifier: found.Verifier(&oidc.Config{ClientID: p.ClientID}),
 	}
@@ -120,12 +124,17 @@ const heldCeremony = "ceremony"
 
 // begin returns the provider's address to redirect to. again asks the provider to
 // authenticate the person anew, even if it remembers them.
-func (p *provider) begin(ctx context.Context, next string, connect, again bool) (address string, c ceremony, err error) {
+func (p *provider) begin(
+	ctx context.Context, next string, connect, again bool,
+) (address string, c ceremony, err error) {
 	found, err := p.discover(ctx)
 	if err != nil {
 		return "", ceremony{}, err
 	}
-	c = ceremony{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: next, Connect: connect, Begun: time.Now().Unix()}
+	c = ceremony{
+		State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: next, Connect: connect,
+		Begun: time.Now().Unix(),
+	}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(c.Nonce), oauth2.S256ChallengeOption(c.Verifier)}
 	if again {
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
@@ -202,7 +211,8 @@ func (p *provider) ask(ctx context.Context, found *discovered, token *oauth2.Tok
 
 func (p *provider) identity(proof *oidc.IDToken, says claims) (people.Identity, error) {
 	id := people.Identity{
-		Issuer: strings.TrimRight(proof.Issuer, "/"), Subject: proof.Subject, Email: says.Email, DisplayName: cmp.Or(says.Name, says.Username),
+		Issuer: strings.TrimRight(proof.Issuer, "/"), Subject: proof.Subject, Email: says.Email,
+		DisplayName: cmp.Or(says.Name, says.Username),
 	}
 	if p.IsGitea {
 		n, err := strconv.ParseInt(proof.Subject, 10, 64)

@@ -35,7 +35,9 @@ func newOnce() *once { return &once{answers: map[string]*onceAnswer{}} }
 
 // do runs mint once per form. It runs mint to its end even if the browser closes the
 // connection, as it does when it sends the form again.
-func (o *once) do(ctx context.Context, form string, mint func(context.Context) (tenancy.Key, secret.Text, error)) (tenancy.Key, secret.Text, error) {
+func (o *once) do(
+	ctx context.Context, form string, mint func(context.Context) (tenancy.Key, secret.Text, error),
+) (tenancy.Key, secret.Text, error) {
 	a, first := o.answer(form)
 	if !first {
 		select {

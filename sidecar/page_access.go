@@ -53,11 +53,14 @@ func (v *visit) showAccess(status int, shown *shownToken, failed string) error {
 	}
 	root := v.cfg.PublicURL
 	p := accessPage{
-		Prompt: setup.Prompt, OneLine: clients.OneLine(root, setup.Slug), Endpoint: clients.Endpoint(root), Shown: shown, Failed: failed,
+		Prompt: setup.Prompt, OneLine: clients.OneLine(root, setup.Slug), Endpoint: clients.Endpoint(root),
+		Shown: shown, Failed: failed,
 		Cursor: template.URL(clients.CursorLink(clients.Endpoint(root))), //nolint:gosec // made of the configuration alone
 	}
 	for i, c := range clients.All() {
-		p.Clients = append(p.Clients, clientTab{c.Name, c.Title, c.File, strings.TrimSpace(c.Example(p.Endpoint)), i == 0})
+		p.Clients = append(
+			p.Clients, clientTab{c.Name, c.Title, c.File, strings.TrimSpace(c.Example(p.Endpoint)), i == 0},
+		)
 	}
 	p.Git = v.git(v.r.Context())
 	if p.Keys, err = v.activeKeys(v.r.Context()); err != nil {
@@ -104,7 +107,8 @@ func (v *visit) revealToken() error {
 	ctx := v.r.Context()
 	var shown *shownToken
 	err := act(ctx, v.scope, tenancy.Call{
-		Tool: "gitea.credentials", Needs: tenancy.Git, Client: v.r.UserAgent(), Args: jsonOf(map[string]any{"reveal": true}),
+		Tool: "gitea.credentials", Needs: tenancy.Git, Client: v.r.UserAgent(),
+		Args: jsonOf(map[string]any{"reveal": true}),
 	}, func(s *tenancy.Scope) error {
 		c, err := repository.Credentials(ctx, s, true)
 		shown = &shownToken{c.Username, c.Token.Reveal(), hideAfter}

@@ -60,14 +60,19 @@ func (v *visit) trailQuery() (tenancy.AuditQuery, url.Values, error) {
 			filter.Set(name, s)
 		}
 	}
-	q := tenancy.AuditQuery{Tool: mcp.RecordedName(filter.Get("tool")), Principal: filter.Get("who"), Target: filter.Get("target")}
+	q := tenancy.AuditQuery{
+		Tool: mcp.RecordedName(filter.Get("tool")), Principal: filter.Get("who"), Target: filter.Get("target"),
+	}
 	cursor := asked.Get("after")
 	if cursor == "" {
 		return q, filter, nil
 	}
 	var c pageCursor
 	if err := v.scope.OpenCursor("activity page", cursor, &c); err != nil {
-		return q, filter, &tenancy.Error{Code: tenancy.Invalid, Msg: "this page of the activity is not there", Hint: "begin again with the newest entries"}
+		return q, filter, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "this page of the activity is not there",
+			Hint: "begin again with the newest entries",
+		}
 	}
 	q.BeforeAt, q.BeforeID = c.At, c.ID
 	return q, filter, nil
@@ -85,12 +90,21 @@ func (v *visit) activity() error {
 	if err != nil {
 		return err
 	}
-	p := activityPage{Tools: v.cfg.recordedTools(), Tool: filter.Get("tool"), Who: filter.Get("who"), Target: filter.Get("target"), Newest: q.BeforeID == "", Most: maxExported}
+	p := activityPage{
+		Tools: v.cfg.recordedTools(), Tool: filter.Get("tool"), Who: filter.Get("who"), Target: filter.Get("target"),
+		Newest: q.BeforeID == "", Most: maxExported,
+	}
 	if p.Actors, err = people.Actors(ctx, v.scope); err != nil {
 		return err
 	}
 	for _, e := range entries[:min(len(entries), trailPage)] {
-		p.Entries = append(p.Entries, trailRow{e, clientName(e.Client), shorten(e.On.String()), outcomeState(e.Outcome), argsText(e.Args), durationText(e)})
+		p.Entries = append(
+			p.Entries,
+			trailRow{
+				e, clientName(e.Client), shorten(e.On.String()), outcomeState(e.Outcome), argsText(e.Args),
+				durationText(e),
+			},
+		)
 	}
 	p.CSV = v.workspacePath("activity", "export.csv") + query(filter)
 	p.JSONL = v.workspacePath("activity", "export.jsonl") + query(filter)
@@ -208,7 +222,8 @@ type exportRow struct {
 
 func rowOf(e people.TrailEntry) exportRow {
 	return exportRow{
-		e.At.UTC().Format(time.RFC3339), e.Who.String(), e.Principal, untrusted.Clean(e.Client), e.Tool, untrusted.Clean(e.Target), e.Args,
+		e.At.UTC().Format(time.RFC3339), e.Who.String(), e.Principal, untrusted.Clean(e.Client), e.Tool,
+		untrusted.Clean(e.Target), e.Args,
 		e.Outcome, e.Duration.Milliseconds(), e.UpstreamCalls,
 	}
 }
@@ -263,11 +278,19 @@ func (v *visit) exportCSV() error {
 	return v.export("text/csv; charset=utf-8", "activity.csv", func(e exportRow) error {
 		if first {
 			first = false
-			if err := out.Write([]string{"at", "who", "principal", "client", "tool", "target", "args", "outcome", "duration_ms", "upstream_calls"}); err != nil {
+			if err := out.Write(
+				[]string{
+					"at", "who", "principal", "client", "tool", "target", "args", "outcome", "duration_ms",
+					"upstream_calls",
+				},
+			); err != nil {
 				return err
 			}
 		}
-		cells := []string{e.At, e.Who, e.Principal, e.Client, e.Tool, e.Target, e.Args, e.Outcome, strconv.FormatInt(e.DurationMS, 10), strconv.Itoa(e.Upstream)}
+		cells := []string{
+			e.At, e.Who, e.Principal, e.Client, e.Tool, e.Target, e.Args, e.Outcome,
+			strconv.FormatInt(e.DurationMS, 10), strconv.Itoa(e.Upstream),
+		}
 		for i, c := range cells {
 			cells[i] = escapeFormula(c)
 		}
@@ -280,7 +303,10 @@ func (v *visit) exportCSV() error {
 
 func (v *visit) exportJSONL() error {
 	out := json.NewEncoder(v.w)
-	return v.export("application/jsonl; charset=utf-8", "activity.jsonl", func(e exportRow) error { return out.Encode(e) }, func() error { return nil })
+	return v.export(
+		"application/jsonl; charset=utf-8", "activity.jsonl", func(e exportRow) error { return out.Encode(e) },
+		func() error { return nil },
+	)
 }
 
 // escapeFormula keeps a spreadsheet from reading a cell as a formula. It also covers the

@@ -52,9 +52,17 @@ func (v *visit) keyForm(fields url.Values) keyForm {
 		f.Days = defaultDays
 	}
 	for _, p := range tenancy.Presets() {
-		f.Presets = append(f.Presets, presetChoice{p.Name, sentence(p.About), p.Name == f.Preset, v.scope.Rights().Has(p.Rights)})
+		f.Presets = append(
+			f.Presets, presetChoice{p.Name, sentence(p.About), p.Name == f.Preset, v.scope.Rights().Has(p.Rights)},
+		)
 	}
-	for _, l := range []lifeChoice{{Days: 1, Title: "1 day"}, {Days: 7, Title: "7 days"}, {Days: 30, Title: "30 days"}, {Days: 90, Title: "90 days"}, {Days: 365, Title: "1 year"}} {
+	for _, l := range []lifeChoice{
+		{Days: 1, Title: "1 day"},
+		{Days: 7, Title: "7 days"},
+		{Days: 30, Title: "30 days"},
+		{Days: 90, Title: "90 days"},
+		{Days: 365, Title: "1 year"},
+	} {
 		l.Chosen = l.Days == f.Days
 		f.Lives = append(f.Lives, l)
 	}
@@ -125,13 +133,17 @@ func presetOf(r tenancy.Rights) string {
 func (v *visit) mintKey() error {
 	request := v.form.Get("request")
 	if len(request) < 20 || len(request) > 64 || strings.Trim(request, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
-		return &tenancy.Error{Code: tenancy.Invalid, Msg: "this form has no number of its own", Hint: "load the page again and use its form"}
+		return &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "this form has no number of its own",
+			Hint: "load the page again and use its form",
+		}
 	}
 	days, _ := strconv.Atoi(v.form.Get("days")) // mint refuses 0
 	key, text, err := v.once.do(v.r.Context(), v.user.ID+"/"+v.scope.Slug()+"/"+request, func(ctx context.Context) (tenancy.Key, secret.Text, error) {
 		return mint(ctx, v.scope, keyInput{v.form.Get("name"), v.form.Get("preset"), &days}, request, v.r.UserAgent())
 	})
-	if p := tenancy.Public(err); err != nil && (p.Code == tenancy.Invalid || p.Code == tenancy.Forbidden || p.Code == tenancy.Conflict) {
+	if p := tenancy.Public(err); err != nil && (p.Code == tenancy.Invalid || p.Code == tenancy.Forbidden ||
+		p.Code == tenancy.Conflict) {
 		form := v.keyForm(v.form)
 		form.Kept, form.Error = false, strings.TrimSpace(sentence(p.Msg)+" "+sentence(p.Hint))
 		return v.showKeys(p.Code.HTTPStatus(), form, nil)
@@ -150,7 +162,9 @@ type keyInput struct {
 }
 
 // mint creates a key, with an entry in the audit trail.
-func mint(ctx context.Context, scope *tenancy.Scope, in keyInput, request, client string) (k tenancy.Key, text secret.Text, err error) {
+func mint(
+	ctx context.Context, scope *tenancy.Scope, in keyInput, request, client string,
+) (k tenancy.Key, text secret.Text, err error) {
 	if in.Preset == "" {
 		in.Preset = "builder"
 	}
@@ -194,7 +208,9 @@ func (v *visit) revokeKey() error {
 }
 
 func revoke(ctx context.Context, scope *tenancy.Scope, id, client string) error {
-	return act(ctx, scope, tenancy.Call{Tool: "keys.revoke", Needs: tenancy.Keys, Client: client, Target: id}, func(s *tenancy.Scope) error {
+	return act(ctx, scope, tenancy.Call{
+		Tool: "keys.revoke", Needs: tenancy.Keys, Client: client, Target: id,
+	}, func(s *tenancy.Scope) error {
 		return people.RevokeKey(ctx, s, id)
 	})
 }
@@ -203,13 +219,19 @@ func revoke(ctx context.Context, scope *tenancy.Scope, id, client string) error 
 func keyOperations() []mcp.Operation {
 	const root = "/api/workspaces/{slug}/keys"
 	return []mcp.Operation{
-		{Route: "GET " + root, ID: "keys_list", Summary: "List the workspace's keys", Output: reflect.TypeFor[adminKeyList]()},
+		{
+			Route: "GET " + root, ID: "keys_list", Summary: "List the workspace's keys",
+			Output: reflect.TypeFor[adminKeyList](),
+		},
 		{
 			Route: "POST " + root, ID: "key_mint",
 			Summary: "Mint a key that may do no more than the caller; it is shown once",
 			Input:   reflect.TypeFor[keyInput](), Output: reflect.TypeFor[people.KeyInfo](),
 		},
-		{Route: "DELETE " + root + "/{key}", ID: "key_revoke", Summary: "Revoke a key and those minted with it", Output: reflect.TypeFor[health]()},
+		{
+			Route: "DELETE " + root + "/{key}", ID: "key_revoke", Summary: "Revoke a key and those minted with it",
+			Output: reflect.TypeFor[health](),
+		},
 	}
 }
 

@@ -80,7 +80,10 @@ func (v *visit) showMembers(shown *invited) error {
 
 // change runs an action on the workspace's members, with an entry in the audit trail.
 func (v *visit) change(tool, target string, args map[string]any, do func(*tenancy.Scope) error) error {
-	return act(v.r.Context(), v.scope, tenancy.Call{Tool: tool, Needs: tenancy.Keys, Client: v.r.UserAgent(), Target: target, Args: jsonOf(args)}, do)
+	return act(
+		v.r.Context(), v.scope,
+		tenancy.Call{Tool: tool, Needs: tenancy.Keys, Client: v.r.UserAgent(), Target: target, Args: jsonOf(args)}, do,
+	)
 }
 
 func (v *visit) invite() error {
@@ -102,7 +105,10 @@ func (v *visit) invite() error {
 
 func (v *visit) withdraw() error {
 	id := v.form.Get("invite")
-	err := v.change("members.withdraw_invite", id, nil, func(s *tenancy.Scope) error { return people.WithdrawInvite(v.r.Context(), s, id) })
+	err := v.change(
+		"members.withdraw_invite", id, nil,
+		func(s *tenancy.Scope) error { return people.WithdrawInvite(v.r.Context(), s, id) },
+	)
 	if err != nil {
 		return err
 	}
@@ -113,7 +119,10 @@ func (v *visit) withdraw() error {
 
 func (v *visit) setRole() error {
 	id, role := v.form.Get("user"), tenancy.Role(v.form.Get("role"))
-	err := v.change("members.set_role", id, map[string]any{"role": role}, func(s *tenancy.Scope) error { return people.SetRole(v.r.Context(), s, id, role) })
+	err := v.change(
+		"members.set_role", id, map[string]any{"role": role},
+		func(s *tenancy.Scope) error { return people.SetRole(v.r.Context(), s, id, role) },
+	)
 	if err != nil {
 		return err
 	}
@@ -126,7 +135,9 @@ func (v *visit) removeMember() error {
 	if id == v.user.ID {
 		needs = tenancy.Write // every member may leave: every role has this right
 	}
-	err := act(v.r.Context(), v.scope, tenancy.Call{Tool: "members.remove", Needs: needs, Client: v.r.UserAgent(), Target: id}, func(s *tenancy.Scope) error {
+	err := act(v.r.Context(), v.scope, tenancy.Call{
+		Tool: "members.remove", Needs: needs, Client: v.r.UserAgent(), Target: id,
+	}, func(s *tenancy.Scope) error {
 		return people.RemoveMember(v.r.Context(), s, id)
 	})
 	if err != nil {

@@ -140,7 +140,10 @@ func (v *visit) provision() error {
 	if _, err := wantParts(v.r.Context(), v.scope, v.r.UserAgent()); err != nil {
 		return err
 	}
-	return v.redirectWithNotice(v.r.Context(), v.workspacePath("workspace"), "Every part is being looked at again. Load the page again in a moment.")
+	return v.redirectWithNotice(
+		v.r.Context(), v.workspacePath("workspace"),
+		"Every part is being looked at again. Load the page again in a moment.",
+	)
 }
 
 type appPage struct {
@@ -213,7 +216,8 @@ func (v *visit) revealEnv() error {
 	ctx := v.r.Context()
 	var shown *shownEnv
 	err := act(ctx, v.scope, tenancy.Call{
-		Tool: "envs.reveal", Needs: tenancy.Write, Client: v.r.UserAgent(), Target: v.r.PathValue("app"), Args: jsonOf(map[string]any{"key": key, "preview": previews}),
+		Tool: "envs.reveal", Needs: tenancy.Write, Client: v.r.UserAgent(), Target: v.r.PathValue("app"),
+		Args: jsonOf(map[string]any{"key": key, "preview": previews}),
 	}, func(s *tenancy.Scope) error {
 		a, err := hosting.FindApp(ctx, s, v.r.PathValue("app"))
 		if err != nil {
@@ -252,5 +256,7 @@ func firstOpenable(domains []string) string {
 
 // hasWord reports whether a status like running:healthy contains a word.
 func hasWord(status, word string) bool {
-	return slices.Contains(strings.FieldsFunc(status, func(r rune) bool { return r == ':' || r == ' ' || r == '(' || r == ')' }), word)
+	return slices.Contains(
+		strings.FieldsFunc(status, func(r rune) bool { return r == ':' || r == ' ' || r == '(' || r == ')' }), word,
+	)
 }

@@ -38,13 +38,26 @@ type (
 func operations() []mcp.Operation {
 	return slices.Concat(adminOperations(), setupOperations(), keyOperations(), []mcp.Operation{
 		{Route: "GET /", ID: "about", Summary: "What is served here", Open: true, Output: reflect.TypeFor[about]()},
-		{Route: "GET /healthz", ID: "health", Summary: "Whether the server runs", Open: true, Output: reflect.TypeFor[health]()},
-		{Route: "GET /readyz", ID: "ready", Summary: "Whether the server can serve", Open: true, Output: reflect.TypeFor[health]()},
-		{Route: "GET /api/openapi.json", ID: "openapi", Summary: "This document", Open: true, Output: reflect.TypeFor[json.RawMessage]()},
-		{Route: "GET /api/workspaces", ID: "workspaces_list", Summary: "List the key's workspaces", Output: reflect.TypeFor[workspaces]()},
 		{
-			Route: "POST /api/workspaces/{slug}/provision", ID: "workspace_provision", Summary: "Look at the workspace's parts again",
-			Output: reflect.TypeFor[provisioning](),
+			Route: "GET /healthz", ID: "health", Summary: "Whether the server runs", Open: true,
+			Output: reflect.TypeFor[health](),
+		},
+		{
+			Route: "GET /readyz", ID: "ready", Summary: "Whether the server can serve", Open: true,
+			Output: reflect.TypeFor[health](),
+		},
+		{
+			Route: "GET /api/openapi.json", ID: "openapi", Summary: "This document", Open: true,
+			Output: reflect.TypeFor[json.RawMessage](),
+		},
+		{
+			Route: "GET /api/workspaces", ID: "workspaces_list", Summary: "List the key's workspaces",
+			Output: reflect.TypeFor[workspaces](),
+		},
+		{
+			Route: "POST /api/workspaces/{slug}/provision", ID: "workspace_provision",
+			Summary: "Look at the workspace's parts again",
+			Output:  reflect.TypeFor[provisioning](),
 		},
 	})
 }
@@ -210,7 +223,9 @@ func jsonBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the body is not said to be JSON", Hint: "send Content-Type: application/json"}
+		return nil, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "the body is not said to be JSON", Hint: "send Content-Type: application/json",
+		}
 	}
 	return body, nil
 }

@@ -45,7 +45,13 @@ func newSessions(cfg Config) *scs.SessionManager {
 	}
 	s.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
 		cfg.Log.WarnContext(r.Context(), "sessions do not answer", "err", cfg.Guard.ForLog(err))
-		refuse(w, &tenancy.Error{Code: tenancy.Unavailable, Msg: "the server's database did not answer", Hint: "try again in a moment", Retryable: true})
+		refuse(
+			w,
+			&tenancy.Error{
+				Code: tenancy.Unavailable, Msg: "the server's database did not answer", Hint: "try again in a moment",
+				Retryable: true,
+			},
+		)
 	}
 	return s
 }
@@ -61,7 +67,8 @@ func canSignIn(public *url.URL) bool {
 }
 
 var errSignedOut = &tenancy.Error{
-	Code: tenancy.Unauthorized, Msg: "nobody is signed in", Hint: "sign in to the settings page, or send a key as \"Authorization: Bearer vibn_sk_…\"",
+	Code: tenancy.Unauthorized, Msg: "nobody is signed in",
+	Hint: "sign in to the settings page, or send a key as \"Authorization: Bearer vibn_sk_…\"",
 }
 
 // person returns the signed-in person; a zero User if there is none. It ends a session
@@ -172,5 +179,8 @@ func (c Config) refuseReveal(r *http.Request, args map[string]any) error {
 	if reveal, _ := args["reveal"].(bool); !reveal || !c.site.hasSession(r) {
 		return nil
 	}
-	return &tenancy.Error{Code: tenancy.Forbidden, Msg: "a session is shown no token here", Hint: "the settings page reveals it, after a recent sign-in"}
+	return &tenancy.Error{
+		Code: tenancy.Forbidden, Msg: "a session is shown no token here",
+		Hint: "the settings page reveals it, after a recent sign-in",
+	}
 }

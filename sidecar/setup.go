@@ -28,7 +28,10 @@ func mountSetup(mux *http.ServeMux, cfg Config) {
 		})
 	}
 	serve("bootstrap.sh", sendScript)
-	serve("agents.md", func(w http.ResponseWriter, _ *http.Request, s clients.Setup) { sendText(w, promptType, s.Prompt) })
+	serve(
+		"agents.md",
+		func(w http.ResponseWriter, _ *http.Request, s clients.Setup) { sendText(w, promptType, s.Prompt) },
+	)
 	serve("setup", func(w http.ResponseWriter, _ *http.Request, s clients.Setup) {
 		out := setupOut{Workspace: s.Slug, Prompt: s.Prompt}
 		if s.Gitea != nil {
@@ -43,11 +46,19 @@ func setupOperations() []mcp.Operation {
 	const one = "GET /api/workspaces/{slug}/"
 	return []mcp.Operation{
 		{
-			Route: one + "bootstrap.sh", ID: "bootstrap", Summary: "The script that connects a folder's editors and agents, with the caller's key in it", Text: scriptType,
-			Query: reflect.TypeFor[scriptQuery](),
+			Route: one + "bootstrap.sh", ID: "bootstrap",
+			Summary: "The script that connects a folder's editors and agents, with the caller's key in it",
+			Text:    scriptType,
+			Query:   reflect.TypeFor[scriptQuery](),
 		},
-		{Route: one + "agents.md", ID: "agents", Summary: "The system prompt of the workspace's agents", Text: promptType},
-		{Route: one + "setup", ID: "setup", Summary: "What a folder is connected with, for vibn-mcp connect", Output: reflect.TypeFor[setupOut]()},
+		{
+			Route: one + "agents.md", ID: "agents", Summary: "The system prompt of the workspace's agents",
+			Text: promptType,
+		},
+		{
+			Route: one + "setup", ID: "setup", Summary: "What a folder is connected with, for vibn-mcp connect",
+			Output: reflect.TypeFor[setupOut](),
+		},
 	}
 }
 
@@ -104,7 +115,8 @@ func sendScript(w http.ResponseWriter, r *http.Request, s clients.Setup) {
 	case "ask":
 	default:
 		refuse(w, &tenancy.Error{
-			Code: tenancy.Invalid, Msg: `"ask" is all that key may be here`, Hint: "a key belongs into the Authorization header, where no log has it",
+			Code: tenancy.Invalid, Msg: `"ask" is all that key may be here`,
+			Hint: "a key belongs into the Authorization header, where no log has it",
 		})
 		return
 	}

@@ -106,7 +106,13 @@ func ready(cfg Config) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := cfg.Ready(r.Context()); err != nil {
 			cfg.Log.WarnContext(r.Context(), "not ready", "err", err)
-			refuse(w, &tenancy.Error{Code: tenancy.Unavailable, Msg: "the server is not ready", Hint: "its log says why", Retryable: true})
+			refuse(
+				w,
+				&tenancy.Error{
+					Code: tenancy.Unavailable, Msg: "the server is not ready", Hint: "its log says why",
+					Retryable: true,
+				},
+			)
 			return
 		}
 		answer(w, health{true})
@@ -116,13 +122,18 @@ func ready(cfg Config) http.HandlerFunc {
 // knownHost refuses requests for an unknown host name. A web page can point its own name
 // at this address and make a browser on this machine call it.
 func knownHost(cfg Config, next http.Handler) http.Handler {
-	known := map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true, strings.ToLower(cfg.PublicURL.Hostname()): true}
+	known := map[string]bool{
+		"localhost": true, "127.0.0.1": true, "::1": true, strings.ToLower(cfg.PublicURL.Hostname()): true,
+	}
 	for _, h := range cfg.AllowedHosts {
 		known[strings.ToLower(h)] = true
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !known[strings.ToLower(hostname(r.Host))] {
-			forbid(w, r, "this server does not answer to that host name", "the operator can allow it with VIBN_ALLOWED_HOSTS")
+			forbid(
+				w, r, "this server does not answer to that host name",
+				"the operator can allow it with VIBN_ALLOWED_HOSTS",
+			)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -160,7 +171,9 @@ func recovered(log *slog.Logger, next http.Handler) http.Handler {
 				panic(p)
 			}
 			if p != nil {
-				log.ErrorContext(r.Context(), "request panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				log.ErrorContext(
+					r.Context(), "request panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()),
+				)
 				refuseAt(w, r, errors.New("panic in a request"))
 			}
 		}()

@@ -49,7 +49,10 @@ func newSite(cfg Config) *site {
 		return nil
 	}
 	if !canSignIn(cfg.PublicURL) {
-		cfg.Log.Warn("there is no settings page: people sign in over https only, or on this machine", "public_url", cfg.PublicURL.String())
+		cfg.Log.Warn(
+			"there is no settings page: people sign in over https only, or on this machine", "public_url",
+			cfg.PublicURL.String(),
+		)
 		return nil
 	}
 	s := &site{
@@ -414,7 +417,12 @@ func roughly(d time.Duration) string {
 	for _, u := range []struct {
 		name     string
 		of, from time.Duration
-	}{{"year", 365 * day, 400 * day}, {"month", 30 * day, 100 * day}, {"day", day, 36 * time.Hour}, {"hour", time.Hour, 90 * time.Minute}} {
+	}{
+		{"year", 365 * day, 400 * day},
+		{"month", 30 * day, 100 * day},
+		{"day", day, 36 * time.Hour},
+		{"hour", time.Hour, 90 * time.Minute},
+	} {
 		if d >= u.from {
 			return plural(int((d+u.of/2)/u.of), u.name)
 		}

@@ -51,7 +51,10 @@ func (db *DB) SetAppPush(ctx context.Context, was, is tenancy.AppRecord) error {
 // MarkAppDeleting implements [hosting.Store].
 func (db *DB) MarkAppDeleting(ctx context.Context, workspaceID, id string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		err := change(ctx, tx, `update vibn_apps set deleting_at = coalesce(deleting_at, $3) where workspace_id = $1 and id = $2`, workspaceID, id, micros(at))
+		err := change(
+			ctx, tx, `update vibn_apps set deleting_at = coalesce(deleting_at, $3) where workspace_id = $1 and id = $2`,
+			workspaceID, id, micros(at),
+		)
 		if err != nil {
 			return err
 		}

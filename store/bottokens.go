@@ -41,7 +41,9 @@ func (db *DB) TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name s
 	err := change(ctx, db.sql, `update vibn_bot_tokens set name = $4, created_at = $5
 		where workspace_id = $1 and id = $2 and name = $3 and revoked_at is null and gitea_token_id = 0`,
 		was.WorkspaceID, was.ID, was.Name, name, micros(at))
-	err = failedCondition(ctx, db.sql, err, `select 1 from vibn_bot_tokens where workspace_id = $1 and id = $2`, was.WorkspaceID, was.ID)
+	err = failedCondition(
+		ctx, db.sql, err, `select 1 from vibn_bot_tokens where workspace_id = $1 and id = $2`, was.WorkspaceID, was.ID,
+	)
 	return wrap(err, "token %q of workspace %q", was.ID, was.WorkspaceID)
 }
 
@@ -136,7 +138,10 @@ func (db *DB) SealedValues(ctx context.Context) ([]tenancy.SealedValue, error) {
 func (db *DB) Reseal(ctx context.Context, was tenancy.SealedValue, sealed string) error {
 	for _, p := range sealedPlaces {
 		if p.table == was.Place.Table && p.column == was.Place.Column {
-			return wrap(change(ctx, db.sql, p.replace, was.Place.Row, was.Value, sealed), "reseal %s %q", p.table, was.Place.Row)
+			return wrap(
+				change(ctx, db.sql, p.replace, was.Place.Row, was.Value, sealed), "reseal %s %q", p.table,
+				was.Place.Row,
+			)
 		}
 	}
 	return wrap(tenancy.ErrNotFound, "reseal %s", was.Place.Table)

@@ -18,7 +18,9 @@ func (db *DB) CreateDatabase(ctx context.Context, d tenancy.DatabaseRecord) erro
 // DatabaseRecords implements [tenancy.Store].
 func (db *DB) DatabaseRecords(ctx context.Context, workspaceID string) ([]tenancy.DatabaseRecord, error) {
 	all, err := list(ctx, db, func(from row) (d tenancy.DatabaseRecord, err error) {
-		err = from.Scan(&d.ID, &d.WorkspaceID, &d.Name, &d.Engine, &d.Nonce, &d.UUID, &d.URLSealed, &d.DeletingAt, &d.CreatedAt)
+		err = from.Scan(
+			&d.ID, &d.WorkspaceID, &d.Name, &d.Engine, &d.Nonce, &d.UUID, &d.URLSealed, &d.DeletingAt, &d.CreatedAt,
+		)
 		return d, err
 	}, `select id, workspace_id, name, engine, nonce, coalesce(coolify_uuid, ''), url_encrypted, deleting_at, created_at
 		from vibn_databases where workspace_id = $1 order by name`, workspaceID)
@@ -48,7 +50,11 @@ func (db *DB) TakeOverDatabase(ctx context.Context, was tenancy.DatabaseRecord, 
 // MarkDatabaseDeleting implements [provision.Store].
 func (db *DB) MarkDatabaseDeleting(ctx context.Context, workspaceID, id string, at time.Time) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
-		err := change(ctx, tx, `update vibn_databases set deleting_at = coalesce(deleting_at, $3) where workspace_id = $1 and id = $2`, workspaceID, id, micros(at))
+		err := change(
+			ctx, tx,
+			`update vibn_databases set deleting_at = coalesce(deleting_at, $3) where workspace_id = $1 and id = $2`,
+			workspaceID, id, micros(at),
+		)
 		if err != nil {
 			return err
 		}

@@ -168,10 +168,15 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 		return recovered(ctx, log, func() error { return jobs.Sweep(ctx) })
 	}))
 	client, err := river.NewClient(riverDriver(db.sql, db.dialect), &river.Config{
-		Logger: log, Workers: workers, RetryPolicy: retryPolicy{}, JobTimeout: jobTime, RescueStuckJobsAfter: jobLost, FetchPollInterval: jobPoll,
-		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}, pushQueue: {MaxWorkers: pushWorkers}},
+		Logger: log, Workers: workers, RetryPolicy: retryPolicy{}, JobTimeout: jobTime, RescueStuckJobsAfter: jobLost,
+		FetchPollInterval: jobPoll,
+		Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: jobWorkers}, pushQueue: {MaxWorkers: pushWorkers},
+		},
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
-			func() (river.JobArgs, *river.InsertOpts) { return sweepJob{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})},
+			func() (river.JobArgs, *river.InsertOpts) { return sweepJob{}, nil }, &river.PeriodicJobOpts{
+				RunOnStart: true,
+			})},
 	})
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)

@@ -174,7 +174,9 @@ func (db *DB) TouchKey(ctx context.Context, workspaceID, keyID string, at time.T
 		workspaceID, keyID, at, at.Add(-time.Minute))
 	if err == nil {
 		if n, _ := res.RowsAffected(); n == 0 { // both drivers support RowsAffected
-			err = exists(ctx, db.sql, `select 1 from vibn_api_keys where workspace_id = $1 and id = $2`, workspaceID, keyID)
+			err = exists(
+				ctx, db.sql, `select 1 from vibn_api_keys where workspace_id = $1 and id = $2`, workspaceID, keyID,
+			)
 		}
 	}
 	return wrap(err, "use of key %q of workspace %q", keyID, workspaceID)

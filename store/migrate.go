@@ -22,7 +22,9 @@ func newProvider(conns *sql.DB, d dialect) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := []goose.ProviderOption{goose.WithTableName(versionTable), goose.WithGoMigrations(riverMigration(conns, d))}
+	options := []goose.ProviderOption{
+		goose.WithTableName(versionTable), goose.WithGoMigrations(riverMigration(conns, d)),
+	}
 	if d.goose == goose.DialectPostgres {
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600)) // try once a second for ten minutes
 		if err != nil {

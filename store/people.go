@@ -26,7 +26,11 @@ func (db *DB) User(ctx context.Context, id string) (tenancy.User, error) {
 
 // UserByIdentity implements [people.Store].
 func (db *DB) UserByIdentity(ctx context.Context, issuer, subject string) (tenancy.User, error) {
-	u, err := scanUser(db.sql.QueryRowContext(ctx, `select `+userColumns+` from vibn_users u where u.issuer = $1 and u.subject = $2`, issuer, subject))
+	u, err := scanUser(
+		db.sql.QueryRowContext(
+			ctx, `select `+userColumns+` from vibn_users u where u.issuer = $1 and u.subject = $2`, issuer, subject,
+		),
+	)
 	return u, wrap(err, "user by identity")
 }
 
@@ -133,13 +137,19 @@ func (db *DB) LoginLink(ctx context.Context, digest tenancy.Digest) (tenancy.Log
 	var l tenancy.LoginLink
 	var w workspaceRow
 	err := db.sql.QueryRowContext(ctx, `select `+linkColumns+`, `+workspaceColumns+`
-		from vibn_login_links l join vibn_workspaces w on w.id = l.workspace_id where l.digest = $1`, hex.EncodeToString(digest[:])).Scan(append(linkDest(&l), w.dest()...)...)
+		from vibn_login_links l join vibn_workspaces w on w.id = l.workspace_id where l.digest = $1`, hex.EncodeToString(digest[:])).Scan(
+		append(linkDest(&l), w.dest()...)...,
+	)
 	return l, w.workspace(), wrap(err, "login link")
 }
 
 // LoginLinks implements [people.Store].
 func (db *DB) LoginLinks(ctx context.Context, workspaceID string) ([]tenancy.LoginLink, error) {
-	links, err := list(ctx, db, scanLink, `select `+linkColumns+` from vibn_login_links l where l.workspace_id = $1 order by l.created_at desc, l.id desc`, workspaceID)
+	links, err := list(
+		ctx, db, scanLink,
+		`select `+linkColumns+` from vibn_login_links l where l.workspace_id = $1 order by l.created_at desc, l.id desc`,
+		workspaceID,
+	)
 	return links, wrap(err, "links into workspace %q", workspaceID)
 }
 
@@ -170,14 +180,22 @@ func (db *DB) UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.
 		if err := keepPerson(ctx, tx, by); err != nil {
 			return err
 		}
-		err = exists(ctx, tx, `select 1 from vibn_workspace_members where workspace_id = $1 and user_id = $2`, l.WorkspaceID, by.UserID)
+		err = exists(
+			ctx, tx, `select 1 from vibn_workspace_members where workspace_id = $1 and user_id = $2`, l.WorkspaceID,
+			by.UserID,
+		)
 		if err == nil {
 			return tenancy.ErrConflict
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		err = setMember(ctx, tx, tenancy.Member{WorkspaceID: l.WorkspaceID, UserID: by.UserID, GiteaUserID: by.GiteaUserID, Role: l.Role, CreatedAt: at})
+		err = setMember(
+			ctx, tx,
+			tenancy.Member{
+				WorkspaceID: l.WorkspaceID, UserID: by.UserID, GiteaUserID: by.GiteaUserID, Role: l.Role, CreatedAt: at,
+			},
+		)
 		if err != nil {
 			return err
 		}
@@ -192,7 +210,10 @@ func (db *DB) ChangeMember(ctx context.Context, workspaceID, userID string, role
 		if err := setRole(ctx, tx, workspaceID, userID, role); err != nil {
 			return err
 		}
-		err := exists(ctx, tx, `select 1 from vibn_workspace_members where workspace_id = $1 and role = 'owner' limit 1`, workspaceID)
+		err := exists(
+			ctx, tx, `select 1 from vibn_workspace_members where workspace_id = $1 and role = 'owner' limit 1`,
+			workspaceID,
+		)
 		if errors.Is(err, sql.ErrNoRows) {
 			return tenancy.ErrConflict
 		}
@@ -280,7 +301,9 @@ func withdrawBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string,
 
 // revokeBeyond revokes the keys that a person minted and that exceed their rights, with
 // all keys minted with these.
-func (db *DB) revokeBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string, rights tenancy.Rights, at time.Time) error {
+func (db *DB) revokeBeyond(
+	ctx context.Context, tx *sql.Tx, workspaceID, userID string, rights tenancy.Rights, at time.Time,
+) error {
 	keys, err := collect(ctx, tx, scanKey, `select `+keyColumns+` from vibn_api_keys k
 		where k.workspace_id = $1 and k.created_by = $2 and k.revoked_at is null`, workspaceID, userID)
 	if err != nil {

@@ -15,7 +15,10 @@ func (db *DB) CreateProject(ctx context.Context, p tenancy.Project) error {
 
 // Projects implements [provision.Store].
 func (db *DB) Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error) {
-	projects, err := list(ctx, db, scanProject, `select `+projectColumns+` from vibn_projects where workspace_id = $1 order by slug`, workspaceID)
+	projects, err := list(
+		ctx, db, scanProject, `select `+projectColumns+` from vibn_projects where workspace_id = $1 order by slug`,
+		workspaceID,
+	)
 	return projects, wrap(err, "projects of workspace %q", workspaceID)
 }
 
@@ -30,7 +33,9 @@ func scanProject(from row) (tenancy.Project, error) {
 }
 
 // RecordRepository implements [provision.Store].
-func (db *DB) RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error {
+func (db *DB) RecordRepository(
+	ctx context.Context, workspaceID, projectID string, repositoryID int64, name string,
+) error {
 	err := change(ctx, db.sql, `update vibn_projects set gitea_repo_id = $3, gitea_repo = $4
 		where workspace_id = $1 and id = $2 and (gitea_repo_id is null or gitea_repo_id = $3)`,
 		workspaceID, projectID, repositoryID, name)

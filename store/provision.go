@@ -114,7 +114,9 @@ func keepGiteaUser(ctx context.Context, tx *sql.Tx, workspaceID string, p tenanc
 
 // insertWithSlug tries the slugs in turn. The count of inserted rows shows that a slug is
 // taken, as an error would end the transaction on PostgreSQL.
-func (db *DB) insertWithSlug(ctx context.Context, tx *sql.Tx, w tenancy.Workspace, p tenancy.Person, slugs []string) error {
+func (db *DB) insertWithSlug(
+	ctx context.Context, tx *sql.Tx, w tenancy.Workspace, p tenancy.Person, slugs []string,
+) error {
 	w.OwnerUserID = p.UserID
 	for _, slug := range slugs {
 		w.Slug = slug
@@ -124,7 +126,10 @@ func (db *DB) insertWithSlug(ctx context.Context, tx *sql.Tx, w tenancy.Workspac
 		case err != nil:
 			return err
 		}
-		m := tenancy.Member{WorkspaceID: w.ID, UserID: p.UserID, GiteaUserID: p.GiteaUserID, Role: tenancy.RoleOwner, CreatedAt: w.CreatedAt}
+		m := tenancy.Member{
+			WorkspaceID: w.ID, UserID: p.UserID, GiteaUserID: p.GiteaUserID, Role: tenancy.RoleOwner,
+			CreatedAt: w.CreatedAt,
+		}
 		if err := setMember(ctx, tx, m); err != nil {
 			return err
 		}
@@ -135,7 +140,9 @@ func (db *DB) insertWithSlug(ctx context.Context, tx *sql.Tx, w tenancy.Workspac
 
 // AnyWorkspace implements [people.OperatorStore].
 func (db *DB) AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace, error) {
-	w, err := scanWorkspace(db.sql.QueryRowContext(ctx, `select `+workspaceColumns+` from vibn_workspaces w where w.slug = $1`, slug))
+	w, err := scanWorkspace(
+		db.sql.QueryRowContext(ctx, `select `+workspaceColumns+` from vibn_workspaces w where w.slug = $1`, slug),
+	)
 	return w, wrap(err, "workspace %q", slug)
 }
 
@@ -174,8 +181,13 @@ const provisionColumns = workspaceColumns + `, coalesce(w.gitea_team_id, 0), ` +
 func (db *DB) Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error) {
 	var r workspaceRow
 	var p tenancy.Provision
-	err := db.sql.QueryRowContext(ctx, `select `+provisionColumns+` from vibn_workspaces w where w.id = $1`, workspaceID).Scan(
-		append(r.dest(), &p.TeamID, &p.BotID, &p.TokenID, &p.TokenSealed, &p.Nonce, &p.Destination, &p.HookID, &p.HookSealed, &p.Wanted, &p.Done)...)
+	err := db.sql.QueryRowContext(
+		ctx, `select `+provisionColumns+` from vibn_workspaces w where w.id = $1`, workspaceID,
+	).Scan(
+		append(
+			r.dest(), &p.TeamID, &p.BotID, &p.TokenID, &p.TokenSealed, &p.Nonce, &p.Destination, &p.HookID,
+			&p.HookSealed, &p.Wanted, &p.Done,
+		)...)
 	if err != nil {
 		return tenancy.Provision{}, wrap(err, "provision of workspace %q", workspaceID)
 	}
@@ -203,7 +215,9 @@ func (db *DB) Want(ctx context.Context, workspaceID string) error {
 }
 
 func (db *DB) want(ctx context.Context, tx *sql.Tx, workspaceID string) error {
-	err := change(ctx, tx, `update vibn_workspaces set provision_wanted = provision_wanted + 1 where id = $1`, workspaceID)
+	err := change(
+		ctx, tx, `update vibn_workspaces set provision_wanted = provision_wanted + 1 where id = $1`, workspaceID,
+	)
 	if err != nil {
 		return err
 	}
@@ -263,7 +277,8 @@ func (db *DB) SetParts(ctx context.Context, workspaceID string, was, is tenancy.
 				and coalesce(gitea_team_id, 0) = $13 and coalesce(gitea_bot_username, '') = $14 and `+botID+` = $15
 				and coalesce(gitea_bot_token_id, 0) = $16 and coalesce(gitea_bot_token_encrypted, '') = $17
 				and coalesce(coolify_destination_uuid, '') = $21 and coalesce(gitea_hook_id, 0) = $22 and coalesce(gitea_hook_secret_encrypted, '') = $23`,
-			workspaceID, null(is.CoolifyProject), null(is.Org), nullInt(is.OrgID), nullInt(is.TeamID), null(is.Bot), nullDigits(is.BotID),
+			workspaceID, null(is.CoolifyProject), null(is.Org), nullInt(is.OrgID), nullInt(is.TeamID), null(is.Bot),
+			nullDigits(is.BotID),
 			nullInt(is.TokenID), null(is.TokenSealed),
 			was.CoolifyProject, was.Org, was.OrgID, was.TeamID, was.Bot, was.BotID, was.TokenID, was.TokenSealed,
 			null(is.Destination), nullInt(is.HookID), null(is.HookSealed), was.Destination, was.HookID, was.HookSealed)
@@ -275,7 +290,9 @@ func (db *DB) SetParts(ctx context.Context, workspaceID string, was, is tenancy.
 }
 
 // FinishProvision implements [provision.Store].
-func (db *DB) FinishProvision(ctx context.Context, workspaceID string, wanted int64, o tenancy.Outcome, at time.Time) (more bool, err error) {
+func (db *DB) FinishProvision(
+	ctx context.Context, workspaceID string, wanted int64, o tenancy.Outcome, at time.Time,
+) (more bool, err error) {
 	var now int64
 	err = db.inTx(ctx, func(tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `update vibn_workspaces set provision_status = $2, provision_error = $3,
@@ -284,7 +301,9 @@ func (db *DB) FinishProvision(ctx context.Context, workspaceID string, wanted in
 		if err != nil || !o.Reconciled {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `update vibn_workspaces set reconciled_at = $2 where id = $1`, workspaceID, micros(at))
+		_, err = tx.ExecContext(
+			ctx, `update vibn_workspaces set reconciled_at = $2 where id = $1`, workspaceID, micros(at),
+		)
 		return err
 	})
 	return now > wanted, wrap(err, "outcome for workspace %q", workspaceID)

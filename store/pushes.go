@@ -28,7 +28,9 @@ const (
 // InsertOpts keeps at most one job for a project. The project's row counts pushes that
 // arrive while the job runs, and the job checks the count before it ends.
 func (pushJob) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: pushQueue, MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
+	return river.InsertOpts{
+		Queue: pushQueue, MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished},
+	}
 }
 
 // WantPush implements [provision.Store].
@@ -38,7 +40,10 @@ func (db *DB) WantPush(ctx context.Context, workspaceID string, repositoryID int
 		err := tx.QueryRowContext(ctx, `update vibn_projects set push_wanted = push_wanted + 1, push_digest = $3
 			where workspace_id = $1 and gitea_repo_id = $2 and push_digest <> $3 returning id`, workspaceID, repositoryID, digest).Scan(&project)
 		if errors.Is(err, sql.ErrNoRows) {
-			return exists(ctx, tx, `select 1 from vibn_projects where workspace_id = $1 and gitea_repo_id = $2`, workspaceID, repositoryID)
+			return exists(
+				ctx, tx, `select 1 from vibn_projects where workspace_id = $1 and gitea_repo_id = $2`, workspaceID,
+				repositoryID,
+			)
 		}
 		if err != nil {
 			return err

@@ -44,7 +44,9 @@ func (s Sessions) CommitCtx(ctx context.Context, token string, data []byte, expi
 
 // DeleteCtx ends a session.
 func (s Sessions) DeleteCtx(ctx context.Context, token string) error {
-	_, err := s.db.sql.ExecContext(ctx, `update vibn_sessions set data = $2 where digest = $1`, tokenDigest(token), []byte{})
+	_, err := s.db.sql.ExecContext(
+		ctx, `update vibn_sessions set data = $2 where digest = $1`, tokenDigest(token), []byte{},
+	)
 	return wrap(err, "end a session")
 }
 

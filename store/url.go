@@ -19,7 +19,8 @@ var (
 		"as %40 for @, %2F for /, %3F for ?, %23 for # and %25 for %")
 	errURLPassword = errors.New("has a password after the ?: put it before the @, " +
 		"as postgres://user:password@host:5432/name")
-	errURLUnusable = errors.New("cannot be used: check the port, the parameters after the ?, the files that they name, " +
+	errURLUnusable = errors.New("cannot be used: check the port, the parameters after the ?, the files that they " +
+		"name, " +
 		"and the variables of the environment that begin with PG")
 )
 

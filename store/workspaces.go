@@ -143,7 +143,9 @@ func (db *DB) SetPlan(ctx context.Context, workspaceID string, p tenancy.Plan, a
 	return wrap(change(ctx, db.sql, `update vibn_workspaces
 		set plan_memory = $2, plan_cpus = $3, plan_apps = $4, plan_databases = $5, updated_at = $6
 		where id = $1 and deleted_at is null`,
-		workspaceID, null(p.Memory), null(p.CPUs), nullInt(int64(p.Apps)), nullInt(int64(p.Databases)), micros(at)), "plan of workspace %q", workspaceID)
+		workspaceID, null(p.Memory), null(p.CPUs), nullInt(int64(p.Apps)), nullInt(
+			int64(p.Databases),
+		), micros(at)), "plan of workspace %q", workspaceID)
 }
 
 // DeleteWorkspace implements [people.OperatorStore]. A deleted workspace is not found.

@@ -131,14 +131,17 @@ func (b *budget) share(workspaceID string) *share {
 // idle reports whether a share is in the state of a new one, so that it can be dropped.
 func (s *share) idle(cfg Budget) bool {
 	return len(s.slow)+len(s.waits)+len(s.inFlight) == 0 &&
-		s.requests.Tokens() >= float64(cfg.WorkspaceBurst) && s.calls.Tokens() >= float64(cfg.CallsBurst) && s.retries.Tokens() >= 1 &&
+		s.requests.Tokens() >= float64(cfg.WorkspaceBurst) && s.calls.Tokens() >= float64(cfg.CallsBurst) &&
+		s.retries.Tokens() >= 1 &&
 		s.pushes.Tokens() >= float64(cfg.PushesBurst)
 }
 
 // admit lets one request of a workspace pass, at once or within MaxWait, or refuses it
 // with [RateLimited]. The workspace's own limiter comes first, so that a workspace that
 // floods does not drain the shared one.
-func (b *budget) admit(ctx context.Context, workspaceID string, op coolify.Operation) (done func(), waited bool, err error) {
+func (b *budget) admit(
+	ctx context.Context, workspaceID string, op coolify.Operation,
+) (done func(), waited bool, err error) {
 	s := b.share(workspaceID)
 	leave := func() {}
 	if op.Slow {
@@ -205,7 +208,8 @@ func (b *budget) admitPush(workspaceID string) error {
 		return nil
 	}
 	return &Error{
-		Code: RateLimited, Msg: "this workspace's webhook posts too much", Hint: "nothing is lost: what was not taken is found within minutes",
+		Code: RateLimited, Msg: "this workspace's webhook posts too much",
+		Hint:      "nothing is lost: what was not taken is found within minutes",
 		Retryable: true, RetryAfter: time.Second,
 	}
 }
@@ -220,7 +224,8 @@ func (b *budget) admitRetry(workspaceID string) error {
 		return nil
 	}
 	return &Error{
-		Code: RateLimited, Msg: "this workspace's provisioning was tried just now", Hint: "wait a minute, then call again",
+		Code: RateLimited, Msg: "this workspace's provisioning was tried just now",
+		Hint:      "wait a minute, then call again",
 		Retryable: true, RetryAfter: retryEvery,
 	}
 }
@@ -234,7 +239,8 @@ func (b *budget) enterCall(workspaceID string) (leave func(), err error) {
 		return func() { <-s.inFlight }, nil
 	default:
 		return nil, &Error{
-			Code: RateLimited, Msg: "this workspace has too many calls in flight", Hint: "let some end, then call again",
+			Code: RateLimited, Msg: "this workspace has too many calls in flight",
+			Hint:      "let some end, then call again",
 			Retryable: true, RetryAfter: time.Second,
 		}
 	}

@@ -38,14 +38,20 @@ func (s *Scope) Confirmed(tool, sealed, args, typed string) (Confirmation, error
 	if err := s.OpenCursor(questionsOf(tool), sealed, &q); err != nil || q.Args != args {
 		return Confirmation{}, &Error{
 			Code: Invalid, Msg: "this answer is not one to a question about this call; nothing was changed",
-			Hint: "call again without inputResponses and requestState, and send both back as they are with the same arguments", Err: err,
+			Hint: "call again without inputResponses and requestState, and send both back as they are with the same " +
+				"arguments", Err: err,
 		}
 	}
 	if !s.guard.now().Before(q.Ends) {
-		return Confirmation{}, &Error{Code: Conflict, Msg: "the answer came too late; nothing was changed", Hint: "call again to be asked anew"}
+		return Confirmation{}, &Error{
+			Code: Conflict, Msg: "the answer came too late; nothing was changed", Hint: "call again to be asked anew",
+		}
 	}
 	if typed != q.Name {
-		return Confirmation{}, &Error{Code: Conflict, Msg: "what was typed is not the name that was asked for; nothing was changed", Hint: "call again to be asked anew"}
+		return Confirmation{}, &Error{
+			Code: Conflict, Msg: "what was typed is not the name that was asked for; nothing was changed",
+			Hint: "call again to be asked anew",
+		}
 	}
 	return Confirmation{Name: q.Name, Thing: q.Thing}, nil
 }
@@ -54,7 +60,8 @@ func questionsOf(tool string) string { return "question about " + tool }
 
 // ErrDeclined says that a person was asked and did not agree.
 var ErrDeclined = &Error{
-	Code: Forbidden, Msg: "the person who was asked did not agree; nothing was changed", Hint: "do not ask again unless they want it",
+	Code: Forbidden, Msg: "the person who was asked did not agree; nothing was changed",
+	Hint: "do not ask again unless they want it",
 }
 
 // ClaimKey stores a caller's idempotency key for a tool, with a digest of the call's
@@ -66,7 +73,10 @@ func (s *Scope) ClaimKey(ctx context.Context, tool, key, args string) error {
 	digest := sha256.Sum256([]byte(key))       // the key itself is stored in no row
 	bound := hmac.New(sha256.New, []byte(key)) // keyed, so that a reader of the row cannot guess the arguments
 	bound.Write([]byte(args))
-	err := s.guard.store.ClaimKey(ctx, s.grant.workspace.ID, tool, hex.EncodeToString(digest[:]), hex.EncodeToString(bound.Sum(nil)), s.guard.now())
+	err := s.guard.store.ClaimKey(
+		ctx, s.grant.workspace.ID, tool, hex.EncodeToString(digest[:]), hex.EncodeToString(bound.Sum(nil)),
+		s.guard.now(),
+	)
 	if errors.Is(err, ErrConflict) {
 		return &Error{
 			Code: Conflict, Msg: "this idempotency_key was used with other arguments",

@@ -68,7 +68,8 @@ type Confirmation struct {
 // NeedsConfirmation returns an error that asks for a person's confirmation.
 func NeedsConfirmation(name, what string) *Error {
 	return &Error{
-		Code: Conflict, Msg: what, Hint: fmt.Sprintf("ask a person; if they agree, call again with confirm set to %q", name),
+		Code: Conflict, Msg: what,
+		Hint:    fmt.Sprintf("ask a person; if they agree, call again with confirm set to %q", name),
 		Confirm: &Confirmation{Name: name, What: what},
 	}
 }

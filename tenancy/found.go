@@ -280,11 +280,15 @@ func (s Inside) EveryApp(ctx context.Context, environment string) ([]FoundApp, e
 		apps = append(apps, list...)
 	}
 	if !found {
-		return nil, &Error{Code: NotFound, Msg: "no such environment in this workspace", Hint: "workspace_describe names the environments"}
+		return nil, &Error{
+			Code: NotFound, Msg: "no such environment in this workspace",
+			Hint: "workspace_describe names the environments",
+		}
 	}
 	slices.SortFunc(apps, func(a, b FoundApp) int {
 		return cmp.Or(
-			cmp.Compare(a.Environment.Name, b.Environment.Name), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID.String(), b.UUID.String()),
+			cmp.Compare(a.Environment.Name, b.Environment.Name), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.UUID.String(), b.UUID.String()),
 		)
 	})
 	return apps, nil
@@ -298,6 +302,7 @@ var (
 	}
 	errNoOrg = &Error{
 		Code: Unavailable, Msg: "this workspace has no repositories yet: its Gitea organisation is still to be made",
-		Hint: "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"", Retryable: true, RetryAfter: 15 * time.Second,
+		Hint:      "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"",
+		Retryable: true, RetryAfter: 15 * time.Second,
 	}
 )

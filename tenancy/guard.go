@@ -29,12 +29,14 @@ type Config struct {
 	Log       *slog.Logger       // required
 	Budget    Budget             // zero fields take the defaults of [DefaultBudget]
 	PollEvery time.Duration      // between polls of running deployments; 0 = 3 s
-	Admin     secret.Text        // proves an operator who comes over the network; zero = no network access for operators
-	Known     []secret.Text      // the platform's own secrets, removed from every log
-	Now       func() time.Time   // nil = time.Now
-	Premises  Premises           // the platform's addresses, apps' domain, default placement and accepted risks
-	Plan      Plan               // of workspaces that have no plan of their own; zero fields are those of [DefaultPlan]
-	Probe     *probe.Prober      // nil = no app's domain is probed, and verdicts say so
+	// proves an operator who comes over the network; zero = no network access for
+	// operators
+	Admin    secret.Text
+	Known    []secret.Text    // the platform's own secrets, removed from every log
+	Now      func() time.Time // nil = time.Now
+	Premises Premises         // the platform's addresses, apps' domain, default placement and accepted risks
+	Plan     Plan             // of workspaces that have no plan of their own; zero fields are those of [DefaultPlan]
+	Probe    *probe.Prober    // nil = no app's domain is probed, and verdicts say so
 
 	// PlatformHosts are host names of the platform besides those of Premises.OwnURLs. A
 	// workspace gets none of them, and no parent or child domain of one.
@@ -79,8 +81,9 @@ func NewGuard(cfg Config) (*Guard, error) {
 	}
 	g := &Guard{
 		store: cfg.Store, coolify: cfg.Coolify, sensitive: cfg.Sensitive, box: cfg.Box, log: cfg.Log,
-		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea, giteaURL: strings.TrimRight(cfg.GiteaURL, "/"),
-		admin: cfg.Admin, publicURL: cfg.PublicURL, probe: cfg.Probe,
+		known: cfg.Known, now: cfg.Now, budget: newBudget(cfg.Budget), gitea: cfg.Gitea,
+		giteaURL: strings.TrimRight(cfg.GiteaURL, "/"),
+		admin:    cfg.Admin, publicURL: cfg.PublicURL, probe: cfg.Probe,
 	}
 	var err error
 	if g.noHook, err = g.box.Seal(secret.NewText(RandomHex()), HookPlace("")); err != nil {
@@ -181,7 +184,10 @@ func (p keyPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 	}
 	now := g.now()
 	if key.RevokedAt != nil || ws.DeletedAt != nil || (key.ExpiresAt != nil && !now.Before(*key.ExpiresAt)) {
-		g.log.InfoContext(ctx, "key refused", "key_id", key.ID, "revoked", key.RevokedAt != nil, "workspace_deleted", ws.DeletedAt != nil)
+		g.log.InfoContext(
+			ctx, "key refused", "key_id", key.ID, "revoked", key.RevokedAt != nil, "workspace_deleted",
+			ws.DeletedAt != nil,
+		)
 		return grant{}, ErrUnauthorized
 	}
 	g.touch(ctx, key, now)

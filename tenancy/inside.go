@@ -90,7 +90,10 @@ func (s Inside) MemberID() (string, bool) {
 func (s Inside) Person() (string, error) {
 	id, ok := s.MemberID()
 	if !ok {
-		return "", &Error{Code: Forbidden, Msg: "only people do this, signed in to the settings page", Hint: "ask the workspace's owner"}
+		return "", &Error{
+			Code: Forbidden, Msg: "only people do this, signed in to the settings page",
+			Hint: "ask the workspace's owner",
+		}
 	}
 	return id, nil
 }

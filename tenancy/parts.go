@@ -26,7 +26,9 @@ func BotName(slug string) string { return "vibn-bot-" + slug }
 // WritersTeam is the team that the bot and the workspace's people are in.
 var WritersTeam = gitea.TeamSpec{
 	Name: "Writers", AllRepositories: true,
-	Units: map[string]string{"repo.code": "write", "repo.issues": "write", "repo.pulls": "write", "repo.releases": "write"},
+	Units: map[string]string{
+		"repo.code": "write", "repo.issues": "write", "repo.pulls": "write", "repo.releases": "write",
+	},
 }
 
 // Mark returns 32 hexadecimal digits that prove that vibn-mcp made an upstream thing for

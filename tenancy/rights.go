@@ -69,7 +69,10 @@ func Presets() []Preset {
 	return []Preset{
 		{"viewer", Read, "sees apps, deployments, logs and the names of variables; changes nothing"},
 		{"deployer", Read | Deploy, "also deploys, starts, stops and restarts apps"},
-		{"builder", Read | Deploy | Write | Git, "also changes variables and settings, and pushes code; the usual choice for an agent"},
+		{
+			"builder", Read | Deploy | Write | Git,
+			"also changes variables and settings, and pushes code; the usual choice for an agent",
+		},
 		{"owner", AllRights, "everything, deleting things and minting keys included"},
 	}
 }

@@ -75,7 +75,8 @@ func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
 	}
 	entry := AuditEntry{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: gr.workspace.ID, At: s.guard.now(), Principal: gr.who,
-		Client: s.Text(c.Client).String(), Tool: c.Tool, Target: s.Text(c.Target).String(), Args: s.args(c.Args), Outcome: "started",
+		Client: s.Text(c.Client).String(), Tool: c.Tool, Target: s.Text(c.Target).String(), Args: s.args(c.Args),
+		Outcome: "started",
 	}
 	if err := s.guard.store.StartAudit(ctx, entry); err != nil {
 		return nil, StoreError("start an audit entry", err)
@@ -98,7 +99,9 @@ func (s *Scope) End(ctx context.Context, err error) {
 	}
 	f.Target = s.Target()
 	if err := s.guard.store.FinishAudit(ctx, s.grant.workspace.ID, s.call.audit, f); err != nil {
-		s.guard.log.ErrorContext(ctx, "audit entry not completed", "audit_id", s.call.audit, "outcome", f.Outcome, "err", err)
+		s.guard.log.ErrorContext(
+			ctx, "audit entry not completed", "audit_id", s.call.audit, "outcome", f.Outcome, "err", err,
+		)
 	}
 }
 
@@ -274,7 +277,8 @@ func (s Inside) Project() (CoolifyProject, error) {
 	if err != nil {
 		return CoolifyProject{}, &Error{
 			Code: Unavailable, Msg: "this workspace has no Coolify project yet",
-			Hint: "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"", Retryable: true, RetryAfter: 15 * time.Second, Err: err,
+			Hint:      "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"",
+			Retryable: true, RetryAfter: 15 * time.Second, Err: err,
 		}
 	}
 	return NewCoolifyProject(s.coolify, id), nil

@@ -18,7 +18,9 @@ type WorkspaceInfo struct {
 // Info returns the Scope's workspace as a line in a list.
 func (s *Scope) Info() WorkspaceInfo {
 	ws := s.grant.workspace
-	info := WorkspaceInfo{Slug: ws.Slug, Name: s.Text(ws.Name), Status: string(ws.Status), Rights: s.grant.rights.String()}
+	info := WorkspaceInfo{
+		Slug: ws.Slug, Name: s.Text(ws.Name), Status: string(ws.Status), Rights: s.grant.rights.String(),
+	}
 	if (Inside{s}).GiteaReady() == nil {
 		info.GitServer = s.guard.giteaURL
 	}
@@ -30,7 +32,9 @@ func (s *Scope) Info() WorkspaceInfo {
 // exist.
 func (s *Scope) CheckClaim(slug string) error {
 	if slug != s.grant.workspace.Slug || slug == "" {
-		return &Error{Code: NotFound, Msg: "no such workspace", Hint: fmt.Sprintf("your key is for %q", s.grant.workspace.Slug)}
+		return &Error{
+			Code: NotFound, Msg: "no such workspace", Hint: fmt.Sprintf("your key is for %q", s.grant.workspace.Slug),
+		}
 	}
 	return nil
 }

@@ -30,7 +30,9 @@ func upstreamOf(server, doing string, err error) error {
 	case errors.Is(err, coolify.ErrNotFound):
 		e.Code, e.Msg = NotFound, server+" no longer has what was needed to "+doing
 		e.Hint = "look again what there is"
-	case errors.Is(err, coolify.ErrUnauthorized), errors.Is(err, coolify.ErrForbidden), errors.Is(err, coolify.ErrRouteMissing), errors.Is(err, gitea.ErrRenamed):
+	case errors.Is(
+		err, coolify.ErrUnauthorized,
+	), errors.Is(err, coolify.ErrForbidden), errors.Is(err, coolify.ErrRouteMissing), errors.Is(err, gitea.ErrRenamed):
 		e.Code, e.Msg = Unavailable, server+" does not let this server "+doing
 		e.Hint = "only the platform's operator can mend this: the server's token for " + server + ", or its address, is wrong"
 	case errors.Is(err, coolify.ErrConflict):
@@ -71,7 +73,8 @@ func PlatformError(doing string, err error) error {
 	public := *e
 	switch e.Code { //nolint:exhaustive // the other codes stay as they are
 	case NotFound, Conflict, Invalid:
-		public.Code, public.Hint = Unavailable, "only the platform's operator can mend this; \"vibn-mcp workspace provision\" says what is wrong"
+		public.Code, public.Hint = Unavailable, "only the platform's operator can mend this; \"vibn-mcp workspace "+
+			"provision\" says what is wrong"
 	case Timeout:
 		public.Retryable = true
 		public.Hint = "try again: what has been done is not done twice"

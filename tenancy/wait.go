@@ -59,7 +59,11 @@ func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown
 	if every <= 0 {
 		every = defaultPollEvery
 	}
-	return waitRoom{every: every, log: log, shown: shown, looking: &singleflight.Group{}, running: &runningDeployments{coolify: c, every: every}, closing: make(chan struct{}), state: &waitState{watches: map[watchKey]*watch{}}}
+	return waitRoom{
+		every: every, log: log, shown: shown, looking: &singleflight.Group{},
+		running: &runningDeployments{coolify: c, every: every}, closing: make(chan struct{}),
+		state: &waitState{watches: map[watchKey]*watch{}},
+	}
 }
 
 // Wait is [Scope.Wait] for an id that is well-formed.

@@ -2,7 +2,6 @@ package tenancy
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -61,11 +60,16 @@ const maxPlanned = 1000
 func (p Plan) Check() error {
 	switch {
 	case p.Memory != "" && !memoryForm.MatchString(p.Memory):
-		return &Error{Code: Invalid, Msg: "memory is a number with b, k, m or g after it", Hint: "as in 512m; 0 is no bound"}
+		return &Error{
+			Code: Invalid, Msg: "memory is a number with b, k, m or g after it", Hint: "as in 512m; 0 is no bound",
+		}
 	case p.CPUs != "" && !cpusForm.MatchString(p.CPUs):
 		return &Error{Code: Invalid, Msg: "cpus is a decimal number", Hint: "as in 0.5; 0 is no bound"}
 	case p.Apps < 0 || p.Apps > maxPlanned || p.Databases < 0 || p.Databases > maxPlanned:
-		return &Error{Code: Invalid, Msg: fmt.Sprintf("a plan allows at most %d apps, and as many databases", maxPlanned), Hint: "0 is the platform's default"}
+		return &Error{
+			Code: Invalid, Msg: fmt.Sprintf("a plan allows at most %d apps, and as many databases", maxPlanned),
+			Hint: "0 is the platform's default",
+		}
 	}
 	return nil
 }
@@ -76,7 +80,8 @@ func DefaultPlan() Plan { return Plan{Memory: "512m", CPUs: "1", Apps: 10, Datab
 // Or fills the zero fields of a plan from another.
 func (p Plan) Or(other Plan) Plan {
 	return Plan{
-		cmp.Or(p.Memory, other.Memory), cmp.Or(p.CPUs, other.CPUs), cmp.Or(p.Apps, other.Apps), cmp.Or(p.Databases, other.Databases),
+		cmp.Or(p.Memory, other.Memory), cmp.Or(p.CPUs, other.CPUs), cmp.Or(p.Apps, other.Apps),
+		cmp.Or(p.Databases, other.Databases),
 	}
 }
 
@@ -124,7 +129,9 @@ func CheckSlug(s string) error {
 	case len(s) > MaxSlug:
 		return fmt.Errorf("a slug has at most %d characters", MaxSlug)
 	case !slugPattern.MatchString(s):
-		return fmt.Errorf("a slug has lower-case letters, digits and single hyphens between them, and begins with a letter")
+		return fmt.Errorf(
+			"a slug has lower-case letters, digits and single hyphens between them, and begins with a letter",
+		)
 	case s == "bot" || strings.HasPrefix(s, "bot-"):
 		return fmt.Errorf(`a slug is not "bot" and does not begin with "bot-"`)
 	}
@@ -150,48 +157,4 @@ type Member struct {
 	Email       string // for display; never used to identify; may be empty
 	DisplayName string // may be empty
 	CreatedAt   time.Time
-}
-
-// CountUsed counts the apps and databases that were created here and are not being
-// deleted.
-func CountUsed(ctx context.Context, store usedStore, workspaceID string) (apps, databases int, err error) {
-	as, err := store.AppRecords(ctx, workspaceID)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, a := range as {
-		if a.DeletingAt == nil {
-			apps++
-		}
-	}
-	ds, err := store.DatabaseRecords(ctx, workspaceID)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, d := range ds {
-		if d.DeletingAt == nil {
-			databases++
-		}
-	}
-	return apps, databases, nil
-}
-
-// PlanInfo says what the workspace may use, and what it uses.
-type PlanInfo struct {
-	Memory    string `json:"memory"` // of each app and database
-	CPUs      string `json:"cpus"`   // likewise
-	Apps      Share  `json:"apps"`   // only those that were created here
-	Databases Share  `json:"databases"`
-}
-
-// A Share is how many of something are used, and the most that may be.
-type Share struct {
-	Used int `json:"used"`
-	Most int `json:"most"`
-}
-
-// usedStore lists what a workspace has.
-type usedStore interface {
-	AppRecords(ctx context.Context, workspaceID string) ([]AppRecord, error)
-	DatabaseRecords(ctx context.Context, workspaceID string) ([]DatabaseRecord, error)
 }

@@ -22,7 +22,10 @@ var rules = []rule{
 	{"|", regexp.MustCompile(`([0-9]+\|[0-9A-Za-z]{40,})`)},
 	// Gitea's tokens look like commits; only the word in front tells.
 	{"token", regexp.MustCompile(`(?i)token[^0-9A-Za-z]{1,12}([0-9a-f]{40})\b`)},
-	{"authorization", regexp.MustCompile(`(?i)authorization["'\\]*\s*[:=,]\s*["'\\]*(\[?["'\\]*(?:[a-z][a-z-]*[ \t]+)?[^\s"'\\]+)`)},
+	{
+		"authorization",
+		regexp.MustCompile(`(?i)authorization["'\\]*\s*[:=,]\s*["'\\]*(\[?["'\\]*(?:[a-z][a-z-]*[ \t]+)?[^\s"'\\]+)`),
+	},
 	{"bearer", regexp.MustCompile(`(?i)\bbearer\s+([0-9A-Za-z._~+/=-]{8,})`)},
 	// The password in a URL; it may hold an @, but no slash.
 	{"://", userPassword},

@@ -36,9 +36,11 @@ type Error struct {
 	Status     int           // of the answer; 0 = no answer
 	RetryAfter time.Duration // how long to wait, if the server said so; 0 = it did not
 	Unknown    bool          // the request changes something, and may have been carried out
-	Kind       error         // one of the kinds of the server's package; nil if the meter refused or the caller cancelled
-	Detail     string        // the server's own text in printable ASCII, cut; empty if it could repeat a secret
-	Err        error         // cause: no answer or an unusable one, or details beyond the kind; may be nil
+	// one of the kinds of the server's package; nil if the meter refused or the caller
+	// cancelled
+	Kind   error
+	Detail string // the server's own text in printable ASCII, cut; empty if it could repeat a secret
+	Err    error  // cause: no answer or an unusable one, or details beyond the kind; may be nil
 }
 
 // Error returns all that is known, on one line.

@@ -29,7 +29,8 @@ type Diagnosis struct {
 	Limits      *LimitsInfo    `json:"limits,omitempty"`     // nil if there are none
 	Deployments []RecentDeploy `json:"deployments"`          // newest first, three at most
 	Note        string         `json:"note,omitempty"`       // what could not be read
-	Log         []string       `json:"-"`                    // last lines of the log that was read; for [untrusted.Block]
+	// last lines of the log that was read; for [untrusted.Block]
+	Log []string `json:"-"`
 }
 
 // A Cause is a possible cause of a problem.
@@ -97,7 +98,9 @@ func Diagnose(ctx context.Context, a *hosting.App) (Diagnosis, error) {
 		return Diagnosis{}, err
 	}
 	own := slices.DeleteFunc(all, func(d tenancy.FoundDeployment) bool { return d.PullRequestID != 0 })
-	f := findings{app: foundOf(a).Application, deployments: own[:min(len(own), recentDeploys)], now: inside(scopeOf(a)).Now()}
+	f := findings{
+		app: foundOf(a).Application, deployments: own[:min(len(own), recentDeploys)], now: inside(scopeOf(a)).Now(),
+	}
 	if len(records) == 1 {
 		f.push = &records[0]
 	}
@@ -131,7 +134,8 @@ func (f findings) failed() bool {
 // containerFaulty reports whether the container has a problem that the app's own log may
 // explain. The log of an exited container cannot be read.
 func (f findings) containerFaulty() bool {
-	return (!strings.HasSuffix(f.app.Status, ":healthy") || f.site.url != "" && !f.site.answered()) && !strings.HasPrefix(f.app.Status, "exited")
+	return (!strings.HasSuffix(f.app.Status, ":healthy") || f.site.url != "" && !f.site.answered()) &&
+		!strings.HasPrefix(f.app.Status, "exited")
 }
 
 // readLog reads the log that best explains a problem, if there is one. If the log cannot
@@ -178,10 +182,14 @@ func withoutSet(ctx context.Context, a *hosting.App, all []mention) ([]mention, 
 }
 
 var (
-	saysMissing = regexp.MustCompile(`(?i)\b(missing|undefined|unset|not set|isn't set|not defined|not provided|not found in env|required|must be set|must be provided|KeyError|is empty|no value)\b`)
-	aboutEnvs   = regexp.MustCompile(`(?i)\b(env|environ|environment|variable|KeyError)\b|process\.env`)
-	upperCase   = regexp.MustCompile(`\b[A-Z][A-Z0-9_]{2,63}\b`)
-	notAName    = regexp.MustCompile(`^(ERR|ERR_.*|ERROR|E[A-Z]{5,}|FATAL|PANIC|WARN|WARNING|INFO|DEBUG|TRACE|HTTP|HTTPS|GET|PUT|POST|JSON|YAML|ENV|SSL|TLS|SQL|.*_NOT_FOUND)$`)
+	saysMissing = regexp.MustCompile(
+		`(?i)\b(missing|undefined|unset|not set|isn't set|not defined|not provided|not found in env|required|must be set|must be provided|KeyError|is empty|no value)\b`,
+	)
+	aboutEnvs = regexp.MustCompile(`(?i)\b(env|environ|environment|variable|KeyError)\b|process\.env`)
+	upperCase = regexp.MustCompile(`\b[A-Z][A-Z0-9_]{2,63}\b`)
+	notAName  = regexp.MustCompile(
+		`^(ERR|ERR_.*|ERROR|E[A-Z]{5,}|FATAL|PANIC|WARN|WARNING|INFO|DEBUG|TRACE|HTTP|HTTPS|GET|PUT|POST|JSON|YAML|ENV|SSL|TLS|SQL|.*_NOT_FOUND)$`,
+	)
 )
 
 // missingVariables finds the names of variables that a log reports missing. A name without an
@@ -218,7 +226,9 @@ func diagnosis(a *hosting.App, f findings) Diagnosis {
 	if f.push != nil {
 		d.Push = &PushInfo{whole(f.push.Head), f.push.Deployment, f.push.Reported}
 	}
-	if l := (LimitsInfo{limit(scopeOf(a), f.app.Limits.Memory), limit(scopeOf(a), f.app.Limits.CPUs)}); l != (LimitsInfo{}) {
+	if l := (LimitsInfo{
+		limit(scopeOf(a), f.app.Limits.Memory), limit(scopeOf(a), f.app.Limits.CPUs),
+	}); l != (LimitsInfo{}) {
 		d.Limits = &l
 	}
 	for _, x := range f.deployments {
@@ -271,16 +281,46 @@ type knownCause struct {
 var knownCauses = []knownCause{
 	{
 		regexp.MustCompile(`failed to read \S*\.env: `),
-		"the value of a variable that was not set here cannot be read from Coolify's .env file, so no deployment starts",
+		"the value of a variable that was not set here cannot be read from Coolify's .env file, so no deployment " +
+			"starts",
 		"set it again with envs_upsert, which writes it so that it can be read; Coolify does not say which one it is",
 	},
-	{regexp.MustCompile(`(?i)remote branch .* not found|couldn't find remote ref`), "the repository has no such branch", "push the branch, or apps_update with one that is there"},
-	{regexp.MustCompile(`(?i)permission denied \(publickey|could not read from remote repository|host key verification failed`), "Coolify may not read the repository", "only the platform's operator can mend this: its deploy key is not in force"},
-	{regexp.MustCompile(`(?i)failed to read dockerfile|cannot (find|locate).*dockerfile|dockerfile.*(no such file|not found)`), "there is no Dockerfile where the app looks for one", "push a Dockerfile, or apps_update with base_directory"},
-	{regexp.MustCompile(`(?i)no space left on device`), "the host's disk is full", "only the platform's operator can mend this"},
-	{regexp.MustCompile(`(?i)out of memory|oomkilled|heap limit|exit code:? 137\b`), "it ran out of memory", "let it use less, or ask the platform's operator for a larger plan"},
-	{regexp.MustCompile(`(?i)could not resolve dependenc|no matching (version|distribution)|cannot find (module|package)|modulenotfounderror|no module named|npm (err!|error)`), "a dependency is missing, or could not be installed", "mend it in the repository and push"},
-	{regexp.MustCompile(`(?i)econnrefused|connection refused|enotfound|getaddrinfo|could not connect to`), "it cannot reach something that it connects to, as a database", "databases_list and envs_list show what it may reach and what it is told"},
+	{
+		regexp.MustCompile(`(?i)remote branch .* not found|couldn't find remote ref`),
+		"the repository has no such branch", "push the branch, or apps_update with one that is there",
+	},
+	{
+		regexp.MustCompile(
+			`(?i)permission denied \(publickey|could not read from remote repository|host key verification failed`,
+		),
+		"Coolify may not read the repository",
+		"only the platform's operator can mend this: its deploy key is not in force",
+	},
+	{
+		regexp.MustCompile(
+			`(?i)failed to read dockerfile|cannot (find|locate).*dockerfile|dockerfile.*(no such file|not found)`,
+		),
+		"there is no Dockerfile where the app looks for one", "push a Dockerfile, or apps_update with base_directory",
+	},
+	{
+		regexp.MustCompile(`(?i)no space left on device`), "the host's disk is full",
+		"only the platform's operator can mend this",
+	},
+	{
+		regexp.MustCompile(`(?i)out of memory|oomkilled|heap limit|exit code:? 137\b`), "it ran out of memory",
+		"let it use less, or ask the platform's operator for a larger plan",
+	},
+	{
+		regexp.MustCompile(
+			`(?i)could not resolve dependenc|no matching (version|distribution)|cannot find (module|package)|modulenotfounderror|no module named|npm (err!|error)`,
+		),
+		"a dependency is missing, or could not be installed", "mend it in the repository and push",
+	},
+	{
+		regexp.MustCompile(`(?i)econnrefused|connection refused|enotfound|getaddrinfo|could not connect to`),
+		"it cannot reach something that it connects to, as a database",
+		"databases_list and envs_list show what it may reach and what it is told",
+	},
 }
 
 // causes returns the likely causes, likeliest first: causes that a log states come before
@@ -293,7 +333,10 @@ func (f findings) causes() []Cause {
 		for _, m := range f.mentions {
 			names = append(names, m.name)
 		}
-		add("variables that it needs are not set: "+strings.Join(names, ", "), f.mentions[0].line, "envs_upsert sets them; apps_deploy afterwards")
+		add(
+			"variables that it needs are not set: "+strings.Join(names, ", "), f.mentions[0].line,
+			"envs_upsert sets them; apps_deploy afterwards",
+		)
 	}
 	for _, t := range knownCauses {
 		if i := slices.IndexFunc(f.log, t.says.MatchString); i >= 0 {
@@ -312,7 +355,10 @@ func (f findings) deployTrouble(add func(cause, evident, next string)) {
 	case len(f.deployments) == 0:
 		add("it was never deployed", "", "push to its branch, or apps_deploy")
 	case f.failed():
-		add("the last deployment failed", firstErrorIn(f.log), "deployments_logs with deployment "+f.deployments[0].UUID.String())
+		add(
+			"the last deployment failed", firstErrorIn(f.log),
+			"deployments_logs with deployment "+f.deployments[0].UUID.String(),
+		)
 	case !f.deployments[0].Status.Terminal():
 		add("a deployment is on its way", "", "deployments_wait with deployment "+f.deployments[0].UUID.String())
 	}
@@ -325,7 +371,10 @@ func (f findings) containerTrouble(add func(cause, evident, next string)) {
 		add("its health check fails", "status "+f.app.Status, "apps_logs shows what it prints")
 	case state == "running", len(f.deployments) == 0:
 	case state == "exited" && !f.failed():
-		add("it was stopped, or ends by itself", "status "+f.app.Status, "apps_control with action start; deployments_logs if it was never up")
+		add(
+			"it was stopped, or ends by itself", "status "+f.app.Status,
+			"apps_control with action start; deployments_logs if it was never up",
+		)
 	case state != "exited":
 		add("its container does not stay up", firstErrorIn(f.log), "apps_logs shows what it prints")
 	}
@@ -338,22 +387,47 @@ func (f findings) siteTrouble(add func(cause, evident, next string)) {
 		add("no visitor can reach it: "+f.site.unprobed, "", "domains_set gives it a domain")
 	case site == "", f.site.answered():
 	case seen.Problem == probe.DNS:
-		add("its domain leads nowhere", site+": "+seen.Reason, "domains_list says which DNS record to set; it may take a while to be seen")
+		add(
+			"its domain leads nowhere", site+": "+seen.Reason,
+			"domains_list says which DNS record to set; it may take a while to be seen",
+		)
 	case seen.Problem == probe.RefusedAddress:
-		add("its domain leads to an address that is not public", site, "set the DNS record to the host's public address; the platform's operator can allow others")
+		add(
+			"its domain leads to an address that is not public", site,
+			"set the DNS record to the host's public address; the platform's operator can allow others",
+		)
 	case seen.Problem == probe.BadCertificate:
-		add("its certificate is not valid", site+": "+seen.Reason, "the domain must lead to the host; a new certificate takes a minute, then apps_diagnose again")
+		add(
+			"its certificate is not valid", site+": "+seen.Reason,
+			"the domain must lead to the host; a new certificate takes a minute, then apps_diagnose again",
+		)
 	case seen.Problem != "":
-		add("nothing answers at its domain", site+": "+seen.Reason, "domains_list says where the domain has to lead; if it does, the platform's operator can see to the host")
+		add(
+			"nothing answers at its domain", site+": "+seen.Reason,
+			"domains_list says where the domain has to lead; if it does, the platform's operator can see to the host",
+		)
 	case seen.Status == 503:
-		add("the proxy has no running container for its domain", site+" answers 503", "apps_deploy: a new domain takes effect with a deployment")
+		add(
+			"the proxy has no running container for its domain", site+" answers 503",
+			"apps_deploy: a new domain takes effect with a deployment",
+		)
 	case seen.Status == 502 || seen.Status == 504:
-		add("it does not listen on its port, or only on localhost", fmt.Sprintf("%s answers %d; the port is %s", site, seen.Status, f.app.PortsExposes), "listen on 0.0.0.0 and that port, or apps_update with port")
+		add(
+			"it does not listen on its port, or only on localhost",
+			fmt.Sprintf("%s answers %d; the port is %s", site, seen.Status, f.app.PortsExposes),
+			"listen on 0.0.0.0 and that port, or apps_update with port",
+		)
 	default:
-		add("the app itself answers with an error", fmt.Sprintf("%s answers %d", site, seen.Status), "apps_logs shows what it prints")
+		add(
+			"the app itself answers with an error", fmt.Sprintf("%s answers %d", site, seen.Status),
+			"apps_logs shows what it prints",
+		)
 	}
 	if c := seen.Certificate; c != nil && seen.Problem == "" && c.Ends.Sub(f.now) < endsSoon {
-		add("its certificate ends soon and was not renewed", "it ends "+c.Ends.Format(tenancy.TimeFormat), "only the platform's operator can see to the proxy")
+		add(
+			"its certificate ends soon and was not renewed", "it ends "+c.Ends.Format(tenancy.TimeFormat),
+			"only the platform's operator can see to the proxy",
+		)
 	}
 }
 
@@ -362,7 +436,9 @@ func (f findings) pushTrouble(add func(cause, evident, next string)) {
 	if f.push == nil || f.push.Head == "" || f.push.Deployment != "" {
 		return
 	}
-	deployed := slices.ContainsFunc(f.deployments, func(d tenancy.FoundDeployment) bool { return d.Commit == f.push.Head })
+	deployed := slices.ContainsFunc(
+		f.deployments, func(d tenancy.FoundDeployment) bool { return d.Commit == f.push.Head },
+	)
 	if !deployed {
 		add("the branch's newest commit is not deployed", "commit "+short(f.push.Head), "apps_deploy")
 	}

@@ -50,12 +50,17 @@ func (c *commitSearch) look(ctx context.Context, records []tenancy.AppRecord) er
 	}
 	records = records[:min(len(records), maxSearched)]
 	for _, p := range projects {
-		of := slices.DeleteFunc(slices.Clone(records), func(r tenancy.AppRecord) bool { return !r.Follows(p) || r.Branch == "" })
+		of := slices.DeleteFunc(
+			slices.Clone(records), func(r tenancy.AppRecord) bool { return !r.Follows(p) || r.Branch == "" },
+		)
 		if len(of) == 0 || !p.Made() {
 			continue
 		}
 		if err := c.project(ctx, p, of); err != nil {
-			inside(c.Scope).Log().WarnContext(ctx, "branches not searched for a commit", "workspace", c.Slug(), "project_id", p.ID, "err", c.ForLog(err))
+			inside(c.Scope).Log().WarnContext(
+				ctx, "branches not searched for a commit", "workspace", c.Slug(), "project_id", p.ID, "err",
+				c.ForLog(err),
+			)
 		}
 		if c.pushed { // an app that builds this commit takes precedence over one whose branch has moved on
 			c.newer = AppHead{}
@@ -109,14 +114,18 @@ func (c *commitSearch) answerOvertaken(ctx context.Context) (deployment string, 
 
 // answerUnseen answers a wait that saw no push of the commit. The branch may have moved on
 // before the wait began, so it first looks for an earlier deployment.
-func (c *commitSearch) answerUnseen(ctx context.Context, records []tenancy.AppRecord) (deployment string, answer Waited, err error) {
+func (c *commitSearch) answerUnseen(
+	ctx context.Context, records []tenancy.AppRecord,
+) (deployment string, answer Waited, err error) {
 	for _, r := range records[:min(len(records), maxAsked)] {
 		deployment, err := recentDeploymentOf(ctx, c.Scope, r, c.commit)
 		if err != nil || deployment != "" {
 			return deployment, Waited{}, err
 		}
 	}
-	w := Waited{Next: []string{"deployments_wait waits on", "apps_deploy builds the branch's newest commit without a push"}}
+	w := Waited{
+		Next: []string{"deployments_wait waits on", "apps_deploy builds the branch's newest commit without a push"},
+	}
 	w.Verdict, w.Commit, w.Reason = VerdictStillRunning, c.Text(c.commit), c.reason()
 	return "", w, c.Prove(ctx)
 }
@@ -127,7 +136,9 @@ func (c *commitSearch) reason() string {
 	case c.pushed:
 		return "this commit has been pushed, and its deployment is not queued yet"
 	case len(c.looked) > 0:
-		return "no push of this commit has been seen yet; it was not the newest commit of the branches of " + strings.Join(c.looked, ", ") + ": was it pushed?"
+		return "no push of this commit has been seen yet; it was not the newest commit of the branches of " + strings.Join(
+			c.looked, ", ",
+		) + ": was it pushed?"
 	}
 	return "no push of this commit has been seen yet; was it pushed, to the branch of an app that was created here?"
 }

@@ -84,7 +84,9 @@ func Await(ctx context.Context, s *tenancy.Scope, ref, app string, d time.Durati
 
 // awaitPush waits until a deployment of a pushed commit is recorded, and returns its
 // uuid. If the wait ends without one, it returns the answer to give.
-func awaitPush(ctx context.Context, s *tenancy.Scope, commit, app string, until time.Time) (deployment string, answer Waited, err error) {
+func awaitPush(
+	ctx context.Context, s *tenancy.Scope, commit, app string, until time.Time,
+) (deployment string, answer Waited, err error) {
 	again := time.NewTicker(inside(s).PollEvery())
 	defer again.Stop()
 	end := time.NewTimer(time.Until(until))
@@ -158,7 +160,9 @@ func severalDeployError(s *tenancy.Scope, records []tenancy.AppRecord) error {
 // answerUndeployed answers a wait for a commit that the push job decided not to deploy, and
 // says why. A caller may have deployed it without a push, so it first looks for that
 // deployment.
-func answerUndeployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord) (deployment string, answer Waited, err error) {
+func answerUndeployed(
+	ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord,
+) (deployment string, answer Waited, err error) {
 	if deployment, err = recentDeploymentOf(ctx, s, r, r.Head); err != nil || deployment != "" {
 		return deployment, Waited{}, err
 	}
@@ -174,7 +178,9 @@ func answerUndeployed(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord
 
 // recentDeploymentOf finds an app's last deployment of a commit among its 10 newest; "" if there is
 // none.
-func recentDeploymentOf(ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord, commit string) (deployment string, err error) {
+func recentDeploymentOf(
+	ctx context.Context, s *tenancy.Scope, r tenancy.AppRecord, commit string,
+) (deployment string, err error) {
 	app, err := inside(s).AppOfRecord(r)
 	if err != nil {
 		return "", nil //nolint:nilerr // it has deployed nothing
@@ -224,7 +230,8 @@ func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, unt
 // shortState returns a deployment in short.
 func shortState(s *tenancy.Scope, d coolify.Deployment) DeploymentState {
 	return DeploymentState{
-		UUID: d.UUID.String(), App: d.Application.UUID.String(), Status: s.Text(string(d.Status)).String(), Done: d.Status.Terminal(), Commit: s.Text(d.Commit),
+		UUID: d.UUID.String(), App: d.Application.UUID.String(), Status: s.Text(string(d.Status)).String(),
+		Done: d.Status.Terminal(), Commit: s.Text(d.Commit),
 	}
 }
 
@@ -307,7 +314,9 @@ func wanted(ctx context.Context, s *tenancy.Scope, d coolify.Deployment) (commit
 	}
 	head, err := wantedHead(ctx, s, project, app.GitRepository, app.GitBranch)
 	if err != nil {
-		inside(s).Log().WarnContext(ctx, "head of a branch not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
+		inside(s).Log().WarnContext(
+			ctx, "head of a branch not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err),
+		)
 		return "", project, nil // an unknown commit is not compared
 	}
 	return head, project, nil
@@ -338,7 +347,9 @@ func contains(ctx context.Context, s *tenancy.Scope, projectID, address, head, c
 		}
 	}
 	if err != nil {
-		inside(s).Log().WarnContext(ctx, "history of a branch not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
+		inside(s).Log().WarnContext(
+			ctx, "history of a branch not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err),
+		)
 	}
 	return false
 }
@@ -354,7 +365,8 @@ func repositoryOf(ctx context.Context, s *tenancy.Scope, projectID, address stri
 		return repository.Opened{}, tenancy.StoreError("list the projects", err)
 	}
 	i := slices.IndexFunc(list, func(p tenancy.Project) bool {
-		return p.RepositoryID != 0 && (p.ID == projectID || projectID == "" && address == repository.CloneURL(s, p.Slug))
+		return p.RepositoryID != 0 && (p.ID == projectID || projectID == "" &&
+			address == repository.CloneURL(s, p.Slug))
 	})
 	if i < 0 {
 		return repository.Opened{}, nil
@@ -403,7 +415,9 @@ func firstError(ctx context.Context, s *tenancy.Scope, d tenancy.FoundDeployment
 	}
 	lines, _, err := hosting.BuildLog(ctx, inside(s), d)
 	if err != nil {
-		inside(s).Log().WarnContext(ctx, "log of a failed deployment not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err))
+		inside(s).Log().WarnContext(
+			ctx, "log of a failed deployment not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err),
+		)
 		return untrusted.Text{}
 	}
 	return evidence(firstErrorIn(lines))
@@ -440,6 +454,10 @@ func firstErrorIn(lines []string) string {
 const retried = "SSH connection failed. Retrying"
 
 var (
-	saysError   = regexp.MustCompile(`(?i)\b(error|err!|fatal|failed|failure|panic|exception|traceback|denied|not found|no such file|cannot|could not|killed)\b`)
-	saysNoError = regexp.MustCompile(`(?i)\b(0 errors?|no errors?|0 failed|error(s)?[-_. ]?(handler|page|log)|warn(ing)?)\b|^` + retried)
+	saysError = regexp.MustCompile(
+		`(?i)\b(error|err!|fatal|failed|failure|panic|exception|traceback|denied|not found|no such file|cannot|could not|killed)\b`,
+	)
+	saysNoError = regexp.MustCompile(
+		`(?i)\b(0 errors?|no errors?|0 failed|error(s)?[-_. ]?(handler|page|log)|warn(ing)?)\b|^` + retried,
+	)
 )

@@ -22,7 +22,8 @@ import (
 
 var workspaceCommands = []command{
 	{
-		name: "workspace create", args: "SLUG", about: "create a workspace; a job makes its Coolify project and Gitea organisation",
+		name: "workspace create", args: "SLUG",
+		about: "create a workspace; a job makes its Coolify project and Gitea organisation",
 		reads: slices.Concat(databaseVariables, placementVariables), waits: true,
 		flags: func(fs *pflag.FlagSet) {
 			fs.String("name", "", "for people (default: the slug)")
@@ -32,15 +33,25 @@ var workspaceCommands = []command{
 		},
 		run: operator(createWorkspace),
 	},
-	{name: "workspace list", about: "list the workspaces", reads: databaseVariables, flags: jsonFlag, run: operator(listWorkspaces)},
-	{name: "workspace show", args: "SLUG", about: "show a workspace, its parts and what is wrong with them, its plan, members and keys", reads: slices.Concat(databaseVariables, planVariables), flags: jsonFlag, run: operator(showWorkspace)},
 	{
-		name: "workspace place", args: "SLUG", about: "change where a workspace's apps run: --placement-trust, --coolify-server-uuid, --coolify-destination-uuid",
+		name: "workspace list", about: "list the workspaces", reads: databaseVariables, flags: jsonFlag,
+		run: operator(listWorkspaces),
+	},
+	{
+		name: "workspace show", args: "SLUG",
+		about: "show a workspace, its parts and what is wrong with them, its plan, members and keys",
+		reads: slices.Concat(databaseVariables, planVariables), flags: jsonFlag, run: operator(showWorkspace),
+	},
+	{
+		name: "workspace place", args: "SLUG",
+		about: "change where a workspace's apps run: --placement-trust, --coolify-server-uuid, " +
+			"--coolify-destination-uuid",
 		reads: slices.Concat(databaseVariables, placementVariables),
 		run:   operator(placeWorkspace),
 	},
 	{
-		name: "workspace plan", args: "SLUG", about: "change what a workspace may use: --memory, --cpus, --apps, --databases",
+		name: "workspace plan", args: "SLUG",
+		about: "change what a workspace may use: --memory, --cpus, --apps, --databases",
 		reads: databaseVariables,
 		flags: func(fs *pflag.FlagSet) {
 			fs.String("memory", "", "memory of each new app and database, as 512m; 0 = no bound")
@@ -50,12 +61,27 @@ var workspaceCommands = []command{
 		},
 		run: operator(planWorkspace),
 	},
-	{name: "workspace provision", args: "SLUG", about: "look at a workspace's parts, and make or mend what is not as it should be", reads: databaseVariables, waits: true, run: operator(act("provisioned", (*people.Operator).Provision))},
-	{name: "workspace suspend", args: "SLUG", about: "refuse a workspace's keys and members, and shut its bot out of Gitea", reads: databaseVariables, waits: true, run: operator(act("suspended", (*people.Operator).Suspend))},
-	{name: "workspace resume", args: "SLUG", about: "lift a suspension", reads: databaseVariables, waits: true, run: operator(act("resumed", (*people.Operator).Resume))},
-	{name: "workspace rotate", args: "SLUG", about: "replace every Gitea token of a workspace", reads: databaseVariables, waits: true, run: operator(act("rotated", (*people.Operator).Rotate))},
 	{
-		name: "workspace delete", args: "SLUG", about: "end a workspace, its keys, repositories and bot; its slug is never used again",
+		name: "workspace provision", args: "SLUG",
+		about: "look at a workspace's parts, and make or mend what is not as it should be", reads: databaseVariables,
+		waits: true, run: operator(act("provisioned", (*people.Operator).Provision)),
+	},
+	{
+		name: "workspace suspend", args: "SLUG",
+		about: "refuse a workspace's keys and members, and shut its bot out of Gitea", reads: databaseVariables,
+		waits: true, run: operator(act("suspended", (*people.Operator).Suspend)),
+	},
+	{
+		name: "workspace resume", args: "SLUG", about: "lift a suspension", reads: databaseVariables, waits: true,
+		run: operator(act("resumed", (*people.Operator).Resume)),
+	},
+	{
+		name: "workspace rotate", args: "SLUG", about: "replace every Gitea token of a workspace",
+		reads: databaseVariables, waits: true, run: operator(act("rotated", (*people.Operator).Rotate)),
+	},
+	{
+		name: "workspace delete", args: "SLUG",
+		about: "end a workspace, its keys, repositories and bot; its slug is never used again",
 		reads: databaseVariables, waits: true,
 		flags: func(fs *pflag.FlagSet) { fs.String("confirm", "", "the slug once more") },
 		run:   operator(deleteWorkspace),
@@ -73,8 +99,14 @@ var keyCommands = []command{
 		},
 		run: operator(createKey),
 	},
-	{name: "key list", args: "SLUG", about: "list a workspace's keys", reads: databaseVariables, flags: jsonFlag, run: operator(listKeys)},
-	{name: "key revoke", args: "SLUG KEY_ID", about: "revoke a key; it stops working at the next call", reads: databaseVariables, run: operator(revokeKey)},
+	{
+		name: "key list", args: "SLUG", about: "list a workspace's keys", reads: databaseVariables, flags: jsonFlag,
+		run: operator(listKeys),
+	},
+	{
+		name: "key revoke", args: "SLUG KEY_ID", about: "revoke a key; it stops working at the next call",
+		reads: databaseVariables, run: operator(revokeKey),
+	},
 }
 
 func jsonFlag(fs *pflag.FlagSet) { fs.Bool("json", false, "print JSON") }
@@ -108,7 +140,10 @@ func (p *program) text(flag string) string {
 func createWorkspace(ctx context.Context, p *program, op *people.Operator) error {
 	giteaID, err := p.flags.GetInt64("owner-gitea-id")
 	if err != nil || giteaID < 0 || (giteaID > 0 && p.text("owner") == "") {
-		return usageError{"--owner-gitea-id is the id of an account on Gitea, and goes with --owner", "Gitea's administration shows the ids of accounts"}
+		return usageError{
+			"--owner-gitea-id is the id of an account on Gitea, and goes with --owner",
+			"Gitea's administration shows the ids of accounts",
+		}
 	}
 	w, err := op.CreateWorkspace(ctx, people.NewWorkspace{
 		Slug: p.args[0], Name: p.text("name"), OwnerUserID: p.text("owner"), OwnerGiteaID: giteaID,
@@ -117,12 +152,16 @@ func createWorkspace(ctx context.Context, p *program, op *people.Operator) error
 	if err != nil {
 		return err
 	}
-	p.sayf("created workspace %s (%s host); mint a key with: vibn-mcp key create %s\n", w.Slug, w.Placement.Trust, w.Slug)
+	p.sayf(
+		"created workspace %s (%s host); mint a key with: vibn-mcp key create %s\n", w.Slug, w.Placement.Trust, w.Slug,
+	)
 	return errors.Join(p.printf("%s\n", w.ID), p.settle(ctx, op, w))
 }
 
 // act returns a command that requests an action on a workspace.
-func act(done string, do func(*people.Operator, context.Context, tenancy.Workspace) error) func(context.Context, *program, *people.Operator) error {
+func act(
+	done string, do func(*people.Operator, context.Context, tenancy.Workspace) error,
+) func(context.Context, *program, *people.Operator) error {
 	return func(ctx context.Context, p *program, op *people.Operator) error {
 		w, err := op.Workspace(ctx, p.args[0])
 		if err != nil {
@@ -143,12 +182,17 @@ const waitTime = 5 * time.Minute
 // Otherwise a job of "serve" does.
 func (p *program) settle(ctx context.Context, op *people.Operator, w tenancy.Workspace) error {
 	if wait, _ := p.flags.GetBool("wait"); !wait { // the command itself defines the flag
-		p.sayf("what that needs on Gitea and Coolify is left to a job of \"vibn-mcp serve\"; --wait does it here and now\n")
+		p.sayf(
+			"what that needs on Gitea and Coolify is left to a job of \"vibn-mcp serve\"; --wait does it here and " +
+				"now\n",
+		)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, waitTime)
 	defer cancel()
-	_, provisioner, err := p.cfg.guard(p.db, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	_, provisioner, err := p.cfg.guard(
+		p.db, slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	)
 	if err != nil {
 		return err
 	}
@@ -182,7 +226,10 @@ func (p *program) judge(state tenancy.Provision) error {
 			"\"vibn-mcp workspace delete " + state.Slug + " --confirm " + state.Slug + " --wait\" tries again",
 		}
 	}
-	return hinted{fmt.Errorf("workspace %s is %s", state.Slug, state.Status), "\"vibn-mcp workspace provision " + state.Slug + " --wait\" tries again"}
+	return hinted{
+		fmt.Errorf("workspace %s is %s", state.Slug, state.Status),
+		"\"vibn-mcp workspace provision " + state.Slug + " --wait\" tries again",
+	}
 }
 
 // stateWord returns the state of a workspace in a word.
@@ -213,9 +260,9 @@ func listWorkspaces(ctx context.Context, p *program, op *people.Operator) error 
 // A shownWorkspace is a workspace with what belongs to it, as "workspace show" prints it.
 type shownWorkspace struct {
 	people.WorkspaceState
-	Effective tenancy.PlanInfo `json:"effective_plan"` // includes the platform's defaults, and current use
-	Members   []shownMember    `json:"members"`
-	Keys      []people.KeyInfo `json:"keys"`
+	Effective provision.PlanInfo `json:"effective_plan"` // includes the platform's defaults, and current use
+	Members   []shownMember      `json:"members"`
+	Keys      []people.KeyInfo   `json:"keys"`
 }
 
 type shownMember struct {
@@ -293,18 +340,19 @@ func (s shownWorkspace) rows() [][]string {
 }
 
 // planText describes a plan and its use in one line.
-func planText(p tenancy.PlanInfo) string {
+func planText(p provision.PlanInfo) string {
 	return fmt.Sprintf("%s memory and %s cpus for each; %d of %d apps, %d of %d databases",
 		p.Memory, p.CPUs, p.Apps.Used, p.Apps.Most, p.Databases.Used, p.Databases.Most)
 }
 
 // planOf returns the limits of a workspace and its current use.
-func (p *program) planOf(ctx context.Context, op *people.Operator, w tenancy.Workspace) (tenancy.PlanInfo, error) {
+func (p *program) planOf(ctx context.Context, op *people.Operator, w tenancy.Workspace) (provision.PlanInfo, error) {
 	apps, databases, err := op.Used(ctx, w)
 	plan := w.Plan.Or(p.cfg.plan).Or(tenancy.DefaultPlan())
-	return tenancy.PlanInfo{
+	return provision.PlanInfo{
 		Memory: plan.Memory, CPUs: plan.CPUs,
-		Apps: tenancy.Share{Used: apps, Most: plan.Apps}, Databases: tenancy.Share{Used: databases, Most: plan.Databases},
+		Apps:      provision.Share{Used: apps, Most: plan.Apps},
+		Databases: provision.Share{Used: databases, Most: plan.Databases},
 	}, err
 }
 
@@ -356,7 +404,9 @@ func placeWorkspace(ctx context.Context, p *program, op *people.Operator) error 
 		}
 	}
 	if !changed {
-		return usageError{"nothing to change", "give --placement-trust, --coolify-server-uuid or --coolify-destination-uuid"}
+		return usageError{
+			"nothing to change", "give --placement-trust, --coolify-server-uuid or --coolify-destination-uuid",
+		}
 	}
 	if err := op.Place(ctx, w, place); err != nil {
 		return err
@@ -371,78 +421,15 @@ func deleteWorkspace(ctx context.Context, p *program, op *people.Operator) error
 		return err
 	}
 	if p.text("confirm") != w.Slug {
-		return usageError{"this ends the workspace for ever, with its repositories", "repeat it with --confirm " + w.Slug}
+		return usageError{
+			"this ends the workspace for ever, with its repositories", "repeat it with --confirm " + w.Slug,
+		}
 	}
 	if err := op.DeleteWorkspace(ctx, w); err != nil {
 		return err
 	}
 	p.sayf("deleted workspace %s and its keys; what was made for it on Gitea and Coolify is taken away\n", w.Slug)
 	return p.settle(ctx, op, w)
-}
-
-func createKey(ctx context.Context, p *program, op *people.Operator) error {
-	w, err := op.Workspace(ctx, p.args[0])
-	if err != nil {
-		return err
-	}
-	rights, err := tenancy.PresetRights(p.text("preset"))
-	if err != nil {
-		return usageError{err.Error(), "without --preset it is builder"}
-	}
-	days, err := p.flags.GetInt("days")
-	if err != nil || days < 0 || days > 36_500 {
-		return usageError{"--days is between 0 and 36500", "0 is a key that never expires"}
-	}
-	k, key, err := op.CreateKey(ctx, w, p.text("name"), rights, time.Duration(days)*24*time.Hour)
-	if err != nil {
-		return err
-	}
-	expires := "never expires"
-	if k.ExpiresAt != nil {
-		expires = "expires " + k.ExpiresAt.UTC().Format(time.DateOnly)
-	}
-	p.sayf("key %s (%s) for workspace %s; %s; it is shown this once\n", k.ID, k.Rights, w.Slug, expires)
-	return p.printf("%s\n", key.Reveal())
-}
-
-// cleanKeys returns keys cleaned for a terminal.
-func cleanKeys(keys []tenancy.Key) []people.KeyInfo {
-	infos := people.KeyInfos(keys, time.Now())
-	for i := range infos {
-		infos[i] = infos[i].Clean()
-	}
-	return infos
-}
-
-// keyEnds returns a key's first and last characters, by which people recognise it.
-func keyEnds(k people.KeyInfo) string { return k.Prefix + "..." + k.Last4 }
-
-func listKeys(ctx context.Context, p *program, op *people.Operator) error {
-	w, err := op.Workspace(ctx, p.args[0])
-	if err != nil {
-		return err
-	}
-	keys, err := op.Keys(ctx, w)
-	if err != nil {
-		return err
-	}
-	infos, rows := cleanKeys(keys), [][]string{}
-	for _, k := range infos {
-		rows = append(rows, []string{k.ID, k.Name, keyEnds(k), k.Rights, k.State, k.ExpiresAt, k.LastUsedAt})
-	}
-	return p.show(infos, []string{"ID", "NAME", "KEY", "RIGHTS", "STATE", "EXPIRES", "LAST USED"}, rows)
-}
-
-func revokeKey(ctx context.Context, p *program, op *people.Operator) error {
-	w, err := op.Workspace(ctx, p.args[0])
-	if err != nil {
-		return err
-	}
-	if err := op.RevokeKey(ctx, w, p.args[1]); err != nil {
-		return err
-	}
-	p.sayf("revoked key %s of workspace %s\n", p.args[1], w.Slug)
-	return nil
 }
 
 // show prints a value as JSON, or as a table for people.

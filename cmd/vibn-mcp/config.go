@@ -84,13 +84,15 @@ func variables() []variable {
 			},
 		},
 		{
-			name: "VIBN_DATA_DIR", def: "`$XDG_DATA_HOME/vibn-mcp`, else `~/.local/share/vibn-mcp`", about: "directory of the SQLite database",
-			hint: "give a directory that this user may write",
-			set:  func(c *config, v string) error { c.dataDir = v; return nil },
+			name: "VIBN_DATA_DIR", def: "`$XDG_DATA_HOME/vibn-mcp`, else `~/.local/share/vibn-mcp`",
+			about: "directory of the SQLite database",
+			hint:  "give a directory that this user may write",
+			set:   func(c *config, v string) error { c.dataDir = v; return nil },
 		},
 		{
-			name: "VIBN_SECRETS_KEY", secret: true, about: "seals secrets in the database; at least 16 characters. Losing it loses them",
-			hint: "make one with: openssl rand -base64 32",
+			name: "VIBN_SECRETS_KEY", secret: true,
+			about: "seals secrets in the database; at least 16 characters. Losing it loses them",
+			hint:  "make one with: openssl rand -base64 32",
 			set: func(c *config, v string) error {
 				c.secretsKey = secret.NewText(v)
 				_, err := secret.NewBox(c.secretsKey)
@@ -98,8 +100,9 @@ func variables() []variable {
 			},
 		},
 		{
-			name: "VIBN_SECRETS_KEY_OLD", secret: true, about: "comma list of earlier keys, which still open what they sealed",
-			hint: "give the keys that were VIBN_SECRETS_KEY before, or leave it out",
+			name: "VIBN_SECRETS_KEY_OLD", secret: true,
+			about: "comma list of earlier keys, which still open what they sealed",
+			hint:  "give the keys that were VIBN_SECRETS_KEY before, or leave it out",
 			set: func(c *config, v string) error {
 				for old := range strings.SplitSeq(v, ",") {
 					old = strings.TrimSpace(old) // trimmed as VIBN_SECRETS_KEY is
@@ -112,9 +115,10 @@ func variables() []variable {
 			},
 		},
 		{
-			name: "VIBN_PUBLIC_URL", def: "`http://` and VIBN_LISTEN", about: "where clients reach this server; URLs in answers come from it",
-			hint: "give the address that clients use, as https://vibn.example.com",
-			set:  func(c *config, v string) (err error) { c.publicURL, err = parseURL(v); return err },
+			name: "VIBN_PUBLIC_URL", def: "`http://` and VIBN_LISTEN",
+			about: "where clients reach this server; URLs in answers come from it",
+			hint:  "give the address that clients use, as https://vibn.example.com",
+			set:   func(c *config, v string) (err error) { c.publicURL, err = parseURL(v); return err },
 		},
 		{
 			name: "VIBN_LISTEN", def: "`127.0.0.1:8080`", about: "address and port to listen on",
@@ -150,14 +154,16 @@ func variables() []variable {
 			},
 		},
 		{
-			name: "COOLIFY_API_TOKEN", secret: true, about: "Coolify token with read, write and deploy, of a user who is admin of the team and not root",
-			hint: "make one in Coolify under Keys & Tokens; tick deploy first, then read and write",
-			set:  func(c *config, v string) error { c.coolifyToken = secret.NewText(v); return nil },
+			name: "COOLIFY_API_TOKEN", secret: true,
+			about: "Coolify token with read, write and deploy, of a user who is admin of the team and not root",
+			hint:  "make one in Coolify under Keys & Tokens; tick deploy first, then read and write",
+			set:   func(c *config, v string) error { c.coolifyToken = secret.NewText(v); return nil },
 		},
 		{
-			name: "COOLIFY_SENSITIVE_TOKEN", secret: true, about: "Coolify token with read and read:sensitive; without it there are no deployment logs",
-			hint: "make one in Coolify under Keys & Tokens, or leave it out",
-			set:  func(c *config, v string) error { c.sensitiveToken = secret.NewText(v); return nil },
+			name: "COOLIFY_SENSITIVE_TOKEN", secret: true,
+			about: "Coolify token with read and read:sensitive; without it there are no deployment logs",
+			hint:  "make one in Coolify under Keys & Tokens, or leave it out",
+			set:   func(c *config, v string) error { c.sensitiveToken = secret.NewText(v); return nil },
 		},
 		{
 			name: "COOLIFY_SERVER_UUID", about: "Coolify server of new workspaces",
@@ -165,18 +171,23 @@ func variables() []variable {
 			set:  func(c *config, v string) error { return setUUID(&c.placement.Server, v) },
 		},
 		{
-			name: "COOLIFY_DESTINATION_UUID", about: "Coolify destination (Docker network) that all new workspaces share; without it each gets one of its own",
+			name: "COOLIFY_DESTINATION_UUID",
+			about: "Coolify destination (Docker network) that all new workspaces share; without it each gets one of " +
+				"its own",
 			hint: "Coolify shows the uuid in the destination's address",
 			set:  func(c *config, v string) error { return setUUID(&c.placement.Destination, v) },
 		},
 		{
-			name: "VIBN_PLACEMENT_TRUST", def: "`shared`", about: "trust of new workspaces: shared, dedicated or trusted",
-			hint: "shared is safe; dedicated is a host of the workspace's own; trusted means that you vouch for its people",
-			set:  func(c *config, v string) (err error) { c.placement.Trust, err = tenancy.ParseTrust(v); return err },
+			name: "VIBN_PLACEMENT_TRUST", def: "`shared`",
+			about: "trust of new workspaces: shared, dedicated or trusted",
+			hint: "shared is safe; dedicated is a host of the workspace's own; trusted means that you vouch for its " +
+				"people",
+			set: func(c *config, v string) (err error) { c.placement.Trust, err = tenancy.ParseTrust(v); return err },
 		},
 		{
-			name: "VIBN_ISOLATE_NETWORKS", def: "`true`", about: "give each workspace a Docker network of its own, unless a destination is named; needs Coolify 4.2",
-			hint: "true, or false: then apps of all workspaces on a server reach each other",
+			name: "VIBN_ISOLATE_NETWORKS", def: "`true`",
+			about: "give each workspace a Docker network of its own, unless a destination is named; needs Coolify 4.2",
+			hint:  "true, or false: then apps of all workspaces on a server reach each other",
 			set: func(c *config, v string) error {
 				isolate, err := strconv.ParseBool(v)
 				c.sharedNetworks = !isolate
@@ -186,18 +197,33 @@ func variables() []variable {
 				return nil
 			},
 		},
-		planVariable("VIBN_PLAN_MEMORY", "`512m`", "memory of each app and database", func(p *tenancy.Plan, v string) error { p.Memory = v; return nil }),
-		planVariable("VIBN_PLAN_CPUS", "`1`", "processors of each app and database", func(p *tenancy.Plan, v string) error { p.CPUs = v; return nil }),
-		planVariable("VIBN_PLAN_APPS", "`10`", "apps that may be created in a workspace", func(p *tenancy.Plan, v string) (err error) { p.Apps, err = planCount(v); return err }),
-		planVariable("VIBN_PLAN_DATABASES", "`3`", "databases that may be created in a workspace", func(p *tenancy.Plan, v string) (err error) { p.Databases, err = planCount(v); return err }),
+		planVariable(
+			"VIBN_PLAN_MEMORY", "`512m`", "memory of each app and database",
+			func(p *tenancy.Plan, v string) error { p.Memory = v; return nil },
+		),
+		planVariable(
+			"VIBN_PLAN_CPUS", "`1`", "processors of each app and database",
+			func(p *tenancy.Plan, v string) error { p.CPUs = v; return nil },
+		),
+		planVariable(
+			"VIBN_PLAN_APPS", "`10`", "apps that may be created in a workspace",
+			func(p *tenancy.Plan, v string) (err error) { p.Apps, err = planCount(v); return err },
+		),
+		planVariable(
+			"VIBN_PLAN_DATABASES", "`3`", "databases that may be created in a workspace",
+			func(p *tenancy.Plan, v string) (err error) { p.Databases, err = planCount(v); return err },
+		),
 		{
-			name: "VIBN_APP_DOMAIN", about: "domain under which apps of workspaces get their names, as apps.example.com; with `http://` in front where there are no certificates",
+			name: "VIBN_APP_DOMAIN",
+			about: "domain under which apps of workspaces get their names, as apps.example.com; with `http://` in " +
+				"front where there are no certificates",
 			hint: "give a domain without port that is registered for apps alone, or leave it out",
 			set:  func(c *config, v string) (err error) { c.appDomain, err = hosting.ParseAppDomain(v); return err },
 		},
 		{
-			name: "VIBN_ACCEPT_RISKS", about: "comma list of risks that provisioning would refuse, as `doctor` names them",
-			hint: "the risks are " + strings.Join(provision.Risks(), ", "),
+			name:  "VIBN_ACCEPT_RISKS",
+			about: "comma list of risks that provisioning would refuse, as `doctor` names them",
+			hint:  "the risks are " + strings.Join(provision.Risks(), ", "),
 			set: func(c *config, v string) error {
 				for risk := range strings.SplitSeq(v, ",") {
 					if risk = strings.TrimSpace(risk); !slices.Contains(provision.Risks(), risk) {
@@ -209,13 +235,16 @@ func variables() []variable {
 			},
 		},
 		{
-			name: "VIBN_PROBE_ALLOW", about: "comma list of networks that are not public and that apps' domains may lead to all the same, as 10.0.5.0/24",
+			name: "VIBN_PROBE_ALLOW",
+			about: "comma list of networks that are not public and that apps' domains may lead to all the same, as " +
+				"10.0.5.0/24",
 			hint: "give the addresses of the proxies before the apps, as 10.0.5.7 or 10.0.5.0/24, or leave it out",
 			set:  func(c *config, v string) (err error) { c.probe.Allow, err = probe.ParseAllow(v); return err },
 		},
 		{
-			name: "GITEA_API_URL", about: "root of the Gitea, without /api/v1; without it workspaces have no repositories",
-			hint: "give the address of Gitea's page, as https://git.example.com",
+			name:  "GITEA_API_URL",
+			about: "root of the Gitea, without /api/v1; without it workspaces have no repositories",
+			hint:  "give the address of Gitea's page, as https://git.example.com",
 			set: func(c *config, v string) (err error) {
 				if c.giteaURL, err = parseURL(v); err == nil && strings.Contains(c.giteaURL.Path, "/api/") {
 					err = errors.New("names the API, not the root")
@@ -224,7 +253,9 @@ func variables() []variable {
 			},
 		},
 		{
-			name: "GITEA_API_TOKEN", secret: true, about: "Gitea token of a site administrator with write:admin, write:organization, write:repository, write:package, read:user",
+			name: "GITEA_API_TOKEN", secret: true,
+			about: "Gitea token of a site administrator with write:admin, write:organization, write:repository, " +
+				"write:package, read:user",
 			hint: "make one in Gitea under Settings, Applications, as a site administrator",
 			set:  func(c *config, v string) error { c.giteaToken = secret.NewText(v); return nil },
 		},
@@ -234,8 +265,9 @@ func variables() []variable {
 			set:  func(c *config, v string) (err error) { c.giteaPublicURL, err = parseURL(v); return err },
 		},
 		{
-			name: "VIBN_ADMIN_TOKEN", secret: true, about: "opens the operator's API at /api/admin; without it that does not exist. At least 32 characters",
-			hint: "make one with: openssl rand -base64 32",
+			name: "VIBN_ADMIN_TOKEN", secret: true,
+			about: "opens the operator's API at /api/admin; without it that does not exist. At least 32 characters",
+			hint:  "make one with: openssl rand -base64 32",
 			set: func(c *config, v string) error {
 				if len(v) < minAdminToken {
 					return fmt.Errorf("has %d characters, needs at least %d", len(v), minAdminToken)
@@ -245,12 +277,16 @@ func variables() []variable {
 			},
 		},
 		{
-			name: "VIBN_OIDC_ISSUER", about: "OpenID provider that people sign in with to the settings page; Gitea's own root will do. Without it they need links",
+			name: "VIBN_OIDC_ISSUER",
+			about: "OpenID provider that people sign in with to the settings page; Gitea's own root will do. Without " +
+				"it they need links",
 			hint: "give the issuer as the provider's discovery document has it, as https://login.example.com",
 			set:  func(c *config, v string) (err error) { c.oidcIssuer, err = parseIssuer(v); return err },
 		},
 		{
-			name: "VIBN_OIDC_CLIENT_ID", about: "id that the provider gave this server; its redirect address is VIBN_PUBLIC_URL and `/login/callback`",
+			name: "VIBN_OIDC_CLIENT_ID",
+			about: "id that the provider gave this server; its redirect address is VIBN_PUBLIC_URL and " +
+				"`/login/callback`",
 			hint: "register this server at the provider as a confidential web application",
 			set:  func(c *config, v string) error { c.oidcClientID = v; return nil },
 		},
@@ -260,8 +296,9 @@ func variables() []variable {
 			set:  func(c *config, v string) error { c.oidcSecret = secret.NewText(v); return nil },
 		},
 		{
-			name: "VIBN_OIDC_NAME", def: "host of VIBN_OIDC_ISSUER", about: "what people call the provider, on the button",
-			hint: "give a word or two",
+			name: "VIBN_OIDC_NAME", def: "host of VIBN_OIDC_ISSUER",
+			about: "what people call the provider, on the button",
+			hint:  "give a word or two",
 			set: func(c *config, v string) error {
 				c.oidcName = untrusted.Clean(v)
 				if len(c.oidcName) > 40 {
@@ -287,42 +324,12 @@ func variables() []variable {
 	}
 }
 
-// planVariable returns a variable for a part of the default plan, which applies to
-// workspaces without their own plan.
-func planVariable(name, def, about string, set func(*tenancy.Plan, string) error) variable {
-	return variable{
-		name: name, def: def, about: about + ", unless its plan says otherwise",
-		hint: "memory as 512m, processors as 0.5, the others as whole numbers up to 1000",
-		set: func(c *config, v string) error {
-			if err := set(&c.plan, v); err != nil {
-				return err
-			}
-			return c.plan.Check()
-		},
-	}
-}
-
-func planCount(v string) (int, error) {
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 {
-		return 0, errors.New("is no whole number above 0")
-	}
-	return n, nil
-}
-
-// flag returns the name of the variable's flag; "" if it has none. A secret has no flag,
-// because every user of the machine can read command lines.
-func (v variable) flag() string {
-	if v.secret {
-		return ""
-	}
-	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(v.name, "VIBN_")), "_", "-")
-}
-
 // variables returns the variables that the command reads. It ignores the others: an
 // operator who revokes a key in a hurry need not first correct COOLIFY_URL.
 func (c command) variables() []variable {
-	return slices.DeleteFunc(variables(), func(v variable) bool { return c.reads != nil && !slices.Contains(c.reads, v.name) })
+	return slices.DeleteFunc(
+		variables(), func(v variable) bool { return c.reads != nil && !slices.Contains(c.reads, v.name) },
+	)
 }
 
 func addConfigFlags(fs *pflag.FlagSet, cmd command) {
@@ -369,14 +376,24 @@ func readConfig(env func(string) string, flags *pflag.FlagSet, cmd command) (con
 		}
 	}
 	if c.giteaURL != nil && c.giteaToken.IsZero() && len(wrong) == 0 {
-		wrong = append(wrong, configError{"GITEA_API_TOKEN", "is not set, though GITEA_API_URL is", "give both, or neither"})
+		wrong = append(
+			wrong, configError{"GITEA_API_TOKEN", "is not set, though GITEA_API_URL is", "give both, or neither"},
+		)
 	}
 	if c.oidcIssuer != nil && len(wrong) == 0 {
 		if c.oidcClientID == "" {
-			wrong = append(wrong, configError{"VIBN_OIDC_CLIENT_ID", "is not set, though VIBN_OIDC_ISSUER is", "give all three, or none"})
+			wrong = append(
+				wrong,
+				configError{"VIBN_OIDC_CLIENT_ID", "is not set, though VIBN_OIDC_ISSUER is", "give all three, or none"},
+			)
 		}
 		if c.oidcSecret.IsZero() {
-			wrong = append(wrong, configError{"VIBN_OIDC_CLIENT_SECRET", "is not set, though VIBN_OIDC_ISSUER is", "give all three, or none"})
+			wrong = append(
+				wrong,
+				configError{
+					"VIBN_OIDC_CLIENT_SECRET", "is not set, though VIBN_OIDC_ISSUER is", "give all three, or none",
+				},
+			)
 		}
 	}
 	if len(wrong) > 0 {
@@ -390,7 +407,10 @@ func (c config) provider() *sidecar.Provider {
 	if c.oidcIssuer == nil {
 		return nil
 	}
-	p := &sidecar.Provider{Issuer: c.oidcIssuer, ClientID: c.oidcClientID, ClientSecret: c.oidcSecret, Name: cmp.Or(c.oidcName, c.oidcIssuer.Host)}
+	p := &sidecar.Provider{
+		Issuer: c.oidcIssuer, ClientID: c.oidcClientID, ClientSecret: c.oidcSecret,
+		Name: cmp.Or(c.oidcName, c.oidcIssuer.Host),
+	}
 	for _, gitea := range []*url.URL{c.giteaURL, c.giteaPublicURL} {
 		if gitea != nil && strings.TrimRight(gitea.String(), "/") == strings.TrimRight(c.oidcIssuer.String(), "/") {
 			p.IsGitea = true
@@ -405,7 +425,8 @@ func parseIssuer(s string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && u.Hostname() != "localhost" && (ip == nil ||
+		!ip.IsLoopback()) {
 		return nil, errors.New("is neither https nor this machine")
 	}
 	return u, nil

@@ -19,7 +19,10 @@ var connectCommand = command{
 	name: "connect", about: "connect the editors and agents of the current folder to the workspace of VIBN_API_KEY",
 	reads: []string{"VIBN_URL", "VIBN_API_KEY"}, needs: []string{"VIBN_URL", "VIBN_API_KEY"},
 	flags: func(fs *pflag.FlagSet) {
-		fs.StringSlice("client", nil, "set up these too: "+strings.Join(clients.Names(), ", ")+"; or all (default: those that are used here)")
+		fs.StringSlice(
+			"client", nil,
+			"set up these too: "+strings.Join(clients.Names(), ", ")+"; or all (default: those that are used here)",
+		)
 		fs.Bool("dry-run", false, "show what would change, and change nothing")
 		fs.Bool("uninstall", false, "take out what was put in; with --client, of these only")
 	},
@@ -41,8 +44,9 @@ func connect(ctx context.Context, p *program) error {
 		return badServerURL(err)
 	}
 	f := &clients.Folder{
-		Key: p.cfg.apiKey, Dir: ".", Home: cmp.Or(p.env("HOME"), p.env("USERPROFILE")), Clients: names, Out: p.stdout, Words: p.stderr,
-		Has: func(name string) bool { _, err := exec.LookPath(name); return err == nil },
+		Key: p.cfg.apiKey, Dir: ".", Home: cmp.Or(p.env("HOME"), p.env("USERPROFILE")), Clients: names, Out: p.stdout,
+		Words: p.stderr,
+		Has:   func(name string) bool { _, err := exec.LookPath(name); return err == nil },
 	}
 	f.DryRun, _ = p.flags.GetBool("dry-run") // the command itself defines the flags
 	f.Uninstall, _ = p.flags.GetBool("uninstall")
@@ -70,7 +74,10 @@ func (p *program) clientNames() ([]string, error) {
 			return clients.Names(), nil
 		}
 		if _, ok := clients.Named(name); !ok {
-			return nil, usageError{"there is no client \"" + untrusted.Clean(name) + "\"", "the clients: " + strings.Join(clients.Names(), ", ") + "; or all"}
+			return nil, usageError{
+				"there is no client \"" + untrusted.Clean(name) + "\"",
+				"the clients: " + strings.Join(clients.Names(), ", ") + "; or all",
+			}
 		}
 		known = append(known, name)
 	}

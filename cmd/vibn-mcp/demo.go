@@ -29,7 +29,8 @@ import (
 )
 
 var demoCommand = command{
-	name: "demo", about: "try everything here and now: a simulated Coolify and Gitea, two workspaces, nothing to set up",
+	name:  "demo",
+	about: "try everything here and now: a simulated Coolify and Gitea, two workspaces, nothing to set up",
 	reads: []string{"VIBN_LISTEN"},
 	flags: func(fs *pflag.FlagSet) {
 		fs.Bool("json", false, "print one line of JSON instead of words")
@@ -111,7 +112,9 @@ func demo(ctx context.Context, p *program) error {
 
 // simulate serves a Coolify and a Gitea that know each other, and configures the program
 // to use them.
-func (p *program) simulate(ctx context.Context, dir string, sim *coolifytest.Server, git *giteatest.Server) (stop func(), err error) {
+func (p *program) simulate(
+	ctx context.Context, dir string, sim *coolifytest.Server, git *giteatest.Server,
+) (stop func(), err error) {
 	stopSim, coolifyURL, err := serveSimulator(ctx, sim, "/coolify")
 	if err != nil {
 		return nil, err
@@ -123,10 +126,13 @@ func (p *program) simulate(ctx context.Context, dir string, sim *coolifytest.Ser
 	}
 	sim.OnResolve(func(repository, branch string) string { return git.Head(repositoryIn(repository), branch) })
 	p.cfg = config{
-		dataDir: dir, listen: p.cfg.listen, secretsKey: secret.NewText("the demo keeps nothing"), coolifyURL: coolifyURL,
-		coolifyToken: secret.NewText(sim.Token("read", "write", "deploy")), sensitiveToken: secret.NewText(sim.Token("read", "read:sensitive")),
-		giteaURL: giteaURL, giteaToken: secret.NewText(git.AdminToken("all")),
-		probe: probe.Config{Dial: sim.DialApp, RootCAs: sim.Roots()}, appDomain: tenancy.AppDomain{Scheme: "https", Host: "apps.example.com"},
+		dataDir: dir, listen: p.cfg.listen, secretsKey: secret.NewText("the demo keeps nothing"),
+		coolifyURL:     coolifyURL,
+		coolifyToken:   secret.NewText(sim.Token("read", "write", "deploy")),
+		sensitiveToken: secret.NewText(sim.Token("read", "read:sensitive")),
+		giteaURL:       giteaURL, giteaToken: secret.NewText(git.AdminToken("all")),
+		probe:     probe.Config{Dial: sim.DialApp, RootCAs: sim.Roots()},
+		appDomain: tenancy.AppDomain{Scheme: "https", Host: "apps.example.com"},
 	}
 	return func() { stopGit(); stopSim() }, nil
 }
@@ -232,11 +238,16 @@ func (s *server) createRepository(ctx context.Context, key secret.Text, name str
 func (p *program) announce(public *url.URL, workspaces []demoWorkspace) error {
 	mcpURL := public.JoinPath("mcp").String()
 	if p.wantsJSON() {
-		return json.NewEncoder(p.stdout).Encode(map[string]any{"url": public.String(), "mcp_url": mcpURL, "workspaces": workspaces})
+		return json.NewEncoder(p.stdout).Encode(
+			map[string]any{"url": public.String(), "mcp_url": mcpURL, "workspaces": workspaces},
+		)
 	}
 	first := workspaces[0]
 	return p.printf(demoText, mcpURL, first.Slug, first.Key, workspaces[1].Slug, workspaces[1].Key, first.Page, first.Slug,
-		mcpURL, first.Key, first.Key, clients.OneLine(public, first.Slug), first.Key, public, first.Slug, mcpURL, public, cmp.Or(executable(), "vibn-mcp"), first.Apps[0].Repository)
+		mcpURL, first.Key, first.Key, clients.OneLine(public, first.Slug), first.Key, public, first.Slug, mcpURL,
+		public, cmp.Or(
+			executable(), "vibn-mcp",
+		), first.Apps[0].Repository)
 }
 
 // executable returns the path of this program; "" if it is unknown or needs quoting.

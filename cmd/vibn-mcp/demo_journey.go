@@ -36,9 +36,12 @@ func (p *program) travel(ctx context.Context, public *url.URL, w demoWorkspace) 
 		return err
 	}
 	j := journey{program: p, bridge: b, env: append(os.Environ(),
-		"HOME="+dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "VIBN_URL="+public.String(), "VIBN_API_KEY="+w.Key,
+		"HOME="+dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "VIBN_URL="+public.String(),
+		"VIBN_API_KEY="+w.Key,
 		"GIT_AUTHOR_NAME=agent", "GIT_AUTHOR_EMAIL=agent@example.com", "GIT_COMMITTER_NAME=agent", "GIT_COMMITTER_EMAIL=agent@example.com")}
-	if err := p.printf("An agent with the key of workspace %s, which goes from nothing to a live address\n", w.Slug); err != nil {
+	if err := p.printf(
+		"An agent with the key of workspace %s, which goes from nothing to a live address\n", w.Slug,
+	); err != nil {
 		return err
 	}
 	return j.goOn(ctx, filepath.Join(dir, "shop"))
@@ -64,7 +67,10 @@ func (j *journey) goOn(ctx context.Context, checkout string) error {
 	if err != nil {
 		return err
 	}
-	err = j.call(ctx, scene{"The push is the deploy. Is it live?", "deployments.wait", map[string]any{"deployment": commit}}, nil)
+	err = j.call(
+		ctx, scene{"The push is the deploy. Is it live?", "deployments.wait", map[string]any{"deployment": commit}},
+		nil,
+	)
 	if err != nil {
 		return err
 	}
@@ -112,7 +118,8 @@ func (j *journey) push(ctx context.Context, from, checkout string) (commit strin
 	}
 	for name, text := range map[string]string{
 		"Dockerfile": "FROM golang:1.26\nCOPY . /src\nRUN cd /src && go build -o /shop .\nCMD [\"/shop\"]\n",
-		"main.go":    "package main\n\nimport \"net/http\"\n\nfunc main() { _ = http.ListenAndServe(\":3000\", http.FileServer(http.Dir(\"/src\"))) }\n",
+		"main.go": "package main\n\nimport \"net/http\"\n\nfunc main() { _ = http.ListenAndServe(\":3000\", " +
+			"http.FileServer(http.Dir(\"/src\"))) }\n",
 	} {
 		if err := os.WriteFile(filepath.Join(checkout, name), []byte(text), 0o600); err != nil {
 			return "", err
@@ -136,7 +143,9 @@ func (j *journey) git(ctx context.Context, dir string, args ...string) (string, 
 	if args[0] == "-c" {
 		shown = args[2:]
 	}
-	if err := j.printf("$ git %s\n", strings.ReplaceAll(strings.Join(shown, " "), j.cfg.dataDir+string(filepath.Separator), "")); err != nil {
+	if err := j.printf(
+		"$ git %s\n", strings.ReplaceAll(strings.Join(shown, " "), j.cfg.dataDir+string(filepath.Separator), ""),
+	); err != nil {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, "git", args...) //nolint:gosec // our own words, and addresses of the demo

@@ -24,9 +24,15 @@ func script(other demoWorkspace) []scene {
 	return []scene{
 		{"Where am I, and what may I do?", "workspace.describe", nil},
 		{"What runs here?", "apps.list", nil},
-		{"A new code base: a private repository in the workspace's own organisation.", "projects.create", map[string]any{"name": "site", "description": "made by the agent"}},
+		{
+			"A new code base: a private repository in the workspace's own organisation.", "projects.create",
+			map[string]any{"name": "site", "description": "made by the agent"},
+		},
 		{"How does git reach it? Through a helper, so that no token is seen.", "gitea.credentials", nil},
-		{"It needs a variable.", "envs.upsert", map[string]any{"app": "web", "set": map[string]string{"GREETING": "hello from the agent"}}},
+		{
+			"It needs a variable.", "envs.upsert",
+			map[string]any{"app": "web", "set": map[string]string{"GREETING": "hello from the agent"}},
+		},
 		{"Its value is never shown again, only its name.", "envs.list", web},
 		{"Deploy, and wait for the end.", "apps.deploy", map[string]any{"app": "web", "wait_seconds": 30}},
 		{"What does it print?", "apps.logs", web},
@@ -41,7 +47,9 @@ func (p *program) perform(ctx context.Context, public *url.URL, workspaces []dem
 	if err != nil {
 		return err
 	}
-	if err := p.printf("An agent with the key of workspace %s, over MCP at %s\n", workspaces[0].Slug, public.JoinPath("mcp")); err != nil {
+	if err := p.printf(
+		"An agent with the key of workspace %s, over MCP at %s\n", workspaces[0].Slug, public.JoinPath("mcp"),
+	); err != nil {
 		return err
 	}
 	for _, s := range script(workspaces[1]) {

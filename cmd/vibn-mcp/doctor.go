@@ -13,7 +13,9 @@ import (
 )
 
 var doctorCommand = command{
-	name: "doctor", about: "look at every prerequisite with the configuration of serve, and say what to do; changes nothing, and may run beside serve",
+	name: "doctor",
+	about: "look at every prerequisite with the configuration of serve, and say what to do; changes nothing, and may " +
+		"run beside serve",
 	needs: serverNeeds, flags: jsonFlag, run: examine,
 }
 
@@ -47,7 +49,9 @@ func examine(ctx context.Context, p *program) error {
 		return err
 	}
 	if failed > 0 {
-		return hinted{fmt.Errorf("checks that failed: %d of %d", failed, len(checks)), "the line below each says what to do"}
+		return hinted{
+			fmt.Errorf("checks that failed: %d of %d", failed, len(checks)), "the line below each says what to do",
+		}
 	}
 	return nil
 }
@@ -61,7 +65,10 @@ func (p *program) examineDatabase(ctx context.Context) (*store.DB, provision.Che
 	ctx, cancel := context.WithTimeout(ctx, databaseTime)
 	defer cancel()
 	cfg := store.Config{URL: p.cfg.databaseURL, Dir: p.cfg.dataDir}
-	check := provision.Check{Name: "database", State: provision.CheckFail, Fix: "\"vibn-mcp migrate\" makes it, or brings it up to date; so does the start of serve"}
+	check := provision.Check{
+		Name: "database", State: provision.CheckFail,
+		Fix: "\"vibn-mcp migrate\" makes it, or brings it up to date; so does the start of serve",
+	}
 	there, err := store.There(cfg)
 	if err == nil && !there {
 		check.Detail = "there is none yet in VIBN_DATA_DIR"
@@ -70,9 +77,13 @@ func (p *program) examineDatabase(ctx context.Context) (*store.DB, provision.Che
 	db, err := store.Open(ctx, cfg)
 	switch {
 	case errors.Is(err, store.ErrLocked):
-		return nil, provision.Check{Name: "database", State: provision.CheckSkip, Detail: "in use: SQLite serves one process, and serve or another one has it"}
+		return nil, provision.Check{
+			Name: "database", State: provision.CheckSkip,
+			Detail: "in use: SQLite serves one process, and serve or another one has it",
+		}
 	case err != nil:
-		check.Detail, check.Fix = err.Error(), "see whether the database is up and DATABASE_URL right, or VIBN_DATA_DIR for SQLite"
+		check.Detail, check.Fix = err.Error(), "see whether the database is up and DATABASE_URL right, or "+
+			"VIBN_DATA_DIR for SQLite"
 		return nil, check
 	}
 	behind, err := db.Behind(ctx)

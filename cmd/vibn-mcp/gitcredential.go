@@ -25,7 +25,8 @@ import (
 // own protocol (gitcredentials(7)), so the token is neither in a repository's
 // configuration nor in an agent's context.
 var gitCredentialCommand = command{
-	name: "git-credential", args: "ACTION", about: "give git the workspace's token, as a credential helper: get, store or erase",
+	name: "git-credential", args: "ACTION",
+	about: "give git the workspace's token, as a credential helper: get, store or erase",
 	reads: []string{"VIBN_URL", "VIBN_API_KEY"}, needs: []string{"VIBN_URL", "VIBN_API_KEY"}, later: true,
 	run: gitCredential,
 }
@@ -89,7 +90,9 @@ func (p *program) giveCredential(ctx context.Context, asked map[string]string) e
 			continue
 		}
 		var c struct{ Username, Token string }
-		if err := server.fetch(ctx, "/api/workspaces/"+url.PathEscape(w.Slug)+"/gitea-credentials?reveal=true", &c); err != nil {
+		if err := server.fetch(
+			ctx, "/api/workspaces/"+url.PathEscape(w.Slug)+"/gitea-credentials?reveal=true", &c,
+		); err != nil {
 			return err
 		}
 		if !plainValue(c.Username) || !plainValue(c.Token) {
@@ -104,7 +107,9 @@ func (p *program) giveCredential(ctx context.Context, asked map[string]string) e
 		return p.printf("username=%s\npassword=%s\n", c.Username, c.Token)
 	}
 	if !known {
-		return hinted{errors.New("the key's workspace has no repositories"), "try again in a minute if it has just been made"}
+		return hinted{
+			errors.New("the key's workspace has no repositories"), "try again in a minute if it has just been made",
+		}
 	}
 	return nil
 }
@@ -175,7 +180,9 @@ func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) 
 
 // plainValue reports whether a text can be a value in git's protocol, on one line.
 func plainValue(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar })
+	return s != "" && !strings.ContainsFunc(
+		s, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar },
+	)
 }
 
 // A keyServer calls the server at VIBN_URL with the key in VIBN_API_KEY.
@@ -201,7 +208,9 @@ func (s keyServer) fetch(ctx context.Context, route string, out any) error {
 	req.Header.Set("User-Agent", "vibn-mcp")
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return hinted{errors.New("the vibn-mcp server at VIBN_URL does not answer"), "is VIBN_URL right, and the server up?"}
+		return hinted{
+			errors.New("the vibn-mcp server at VIBN_URL does not answer"), "is VIBN_URL right, and the server up?",
+		}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, mcp.MaxAnswer))

@@ -86,7 +86,8 @@ func (p *program) helpCommand(c command) error {
 // configurationHelp returns the table of variables as plain text.
 func configurationHelp() string {
 	var b strings.Builder
-	b.WriteString("Each variable that is not secret is a flag too; a secret NAME is also read from\nthe file that NAME_FILE names. Nothing is read from the current folder.\n\n")
+	b.WriteString("Each variable that is not secret is a flag too; a secret NAME is also read from\nthe file that " +
+		"NAME_FILE names. Nothing is read from the current folder.\n\n")
 	for _, v := range variables() {
 		b.WriteString(v.name)
 		if f := v.flag(); f != "" {

@@ -37,7 +37,9 @@ func loginLink(ctx context.Context, p *program, op *people.Operator) error {
 	if err != nil || minutes < 1 || minutes > 30*24*60 {
 		return usageError{"--minutes is between 1 and 43200", "an hour is the default"}
 	}
-	l, token, err := op.LoginLink(ctx, w, p.text("user"), tenancy.Role(p.text("invite")), time.Duration(minutes)*time.Minute)
+	l, token, err := op.LoginLink(
+		ctx, w, p.text("user"), tenancy.Role(p.text("invite")), time.Duration(minutes)*time.Minute,
+	)
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,10 @@ func loginLink(ctx context.Context, p *program, op *people.Operator) error {
 	if l.Role != "" {
 		what = "lets somebody join as " + string(l.Role)
 	}
-	p.sayf("the link %s, to workspace %s, once, until %s\n", what, w.Slug, l.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC"))
+	p.sayf(
+		"the link %s, to workspace %s, once, until %s\n", what, w.Slug,
+		l.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC"),
+	)
 	return p.printf("%s\n", sidecar.LinkURL(p.cfg.reachedAt(), token.Reveal()))
 }
 

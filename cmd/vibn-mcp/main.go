@@ -67,7 +67,10 @@ type command struct {
 // commands lists the commands in the order in which help shows them.
 func commands() []command {
 	return slices.Concat(
-		[]command{serveCommand, stdioCommand, callCommand, connectCommand, gitCredentialCommand, demoCommand, migrateCommand, doctorCommand},
+		[]command{
+			serveCommand, stdioCommand, callCommand, connectCommand, gitCredentialCommand, demoCommand, migrateCommand,
+			doctorCommand,
+		},
 		workspaceCommands, keyCommands,
 		[]command{loginLinkCommand, rotateSecretsCommand, versionCommand},
 	)
@@ -154,7 +157,12 @@ func (p *program) parse(cmd command, rest []string) error {
 	}
 	p.args = p.flags.Args()
 	if want := len(strings.Fields(cmd.args)); len(p.args) != want {
-		return usageError{fmt.Sprintf("arguments of %q: got %d, want %d", strings.TrimSpace(cmd.name+" "+cmd.args), len(p.args), want), hint}
+		return usageError{
+			fmt.Sprintf(
+				"arguments of %q: got %d, want %d", strings.TrimSpace(cmd.name+" "+cmd.args), len(p.args), want,
+			),
+			hint,
+		}
 	}
 	return nil
 }

@@ -10,9 +10,12 @@ import (
 )
 
 var rotateSecretsCommand = command{
-	name: "secrets rotate", about: "seal every stored secret with VIBN_SECRETS_KEY, opening what VIBN_SECRETS_KEY_OLD sealed; may run beside serve",
-	reads: slices.Concat(databaseVariables, []string{"VIBN_SECRETS_KEY", "VIBN_SECRETS_KEY_OLD"}), needs: []string{"VIBN_SECRETS_KEY"},
-	run: operator(rotateSecrets),
+	name: "secrets rotate",
+	about: "seal every stored secret with VIBN_SECRETS_KEY, opening what VIBN_SECRETS_KEY_OLD sealed; may run beside " +
+		"serve",
+	reads: slices.Concat(databaseVariables, []string{"VIBN_SECRETS_KEY", "VIBN_SECRETS_KEY_OLD"}),
+	needs: []string{"VIBN_SECRETS_KEY"},
+	run:   operator(rotateSecrets),
 }
 
 func rotateSecrets(ctx context.Context, p *program, op *people.Operator) error {
@@ -26,7 +29,11 @@ func rotateSecrets(ctx context.Context, p *program, op *people.Operator) error {
 	}
 	p.sayf("sealed anew: %d\n", resealed)
 	if shut > 0 {
-		return hinted{fmt.Errorf("%d values do not open with any key that was given", shut), "give the key that sealed them in VIBN_SECRETS_KEY_OLD; if it is lost, \"vibn-mcp workspace rotate\" makes new tokens"}
+		return hinted{
+			fmt.Errorf("%d values do not open with any key that was given", shut),
+			"give the key that sealed them in VIBN_SECRETS_KEY_OLD; if it is lost, \"vibn-mcp workspace rotate\" " +
+				"makes new tokens",
+		}
 	}
 	return nil
 }

@@ -42,7 +42,10 @@ var serveCommand = command{
 		defer h.close()
 		h.logCoolifyVersion(ctx)
 		public := p.cfg.reachedAt()
-		log.InfoContext(ctx, "serving", "listen", ln.Addr().String(), "public_url", public.String(), "database", h.db.Dialect(), "version", version())
+		log.InfoContext(
+			ctx, "serving", "listen", ln.Addr().String(), "public_url", public.String(), "database", h.db.Dialect(),
+			"version", version(),
+		)
 		return h.serve(ctx, ln, public, p.cfg.allowedHosts)
 	},
 }
@@ -88,7 +91,8 @@ func (p *program) openServer(ctx context.Context, log *slog.Logger) (*server, er
 		return nil, err
 	}
 	return &server{
-		db: db, guard: guard, provisioner: provisioner, registry: mcp.New(log), placement: p.cfg.placement, provider: p.cfg.provider(), log: log, stopGreeting: func() {},
+		db: db, guard: guard, provisioner: provisioner, registry: mcp.New(log), placement: p.cfg.placement,
+		provider: p.cfg.provider(), log: log, stopGreeting: func() {},
 	}, nil
 }
 
@@ -115,25 +119,33 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 	if err != nil {
 		return none, err
 	}
-	ordinary, err := coolify.New(coolify.Config{URL: c.coolifyURL, Token: c.coolifyToken, UserAgent: "vibn-mcp/" + version()})
+	ordinary, err := coolify.New(
+		coolify.Config{URL: c.coolifyURL, Token: c.coolifyToken, UserAgent: "vibn-mcp/" + version()},
+	)
 	if err != nil {
 		return none, err
 	}
 	cfg := tenancy.Config{
-		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(), PlatformHosts: c.allowedHosts, Plan: c.plan, Probe: probe.New(c.probe),
+		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(), PlatformHosts: c.allowedHosts, Plan: c.plan,
+		Probe: probe.New(c.probe),
 		Known: append([]secret.Text{
-			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.oidcSecret, c.secretsKey, c.databaseURL, c.apiKey,
+			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.oidcSecret, c.secretsKey, c.databaseURL,
+			c.apiKey,
 		}, c.oldSecretsKeys...),
 		Admin: c.adminToken, PublicURL: c.reachedAt(),
 	}
 	if c.giteaURL != nil {
-		if cfg.Gitea, err = gitea.New(gitea.Config{URL: c.giteaURL, Token: c.giteaToken, UserAgent: "vibn-mcp/" + version()}); err != nil {
+		if cfg.Gitea, err = gitea.New(
+			gitea.Config{URL: c.giteaURL, Token: c.giteaToken, UserAgent: "vibn-mcp/" + version()},
+		); err != nil {
 			return none, err
 		}
 		cfg.GiteaURL = cmp.Or(c.giteaPublicURL, c.giteaURL).String()
 	}
 	if !c.sensitiveToken.IsZero() {
-		if cfg.Sensitive, err = coolify.NewSensitive(coolify.Config{URL: c.coolifyURL, Token: c.sensitiveToken, UserAgent: "vibn-mcp/" + version()}); err != nil {
+		if cfg.Sensitive, err = coolify.NewSensitive(
+			coolify.Config{URL: c.coolifyURL, Token: c.sensitiveToken, UserAgent: "vibn-mcp/" + version()},
+		); err != nil {
 			return none, err
 		}
 	}
@@ -142,7 +154,10 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 
 // premises returns the configured facts about the platform.
 func (c config) premises() tenancy.Premises {
-	p := tenancy.Premises{AppDomain: c.appDomain, Placement: c.placement, AcceptedRisks: c.acceptedRisks, SharedNetworks: c.sharedNetworks}
+	p := tenancy.Premises{
+		AppDomain: c.appDomain, Placement: c.placement, AcceptedRisks: c.acceptedRisks,
+		SharedNetworks: c.sharedNetworks,
+	}
 	for _, own := range []tenancy.OwnURL{
 		{Variable: "VIBN_PUBLIC_URL", URL: c.publicURL},
 		{Variable: "COOLIFY_URL", URL: c.coolifyURL},
@@ -199,7 +214,9 @@ func (p *program) openStore(ctx context.Context) (*store.DB, error) {
 
 func databaseError(err error) error {
 	if errors.Is(err, store.ErrLocked) {
-		return hinted{err, "is \"vibn-mcp serve\" running? DATABASE_URL names a PostgreSQL, which serves several processes"}
+		return hinted{
+			err, "is \"vibn-mcp serve\" running? DATABASE_URL names a PostgreSQL, which serves several processes",
+		}
 	}
 	return hinted{err, "check DATABASE_URL, or VIBN_DATA_DIR for SQLite"}
 }
@@ -230,7 +247,8 @@ func (s *server) jobs() store.Jobs {
 func (s *server) serve(ctx context.Context, ln net.Listener, public *url.URL, hosts []string) error {
 	srv := &http.Server{
 		Handler: sidecar.Handler(sidecar.Config{ //nolint:contextcheck // each request brings its own
-			Guard: s.guard, Registry: s.registry, PublicURL: public, AllowedHosts: hosts, Ready: s.ready, Version: version(), Log: s.log,
+			Guard: s.guard, Registry: s.registry, PublicURL: public, AllowedHosts: hosts, Ready: s.ready,
+			Version: version(), Log: s.log,
 			Placement: s.placement, Migrate: s.db.Migrate, Sessions: s.db.Sessions(), Provider: s.provider,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,

@@ -9,7 +9,8 @@ import (
 )
 
 var stdioCommand = command{
-	name: "stdio", about: "serve MCP to one client over standard input and output; with VIBN_URL, from the server there",
+	name:  "stdio",
+	about: "serve MCP to one client over standard input and output; with VIBN_URL, from the server there",
 	needs: slices.Concat([]string{"VIBN_API_KEY"}, serverNeeds),
 	run:   serveStdio,
 }

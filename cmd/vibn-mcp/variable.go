@@ -6,9 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
 // read returns a variable's value from its flag, its file or the environment; file is the
@@ -67,4 +70,36 @@ func shownPath(file string) string {
 		return ""
 	}
 	return file + ": "
+}
+
+// planVariable returns a variable for a part of the default plan, which applies to
+// workspaces without their own plan.
+func planVariable(name, def, about string, set func(*tenancy.Plan, string) error) variable {
+	return variable{
+		name: name, def: def, about: about + ", unless its plan says otherwise",
+		hint: "memory as 512m, processors as 0.5, the others as whole numbers up to 1000",
+		set: func(c *config, v string) error {
+			if err := set(&c.plan, v); err != nil {
+				return err
+			}
+			return c.plan.Check()
+		},
+	}
+}
+
+func planCount(v string) (int, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return 0, errors.New("is no whole number above 0")
+	}
+	return n, nil
+}
+
+// flag returns the name of the variable's flag; "" if it has none. A secret has no flag,
+// because every user of the machine can read command lines.
+func (v variable) flag() string {
+	if v.secret {
+		return ""
+	}
+	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(v.name, "VIBN_")), "_", "-")
 }

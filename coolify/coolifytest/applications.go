@@ -17,9 +17,12 @@ import (
 func (s *Server) appJSON(a *app, secrets bool) object {
 	o := shape("application")
 	maps.Copy(o, object{
-		"uuid": a.UUID, "name": a.Name, "description": orNull(a.Description), "fqdn": orNull(a.FQDN), "status": a.Status,
-		"environment_id": a.env.id, "build_pack": a.BuildPack, "git_repository": a.GitRepository, "git_branch": a.GitBranch,
-		"git_commit_sha": a.GitCommitSHA, "base_directory": a.BaseDirectory, "publish_directory": orNull(a.PublishDirectory),
+		"uuid": a.UUID, "name": a.Name, "description": orNull(a.Description), "fqdn": orNull(a.FQDN),
+		"status":         a.Status,
+		"environment_id": a.env.id, "build_pack": a.BuildPack, "git_repository": a.GitRepository,
+		"git_branch":     a.GitBranch,
+		"git_commit_sha": a.GitCommitSHA, "base_directory": a.BaseDirectory,
+		"publish_directory":   orNull(a.PublishDirectory),
 		"dockerfile_location": orNull(a.DockerfileLocation), "docker_compose_location": a.DockerComposeLocation,
 		"ports_exposes": a.PortsExposes, "custom_docker_run_options": orNull(a.CustomDockerRunOptions),
 		"config_hash":    fmt.Sprintf("%x", sha256.Sum256([]byte(a.UUID)))[:32],

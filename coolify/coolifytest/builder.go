@@ -118,7 +118,9 @@ func (b *Builder) run(a App, rows []Env) (string, error) {
 	if a.BuildPack == "dockerimage" {
 		return "", nil // nothing is built
 	}
-	for field, path := range map[string]string{"base_directory": a.BaseDirectory, "dockerfile_location": a.DockerfileLocation} {
+	for field, path := range map[string]string{
+		"base_directory": a.BaseDirectory, "dockerfile_location": a.DockerfileLocation,
+	} {
 		if !filepath.IsLocal(filepath.Clean("./" + path)) {
 			b.trip(a, "%s %q leaves the checkout", field, path)
 			return "", errExit
@@ -185,7 +187,9 @@ func checkOut(dir string, files map[string]string) error {
 			mode = 0o700
 		}
 		path = strings.TrimPrefix(path, "/")
-		if err := errors.Join(root.MkdirAll(filepath.Dir(path), 0o700), root.WriteFile(path, []byte(content), mode)); err != nil {
+		if err := errors.Join(
+			root.MkdirAll(filepath.Dir(path), 0o700), root.WriteFile(path, []byte(content), mode),
+		); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,12 @@ func (s *Server) createDeployKeyApplication(c *call) answer {
 	if refusal, refused := c.refuseBody(); refused {
 		return refusal
 	}
-	bad := c.check(append(required("project_uuid", "server_uuid"), limited("name", columnWidth, false), boolean("autogenerate_domain"))...)
+	bad := c.check(
+		append(
+			required("project_uuid", "server_uuid"), limited("name", columnWidth, false),
+			boolean("autogenerate_domain"),
+		)...,
+	)
 	if bad.extra(c, creatable...); len(bad) > 0 {
 		return invalid(bad)
 	}
@@ -36,7 +41,9 @@ func (s *Server) createDeployKeyApplication(c *call) answer {
 	if dest == nil {
 		return missing
 	}
-	bad = c.check(append(append(required("git_branch", "build_pack", "private_key_uuid"), appRules...), repositoryRule)...)
+	bad = c.check(
+		append(append(required("git_branch", "build_pack", "private_key_uuid"), appRules...), repositoryRule)...,
+	)
 	if len(bad) > 0 {
 		return invalid(bad)
 	}

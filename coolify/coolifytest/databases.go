@@ -58,7 +58,10 @@ var engines = []engine{
 		"mongodb", "mongodbs", "StandaloneMongodb", "mongo:7",
 		"mongo_conf mongo_initdb_root_username mongo_initdb_root_password mongo_initdb_database",
 	},
-	{"mysql", "mysqls", "StandaloneMysql", "mysql:8", "mysql_root_password mysql_password mysql_user mysql_database mysql_conf"},
+	{
+		"mysql", "mysqls", "StandaloneMysql", "mysql:8",
+		"mysql_root_password mysql_password mysql_user mysql_database mysql_conf",
+	},
 	{
 		"mariadb", "mariadbs", "StandaloneMariadb", "mariadb:11",
 		"mariadb_conf mariadb_root_password mariadb_user mariadb_password mariadb_database",
@@ -86,7 +89,8 @@ func (s *Server) addDatabase(env *environment, dest *destination, d Database) *d
 	now := s.cfg.Now()
 	kind := engineOf(cmp.Or(d.Kind, "postgresql"))
 	added := &database{
-		Database: d, id: s.next(kind.kind), engine: kind, env: env, dest: dest, password: random(64), created: now, updated: now,
+		Database: d, id: s.next(kind.kind), engine: kind, env: env, dest: dest, password: random(64), created: now,
+		updated: now,
 	}
 	added.Kind = kind.kind
 	added.UUID = cmp.Or(d.UUID, random(24))
@@ -176,7 +180,8 @@ func (d *database) columns() (plain, secrets object) {
 	switch d.Kind {
 	case "postgresql":
 		return object{
-			"postgres_user": "postgres", "postgres_db": "postgres", "postgres_conf": nil, "postgres_initdb_args": nil, "postgres_host_auth_method": nil,
+			"postgres_user": "postgres", "postgres_db": "postgres", "postgres_conf": nil, "postgres_initdb_args": nil,
+			"postgres_host_auth_method": nil,
 		}, object{"postgres_password": d.password, "init_scripts": nil}
 	case "mysql":
 		return object{"mysql_user": "mysql", "mysql_database": "default", "mysql_conf": nil},
@@ -195,8 +200,10 @@ func (d *database) columns() (plain, secrets object) {
 func (d *database) json(secrets bool) object {
 	o := shape("database")
 	maps.Copy(o, object{
-		"uuid": d.UUID, "name": d.Name, "description": orNull(d.Description), "database_type": "standalone-" + d.Kind, "status": d.Status,
-		"image": d.Image, "is_public": false, "environment_id": d.env.id, "destination_id": d.dest.id, "destination": d.dest.json(secrets),
+		"uuid": d.UUID, "name": d.Name, "description": orNull(d.Description), "database_type": "standalone-" + d.Kind,
+		"status": d.Status,
+		"image":  d.Image, "is_public": false, "environment_id": d.env.id, "destination_id": d.dest.id,
+		"destination":    d.dest.json(secrets),
 		"last_online_at": plainStamp(d.created), "created_at": stamp(d.created), "updated_at": stamp(d.updated),
 	})
 	maps.Copy(o, d.Limits.json())
@@ -263,7 +270,9 @@ func (s *Server) createDatabase(c *call) answer {
 	if refusal, refused := c.strangeFields(kind); refused {
 		return refusal
 	}
-	env, missing := s.chosenEnvironment(c, message(http.StatusUnprocessableEntity, "You need to provide a valid environment_name or environment_uuid."))
+	env, missing := s.chosenEnvironment(
+		c, message(http.StatusUnprocessableEntity, "You need to provide a valid environment_name or environment_uuid."),
+	)
 	if env == nil {
 		return missing
 	}
@@ -280,7 +289,8 @@ func (s *Server) createDatabase(c *call) answer {
 		d.Status = "running:healthy"
 	}
 	made := s.addDatabase(env, dest, d)
-	return reply(http.StatusCreated, object{"uuid": made.UUID, "internal_db_url": made.url()}) // the password, to who may only write
+	// the password, to who may only write
+	return reply(http.StatusCreated, object{"uuid": made.UUID, "internal_db_url": made.url()})
 }
 
 // strangeFields refuses, with the names only, what no kind of database has, and
@@ -361,7 +371,8 @@ func (s *Server) AddBackup(databaseUUID, frequency string) (uuid string) {
 	defer s.mu.Unlock()
 	d := must(s.database(databaseUUID), "database", databaseUUID)
 	b := &backup{
-		id: s.next("backup"), databaseID: d.id, team: d.env.project.team, uuid: random(24), model: d.engine.model, frequency: frequency, created: s.cfg.Now(),
+		id: s.next("backup"), databaseID: d.id, team: d.env.project.team, uuid: random(24), model: d.engine.model,
+		frequency: frequency, created: s.cfg.Now(),
 	}
 	s.backups = append(s.backups, b)
 	return b.uuid
@@ -391,8 +402,9 @@ func (s *Server) backupsOf(d *database, field string, value any) []object {
 		}
 		o := shape("backup")
 		maps.Copy(o, object{
-			"id": b.id, "uuid": b.uuid, "frequency": b.frequency, "database_type": `App\Models\` + b.model, "database_id": b.databaseID,
-			"team_id": b.team, "created_at": stamp(b.created), "updated_at": stamp(b.created), field: value,
+			"id": b.id, "uuid": b.uuid, "frequency": b.frequency, "database_type": `App\Models\` + b.model,
+			"database_id": b.databaseID,
+			"team_id":     b.team, "created_at": stamp(b.created), "updated_at": stamp(b.created), field: value,
 		})
 		out = append(out, o)
 	}

@@ -36,7 +36,8 @@ func (d *deployment) logs() any {
 	out := []object{}
 	for i, l := range d.Logs {
 		o := object{
-			"command": orNull(l.Command), "output": l.Output, "type": l.Type, "hidden": l.Hidden, "batch": max(l.Batch, 1),
+			"command": orNull(l.Command), "output": l.Output, "type": l.Type, "hidden": l.Hidden,
+			"batch":     max(l.Batch, 1),
 			"timestamp": stamp(d.CreatedAt),
 		}
 		if l.Type == "" {
@@ -141,8 +142,19 @@ func (s *Server) logBuild(d *deployment, at time.Time, output string, err error)
 	encoded := base64.StdEncoding.EncodeToString([]byte(dotEnv(a.App, rows)))
 	dotenv := inside("echo '" + encoded + "' | base64 -d | tee /artifacts/.env > /dev/null")
 
-	add(LogLine{Output: "Cloning into '/artifacts/" + d.UUID + "'...", Command: inside("git clone " + a.GitRepository), Hidden: true})
-	add(LogLine{Output: "SSH connection failed. Retrying... (Attempt 1/3, waiting 2s)\nError: kex_exchange_identification", NoCommand: true})
+	add(
+		LogLine{
+			Output: "Cloning into '/artifacts/" + d.UUID + "'...", Command: inside("git clone " + a.GitRepository),
+			Hidden: true,
+		},
+	)
+	add(
+		LogLine{
+			Output: "SSH connection failed. Retrying... (Attempt 1/3, waiting 2s)\nError: " +
+				"kex_exchange_identification",
+			NoCommand: true,
+		},
+	)
 	if d.Message != "" {
 		add(LogLine{Output: "Commit message: " + d.Message})
 	}
@@ -157,7 +169,14 @@ func (s *Server) logBuild(d *deployment, at time.Time, output string, err error)
 		add(LogLine{Output: output, Command: inside("bash /artifacts/build.sh"), Hidden: true})
 	}
 	if err != nil {
-		add(LogLine{Output: fmt.Sprintf("Deployment failed: Command execution failed (exit code 1): %s\nError: %v", dotenv, err), Type: "stderr"})
+		add(
+			LogLine{
+				Output: fmt.Sprintf(
+					"Deployment failed: Command execution failed (exit code 1): %s\nError: %v", dotenv, err,
+				),
+				Type: "stderr",
+			},
+		)
 		return
 	}
 	add(LogLine{Output: "Rolling update completed."})

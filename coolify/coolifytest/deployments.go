@@ -64,7 +64,9 @@ func (s *Server) insertDeployment(a *app, d Deployment) *deployment {
 	now := s.cfg.Now()
 	added := &deployment{Deployment: d, id: s.next("deployment"), app: a, host: a.host, name: a.Name, since: now}
 	added.AppUUID = a.UUID
-	for field, value := range map[*string]string{&added.UUID: random(24), &added.Status: Queued, &added.Commit: a.GitCommitSHA} {
+	for field, value := range map[*string]string{
+		&added.UUID: random(24), &added.Status: Queued, &added.Commit: a.GitCommitSHA,
+	} {
 		if *field == "" {
 			*field = value
 		}
@@ -76,7 +78,9 @@ func (s *Server) insertDeployment(a *app, d Deployment) *deployment {
 		added.UpdatedAt = added.CreatedAt
 	}
 	added.Logs = slices.Clone(d.Logs)
-	added.url = fmt.Sprintf("/project/%s/environment/%s/application/%s/deployment/%s", a.env.project.uuid, a.env.uuid, a.UUID, added.UUID)
+	added.url = fmt.Sprintf(
+		"/project/%s/environment/%s/application/%s/deployment/%s", a.env.project.uuid, a.env.uuid, a.UUID, added.UUID,
+	)
 	s.builds = append(s.builds, added)
 	return added
 }
@@ -213,7 +217,9 @@ func (s *Server) queue(a *app, o order) (uuid string, result int) {
 	if twin != nil && !o.force && !o.atOnce {
 		return uuid, skipped
 	}
-	d := Deployment{UUID: uuid, Commit: commit, Force: o.force, RestartOnly: o.restartOnly, Rollback: o.rollback != "", API: true}
+	d := Deployment{
+		UUID: uuid, Commit: commit, Force: o.force, RestartOnly: o.restartOnly, Rollback: o.rollback != "", API: true,
+	}
 	added := s.insertDeployment(a, d)
 	if o.atOnce {
 		s.advance(added, s.cfg.Now())
@@ -258,7 +264,12 @@ func (s *Server) deployUUIDs(c *call, list string, pr any) answer {
 			continue // dropped without a word
 		}
 		if pr != nil {
-			out = append(out, object{"message": fmt.Sprintf("Pull request %v not found for this resource.", pr), "resource_uuid": uuid})
+			out = append(
+				out,
+				object{
+					"message": fmt.Sprintf("Pull request %v not found for this resource.", pr), "resource_uuid": uuid,
+				},
+			)
 			continue
 		}
 		deployment, result := s.queue(a, order{force: c.flag("force")})

@@ -137,7 +137,9 @@ func (s *Server) createDestination(c *call) answer {
 
 func (s *Server) deleteDestination(c *call) answer {
 	for _, h := range s.hosts {
-		d := find(h.destinations, func(d *destination) bool { return d.UUID == c.path["uuid"] && h.Team == c.token.Team })
+		d := find(
+			h.destinations, func(d *destination) bool { return d.UUID == c.path["uuid"] && h.Team == c.token.Team },
+		)
 		if d == nil {
 			continue
 		}
@@ -171,11 +173,15 @@ func (s *Server) chosenDestination(c *call) (*destination, answer) {
 	case len(h.destinations) == 1:
 		return h.destinations[0], answer{}
 	case !c.has("destination_uuid"):
-		return nil, message(http.StatusBadRequest, "Server has multiple destinations and you do not set destination_uuid.")
+		return nil, message(
+			http.StatusBadRequest, "Server has multiple destinations and you do not set destination_uuid.",
+		)
 	}
 	d := find(h.destinations, func(d *destination) bool { return d.UUID == c.text("destination_uuid") })
 	if d == nil {
-		return nil, invalid(object{"destination_uuid": "Provided destination_uuid does not belong to the specified server."})
+		return nil, invalid(
+			object{"destination_uuid": "Provided destination_uuid does not belong to the specified server."},
+		)
 	}
 	return d, answer{}
 }
@@ -185,7 +191,9 @@ func (s *Server) chosenDestination(c *call) (*destination, answer) {
 func (s *Server) chosenEnvironment(c *call, absent answer) (*environment, answer) {
 	name, uuid := c.text("environment_name"), c.text("environment_uuid")
 	if name == "" && uuid == "" {
-		return nil, message(http.StatusUnprocessableEntity, "You need to provide at least one of environment_name or environment_uuid.")
+		return nil, message(
+			http.StatusUnprocessableEntity, "You need to provide at least one of environment_name or environment_uuid.",
+		)
 	}
 	p, missing := s.teamProject(c, c.text("project_uuid"))
 	if p == nil {

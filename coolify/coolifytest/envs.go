@@ -116,7 +116,8 @@ func (s *Server) listEnvs(c *call) answer {
 }
 
 var envFields = []string{
-	"key", "value", "is_preview", "is_literal", "is_multiline", "is_shown_once", "is_runtime", "is_buildtime", "comment",
+	"key", "value", "is_preview", "is_literal", "is_multiline", "is_shown_once", "is_runtime", "is_buildtime",
+	"comment",
 }
 
 // checkEnv validates one row of the input.

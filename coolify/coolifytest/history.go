@@ -105,7 +105,10 @@ func (c *call) page() (skip, take int, refusal *answer) {
 	if len(bad) == 0 {
 		return skip, take, nil
 	}
-	a := typed(http.StatusFound, typeHTML, []byte("<!DOCTYPE html>\n<html><body>Redirecting to <a href=\"/\">/</a>.</body></html>\n"))
+	a := typed(
+		http.StatusFound, typeHTML,
+		[]byte("<!DOCTYPE html>\n<html><body>Redirecting to <a href=\"/\">/</a>.</body></html>\n"),
+	)
 	a.Header.Set("Location", "/")
 	if c.wantsJSON() {
 		first := append(bad["skip"], bad["take"]...)[0]

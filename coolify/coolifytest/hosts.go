@@ -100,7 +100,8 @@ func (h *host) settings(secrets bool) object {
 		o["sentinel_token"] = "sentinel-of-" + h.Name
 		o["sentinel_custom_url"] = "http://" + h.IP + ":8000"
 		for _, key := range []string{
-			"logdrain_axiom_api_key", "logdrain_custom_config", "logdrain_custom_config_parser", "logdrain_newrelic_license_key",
+			"logdrain_axiom_api_key", "logdrain_custom_config", "logdrain_custom_config_parser",
+			"logdrain_newrelic_license_key",
 		} {
 			o[key] = nil
 		}
@@ -129,7 +130,9 @@ func (s *Server) listServers(c *call) answer {
 		}
 		full := h.json(c.sensitive())
 		o := object{"is_reachable": !h.Unreachable, "is_usable": h.usable()}
-		for _, key := range []string{"uuid", "name", "description", "ip", "is_coolify_host", "port", "proxy", "settings", "user"} {
+		for _, key := range []string{
+			"uuid", "name", "description", "ip", "is_coolify_host", "port", "proxy", "settings", "user",
+		} {
 			o[key] = full[key]
 		}
 		out = append(out, o)

@@ -78,7 +78,8 @@ func (s *Server) rollbackImages(c *call) answer {
 		}
 		for _, d := range s.images(a) {
 			images = append(images, object{
-				"tag": d.Commit, "created_at": plainStamp(d.CreatedAt) + " +0000 UTC", "is_current": d.Commit == current,
+				"tag": d.Commit, "created_at": plainStamp(d.CreatedAt) + " +0000 UTC",
+				"is_current": d.Commit == current,
 			})
 		}
 	}

@@ -123,8 +123,9 @@ func (s *Server) listProjectVariables(c *call) answer {
 			continue
 		}
 		o := object{
-			"id": i + 1, "key": v.key, "comment": nil, "is_literal": false, "is_multiline": false, "is_shown_once": false,
-			"type": v.kind, "created_at": stamp(p.created), "updated_at": stamp(p.updated),
+			"id": i + 1, "key": v.key, "comment": nil, "is_literal": false, "is_multiline": false,
+			"is_shown_once": false,
+			"type":          v.kind, "created_at": stamp(p.created), "updated_at": stamp(p.updated),
 		}
 		if c.sensitive() {
 			o["value"] = v.value

@@ -131,7 +131,8 @@ func sshString(b []byte) (s, rest []byte, ok bool) {
 func (k *privateKey) json(secrets bool) object {
 	o := object{
 		"id": k.id, "uuid": k.UUID, "name": k.Name, "description": orNull(k.Description), "fingerprint": k.Fingerprint,
-		"is_git_related": false, "public_key": k.PublicKey, "team_id": k.Team, "created_at": stamp(k.created), "updated_at": stamp(k.created),
+		"is_git_related": false, "public_key": k.PublicKey, "team_id": k.Team, "created_at": stamp(k.created),
+		"updated_at": stamp(k.created),
 	}
 	if secrets {
 		o["private_key"] = k.pem
@@ -167,7 +168,10 @@ func (s *Server) createKey(c *call) answer {
 	if refusal, refused := c.refuseBody(); refused {
 		return refusal
 	}
-	bad := c.check(limited("name", columnWidth, false), limited("description", columnWidth, false), rule{field: "private_key", required: true, kind: "string"})
+	bad := c.check(
+		limited("name", columnWidth, false), limited("description", columnWidth, false),
+		rule{field: "private_key", required: true, kind: "string"},
+	)
 	if len(bad) > 0 {
 		return invalid(bad)
 	}
@@ -177,7 +181,8 @@ func (s *Server) createKey(c *call) answer {
 		text = string(decoded)
 	}
 	k := PrivateKey{
-		Name: cmp.Or(c.text("name"), "random-name-"+random(8)), Description: cmp.Or(c.text("description"), "Created by Coolify via API"), Team: c.token.Team,
+		Name:        cmp.Or(c.text("name"), "random-name-"+random(8)),
+		Description: cmp.Or(c.text("description"), "Created by Coolify via API"), Team: c.token.Team,
 	}
 	var ok bool
 	if k.PublicKey, k.Fingerprint, ok = publicHalf(text); !ok {

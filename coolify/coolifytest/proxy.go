@@ -44,7 +44,13 @@ func (s *Server) proxy(conn net.Conn, host string) {
 	}
 	commit, status := s.Serving(host)
 	body := commit + "\n"
-	_, _ = io.WriteString(conn, fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, http.StatusText(status), len(body), body))
+	_, _ = io.WriteString(
+		conn,
+		fmt.Sprintf(
+			"HTTP/1.1 %d %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, http.StatusText(status),
+			len(body), body,
+		),
+	)
 }
 
 // Roots are what has to be trusted to believe the certificates of the proxies.
@@ -67,8 +73,10 @@ func newAuthority() *authority {
 		panic(err)
 	}
 	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{"Simulated Authority"}}, NotBefore: time.Unix(0, 0),
-		NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{"Simulated Authority"}},
+		NotBefore: time.Unix(0, 0),
+		NotAfter:  time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign,
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
 	if err != nil {
@@ -83,8 +91,10 @@ func newAuthority() *authority {
 // certificate is for one host, for ninety days.
 func (a *authority) certificate(host string) (*tls.Certificate, error) {
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: host}, DNSNames: []string{strings.TrimSuffix(host, ".")},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, 90), KeyUsage: x509.KeyUsageDigitalSignature,
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: host},
+		DNSNames:  []string{strings.TrimSuffix(host, ".")},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, 90),
+		KeyUsage: x509.KeyUsageDigitalSignature,
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, leaf, a.root, &a.key.PublicKey, a.key)
 	if err != nil {

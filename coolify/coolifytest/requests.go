@@ -47,10 +47,13 @@ var notForTenants = []string{
 	"post_deployment_command", "post_deployment_command_container",
 	"is_gpu_enabled", "gpu_driver", "gpu_count", "gpu_device_ids", "gpu_options",
 	"install_command", "build_command", "start_command", "health_check_command",
-	"docker_compose_custom_start_command", "docker_compose_custom_build_command", "docker_compose_raw", "docker_compose_domains",
-	"dockerfile", "custom_nginx_configuration", "is_raw_compose_deployment_enabled", "is_container_label_escape_enabled",
+	"docker_compose_custom_start_command", "docker_compose_custom_build_command", "docker_compose_raw",
+	"docker_compose_domains",
+	"dockerfile", "custom_nginx_configuration", "is_raw_compose_deployment_enabled",
+	"is_container_label_escape_enabled",
 	"docker_registry_image_name", "docker_registry_image_tag", "tags",
-	"public_port", "postgres_initdb_args", "postgres_host_auth_method", "postgres_conf", "mysql_conf", "mariadb_conf", "mongo_conf", "redis_conf",
+	"public_port", "postgres_initdb_args", "postgres_host_auth_method", "postgres_conf", "mysql_conf", "mariadb_conf",
+	"mongo_conf", "redis_conf",
 }
 
 // teamWide are the operations that answer or act for the whole team.
@@ -69,7 +72,8 @@ var cleaning = []string{
 
 // sensitiveOperations are all that a token which sees secrets is for.
 var sensitiveOperations = []string{
-	"GET /applications/{uuid}/envs", "GET /deployments/{uuid}", "GET /deployments/applications/{uuid}", "GET /databases/{uuid}",
+	"GET /applications/{uuid}/envs", "GET /deployments/{uuid}", "GET /deployments/applications/{uuid}",
+	"GET /databases/{uuid}",
 }
 
 // oneDomain is what a tenant can be given: a host name, nothing that Coolify or

@@ -107,7 +107,8 @@ func (s *Server) addProject(team int, name, description string) *project {
 func (s *Server) addEnvironment(p *project, name string) *environment {
 	now := s.cfg.Now()
 	e := &environment{
-		id: s.next("environment"), uuid: random(24), name: environmentName(name), project: p, created: now, updated: now,
+		id: s.next("environment"), uuid: random(24), name: environmentName(name), project: p, created: now,
+		updated: now,
 	}
 	p.environments = append(p.environments, e)
 	return e
@@ -188,7 +189,9 @@ func (l Limits) json() object {
 
 // limits are those of the input.
 func (l *Limits) apply(c *call) {
-	for field, to := range map[string]*string{"limits_memory": &l.Memory, "limits_memory_swap": &l.MemorySwap, "limits_cpus": &l.CPUs} {
+	for field, to := range map[string]*string{
+		"limits_memory": &l.Memory, "limits_memory_swap": &l.MemorySwap, "limits_cpus": &l.CPUs,
+	} {
 		if c.has(field) {
 			*to = c.text(field)
 		}
@@ -211,7 +214,8 @@ type app struct {
 
 func (a *App) fill() {
 	for field, value := range map[*string]string{
-		&a.UUID: random(24), &a.BuildPack: "dockerfile", &a.GitBranch: "main", &a.GitCommitSHA: "HEAD", &a.BaseDirectory: "/",
+		&a.UUID: random(24), &a.BuildPack: "dockerfile", &a.GitBranch: "main", &a.GitCommitSHA: "HEAD",
+		&a.BaseDirectory:         "/",
 		&a.DockerComposeLocation: "/docker-compose.yaml", &a.PortsExposes: "3000", &a.Status: "exited:unhealthy",
 	} {
 		if *field == "" {
@@ -240,14 +244,19 @@ func (s *Server) AddApp(environmentUUID string, a App) App {
 	dest := s.destinationFor(env.project.team, a.HostUUID, a.DestinationUUID)
 	key := s.keys[0]
 	if a.PrivateKeyUUID != "" {
-		key = must(find(s.keys, func(k *privateKey) bool { return k.UUID == a.PrivateKeyUUID }), "private key", a.PrivateKeyUUID)
+		key = must(
+			find(s.keys, func(k *privateKey) bool { return k.UUID == a.PrivateKeyUUID }), "private key",
+			a.PrivateKeyUUID,
+		)
 	}
 	return s.addApp(env, dest, key, a).copy()
 }
 
 func (s *Server) addApp(env *environment, dest *destination, key *privateKey, a App) *app {
 	now := s.cfg.Now()
-	added := &app{App: a, id: s.next("application"), env: env, host: dest.host, dest: dest, key: key, created: now, updated: now}
+	added := &app{
+		App: a, id: s.next("application"), env: env, host: dest.host, dest: dest, key: key, created: now, updated: now,
+	}
 	added.fill()
 	s.apps = append(s.apps, added)
 	if added.BuildPack == "nixpacks" {

@@ -87,9 +87,12 @@ var appRules = []rule{
 	{field: "description", nullable: true, kind: "string"},
 	buildPackRule, branchRule,
 	{field: "git_repository", kind: "string"},
-	matching("git_commit_sha", math.MaxInt, false, commitPattern), matching("ports_exposes", math.MaxInt, false, portsPattern),
-	matching("base_directory", columnWidth, true, directoryPattern), matching("publish_directory", columnWidth, true, directoryPattern),
-	matching("dockerfile_location", columnWidth, true, filePattern), matching("docker_compose_location", columnWidth, true, filePattern),
+	matching("git_commit_sha", math.MaxInt, false, commitPattern),
+	matching("ports_exposes", math.MaxInt, false, portsPattern),
+	matching("base_directory", columnWidth, true, directoryPattern),
+	matching("publish_directory", columnWidth, true, directoryPattern),
+	matching("dockerfile_location", columnWidth, true, filePattern),
+	matching("docker_compose_location", columnWidth, true, filePattern),
 	{field: "limits_memory", kind: "string"},
 	{field: "limits_memory_swap", kind: "string"},
 	{field: "limits_cpus", kind: "string"},
@@ -134,7 +137,8 @@ func (s *Server) checkDomains(c *call, a *app) (domains string, refusal answer, 
 		if err == nil {
 			scheme = strings.ToLower(u.Scheme)
 		}
-		if err != nil || u.Host == "" || scheme != "http" && scheme != "https" || strings.ContainsAny(text, "`$;&|<>()\\\r\n ") {
+		if err != nil || u.Host == "" || scheme != "http" && scheme != "https" ||
+			strings.ContainsAny(text, "`$;&|<>()\\\r\n ") {
 			bad = append(bad, "Invalid URL: "+text)
 			continue
 		}
@@ -149,7 +153,8 @@ func (s *Server) checkDomains(c *call, a *app) (domains string, refusal answer, 
 		return "", reply(http.StatusConflict, object{
 			"message":   "Domain conflicts detected. Use force_domain_override=true to proceed.",
 			"conflicts": conflicts,
-			"warning":   "Using the same domain for multiple resources can cause routing conflicts and unpredictable behavior.",
+			"warning": "Using the same domain for multiple resources can cause routing conflicts and unpredictable " +
+				"behavior.",
 		}), true
 	}
 	return strings.Join(urls, ","), answer{}, false
@@ -180,8 +185,9 @@ func (s *Server) conflicts(c *call, a *app, urls []string) []object {
 		taken := slices.DeleteFunc(domainList(other.FQDN), func(u string) bool { return !wanted[bare(u)] })
 		for _, u := range taken {
 			out = append(out, object{
-				"domain": bare(u), "resource_name": other.Name, "resource_uuid": other.UUID, "resource_type": "application",
-				"message": fmt.Sprintf("Domain %s is already in use by application '%s'", bare(u), other.Name),
+				"domain": bare(u), "resource_name": other.Name, "resource_uuid": other.UUID,
+				"resource_type": "application",
+				"message":       fmt.Sprintf("Domain %s is already in use by application '%s'", bare(u), other.Name),
 			})
 		}
 	}

@@ -98,7 +98,11 @@ func nameRule(required bool) rule {
 			out = append(out, "The name may not be greater than 255 characters.")
 		}
 		if !namePattern.MatchString(name) {
-			out = append(out, "The name may only contain letters (including Unicode), numbers, spaces, and these characters: - _ . / @ & ( ) # , : +")
+			out = append(
+				out,
+				"The name may only contain letters (including Unicode), numbers, spaces, and these characters: - _ . "+
+					"/ @ & ( ) # , : +",
+			)
 		}
 		return out
 	}}
@@ -110,7 +114,8 @@ var descriptionRule = rule{field: "description", nullable: true, kind: "string",
 		out = append(out, "The description may not be greater than 255 characters.")
 	}
 	if !descriptionPattern.MatchString(text) {
-		out = append(out, "The description may only contain letters (including Unicode), numbers, spaces, and common punctuation: "+
+		out = append(out, "The description may only contain letters (including Unicode), numbers, spaces, and common "+
+			"punctuation: "+
 			`- _ . , ! ? ( ) ' " + = * / @ &`)
 	}
 	return out
@@ -146,7 +151,8 @@ var branchRule = rule{field: "git_branch", kind: "string", judge: func(branch st
 	case strings.HasPrefix(branch, "/"), strings.HasSuffix(branch, "/"), strings.HasPrefix(branch, "."), strings.HasSuffix(branch, "."):
 		return []string{"The git branch cannot start or end with / or ."}
 	case !branchPattern.MatchString(branch):
-		return []string{"The git branch contains invalid characters. Only letters, numbers, hyphens, underscores, forward slashes, and dots are allowed."}
+		return []string{"The git branch contains invalid characters. Only letters, numbers, hyphens, underscores, " +
+			"forward slashes, and dots are allowed."}
 	case branch == "HEAD":
 		return []string{"The git branch cannot be HEAD."}
 	}

@@ -32,14 +32,20 @@ type Person struct {
 func Provider(t testing.TB, redirect string, people ...Person) (issuer string) {
 	t.Helper()
 	var handler http.Handler
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	srv := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }),
+	)
 	t.Cleanup(srv.Close)
 	users := directory{}
 	for _, p := range people {
-		users[p.ID] = &storage.User{ID: p.ID, Username: p.Username, Password: Password, FirstName: p.Name, Email: p.Email}
+		users[p.ID] = &storage.User{
+			ID: p.ID, Username: p.Username, Password: Password, FirstName: p.Name, Email: p.Email,
+		}
 	}
 	clients := map[string]*storage.Client{ClientID: storage.WebClient(ClientID, ClientSecret, redirect)}
-	handler = exampleop.SetupServer(srv.URL, storage.NewStorageWithClients(users, clients), slog.New(slog.DiscardHandler), false)
+	handler = exampleop.SetupServer(
+		srv.URL, storage.NewStorageWithClients(users, clients), slog.New(slog.DiscardHandler), false,
+	)
 	return srv.URL
 }
 

@@ -88,8 +88,10 @@ type Tenant struct {
 func Unlimited() tenancy.Budget {
 	const n = 1_000_000
 	return tenancy.Budget{
-		TenantsPerMinute: n, TenantsBurst: n, WorkspacePerMinute: n, WorkspaceBurst: n, ReservePerMinute: n, ReserveBurst: n,
-		Slow: 100, Waits: 1000, CallsPerMinute: n, CallsBurst: n, InFlight: 1000, PushesPerMinute: n, PushesBurst: n,
+		TenantsPerMinute: n, TenantsBurst: n, WorkspacePerMinute: n, WorkspaceBurst: n, ReservePerMinute: n,
+		ReserveBurst: n,
+		Slow:         100, Waits: 1000, CallsPerMinute: n, CallsBurst: n, InFlight: 1000, PushesPerMinute: n,
+		PushesBurst: n,
 	}
 }
 
@@ -143,7 +145,9 @@ func (h *House) gitea(t testing.TB, cfg Config) (*gitea.Admin, string) {
 	h.GitURL = root.String()
 	token := h.Git.AdminToken("all")
 	h.Secrets = append(h.Secrets, token)
-	admin, err := gitea.New(gitea.Config{URL: root, Token: secret.NewText(token), Timeout: cfg.Timeout, RetryWait: time.Millisecond})
+	admin, err := gitea.New(
+		gitea.Config{URL: root, Token: secret.NewText(token), Timeout: cfg.Timeout, RetryWait: time.Millisecond},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +170,10 @@ func (h *House) guard(t testing.TB, cfg Config) (*tenancy.Guard, *provision.Prov
 	if cfg.Admin != "" {
 		h.Secrets = append(h.Secrets, cfg.Admin)
 	}
-	client := coolify.Config{URL: root, Token: secret.NewText(ordinary), Timeout: cfg.Timeout, SlowTimeout: cfg.Timeout, RetryWait: time.Millisecond}
+	client := coolify.Config{
+		URL: root, Token: secret.NewText(ordinary), Timeout: cfg.Timeout, SlowTimeout: cfg.Timeout,
+		RetryWait: time.Millisecond,
+	}
 	c, err := coolify.New(client)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +190,8 @@ func (h *House) guard(t testing.TB, cfg Config) (*tenancy.Guard, *provision.Prov
 	gc := tenancy.Config{
 		Store: h.DB, Coolify: c, Sensitive: s, Gitea: cfg.Gitea, GiteaURL: cfg.GiteaURL, Box: box, Log: h.Logger,
 		Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now, Admin: secret.NewText(cfg.Admin),
-		Premises: cfg.Premises, PublicURL: cfg.PublicURL, Probe: cfg.Probe, PlatformHosts: cfg.PlatformHosts, LookupTXT: cfg.LookupTXT,
+		Premises: cfg.Premises, PublicURL: cfg.PublicURL, Probe: cfg.Probe, PlatformHosts: cfg.PlatformHosts,
+		LookupTXT: cfg.LookupTXT,
 	}
 	if gc.Probe == nil {
 		gc.Probe = h.Prober()
@@ -237,17 +245,27 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 	env := x.Project.Environments[0].UUID
 	app := func(name string) coolifytest.App {
 		a := h.Sim.AddApp(env, coolifytest.App{
-			Name: name + "-" + x.Canary, FQDN: "https://" + name + "." + slug + ".example.com", Status: "running:healthy", Description: x.Canary,
-			GitRepository: "git@git.example.com:vibn-" + slug + "/" + name + "-" + x.Canary + ".git", Logs: "hello from " + x.Canary + "\n",
+			Name: name + "-" + x.Canary, FQDN: "https://" + name + "." + slug + ".example.com",
+			Status: "running:healthy", Description: x.Canary,
+			GitRepository: "git@git.example.com:vibn-" + slug + "/" + name + "-" + x.Canary + ".git",
+			Logs:          "hello from " + x.Canary + "\n",
 			CommitMessage: "change by " + x.Canary, DestinationUUID: network,
 		})
-		h.Sim.AddEnv(a.UUID, coolifytest.Env{Key: "SECRET_OF_" + strings.ToUpper(slug), Value: "value-" + x.Canary, Runtime: true, Literal: true})
+		h.Sim.AddEnv(
+			a.UUID,
+			coolifytest.Env{
+				Key: "SECRET_OF_" + strings.ToUpper(slug), Value: "value-" + x.Canary, Runtime: true, Literal: true,
+			},
+		)
 		return a
 	}
 	x.Web, x.API = app("web"), app("api")
-	x.Data = h.Sim.AddDatabase(env, coolifytest.Database{Name: "data-" + x.Canary, Description: x.Canary, Status: "running:healthy"})
+	x.Data = h.Sim.AddDatabase(
+		env, coolifytest.Database{Name: "data-" + x.Canary, Description: x.Canary, Status: "running:healthy"},
+	)
 	x.Done = h.Sim.AddDeployment(x.Web.UUID, coolifytest.Deployment{
-		Status: "finished", Message: "change by " + x.Canary, Logs: []coolifytest.LogLine{{Output: "built " + x.Canary}},
+		Status: "finished", Message: "change by " + x.Canary,
+		Logs: []coolifytest.LogLine{{Output: "built " + x.Canary}},
 	})
 	return x
 }
@@ -270,7 +288,9 @@ func (h *House) Provision(t testing.TB, x *Tenant) tenancy.Provision {
 // AddRepository creates a project with a repository in a tenant's workspace.
 func (h *House) AddRepository(t testing.TB, x *Tenant, name string) {
 	t.Helper()
-	if _, _, err := repository.CreateProject(t.Context(), h.Open(t, x.Key, tenancy.Write), name, "of "+x.Canary); err != nil {
+	if _, _, err := repository.CreateProject(
+		t.Context(), h.Open(t, x.Key, tenancy.Write), name, "of "+x.Canary,
+	); err != nil {
 		t.Fatal(err)
 	}
 	h.Git.Reset()

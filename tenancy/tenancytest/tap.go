@@ -48,8 +48,10 @@ type Store interface {
 
 // StoreReads are the methods of a store that change nothing.
 var StoreReads = []string{
-	"KeyByDigest", "Keys", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace", "Provision", "Due",
-	"BotTokens", "Projects", "RepositoryAccess", "AppRecords", "DatabaseRecords", "SealedValues", "Audit", "User", "UserByIdentity", "LoginLink", "LoginLinks",
+	"KeyByDigest", "Keys", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace",
+	"Provision", "Due",
+	"BotTokens", "Projects", "RepositoryAccess", "AppRecords", "DatabaseRecords", "SealedValues", "Audit", "User",
+	"UserByIdentity", "LoginLink", "LoginLinks",
 }
 
 // get calls a method that returns one thing.
@@ -126,7 +128,9 @@ func (s Tap) Membership(ctx context.Context, slug, userID string) (w tenancy.Wor
 
 // MemberWorkspaces is tapped.
 func (s Tap) MemberWorkspaces(ctx context.Context, userID string) ([]tenancy.Workspace, error) {
-	return get(s, "MemberWorkspaces", func() ([]tenancy.Workspace, error) { return s.Store.MemberWorkspaces(ctx, userID) })
+	return get(
+		s, "MemberWorkspaces", func() ([]tenancy.Workspace, error) { return s.Store.MemberWorkspaces(ctx, userID) },
+	)
 }
 
 // SetMember is tapped.
@@ -216,8 +220,12 @@ func (s Tap) SetParts(ctx context.Context, workspaceID string, was, is tenancy.P
 }
 
 // FinishProvision is tapped.
-func (s Tap) FinishProvision(ctx context.Context, workspaceID string, wanted int64, o tenancy.Outcome, at time.Time) (bool, error) {
-	return get(s, "FinishProvision", func() (bool, error) { return s.Store.FinishProvision(ctx, workspaceID, wanted, o, at) })
+func (s Tap) FinishProvision(
+	ctx context.Context, workspaceID string, wanted int64, o tenancy.Outcome, at time.Time,
+) (bool, error) {
+	return get(
+		s, "FinishProvision", func() (bool, error) { return s.Store.FinishProvision(ctx, workspaceID, wanted, o, at) },
+	)
 }
 
 // Due is tapped.
@@ -257,7 +265,9 @@ func (s Tap) BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotTo
 
 // RevokeEndedTokens is tapped.
 func (s Tap) RevokeEndedTokens(ctx context.Context, workspaceID string, at, begunBefore time.Time) error {
-	return s.Hook("RevokeEndedTokens", func() error { return s.Store.RevokeEndedTokens(ctx, workspaceID, at, begunBefore) })
+	return s.Hook(
+		"RevokeEndedTokens", func() error { return s.Store.RevokeEndedTokens(ctx, workspaceID, at, begunBefore) },
+	)
 }
 
 // CreateProject is tapped.
@@ -276,28 +286,43 @@ func (s Tap) DropProject(ctx context.Context, workspaceID, projectID string) err
 }
 
 // RecordRepository is tapped.
-func (s Tap) RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error {
-	return s.Hook("RecordRepository", func() error { return s.Store.RecordRepository(ctx, workspaceID, projectID, repositoryID, name) })
+func (s Tap) RecordRepository(
+	ctx context.Context, workspaceID, projectID string, repositoryID int64, name string,
+) error {
+	return s.Hook(
+		"RecordRepository",
+		func() error { return s.Store.RecordRepository(ctx, workspaceID, projectID, repositoryID, name) },
+	)
 }
 
 // RepositoryAccess is tapped.
 func (s Tap) RepositoryAccess(ctx context.Context, workspaceID string) ([]tenancy.RepositoryAccess, error) {
-	return get(s, "RepositoryAccess", func() ([]tenancy.RepositoryAccess, error) { return s.Store.RepositoryAccess(ctx, workspaceID) })
+	return get(
+		s, "RepositoryAccess",
+		func() ([]tenancy.RepositoryAccess, error) { return s.Store.RepositoryAccess(ctx, workspaceID) },
+	)
 }
 
 // RecordDeployKey is tapped.
 func (s Tap) RecordDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey, publicKey string) error {
-	return s.Hook("RecordDeployKey", func() error { return s.Store.RecordDeployKey(ctx, workspaceID, projectID, coolifyKey, publicKey) })
+	return s.Hook(
+		"RecordDeployKey",
+		func() error { return s.Store.RecordDeployKey(ctx, workspaceID, projectID, coolifyKey, publicKey) },
+	)
 }
 
 // ForgetDeployKey is tapped.
 func (s Tap) ForgetDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey string) error {
-	return s.Hook("ForgetDeployKey", func() error { return s.Store.ForgetDeployKey(ctx, workspaceID, projectID, coolifyKey) })
+	return s.Hook(
+		"ForgetDeployKey", func() error { return s.Store.ForgetDeployKey(ctx, workspaceID, projectID, coolifyKey) },
+	)
 }
 
 // NextPushLooks is tapped.
 func (s Tap) NextPushLooks(ctx context.Context, now, before time.Time, limit int) ([]tenancy.Project, error) {
-	return get(s, "NextPushLooks", func() ([]tenancy.Project, error) { return s.Store.NextPushLooks(ctx, now, before, limit) })
+	return get(
+		s, "NextPushLooks", func() ([]tenancy.Project, error) { return s.Store.NextPushLooks(ctx, now, before, limit) },
+	)
 }
 
 // WantPush is tapped.
@@ -347,7 +372,9 @@ func (s Tap) TakeOverDatabase(ctx context.Context, was tenancy.DatabaseRecord, a
 
 // MarkDatabaseDeleting is tapped.
 func (s Tap) MarkDatabaseDeleting(ctx context.Context, workspaceID, id string, at time.Time) error {
-	return s.Hook("MarkDatabaseDeleting", func() error { return s.Store.MarkDatabaseDeleting(ctx, workspaceID, id, at) })
+	return s.Hook(
+		"MarkDatabaseDeleting", func() error { return s.Store.MarkDatabaseDeleting(ctx, workspaceID, id, at) },
+	)
 }
 
 // DropDatabase is tapped.
@@ -377,7 +404,10 @@ func (s Tap) AppRecords(ctx context.Context, workspaceID string) ([]tenancy.AppR
 
 // DatabaseRecords is tapped.
 func (s Tap) DatabaseRecords(ctx context.Context, workspaceID string) ([]tenancy.DatabaseRecord, error) {
-	return get(s, "DatabaseRecords", func() ([]tenancy.DatabaseRecord, error) { return s.Store.DatabaseRecords(ctx, workspaceID) })
+	return get(
+		s, "DatabaseRecords",
+		func() ([]tenancy.DatabaseRecord, error) { return s.Store.DatabaseRecords(ctx, workspaceID) },
+	)
 }
 
 // SealedValues is tapped.
@@ -412,7 +442,9 @@ func (s Tap) User(ctx context.Context, id string) (tenancy.User, error) {
 
 // UserByIdentity is tapped.
 func (s Tap) UserByIdentity(ctx context.Context, issuer, subject string) (tenancy.User, error) {
-	return get(s, "UserByIdentity", func() (tenancy.User, error) { return s.Store.UserByIdentity(ctx, issuer, subject) })
+	return get(
+		s, "UserByIdentity", func() (tenancy.User, error) { return s.Store.UserByIdentity(ctx, issuer, subject) },
+	)
 }
 
 // KeepUser is tapped.
@@ -456,7 +488,9 @@ func (s Tap) ChangeMember(ctx context.Context, workspaceID, userID string, role 
 }
 
 // LoginLink is tapped.
-func (s Tap) LoginLink(ctx context.Context, digest tenancy.Digest) (l tenancy.LoginLink, w tenancy.Workspace, err error) {
+func (s Tap) LoginLink(
+	ctx context.Context, digest tenancy.Digest,
+) (l tenancy.LoginLink, w tenancy.Workspace, err error) {
 	err = s.Hook("LoginLink", func() (err error) {
 		l, w, err = s.Store.LoginLink(ctx, digest)
 		return err

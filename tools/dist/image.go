@@ -53,12 +53,16 @@ func writeImage(out, version string, targets []target) error {
 		}
 		manifests = append(manifests, m)
 	}
-	index, err := i.document(indexType, map[string]any{"schemaVersion": 2, "mediaType": indexType, "manifests": manifests})
+	index, err := i.document(
+		indexType, map[string]any{"schemaVersion": 2, "mediaType": indexType, "manifests": manifests},
+	)
 	if err != nil {
 		return err
 	}
 	index.Annotations = map[string]string{"org.opencontainers.image.ref.name": version}
-	top, err := json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": indexType, "manifests": []descriptor{index}})
+	top, err := json.Marshal(
+		map[string]any{"schemaVersion": 2, "mediaType": indexType, "manifests": []descriptor{index}},
+	)
 	if err != nil {
 		return err
 	}
@@ -91,20 +95,28 @@ func (i image) platform(binary, version string, t target) (descriptor, error) {
 		return descriptor{}, err
 	}
 	config, err := i.document(configType, map[string]any{
-		"os": t.os, "architecture": t.arch, "rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + digest(unpacked)}},
+		"os": t.os, "architecture": t.arch,
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + digest(unpacked)}},
 		"config": map[string]any{
 			"User": "65532:65532", "Entrypoint": []string{"/vibn-mcp"}, "Cmd": []string{"serve"}, "WorkingDir": "/",
-			"Env": []string{"VIBN_LISTEN=:8080", "VIBN_DATA_DIR=/data"}, "ExposedPorts": map[string]any{"8080/tcp": struct{}{}},
+			"Env":          []string{"VIBN_LISTEN=:8080", "VIBN_DATA_DIR=/data"},
+			"ExposedPorts": map[string]any{"8080/tcp": struct{}{}},
 			"Labels": map[string]string{
-				"io.modelcontextprotocol.server.name": clients.RegistryName, "org.opencontainers.image.source": clients.Repository,
-				"org.opencontainers.image.version": version, "org.opencontainers.image.licenses": "Apache-2.0",
+				"io.modelcontextprotocol.server.name": clients.RegistryName,
+				"org.opencontainers.image.source":     clients.Repository,
+				"org.opencontainers.image.version":    version, "org.opencontainers.image.licenses": "Apache-2.0",
 			},
 		},
 	})
 	if err != nil {
 		return descriptor{}, err
 	}
-	m, err := i.document(manifestType, map[string]any{"schemaVersion": 2, "mediaType": manifestType, "config": config, "layers": []descriptor{content}})
+	m, err := i.document(
+		manifestType,
+		map[string]any{
+			"schemaVersion": 2, "mediaType": manifestType, "config": config, "layers": []descriptor{content},
+		},
+	)
 	m.Platform = map[string]string{"os": t.os, "architecture": t.arch}
 	return m, err
 }
@@ -122,11 +134,16 @@ func layer(program []byte) ([]byte, error) {
 		{"data/", 0o700, nobody, nil},
 		{"etc/", 0o755, 0, nil},
 		{"etc/group", 0o644, 0, []byte("root:x:0:\nnonroot:x:65532:\n")},
-		{"etc/passwd", 0o644, 0, []byte("root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/data:/sbin/nologin\n")},
+		{
+			"etc/passwd", 0o644, 0,
+			[]byte("root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/data:/sbin/nologin\n"),
+		},
 		{"tmp/", 0o1777, 0, nil},
 		{"vibn-mcp", 0o755, 0, program},
 	} {
-		h := &tar.Header{Name: f.name, Mode: f.mode, Uid: f.user, Gid: f.user, Size: int64(len(f.data)), Typeflag: tar.TypeReg}
+		h := &tar.Header{
+			Name: f.name, Mode: f.mode, Uid: f.user, Gid: f.user, Size: int64(len(f.data)), Typeflag: tar.TypeReg,
+		}
 		if f.data == nil {
 			h.Typeflag = tar.TypeDir
 		}
