@@ -23,7 +23,7 @@ const (
 	RiskAppDomain        = "app-domain"        // tenants' apps share a site with the platform
 	RiskInstanceRunners  = "instance-runners"  // a pushed workflow runs on a host of the platform's
 	RiskOpenRegistration = "open-registration" // anyone may register an account on Gitea
-	// a client that reaches Gitea from its own network may claim to be any user
+	// A client that reaches Gitea from its own network may claim to be any user.
 	RiskProxyAuth = "proxy-auth"
 )
 

@@ -25,12 +25,7 @@ import (
 type target struct{ os, arch string }
 
 var allTargets = []target{
-	{"linux", "amd64"},
-	{"linux", "arm64"},
-	{"darwin", "amd64"},
-	{"darwin", "arm64"},
-	{"windows", "amd64"},
-	{"windows", "arm64"},
+	{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"},
 }
 
 func (t target) String() string { return t.os + "_" + t.arch }
@@ -74,9 +69,7 @@ func build(ctx context.Context, out, version string, targets []target) error {
 	if err := writeImage(out, version, targets); err != nil {
 		return err
 	}
-	if err := os.WriteFile(
-		filepath.Join(out, "server.json"), clients.ServerJSON(version, bundles...), 0o644,
-	); err != nil { //nolint:gosec // it is for everybody
+	if err := os.WriteFile(filepath.Join(out, "server.json"), clients.ServerJSON(version, bundles...), 0o644); err != nil { //nolint:gosec // it is for everybody
 		return err
 	}
 	return writeSums(out)
@@ -84,9 +77,7 @@ func build(ctx context.Context, out, version string, targets []target) error {
 
 // compile builds the static binary of a target.
 func compile(ctx context.Context, t target, to string) error {
-	cmd := exec.CommandContext(
-		ctx, "go", "build", "-trimpath", "-ldflags=-s", "-o", to, "github.com/vibnai/vibn-mcp/cmd/vibn-mcp",
-	) //nolint:gosec // arguments of ours
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s", "-o", to, "github.com/vibnai/vibn-mcp/cmd/vibn-mcp") //nolint:gosec // arguments of ours
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
