@@ -49,23 +49,23 @@ quick: fmt-check vet ## Run what takes less than a minute, on each save: format,
 
 test: toolchain ## Run every test with the race detector; installs what they need and is missing
 	@scripts/install-test-tools.sh
-	go test $(RACE) -count=1 -timeout=35m ./...
+	go test $(RACE) -count=1 -timeout=60m ./...
 
 test-live: toolchain ## Try a real Gitea and a real Coolify, as far as VIBN_TEST_* name them; see CONTRIBUTING.md
 	go test -count=1 -timeout=30m -run='^TestLive' -v ./gitea ./tenancy
 
 conformance: toolchain ## Run the protocol's conformance suite; installs it with npm
 	@scripts/install-node-tools.sh
-	VIBN_CONFORMANCE='$(CURDIR)/tools/node' go test $(RACE) -count=1 -timeout=10m -run='^TestConformance$$' -v ./mcp
+	VIBN_CONFORMANCE='$(CURDIR)/tools/node' go test $(RACE) -count=1 -timeout=30m -run='^TestConformance$$' -v ./mcp
 
 interop: toolchain ## Let clients that are not ours use the program; installs them with npm
 	@scripts/install-node-tools.sh
-	VIBN_INTEROP='$(CURDIR)/tools/node' go test $(RACE) -count=1 -timeout=10m -run='^TestInterop$$' -v ./cmd/vibn-mcp
+	VIBN_INTEROP='$(CURDIR)/tools/node' go test $(RACE) -count=1 -timeout=30m -run='^TestInterop$$' -v ./cmd/vibn-mcp
 
 browser: toolchain ## Let a real browser go through the settings page; installs Chromium and axe-core
 	@scripts/install-test-tools.sh browser
 	@scripts/install-node-tools.sh
-	VIBN_BROWSER='$(CURDIR)/tools/node' go test $(RACE) -count=1 -timeout=10m -run='^TestPage' -v ./cmd/vibn-mcp
+	VIBN_BROWSER='$(CURDIR)/tools/node' go test $(RACE) -count=1 -timeout=30m -run='^TestPage' -v ./cmd/vibn-mcp
 
 screenshots: toolchain ## Take the README's pictures of the settings page; writes docs/screenshots
 	@scripts/install-test-tools.sh browser

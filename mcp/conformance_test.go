@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/sidecar"
@@ -173,10 +172,8 @@ func findSuite(t *testing.T) suite {
 // to have run so many scenarios: none would be well too.
 func (s suite) run(t *testing.T, url string, scenarios int, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
 	results := t.TempDir()
-	cmd := exec.CommandContext(ctx, s.node, append([]string{s.script, "server", "--url", url, "--output-dir", results}, args...)...)
+	cmd := exec.CommandContext(t.Context(), s.node, append([]string{s.script, "server", "--url", url, "--output-dir", results}, args...)...)
 	cmd.Env = append(os.Environ(), "NO_COLOR=1")
 	out, err := cmd.CombinedOutput()
 	files, globErr := filepath.Glob(filepath.Join(results, "*", "checks.json"))

@@ -29,6 +29,7 @@ import (
 	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/store"
+	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -360,7 +361,7 @@ func TestPushIsTheDeploy(t *testing.T) {
 				if got == sha {
 					return
 				}
-			case <-time.After(30 * time.Second):
+			case <-storetest.LastMoment(t):
 				t.Fatalf("nothing is said of %s; deliveries %+v\n%s", sha, s.Git.Deliveries(), s.Log)
 			}
 		}

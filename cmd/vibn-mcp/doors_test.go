@@ -51,9 +51,10 @@ type world struct {
 	url  string            // of its server, if it has one
 }
 
-// quickCoolify builds in no time.
+// quickCoolify builds in no time: a build, or a deletion, is over at the next request,
+// so that no answer depends on how fast the machine is.
 func quickCoolify() *coolifytest.Server {
-	return coolifytest.New(coolifytest.Config{BuildTime: time.Millisecond, RateLimit: -1})
+	return coolifytest.New(coolifytest.Config{BuildTime: time.Nanosecond, RateLimit: -1})
 }
 
 func newWorld(t *testing.T, database string, sim *coolifytest.Server) *world {

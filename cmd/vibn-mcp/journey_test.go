@@ -17,6 +17,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
@@ -185,7 +186,7 @@ func (j *traveller) succeeds(commit string) {
 			if sha == commit {
 				return
 			}
-		case <-time.After(time.Minute):
+		case <-storetest.LastMoment(j.t):
 			j.t.Fatalf("Gitea is not told that %s is live", commit)
 		}
 	}

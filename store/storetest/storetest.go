@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -36,6 +37,22 @@ func Main(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// LastMoment returns a channel that delivers shortly before the test binary's own
+// limit, -timeout. Select it beside what a test waits for, to say what did not come:
+// on a slow machine the test then takes longer, and does not fail.
+func LastMoment(t testing.TB) <-chan time.Time {
+	t.Helper()
+	limited, ok := t.(interface{ Deadline() (time.Time, bool) })
+	if !ok {
+		return nil
+	}
+	limit, ok := limited.Deadline()
+	if !ok {
+		return nil
+	}
+	return time.After(time.Until(limit) - 10*time.Second)
 }
 
 // Each runs test on a migrated database of each dialect.

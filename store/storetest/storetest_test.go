@@ -189,8 +189,7 @@ func socketDir(t *testing.T, where string) string {
 // waitGone looks until dir is gone: the process that removes it is not ours.
 func waitGone(t *testing.T, dir string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
+	late := storetest.LastMoment(t)
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for {
@@ -199,7 +198,7 @@ func waitGone(t *testing.T, dir string) {
 		}
 		select {
 		case <-look.C:
-		case <-ctx.Done():
+		case <-late:
 			t.Fatalf("%s is there after its binary", dir)
 		}
 	}
