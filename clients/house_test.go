@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +31,19 @@ func shell(t testing.TB, name string) []string {
 		line = append(line, "ash")
 	}
 	return line
+}
+
+// appletsFirst reports whether a shell has programs of its own that it runs whatever
+// PATH says, as some builds of busybox do: Debian's static one, and Alpine's.
+func appletsFirst(t testing.TB, shell []string) bool {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), shell[0], append(slices.Clone(shell[1:]), "-c", "command -v awk")...)
+	cmd.Env = []string{"PATH=/nowhere"}
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return err == nil
 }
 
 // need returns the path of a program that the test cannot do without.
@@ -60,6 +74,23 @@ func toolbox(t testing.TB, programs ...string) string {
 		}
 	}
 	return dir
+}
+
+// onPath returns a script that has a shell run what is in the room's PATH and nothing
+// else. Most do as it is; one whose applets come first obeys functions.
+func (r *room) onPath(shell []string, script string) string {
+	r.t.Helper()
+	if !appletsFirst(r.t, shell) {
+		return script
+	}
+	functions := "command() { [ \"$1\" = -v ] && [ -x '" + r.path + "'/\"$2\" ]; }\n"
+	for _, name := range tools {
+		path := filepath.Join(r.path, name)
+		if _, err := os.Lstat(path); err == nil {
+			functions += name + "() { '" + path + "' \"$@\"; }\n"
+		}
+	}
+	return functions + script
 }
 
 func setup() Setup {

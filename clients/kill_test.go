@@ -100,7 +100,7 @@ func (k *killing) run(r *room, fatal int, args []string) (killed bool, runs int)
 	if len(args) == 0 {
 		args = []string{"--client", "claude-code,codex,windsurf"}
 	}
-	cmd := r.command(k.sh, k.script, args...)
+	cmd := r.command(k.sh, r.onPath(k.sh, k.script), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {

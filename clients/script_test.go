@@ -489,7 +489,7 @@ func TestScriptWithoutAwk(t *testing.T) {
 		r.write(".mcp.json", `{"mcpServers": {"mine": {}}}`)
 		r.path = toolbox(t, slices.DeleteFunc(slices.Clone(tools), func(name string) bool { return name == "awk" })...)
 		for range 2 {
-			o := r.run(sh, script, "--client", "claude-code")
+			o := r.run(sh, r.onPath(sh, script), "--client", "claude-code")
 			if o.status != 1 || !strings.Contains(o.errout, "left .mcp.json alone: there is no awk") || !strings.Contains(o.errout, "Bearer ${VIBN_API_KEY}") {
 				t.Errorf("%s: status %d\n%s", name, o.status, o.errout)
 			}
@@ -508,7 +508,7 @@ func TestScriptWithoutAwk(t *testing.T) {
 		}
 		r.path = toolbox(t, slices.DeleteFunc(slices.Clone(tools), func(name string) bool { return name == "awk" })...)
 		r.write(".mcp.json", `{"mcpServers": {"mine": {}}}`)
-		r.install(sh, script, "--uninstall")
+		r.install(sh, r.onPath(sh, script), "--uninstall")
 		if diff := cmp.Diff([]string{"home/", "project/", "project/.mcp.json"}, slices.Sorted(maps.Keys(r.snapshot()))); diff != "" {
 			t.Errorf("%s: taken out (-want +got)\n%s", name, diff)
 		}

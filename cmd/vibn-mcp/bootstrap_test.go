@@ -56,6 +56,31 @@ const recorder = `#!/bin/sh
 exec %s "$@"
 `
 
+// functions have a shell run the programs of a folder, also one that has programs of
+// its own and runs these whatever PATH says, as some builds of busybox do.
+func functions(bin string, names []string) string {
+	var all strings.Builder
+	for _, name := range names {
+		if strings.Contains(name, "-") { // no name for a function, nor that of an applet
+			continue
+		}
+		fmt.Fprintf(&all, "%s() { '%s' \"$@\"; }\n", name, filepath.Join(bin, name))
+	}
+	return all.String()
+}
+
+// appletsFirst reports whether a shell, with its arguments, is one of those.
+func appletsFirst(t *testing.T, shell []string) bool {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), shell[0], append(slices.Clone(shell[1:]), "-c", "command -v awk")...)
+	cmd.Env = []string{"PATH=/nowhere"}
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
 // mine is what a file of variables holds before.
 const mine = "MINE=1\n"
 
@@ -78,10 +103,22 @@ func paste(t *testing.T, d demoLine, shell string) string {
 	if err := os.WriteFile(filepath.Join(dir, ".env.local"), []byte(mine), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"awk", "chmod", "cmp", "cp", "curl", "diff", "git", "grep", "mkdir", "mv", "printf", "rm", "rmdir", "sed", "sh", "tail", "tr", "vibn-mcp"} {
+	programs := []string{
+		"awk", "chmod", "cmp", "cp", "curl", "diff", "git", "grep", "mkdir", "mv", "printf", "rm", "rmdir", "sed", "sh", "tail", "tr", "vibn-mcp",
+	}
+	sh, preamble := strings.Join(line, " "), "" // some systems have this one for sh
+	if appletsFirst(t, line) {
+		preamble = functions(bin, programs)
+		file := filepath.Join(top, "preamble")
+		if err := os.WriteFile(file, []byte(preamble), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sh = "/bin/cat '" + file + "' - | " + sh // its script comes through a pipe
+	}
+	for _, name := range programs {
 		is := lookFor(t, name)
 		if name == "sh" {
-			is = strings.Join(line, " ") // some systems have this one for sh
+			is = sh
 		}
 		if err := os.WriteFile(filepath.Join(bin, name), fmt.Appendf(nil, recorder, is), 0o755); err != nil {
 			t.Fatal(err)
@@ -95,7 +132,8 @@ func paste(t *testing.T, d demoLine, shell string) string {
 	cmd := exec.CommandContext(t.Context(), line[0], append(line[1:], "-eu")...)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + bin, "HOME=" + filepath.Join(top, "home"), "ARGUMENTS=" + arguments, "TMPDIR=" + top}
-	cmd.Stdin = strings.NewReader("git init -q\nVIBN_API_KEY=" + w.Key + "\n" + clients.OneLine(root, w.Slug) + " -s -- --client all\n")
+	pasted := "git init -q\nVIBN_API_KEY=" + w.Key + "\n" + clients.OneLine(root, w.Slug) + " -s -- --client all\n"
+	cmd.Stdin = strings.NewReader(preamble + pasted)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "is connected to the workspace alpha") || strings.Contains(string(out), w.Key) {
 		t.Fatalf("%s: %v\n%s", shell, err, out)
