@@ -27,6 +27,7 @@ GOLANGCI = go tool -modfile=tools/golangci.mod golangci-lint
 # as long as it is not inlined into json: hence -l. So a field, element or map entry
 # that changes while it is encoded or decoded is reported. What is not: the bytes of
 # a json.RawMessage, or of a text that json.Valid looks at, that change meanwhile.
+# findings/race-detector-without-json.sh shows it.
 RACE = -race -gcflags='modernc.org/sqlite/lib=-race=false' -gcflags='modernc.org/libc/...=-race=false' \
 	-gcflags='modernc.org/memory=-race=false' -gcflags='encoding/json=-race=false -l'
 
