@@ -73,7 +73,7 @@ func TestTools(t *testing.T) {
 		}
 		names[tool.WireName()] = true
 		if !routeForm.MatchString(tool.Route) {
-			t.Errorf("%s: route %q", tool.Name, tool.Route)
+			t.Errorf("%s: route %q does not match %s", tool.Name, tool.Route, routeForm)
 		}
 		if other, twice := routes[tool.Route]; twice {
 			t.Errorf("%s and %s have one route: %s", tool.Name, other, tool.Route)
@@ -141,7 +141,7 @@ func checkGolden(t *testing.T, path string, raw []byte) {
 	}
 	want, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v; go test ./mcp -update makes it", err)
 	}
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
 		t.Errorf("%s (-want +got); go test ./mcp -update writes it anew\n%s", path, diff)
