@@ -23,8 +23,8 @@ func addApps(r *Registry) {
 		Name: "apps.deploy", Route: "POST /apps/{app}/deploy", Needs: tenancy.Deploy, Title: "Deploy an app",
 		Target: "app", Keep: []string{"force", "wait_seconds"},
 		Description: "Build and start the app's newest commit. Pushing the commit comes first. With wait_seconds it " +
-			"waits and ends with a verdict, as deployments_wait; " +
-			"without, confirmed is false and deployments_wait tells.",
+			"waits and ends with a verdict, as deployments_wait does. " +
+			"Otherwise confirmed is false; call deployments_wait for the result.",
 	}, deployApp)
 	Add(r, Tool{
 		Name: "apps.control", Route: "POST /apps/{app}/control", Needs: tenancy.Deploy,

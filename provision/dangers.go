@@ -57,14 +57,24 @@ func (d *doctor) riskFix(risks ...string) string {
 	return strings.Join(fixes, "; ") + "; or accept the risk: VIBN_ACCEPT_RISKS=" + strings.Join(all, ",")
 }
 
+// riskAbsent says of each risk that it does not exist.
+var riskAbsent = map[string]string{
+	RiskCoolifyHost:      "no server of tenants is Coolify's own host",
+	RiskSharedProxy:      "no proxy of tenants' servers serves a name of the platform",
+	RiskAppDomain:        "tenants' apps are on another site than the platform",
+	RiskInstanceRunners:  "Gitea has no Actions runners",
+	RiskOpenRegistration: "only the administrator makes accounts on Gitea",
+	RiskProxyAuth:        "Gitea ignores the header X-WEBAUTH-USER",
+}
+
 // errNotReported says that a server of this version cannot report whether a risk exists.
 // Then nothing is refused, as the operator could do nothing about it.
-var errNotReported = errors.New("not told")
+var errNotReported = errors.New("not reported")
 
 // riskCheck returns the check of a risk. found describes the risk; "" means that it does not
 // exist. A failed check names no risk, as there is nothing known to accept.
 func (d *doctor) riskCheck(risk, found string, err error) Check {
-	c := ok("no")
+	c := ok("%s", riskAbsent[risk])
 	switch {
 	case errors.Is(err, errNotReported):
 		return warn(err.Error(), riskFixes[risk])

@@ -53,24 +53,36 @@ func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
 // Behind reports whether [DB.Migrate] has migrations to apply. It returns an error if the
 // database cannot be reached. It changes nothing and costs two short queries.
 func (db *DB) Behind(ctx context.Context) (bool, error) {
-	behind, err := db.behind(ctx)
-	if err != nil {
-		return false, fmt.Errorf("version of %s: %w", db.dialect.name, err)
-	}
-	return behind, nil
+	missing, _, err := db.Missing(ctx)
+	return missing > 0, err
 }
 
-func (db *DB) behind(ctx context.Context) (bool, error) {
+// Missing returns how many migrations [DB.Migrate] would apply. empty says that none was
+// ever applied. It costs what [DB.Behind] costs, and returns an error likewise.
+func (db *DB) Missing(ctx context.Context) (migrations int, empty bool, err error) {
+	at, err := db.version(ctx)
+	if err != nil {
+		return 0, false, fmt.Errorf("version of %s: %w", db.dialect.name, err)
+	}
+	for _, s := range db.goose.ListSources() {
+		if s.Version > at {
+			migrations++
+		}
+	}
+	return migrations, at == 0, nil
+}
+
+// version returns the version of the tables; 0 if there are none.
+func (db *DB) version(ctx context.Context) (int64, error) {
 	var there bool
 	if err := db.sql.QueryRowContext(ctx, db.dialect.hasVersions).Scan(&there); err != nil || !there {
-		return true, err
+		return 0, err
 	}
 	var at int64
 	err := db.sql.QueryRowContext(ctx,
 		`select version_id from `+versionTable+` order by version_id desc limit 1`).Scan(&at)
 	if errors.Is(err, sql.ErrNoRows) {
-		return true, nil
+		return 0, nil
 	}
-	sources := db.goose.ListSources() // in ascending order
-	return at < sources[len(sources)-1].Version, err
+	return at, err
 }

@@ -451,7 +451,7 @@ var ailments = []ailment{
 	{name: "a runner", stays: true, do: func(p *premises) { p.git.AddRunner(giteatest.Runner{Name: "shared-runner"}) }, check: "instance-runners", state: "fail", says: []string{"shared-runner", "VIBN_ACCEPT_RISKS=instance-runners"}},
 	{name: "no word about runners", do: func(p *premises) {
 		p.git.Fail("GET /admin/actions/runners", giteatest.Fault{Status: 404, Body: `{"message":"not found"}`})
-	}, check: "instance-runners", state: "warn", says: []string{"not told"}},
+	}, check: "instance-runners", state: "warn", says: []string{"not reported"}},
 	{name: "open registration", gitea: func(c *giteatest.Config) { c.OpenRegistration = true }, check: "open-registration", state: "fail", says: []string{"DISABLE_REGISTRATION=true", "VIBN_ACCEPT_RISKS=open-registration"}},
 	{name: "a page of registration that says nothing", do: func(p *premises) { p.git.Fail("GET /user/sign_up", giteatest.Fault{Status: 200, Body: `<html>`}) }, check: "open-registration", state: "fail", says: []string{"gave an answer that cannot be used", "GITEA_API_URL"}, unseen: true},
 	{name: "trust in a proxy", gitea: func(c *giteatest.Config) { c.ProxyAuth = true }, check: "proxy-auth", state: "fail", says: []string{"ENABLE_REVERSE_PROXY_AUTHENTICATION=false", "VIBN_ACCEPT_RISKS=proxy-auth"}},

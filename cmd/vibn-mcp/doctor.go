@@ -86,12 +86,16 @@ func (p *program) examineDatabase(ctx context.Context) (*store.DB, provision.Che
 			"VIBN_DATA_DIR for SQLite"
 		return nil, check
 	}
-	behind, err := db.Behind(ctx)
+	missing, empty, err := db.Missing(ctx)
 	switch {
 	case err != nil:
 		check.Detail, check.Fix = err.Error(), "see whether the database is up and DATABASE_URL right"
-	case behind:
-		check.Detail = db.Dialect() + " is behind this program"
+	case empty:
+		check.Detail = db.Dialect() + " has no tables yet"
+	case missing == 1:
+		check.Detail = db.Dialect() + " is 1 migration behind"
+	case missing > 1:
+		check.Detail = fmt.Sprintf("%s is %d migrations behind", db.Dialect(), missing)
 	default:
 		return db, provision.Check{Name: "database", State: provision.CheckOK, Detail: db.Dialect() + ", up to date"}
 	}

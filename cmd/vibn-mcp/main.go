@@ -156,15 +156,23 @@ func (p *program) parse(cmd command, rest []string) error {
 		return usageError{err.Error(), hint}
 	}
 	p.args = p.flags.Args()
-	if want := len(strings.Fields(cmd.args)); len(p.args) != want {
-		return usageError{
-			fmt.Sprintf(
-				"arguments of %q: got %d, want %d", strings.TrimSpace(cmd.name+" "+cmd.args), len(p.args), want,
-			),
-			hint,
-		}
+	if want := strings.Fields(cmd.args); len(p.args) != len(want) {
+		return usageError{argumentsError(cmd, want, len(p.args)), hint}
 	}
 	return nil
+}
+
+// argumentsError says which arguments a command takes and how many were given.
+func argumentsError(cmd command, want []string, given int) string {
+	takes := "takes no argument"
+	if len(want) > 0 {
+		takes = "takes " + strings.Join(want, " and ")
+	}
+	were := "were"
+	if given == 1 {
+		were = "was"
+	}
+	return fmt.Sprintf("%s %s, and %d %s given", cmd.name, takes, given, were)
 }
 
 const waitAbout = "do it here and now, with the configuration of serve, and say how it ended"

@@ -296,7 +296,7 @@ func (s *server) ready(ctx context.Context) error {
 		return err
 	}
 	if behind {
-		return errors.New("the database's schema is behind this program's")
+		return errors.New("the database is behind: run vibn-mcp migrate")
 	}
 	return nil
 }
