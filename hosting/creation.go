@@ -262,6 +262,6 @@ func (c *creation) finish(ctx context.Context, app coolify.AppClient) error {
 	}
 	return tenancy.StoreError(
 		"read or write the record",
-		db(c.Scope).WantPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID),
+		db(c.Scope).RequestPush(ctx, c.record.WorkspaceID, c.project.RepositoryID, "app "+c.record.ID),
 	)
 }

@@ -42,7 +42,7 @@ type Store interface {
 	RecordRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, name string) error
 	RecordDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey, publicKey string) error
 	ForgetDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey string) error
-	WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
+	RequestPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
 	DropApp(ctx context.Context, workspaceID, id string) error
 	TakeOverDatabase(ctx context.Context, was tenancy.DatabaseRecord, at time.Time) error
 	MarkDatabaseDeleting(ctx context.Context, workspaceID, id string, at time.Time) error

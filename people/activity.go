@@ -35,7 +35,7 @@ func RequestProvision(ctx context.Context, s *tenancy.Scope) (tenancy.ProvisionS
 	if err := inside(s).AdmitRetry(); err != nil {
 		return "", err
 	}
-	if err := db(s).Want(ctx, p.ID); err != nil {
+	if err := db(s).RequestProvision(ctx, p.ID); err != nil {
 		return "", tenancy.StoreError("queue the job", err)
 	}
 	return p.Status, nil

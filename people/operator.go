@@ -199,7 +199,7 @@ func slugOf(s string) string {
 // Provision requests a run of a job that makes or repairs a workspace's parts.
 func (o *Operator) Provision(ctx context.Context, w tenancy.Workspace) error {
 	entry := tenancy.AuditEntry{Tool: "workspace.provision"}
-	return o.audited(ctx, w, entry, func() error { return o.store.Want(ctx, w.ID) })
+	return o.audited(ctx, w, entry, func() error { return o.store.RequestProvision(ctx, w.ID) })
 }
 
 // Suspend refuses every key and member of a workspace from their next request on, and
@@ -364,7 +364,7 @@ func (o *Operator) Place(ctx context.Context, w tenancy.Workspace, p tenancy.Pla
 		if err := o.store.SetPlacement(ctx, w.ID, p, o.now()); err != nil {
 			return err
 		}
-		return o.store.Want(ctx, w.ID) // it may need a network on the new server
+		return o.store.RequestProvision(ctx, w.ID) // it may need a network on the new server
 	})
 }
 
@@ -395,7 +395,7 @@ func (o *Operator) Used(ctx context.Context, w tenancy.Workspace) (apps, databas
 func (o *Operator) DeleteWorkspace(ctx context.Context, w tenancy.Workspace) error {
 	return o.audited(ctx, w, tenancy.AuditEntry{Tool: "workspace.delete"}, func() error {
 		if w.DeletedAt != nil {
-			return o.store.Want(ctx, w.ID)
+			return o.store.RequestProvision(ctx, w.ID)
 		}
 		return o.store.DeleteWorkspace(ctx, w.ID, o.now())
 	})

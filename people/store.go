@@ -65,9 +65,9 @@ type Store interface {
 	) (ws tenancy.Workspace, created bool, err error)
 	// Audit returns entries, newest first (by At, then ID, both descending).
 	Audit(ctx context.Context, workspaceID string, q tenancy.AuditQuery) ([]tenancy.AuditEntry, error)
-	// Want counts one more request for a run on a workspace's parts and queues its job,
+	// RequestProvision counts one more request for a run on a workspace's parts and queues its job,
 	// in one transaction. It also works for a deleted workspace.
-	Want(ctx context.Context, workspaceID string) error
+	RequestProvision(ctx context.Context, workspaceID string) error
 
 	// As in [tenancy.Store].
 	Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error)
@@ -78,7 +78,7 @@ type Store interface {
 // OperatorStore is what the operator's actions need from the database. Its methods act as
 // those of [tenancy.Store] do.
 type OperatorStore interface {
-	Want(ctx context.Context, workspaceID string) error // as in [Store]
+	RequestProvision(ctx context.Context, workspaceID string) error // as in [Store]
 	// SetPlacement replaces a workspace's placement.
 	SetPlacement(ctx context.Context, workspaceID string, p tenancy.Placement, at time.Time) error
 	// DeleteWorkspace marks the workspace deleted, revokes its keys and requests the
@@ -87,7 +87,7 @@ type OperatorStore interface {
 	// AnyWorkspace returns the workspace that has or had this slug, deleted or not.
 	AnyWorkspace(ctx context.Context, slug string) (tenancy.Workspace, error)
 	// SetSuspended suspends a workspace that is not deleted and revokes its keys' tokens,
-	// or, with nil, lifts the suspension. It requests a run (see Want).
+	// or, with nil, lifts the suspension. It requests a run (see RequestProvision).
 	SetSuspended(ctx context.Context, workspaceID string, since *time.Time, at time.Time) error
 	// ForgetTokens marks every token of the bot as revoked, drops the webhook's secret,
 	// and requests a run that replaces them.
@@ -97,7 +97,7 @@ type OperatorStore interface {
 	// Reseal replaces a sealed value. ErrNotFound if it has changed meanwhile.
 	Reseal(ctx context.Context, was tenancy.SealedValue, sealed string) error
 	// CreateWorkspaceAudited stores a new workspace and, if OwnerUserID is set, its
-	// owner's membership, requests a run (see Want), and starts an audit entry: all in
+	// owner's membership, requests a run (see RequestProvision), and starts an audit entry: all in
 	// one transaction. ownerGiteaID is the owner's account on Gitea; 0 = unknown. The
 	// entry's WorkspaceID and Target are not read; the workspace's id and slug replace
 	// them. ErrConflict if the slug was ever used, ErrProjectTaken if another workspace

@@ -103,7 +103,7 @@ func (p *Provisioner) Provision(ctx context.Context, workspaceID string) error {
 
 func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, err error) {
 	r := &run{Provisioner: p, holder: tenancy.RandomHex()}
-	if err := p.store.Hold(
+	if err := p.store.Lease(
 		ctx, workspaceID, r.holder, p.now(), p.now().Add(holdTime),
 	); errors.Is(err, tenancy.ErrConflict) {
 		return false, ErrBusy
@@ -156,7 +156,7 @@ type run struct {
 func (r *run) release(ctx context.Context, workspaceID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := r.store.LetGo(ctx, workspaceID, r.holder); err != nil {
+	if err := r.store.Release(ctx, workspaceID, r.holder); err != nil {
 		r.log.WarnContext(ctx, "workspace not let go; the next run waits", "workspace", r.state.Slug, "err", err)
 	}
 }
@@ -270,7 +270,7 @@ func (r *run) do(ctx context.Context, s step) error {
 // renewLease renews this run's hold. It fails if another run has taken over.
 func (r *run) renewLease(ctx context.Context) error {
 	return tenancy.StoreError(
-		"read or write the record", r.store.Hold(ctx, r.state.ID, r.holder, r.now(), r.now().Add(holdTime)),
+		"read or write the record", r.store.Lease(ctx, r.state.ID, r.holder, r.now(), r.now().Add(holdTime)),
 	)
 }
 

@@ -116,7 +116,7 @@ func (r *run) wantPushes(ctx context.Context) error {
 			continue
 		}
 		// a random digest, which no body has
-		err := r.store.WantPush(ctx, r.state.ID, p.RepositoryID, tenancy.RandomHex())
+		err := r.store.RequestPush(ctx, r.state.ID, p.RepositoryID, tenancy.RandomHex())
 		if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 			return tenancy.StoreError("read or write the record", err)
 		}

@@ -12,11 +12,11 @@ import (
 type Store interface {
 	// Workspaces lists the workspaces that are not deleted, by slug.
 	Workspaces(ctx context.Context) ([]tenancy.Workspace, error)
-	// Hold gives one run a lease on a workspace's parts until a time, or renews it.
+	// Lease gives one run a lease on a workspace's parts until a time, or renews it.
 	// ErrConflict if another run holds the lease.
-	Hold(ctx context.Context, workspaceID, holder string, now, until time.Time) error
-	// LetGo releases the lease.
-	LetGo(ctx context.Context, workspaceID, holder string) error
+	Lease(ctx context.Context, workspaceID, holder string, now, until time.Time) error
+	// Release releases the lease.
+	Release(ctx context.Context, workspaceID, holder string) error
 	// KeepNonce stores the nonce if the workspace has none, and returns the stored one.
 	KeepNonce(ctx context.Context, workspaceID, nonce string) (string, error)
 	// SetParts replaces the record was. ErrConflict if the record is no longer was.
@@ -47,10 +47,10 @@ type Store interface {
 	// ForgetDeployKey drops the record of a project's deploy key that is gone.
 	// ErrConflict if another key is recorded, or none.
 	ForgetDeployKey(ctx context.Context, workspaceID, projectID, coolifyKey string) error
-	// WantPush counts one more push to a recorded repository and queues the job that
+	// RequestPush counts one more push to a recorded repository and queues the job that
 	// processes it, in one transaction. The digest of the previous push changes nothing.
 	// ErrNotFound if the workspace has no project with the repository.
-	WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
+	RequestPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
 	// DropApp deletes an app's record.
 	DropApp(ctx context.Context, workspaceID, id string) error
 	// TakeOverDatabase gives a database without a uuid a new CreatedAt, by which another

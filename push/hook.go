@@ -86,7 +86,7 @@ func requestLook(ctx context.Context, g *tenancy.Guard, w tenancy.Workspace, bod
 	err := json.Unmarshal(body, &push)
 	if err == nil {
 		digest := sha256.Sum256(body)
-		err = dbOf(g).WantPush(ctx, w.ID, push.Repository.ID, hex.EncodeToString(digest[:]))
+		err = dbOf(g).RequestPush(ctx, w.ID, push.Repository.ID, hex.EncodeToString(digest[:]))
 		if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 			return tenancy.StoreError("write down a push", err)
 		}

@@ -78,5 +78,5 @@ func (p *Pusher) findMissed(ctx context.Context, project tenancy.Project) error 
 	if err != nil {
 		return err
 	}
-	return verdict.WantMoved(ctx, db(s), project, heads)
+	return verdict.RequestMovedPush(ctx, db(s), project, heads)
 }

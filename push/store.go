@@ -26,7 +26,7 @@ type Store interface {
 
 	// These are as in [provision.Store].
 	Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error)
-	WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
+	RequestPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
 
 	// These are as in [hosting.Store].
 	SetAppPush(ctx context.Context, was, is tenancy.AppRecord) error

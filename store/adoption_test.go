@@ -148,10 +148,10 @@ func provisionAdopted(t *testing.T, db *store.DB, id string) {
 		t.Errorf("EnsureWorkspace = %s, %v, want the oldest, which is there", w.Slug, created)
 	}
 
-	check(t, db.Want(ctx, id))
+	check(t, db.RequestProvision(ctx, id))
 	wantSame(t, "jobs", []string{"state=available "}, jobsOf(t, db, id))
-	check(t, db.Hold(ctx, id, "run", day, after(9)))
-	wantErr(t, "Hold by another", db.Hold(ctx, id, "other run", day, after(9)), tenancy.ErrConflict)
+	check(t, db.Lease(ctx, id, "run", day, after(9)))
+	wantErr(t, "Lease by another", db.Lease(ctx, id, "other run", day, after(9)), tenancy.ErrConflict)
 	wantSame(t, "KeepNonce", "nonce", must(db.KeepNonce(ctx, id, "nonce"))(t))
 	was := must(db.Provision(ctx, id))(t)
 	wantSame(t, "People", []int64{5}, was.People)
@@ -165,7 +165,7 @@ func provisionAdopted(t *testing.T, db *store.DB, id string) {
 	wantSame(t, "Due before it is done", true, slices.Contains(must(db.Due(ctx, day, day, 9))(t), id))
 	o := tenancy.Outcome{Status: tenancy.Partial, Error: "[]", Reconciled: true}
 	wantSame(t, "more", false, must(db.FinishProvision(ctx, id, was.Wanted, o, after(1)))(t))
-	check(t, db.LetGo(ctx, id, "run"))
+	check(t, db.Release(ctx, id, "run"))
 	wantSame(t, "Due when it is done", false, slices.Contains(must(db.Due(ctx, day, after(1), 9))(t), id))
 	wantSame(t, "Due when it is to be reconciled", true, slices.Contains(must(db.Due(ctx, day, after(2), 9))(t), id))
 

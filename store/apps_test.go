@@ -145,7 +145,7 @@ func TestWantPush(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx, a := t.Context(), newTenant(t, db, "alpha")
 		settle(t, db, a.ws.ID)
-		push := func(digest string) { check(t, db.WantPush(ctx, a.ws.ID, a.project.RepositoryID, digest)) }
+		push := func(digest string) { check(t, db.RequestPush(ctx, a.ws.ID, a.project.RepositoryID, digest)) }
 		state := func(wanted, done int64, jobs ...string) {
 			t.Helper()
 			p := must(db.Projects(ctx, a.ws.ID))(t)[0]
@@ -210,7 +210,7 @@ func TestWorkSeesPushesMeanwhile(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		a := newTenant(t, db, "alpha")
-		check(t, db.WantPush(t.Context(), a.ws.ID, a.project.RepositoryID, "first"))
+		check(t, db.RequestPush(t.Context(), a.ws.ID, a.project.RepositoryID, "first"))
 		seen := make(chan int64, 9)
 		var once sync.Once
 		stop := work(t, db, store.Jobs{Push: func(ctx context.Context, workspaceID, projectID string) (time.Duration, error) {
@@ -219,7 +219,7 @@ func TestWorkSeesPushesMeanwhile(t *testing.T) {
 				return 0, err
 			}
 			wanted := projects[0].PushWanted
-			once.Do(func() { err = db.WantPush(ctx, workspaceID, projects[0].RepositoryID, "second") })
+			once.Do(func() { err = db.RequestPush(ctx, workspaceID, projects[0].RepositoryID, "second") })
 			if err != nil {
 				return 0, err
 			}

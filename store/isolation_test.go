@@ -191,22 +191,22 @@ var isolations = map[string][]isolation{
 	"Provision": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
 		return db.Provision(ctx, a.ws.ID)
 	}}},
-	"Want": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
-		return only(db.Want(ctx, a.ws.ID))
+	"RequestProvision": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.RequestProvision(ctx, a.ws.ID))
 	}}},
-	"Hold": {
+	"Lease": {
 		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
-			return only(db.Hold(ctx, a.ws.ID, "run", after(1), after(2)))
+			return only(db.Lease(ctx, a.ws.ID, "run", after(1), after(2)))
 		}},
 		{name: "own, held", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
-			if err := db.Hold(ctx, a.ws.ID, "run", after(1), after(9)); err != nil {
+			if err := db.Lease(ctx, a.ws.ID, "run", after(1), after(9)); err != nil {
 				return nil, err
 			}
-			return only(db.Hold(ctx, a.ws.ID, "other run", after(2), after(9)))
+			return only(db.Lease(ctx, a.ws.ID, "other run", after(2), after(9)))
 		}},
 	},
-	"LetGo": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
-		return only(db.LetGo(ctx, a.ws.ID, "run"))
+	"Release": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.Release(ctx, a.ws.ID, "run"))
 	}}},
 	"KeepNonce": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
 		return db.KeepNonce(ctx, a.ws.ID, "other")
@@ -333,12 +333,12 @@ var isolations = map[string][]isolation{
 			return only(db.ForgetDeployKey(ctx, a.ws.ID, b.project.ID, "key"))
 		}},
 	},
-	"WantPush": {
+	"RequestPush": {
 		{name: "repository of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
-			return only(db.WantPush(ctx, a.ws.ID, b.project.RepositoryID, "digest"))
+			return only(db.RequestPush(ctx, a.ws.ID, b.project.RepositoryID, "digest"))
 		}},
 		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
-			return only(db.WantPush(ctx, a.ws.ID, a.project.RepositoryID, "digest"))
+			return only(db.RequestPush(ctx, a.ws.ID, a.project.RepositoryID, "digest"))
 		}},
 	},
 	"NextPushLooks": {{name: "list of all that is due, which is none", call: func(ctx context.Context, db *store.DB, _, _ tenant) (any, error) {
@@ -712,9 +712,9 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"SetSuspended":                  db.SetSuspended(ctx, id, &day, day),
 		"SetSuspended to nil":           db.SetSuspended(ctx, id, nil, day),
 		"Provision":                     noProvision,
-		"Want":                          db.Want(ctx, id),
-		"Hold":                          db.Hold(ctx, id, "run", day, after(1)),
-		"LetGo":                         db.LetGo(ctx, id, "run"),
+		"RequestProvision":              db.RequestProvision(ctx, id),
+		"Lease":                         db.Lease(ctx, id, "run", day, after(1)),
+		"Release":                       db.Release(ctx, id, "run"),
 		"KeepNonce":                     noNonce,
 		"SetParts":                      db.SetParts(ctx, id, tenancy.Parts{}, a.parts),
 		"FinishProvision":               noOutcome,
@@ -732,7 +732,7 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"RecordRepository":              db.RecordRepository(ctx, a.ws.ID, id, 1, "x/y"),
 		"RecordDeployKey":               db.RecordDeployKey(ctx, a.ws.ID, id, "key", "public"),
 		"ForgetDeployKey":               db.ForgetDeployKey(ctx, a.ws.ID, id, "key"),
-		"WantPush in workspace":         db.WantPush(ctx, id, a.project.RepositoryID, "digest"),
+		"RequestPush in workspace":      db.RequestPush(ctx, id, a.project.RepositoryID, "digest"),
 		"FinishPush":                    noPush,
 		"CreateApp in workspace":        db.CreateApp(ctx, appIn),
 		"CreateApp of project":          db.CreateApp(ctx, appOf),

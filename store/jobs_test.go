@@ -104,7 +104,7 @@ func TestWorkSeesWhatIsWantedMeanwhile(t *testing.T) {
 				return err
 			}
 			if p.Wanted < 3 {
-				if err := db.Want(ctx, id); err != nil {
+				if err := db.RequestProvision(ctx, id); err != nil {
 					return err
 				}
 			}
@@ -137,7 +137,7 @@ func TestWorkRetries(t *testing.T) {
 		wantSame(t, "jobs", []string{"state=retryable "}, jobsOf(t, db, a.ws.ID))
 		check(t, db.Queue(t.Context(), a.ws.ID)) // a sweep does not hurry it
 		wantSame(t, "jobs after Queue", []string{"state=retryable "}, jobsOf(t, db, a.ws.ID))
-		check(t, db.Want(t.Context(), a.ws.ID))
+		check(t, db.RequestProvision(t.Context(), a.ws.ID))
 		wantSame(t, "jobs after Want", []string{"state=available "}, jobsOf(t, db, a.ws.ID))
 
 		stop = work(t, db, store.Jobs{Provision: func(ctx context.Context, id string) error {
@@ -302,7 +302,7 @@ func TestWorkTakesUpLostJobs(t *testing.T) {
 			at += "+00"
 		}
 		execSQL(t, db, `update river_job set state = 'running', attempt = 1, attempted_at = $1`, at)
-		check(t, db.Want(t.Context(), a.ws.ID))
+		check(t, db.RequestProvision(t.Context(), a.ws.ID))
 		wantSame(t, "jobs", []string{"state=running "}, jobsOf(t, db, a.ws.ID))
 		ran := make(chan string, 9)
 		work(t, db, store.Jobs{Provision: func(ctx context.Context, id string) error {
@@ -355,7 +355,7 @@ func TestTwoWorkers(t *testing.T) {
 				return err
 			}
 			if p.Wanted == 1 { // one more thing, while the job runs
-				if err := db.Want(ctx, id); err != nil {
+				if err := db.RequestProvision(ctx, id); err != nil {
 					return err
 				}
 			}

@@ -390,6 +390,6 @@ func readProvisioned(t *testing.T, db *store.DB) {
 	want := tenancy.Provision{Workspace: w, Parts: parts, Nonce: "nonce", Wanted: 6, Done: 5}
 	wantSame(t, "Provision(w2)", want, must(db.Provision(ctx, "w2"))(t))
 	wantSame(t, "Due", []string{"w2"}, must(db.Due(ctx, day, day, 9))(t))
-	wantErr(t, "Hold for another run", db.Hold(ctx, "w2", "other", after(1), after(9)), tenancy.ErrConflict)
-	check(t, db.Hold(ctx, "w2", "run", after(1), after(9)))
+	wantErr(t, "Lease for another run", db.Lease(ctx, "w2", "other", after(1), after(9)), tenancy.ErrConflict)
+	check(t, db.Lease(ctx, "w2", "run", after(1), after(9)))
 }

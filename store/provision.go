@@ -208,8 +208,8 @@ func scanText(from row) (s string, err error) {
 	return s, err
 }
 
-// Want implements [tenancy.Store].
-func (db *DB) Want(ctx context.Context, workspaceID string) error {
+// RequestProvision implements [tenancy.Store].
+func (db *DB) RequestProvision(ctx context.Context, workspaceID string) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error { return db.want(ctx, tx, workspaceID) }),
 		"wish for workspace %q", workspaceID)
 }
@@ -224,8 +224,8 @@ func (db *DB) want(ctx context.Context, tx *sql.Tx, workspaceID string) error {
 	return db.queue(ctx, tx, workspaceID)
 }
 
-// Hold implements [provision.Store].
-func (db *DB) Hold(ctx context.Context, workspaceID, holder string, now, until time.Time) error {
+// Lease implements [provision.Store].
+func (db *DB) Lease(ctx context.Context, workspaceID, holder string, now, until time.Time) error {
 	err := change(ctx, db.sql, `update vibn_workspaces set provision_holder = $2, provision_until = $3
 		where id = $1 and (provision_holder in ('', $2) or provision_until is null or provision_until < $4)`,
 		workspaceID, holder, micros(until), micros(now))
@@ -235,8 +235,8 @@ func (db *DB) Hold(ctx context.Context, workspaceID, holder string, now, until t
 
 const thisWorkspace = `select 1 from vibn_workspaces where id = $1`
 
-// LetGo implements [provision.Store]. It does nothing if another run holds the workspace.
-func (db *DB) LetGo(ctx context.Context, workspaceID, holder string) error {
+// Release implements [provision.Store]. It does nothing if another run holds the workspace.
+func (db *DB) Release(ctx context.Context, workspaceID, holder string) error {
 	err := change(ctx, db.sql, `update vibn_workspaces set provision_holder = '', provision_until = null
 		where id = $1 and provision_holder = $2`, workspaceID, holder)
 	err = failedCondition(ctx, db.sql, err, thisWorkspace, workspaceID)

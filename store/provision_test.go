@@ -268,11 +268,11 @@ func TestWantAndFinishProvision(t *testing.T) {
 	each(t, func(t *testing.T, db *store.DB) {
 		ctx, a := t.Context(), newTenant(t, db, "alpha")
 		wantQueued(t, "CreateWorkspace", db, a.ws.ID, 1)
-		check(t, db.Want(ctx, a.ws.ID))
-		wantQueued(t, "Want", db, a.ws.ID, 2)
+		check(t, db.RequestProvision(ctx, a.ws.ID))
+		wantQueued(t, "RequestProvision", db, a.ws.ID, 2)
 
 		began := must(db.Provision(ctx, a.ws.ID))(t).Wanted
-		check(t, db.Want(ctx, a.ws.ID)) // during the run
+		check(t, db.RequestProvision(ctx, a.ws.ID)) // during the run
 		for _, tc := range []struct {
 			wanted int64
 			o      tenancy.Outcome
@@ -293,8 +293,8 @@ func TestWantAndFinishProvision(t *testing.T) {
 		}
 		check(t, db.DeleteWorkspace(ctx, a.ws.ID, after(5)))
 		settle(t, db, a.ws.ID)
-		check(t, db.Want(ctx, a.ws.ID))
-		wantQueued(t, "Want of a deleted one", db, a.ws.ID, 1)
+		check(t, db.RequestProvision(ctx, a.ws.ID))
+		wantQueued(t, "RequestProvision of a deleted one", db, a.ws.ID, 1)
 	})
 }
 
@@ -307,7 +307,7 @@ func TestConcurrentWant(t *testing.T) {
 		for range writers {
 			together.Go(func() error {
 				for range rounds {
-					if err := db.Want(ctx, a.ws.ID); err != nil {
+					if err := db.RequestProvision(ctx, a.ws.ID); err != nil {
 						return err
 					}
 				}
@@ -315,7 +315,7 @@ func TestConcurrentWant(t *testing.T) {
 			})
 		}
 		check(t, together.Wait())
-		wantQueued(t, "Want", db, a.ws.ID, writers*rounds)
+		wantQueued(t, "RequestProvision", db, a.ws.ID, writers*rounds)
 	})
 }
 
@@ -337,19 +337,19 @@ func TestHold(t *testing.T) {
 			{"it was lost", "one", 22, 30, tenancy.ErrConflict},
 			{"it holds on late", "two", 40, 50, nil},
 		} {
-			wantErr(t, "Hold when "+tc.what, db.Hold(ctx, a.ws.ID, tc.holder, after(tc.now), after(tc.until)), tc.want)
+			wantErr(t, "Lease when "+tc.what, db.Lease(ctx, a.ws.ID, tc.holder, after(tc.now), after(tc.until)), tc.want)
 		}
-		check(t, db.LetGo(ctx, a.ws.ID, "one")) // holds it no more
-		wantErr(t, "Hold after another let go", db.Hold(ctx, a.ws.ID, "one", after(41), after(60)), tenancy.ErrConflict)
-		check(t, db.LetGo(ctx, a.ws.ID, "two"))
-		check(t, db.LetGo(ctx, a.ws.ID, "two"))
-		check(t, db.Hold(ctx, a.ws.ID, "one", after(41), after(60)))
-		check(t, db.Hold(ctx, b.ws.ID, "two", after(41), after(60)))
+		check(t, db.Release(ctx, a.ws.ID, "one")) // holds it no more
+		wantErr(t, "Lease after another let go", db.Lease(ctx, a.ws.ID, "one", after(41), after(60)), tenancy.ErrConflict)
+		check(t, db.Release(ctx, a.ws.ID, "two"))
+		check(t, db.Release(ctx, a.ws.ID, "two"))
+		check(t, db.Lease(ctx, a.ws.ID, "one", after(41), after(60)))
+		check(t, db.Lease(ctx, b.ws.ID, "two", after(41), after(60)))
 		check(t, db.DeleteWorkspace(ctx, a.ws.ID, after(42)))
-		check(t, db.LetGo(ctx, a.ws.ID, "one"))
-		check(t, db.Hold(ctx, a.ws.ID, "two", after(43), after(60))) // its parts must go
-		wantErr(t, "Hold of none", db.Hold(ctx, newID(), "one", day, after(1)), tenancy.ErrNotFound)
-		wantErr(t, "LetGo of none", db.LetGo(ctx, newID(), "one"), tenancy.ErrNotFound)
+		check(t, db.Release(ctx, a.ws.ID, "one"))
+		check(t, db.Lease(ctx, a.ws.ID, "two", after(43), after(60))) // its parts must go
+		wantErr(t, "Lease of none", db.Lease(ctx, newID(), "one", day, after(1)), tenancy.ErrNotFound)
+		wantErr(t, "Release of none", db.Release(ctx, newID(), "one"), tenancy.ErrNotFound)
 	})
 }
 
@@ -363,7 +363,7 @@ func TestConcurrentHold(t *testing.T) {
 			for i := range writers {
 				together.Go(func() error {
 					holder := fmt.Sprint(round, "-", i)
-					err := db.Hold(t.Context(), a.ws.ID, holder, after(10*round+1), after(10*round+10))
+					err := db.Lease(t.Context(), a.ws.ID, holder, after(10*round+1), after(10*round+10))
 					if errors.Is(err, tenancy.ErrConflict) {
 						return nil
 					}
@@ -554,7 +554,7 @@ func TestDue(t *testing.T) {
 		}
 		wantSame(t, "Due before anything", []string{never.ws.ID}, due(t, db, after(1), after(50)))
 
-		check(t, db.Want(ctx, wanted.ws.ID))
+		check(t, db.RequestProvision(ctx, wanted.ws.ID))
 		k, digest := newKey(expired.ws.ID, "expires")
 		k.ExpiresAt = new(after(10))
 		check(t, db.CreateKey(ctx, k, digest))
@@ -622,9 +622,9 @@ func TestQueueIsOfTheTransaction(t *testing.T) {
 		settle(t, db, a.ws.ID)
 		ended, cancel := context.WithCancel(ctx)
 		cancel()
-		wantErr(t, "Want", db.Want(ended, a.ws.ID), context.Canceled)
+		wantErr(t, "RequestProvision", db.RequestProvision(ended, a.ws.ID), context.Canceled)
 		wantQueued(t, "Want that came too late", db, a.ws.ID, 0)
-		wantErr(t, "Want of none", db.Want(ctx, newID()), tenancy.ErrNotFound)
+		wantErr(t, "RequestProvision of none", db.RequestProvision(ctx, newID()), tenancy.ErrNotFound)
 		wantSame(t, "all jobs", []string(nil), dump(t, db, `select id from river_job`))
 	})
 }

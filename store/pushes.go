@@ -33,8 +33,8 @@ func (pushJob) InsertOpts() river.InsertOpts {
 	}
 }
 
-// WantPush implements [provision.Store].
-func (db *DB) WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error {
+// RequestPush implements [provision.Store].
+func (db *DB) RequestPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		var project string
 		err := tx.QueryRowContext(ctx, `update vibn_projects set push_wanted = push_wanted + 1, push_digest = $3

@@ -50,9 +50,9 @@ func HeadsOf(ctx context.Context, r repository.Opened, records []tenancy.AppReco
 	return heads, nil
 }
 
-// WantMoved requests the push job if a branch has moved. It does so once per state of the
+// RequestMovedPush requests the push job if a branch has moved. It does so once per state of the
 // branches, because the job then runs until it has decided on that state.
-func WantMoved(ctx context.Context, store Store, p tenancy.Project, heads []AppHead) error {
+func RequestMovedPush(ctx context.Context, store Store, p tenancy.Project, heads []AppHead) error {
 	if !slices.ContainsFunc(heads, AppHead.moved) {
 		return nil
 	}
@@ -60,7 +60,7 @@ func WantMoved(ctx context.Context, store Store, p tenancy.Project, heads []AppH
 	for _, h := range heads {
 		_, _ = fmt.Fprintf(digest, "%s %q %s\n", h.app.ID, h.app.Branch, h.head) // never fails; see hash.Hash
 	}
-	err := store.WantPush(ctx, p.WorkspaceID, p.RepositoryID, "heads "+hex.EncodeToString(digest.Sum(nil)))
+	err := store.RequestPush(ctx, p.WorkspaceID, p.RepositoryID, "heads "+hex.EncodeToString(digest.Sum(nil)))
 	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 		return tenancy.StoreError("write down a push", err)
 	}

@@ -82,7 +82,7 @@ func (c *commitSearch) project(ctx context.Context, p tenancy.Project, records [
 	}
 	if slices.ContainsFunc(heads, func(h AppHead) bool { return h.head == c.commit }) {
 		c.pushed = true
-		return WantMoved(ctx, db(c.Scope), p, heads)
+		return RequestMovedPush(ctx, db(c.Scope), p, heads)
 	}
 	for _, h := range heads {
 		c.looked = append(c.looked, c.Text(h.app.Name).String())

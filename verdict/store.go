@@ -11,7 +11,7 @@ import (
 type Store interface {
 	// These are as in [provision.Store].
 	Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error)
-	WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
+	RequestPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
 
 	// These are as in [tenancy.Store].
 	AppRecords(ctx context.Context, workspaceID string) ([]tenancy.AppRecord, error)

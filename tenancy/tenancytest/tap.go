@@ -194,19 +194,19 @@ func (s Tap) Provision(ctx context.Context, workspaceID string) (tenancy.Provisi
 	return get(s, "Provision", func() (tenancy.Provision, error) { return s.Store.Provision(ctx, workspaceID) })
 }
 
-// Want is tapped.
-func (s Tap) Want(ctx context.Context, workspaceID string) error {
-	return s.Hook("Want", func() error { return s.Store.Want(ctx, workspaceID) })
+// RequestProvision is tapped.
+func (s Tap) RequestProvision(ctx context.Context, workspaceID string) error {
+	return s.Hook("RequestProvision", func() error { return s.Store.RequestProvision(ctx, workspaceID) })
 }
 
-// Hold is tapped.
-func (s Tap) Hold(ctx context.Context, workspaceID, holder string, now, until time.Time) error {
-	return s.Hook("Hold", func() error { return s.Store.Hold(ctx, workspaceID, holder, now, until) })
+// Lease is tapped.
+func (s Tap) Lease(ctx context.Context, workspaceID, holder string, now, until time.Time) error {
+	return s.Hook("Lease", func() error { return s.Store.Lease(ctx, workspaceID, holder, now, until) })
 }
 
-// LetGo is tapped.
-func (s Tap) LetGo(ctx context.Context, workspaceID, holder string) error {
-	return s.Hook("LetGo", func() error { return s.Store.LetGo(ctx, workspaceID, holder) })
+// Release is tapped.
+func (s Tap) Release(ctx context.Context, workspaceID, holder string) error {
+	return s.Hook("Release", func() error { return s.Store.Release(ctx, workspaceID, holder) })
 }
 
 // KeepNonce is tapped.
@@ -325,9 +325,9 @@ func (s Tap) NextPushLooks(ctx context.Context, now, before time.Time, limit int
 	)
 }
 
-// WantPush is tapped.
-func (s Tap) WantPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error {
-	return s.Hook("WantPush", func() error { return s.Store.WantPush(ctx, workspaceID, repositoryID, digest) })
+// RequestPush is tapped.
+func (s Tap) RequestPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error {
+	return s.Hook("RequestPush", func() error { return s.Store.RequestPush(ctx, workspaceID, repositoryID, digest) })
 }
 
 // CreateApp is tapped.
