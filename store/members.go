@@ -26,7 +26,7 @@ func (db *DB) MemberWorkspaces(ctx context.Context, userID string) ([]tenancy.Wo
 	return all, wrap(err, "workspaces of %q", userID)
 }
 
-// SetMember implements [tenancy.Store]. A deleted workspace is not found. The
+// SetMember serves tests. A deleted workspace is not found. The
 // e-mail and the name are not stored: they belong to the user.
 func (db *DB) SetMember(ctx context.Context, m tenancy.Member) error {
 	return db.changeRole(ctx, m.WorkspaceID, m.UserID, m.Role, m.CreatedAt, func(tx *sql.Tx) error {
@@ -43,7 +43,7 @@ func setMember(ctx context.Context, on execer, m tenancy.Member) error {
 		newID(), m.WorkspaceID, m.UserID, m.Role, micros(m.CreatedAt), nullInt(m.GiteaUserID))
 }
 
-// RemoveMember implements [tenancy.Store].
+// RemoveMember serves tests; the program calls [DB.ChangeMember].
 func (db *DB) RemoveMember(ctx context.Context, workspaceID, userID string, at time.Time) error {
 	return db.changeRole(ctx, workspaceID, userID, "", at, func(tx *sql.Tx) error {
 		return removeMember(ctx, tx, workspaceID, userID)

@@ -10,7 +10,7 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// EnsureWorkspace implements [tenancy.Store].
+// EnsureWorkspace serves tests; the program calls [DB.EnsureWorkspaceAudited].
 func (db *DB) EnsureWorkspace(
 	ctx context.Context, p tenancy.Person, w tenancy.Workspace, slugs []string,
 ) (have tenancy.Workspace, created bool, err error) {
@@ -208,7 +208,7 @@ func scanText(from row) (s string, err error) {
 	return s, err
 }
 
-// RequestProvision implements [tenancy.Store].
+// RequestProvision implements [people.Store].
 func (db *DB) RequestProvision(ctx context.Context, workspaceID string) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error { return db.want(ctx, tx, workspaceID) }),
 		"wish for workspace %q", workspaceID)

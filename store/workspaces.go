@@ -44,7 +44,7 @@ func scanWorkspace(from row) (tenancy.Workspace, error) {
 	return r.workspace(), err
 }
 
-// CreateWorkspace implements [tenancy.Store].
+// CreateWorkspace serves tests; the program calls [DB.CreateWorkspaceAudited].
 func (db *DB) CreateWorkspace(ctx context.Context, w tenancy.Workspace, ownerGiteaID int64) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		return db.createWorkspace(ctx, tx, w, ownerGiteaID)
