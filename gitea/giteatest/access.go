@@ -34,7 +34,8 @@ const (
 
 // unitNames are the units of a repository.
 var unitNames = []string{
-	codeUnit, "repo.issues", "repo.pulls", "repo.releases", "repo.wiki", "repo.ext_wiki", "repo.ext_issues", "repo.projects",
+	codeUnit, "repo.issues", "repo.pulls", "repo.releases", "repo.wiki", "repo.ext_wiki", "repo.ext_issues",
+	"repo.projects",
 	packagesUnit, "repo.actions",
 }
 
@@ -151,11 +152,15 @@ func (r *repo) teamAccess(doer *account, mode int) access {
 
 // mayCreateIn reports whether a may create repositories of an organisation.
 func (a *account) mayCreateIn(org *account) bool {
-	return slices.ContainsFunc(org.teams, func(t *team) bool { return a.inTeam(t) && (t.CanCreateOrgRepo || t.mode == owner) })
+	return slices.ContainsFunc(org.teams, func(t *team) bool {
+		return a.inTeam(t) && (t.CanCreateOrgRepo ||
+			t.mode == owner)
+	})
 }
 
 // atLimit reports whether an account has as many repositories as it may have.
 // Nothing limits what an admin creates.
 func (s *Server) atLimit(doer, of *account) bool {
-	return !doer.Admin && of.MaxRepoCreation != nil && *of.MaxRepoCreation >= 0 && len(s.reposOf(of)) >= *of.MaxRepoCreation
+	return !doer.Admin && of.MaxRepoCreation != nil && *of.MaxRepoCreation >= 0 &&
+		len(s.reposOf(of)) >= *of.MaxRepoCreation
 }

@@ -81,7 +81,8 @@ func (c *call) authenticateBasic(encoded string) (refusal string, ok bool) {
 
 func (c *call) signIn(name, password string) (refusal string, ok bool) {
 	a := find(c.s.accounts, func(a *account) bool {
-		return !a.org && (strings.EqualFold(a.Login, name) || strings.Contains(name, "@") && strings.EqualFold(a.Email, name))
+		return !a.org && (strings.EqualFold(a.Login, name) || strings.Contains(name, "@") &&
+			strings.EqualFold(a.Email, name))
 	})
 	switch {
 	case a == nil:
@@ -120,7 +121,8 @@ func (s *Server) admit(c *call) answer {
 	}
 	a := c.route.do(s, c)
 	if c.query.Has("token") || c.query.Has("access_token") {
-		a.Header.Set("X-Gitea-Warning", "token and access_token API authentication is deprecated and will be removed in gitea 1.23.")
+		a.Header.Set("X-Gitea-Warning",
+			"token and access_token API authentication is deprecated and will be removed in gitea 1.23.")
 	}
 	return a
 }

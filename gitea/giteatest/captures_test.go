@@ -108,7 +108,8 @@ var (
 // whole: its message if it is a refusal, its keys and types if it is not.
 func compare(e exchange, got result, withTotals bool) []string {
 	var out []string
-	if m := totals.FindStringSubmatch(e.header); m != nil && (got.header.Get("X-Total-Count") == "" || withTotals && got.header.Get("X-Total-Count") != m[1]) {
+	if m := totals.FindStringSubmatch(e.header); m != nil && (got.header.Get("X-Total-Count") == "" || withTotals &&
+		got.header.Get("X-Total-Count") != m[1]) {
 		out = append(out, fmt.Sprintf("X-Total-Count = %q, want %s", got.header.Get("X-Total-Count"), m[1]))
 	}
 	if m := location.FindStringSubmatch(e.header); m != nil && got.header.Get("Location") != m[1] {
@@ -172,9 +173,13 @@ func TestTranscriptOfRepositories(t *testing.T) {
 			team := writers
 			team.Members = []string{"vibn-bot-acme"}
 			s.AddOrg(Org{Name: "vibn-acme", Visibility: "private", Teams: []Team{team}}, "siteadmin")
-			s.AddRepo("vibn-acme", Repo{Name: "app", Hooks: []Hook{{URL: "http://127.0.0.1:9/"}, {URL: "http://127.0.0.1:9/"}}})
+			s.AddRepo("vibn-acme", Repo{Name: "app", Hooks: []Hook{
+				{URL: "http://127.0.0.1:9/"},
+				{URL: "http://127.0.0.1:9/"},
+			}})
 			s.AddRepo("vibn-acme", Repo{Name: "more"}) // lists have a second page
-			s.AddSSHKey("siteadmin", "k", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEYv3xYxLn7YMXYek7uKQX+juz0O1o7BRtJMH4Tv2IfP")
+			s.AddSSHKey("siteadmin", "k",
+				"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEYv3xYxLn7YMXYek7uKQX+juz0O1o7BRtJMH4Tv2IfP")
 			bot := "token " + s.AddToken("vibn-bot-acme", "write:repository")
 			r := &replay{sim: s}
 			r.credential = func(e exchange) string {
@@ -183,7 +188,10 @@ func TestTranscriptOfRepositories(t *testing.T) {
 				}
 				return ""
 			}
-			r.skip = func(e exchange) bool { return strings.Contains(e.path, "99") && strings.Contains(e.path, "limit") }
+			r.skip = func(e exchange) bool {
+				return strings.Contains(e.path, "99") && strings.Contains(e.path,
+					"limit")
+			}
 			r.run(version, "h", "hook")
 			if r.replayed < 80 {
 				t.Errorf("replayed %d requests, want at least 80", r.replayed)

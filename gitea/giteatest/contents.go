@@ -9,13 +9,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest/gitdir"
 )
 
 // firstCommit is what auto_init makes: README.md on the default branch.
 func (s *Server) firstCommit(r *repo, by *account) error {
 	readme := "# " + r.Name + "\n\n" + r.Description
-	_, err := s.commitFiles(r, r.DefaultBranch, s.signs(by), "Initial commit\n", map[string]string{"README.md": strings.TrimSpace(readme) + "\n"})
+	_, err := s.commitFiles(r, r.DefaultBranch, s.signs(by), "Initial commit\n",
+		map[string]string{"README.md": strings.TrimSpace(readme) + "\n"})
 	if err != nil {
 		return err
 	}
@@ -30,7 +32,9 @@ func (s *Server) signs(a *account) gitdir.Person {
 
 // commitFiles puts files on a branch, "" to delete one, and returns the commit.
 // A caller holds s.mu.
-func (s *Server) commitFiles(r *repo, branch string, who gitdir.Person, message string, files map[string]string) (string, error) {
+func (s *Server) commitFiles(r *repo, branch string, who gitdir.Person, message string,
+	files map[string]string,
+) (string, error) {
 	dir, err := s.git(r)
 	if err != nil {
 		return "", err
@@ -137,7 +141,8 @@ func (s *Server) branchJSON(c *call, name string) any {
 	p := r.ruleFor(name)
 	o := object{
 		"name": name, "commit": s.payloadCommit(r, head, false), "protected": p != nil, "required_approvals": 0,
-		"enable_status_check": false, "status_check_contexts": []string{}, "user_can_push": false, "user_can_merge": false,
+		"enable_status_check": false, "status_check_contexts": []string{}, "user_can_push": false,
+		"user_can_merge":                   false,
 		"effective_branch_protection_name": "",
 	}
 	if c.doer != nil {
@@ -174,7 +179,8 @@ func (s *Server) commitJSON(r *repo, c gitdir.Commit) object {
 		"url": api + "commits/" + c.SHA, "sha": c.SHA, "created": stamp(c.Committer.At),
 		"html_url": s.root() + "/" + r.fullName() + "/commit/" + c.SHA,
 		"commit": object{
-			"url": api + "commits/" + c.SHA, "author": who(c.Author), "committer": who(c.Committer), "message": c.Message,
+			"url": api + "commits/" + c.SHA, "author": who(c.Author), "committer": who(c.Committer),
+			"message":      c.Message,
 			"tree":         object{"url": api + "trees/" + c.Tree, "sha": c.Tree, "created": stamp(c.Committer.At)},
 			"verification": unsigned(),
 		},
@@ -194,7 +200,8 @@ func (s *Server) byMail(p gitdir.Person) any {
 
 func (s *Server) listCommits(c *call) answer {
 	if c.repo.empty() {
-		return reply(http.StatusConflict, object{"message": "Git Repository is empty.", "url": s.root() + "/api/swagger"})
+		return reply(http.StatusConflict, object{"message": "Git Repository is empty.", "url": s.root() +
+			"/api/swagger"})
 	}
 	from := c.repo.at(c.query.Get("sha"))
 	if from == "" {
@@ -207,7 +214,8 @@ func (s *Server) listCommits(c *call) answer {
 			return c.broken("exit status 128 - fatal: bad object " + not)
 		}
 		history := c.repo.dir.History(without)
-		commits = slices.DeleteFunc(slices.Collect(maps.Values(c.repo.dir.History(from))), func(one gitdir.Commit) bool { return history[one.SHA].SHA != "" })
+		commits = slices.DeleteFunc(slices.Collect(maps.Values(c.repo.dir.History(from))),
+			func(one gitdir.Commit) bool { return history[one.SHA].SHA != "" })
 		slices.SortFunc(commits, func(a, b gitdir.Commit) int {
 			return cmp.Or(b.Committer.At.Compare(a.Committer.At), cmp.Compare(a.SHA, b.SHA))
 		})
@@ -314,7 +322,7 @@ func (s *Server) writeContents(c *call) answer {
 	if form.Branch == "" {
 		form.Branch = r.DefaultBranch
 	}
-	if why := first(refName("BranchName", form.Branch), filePath(name)); why != "" {
+	if why := forms.First(forms.RefName("BranchName", form.Branch), forms.FilePath(name)); why != "" {
 		return c.unprocessable(why)
 	}
 	if c.may.unit(codeUnit) < write || !r.mayPush(form.Branch, c.doer) {
@@ -326,7 +334,8 @@ func (s *Server) writeContents(c *call) answer {
 	if refusal, ok := s.checkFile(c, form, name); !ok {
 		return refusal
 	}
-	sha, err := s.commitFiles(r, form.Branch, form.who(s.signs(c.doer)), form.Message+"\n", map[string]string{name: string(content)})
+	sha, err := s.commitFiles(r, form.Branch, form.who(s.signs(c.doer)), form.Message+"\n",
+		map[string]string{name: string(content)})
 	if err == nil {
 		err = s.pushed(r, c.doer)
 	}
@@ -351,7 +360,7 @@ func (s *Server) checkFile(c *call, form fileForm, name string) (answer, bool) {
 	case c.r.Method == http.MethodPost:
 		return pass()
 	case form.SHA == "":
-		return c.unprocessable(required("SHA", "")), false
+		return c.unprocessable(forms.Required("SHA", "")), false
 	case !there:
 		return c.missing("repository file does not exist [path: "+name+"]", nil), false
 	case old.SHA != form.SHA:
@@ -370,8 +379,10 @@ func (s *Server) fileAnswer(c *call, branch, name, sha string) answer {
 	o := object{
 		"content": nil, "verification": unsigned(),
 		"commit": object{
-			"url": whole["url"], "sha": sha, "created": never, "html_url": whole["html_url"], "author": inside["author"],
-			"committer": inside["committer"], "parents": whole["parents"], "message": one.Message, "tree": inside["tree"],
+			"url": whole["url"], "sha": sha, "created": never, "html_url": whole["html_url"],
+			"author":    inside["author"],
+			"committer": inside["committer"], "parents": whole["parents"], "message": one.Message,
+			"tree": inside["tree"],
 		},
 	}
 	status := http.StatusOK

@@ -151,7 +151,8 @@ func (s *Server) pushJSON(p push) []byte {
 		"ref": "refs/heads/" + p.branch, "before": p.before, "after": p.after,
 		"compare_url": s.root() + "/" + p.repo.fullName() + "/compare/" + p.before + "..." + p.after,
 		"commits":     commits, "total_commits": len(log), "head_commit": head,
-		"repository": s.repoJSON(p.repo, access{mode: owner}), "pusher": s.userJSON(p.by, nil), "sender": s.userJSON(p.by, nil),
+		"repository": s.repoJSON(p.repo, access{mode: owner}), "pusher": s.userJSON(p.by, nil),
+		"sender": s.userJSON(p.by, nil),
 	})
 }
 
@@ -171,7 +172,10 @@ func (s *Server) payloadCommit(r *repo, c gitdir.Commit, withFiles bool) object 
 }
 
 func unsigned() object {
-	return object{"verified": false, "reason": "gpg.error.not_signed_commit", "signature": "", "signer": nil, "payload": ""}
+	return object{
+		"verified": false, "reason": "gpg.error.not_signed_commit", "signature": "", "signer": nil,
+		"payload": "",
+	}
 }
 
 func orEmpty(list []string) []string {

@@ -48,7 +48,8 @@ func newReceiver(t *testing.T) *receiver {
 // pushApp pushes a file to acme's repository and waits for the webhooks.
 func (s *sim) pushApp(branch, content string) string {
 	s.t.Helper()
-	sha, err := s.PushAs("vibn-bot-acme", "vibn-acme/app", branch, "say "+content+"\n", map[string]string{"a.txt": content})
+	sha, err := s.PushAs("vibn-bot-acme", "vibn-acme/app", branch, "say "+content+"\n",
+		map[string]string{"a.txt": content})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -85,13 +86,17 @@ func TestDelivery(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &payload); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"after", "before", "commits", "compare_url", "head_commit", "pusher", "ref", "repository", "sender", "total_commits"}
+	want := []string{
+		"after", "before", "commits", "compare_url", "head_commit", "pusher", "ref", "repository",
+		"sender", "total_commits",
+	}
 	if diff := cmp.Diff(want, keysOf(payload)); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 	commit, _ := payload["head_commit"].(map[string]any)
 	pusher, _ := payload["pusher"].(map[string]any)
-	if payload["ref"] != "refs/heads/main" || payload["before"] != first || payload["after"] != second || payload["total_commits"] != 1.0 ||
+	if payload["ref"] != "refs/heads/main" || payload["before"] != first || payload["after"] != second ||
+		payload["total_commits"] != 1.0 ||
 		commit["id"] != second || pusher["login"] != "vibn-bot-acme" {
 		t.Errorf("payload = %v", payload)
 	}
@@ -99,7 +104,8 @@ func TestDelivery(t *testing.T) {
 		t.Errorf("modified (-want +got):\n%s", diff)
 	}
 	got := s.Deliveries()
-	if len(got) != 1 || got[0].Status != 202 || got[0].ID != header.Get("X-Gitea-Delivery") || !got[0].Done || got[0].Err != nil {
+	if len(got) != 1 || got[0].Status != 202 || got[0].ID != header.Get("X-Gitea-Delivery") || !got[0].Done ||
+		got[0].Err != nil {
 		t.Errorf("deliveries = %+v", got)
 	}
 }
@@ -108,7 +114,8 @@ func TestDeliveryOfOrgHooksAndOfPushesByGit(t *testing.T) {
 	w := needGit(t)
 	to := newReceiver(t)
 	s := newSim(t, Config{LoopbackHooks: true})
-	s.do("POST", "/orgs/vibn-acme/hooks", `{"type":"gitea","active":true,"config":{"url":"`+to.url+`","content_type":"form","secret":"x"}}`).ok(201)
+	s.do("POST", "/orgs/vibn-acme/hooks",
+		`{"type":"gitea","active":true,"config":{"url":"`+to.url+`","content_type":"form","secret":"x"}}`).ok(201)
 	s.AddOrgHook("vibn-other", Hook{URL: to.url})
 	s.AddHook("vibn-acme/app", Hook{URL: to.url, Inactive: true})
 	s.AddHook("vibn-acme/app", Hook{URL: to.url, Events: []string{"release"}})
@@ -170,7 +177,8 @@ func TestHookForms(t *testing.T) {
 	s := newSim(t, Config{LoopbackHooks: true})
 	path := "/repos/vibn-acme/app/hooks"
 	config := `"config":{"url":"` + to.url + `","content_type":"json","secret":"old"}`
-	id := itoa(s.do("POST", path, `{"type":"gitea","events":["push","pull_request"],"branch_filter":"main",`+config+`}`).ok(201).
+	id := itoa(s.do("POST", path,
+		`{"type":"gitea","events":["push","pull_request"],"branch_filter":"main",`+config+`}`).ok(201).
 		field("active", false).id())
 	s.do("POST", path+"/"+id+"/tests", "").says(404, "repository is empty")
 	s.do("PATCH", path+"/"+id, `{"active":true}`).ok(200).
@@ -187,10 +195,12 @@ func TestHookForms(t *testing.T) {
 	if got := repoState(t, s, "vibn-acme/app").Hooks; len(got) != 1 || got[0].Inactive {
 		t.Errorf("hooks = %+v", got)
 	}
-	if got := s.do("POST", path, `{"type":"gitea","events":["bogus"],`+config+`}`).ok(201).object()["events"]; cmp.Diff([]any{}, got) != "" {
+	if got := s.do("POST", path,
+		`{"type":"gitea","events":["bogus"],`+config+`}`).ok(201).object()["events"]; cmp.Diff([]any{}, got) != "" {
 		t.Errorf("unknown events become %v, want none", got)
 	}
-	all, _ := s.do("POST", path, `{"type":"gitea","events":["pull_request"],`+config+`}`).ok(201).object()["events"].([]any)
+	all, _ := s.do("POST", path,
+		`{"type":"gitea","events":["pull_request"],`+config+`}`).ok(201).object()["events"].([]any)
 	if !slices.Contains(all, any("pull_request_sync")) || len(all) != 8 {
 		t.Errorf("pull_request becomes %v, want its eight", all)
 	}
@@ -203,7 +213,8 @@ func TestHookKeepsItsSecret(t *testing.T) {
 			to := newReceiver(t)
 			s := newSim(t, Config{LoopbackHooks: true})
 			hook := func(secret string) string {
-				return `{"type":"gitea","active":true,"config":{"url":"` + to.url + `","content_type":"json","secret":"` + secret + `"}}`
+				return `{"type":"gitea","active":true,"config":{"url":"` + to.url +
+					`","content_type":"json","secret":"` + secret + `"}}`
 			}
 			id := itoa(s.do("POST", path, hook("old")).ok(201).id())
 			s.do("PATCH", path+"/"+id, hook("new")).ok(200)

@@ -141,7 +141,10 @@ func TestDocumentNotices(t *testing.T) {
 func (s *sim) exchange(method, path, body string) documenttest.Exchange {
 	s.t.Helper()
 	got := s.do(method, path, body)
-	return documenttest.Exchange{Method: method, Target: path, Body: body, Status: got.status, Header: got.header, Answer: got.text}
+	return documenttest.Exchange{
+		Method: method, Target: path, Body: body, Status: got.status, Header: got.header,
+		Answer: got.text,
+	}
 }
 
 // published is the published document.

@@ -44,7 +44,8 @@ func TestWaysToAToken(t *testing.T) {
 			try := func(want int, auth string, headers ...string) {
 				t.Helper()
 				i++
-				s.with(auth).do("POST", "/users/vibn-bot-acme/tokens", fmt.Sprintf(`{"name":"n%d","scopes":["read:misc"]}`, i), headers...).ok(want)
+				s.with(auth).do("POST", "/users/vibn-bot-acme/tokens",
+					fmt.Sprintf(`{"name":"n%d","scopes":["read:misc"]}`, i), headers...).ok(want)
 			}
 			s.do("PATCH", "/admin/users/vibn-bot-acme", `{"login_name":"x","password":"N3w-passw0rd-zzz"}`).ok(200)
 			for _, name := range []string{"vibn-bot-acme", "VIBN-BOT-ACME", "bot+acme@vibnai.invalid"} {
@@ -82,44 +83,60 @@ func TestScopeCeiling(t *testing.T) {
 	for behaviour, want := range map[Behaviour]int{V121: 201, V126: 201, V127: 403} {
 		s := newSim(t, Config{Behaviour: behaviour})
 		bot := s.bot("acme", "write:user", "write:repository")
-		s.with(basic("x", bot.secret())).do("POST", "/users/vibn-bot-acme/tokens", `{"name":"out","scopes":["all"]}`).ok(want)
-		s.with(basic("x", bot.secret())).do("POST", "/users/vibn-bot-acme/tokens", `{"name":"in","scopes":["read:repository","write:user"]}`).ok(201)
-		s.with(basic("vibn-bot-acme", "Str0ng-passw0rd-xyz")).do("POST", "/users/vibn-bot-acme/tokens", `{"name":"pw","scopes":["all"]}`).ok(201)
+		s.with(basic("x", bot.secret())).do("POST", "/users/vibn-bot-acme/tokens",
+			`{"name":"out","scopes":["all"]}`).ok(want)
+		s.with(basic("x", bot.secret())).do("POST", "/users/vibn-bot-acme/tokens",
+			`{"name":"in","scopes":["read:repository","write:user"]}`).ok(201)
+		s.with(basic("vibn-bot-acme", "Str0ng-passw0rd-xyz")).do("POST", "/users/vibn-bot-acme/tokens",
+			`{"name":"pw","scopes":["all"]}`).ok(201)
 		less := s.bot("acme", "write:repository", "write:issue")
 		s.with(basic("x", less.secret())).do("POST", "/users/vibn-bot-acme/tokens", mint).says(403, "required")
 		bot.do("POST", "/user/applications/oauth2", `{"name":"evil","redirect_uris":["http://127.0.0.1/x"]}`).ok(201)
 		bot.do("POST", "/user/keys", `{"title":"k","key":"`+keyA+`"}`).ok(201)
 		if got := s.Snapshot().Users; len(got[1].Keys) != 1 || len(got[1].OAuthApps) != 1 {
-			t.Errorf("the snapshot shows %d keys and %d applications of the bot, want one of each", len(got[1].Keys), len(got[1].OAuthApps))
+			t.Errorf("the snapshot shows %d keys and %d applications of the bot, want one of each", len(got[1].Keys),
+				len(got[1].OAuthApps))
 		}
 	}
 }
 
 func TestBotCannotCreateReposInItsOrg(t *testing.T) {
 	s := newSim(t, Config{})
-	s.bot("acme", "write:repository", "write:issue").do("POST", "/orgs/vibn-acme/repos", `{"name":"x"}`).says(403, "required=[write:organization]")
-	s.bot("acme", "write:organization").do("POST", "/orgs/vibn-acme/repos", `{"name":"x"}`).says(403, "not allowed to create repository")
+	s.bot("acme", "write:repository", "write:issue").do("POST", "/orgs/vibn-acme/repos", `{"name":"x"}`).says(403,
+		"required=[write:organization]")
+	s.bot("acme", "write:organization").do("POST", "/orgs/vibn-acme/repos", `{"name":"x"}`).says(403,
+		"not allowed to create repository")
 	s.admin("write:organization").do("POST", "/orgs/vibn-acme/repos", `{"name":"x","private":true}`).ok(201)
 	v127 := newSim(t, Config{Behaviour: V127})
 	v127.admin("write:organization").do("POST", "/orgs/vibn-acme/repos", `{"name":"x"}`).says(403, "write:repository")
-	v127.admin("write:organization", "write:repository").do("POST", "/orgs/vibn-acme/repos", `{"name":"x","private":true}`).ok(201)
+	v127.admin("write:organization", "write:repository").do("POST", "/orgs/vibn-acme/repos",
+		`{"name":"x","private":true}`).ok(201)
 }
 
 // TestCreatorOfARepoIsItsAdmin: the way out for a bot that may create.
 func TestCreatorOfARepoIsItsAdmin(t *testing.T) {
 	s := newSim(t, Config{})
-	s.AddTeam("vibn-acme", Team{Name: "Creators", CanCreateOrgRepo: true, Units: map[string]string{"repo.code": "read"}})
+	s.AddTeam("vibn-acme", Team{
+		Name: "Creators", CanCreateOrgRepo: true,
+		Units: map[string]string{"repo.code": "read"},
+	})
 	s.AddMember("vibn-acme", "creators", "vibn-bot-acme")
 	bot := s.bot("acme", "write:organization", "write:repository")
 	bot.do("POST", "/orgs/vibn-acme/repos", `{"name":"mine","private":true,"auto_init":true}`).ok(201)
-	bot.do("GET", "/repos/vibn-acme/mine", "").field("permissions", map[string]any{"admin": true, "push": true, "pull": true})
+	bot.do("GET", "/repos/vibn-acme/mine", "").field("permissions", map[string]any{
+		"admin": true, "push": true,
+		"pull": true,
+	})
 	bot.do("PUT", "/repos/vibn-acme/mine/collaborators/vibn-bot-other", `{"permission":"write"}`).ok(204)
 	s.bot("other", "read:repository").do("GET", "/repos/vibn-acme/mine", "").ok(200)
 	bot.do("POST", "/repos/vibn-acme/mine/keys", `{"title":"k","key":"`+keyA+`"}`).ok(201).field("read_only", false)
 	bot.do("PATCH", "/repos/vibn-acme/mine", `{"private":false,"name":"renamed"}`).ok(200)
 	bot.do("DELETE", "/repos/vibn-acme/renamed", "").says(403, "owner of the repo")
 	s.with("").do("GET", "/repos/vibn-acme/renamed", "").ok(404)
-	if got := repoState(t, s, "vibn-acme/renamed").Collaborators; cmp.Diff(map[string]string{"vibn-bot-acme": "admin", "vibn-bot-other": "write"}, got) != "" {
+	if got := repoState(t, s, "vibn-acme/renamed").Collaborators; cmp.Diff(map[string]string{
+		"vibn-bot-acme":  "admin",
+		"vibn-bot-other": "write",
+	}, got) != "" {
 		t.Errorf("collaborators = %v, want the bot and its friend", got)
 	}
 }
@@ -146,7 +163,8 @@ func TestMustChangePasswordIsTheDefault(t *testing.T) {
 	if diff := cmp.Diff([]string{"message"}, keysOf(got.object())); diff != "" {
 		t.Errorf("keys of the refusal (-want +got):\n%s", diff)
 	}
-	page := mc.with(basic("x", mc.secret())).do("GET", "//vibn-acme/app.git/info/refs?service=git-upload-pack", "").ok(303)
+	page := mc.with(basic("x", mc.secret())).do("GET", "//vibn-acme/app.git/info/refs?service=git-upload-pack",
+		"").ok(303)
 	if to := page.header.Get("Location"); to != "/user/settings/change_password" {
 		t.Errorf("git is sent to %q", to)
 	}
@@ -158,20 +176,26 @@ func TestMustChangePasswordIsTheDefault(t *testing.T) {
 
 func TestLimitsAreSetUnseenAndForksPassThem(t *testing.T) {
 	s := newSim(t, Config{})
-	got := s.do("PATCH", "/admin/users/vibn-bot-acme", `{"login_name":"b","max_repo_creation":0,"allow_create_organization":false}`).ok(200).object()
+	got := s.do("PATCH", "/admin/users/vibn-bot-acme",
+		`{"login_name":"b","max_repo_creation":0,"allow_create_organization":false}`).ok(200).object()
 	for _, field := range []string{"max_repo_creation", "allow_create_organization"} {
 		if _, shown := got[field]; shown {
 			t.Errorf("%s is shown", field)
 		}
 	}
 	bot := s.bot("acme", "write:repository")
-	s.bot("acme", "all").do("POST", "/user/repos", `{"name":"own"}`).says(403, "maximum limit of repositories [limit: 0]")
+	s.bot("acme", "all").do("POST", "/user/repos", `{"name":"own"}`).says(403,
+		"maximum limit of repositories [limit: 0]")
 	s.bot("acme", "all").do("POST", "/orgs", `{"username":"own"}`).ok(403)
 	bot.do("POST", "/repos/vibn-acme/app/forks", `{"name":"personal"}`).ok(202).field("private", true)
 	bot.do("POST", "/repos/vibn-acme/app/forks", `{"name":"again"}`).ok(409)
 	bot.do("POST", "/repos/vibn-acme/app/forks", `{"organization":"vibn-acme","name":"inside"}`).ok(202)
-	bot.do("POST", "/repos/vibn-acme/app/forks", `{"organization":"vibn-other"}`).says(403, "no Member of Organisation 'vibn-other'")
-	bot.do("GET", "/repos/vibn-acme/inside", "").field("permissions", map[string]any{"admin": true, "push": true, "pull": true})
+	bot.do("POST", "/repos/vibn-acme/app/forks", `{"organization":"vibn-other"}`).says(403,
+		"no Member of Organisation 'vibn-other'")
+	bot.do("GET", "/repos/vibn-acme/inside", "").field("permissions", map[string]any{
+		"admin": true, "push": true,
+		"pull": true,
+	})
 	if got := repoState(t, s, "vibn-acme/inside").Fork; got != "vibn-acme/app" {
 		t.Errorf("the fork is of %q", got)
 	}
@@ -224,7 +248,8 @@ func TestRestrictedSeesPublicReposSince125(t *testing.T) {
 func TestOneNamespace(t *testing.T) {
 	s := newSim(t, Config{})
 	s.do("POST", "/orgs", `{"username":"VIBN-bot-Acme","visibility":"private"}`).says(422, "user already exists")
-	s.do("POST", "/admin/users", `{"username":"Vibn-Acme","email":"a@b.c","password":"Str0ng-passw0rd"}`).says(422, "user already exists")
+	s.do("POST", "/admin/users", `{"username":"Vibn-Acme","email":"a@b.c","password":"Str0ng-passw0rd"}`).says(422,
+		"user already exists")
 	s.do("POST", "/orgs", `{"username":"`+strings.Repeat("x", 41)+`"}`).says(422, "MaxSize")
 	s.do("GET", "/users/vibn-acme", "").ok(200).field("login", "vibn-acme")
 	s.do("GET", "/orgs/vibn-bot-acme", "").ok(404)
@@ -233,9 +258,11 @@ func TestOneNamespace(t *testing.T) {
 	s.with(basic("x", s.secret())).do("POST", "/users/vibn-acme/tokens", mint).ok(201)
 	s.do("GET", "/user", "", "Sudo", "vibn-acme").ok(200).field("login", "vibn-acme")
 	s.violated(
-		"POST /admin/users: no must_change_password: the default hurts", "POST /admin/users: no restricted: the default hurts",
+		"POST /admin/users: no must_change_password: the default hurts",
+		"POST /admin/users: no restricted: the default hurts",
 		"POST /admin/users: no visibility: the default hurts", "POST /orgs: no visibility: the default is public",
-		"PATCH /admin/users/{username}: it is an organisation", "PUT /teams/{id}/members/{username}: it is an organisation",
+		"PATCH /admin/users/{username}: it is an organisation",
+		"PUT /teams/{id}/members/{username}: it is an organisation",
 		"POST /users/{username}/tokens: it is an organisation",
 	)
 }
@@ -322,7 +349,8 @@ func TestCredentials(t *testing.T) {
 	}
 	off := newSim(t, Config{NoQueryToken: true})
 	off.with("").do("GET", "/user?access_token="+off.secret(), "").ok(401)
-	if got := newSim(t, Config{Behaviour: V127}).with("token x").do("GET", "/user", ""); got.object()["message"] != "invalid username, password or token" {
+	if got := newSim(t, Config{Behaviour: V127}).with("token x").do("GET", "/user",
+		""); got.object()["message"] != "invalid username, password or token" {
 		t.Errorf("1.27 says %s", got.text)
 	}
 }
@@ -333,7 +361,8 @@ func TestKillSwitch(t *testing.T) {
 		bot := s.bot("acme", "write:repository")
 		s.do("PATCH", "/admin/users/vibn-bot-acme", body).ok(200)
 		bot.do("GET", "/repos/vibn-acme/app", "").says(403, "prohibited from signing in")
-		page := s.with(basic("x", bot.secret())).do("GET", "//vibn-acme/app.git/info/refs?service=git-upload-pack", "").ok(200)
+		page := s.with(basic("x", bot.secret())).do("GET", "//vibn-acme/app.git/info/refs?service=git-upload-pack",
+			"").ok(200)
 		if !strings.HasPrefix(page.text, "<!DOCTYPE html>") {
 			t.Errorf("git gets %q, want a page", page.text)
 		}
@@ -423,7 +452,8 @@ func TestTokenNames(t *testing.T) {
 func TestOrgPatchWipes(t *testing.T) {
 	s := newSim(t, Config{})
 	s.do("PATCH", "/orgs/vibn-acme", `{"description":"mark","full_name":"ACME"}`).ok(200)
-	s.do("PATCH", "/orgs/vibn-acme", `{"visibility":"limited"}`).ok(200).field("description", "").field("full_name", "").
+	s.do("PATCH", "/orgs/vibn-acme", `{"visibility":"limited"}`).ok(200).field("description", "").field("full_name",
+		"").
 		field("visibility", "limited")
 	s.do("PATCH", "/orgs/vibn-acme", `{"description":"mark"}`).ok(200).field("visibility", "limited")
 }
@@ -440,7 +470,8 @@ func TestTeamQuirks(t *testing.T) {
 	bot.do("GET", "/repos/vibn-acme/app", "").ok(200)
 	s.do("GET", path+"/repos", "").ok(200)
 	s.do("DELETE", path+"/repos/vibn-acme/app", "").ok(204)
-	s.do("POST", "/orgs/vibn-acme/teams", `{"name":"None","permission":"write"}`).says(500, "units permission should not be empty")
+	s.do("POST", "/orgs/vibn-acme/teams", `{"name":"None","permission":"write"}`).says(500,
+		"units permission should not be empty")
 	s.AddTeam("vibn-acme", Team{Name: "writers", Units: map[string]string{"repo.code": "read"}})
 	if got := s.do("GET", "/orgs/vibn-acme/teams?page=1", "").names("name"); len(got) != 3 {
 		t.Errorf("teams = %v, want Owners and two writers", got)
@@ -466,7 +497,8 @@ func TestRenameRedirects(t *testing.T) {
 	s.do("POST", "/orgs", `{"username":"vibn-acme","visibility":"private"}`).ok(201) // and ends it
 	s.do("GET", "/orgs/vibn-acme", "").ok(200)
 	s.do("PATCH", "/repos/vibn-new/app", `{"name":"site"}`).ok(200)
-	if got := s.do("GET", "/repos/vibn-new/app", "").ok(301).header.Get("Location"); got != prefix+"/repos/vibn-new/site" {
+	if got := s.do("GET", "/repos/vibn-new/app",
+		"").ok(301).header.Get("Location"); got != prefix+"/repos/vibn-new/site" {
 		t.Errorf("the old repository leads to %q", got)
 	}
 	s.do("POST", "/admin/users/vibn-new/rename", `{"new_username":"x"}`).says(422, "is an organization")
@@ -474,7 +506,8 @@ func TestRenameRedirects(t *testing.T) {
 	s.do("POST", "/admin/users/vibn-bot-other/rename", `{"new_username":"VIBN-bot-other"}`).ok(204) // only its case
 	s.RenameUser("vibn-bot-acme", "vibn-bot-new")
 	s.do("GET", "/users/vibn-bot-acme", "").ok(307)
-	if diff := cmp.Diff([]string{"vibn-bot-acme", fmt.Sprintf("%d/app", ownerID(s, "vibn-new"))}, s.Snapshot().Moved); diff != "" {
+	if diff := cmp.Diff([]string{"vibn-bot-acme", fmt.Sprintf("%d/app", ownerID(s, "vibn-new"))},
+		s.Snapshot().Moved); diff != "" {
 		t.Errorf("moved (-want +got):\n%s", diff)
 	}
 }

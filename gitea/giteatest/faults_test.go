@@ -41,11 +41,15 @@ func (s *sim) orgs() int { return len(s.Snapshot().Orgs) }
 
 func TestFault(t *testing.T) {
 	s := newSim(t, Config{})
-	s.Fail(createOrgOp, Fault{Status: 502, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}, Times: 1, Skip: 1})
+	s.Fail(createOrgOp, Fault{
+		Status: 502, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}},
+		Times: 1, Skip: 1,
+	})
 	s.do("POST", "/orgs", `{"username":"skipped"}`).ok(201)
 	got := s.do("POST", "/orgs", newOrg)
 	if got.status != 502 || got.text != "<html>" || got.header.Get("Content-Type") != "text/html" || s.orgs() != 3 {
-		t.Errorf("fault = %d %q %q and %d organisations", got.status, got.text, got.header.Get("Content-Type"), s.orgs())
+		t.Errorf("fault = %d %q %q and %d organisations", got.status, got.text, got.header.Get("Content-Type"),
+			s.orgs())
 	}
 	s.do("POST", "/orgs", newOrg).ok(201) // Times is over
 	s.Fail(createOrgOp, Fault{Status: 500, Body: "{}", After: true, Times: 1})
@@ -58,7 +62,8 @@ func TestFault(t *testing.T) {
 	s.Clear(createOrgOp)
 	s.do("POST", "/orgs", `{"username":"before"}`).ok(201)
 	s.Fail("unknown", Fault{Header: http.Header{"Retry-After": {"7"}}})
-	if got := s.do("GET", "/nothing", ""); got.status != 404 || got.text != "404 page not found\n" || got.header.Get("Retry-After") != "7" {
+	if got := s.do("GET", "/nothing", ""); got.status != 404 || got.text != "404 page not found\n" ||
+		got.header.Get("Retry-After") != "7" {
 		t.Errorf("fault with a header alone = %d %q %v", got.status, got.text, got.header)
 	}
 }
@@ -132,7 +137,8 @@ func TestCrashPoints(t *testing.T) {
 				if _, err := s.try(t.Context(), "GET", "/version", ""); err != nil && died == 0 {
 					t.Errorf("a read before crash point %d fails", n)
 				}
-				if _, err := s.try(t.Context(), "POST", "/orgs", fmt.Sprintf(`{"username":"o%d"}`, i)); err != nil && died == 0 {
+				if _, err := s.try(t.Context(), "POST", "/orgs", fmt.Sprintf(`{"username":"o%d"}`, i)); err != nil &&
+					died == 0 {
 					died = i
 				}
 			}
@@ -175,7 +181,8 @@ func TestOnRequest(t *testing.T) {
 	}
 	s.OnRequest(nil)
 	s.do("GET", "/version", "").ok(200)
-	if diff := cmp.Diff([]string{"POST /orgs 0", "POST /orgs 201", "POST /orgs 0", "POST /orgs 201"}, seen); diff != "" {
+	if diff := cmp.Diff([]string{"POST /orgs 0", "POST /orgs 201", "POST /orgs 0", "POST /orgs 201"},
+		seen); diff != "" {
 		t.Errorf("seen (-want +got):\n%s", diff)
 	}
 	if s.orgs() != 4 {
@@ -233,7 +240,8 @@ func TestManyAtOnce(t *testing.T) {
 				s.do("POST", "/orgs", fmt.Sprintf(`{"username":"o%d","visibility":"private"}`, i))
 				s.do("POST", fmt.Sprintf("/orgs/o%d/repos", i), `{"name":"r","private":true,"auto_init":true}`)
 				s.do("POST", fmt.Sprintf("/orgs/o%d/teams", i), `{"name":"Writers","units_map":{"repo.code":"write"}}`)
-				if _, err := s.Push("vibn-acme/app", "main", "m\n", map[string]string{fmt.Sprintf("%d-%d", worker, i): "x"}); err != nil {
+				if _, err := s.Push("vibn-acme/app", "main", "m\n", map[string]string{fmt.Sprintf("%d-%d", worker,
+					i): "x"}); err != nil {
 					t.Error(err)
 				}
 				s.Snapshot()

@@ -67,7 +67,8 @@ func (s *sim) address(userinfo, repo string) string {
 func TestGitCloneCommitPush(t *testing.T) {
 	w := needGit(t)
 	s := newSim(t, Config{})
-	s.do("POST", "/orgs/vibn-acme/repos", `{"name":"site","private":true,"auto_init":true,"default_branch":"trunk","description":"d"}`).
+	s.do("POST", "/orgs/vibn-acme/repos",
+		`{"name":"site","private":true,"auto_init":true,"default_branch":"trunk","description":"d"}`).
 		ok(201).field("clone_url", s.url+"/vibn-acme/site.git")
 	bot := s.bot("acme", "write:repository")
 	w.must("clone", "-q", s.address("x:"+bot.secret()+"@", "vibn-acme/site.git"), "site")
@@ -182,10 +183,12 @@ func TestGitDoors(t *testing.T) {
 			t.Errorf("push: %s: %v\n%s\nwant %q", tc.name, err, out, tc.want)
 		}
 	}
-	s.do("POST", "/repos/vibn-acme/app/branch_protections", `{"rule_name":"main","enable_push":true,"enable_push_whitelist":true,
+	s.do("POST", "/repos/vibn-acme/app/branch_protections",
+		`{"rule_name":"main","enable_push":true,"enable_push_whitelist":true,
 		"push_whitelist_usernames":["siteadmin"]}`).ok(201)
 	w.must("commit", "-q", "--allow-empty", "-m", "more")
-	if out, err := w.git("push", "-q", s.address("x:"+all+"@", "vibn-acme/app.git"), "HEAD:main"); err == nil || !strings.Contains(out, "protected branch main") {
+	if out, err := w.git("push", "-q", s.address("x:"+all+"@", "vibn-acme/app.git"), "HEAD:main"); err == nil ||
+		!strings.Contains(out, "protected branch main") {
 		t.Errorf("push to a protected branch: %v\n%s", err, out)
 	}
 	s.do("PATCH", "/admin/users/vibn-bot-acme", `{"login_name":"x","prohibit_login":true}`).ok(200)
@@ -299,25 +302,30 @@ func TestContentsAndCommits(t *testing.T) {
 	s.do("GET", path+"/commits", "").ok(409)
 	bot := s.bot("acme", "write:repository")
 	encoded := base64.StdEncoding.EncodeToString([]byte("hi\n"))
-	created := bot.do("POST", path+"/contents/dir/a.txt", `{"content":"`+encoded+`","message":"m","branch":"main"}`).ok(201).object()
-	bot.do("POST", path+"/contents/dir/a.txt", `{"content":"","message":"m","branch":"main"}`).says(422, "already exists")
+	created := bot.do("POST", path+"/contents/dir/a.txt",
+		`{"content":"`+encoded+`","message":"m","branch":"main"}`).ok(201).object()
+	bot.do("POST", path+"/contents/dir/a.txt", `{"content":"","message":"m","branch":"main"}`).says(422,
+		"already exists")
 	sha, _ := created["content"].(map[string]any)["sha"].(string)
 	if want := "45b983be36b73c0788dc9cbcb76cbb80fc7bb057"; sha != want { // what git hash-object says
 		t.Errorf("sha of the blob = %s, want %s", sha, want)
 	}
-	bot.do("PUT", path+"/contents/dir/a.txt", `{"content":"","message":"m","branch":"main","sha":"0"}`).says(422, "sha does not match")
+	bot.do("PUT", path+"/contents/dir/a.txt", `{"content":"","message":"m","branch":"main","sha":"0"}`).says(422,
+		"sha does not match")
 	got := bot.do("GET", path+"/contents/dir/a.txt?ref=main", "").ok(200).object()
 	if got["content"] != encoded || got["type"] != "file" {
 		t.Errorf("contents = %v", got)
 	}
-	if names := bot.do("GET", path+"/contents/dir", "").ok(200).names("path"); cmp.Diff([]string{"dir/a.txt"}, names) != "" {
+	if names := bot.do("GET", path+"/contents/dir", "").ok(200).names("path"); cmp.Diff([]string{"dir/a.txt"},
+		names) != "" {
 		t.Errorf("the directory has %v", names)
 	}
 	bot.do("GET", path+"/contents/none", "").ok(404)
 	bot.do("DELETE", path+"/contents/dir/a.txt", `{"message":"gone","branch":"main","sha":"`+sha+`"}`).ok(200)
 	bot.do("GET", path+"/contents/dir/a.txt", "").ok(404)
 	head := s.Head("vibn-acme/app", "main")
-	if got := bot.do("GET", path+"/commits?sha=main&limit=1&page=1", "").ok(200).names("sha"); cmp.Diff([]string{head}, got) != "" {
+	if got := bot.do("GET", path+"/commits?sha=main&limit=1&page=1",
+		"").ok(200).names("sha"); cmp.Diff([]string{head}, got) != "" {
 		t.Errorf("commits = %v, want the head", got)
 	}
 	bot.do("GET", path+"/git/commits/"+head, "").ok(200).field("sha", head)
@@ -340,7 +348,8 @@ func TestPathsStayInside(t *testing.T) {
 	for _, tc := range []struct{ file, branch string }{
 		{"f", "../../../out"}, {"f", "/out"}, {"..%2F..%2Fout", "main"}, {".git/config", "main"}, {"a/../../b", "main"}, {"f", "a/../../b"},
 	} {
-		got := bot.do("POST", "/repos/vibn-acme/app/contents/"+tc.file, `{"content":"eA==","message":"m","branch":"`+tc.branch+`"}`)
+		got := bot.do("POST", "/repos/vibn-acme/app/contents/"+tc.file,
+			`{"content":"eA==","message":"m","branch":"`+tc.branch+`"}`)
 		if got.status != 422 {
 			t.Errorf("%s on %s = %d %s, want 422", tc.file, tc.branch, got.status, got.text)
 		}
@@ -370,7 +379,8 @@ func TestCommitsWithout(t *testing.T) {
 	}{
 		{shas[0], shas[1], nil}, {shas[1], shas[0], shas[1:2]}, {shas[1], shas[1], nil}, {shas[2], shas[1], shas[2:]},
 	} {
-		got := bot.do("GET", "/repos/vibn-acme/app/commits?page=1&limit=1&sha="+tc.from+"&not="+tc.without, "").ok(200).names("sha")
+		got := bot.do("GET", "/repos/vibn-acme/app/commits?page=1&limit=1&sha="+tc.from+"&not="+tc.without,
+			"").ok(200).names("sha")
 		if !slices.Equal(tc.want, got) {
 			t.Errorf("commits from %s without %s = %v, want %v", tc.from, tc.without, got, tc.want)
 		}
@@ -386,14 +396,18 @@ func TestStatuses(t *testing.T) {
 	}
 	bot := s.bot("acme", "write:repository")
 	path := "/repos/vibn-acme/app"
-	bot.do("POST", path+"/statuses/"+sha, `{"state":"pending","context":"vibn","target_url":"https://x.invalid"}`).ok(201).
+	bot.do("POST", path+"/statuses/"+sha,
+		`{"state":"pending","context":"vibn","target_url":"https://x.invalid"}`).ok(201).
 		field("status", "pending").field("id", 1.0)
 	bot.do("POST", path+"/statuses/"+sha, `{"state":"success","context":"vibn"}`).ok(201)
 	bot.do("POST", path+"/statuses/"+strings.Repeat("0", 40), `{"state":"success"}`).ok(500)
 	s.bot("other", "write:repository").do("POST", path+"/statuses/"+sha, `{"state":"success"}`).ok(404)
 	s.bot("acme", "read:repository").do("POST", path+"/statuses/"+sha, `{"state":"success"}`).ok(403)
 	bot.do("GET", path+"/commits/main/status", "").ok(200).field("state", "success").field("total_count", 1.0)
-	if got := bot.do("GET", path+"/statuses/"+sha, "").ok(200).names("status"); cmp.Diff([]string{"success", "pending"}, got) != "" {
+	if got := bot.do("GET", path+"/statuses/"+sha, "").ok(200).names("status"); cmp.Diff([]string{
+		"success",
+		"pending",
+	}, got) != "" {
 		t.Errorf("statuses = %v, want the newest first", got)
 	}
 }
@@ -401,11 +415,13 @@ func TestStatuses(t *testing.T) {
 func TestGitWithoutGit(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	s := newSim(t, Config{})
-	s.do("POST", "/orgs/vibn-acme/repos", `{"name":"site","private":true,"auto_init":true}`).ok(201).field("empty", false)
+	s.do("POST", "/orgs/vibn-acme/repos", `{"name":"site","private":true,"auto_init":true}`).ok(201).field("empty",
+		false)
 	if s.Head("vibn-acme/site", "main") == "" {
 		t.Error("without git installed there is no first commit")
 	}
-	got := s.with(basic("x", s.secret())).do("GET", "//vibn-acme/site.git/info/refs?service=git-upload-pack", "").ok(404)
+	got := s.with(basic("x", s.secret())).do("GET", "//vibn-acme/site.git/info/refs?service=git-upload-pack",
+		"").ok(404)
 	if !strings.Contains(got.text, "not installed") {
 		t.Errorf("git's protocol answers %q", got.text)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest/gitdir"
 )
 
@@ -53,7 +54,8 @@ func (s *Server) serveGit(ctx context.Context, c *call) answer {
 // openGit decides who may do what, in Gitea's order. A caller holds s.mu.
 func (s *Server) openGit(c *call) (session, answer, bool) {
 	s.host = c.r.Host
-	sess := session{push: strings.HasSuffix(c.r.URL.Path, "/git-receive-pack") || c.query.Get("service") == "git-receive-pack"}
+	sess := session{push: strings.HasSuffix(c.r.URL.Path, "/git-receive-pack") ||
+		c.query.Get("service") == "git-receive-pack"}
 	if _, ok := c.authenticate(); !ok {
 		return sess, text(http.StatusUnauthorized, "Failed to authenticate user\n"), false
 	}
@@ -110,7 +112,9 @@ func (c *call) movedGit(to *repo) answer {
 func (c *call) mayGit(sess session, of *account) (answer, bool) {
 	r := sess.repo
 	if r != nil && r.Archived && sess.push {
-		return text(http.StatusForbidden, "This repo is archived. You can view files and clone it, but cannot push or open issues/pull-requests."), false
+		return text(http.StatusForbidden,
+				"This repo is archived. You can view files and clone it, but cannot push or open issues/pull-requests."),
+			false
 	}
 	open := r != nil && !r.Private && !sess.push && c.s.visible(of, nil)
 	if open {
@@ -139,7 +143,7 @@ func (c *call) gitScope(push bool) bool {
 	if c.token == nil || !c.basic && !c.s.since(V127) {
 		return true
 	}
-	return allows(c.token.Scopes, scopeRepo, push)
+	return forms.Allows(c.token.Scopes, scopeRepo, push)
 }
 
 func noRepo(push bool, of *account) answer {
@@ -183,7 +187,8 @@ func (s *Server) runGit(ctx context.Context, c *call, sess session) answer {
 	r.URL.Path = "/" + name + "/" + rest
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body)), nil
 	env := []string{
-		"GIT_PROJECT_ROOT=" + filepath.Clean(root), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_PROJECT_ROOT=" + filepath.Clean(root), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=/dev/null",
 		"HOME=" + filepath.Clean(root), "DENIED_REFS=" + sess.denied,
 	}
 	if sess.by != nil {
@@ -191,7 +196,10 @@ func (s *Server) runGit(ctx context.Context, c *call, sess session) answer {
 	}
 	var log bytes.Buffer
 	w := &recorder{header: http.Header{}}
-	(&cgi.Handler{Path: git, Args: []string{"http-backend"}, Dir: sess.dir.Name(), Env: env, Stderr: &log}).ServeHTTP(w, r)
+	(&cgi.Handler{
+		Path: git, Args: []string{"http-backend"}, Dir: sess.dir.Name(), Env: env,
+		Stderr: &log,
+	}).ServeHTTP(w, r)
 	if w.status >= http.StatusInternalServerError {
 		return text(w.status, fmt.Sprintf("git http-backend: %s", log.String()))
 	}

@@ -40,7 +40,8 @@ func user(c *call) (answer, bool) {
 // individual hides private users. Organisations pass.
 func individual(c *call) (answer, bool) {
 	u := c.user
-	if c.s.since(V126) && !u.org && (u.Visibility == "private" && c.doer != u && !c.isAdmin() || u.Visibility == "limited" && c.doer == nil) {
+	if c.s.since(V126) && !u.org && (u.Visibility == "private" && c.doer != u && !c.isAdmin() ||
+		u.Visibility == "limited" && c.doer == nil) {
 		return c.missing("Visit Project", nil), false
 	}
 	return pass()
@@ -149,7 +150,8 @@ func repository(c *call) (answer, bool) {
 
 func repoReader(c *call) (answer, bool) {
 	if c.may.unit(codeUnit) < read && !c.isAdmin() {
-		return c.refuse(http.StatusForbidden, "user should have specific read permission or be a repo admin or a site admin"), false
+		return c.refuse(http.StatusForbidden,
+			"user should have specific read permission or be a repo admin or a site admin"), false
 	}
 	return pass()
 }
@@ -163,7 +165,8 @@ func repoWriter(c *call) (answer, bool) {
 
 func repoAdmin(c *call) (answer, bool) {
 	if c.may.mode < admin && !c.isAdmin() {
-		return c.refuse(http.StatusForbidden, "user should be an owner or a collaborator with admin write of a repository"), false
+		return c.refuse(http.StatusForbidden,
+			"user should be an owner or a collaborator with admin write of a repository"), false
 	}
 	return pass()
 }

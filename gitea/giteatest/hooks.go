@@ -1,10 +1,11 @@
 package giteatest
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 )
 
 // A Hook is a webhook of a repository or an organisation.
@@ -63,52 +64,12 @@ func (h *hook) public() Hook {
 	return out
 }
 
-// singleEvents are those that stand for themselves.
-var singleEvents = []string{
-	"create", "delete", "fork", "push", "repository", "wiki", "release", "package", "status", "workflow_run", "workflow_job",
-}
-
-// groups are what an event of a form stands for, in the order of an answer.
-var groups = map[string][]string{
-	"issues": {"issue_assign", "issue_label", "issue_milestone", "issue_comment", "issues"},
-	"pull_request": {
-		"pull_request_assign", "pull_request_milestone", "pull_request_review", "pull_request_review_request", "pull_request_label",
-		"pull_request_comment", "pull_request", "pull_request_sync",
-	},
-	"issues_only":       {"issues"},
-	"pull_request_only": {"pull_request"},
-}
-
-// expand turns the events of a form into those of an answer. What Gitea does
-// not know is dropped without a word.
-func expand(events []string) []string {
-	if len(events) == 0 {
-		events = []string{"push"}
-	}
-	out := []string{}
-	for _, group := range slices.Sorted(maps.Keys(groups)) {
-		if slices.Contains(events, group) {
-			out = append(out, groups[group]...)
-		}
-	}
-	for _, parts := range groups {
-		for _, event := range parts {
-			if slices.Contains(events, event) && groups[event] == nil {
-				out = append(out, event)
-			}
-		}
-	}
-	for _, event := range singleEvents {
-		if slices.Contains(events, event) {
-			out = append(out, event)
-		}
-	}
-	return slices.Compact(out)
-}
-
 func (s *Server) hookJSON(h *hook) object {
 	o := object{
-		"id": h.ID, "type": h.kind, "branch_filter": h.BranchFilter, "config": object{"content_type": h.ContentType, "url": h.URL},
+		"id": h.ID, "type": h.kind, "branch_filter": h.BranchFilter, "config": object{
+			"content_type": h.ContentType,
+			"url":          h.URL,
+		},
 		"events": h.Events, "authorization_header": h.Authorization, "active": !h.Inactive,
 		"updated_at": stamp(h.updated), "created_at": stamp(h.created),
 	}
@@ -127,15 +88,11 @@ type hookForm struct {
 	AuthorizationHeader string            `json:"authorization_header"`
 }
 
-var hookTypes = []string{
-	"gitea", "gogs", "slack", "discord", "dingtalk", "telegram", "msteams", "feishu", "matrix", "wechatwork", "packagist",
-}
-
 func (s *Server) checkHook(form hookForm) check {
-	if why := required("Type", form.Type); why != "" {
+	if why := forms.Required("Type", form.Type); why != "" {
 		return why
 	}
-	if !slices.Contains(hookTypes, form.Type) {
+	if !slices.Contains(forms.HookTypes, form.Type) {
 		return "Invalid hook type: " + form.Type
 	}
 	for _, name := range []string{"url", "content_type"} {
@@ -150,7 +107,7 @@ func (s *Server) checkHookConfig(config map[string]string) check {
 	if kind, ok := config["content_type"]; ok && kind != "json" && kind != "form" {
 		return "Invalid content type"
 	}
-	if url, ok := config["url"]; ok && !isURL(url) && s.since(V126) {
+	if url, ok := config["url"]; ok && !forms.IsURL(url) && s.since(V126) {
 		return "Invalid url"
 	}
 	return ""
@@ -167,7 +124,8 @@ func (s *Server) createHook(c *call, hooks *[]*hook) answer {
 	}
 	h := s.newHook(Hook{
 		URL: form.Config["url"], ContentType: form.Config["content_type"], Secret: form.Config["secret"],
-		Authorization: form.AuthorizationHeader, BranchFilter: form.BranchFilter, Events: expand(form.Events), Inactive: !is(form.Active),
+		Authorization: form.AuthorizationHeader, BranchFilter: form.BranchFilter,
+		Events: forms.ExpandEvents(form.Events), Inactive: !is(form.Active),
 	})
 	h.kind = form.Type
 	*hooks = append(*hooks, h)
@@ -194,7 +152,8 @@ func (s *Server) updateHook(c *call, hooks []*hook) answer {
 			*to = v
 		}
 	}
-	h.BranchFilter, h.Authorization, h.Events = form.BranchFilter, form.AuthorizationHeader, expand(form.Events)
+	h.BranchFilter, h.Authorization, h.Events = form.BranchFilter, form.AuthorizationHeader,
+		forms.ExpandEvents(form.Events)
 	unset(&h.Inactive, form.Active)
 	h.updated = s.cfg.Now()
 	return reply(http.StatusOK, s.hookJSON(h))

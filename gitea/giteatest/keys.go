@@ -1,16 +1,13 @@
 package giteatest
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 )
 
 // A DeployKey opens one repository over SSH, whoever holds it.
@@ -28,49 +25,9 @@ type deployKey struct {
 	created     time.Time
 }
 
-// minRSA is the least length of an RSA key, in bits.
-const minRSA = 3071
-
-// parseKey takes a line of OpenSSH and returns it without its comment, and its
-// fingerprint.
-func parseKey(line string) (key, fingerprint string, err error) {
-	fields := strings.Fields(line)
-	if len(fields) < 2 {
-		return "", "", errors.New("extractTypeFromBase64Key: invalid key format: %!w(<nil>)")
-	}
-	blob, err := base64.StdEncoding.DecodeString(fields[1])
-	parts := sshStrings(blob)
-	if err != nil || len(parts) < 2 || string(parts[0]) != fields[0] {
-		return "", "", errors.New("extractTypeFromBase64Key: invalid key format: %!w(<nil>)")
-	}
-	if bits := new(big.Int).SetBytes(parts[len(parts)-1]).BitLen(); fields[0] == "ssh-rsa" && bits < minRSA {
-		return "", "", fmt.Errorf("key length is not enough: got %d, needs %d", bits, minRSA)
-	}
-	digest := sha256.Sum256(blob)
-	return fields[0] + " " + fields[1], "SHA256:" + base64.RawStdEncoding.EncodeToString(digest[:]), nil
-}
-
-// sshStrings cuts a blob into the strings that it is made of; nil when it is
-// not.
-func sshStrings(blob []byte) [][]byte {
-	var out [][]byte
-	for len(blob) > 0 {
-		if len(blob) < 4 {
-			return nil
-		}
-		n := uint64(binary.BigEndian.Uint32(blob))
-		blob = blob[4:]
-		if n > uint64(len(blob)) {
-			return nil
-		}
-		out, blob = append(out, blob[:n]), blob[n:]
-	}
-	return out
-}
-
 // bareKey is a key without its comment; one that is none stays as it is.
 func bareKey(line string) (key, fingerprint string) {
-	key, fingerprint, err := parseKey(line)
+	key, fingerprint, err := forms.ParseKey(line)
 	if err != nil {
 		return line, ""
 	}
@@ -111,8 +68,9 @@ func (s *Server) addUserKey(a *account, k Key) *userKey {
 func (s *Server) deployKeyJSON(r *repo, k *deployKey, whole bool) object {
 	o := object{
 		"id": k.ID, "key_id": k.keyID, "key": k.Key, "title": k.Title, "fingerprint": k.fingerprint,
-		"url": fmt.Sprintf("%s%s/repos/%s/keys/%d", s.root(), prefix, r.fullName(), k.ID), "created_at": stamp(k.created),
-		"read_only": k.ReadOnly,
+		"url":        fmt.Sprintf("%s%s/repos/%s/keys/%d", s.root(), prefix, r.fullName(), k.ID),
+		"created_at": stamp(k.created),
+		"read_only":  k.ReadOnly,
 	}
 	if whole {
 		o["repository"] = s.repoJSON(r, access{mode: owner})
@@ -132,10 +90,10 @@ func (c *call) key() (keyForm, answer, bool) {
 	if !ok {
 		return form, refusal, false
 	}
-	if why := first(required("Title", form.Title), required("Key", form.Key)); why != "" {
+	if why := forms.First(forms.Required("Title", form.Title), forms.Required("Key", form.Key)); why != "" {
 		return form, c.unprocessable(why), false
 	}
-	key, _, err := parseKey(form.Key)
+	key, _, err := forms.ParseKey(form.Key)
 	if err != nil {
 		return form, c.unprocessable("Invalid key content: " + err.Error()), false
 	}
@@ -175,7 +133,10 @@ func (s *Server) listDeployKeys(c *call) answer {
 		return c.query.Get("fingerprint") != "" && c.query.Get("fingerprint") != k.fingerprint ||
 			number(c.query.Get("key_id")) != 0 && number(c.query.Get("key_id")) != k.keyID
 	})
-	return list(c, keys, paging{pageless: true}, func(k *deployKey) any { return s.deployKeyJSON(c.repo, k, c.doer.Admin) })
+	return list(c, keys, paging{pageless: true}, func(k *deployKey) any {
+		return s.deployKeyJSON(c.repo, k,
+			c.doer.Admin)
+	})
 }
 
 func (s *Server) getDeployKey(c *call) answer {

@@ -57,7 +57,8 @@ func TestDeployKeys(t *testing.T) {
 	s.do("POST", "/admin/users/vibn-bot-acme/keys", `{"title":"k","key":"`+keyA+`"}`).says(422, "non-deploy key")
 	s.AddSSHKey("vibn-bot-acme", "mine", keyC)
 	s.do("POST", path, `{"title":"c","key":"`+keyC+`"}`).says(422, "non-deploy key")
-	if got := s.do("GET", "/users/vibn-bot-acme/keys?page=1", "").ok(200).names("title"); len(got) != 1 || got[0] != "mine" {
+	if got := s.do("GET", "/users/vibn-bot-acme/keys?page=1", "").ok(200).names("title"); len(got) != 1 ||
+		got[0] != "mine" {
 		t.Errorf("keys of the bot = %v, want its one", got)
 	}
 	if got := s.do("GET", path+"?page=1&fingerprint=x", "").ok(200).list(); len(got) != 0 {
@@ -80,7 +81,8 @@ func TestWhatOutlivesATokenCanBeTakenAway(t *testing.T) {
 	s.do("DELETE", "/admin/users/vibn-bot-acme/keys/"+itoa(first), "").ok(204)
 	s.do("DELETE", "/admin/users/vibn-bot-acme/keys/"+itoa(first), "").ok(404)
 	bot.do("DELETE", "/user/keys/"+itoa(second), "").ok(204)
-	if got := s.do("GET", "/user/applications/oauth2?page=1", "", "Sudo", "vibn-bot-acme").names("name"); len(got) != 1 || got[0] != "evil" {
+	if got := s.do("GET", "/user/applications/oauth2?page=1", "", "Sudo",
+		"vibn-bot-acme").names("name"); len(got) != 1 || got[0] != "evil" {
 		t.Errorf("applications = %v, want the one", got)
 	}
 	s.do("DELETE", "/user/applications/oauth2/"+itoa(app), "", "Sudo", "vibn-bot-acme").ok(204)

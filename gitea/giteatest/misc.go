@@ -18,7 +18,10 @@ func (s *Server) apiSettings(*call) answer {
 func (s *Server) health(*call) answer {
 	ok := []object{{"status": "pass", "time": stamp(s.cfg.Now())}}
 	return typed(http.StatusOK, "application/json", encode(object{
-		"status": "pass", "description": "Gitea: Git with a cup of tea", "checks": object{"cache:ping": ok, "database:ping": ok},
+		"status": "pass", "description": "Gitea: Git with a cup of tea", "checks": object{
+			"cache:ping":    ok,
+			"database:ping": ok,
+		},
 	}))
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 )
 
 type orgForm struct {
@@ -19,9 +21,11 @@ type orgForm struct {
 }
 
 func (f orgForm) check() check {
-	return first(
-		atMost("FullName", f.FullName, 100), atMost("Description", f.Description, 255), atMost("Email", f.Email, 255),
-		link("Website", f.Website), atMost("Website", f.Website, 255), atMost("Location", f.Location, 50), visibility(f.Visibility),
+	return forms.First(
+		forms.AtMost("FullName", f.FullName, 100), forms.AtMost("Description", f.Description, 255),
+		forms.AtMost("Email", f.Email, 255),
+		forms.Link("Website", f.Website), forms.AtMost("Website", f.Website, 255), forms.AtMost("Location",
+			f.Location, 50), forms.Visibility(f.Visibility),
 	)
 }
 
@@ -35,8 +39,8 @@ func (s *Server) createOrgFor(c *call, by *account) answer {
 	if !ok {
 		return refusal
 	}
-	if why := first(required("UserName", form.Username), atMost("UserName", form.Username, 40),
-		userName("UserName", form.Username), form.check()); why != "" {
+	if why := forms.First(forms.Required("UserName", form.Username), forms.AtMost("UserName", form.Username, 40),
+		forms.UserName("UserName", form.Username), form.check()); why != "" {
 		return c.unprocessable(why)
 	}
 	if !by.Admin && by.NoCreateOrganization {
@@ -100,17 +104,22 @@ func (s *Server) accountsWhere(match func(*account) bool) []*account {
 			out = append(out, a)
 		}
 	}
-	slices.SortFunc(out, func(a, b *account) int { return strings.Compare(strings.ToLower(a.Login), strings.ToLower(b.Login)) })
+	slices.SortFunc(out, func(a, b *account) int {
+		return strings.Compare(strings.ToLower(a.Login),
+			strings.ToLower(b.Login))
+	})
 	return out
 }
 
 func (s *Server) listUserOrgs(c *call) answer {
-	return list(c, s.orgsWhere(func(a *account) bool { return c.user.memberOf(a) && s.visible(a, c.doer) }), paging{pageless: true},
+	return list(c, s.orgsWhere(func(a *account) bool { return c.user.memberOf(a) && s.visible(a, c.doer) }),
+		paging{pageless: true},
 		func(a *account) any { return orgJSON(s, a) })
 }
 
 func (s *Server) listMyOrgs(c *call) answer {
-	return list(c, s.orgsWhere(c.doer.memberOf), paging{pageless: true, links: true}, func(a *account) any { return orgJSON(s, a) })
+	return list(c, s.orgsWhere(c.doer.memberOf), paging{pageless: true, links: true},
+		func(a *account) any { return orgJSON(s, a) })
 }
 
 // updateOrg wipes what it is not told: the trap for whoever keeps a mark in the
@@ -155,7 +164,8 @@ func (s *Server) rename(c *call, a *account) answer {
 		return refusal
 	}
 	name := form.NewName + form.NewUsername
-	why := first(required("NewName", name), atMost("NewName", name, 40), userName("NewName", name))
+	why := forms.First(forms.Required("NewName", name), forms.AtMost("NewName", name, 40), forms.UserName("NewName",
+		name))
 	if why == "" && !strings.EqualFold(name, a.Login) {
 		why = s.takeName(name)
 	}

@@ -71,7 +71,8 @@ func (s *Server) packageAccess(of, doer *account) int {
 
 func (s *Server) packageJSON(p *pkg, doer *account) object {
 	return object{
-		"id": p.ID, "owner": s.userJSON(p.owner, doer), "repository": nil, "creator": s.userJSON(p.owner, doer), "type": p.Type,
+		"id": p.ID, "owner": s.userJSON(p.owner, doer), "repository": nil, "creator": s.userJSON(p.owner, doer),
+		"type": p.Type,
 		"name": p.Name, "version": p.Version, "created_at": stamp(p.created),
 		"html_url": s.root() + "/" + p.owner.Login + "/-/packages/" + p.Type + "/" + p.Name + "/" + p.Version,
 	}
@@ -83,7 +84,8 @@ func (s *Server) listPackages(c *call) answer {
 
 func (s *Server) askedPackage(c *call) *pkg {
 	return find(s.packagesOf(c.user), func(p *pkg) bool {
-		return p.Type == c.path["type"] && strings.EqualFold(p.Name, c.path["name"]) && strings.EqualFold(p.Version, c.path["version"])
+		return p.Type == c.path["type"] && strings.EqualFold(p.Name, c.path["name"]) && strings.EqualFold(p.Version,
+			c.path["version"])
 	})
 }
 

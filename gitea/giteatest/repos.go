@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest/gitdir"
 )
 
@@ -86,7 +87,10 @@ func (s *Server) addRepo(of *account, r Repo) *repo {
 	}
 	now := s.cfg.Now()
 	r.ID = s.next("repository")
-	added := &repo{Repo: r, owner: of, created: now, updated: now, heads: map[string]string{}, collaborators: map[int]int{}}
+	added := &repo{
+		Repo: r, owner: of, created: now, updated: now, heads: map[string]string{},
+		collaborators: map[int]int{},
+	}
 	s.repos = append(s.repos, added)
 	delete(s.repoMoves, moveKey(of, r.Name))
 	return added
@@ -145,7 +149,8 @@ func (s *Server) AddRepo(owner string, r Repo) Repo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	plain := r
-	plain.Keys, plain.Hooks, plain.Mirrors, plain.Collaborators, plain.Protected, plain.Heads, plain.Statuses = nil, nil, nil, nil, nil, nil, nil
+	plain.Keys, plain.Hooks, plain.Mirrors, plain.Collaborators, plain.Protected, plain.Heads, plain.Statuses = nil,
+		nil, nil, nil, nil, nil, nil
 	added := s.addRepo(must(s.account(owner), "user", owner), plain)
 	if r.Fork != "" {
 		added.parent = must(s.repoNamed(r.Fork), "repository", r.Fork)
@@ -178,7 +183,8 @@ func (s *Server) SetRepo(repo string, change func(*Repo)) {
 func (s *Server) AddCollaborator(repo, login, mode string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	must(s.repoNamed(repo), "repository", repo).collaborators[must(s.account(login), "user", login).ID] = parseMode(mode)
+	must(s.repoNamed(repo), "repository", repo).collaborators[must(s.account(login), "user",
+		login).ID] = parseMode(mode)
 }
 
 type repoForm struct {
@@ -196,7 +202,8 @@ func (s *Server) createOrgRepo(c *call) answer {
 			return c.missing("HasOrgOrUserVisible", nil), false
 		}
 		if !c.doer.Admin && !c.doer.mayCreateIn(c.org) {
-			return c.refuse(http.StatusForbidden, "Given user is not allowed to create repository in organization."), false
+			return c.refuse(http.StatusForbidden, "Given user is not allowed to create repository in organization."),
+				false
 		}
 		return pass()
 	})
@@ -218,15 +225,18 @@ func (s *Server) createRepo(c *call, of *account, allowed func() (answer, bool))
 	if !ok {
 		return refusal
 	}
-	if why := first(required("Name", form.Name), alphaDashDot(form.Name), atMost("Name", form.Name, 100),
-		atMost("Description", form.Description, 2048), refName("DefaultBranch", form.DefaultBranch)); why != "" {
+	if why := forms.First(forms.Required("Name", form.Name), forms.AlphaDashDot(form.Name), forms.AtMost("Name",
+		form.Name, 100),
+		forms.AtMost("Description", form.Description, 2048), forms.RefName("DefaultBranch",
+			form.DefaultBranch)); why != "" {
 		return c.unprocessable(why)
 	}
 	if refusal, ok := allowed(); !ok {
 		return refusal
 	}
 	if s.atLimit(c.doer, of) {
-		return c.refuse(http.StatusForbidden, fmt.Sprintf("user has reached maximum limit of repositories [limit: %d]", *of.MaxRepoCreation))
+		return c.refuse(http.StatusForbidden,
+			fmt.Sprintf("user has reached maximum limit of repositories [limit: %d]", *of.MaxRepoCreation))
 	}
 	if refusal, ok := s.takeRepoName(c, of, form.Name); !ok {
 		return refusal
@@ -235,7 +245,8 @@ func (s *Server) createRepo(c *call, of *account, allowed func() (answer, bool))
 		return c.broken("initRepository: prepareRepoCommit: GetRepoInitFile[Nope]: file does not exist")
 	}
 	r := s.addRepo(of, Repo{
-		Name: form.Name, Description: form.Description, Private: form.Private || s.cfg.ForcePrivate, DefaultBranch: form.DefaultBranch,
+		Name: form.Name, Description: form.Description, Private: form.Private || s.cfg.ForcePrivate,
+		DefaultBranch: form.DefaultBranch,
 	})
 	s.creatorRules(r, c.doer)
 	if form.AutoInit {
@@ -249,9 +260,10 @@ func (s *Server) createRepo(c *call, of *account, allowed func() (answer, bool))
 
 func (s *Server) takeRepoName(c *call, of *account, name string) (answer, bool) {
 	if strings.Contains(name, "..") && s.since(V126) {
-		return c.broken("name is invalid [" + name + "]: must be valid alpha or numeric or dash(-_) or dot characters"), false
+		return c.broken("name is invalid [" + name +
+			"]: must be valid alpha or numeric or dash(-_) or dot characters"), false
 	}
-	if why := usable(name, reservedRepos, repoPatterns); why != "" {
+	if why := forms.Usable(name, forms.ReservedRepos, forms.RepoPatterns); why != "" {
 		return c.unprocessable(why), false
 	}
 	if s.repo(of, name) != nil {
@@ -287,7 +299,7 @@ func (s *Server) updateRepo(c *call) answer {
 	}
 	r := c.repo
 	if name := or(form.Name); name != "" {
-		if why := first(alphaDashDot(name), atMost("Name", name, 100)); why != "" {
+		if why := forms.First(forms.AlphaDashDot(name), forms.AtMost("Name", name, 100)); why != "" {
 			return c.unprocessable(why)
 		}
 		if why := s.moveRepo(r, name); why != "" {
@@ -304,7 +316,8 @@ func (s *Server) updateRepo(c *call) answer {
 	set(&r.website, form.Website)
 	set(&r.Archived, form.Archived)
 	unset(&r.NoActions, form.HasActions)
-	if branch := or(form.DefaultBranch); branch != "" && refName("", branch) == "" && (r.empty() || r.heads[branch] != "") {
+	if branch := or(form.DefaultBranch); branch != "" && forms.RefName("", branch) == "" && (r.empty() ||
+		r.heads[branch] != "") {
 		r.DefaultBranch = branch
 		if r.dir.Root != nil {
 			if err := r.dir.SetDefault(branch); err != nil {
@@ -319,7 +332,7 @@ func (s *Server) updateRepo(c *call) answer {
 // moveRepo gives a new name; the old one redirects until somebody takes it.
 func (s *Server) moveRepo(r *repo, name string) check {
 	if !strings.EqualFold(name, r.Name) {
-		if why := usable(name, reservedRepos, repoPatterns); why != "" {
+		if why := forms.Usable(name, forms.ReservedRepos, forms.RepoPatterns); why != "" {
 			return why
 		}
 		if s.repo(r.owner, name) != nil {
@@ -358,7 +371,10 @@ func (s *Server) removeRepo(r *repo) {
 // seen are the repositories that the doer may know of, by name.
 func (s *Server) seen(doer *account, match func(*repo) bool) []*repo {
 	out := slices.DeleteFunc(slices.Clone(s.repos), func(r *repo) bool { return !match(r) || !s.access(r, doer).any() })
-	slices.SortStableFunc(out, func(a, b *repo) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	slices.SortStableFunc(out, func(a, b *repo) int {
+		return strings.Compare(strings.ToLower(a.Name),
+			strings.ToLower(b.Name))
+	})
 	return out
 }
 

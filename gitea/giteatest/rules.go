@@ -53,7 +53,8 @@ func (s *Server) fill(c *call, p *rule) (answer, bool) {
 		return c.unprocessable("[]: " + err.Error()), false
 	}
 	for _, field := range []string{
-		"push_whitelist_usernames", "force_push_allowlist_usernames", "merge_whitelist_usernames", "approvals_whitelist_username",
+		"push_whitelist_usernames", "force_push_allowlist_usernames", "merge_whitelist_usernames",
+		"approvals_whitelist_username",
 	} {
 		listed, _ := form[field].([]any)
 		for _, login := range listed {
@@ -82,7 +83,8 @@ func (s *Server) createRule(c *call) answer {
 	p := &rule{name: form.RuleName, fields: shape("branch_protection"), created: s.cfg.Now()}
 	if !s.since(V126) {
 		drop(p.fields, "priority", "enable_force_push", "enable_force_push_allowlist", "force_push_allowlist_usernames",
-			"force_push_allowlist_teams", "force_push_allowlist_deploy_keys", "ignore_stale_approvals", "block_admin_merge_override")
+			"force_push_allowlist_teams", "force_push_allowlist_deploy_keys", "ignore_stale_approvals",
+			"block_admin_merge_override")
 	}
 	if p.name == "" {
 		p.name = form.BranchName
@@ -168,7 +170,8 @@ type status struct {
 
 func (s *Server) statusJSON(r *repo, st *status) object {
 	return object{
-		"id": st.ID, "status": st.State, "target_url": st.TargetURL, "description": st.Description, "context": st.Context,
+		"id": st.ID, "status": st.State, "target_url": st.TargetURL, "description": st.Description,
+		"context": st.Context,
 		"url":     s.root() + prefix + "/repos/" + r.fullName() + "/statuses/" + st.SHA,
 		"creator": s.userJSON(st.by, nil), "created_at": stamp(st.created), "updated_at": stamp(st.created),
 	}
@@ -186,7 +189,8 @@ func (s *Server) createStatus(c *call) answer {
 	}
 	sha := c.repo.at(c.path["sha"])
 	if sha == "" {
-		return c.broken("GetCommit[" + c.path["sha"] + "]: object does not exist [id: " + c.path["sha"] + ", rel_path: ]")
+		return c.broken("GetCommit[" + c.path["sha"] + "]: object does not exist [id: " + c.path["sha"] +
+			", rel_path: ]")
 	}
 	if form.Context == "" {
 		form.Context = "default"
@@ -217,7 +221,10 @@ func (s *Server) listStatusesByRef(c *call) answer {
 }
 
 func (s *Server) statusesAt(c *call, sha string) answer {
-	return list(c, c.repo.statusesOf(sha), paging{links: true}, func(st *status) any { return s.statusJSON(c.repo, st) })
+	return list(c, c.repo.statusesOf(sha), paging{links: true}, func(st *status) any {
+		return s.statusJSON(c.repo,
+			st)
+	})
 }
 
 // worst orders states; the one that comes first is the combined one.

@@ -45,7 +45,8 @@ func (s *Server) userObject(a *account, signed, authed bool) object {
 		"created": stamp(a.created), "restricted": a.Restricted, "location": a.location, "website": a.website,
 		"description": a.Description, "visibility": a.Visibility,
 		"followers_count": 0, "following_count": 0, "starred_repos_count": 0,
-		"login_name": "", "source_id": 0, "language": "", "is_admin": false, "last_login": never, "active": false, "prohibit_login": false,
+		"login_name": "", "source_id": 0, "language": "", "is_admin": false, "last_login": never, "active": false,
+		"prohibit_login": false,
 	}
 	if signed {
 		o["email"] = a.Email
@@ -131,16 +132,21 @@ func (s *Server) plainRepoJSON(r *repo, may access) object {
 	api := s.root() + prefix + "/repos/" + full
 	maps.Copy(o, object{
 		"id": r.ID, "owner": s.userObject(r.owner, may.mode > none, false), "name": r.Name, "full_name": full,
-		"description": r.Description, "empty": r.empty(), "private": r.Private, "fork": r.parent != nil, "template": false,
+		"description": r.Description, "empty": r.empty(), "private": r.Private, "fork": r.parent != nil,
+		"template":      false,
 		"languages_url": api + "/languages", "html_url": s.root() + "/" + full, "url": api, "ssh_url": s.sshURL(r),
 		"clone_url": s.root() + "/" + full + ".git", "default_branch": r.DefaultBranch, "website": r.website,
 		"archived": r.Archived, "archived_at": unixZero, "created_at": stamp(r.created), "updated_at": stamp(r.updated),
-		"permissions": object{"admin": may.mode >= admin, "push": may.unit(codeUnit) >= write, "pull": may.unit(codeUnit) >= read},
+		"permissions": object{
+			"admin": may.mode >= admin, "push": may.unit(codeUnit) >= write,
+			"pull": may.unit(codeUnit) >= read,
+		},
 		"has_actions": !r.NoActions, "has_code": !r.empty(), "forks_count": len(s.forksOf(r)),
 		"internal": !r.Private && r.owner.Visibility == "private",
 	})
 	if !s.since(V126) {
-		drop(o, "allow_fast_forward_only_merge", "allow_manual_merge", "autodetect_manual_merge", "has_code", "licenses",
+		drop(o, "allow_fast_forward_only_merge", "allow_manual_merge", "autodetect_manual_merge", "has_code",
+			"licenses",
 			"object_format_name", "projects_mode", "topics")
 		o["parent"], o["repo_transfer"] = nil, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest/gitdir"
 )
 
@@ -43,8 +44,9 @@ func (s *Server) addMirror(r *repo, m Mirror) *mirror {
 
 func mirrorJSON(r *repo, m *mirror) object {
 	return object{
-		"repo_name": r.Name, "remote_name": m.Name, "remote_address": m.Address, "created": stamp(m.created), "last_update": nil,
-		"last_error": "", "interval": m.interval.String(), "sync_on_commit": m.syncOnCommit,
+		"repo_name": r.Name, "remote_name": m.Name, "remote_address": m.Address, "created": stamp(m.created),
+		"last_update": nil,
+		"last_error":  "", "interval": m.interval.String(), "sync_on_commit": m.syncOnCommit,
 	}
 }
 
@@ -62,7 +64,7 @@ func (s *Server) createMirror(c *call) answer {
 		return c.refuse(http.StatusBadRequest, fmt.Sprint(err))
 	}
 	u, err := url.Parse(form.RemoteAddress)
-	if err != nil || !isURL(form.RemoteAddress) {
+	if err != nil || !forms.IsURL(form.RemoteAddress) {
 		return c.refuse(http.StatusBadRequest, "Invalid Url ")
 	}
 	u.User = nil
@@ -200,9 +202,11 @@ func (s *Server) createFork(c *call) answer {
 	}
 	switch {
 	case s.cfg.ForksCounted && s.atLimit(c.doer, of):
-		return c.refuse(http.StatusConflict, fmt.Sprintf("user has reached maximum limit of repositories [limit: %d]", *of.MaxRepoCreation))
+		return c.refuse(http.StatusConflict, fmt.Sprintf("user has reached maximum limit of repositories [limit: %d]",
+			*of.MaxRepoCreation))
 	case find(s.forksOf(c.repo), func(r *repo) bool { return r.owner == of }) != nil:
-		return c.refuse(http.StatusConflict, "repository is already forked by user [uname: "+of.Login+", repo path: "+c.repo.fullName()+"]")
+		return c.refuse(http.StatusConflict,
+			"repository is already forked by user [uname: "+of.Login+", repo path: "+c.repo.fullName()+"]")
 	case s.repo(of, name) != nil:
 		return c.refuse(http.StatusConflict, "repository already exists [uname: "+of.Login+", name: "+name+"]")
 	}

@@ -10,8 +10,10 @@ import (
 func TestMirrors(t *testing.T) {
 	s := newSim(t, Config{})
 	path := "/repos/vibn-acme/app/push_mirrors"
-	name, _ := s.do("POST", path, `{"remote_address":"https://u:p@evil.example/x.git","interval":"8h","sync_on_commit":true}`).ok(200).
-		field("remote_address", "https://evil.example/x.git").field("interval", "8h0m0s").object()["remote_name"].(string)
+	name, _ := s.do("POST", path,
+		`{"remote_address":"https://u:p@evil.example/x.git","interval":"8h","sync_on_commit":true}`).ok(200).
+		field("remote_address", "https://evil.example/x.git").field("interval",
+		"8h0m0s").object()["remote_name"].(string)
 	s.do("POST", path, `{"remote_address":"/etc","interval":"8h"}`).ok(400)
 	s.do("POST", path, `{"remote_address":"https://evil.example/x.git","interval":"1s"}`).ok(400)
 	s.AddMirror("vibn-acme/app", Mirror{Address: "https://more.example/x.git"})
@@ -22,7 +24,8 @@ func TestMirrors(t *testing.T) {
 	s.bot("acme", "write:repository").do("GET", path+"?page=1", "").ok(403)
 	s.do("DELETE", path+"/"+name, "").ok(204)
 	s.do("GET", path+"/"+name, "").ok(404)
-	if got := repoState(t, s, "vibn-acme/app").Mirrors; len(got) != 1 || got[0].Address != "https://more.example/x.git" {
+	if got := repoState(t, s, "vibn-acme/app").Mirrors; len(got) != 1 ||
+		got[0].Address != "https://more.example/x.git" {
 		t.Errorf("mirrors = %v", got)
 	}
 }
@@ -37,16 +40,21 @@ func TestCollaborators(t *testing.T) {
 	s.do("GET", path+"/vibn-bot-other/permission", "").ok(200).field("permission", "write")
 	s.do("GET", path+"/vibn-bot-other", "").ok(204)
 	other := s.bot("other", "write:repository")
-	other.do("GET", "/repos/vibn-acme/app", "").ok(200).field("permissions", map[string]any{"admin": false, "push": true, "pull": true})
+	other.do("GET", "/repos/vibn-acme/app", "").ok(200).field("permissions", map[string]any{
+		"admin": false,
+		"push":  true, "pull": true,
+	})
 	other.do("GET", path+"/vibn-bot-acme/permission", "").ok(403)
 	other.do("PUT", path+"/vibn-bot-other", `{"permission":"admin"}`).ok(403)
-	if got := other.do("GET", path+"?page=1", "").ok(200).names("login"); cmp.Diff([]string{"vibn-bot-other"}, got) != "" {
+	if got := other.do("GET", path+"?page=1", "").ok(200).names("login"); cmp.Diff([]string{"vibn-bot-other"},
+		got) != "" {
 		t.Errorf("collaborators = %v", got)
 	}
 	if got := other.do("GET", "/user/repos", "").status; got != 403 {
 		t.Errorf("GET /user/repos = %d without a user's scope", got)
 	}
-	if got := s.bot("other", "read:user", "read:repository").do("GET", "/user/repos", "").names("full_name"); len(got) != 2 {
+	if got := s.bot("other", "read:user", "read:repository").do("GET", "/user/repos",
+		"").names("full_name"); len(got) != 2 {
 		t.Errorf("the other bot's repositories = %v, want its own and this", got)
 	}
 	s.do("DELETE", path+"/vibn-bot-other", "").ok(204)
@@ -75,7 +83,8 @@ func TestRepositorySearch(t *testing.T) {
 	if got := names(s, "/repos/search?page=1&owner=vibn-acme"); len(got) != 3 {
 		t.Errorf("owner is no parameter, and yet found %v", got)
 	}
-	if got := names(s.bot("acme", "read:repository"), "/repos/search?page=1&q=SIT"); cmp.Diff([]string{"vibn-acme/site"}, got) != "" {
+	if got := names(s.bot("acme", "read:repository"),
+		"/repos/search?page=1&q=SIT"); cmp.Diff([]string{"vibn-acme/site"}, got) != "" {
 		t.Errorf("search by name = %v", got)
 	}
 	s.bot("acme", "read:issue").do("GET", "/repos/search?page=1", "").ok(403)
@@ -109,7 +118,8 @@ func TestForcePrivate(t *testing.T) {
 	s := newSim(t, Config{ForcePrivate: true})
 	s.AddCollaborator("vibn-acme/app", "vibn-bot-acme", "admin")
 	s.bot("acme", "write:repository").do("PATCH", "/repos/vibn-acme/app", `{"private":false}`).ok(422)
-	s.do("PATCH", "/repos/vibn-acme/app", `{"private":false,"has_actions":false,"archived":true,"description":"d"}`).ok(200).
+	s.do("PATCH", "/repos/vibn-acme/app",
+		`{"private":false,"has_actions":false,"archived":true,"description":"d"}`).ok(200).
 		field("private", false).field("has_actions", false).field("internal", true)
 	if got := repoState(t, s, "vibn-acme/app"); !got.NoActions || !got.Archived || got.Description != "d" {
 		t.Errorf("repository = %+v", got)
@@ -131,7 +141,8 @@ func TestMembers(t *testing.T) {
 	if got := person.do("GET", "/user/teams", "").names("name"); cmp.Diff([]string{"Writers"}, got) != "" {
 		t.Errorf("teams of the person = %v", got)
 	}
-	person.do("POST", "/orgs/vibn-acme/teams", `{"name":"x","permission":"admin"}`).says(403, "Must be an organization owner")
+	person.do("POST", "/orgs/vibn-acme/teams", `{"name":"x","permission":"admin"}`).says(403,
+		"Must be an organization owner")
 	person.do("PATCH", "/orgs/vibn-acme", `{}`).ok(403)
 	person.do("GET", "/orgs/vibn-other/teams?page=1", "").says(403, "Must be an organization member")
 	person.do("GET", fmt.Sprintf("/teams/%d", teamID(s, "vibn-other", "Writers")), "").ok(404)
@@ -146,7 +157,10 @@ func TestSnapshot(t *testing.T) {
 	a, b := newSim(t, Config{}), newSim(t, Config{})
 	a.do("POST", "/orgs/vibn-acme/repos", `{"name":"one","private":true}`).ok(201)
 	a.do("POST", "/repos/vibn-acme/one/keys", `{"title":"k","key":"`+keyA+`","read_only":true}`).ok(201)
-	b.AddRepo("vibn-acme", Repo{Name: "one", Private: true, Keys: []DeployKey{{Title: "k", Key: keyA + " me", ReadOnly: true}}})
+	b.AddRepo("vibn-acme", Repo{Name: "one", Private: true, Keys: []DeployKey{{
+		Title: "k", Key: keyA + " me",
+		ReadOnly: true,
+	}}})
 	before := a.Snapshot()
 	sameTokens := func(x, y State) (State, State) {
 		x.Tokens, y.Tokens = nil, nil // they end in what chance gave them
@@ -168,7 +182,8 @@ func TestSnapshot(t *testing.T) {
 	if diff := cmp.Diff(x, y); diff != "" {
 		t.Errorf("a snapshot shares with the simulator:\n%s", diff)
 	}
-	if got := a.Snapshot().Tokens; len(got) != 1 || got[0].User != "siteadmin" || !got[0].Live || len(got[0].LastEight) != 8 {
+	if got := a.Snapshot().Tokens; len(got) != 1 || got[0].User != "siteadmin" || !got[0].Live ||
+		len(got[0].LastEight) != 8 {
 		t.Errorf("tokens = %+v", got)
 	}
 }

@@ -221,7 +221,10 @@ func (s *Server) AddOrg(o Org, ownedBy string) Org {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.addOrg(&account{
-		User:    User{Login: o.Name, FullName: o.FullName, Description: o.Description, Email: o.Email, Visibility: o.Visibility},
+		User: User{
+			Login: o.Name, FullName: o.FullName, Description: o.Description, Email: o.Email,
+			Visibility: o.Visibility,
+		},
 		website: o.Website, location: o.Location,
 	}, must(s.account(ownedBy), "user", ownedBy))
 	for _, t := range o.Teams {

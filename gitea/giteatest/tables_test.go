@@ -141,7 +141,8 @@ func TestScopesOfTheAdmin(t *testing.T) {
 			rows := 0
 			for i, e := range readTable(t, version, "scopes", "admin") {
 				rows++
-				path := strings.ReplaceAll(e.path, "/teams/17/", fmt.Sprintf("/teams/%d/", teamID(s, "vibn-acme", "Writers")))
+				path := strings.ReplaceAll(e.path, "/teams/17/", fmt.Sprintf("/teams/%d/", teamID(s, "vibn-acme",
+					"Writers")))
 				fields := map[string]string{
 					"name": fmt.Sprintf("n%d", i), "username": fmt.Sprintf("n%d", i), "email": fmt.Sprintf("n%d@x.invalid", i),
 					"password": "Str0ng-passw0rd-xyz", "login_name": "x", "permission": "admin", "type": "gitea",
@@ -161,7 +162,8 @@ func TestScopesOfTheAdmin(t *testing.T) {
 					as = s.with(basic("x", token))
 				}
 				if got := as.do(e.method, path, body); got.status != e.status {
-					t.Errorf("%s %s with %s = %d, want %d; body %s", e.method, path, e.column, got.status, e.status, got.text)
+					t.Errorf("%s %s with %s = %d, want %d; body %s", e.method, path, e.column, got.status, e.status,
+						got.text)
 				}
 			}
 			if rows < 200 {
@@ -209,7 +211,8 @@ func TestPages(t *testing.T) {
 		total := number(got.header.Get("X-Total-Count"))
 		n := strings.Count(got.text, `"id":`)
 		if many := m[2] == m[3] && m[3] != "1"; many != (itemsOf(t, got) == total && total > 1) {
-			t.Errorf("%s has %d of %d items (%d ids), where the real one has %s of %s", m[1], itemsOf(t, got), total, n, m[2], m[3])
+			t.Errorf("%s has %d of %d items (%d ids), where the real one has %s of %s", m[1], itemsOf(t, got), total,
+				n, m[2], m[3])
 		}
 		if linked := got.header.Get("Link") != ""; linked != (m[4] == "True") {
 			t.Errorf("%s has links: %t, want %s", m[1], linked, m[4])
@@ -246,7 +249,8 @@ func TestPageSizes(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for page := 1; page <= 3; page++ {
-		for _, name := range s.do("GET", fmt.Sprintf("/orgs/vibn-acme/repos?limit=30&page=%d", page), "").names("name") {
+		for _, name := range s.do("GET", fmt.Sprintf("/orgs/vibn-acme/repos?limit=30&page=%d", page),
+			"").names("name") {
 			seen[name] = true
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 )
 
 type teamForm struct {
@@ -45,7 +47,8 @@ func (s *Server) createTeam(c *call) answer {
 	if !ok {
 		return refusal
 	}
-	if why := first(required("Name", form.Name), alphaDashDot(form.Name), atMost("Name", form.Name, 255)); why != "" {
+	if why := forms.First(forms.Required("Name", form.Name), forms.AlphaDashDot(form.Name), forms.AtMost("Name",
+		form.Name, 255)); why != "" {
 		return c.unprocessable(why)
 	}
 	mode := parseMode(form.Permission, none, admin)
@@ -60,7 +63,8 @@ func (s *Server) createTeam(c *call) answer {
 		return c.unprocessable(teamExists(c.org, form.Name))
 	}
 	added := &team{mode: mode, units: units, Team: Team{
-		Name: form.Name, IncludesAllRepositories: is(form.IncludesAllRepositories), CanCreateOrgRepo: is(form.CanCreateOrgRepo),
+		Name: form.Name, IncludesAllRepositories: is(form.IncludesAllRepositories),
+		CanCreateOrgRepo: is(form.CanCreateOrgRepo),
 	}}
 	if form.Description != nil {
 		added.Description = *form.Description
@@ -75,14 +79,16 @@ func (s *Server) listTeams(c *call) answer {
 func (s *Server) searchTeams(c *call) answer {
 	asked := strings.ToLower(c.query.Get("q"))
 	found := slices.DeleteFunc(sortedByName(c.org.teams), func(t *team) bool {
-		return !strings.Contains(strings.ToLower(t.Name), asked) || !c.doer.Admin && !c.doer.ownerOf(c.org) && !c.doer.inTeam(t)
+		return !strings.Contains(strings.ToLower(t.Name), asked) || !c.doer.Admin && !c.doer.ownerOf(c.org) &&
+			!c.doer.inTeam(t)
 	})
-	return wrapped(c, found, paging{links: true}, func(t *team) any { return s.teamJSON(t, false) }, func(page []any) any {
-		if len(page) == 0 && !s.since(V126) {
-			page = nil
-		}
-		return object{"ok": true, "data": page}
-	})
+	return wrapped(c, found, paging{links: true}, func(t *team) any { return s.teamJSON(t, false) },
+		func(page []any) any {
+			if len(page) == 0 && !s.since(V126) {
+				page = nil
+			}
+			return object{"ok": true, "data": page}
+		})
 }
 
 func (s *Server) listMyTeams(c *call) answer {
@@ -107,7 +113,7 @@ func (s *Server) updateTeam(c *call) answer {
 	}
 	t := c.team
 	if form.Name != "" {
-		if why := first(alphaDashDot(form.Name), atMost("Name", form.Name, 255)); why != "" {
+		if why := forms.First(forms.AlphaDashDot(form.Name), forms.AtMost("Name", form.Name, 255)); why != "" {
 			return c.unprocessable(why)
 		}
 		t.Name = form.Name

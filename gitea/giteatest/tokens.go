@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 )
 
 // A Token is a personal access token.
@@ -56,7 +58,7 @@ func (s *Server) AddToken(login string, scopes ...string) (secret string) {
 func (s *Server) AddNamedToken(login, name string, scopes ...string) (secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	normal, err := normalize(scopes)
+	normal, err := forms.Normalize(scopes)
 	if err != nil {
 		panic("giteatest: " + err.Error())
 	}
@@ -90,8 +92,15 @@ func (s *Server) tokenJSON(t *token, secret, created, used string) object {
 // listTokens is newest first, by the second.
 func (s *Server) listTokens(c *call) answer {
 	all := s.tokensOf(c.user)
-	slices.SortStableFunc(all, func(a, b *token) int { return b.created.Truncate(time.Second).Compare(a.created.Truncate(time.Second)) })
-	return list(c, all, paging{pageless: true}, func(t *token) any { return s.tokenJSON(t, "", stamp(t.created), stamp(t.used)) })
+	slices.SortStableFunc(all, func(a,
+		b *token,
+	) int {
+		return b.created.Truncate(time.Second).Compare(a.created.Truncate(time.Second))
+	})
+	return list(c, all, paging{pageless: true}, func(t *token) any {
+		return s.tokenJSON(t, "", stamp(t.created),
+			stamp(t.used))
+	})
 }
 
 func (s *Server) createToken(c *call) answer {
@@ -102,21 +111,22 @@ func (s *Server) createToken(c *call) answer {
 	if !ok {
 		return refusal
 	}
-	if why := required("Name", form.Name); why != "" {
+	if why := forms.Required("Name", form.Name); why != "" {
 		return c.unprocessable(why)
 	}
 	if why := s.takeTokenName(c.user, form.Name); why != "" {
 		return c.refuse(http.StatusBadRequest, why)
 	}
-	scopes, err := normalize(form.Scopes)
+	scopes, err := forms.Normalize(form.Scopes)
 	if err != nil {
 		return c.refuse(http.StatusBadRequest, "invalid access token scope provided: "+err.Error())
 	}
 	if len(scopes) == 0 && s.since(V126) {
 		return c.refuse(http.StatusBadRequest, "access token must have a scope")
 	}
-	if s.since(V127) && c.token != nil && c.basic && !covers(c.token.Scopes, scopes) {
-		return c.refuse(http.StatusForbidden, "cannot create an access token with a broader scope than the authenticating token")
+	if s.since(V127) && c.token != nil && c.basic && !forms.Covers(c.token.Scopes, scopes) {
+		return c.refuse(http.StatusForbidden,
+			"cannot create an access token with a broader scope than the authenticating token")
 	}
 	t := s.addToken(c.user, form.Name, scopes)
 	o := s.tokenJSON(t, t.secret, never, never)
@@ -224,7 +234,7 @@ func (s *Server) createApp(c *call) answer {
 	if !ok {
 		return refusal
 	}
-	if why := required("Name", form.Name); why != "" {
+	if why := forms.Required("Name", form.Name); why != "" {
 		return c.unprocessable(why)
 	}
 	return reply(http.StatusCreated, appJSON(s.addApp(c.doer, form.Name), "gto_"+random(40)))

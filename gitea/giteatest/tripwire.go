@@ -12,7 +12,8 @@ import (
 func (s *Server) judge(c *call, rec *Request) []string {
 	var out []string
 	add := func(why string) { out = append(out, why) }
-	if rest, ok := strings.CutPrefix(c.r.URL.EscapedPath(), prefix+"/"); ok && slices.Contains(strings.Split(rest, "/"), "") {
+	if rest, ok := strings.CutPrefix(c.r.URL.EscapedPath(), prefix+"/"); ok && slices.Contains(strings.Split(rest,
+		"/"), "") {
 		add("an empty path segment")
 	}
 	if c.query.Has("token") || c.query.Has("access_token") {
@@ -34,16 +35,19 @@ func (s *Server) judge(c *call, rec *Request) []string {
 // pagedLists are those that forget the limit without a page, or show 30 of
 // many.
 var pagedLists = []string{
-	"GET /admin/users", "GET /admin/orgs", "GET /users/{username}/tokens", "GET /users/{username}/keys", "GET /orgs/{org}/teams",
+	"GET /admin/users", "GET /admin/orgs", "GET /users/{username}/tokens", "GET /users/{username}/keys",
+	"GET /orgs/{org}/teams",
 	"GET /orgs/{org}/repos", "GET /orgs/{org}/members", "GET /orgs/{org}/hooks", "GET /teams/{id}/members",
 	"GET /repos/{owner}/{repo}/keys", "GET /repos/{owner}/{repo}/hooks", "GET /repos/{owner}/{repo}/collaborators",
-	"GET /repos/{owner}/{repo}/push_mirrors", "GET /repos/{owner}/{repo}/forks", "GET /packages/{owner}", "GET /repos/search",
+	"GET /repos/{owner}/{repo}/push_mirrors", "GET /repos/{owner}/{repo}/forks", "GET /packages/{owner}",
+	"GET /repos/search",
 	"GET /admin/actions/runners",
 }
 
 // notForBots are scopes that let a bot out of its organisation.
 var notForBots = []string{
-	"all", "write:user", "write:admin", "read:admin", "write:organization", "read:organization", "write:package", "write:activitypub",
+	"all", "write:user", "write:admin", "read:admin", "write:organization", "read:organization", "write:package",
+	"write:activitypub",
 }
 
 // omits trips for fields that are left out.
@@ -62,10 +66,12 @@ var traps map[string]func(*Server, *call, func(string))
 // The traps name functions, and those name the table of routes.
 func init() {
 	traps = map[string]func(*Server, *call, func(string)){
-		"POST /orgs":                              omits("the default is public", "visibility"),
-		"PATCH /orgs/{org}":                       omits("it is wiped", "full_name", "description", "website", "location"),
-		"POST /orgs/{org}/repos":                  omits("the default is public", "private"),
-		"POST /admin/users":                       omits("the default hurts", "must_change_password", "restricted", "visibility"),
+		"POST /orgs": omits("the default is public", "visibility"),
+		"PATCH /orgs/{org}": omits("it is wiped", "full_name", "description", "website",
+			"location"),
+		"POST /orgs/{org}/repos": omits("the default is public", "private"),
+		"POST /admin/users": omits("the default hurts", "must_change_password", "restricted",
+			"visibility"),
 		"PATCH /admin/users/{username}":           (*Server).trapUser,
 		"DELETE /admin/users/{username}":          (*Server).trapPurge,
 		"POST /users/{username}/tokens":           (*Server).trapMint,

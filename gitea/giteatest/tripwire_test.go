@@ -45,7 +45,8 @@ func TestViolations(t *testing.T) {
 		s.t = t
 		s.AddUser(User{Login: "sole"})
 		s.AddOrg(Org{Name: "soles-org"}, "sole")
-		path := replaceAll(tc.path, "TEAM", fmt.Sprint(teamID(s, "vibn-acme", "Writers")), "OWNERS", fmt.Sprint(teamID(s, "vibn-acme", "Owners")))
+		path := replaceAll(tc.path, "TEAM", fmt.Sprint(teamID(s, "vibn-acme", "Writers")), "OWNERS",
+			fmt.Sprint(teamID(s, "vibn-acme", "Owners")))
 		s.do(tc.method, path, tc.body)
 		s.violated(tc.want...)
 	}

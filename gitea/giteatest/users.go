@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/vibnai/vibn-mcp/gitea/giteatest/forms"
 )
 
 func (s *Server) getUser(c *call) answer {
@@ -26,7 +28,8 @@ func usersPage(c *call) (answer, bool) {
 func (s *Server) searchUsers(c *call) answer {
 	asked, id := strings.ToLower(c.query.Get("q")), number(c.query.Get("uid"))
 	found := s.accountsWhere(func(a *account) bool {
-		if a.org || id != 0 && a.ID != id || !strings.Contains(strings.ToLower(a.Login+" "+a.FullName+" "+a.Email), asked) {
+		if a.org || id != 0 && a.ID != id || !strings.Contains(strings.ToLower(a.Login+" "+a.FullName+" "+a.Email),
+			asked) {
 			return false
 		}
 		return a == c.doer || s.visible(a, c.doer) && (c.doer == nil || !c.doer.Restricted)
@@ -84,9 +87,10 @@ func (s *Server) createUser(c *call) answer {
 		return refusal
 	}
 	email := or(form.Email)
-	if why := first(required("Username", form.Username), atMost("Username", form.Username, 40), userName("Username", form.Username),
-		atMost("FullName", or(form.FullName), 100), mail(email), atMost("Email", email, 254),
-		atMost("Password", form.Password, 255), visibility(form.Visibility)); why != "" {
+	if why := forms.First(forms.Required("Username", form.Username), forms.AtMost("Username", form.Username, 40),
+		forms.UserName("Username", form.Username),
+		forms.AtMost("FullName", or(form.FullName), 100), forms.Mail(email), forms.AtMost("Email", email, 254),
+		forms.AtMost("Password", form.Password, 255), forms.Visibility(form.Visibility)); why != "" {
 		return c.unprocessable(why)
 	}
 	if form.SourceID != 0 {
@@ -95,12 +99,15 @@ func (s *Server) createUser(c *call) answer {
 	if len(form.Password) < minPassword && s.since(V126) {
 		return c.refuse(http.StatusBadRequest, "PasswordIsRequired")
 	}
-	if why := first(required("Password", form.Password), s.takeName(form.Username), s.takeMail(email)); why != "" {
+	if why := forms.First(forms.Required("Password", form.Password), s.takeName(form.Username),
+		s.takeMail(email)); why != "" {
 		return c.unprocessable(why)
 	}
 	a := s.addAccount(&account{User: User{
-		Login: form.Username, LoginName: or(form.LoginName), Email: email, FullName: or(form.FullName), Password: form.Password,
-		Visibility: form.Visibility, Restricted: is(form.Restricted), MustChangePassword: form.MustChangePassword == nil || *form.MustChangePassword,
+		Login: form.Username, LoginName: or(form.LoginName), Email: email, FullName: or(form.FullName),
+		Password:   form.Password,
+		Visibility: form.Visibility, Restricted: is(form.Restricted),
+		MustChangePassword: form.MustChangePassword == nil || *form.MustChangePassword,
 	}})
 	return reply(http.StatusCreated, s.userJSON(a, c.doer))
 }
@@ -126,13 +133,15 @@ func (s *Server) updateUser(c *call) answer {
 		return refusal
 	}
 	if !s.since(V127) {
-		if why := required("LoginName", or(form.LoginName)); why != "" {
+		if why := forms.Required("LoginName", or(form.LoginName)); why != "" {
 			return c.unprocessable(why)
 		}
 	}
-	if why := first(atMost("Password", form.Password, 255), atMost("FullName", or(form.FullName), 100),
-		atMost("Description", or(form.Description), 255), link("Website", or(form.Website)), atMost("Location", or(form.Location), 50),
-		visibility(form.Visibility)); why != "" {
+	if why := forms.First(forms.AtMost("Password", form.Password, 255), forms.AtMost("FullName", or(form.FullName),
+		100),
+		forms.AtMost("Description", or(form.Description), 255), forms.Link("Website", or(form.Website)),
+		forms.AtMost("Location", or(form.Location), 50),
+		forms.Visibility(form.Visibility)); why != "" {
 		return c.unprocessable(why)
 	}
 	if form.SourceID != 0 {
@@ -145,7 +154,7 @@ func (s *Server) updateUser(c *call) answer {
 		return c.refuse(http.StatusBadRequest, "password must be at least 8 characters")
 	}
 	if form.Email != nil && !strings.EqualFold(*form.Email, c.user.Email) {
-		if why := first(mail(*form.Email), s.takeMail(*form.Email)); why != "" {
+		if why := forms.First(forms.Mail(*form.Email), s.takeMail(*form.Email)); why != "" {
 			return c.refuse(http.StatusBadRequest, why)
 		}
 	}
