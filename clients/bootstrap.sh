@@ -286,7 +286,7 @@ hold() {
 
 may_hold() {
 	if ! have git; then
-		! under_git "$1" || { why='it would hold the key, and without git it cannot be seen whether git tracks it' && return 1; }
+		! under_git "$1" || { why='it would hold the key, and without git vibn-mcp cannot check whether git tracks it' && return 1; }
 		return 0
 	fi
 	if ! inside=$(git -C "$1" rev-parse --is-inside-work-tree 2>/dev/null); then
@@ -329,8 +329,8 @@ place() {
 		discard "$1"
 		return 0
 		;;
-	5) why='its lines "vibn: begin" and "vibn: end" are not one pair' ;;
-	*) why=${why:-'it has a "vibn" of its own, or is not what it should be'} ;;
+	5) why='its lines "vibn: begin" and "vibn: end" are not exactly one pair' ;;
+	*) why=${why:-'it has its own "vibn" entry, or is not valid'} ;;
 	esac
 	if [ "$result" -ne 0 ]; then
 		refuse "$6"
@@ -365,12 +365,12 @@ reachable() {
 		*) break ;;
 		esac
 		if [ -e "$at" ] && [ ! -d "$at" ]; then
-			why='what should be its folder is none'
+			why='its parent is not a folder'
 			return 1
 		fi
 	done
 	if [ -e "$at" ] && { [ ! -f "$at" ] || [ ! -r "$at" ]; }; then
-		why='it is no file, or cannot be read'
+		why='it is not a file, or cannot be read'
 		return 1
 	fi
 }

@@ -8,8 +8,8 @@ import (
 
 // What an edit can come to besides a new text.
 var (
-	errOthers  = errors.New("it has a \"vibn\" of its own, or is not what it should be")
-	errMarkers = errors.New("its lines \"vibn: begin\" and \"vibn: end\" are not one pair")
+	errOthers  = errors.New("it has its own \"vibn\" entry, or is not valid")
+	errMarkers = errors.New("its lines \"vibn: begin\" and \"vibn: end\" are not exactly one pair")
 	errNothing = errors.New("nothing is left")
 )
 

@@ -322,14 +322,14 @@ func (f file) read() (text string, exists bool, err error) {
 		case info.Mode()&fs.ModeSymlink != 0:
 			return "", false, errors.New("it is a symbolic link, or in a folder that is one")
 		case i < len(parts)-1 && !info.IsDir():
-			return "", false, errors.New("what should be its folder is none")
+			return "", false, errors.New("its parent is not a folder")
 		case i == len(parts)-1 && !info.Mode().IsRegular():
-			return "", false, errors.New("it is no file, or cannot be read")
+			return "", false, errors.New("it is not a file, or cannot be read")
 		}
 	}
 	raw, err := os.ReadFile(at) //nolint:gosec // a path of ours
 	if err != nil {
-		return "", false, errors.New("it is no file, or cannot be read")
+		return "", false, errors.New("it is not a file, or cannot be read")
 	}
 	return string(raw), true, nil
 }

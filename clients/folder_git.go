@@ -16,7 +16,7 @@ import (
 func (f *Folder) mayHold(ctx context.Context, x file) error {
 	if !f.Has("git") {
 		if underGit(x.top) {
-			return errors.New("it would hold the key, and without git it cannot be seen whether git tracks it")
+			return errors.New("it would hold the key, and without git vibn-mcp cannot check whether git tracks it")
 		}
 		return nil
 	}

@@ -85,7 +85,7 @@ func (w Workspace) writeParts(b *strings.Builder) {
 		b.WriteString("`projects_list` shows its projects.\n")
 		return
 	}
-	b.WriteString("Its projects, by names that people gave them:\n\n")
+	b.WriteString("Its projects, by the names that people gave them:\n\n")
 	for _, name := range names[:min(len(names), maxProjects)] {
 		b.WriteString("- `" + name + "`\n")
 	}

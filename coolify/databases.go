@@ -185,7 +185,7 @@ type wireCreatedDatabase struct {
 	URL text `json:"internal_db_url"`
 }
 
-var errKind = errors.New("no kind of database that can be made")
+var errKind = errors.New("not a kind of database that can be created")
 
 // CreateDatabase creates a database in the project. [ErrNotFound] if the project or
 // server does not exist, [ErrInvalid] if the environment does not. A second call creates

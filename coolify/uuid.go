@@ -13,7 +13,7 @@ type UUID struct{ s string }
 // uuidForm also matches old ids, which are nanoids and names such as "github-public".
 var uuidForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-var errUUID = errors.New("not an id of Coolify: it has 1 to 64 letters, digits, underscores and dashes")
+var errUUID = errors.New("not an id of Coolify: an id has 1 to 64 letters, digits, underscores and dashes")
 
 // ParseUUID accepts every form of id that Coolify has used: 1 to 64 ASCII letters,
 // digits, underscores and dashes. So an id is always one path segment, never a list, a

@@ -32,7 +32,8 @@ var (
 	ErrNotAdmin = errors.New("the token's user is no site administrator")
 	// ErrAuthMethod is the cause of an [ErrForbidden] of [Tokens]: the server accepts
 	// none of the ways in which a site admin can create tokens for a user.
-	ErrAuthMethod = errors.New("the server lets a site admin manage nobody's tokens: is basic authentication off?")
+	ErrAuthMethod = errors.New("the server does not let a site administrator manage users' tokens: is basic " +
+		"authentication off?")
 )
 
 // An Error is a failed call. It contains no credential and no secret that was sent.

@@ -113,7 +113,7 @@ func ambiguousError(apps []*App) error {
 		names = append(names, a.UUID()+" (in "+a.scope.Text(a.app.Environment.Name).String()+")")
 	}
 	return &tenancy.Error{
-		Code: tenancy.Conflict, Msg: "several apps of this workspace go by that name: " + strings.Join(names, ", "),
+		Code: tenancy.Conflict, Msg: "several apps of this workspace have that name: " + strings.Join(names, ", "),
 		Hint: "name the app by its uuid",
 	}
 }

@@ -35,7 +35,7 @@ var (
 func (b BuildSpec) clean() (BuildSpec, error) {
 	if b.Branch != nil && (!branchForm.MatchString(*b.Branch) || branchBars.MatchString(*b.Branch)) {
 		return b, &tenancy.Error{
-			Code: tenancy.Invalid, Msg: "this is no name of a branch that can be deployed",
+			Code: tenancy.Invalid, Msg: "this is not a branch name that can be deployed",
 			Hint: "it has letters, digits, and . _ - / between them, as in main or feature/login",
 		}
 	}
@@ -54,9 +54,8 @@ func (b BuildSpec) clean() (BuildSpec, error) {
 		clean, ok := cleanPath(**path)
 		if !ok {
 			return b, &tenancy.Error{
-				Code: tenancy.Invalid, Msg: name + " is no plain path inside the repository",
-				Hint: "give names of letters, digits and . _ + - with / between them; none is .. or begins with a " +
-					"hyphen",
+				Code: tenancy.Invalid, Msg: name + " is not a plain path inside the repository",
+				Hint: "use names of letters, digits and . _ + - separated by /; none may be .. or begin with a hyphen",
 			}
 		}
 		*path = &clean

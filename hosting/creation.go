@@ -58,8 +58,8 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 	if mismatch := c.mismatch(made); mismatch != "" {
 		return none, c.discard(ctx, &tenancy.Error{
 			Code: tenancy.Unavailable,
-			Msg:  "Coolify did not make the app as it was asked to, so it was taken away again: " + mismatch,
-			Hint: "only the platform's operator can mend this; \"vibn-mcp doctor\" and the log may tell why",
+			Msg:  "Coolify did not create the app as requested, so it was deleted again: " + mismatch,
+			Hint: "only the platform's operator can fix this; \"vibn-mcp doctor\" and the log may say why",
 		})
 	}
 	if len(c.Env) > 0 {
@@ -236,7 +236,7 @@ func (c *creation) mismatch(app coolify.Application) string {
 	case !c.destination.IsZero() && app.DestinationUUID != c.destination:
 		return "it is in another network"
 	case app.Limits != limits(c.Scope):
-		return "its limits are others"
+		return "its limits differ"
 	case app.AutoDeploy != nil && *app.AutoDeploy:
 		return "Coolify's own webhook deploys it"
 	case strings.TrimSuffix(app.FQDN, "/") != strings.TrimSuffix(c.url, "/"):

@@ -120,7 +120,7 @@ func databaseNamed(ctx context.Context, s *tenancy.Scope, name string) (coolify.
 	}
 	return coolify.UUID{}, &tenancy.Error{
 		Code: tenancy.Conflict,
-		Msg:  "several databases of this workspace go by that name: " + strings.Join(names, ", "),
+		Msg:  "several databases of this workspace have that name: " + strings.Join(names, ", "),
 		Hint: "name the database by its uuid",
 	}
 }
@@ -219,9 +219,9 @@ func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment
 	if !d.Info().Attachable {
 		return Attachment{}, &tenancy.Error{
 			Code: tenancy.Conflict,
-			Msg:  "the address of this database is not known here, as it was not created here or is being deleted",
-			Hint: "databases_create makes one whose address is known; the address of another can be set with " +
-				"envs_upsert",
+			Msg: "the address of this database is unknown: it was not created with databases_create, or it " +
+				"is being deleted",
+			Hint: "databases_create creates one whose address is known; set the address of any other with envs_upsert",
 		}
 	}
 	address, err := inside(d.scope).Box().Open(d.record.URLSealed, tenancy.DatabaseURLPlace(d.record.ID))
@@ -241,7 +241,7 @@ func (d *Database) Attach(ctx context.Context, app *App, key string) (Attachment
 	}
 	a := Attachment{App: app.UUID(), Key: changes[0].Key, Action: changes[0].Action}
 	if app.app.DestinationUUID != d.database.DestinationUUID {
-		a.Note = "the app is in another network than the database, and may not reach it"
+		a.Note = "the app is on another network than the database and may not reach it"
 	}
 	return a, nil
 }

@@ -29,7 +29,7 @@ type NewDatabase struct {
 const makingTime = time.Minute
 
 var errMakingDatabase = &tenancy.Error{
-	Code: tenancy.Conflict, Msg: "another call is just making this database, or has lost its way",
+	Code: tenancy.Conflict, Msg: "another call is creating this database, or was interrupted",
 	Hint:      "try again in a minute",
 	Retryable: true, RetryAfter: makingTime,
 }
@@ -88,11 +88,11 @@ func refuseDatabase(s *tenancy.Scope, n NewDatabase) error {
 	case s.Text(n.Name).String() != n.Name || tenancy.UUIDForm.MatchString(n.Name):
 		return &tenancy.Error{
 			Code: tenancy.Invalid, Msg: "this name looks like a credential or an id",
-			Hint: "choose another; a name is shown to many",
+			Hint: "choose another; names are shown to everyone in the workspace",
 		}
 	case addressKeys[coolify.DatabaseKind(n.Engine)] == "":
 		return &tenancy.Error{
-			Code: tenancy.Invalid, Msg: "there is no such engine",
+			Code: tenancy.Invalid, Msg: "unknown engine",
 			Hint: "engines: postgresql, mysql, mariadb, mongodb, redis",
 		}
 	case n.AttachTo != nil && n.EnvKey != "":
@@ -124,13 +124,13 @@ func recordedDatabase(ctx context.Context, s *tenancy.Scope, n NewDatabase) (*te
 		return nil, nil
 	case r.DeletingAt != nil:
 		return nil, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "a database of this name is just being deleted",
+			Code: tenancy.Conflict, Msg: "a database of this name is being deleted",
 			Hint:      "try again in a minute, or choose another name",
 			Retryable: true, RetryAfter: makingTime,
 		}
 	case r.Engine != n.Engine:
 		return nil, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "a database of this name is there already, with the engine " + r.Engine,
+			Code: tenancy.Conflict, Msg: "a database of this name exists with the engine " + r.Engine,
 			Hint: "choose another name",
 		}
 	}
@@ -335,7 +335,8 @@ func discardMisplaced(
 	return &tenancy.Error{
 		Code: tenancy.Unavailable,
 		Msg:  "Coolify put the database into another network than the workspace's, so it was deleted again",
-		Hint: "only the platform's operator can mend this: the workspace's server or destination is not what Coolify has",
+		Hint: "only the platform's operator can fix this: the workspace's server or destination differs from " +
+			"what Coolify has",
 	}
 }
 

@@ -91,7 +91,7 @@ func (a *App) startedDeployment(ctx context.Context, q coolify.Queued) (Started,
 }
 
 var errNotCancellable = &tenancy.Error{
-	Code: tenancy.Conflict, Msg: "this deployment has ended, so there is nothing to cancel",
+	Code: tenancy.Conflict, Msg: "this deployment has ended and cannot be cancelled",
 	Hint: "deployments_get shows how it ended",
 }
 

@@ -119,8 +119,8 @@ func (a *App) SetDomain(ctx context.Context, asked string) (DomainInfo, error) {
 
 var errDomainNotKept = &tenancy.Error{
 	Code: tenancy.Conflict,
-	Msg:  "Coolify answered well but did not keep the domain, as it does where the app's server has no proxy",
-	Hint: "only the platform's operator can mend this; domains_list shows what the app has now",
+	Msg:  "Coolify reported success but did not save the domain; it does so when the app's server has no proxy",
+	Hint: "only the platform's operator can fix this; domains_list shows what the app has now",
 }
 
 // checkDomain validates and proves a host name and returns its URL. It also refuses a name
@@ -140,7 +140,7 @@ func (a *App) checkDomain(ctx context.Context, asked string) (address string, er
 			return "", &tenancy.Error{
 				Code: tenancy.Conflict,
 				Msg:  "the app " + a.scope.Text(other.app.Name).String() + " of this workspace has this domain",
-				Hint: "take it away there first: domains_set with app " + other.app.UUID.String() + " and an empty domain",
+				Hint: "remove it there first: domains_set with app " + other.app.UUID.String() + " and an empty domain",
 			}
 		}
 	}
@@ -161,8 +161,8 @@ func domainFor(ctx context.Context, s *tenancy.Scope, app, asked string) (addres
 			refuseForm(asked) != nil {
 			return "", &tenancy.Error{
 				Code: tenancy.Invalid,
-				Msg: "the app's name cannot be part of a domain: that takes letters, digits and inner hyphens, at " +
-					"most 63",
+				Msg: "the app's name cannot be part of a domain: that allows letters, digits and inner " +
+					"hyphens, at most 63",
 				Hint: "choose another name, or give a domain",
 			}
 		}
@@ -212,15 +212,17 @@ func proveDomain(ctx context.Context, s *tenancy.Scope, name hostname) error {
 	records, err := inside(s).LookupTXT(ctx, challenge+name.host+".")
 	if dns, ok := errors.AsType[*net.DNSError](err); err != nil && (!ok || !dns.IsNotFound) {
 		return &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "DNS did not answer whether this domain is yours", Retryable: true,
+			Code: tenancy.Unavailable, Msg: "the DNS lookup that proves this domain failed", Retryable: true,
 			RetryAfter: 10 * time.Second,
-			Hint:       "try again in a moment; if it goes on, see whether the domain's name servers answer", Err: err,
+			Hint: "try again in a moment; if it happens again, check whether the domain's name servers " +
+				"answer", Err: err,
 		}
 	}
 	if proof := proofOf(nonce, name.host); !slices.Contains(records, proof) {
 		return &tenancy.Error{
 			Code: tenancy.Conflict,
-			Msg:  "this domain is not proved to be this workspace's; the record that proves it has the name " + challenge + name.host + ", the type TXT and the value " + proof,
+			Msg: "this domain is not yet proved to belong to this workspace; the record that proves it has " +
+				"the name " + challenge + name.host + ", the type TXT and the value " + proof,
 			Hint: "have whoever runs the domain's DNS set that record, then call again; DNS may take some minutes to " +
 				"show it",
 		}

@@ -20,8 +20,8 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 	}
 	if a.app.Values == nil {
 		return secret.Text{}, &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "this server has no token that may read the values of variables",
-			Hint: "the operator can give it one with COOLIFY_SENSITIVE_TOKEN",
+			Code: tenancy.Unavailable, Msg: "this server has no token that can read the values of variables",
+			Hint: "the operator can set one with COOLIFY_SENSITIVE_TOKEN",
 		}
 	}
 	values, err := a.app.Values.EnvValues(ctx)
@@ -38,8 +38,8 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 		}
 		if v.ShownOnce {
 			return secret.Text{}, &tenancy.Error{
-				Code: tenancy.Forbidden, Msg: "this variable is locked in Coolify, which tells its value to nobody",
-				Hint: "set it anew to change it",
+				Code: tenancy.Forbidden, Msg: "this variable is locked in Coolify, which never shows its value",
+				Hint: "set it again to change it",
 			}
 		}
 		found = append(found, containerValue(v))
@@ -53,7 +53,7 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 		return found[0], nil
 	}
 	return secret.Text{}, &tenancy.Error{
-		Code: tenancy.Conflict, Msg: "Coolify holds this variable more than once, so it is undefined which one counts",
+		Code: tenancy.Conflict, Msg: "Coolify holds this variable more than once, so which one applies is undefined",
 		Hint: "delete it and set it again",
 	}
 }

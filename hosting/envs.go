@@ -309,7 +309,8 @@ func (r envRows) refuseDuplicates(keys []string) error {
 	}
 	return &tenancy.Error{
 		Code: tenancy.Conflict,
-		Msg:  "Coolify holds these keys more than once, so it is undefined which one counts: " + strings.Join(twice, ", "),
+		Msg: "Coolify holds these keys more than once, so which one applies is undefined: " +
+			strings.Join(twice, ", "),
 		Hint: "delete them with envs_delete in that scope, which removes every copy, then set them again",
 	}
 }

@@ -38,11 +38,11 @@ func refuseEnvValue(v string) string {
 	case len(v) > maxEnvValue:
 		return fmt.Sprintf("is longer than %d bytes", maxEnvValue)
 	case strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' }):
-		return "has a control character in it"
+		return "contains a control character"
 	case strings.ToValidUTF8(v, "") != v:
 		return "is not valid UTF-8"
 	case strings.Contains(sharedVariable.ReplaceAllString(v, "\x00"), "{{"):
-		return "has {{…}} in it, which only {{project.NAME}} and {{environment.NAME}} may"
+		return "contains {{…}}; only {{project.NAME}} and {{environment.NAME}} are allowed"
 	}
 	return ""
 }
@@ -81,7 +81,7 @@ var reference = regexp.MustCompile(`\$(?i:\$|[_a-z]|\{(?:[_a-z][_a-z0-9]*(?::?[-
 // would not.
 func refuseReplaced(v string) string {
 	if slices.Contains(reference.FindAllString(v, -1), "${") {
-		return "has a ${ that begins no ${NAME}"
+		return "contains a ${ that does not begin a ${NAME}"
 	}
 	return refuseCut(v)
 }
@@ -104,7 +104,7 @@ func refuseJSON(v string) string {
 		why = "has a $ that would be replaced"
 	}
 	if why != "" {
-		return "is JSON, which Coolify does not quote, and " + why
+		return "is JSON, which Coolify does not quote, and it " + why
 	}
 	return ""
 }

@@ -80,7 +80,7 @@ func sharesBuildHost(p tenancy.Placement, app coolify.Application) bool {
 func sharedHostError(what, hint string) error {
 	return &tenancy.Error{
 		Code: tenancy.Forbidden, Msg: "this workspace shares its host with others, and " + what,
-		Hint: hint + "; or ask the operator for a host of the workspace's own",
+		Hint: hint + "; or ask the operator for a dedicated host",
 	}
 }
 
@@ -175,7 +175,7 @@ func refuseBuildKey(key string) string {
 	for _, r := range reservedKeys {
 		prefix, wild := strings.CutSuffix(r, "*")
 		if upper == prefix || (wild && strings.HasPrefix(upper, prefix)) {
-			return "has a name that the build's own programs obey"
+			return "has a name that changes how the build's own programs work"
 		}
 	}
 	return ""

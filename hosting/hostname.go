@@ -90,7 +90,7 @@ func (n names) judge(asked, slug string) (hostname, error) {
 		return hostname{}, err
 	}
 	if len(challenge+host) > maxHostname {
-		return hostname{}, malformedError("is so long that no name is left for the record that would prove it")
+		return hostname{}, malformedError("is too long: the name of the record that proves it would exceed the limit")
 	}
 	return hostname{host, (&url.URL{Scheme: "https", Host: host}).String(), false}, nil
 }
@@ -135,7 +135,7 @@ func takenError(why string) error {
 // notOwnError refuses any other name under or above the apps' domain: a tenant cannot prove to
 // own such a name.
 func (n names) notOwnError(slug string) error {
-	return takenError("is of the domain of all apps, where this workspace has the names <one " +
+	return takenError("is under the domain shared by all apps, where this workspace may use only <one " +
 		"label>." + slug + "." + n.apps.Host + " and no others")
 }
 
@@ -184,7 +184,7 @@ func refuseCharacters(s string) error {
 		return malformedError("has more than 253 characters")
 	case strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }):
 		return malformedError(
-			"is not written in ASCII; an international name is given in the form that begins with xn--",
+			"is not written in ASCII; give an international name in its xn-- form",
 		)
 	case strings.Contains(s, ","):
 		return malformedError("is a list")
@@ -199,7 +199,8 @@ func refuseCharacters(s string) error {
 	case strings.Contains(s, ":"):
 		return malformedError("has a port, or is an IP address")
 	case strings.ContainsFunc(s, bad):
-		return malformedError("has a character that host names do not have: they are letters, digits, hyphens and dots")
+		return malformedError("has a character that host names cannot have; they have letters, digits, " +
+			"hyphens and dots")
 	}
 	return nil
 }
@@ -226,12 +227,12 @@ var reserved = []string{
 func refuseKind(host string) error {
 	for _, name := range reserved {
 		if under(host, name) {
-			return malformedError("ends in ." + name + ", which is no public name")
+			return malformedError("ends in ." + name + ", which is not a public name")
 		}
 	}
 	registered, err := publicsuffix.EffectiveTLDPlusOne(host)
 	if err != nil {
-		return malformedError("is one under which others register their own")
+		return malformedError("is a public suffix under which others register their own domains")
 	}
 	if registered == host {
 		return malformedError("is the whole of a registered domain; an app gets a name below it, as www." + host)

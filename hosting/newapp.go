@@ -154,7 +154,7 @@ func appName(s *tenancy.Scope, name string) error {
 	if tenancy.UUIDForm.MatchString(name) {
 		return &tenancy.Error{
 			Code: tenancy.Invalid, Msg: "this name has the form of an id",
-			Hint: "choose another, with a hyphen or of another length",
+			Hint: "choose another, with a hyphen or with another length",
 		}
 	}
 	if !repository.NameForm.MatchString(name) || len(name) > repository.MaxProjectName {
@@ -171,7 +171,7 @@ func appName(s *tenancy.Scope, name string) error {
 	if s.Text(name).String() != name {
 		return &tenancy.Error{
 			Code: tenancy.Invalid, Msg: "this name looks like a credential",
-			Hint: "choose another; a name is shown to many",
+			Hint: "choose another; names are shown to everyone in the workspace",
 		}
 	}
 	return nil
@@ -182,7 +182,7 @@ func placedServer(s *tenancy.Scope) (coolify.UUID, error) {
 	id, err := coolify.ParseUUID(inside(s).Workspace().Placement.Server)
 	if err != nil {
 		return id, &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "this workspace is placed on no server yet, so nothing can be made to run",
+			Code: tenancy.Unavailable, Msg: "this workspace is not placed on a server yet, so nothing can run",
 			Hint: "only the platform's operator can place it: \"vibn-mcp workspace place SLUG --coolify-server-uuid " +
 				"UUID\"", Err: err,
 		}
@@ -207,9 +207,9 @@ func destination(ctx context.Context, s *tenancy.Scope) (coolify.UUID, error) {
 	id, err := coolify.ParseUUID(p.Destination)
 	if err != nil {
 		return id, &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "this workspace has no network of its own yet, in which things could run",
+			Code: tenancy.Unavailable, Msg: "this workspace's own network does not exist yet",
 			Retryable: true, RetryAfter: 15 * time.Second,
-			Hint: "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"",
+			Hint: "it is created within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"",
 			Err:  err,
 		}
 	}
@@ -243,13 +243,13 @@ func createdProject(ctx context.Context, s *tenancy.Scope, name string) (tenancy
 	if p.ID == "" {
 		return p, &tenancy.Error{
 			Code: tenancy.NotFound, Msg: "no such project in this workspace that was created here",
-			Hint: "projects_create makes one; projects_list shows the projects",
+			Hint: "projects_create creates one; projects_list shows the projects",
 		}
 	}
 	if !p.Made() {
 		return p, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "the project's repository is not made yet",
-			Hint:      "projects_create with the same name goes on with it",
+			Code: tenancy.Conflict, Msg: "the project's repository is not created yet",
+			Hint:      "projects_create with the same name continues",
 			Retryable: true, RetryAfter: 15 * time.Second,
 		}
 	}
@@ -439,7 +439,7 @@ func (c *creation) checkNameUnused() error {
 			!tenancy.HasMark(app.app.Description, provision.AppMark(c.record))) {
 			return &tenancy.Error{
 				Code: tenancy.Conflict,
-				Msg:  "this workspace has an app of that name already, which was not created here",
+				Msg:  "this workspace has an app of that name that was not created with apps_create",
 				Hint: "choose another name; apps_get shows that one",
 			}
 		}

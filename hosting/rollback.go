@@ -70,8 +70,8 @@ func rollbackTarget(past []coolify.Deployment, commit string) (string, error) {
 	}
 	return "", &tenancy.Error{
 		Code: tenancy.Conflict,
-		Msg: "no other commit of this app was deployed well before the one that runs now, among its last 100 " +
-			"deployments",
+		Msg: "among the app's last 100 deployments, no other commit was deployed successfully before the one " +
+			"that runs now",
 		Hint: "push a commit that corrects what is wrong",
 	}
 }
@@ -109,8 +109,8 @@ func namedCommit(good []coolify.Deployment, commit string) (string, error) {
 		case !strings.HasPrefix(d.Commit, commit) || d.Commit == found:
 		case found != "":
 			return "", &tenancy.Error{
-				Code: tenancy.Conflict, Msg: "several commits that were deployed begin so",
-				Hint: "give more digits of it",
+				Code: tenancy.Conflict, Msg: "several deployed commits begin with these digits",
+				Hint: "give more digits",
 			}
 		default:
 			found = d.Commit
@@ -135,7 +135,7 @@ func rollbackError(err error) error {
 		}
 	case errors.Is(err, coolify.ErrRouteMissing):
 		return &tenancy.Error{
-			Code: tenancy.Unavailable, Msg: "this platform's Coolify cannot roll back: that takes version 4.3",
+			Code: tenancy.Unavailable, Msg: "this platform's Coolify cannot roll back: that needs version 4.3",
 			Err:  err,
 			Hint: "push a commit that reverts the change, or ask the operator to update Coolify",
 		}

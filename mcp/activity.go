@@ -12,7 +12,7 @@ import (
 func addActivity(r *Registry) {
 	Add(r, Tool{
 		Name: "activity.list", Route: "GET /activity", Needs: tenancy.Read, Title: "List activity",
-		Description: "What was changed in this workspace, by whom, and how it ended; newest first.",
+		Description: "List the changes made in this workspace, who made them and how each ended; newest first.",
 	}, listActivity)
 }
 

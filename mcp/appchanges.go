@@ -13,9 +13,8 @@ func addAppChanges(r *Registry) {
 	Add(r, Tool{
 		Name: "apps.create", Route: "POST /apps", Needs: tenancy.Write, Title: "Create an app", Idempotent: true,
 		Target: "project",
-		Description: "Create an app built from a project's repository. Nothing is deployed yet: each push to its " +
-			"branch is. " +
-			"One of that name that is there already is returned with created false.",
+		Description: "Create an app that is built from a project's repository. A push to its branch deploys it; " +
+			"creating it does not. If an app of that name exists, it is returned with created false.",
 		Keep: []string{
 			"project", "name", "branch", "build", "port", "base_directory", "publish_directory", "dockerfile", "env",
 			"domain",
@@ -24,14 +23,14 @@ func addAppChanges(r *Registry) {
 	Add(r, Tool{
 		Name: "apps.update", Route: "PATCH /apps/{app}", Needs: tenancy.Write, Title: "Change an app", Idempotent: true,
 		Destructive: true, Target: "app",
-		Description: "Change how an app is built. It takes effect with the next deployment.",
+		Description: "Change how an app is built. Changes take effect with the next deployment.",
 		Keep:        []string{"branch", "build", "port", "base_directory", "publish_directory", "dockerfile"},
 	}, updateApp)
 	Add(r, Tool{
 		Name: "apps.delete", Route: "DELETE /apps/{app}", Needs: tenancy.Danger, Title: "Delete an app",
 		Idempotent: true, Destructive: true, Target: "app",
-		Description: "Delete an app for ever, with its volumes and all data in them. Without confirm it only says " +
-			"what would go. The repository stays.",
+		Description: "Delete an app permanently, with its volumes and their data; the repository stays. Without " +
+			"confirm nothing is deleted and the answer lists what would be.",
 	}, deleteApp)
 }
 

@@ -13,47 +13,47 @@ import (
 func addApps(r *Registry) {
 	Add(r, Tool{
 		Name: "apps.list", Route: "GET /apps", Needs: tenancy.Read, Title: "List apps",
-		Description: "The workspace's apps with status, domains, repository and branch.",
+		Description: "List the workspace's apps with status, domains, repository and branch.",
 	}, listApps)
 	Add(r, Tool{
 		Name: "apps.get", Route: "GET /apps/{app}", Needs: tenancy.Read, Title: "Show an app", Target: "app",
-		Description: "One app as it is now.",
+		Description: "Show an app: its current status, domains and build settings.",
 	}, getApp)
 	Add(r, Tool{
 		Name: "apps.deploy", Route: "POST /apps/{app}/deploy", Needs: tenancy.Deploy, Title: "Deploy an app",
 		Target: "app", Keep: []string{"force", "wait_seconds"},
-		Description: "Build and start the app's newest commit. Pushing the commit comes first. With wait_seconds it " +
-			"waits and ends with a verdict, as deployments_wait does. " +
+		Description: "Build and start the newest pushed commit of the app's branch. With wait_seconds it waits and " +
+			"returns a verdict, as deployments_wait does. " +
 			"Otherwise confirmed is false; call deployments_wait for the result.",
 	}, deployApp)
 	Add(r, Tool{
 		Name: "apps.control", Route: "POST /apps/{app}/control", Needs: tenancy.Deploy,
 		Title:       "Start, stop or restart an app",
 		Destructive: true, Target: "app", Keep: []string{"action"},
-		Description: "Start (deploys), stop, or restart an app's containers. Restart is quicker than deploy and takes " +
-			"up no new commit.",
+		Description: "Start (deploys), stop or restart an app's containers. A restart is quicker than a deployment " +
+			"and uses the commit that runs now.",
 	}, controlApp)
 	Add(r, Tool{
 		Name: "apps.rollback", Route: "POST /apps/{app}/rollback", Needs: tenancy.Deploy, Title: "Roll an app back",
 		Destructive: true, Target: "app", Keep: []string{"commit", "wait_seconds"},
-		Description: "Deploy an earlier commit again: the last good one before the one that runs, or one named. The " +
-			"next push or apps_deploy goes forward again.",
+		Description: "Deploy an earlier commit again: the named one, or the last good one before the one that runs. " +
+			"The next push or apps_deploy deploys the newest commit again.",
 	}, rollBackApp)
 	Add(r, Tool{
 		Name: "apps.deployments", Route: "GET /apps/{app}/deployments", Needs: tenancy.Read,
 		Title: "List an app's deployments", Target: "app",
-		Description: "An app's deployments, newest first, with status and commit.",
+		Description: "List an app's deployments, newest first, with status and commit.",
 	}, listDeployments)
 	Add(r, Tool{
 		Name: "apps.logs", Route: "GET /apps/{app}/logs", Needs: tenancy.Read, Title: "Read an app's log",
 		Target:      "app",
-		Description: "What the running app printed last. For a failed build use deployments_logs.",
+		Description: "Read the last lines that the running app printed. For a failed build use deployments_logs.",
 	}, appLogs)
 	Add(r, Tool{
 		Name: "apps.diagnose", Route: "GET /apps/{app}/diagnose", Needs: tenancy.Read,
 		Title: "Find out what is wrong with an app", Target: "app",
-		Description: "What is wrong with an app: likely causes, each with the next call; status, deployments, first " +
-			"error, unset variables, domain, certificate.",
+		Description: "Find out what is wrong with an app: likely causes, each with the next call to make; status, " +
+			"deployments, first error, unset variables, domain, certificate.",
 	}, diagnoseApp)
 }
 

@@ -54,7 +54,7 @@ func NewBridge(base *url.URL, key secret.Text, log *slog.Logger) (*Bridge, error
 // CheckServer refuses a server to which a key must not be sent.
 func CheckServer(base *url.URL) error {
 	if base.Scheme != "https" && (base.Scheme != "http" || !isLoopback(base.Hostname())) {
-		return errors.New("the key would cross the network in the clear: the URL must be https, or of this machine")
+		return errors.New("the key would cross the network unencrypted: the URL must be https, or of this machine")
 	}
 	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return errors.New("the URL must have no user, query or fragment")
@@ -215,7 +215,7 @@ func (b *Bridge) forward(ctx context.Context, m message, line []byte) {
 		answered = b.relay(m, raw) || answered
 	}
 	if m.isRequest() && !answered && ctx.Err() == nil {
-		b.log.WarnContext(ctx, "the server's answer is not one of MCP", "status", resp.StatusCode)
+		b.log.WarnContext(ctx, "the server did not answer in MCP", "status", resp.StatusCode)
 		b.fail(
 			m.ID, 503, fmt.Sprintf("the server answered with status %d and no message", resp.StatusCode),
 			"is VIBN_URL the address of a vibn-mcp?",
@@ -383,7 +383,7 @@ func (b *Bridge) Call(
 	}
 	var f Failure
 	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, &tenancy.Error{Code: tenancy.Internal, Msg: "the server's answer is not one of vibn-mcp", Err: err}
+		return nil, &tenancy.Error{Code: tenancy.Internal, Msg: "the answer is not from a vibn-mcp server", Err: err}
 	}
 	return nil, f.Error()
 }

@@ -11,26 +11,25 @@ import (
 func addDatabases(r *Registry) {
 	Add(r, Tool{
 		Name: "databases.list", Route: "GET /databases", Needs: tenancy.Read, Title: "List databases",
-		Description: "The workspace's databases with engine and status.",
+		Description: "List the workspace's databases with engine and status.",
 	}, listDatabases)
 	Add(r, Tool{
 		Name: "databases.get", Route: "GET /databases/{database}", Needs: tenancy.Read, Title: "Show a database",
 		Target:      "database",
-		Description: "One database as it is now. Its address has a password and is never shown.",
+		Description: "Show a database's engine and status. Its address contains a password and is never shown.",
 	}, getDatabase)
 	Add(r, Tool{
 		Name: "databases.create", Route: "POST /databases", Needs: tenancy.Write, Title: "Create a database",
 		Idempotent: true,
 		Target:     "name", Keep: []string{"name", "engine", "attach_to", "env_key"},
 		Description: "Create and start a database that only the workspace's network reaches. attach_to writes its " +
-			"address into a variable of an app, " +
-			"also of a database of that name that is there already; deploy the app after that.",
+			"address into a variable of an app, also when the database exists already; deploy the app afterwards.",
 	}, createDatabase)
 	Add(r, Tool{
 		Name: "databases.delete", Route: "DELETE /databases/{database}", Needs: tenancy.Danger,
 		Title: "Delete a database", Idempotent: true, Destructive: true,
 		Target:      "database",
-		Description: "Delete a database with all its data, for ever. A person is asked first.",
+		Description: "Delete a database and all its data permanently. A person is asked first.",
 	}, deleteDatabase)
 }
 

@@ -14,26 +14,27 @@ func addDeployments(r *Registry) {
 	Add(r, Tool{
 		Name: "deployments.get", Route: "GET /deployments/{deployment}", Needs: tenancy.Read,
 		Title: "Show a deployment", Target: "deployment",
-		Description: "One deployment as it is now.",
+		Description: "Show a deployment's current status.",
 	}, getDeployment)
 	Add(r, Tool{
 		Name: "deployments.wait", Route: "GET /deployments/{deployment}/wait", Needs: tenancy.Read,
 		Title: "Wait for a deployment", Target: "deployment",
-		Description: "Wait until a deployment has ended, and for its app to answer. verdict: live, failed, stale (an " +
-			"older version answers), unreachable, " +
-			"or still_running when the time is over: call again. Right after a push, give the commit.",
+		Description: "Wait until a deployment has ended and its app answers. verdict: live, failed, stale (an older " +
+			"version answers), unreachable, or still_running when the time is over: call again. " +
+			"Right after a push, give the commit.",
 	}, waitDeployment)
 	Add(r, Tool{
 		Name: "deployments.logs", Route: "GET /deployments/{deployment}/logs", Needs: tenancy.Read,
 		Title: "Read a build log", Target: "deployment",
-		Description: "The build log of a deployment, its last lines first to come; next_cursor leads to the lines " +
-			"before. Secrets are removed.",
+		Description: "Read a deployment's build log. The first page has the last lines; next_cursor returns " +
+			"the lines " +
+			"before them. Secrets are removed.",
 	}, deploymentLogs)
 	Add(r, Tool{
 		Name: "deployments.cancel", Route: "POST /deployments/{deployment}/cancel", Needs: tenancy.Deploy,
 		Title:       "Cancel a deployment",
 		Destructive: true, Target: "deployment",
-		Description: "Stop a deployment that is queued or running. The app keeps running as it was.",
+		Description: "Cancel a deployment that is queued or running. The app keeps running its present version.",
 	}, cancelDeployment)
 }
 
@@ -100,7 +101,7 @@ func deploymentLogs(ctx context.Context, s *tenancy.Scope, in deploymentLogsIn) 
 		if place.Deployment != in.Deployment {
 			return logsOut{}, &tenancy.Error{
 				Code: tenancy.Invalid, Msg: "this cursor belongs to another deployment's log",
-				Hint: "leave cursor out to begin anew",
+				Hint: "leave cursor out to start again",
 			}
 		}
 	}

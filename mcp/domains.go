@@ -10,15 +10,15 @@ import (
 func addDomains(r *Registry) {
 	Add(r, Tool{
 		Name: "domains.list", Route: "GET /domains", Needs: tenancy.Read, Title: "List domains",
-		Description: "The domains of the workspace's apps, or of one app, and which ones are free for use without " +
+		Description: "List the domains of the workspace's apps, or of one app, and the names that can be used " +
+			"without " +
 			"proof.",
 	}, listDomains)
 	Add(r, Tool{
 		Name: "domains.set", Route: "PATCH /apps/{app}/domain", Needs: tenancy.Write, Title: "Set an app's domain",
 		Idempotent: true, Destructive: true, Target: "app", Keep: []string{"domain"},
-		Description: "Give an app one domain in place of those that it has, or take it away. It takes effect with the " +
-			"next deployment. " +
-			"A domain from elsewhere needs a DNS record first: call, and the answer says which.",
+		Description: "Replace an app's domains by one, or remove them. The change takes effect with the next " +
+			"deployment. Your own domain needs a DNS record as proof first: the answer says which.",
 	}, setDomain)
 }
 

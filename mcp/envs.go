@@ -10,21 +10,20 @@ import (
 func addEnvs(r *Registry) {
 	Add(r, Tool{
 		Name: "envs.list", Route: "GET /apps/{app}/envs", Needs: tenancy.Read, Title: "List variables", Target: "app",
-		Description: "The names and flags of an app's environment variables. Values are never shown.",
+		Description: "List the names and flags of an app's environment variables. Values are never shown.",
 	}, listEnvs)
 	Add(r, Tool{
 		Name: "envs.upsert", Route: "PATCH /apps/{app}/envs", Needs: tenancy.Write, Title: "Set variables",
 		Idempotent: true, Destructive: true, Target: "app",
 		Keep: []string{"set", "scope", "build_time", "literal", "multiline"},
 		Description: "Create or replace environment variables of an app; others stay. They take effect with the next " +
-			"deployment. " +
-			"A value for previews that was copied from production follows it.",
+			"deployment. A preview value that was copied from production is updated too.",
 	}, upsertEnvs)
 	Add(r, Tool{
 		Name: "envs.delete", Route: "DELETE /apps/{app}/envs", Needs: tenancy.Write, Title: "Delete variables",
 		Idempotent: true, Destructive: true, Target: "app", Keep: []string{"keys", "scope"},
-		Description: "Delete environment variables of an app, every copy of a key included. It takes effect with the " +
-			"next deployment.",
+		Description: "Delete environment variables of an app, every copy of a key included. This takes effect with " +
+			"the next deployment.",
 	}, deleteEnvs)
 }
 

@@ -26,7 +26,7 @@ func FailureOf(err error) Failure {
 func (f Failure) JSON() []byte {
 	raw, err := json.Marshal(f)
 	if err != nil { // a Failure has only strings, a bool and an int
-		return []byte(`{"code":"internal","message":"something went wrong on our side","retryable":true}`)
+		return []byte(`{"code":"internal","message":"an internal error occurred","retryable":true}`)
 	}
 	return raw
 }

@@ -11,9 +11,8 @@ func addGitea(r *Registry) {
 	Add(r, Tool{
 		Name: "gitea.credentials", Route: "GET /gitea-credentials", Needs: tenancy.Git, Title: "Get git credentials",
 		Idempotent: true,
-		Description: "How git reaches the workspace's repositories. Run the helper line once, then clone and push as " +
-			"usual: git asks vibn-mcp by itself and no token is seen. Only where no helper can be used, reveal gives " +
-			"the token.",
+		Description: "Set up git for the workspace's repositories. Run the helper line once, then clone and push as " +
+			"usual: git asks vibn-mcp for the token. Where no helper can be used, reveal returns the token.",
 		Keep: []string{"reveal"},
 	}, gitCredentials)
 }

@@ -176,7 +176,7 @@ func refusal(
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) { // one request would hold any number of calls
 		return http.StatusBadRequest, nil, &jsonrpc.Error{
-			Code: jsonrpc.CodeInvalidRequest, Message: "batches are not served: send one message at a time",
+			Code: jsonrpc.CodeInvalidRequest, Message: "batches are not supported: send one message at a time",
 		}
 	}
 	if !isExactID(id) {
@@ -198,7 +198,7 @@ func refusal(
 }
 
 var errInexactID = &jsonrpc.Error{
-	Code: jsonrpc.CodeInvalidRequest, Message: "the id must be a text or a whole number of less than 2^53",
+	Code: jsonrpc.CodeInvalidRequest, Message: "the id must be a string or a whole number below 2^53",
 }
 
 // requestIn returns the JSON-RPC request in a body.

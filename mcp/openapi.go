@@ -55,9 +55,8 @@ func (r *Registry) OpenAPI(server, version string, more ...Operation) ([]byte, e
 		"openapi": "3.1.0",
 		"info": object{
 			"title": "vibn-mcp", "version": version,
-			"license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
-			"description": "One bearer key is one workspace. What is not yours and what does not exist are the same " +
-				"answer.",
+			"license":     object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
+			"description": "One bearer key is one workspace. What is not yours is answered like what does not exist.",
 		},
 		"servers":  []object{{"url": strings.TrimSuffix(server, "/")}},
 		"security": []object{{"key": []string{}}},
@@ -188,7 +187,7 @@ func failure(about string) object {
 	), "headers": object{
 		"Cache-Control": noStore,
 		"Retry-After": object{
-			"description": "how many seconds to wait before the same call is worth repeating, where that is known",
+			"description": "seconds to wait before repeating the call, if known",
 			"schema":      object{"type": "integer", "minimum": 1},
 		},
 	}}

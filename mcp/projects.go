@@ -10,18 +10,18 @@ import (
 func addProjects(r *Registry) {
 	Add(r, Tool{
 		Name: "projects.list", Route: "GET /projects", Needs: tenancy.Read, Title: "List projects",
-		Description: "The workspace's projects: each is a git repository and the apps built from it.",
+		Description: "List the workspace's projects: each is a git repository and the apps built from it.",
 	}, listProjects)
 	Add(r, Tool{
 		Name: "projects.get", Route: "GET /projects/{project}", Needs: tenancy.Read, Title: "Show a project",
 		Target:      "project",
-		Description: "One project: its repository with clone address, default branch and last commit, and its apps.",
+		Description: "Show a project: its repository with clone address, default branch and last commit, and its apps.",
 	}, getProject)
 	Add(r, Tool{
 		Name: "projects.create", Route: "POST /projects", Needs: tenancy.Write, Title: "Create a project",
 		Idempotent: true, Target: "name",
 		Description: "Create a project: a private git repository with a first commit on main. gitea_credentials says " +
-			"how to clone and push. One of that name that is there already is returned with created false.",
+			"how to clone and push. If a project of that name exists, it is returned with created false.",
 		Keep: []string{"name"},
 	}, createProject)
 }

@@ -105,7 +105,7 @@ func explain(s *jsonschema.Schema, values map[string]any) string {
 			return name + " " + reason
 		}
 	}
-	return "the arguments do not fit the tool's input schema"
+	return "the arguments do not match the tool's input schema"
 }
 
 func explainValue(s *jsonschema.Schema, v any) string {

@@ -224,7 +224,7 @@ func (r *Registry) instructions(rights tenancy.Rights) string {
 	for _, step := range []struct{ tool, does string }{
 		{"workspace.describe", "says what you may do; begin with it"},
 		{"apps.list", "lists the apps; name an app by uuid, name or domain"},
-		{"projects.create", "and apps_create make something new; then a git push is the deploy"},
+		{"projects.create", "and apps_create create something new; then a git push deploys it"},
 		{"databases.create", "gives an app a database with attach_to"},
 		{"envs.upsert", "sets variables; they take effect with the next deployment"},
 		{"apps.deploy", "deploys without a push; wait_seconds waits for the end"},

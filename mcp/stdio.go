@@ -128,7 +128,7 @@ func (c *lineCounter) judge(line inputLine) (id json.RawMessage, refused *jsonrp
 	msg, err := jsonrpc.DecodeMessage(line.text)
 	if err != nil {
 		return line.id, &jsonrpc.Error{
-			Code: jsonrpc.CodeInvalidRequest, Message: "the line is not one JSON-RPC message",
+			Code: jsonrpc.CodeInvalidRequest, Message: "the line is not a single JSON-RPC message",
 		}
 	}
 	return c.begin(msg, line.id)
@@ -200,7 +200,7 @@ func (c *lineCounter) begin(msg jsonrpc.Message, id json.RawMessage) (json.RawMe
 	defer c.mu.Unlock()
 	if c.open[req.ID] {
 		return nil, &jsonrpc.Error{
-			Code: jsonrpc.CodeInvalidRequest, Message: "a request with this id is not answered yet",
+			Code: jsonrpc.CodeInvalidRequest, Message: "a request with this id is still running",
 		}
 	}
 	c.open[req.ID] = true

@@ -13,8 +13,9 @@ type none struct{}
 func addWorkspace(r *Registry) {
 	Add(r, Tool{
 		Name: "workspace.describe", Route: "GET /", Needs: tenancy.Read, Title: "Describe the workspace",
-		Description: "What this key may do and where: the workspace, its environments, your rights, and what its host " +
-			"may build. Call it first.",
+		Description: "Show what this key may do and where: the workspace, its environments, your rights, and " +
+			"what its " +
+			"host may build. Call this first.",
 	}, describe)
 }
 

@@ -36,11 +36,11 @@ type Thing[T any] struct {
 }
 
 // ErrNotListed says that a create succeeded, but Find does not find what it made.
-var ErrNotListed = errors.New("what was made is not to be found")
+var ErrNotListed = errors.New("the created resource cannot be found")
 
 // ErrOvertaken says that a concurrent call has created and recorded another one between
 // this call's Find and Record. Nothing was deleted; the next attempt finds the other one.
-var ErrOvertaken = errors.New("another call has just made it")
+var ErrOvertaken = errors.New("another call has just created it")
 
 // Ensure returns the thing, and creates it if it does not exist; fresh says that this
 // call requested it. It records the one that is kept before it deletes any duplicate. The

@@ -58,7 +58,7 @@ func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret
 		}
 	case m.Rights == 0 || !inside(s).Held().Has(m.Rights):
 		return tenancy.Key{}, secret.Text{}, &tenancy.Error{
-			Code: tenancy.Forbidden, Msg: "nobody can mint a key that may do more than they may themselves",
+			Code: tenancy.Forbidden, Msg: "a key cannot have more rights than the person who mints it",
 			Hint: "you have: " + inside(s).Held().String(),
 		}
 	}
@@ -84,8 +84,8 @@ func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret
 	switch err := db(s).CreateKey(ctx, k, digest); {
 	case errors.Is(err, tenancy.ErrConflict):
 		return tenancy.Key{}, secret.Text{}, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "this form was sent already, and its key was made then",
-			Hint: "a key is shown once; if you did not see it, revoke it and make another",
+			Code: tenancy.Conflict, Msg: "this form was sent already, and its key was minted then",
+			Hint: "a key is shown once; if you did not see it, revoke it and mint another",
 		}
 	case errors.Is(err, tenancy.ErrNotFound):
 		return tenancy.Key{}, secret.Text{}, tenancy.ErrUnauthorized
@@ -125,8 +125,8 @@ func checkKeyQuota(ctx context.Context, s *tenancy.Scope) error {
 	if alive >= MaxKeys {
 		return &tenancy.Error{
 			Code: tenancy.Conflict,
-			Msg:  fmt.Sprintf("this workspace has %d keys in force, and may have no more", alive),
-			Hint: "revoke those that nobody uses",
+			Msg:  fmt.Sprintf("the workspace has %d active keys, the most that it may have", alive),
+			Hint: "revoke the ones that are not used",
 		}
 	}
 	return nil

@@ -61,7 +61,7 @@ func mayChange(s *tenancy.Scope, roles ...tenancy.Role) error {
 	for _, r := range roles {
 		if r == tenancy.RoleOwner && s.Role() != tenancy.RoleOwner {
 			return &tenancy.Error{
-				Code: tenancy.Forbidden, Msg: "only an owner makes, changes or removes owners",
+				Code: tenancy.Forbidden, Msg: "only an owner can add, change or remove owners",
 				Hint: "ask an owner of the workspace",
 			}
 		}
@@ -111,7 +111,7 @@ func Invite(ctx context.Context, s *tenancy.Scope, role tenancy.Role) (tenancy.L
 	}
 	if len(open) >= maxInvites {
 		return tenancy.LoginLink{}, secret.Text{}, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "this workspace has many invitations that nobody took",
+			Code: tenancy.Conflict, Msg: "this workspace has too many open invitations",
 			Hint: "withdraw some first",
 		}
 	}
@@ -188,7 +188,7 @@ func change(ctx context.Context, s *tenancy.Scope, userID string, role tenancy.R
 	case errors.Is(err, tenancy.ErrConflict):
 		return &tenancy.Error{
 			Code: tenancy.Conflict, Msg: "a workspace needs an owner, and this is the only one",
-			Hint: "make somebody else an owner first",
+			Hint: "make another member an owner first",
 		}
 	case errors.Is(err, tenancy.ErrNotFound):
 		return &tenancy.Error{Code: tenancy.NotFound, Msg: "no such member in this workspace"}

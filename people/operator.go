@@ -117,7 +117,7 @@ func creationError(slug string, err error) error {
 	if errors.Is(err, tenancy.ErrProjectTaken) {
 		return &tenancy.Error{
 			Code: tenancy.Conflict, Msg: "another workspace has this Coolify project",
-			Hint: "make a project of its own in Coolify: workspaces on one project would see each other's apps",
+			Hint: "create a separate project in Coolify: workspaces that share one would see each other's apps",
 		}
 	}
 	return tenancy.StoreError("create the workspace", err)
@@ -409,7 +409,7 @@ func (o *Operator) CreateKey(
 	name = strings.TrimSpace(name)
 	if name == "" || len(name) > 100 || !storable(name) || rights == 0 || life < 0 {
 		return tenancy.Key{}, secret.Text{}, invalid(
-			errors.New("a key needs a name of at most 100 bytes, a right, and a life that is not negative"),
+			errors.New("a key needs a name of at most 100 bytes, a right, and a lifetime that is not negative"),
 		)
 	}
 	k := tenancy.Key{

@@ -106,7 +106,7 @@ func wrongPart(s *tenancy.Scope, part PartInfo, e tenancy.PartError) PartInfo {
 	part.State, part.Again = "wrong", e.Again
 	part.Why, part.Fix = s.Text(e.Why), s.Text(e.Fix)
 	if part.Part == tenancy.PartHost || part.Part == "" || e.Platform {
-		part.Why = untrusted.New("something that all workspaces stand on is not as it should be")
+		part.Why = untrusted.New("something that all workspaces depend on is not in order")
 		part.Fix = untrusted.New("\"vibn-mcp workspace show\" says what")
 	}
 	return part

@@ -95,12 +95,12 @@ func (a *Accounts) Connect(ctx context.Context, userID string, id Identity) erro
 	switch err := a.keep(ctx, tenancy.User{ID: userID}, id); {
 	case errors.Is(err, tenancy.ErrConflict):
 		return &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "that account belongs to another person here already",
+			Code: tenancy.Conflict, Msg: "that account already belongs to another person here",
 			Hint: "sign in with it, or ask the platform's operator which of the two is yours", Err: err,
 		}
 	case errors.Is(err, tenancy.ErrNotFound):
 		return &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "you sign in with another account already",
+			Code: tenancy.Conflict, Msg: "you already sign in with another account",
 			Hint: "the platform's operator can change that", Err: err,
 		}
 	case err != nil:
@@ -158,7 +158,7 @@ func (i LinkInfo) Invites() bool { return i.Role != "" }
 
 var errNoLink = &tenancy.Error{
 	Code: tenancy.NotFound, Msg: "this link is unknown, was used already, or has expired",
-	Hint: "ask whoever gave it to you for a new one",
+	Hint: "ask the person who sent it for a new one",
 }
 
 // LinkDigest returns the digest of a link's token. A malformed token gives the same
@@ -241,7 +241,7 @@ func (a *Accounts) use(ctx context.Context, l tenancy.LoginLink, by tenancy.Pers
 	case errors.Is(err, tenancy.ErrConflict):
 		return &tenancy.Error{
 			Code: tenancy.Conflict, Msg: "you are in this workspace already",
-			Hint: "the link stays good for somebody else",
+			Hint: "the link can still be used by another person",
 		}
 	case err != nil:
 		return tenancy.StoreError("use a link", err)
@@ -271,7 +271,7 @@ func (o *Operator) LoginLink(
 	if userID != "" && !isMember(members, userID) {
 		return tenancy.LoginLink{}, secret.Text{}, &tenancy.Error{
 			Code: tenancy.NotFound, Msg: "this person is no member of the workspace",
-			Hint: "\"vibn-mcp workspace show " + w.Slug + "\" lists them; --invite member lets somebody join",
+			Hint: "\"vibn-mcp workspace show " + w.Slug + "\" lists them; --invite member makes a link to join",
 		}
 	}
 	l := tenancy.LoginLink{
@@ -285,11 +285,11 @@ func (o *Operator) LoginLink(
 func checkLink(userID string, role tenancy.Role, life time.Duration) error {
 	switch {
 	case userID != "" && role != "":
-		return invalid(errors.New("a link signs somebody in or invites, not both"))
+		return invalid(errors.New("a link signs a person in or invites one, not both"))
 	case role != "" && role.Rights() == 0:
 		return invalid(errors.New("a role is owner, admin or member"))
 	case life <= 0 || life > maxLinkLife || !storable(userID):
-		return invalid(errors.New("a link is good for a minute at least and 30 days at the most"))
+		return invalid(errors.New("a link is valid for 1 minute to 30 days"))
 	}
 	return nil
 }

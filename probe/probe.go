@@ -162,11 +162,11 @@ func (p *Prober) control(_, address string, _ syscall.RawConn) error {
 var reasons = map[Problem]string{
 	InvalidURL:     "this is no address of a web site",
 	DNS:            "the name could not be looked up",
-	RefusedAddress: "the name stands for an address that is not public, so it was not asked",
-	Refused:        "nobody listens at the address, or it cannot be reached",
+	RefusedAddress: "the name resolves to an address that is not public, so it was not contacted",
+	Refused:        "nothing listens at the address, or it cannot be reached",
 	Timeout:        "there was no answer in time",
 	BadCertificate: "the certificate is not valid",
-	NoAnswer:       "the connection broke before there was an answer",
+	NoAnswer:       "the connection broke before an answer arrived",
 }
 
 func failed(p Problem) Result { return Result{Problem: p, Reason: reasons[p]} }
@@ -208,7 +208,7 @@ func certificateProblem(e *tls.CertificateVerificationError) Result {
 	} else if _, ok := errors.AsType[x509.HostnameError](e.Err); ok {
 		r.Reason = "the certificate is for another name"
 	} else if _, ok := errors.AsType[x509.UnknownAuthorityError](e.Err); ok {
-		r.Reason = "the certificate is of nobody who is trusted"
+		r.Reason = "the certificate's issuer is not trusted"
 	}
 	return r
 }

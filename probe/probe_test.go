@@ -136,7 +136,7 @@ func TestTLS(t *testing.T) {
 	}{
 		{Config{Dial: dial, RootCAs: roots}, "example.com", 404, ""},
 		{Config{Dial: dial, RootCAs: roots}, "other.example.net", 0, "the certificate is for another name"},
-		{Config{Dial: dial, RootCAs: x509.NewCertPool()}, "example.com", 0, "the certificate is of nobody who is trusted"},
+		{Config{Dial: dial, RootCAs: x509.NewCertPool()}, "example.com", 0, "the certificate's issuer is not trusted"},
 	} {
 		got := get(t, tc.cfg, "https://"+tc.host)
 		if got.Status != tc.status || got.Reason != tc.reason || (got.Problem == BadCertificate) != (tc.status == 0) {

@@ -30,7 +30,7 @@ func (r *run) removeAllApps(ctx context.Context) error {
 	if err == nil && !gone {
 		err = &tenancy.PartError{
 			Part: tenancy.PartApps, Why: "Coolify is still deleting apps of the workspace",
-			Fix: "wait for it; it is looked at again", Again: true,
+			Fix: "wait; it is checked again", Again: true,
 		}
 	}
 	return err

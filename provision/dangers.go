@@ -143,7 +143,7 @@ func ownHost(s coolify.Server) string {
 	if !s.CoolifyHost {
 		return ""
 	}
-	return "the tenants' server " + s.Name + " is Coolify's own host: whoever takes it over has every tenant"
+	return "the tenants' server " + s.Name + " is Coolify's own host: taking it over gives access to every tenant"
 }
 
 // ownProxy describes the risk that an app shares a proxy with the platform. An image's
@@ -213,7 +213,7 @@ func (d *doctor) registration(ctx context.Context) (string, error) {
 	if err != nil || !open {
 		return "", err
 	}
-	return "anybody may register on Gitea, and take names that workspaces need", nil
+	return "anyone may register on Gitea and take names that workspaces need", nil
 }
 
 // proxyAuth describes the risk that Gitea trusts a proxy's header. Builds run on their
@@ -227,7 +227,8 @@ func (d *doctor) proxyAuth(ctx context.Context) (string, error) {
 	if err != nil || !trusts {
 		return "", err
 	}
-	return "Gitea believes the header X-WEBAUTH-USER of whoever connects from here, so that they are anybody they like", nil
+	return "Gitea trusts the header X-WEBAUTH-USER from this address, so anyone who connects from it can act " +
+		"as any user", nil
 }
 
 const (
@@ -286,7 +287,7 @@ func (r *run) refuseDangers(ctx context.Context) error {
 	return &tenancy.PartError{
 		Part: tenancy.PartHost,
 		Why: r.dangers.clean(
-			"nothing is made while there is a risk (" + strings.Join(risks, ", ") + "): " + strings.Join(why, "; "),
+			"nothing is created while there is a risk (" + strings.Join(risks, ", ") + "): " + strings.Join(why, "; "),
 		),
 		Fix: r.dangers.riskFix(risks...),
 	}
@@ -379,7 +380,7 @@ func (d *dangers) giteaFindings(ctx context.Context) ([]finding, error) {
 	if !self.IsAdmin {
 		return nil, &tenancy.PartError{
 			Part: tenancy.PartHost,
-			Why:  "the user of GITEA_API_TOKEN is no site administrator, so nothing can be made in Gitea",
+			Why:  "the user of GITEA_API_TOKEN is not a site administrator, so nothing can be created in Gitea",
 			Fix:  giteaTokenFix,
 		}
 	}

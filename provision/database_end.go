@@ -40,7 +40,7 @@ func (r *run) endDatabases(ctx context.Context) error {
 	if left && r.state.DeletedAt != nil {
 		return &tenancy.PartError{
 			Part: tenancy.PartDatabases, Why: "databases of the workspace are still there", Again: true,
-			Fix: "Coolify deletes them by and by; it is tried again",
+			Fix: "Coolify is deleting them; it is tried again",
 		}
 	}
 	return nil

@@ -109,7 +109,7 @@ func recordDeployKey(
 ) (tenancy.Project, error) {
 	public := KeyMaterial(k.PublicKey)
 	if !strings.HasPrefix(public, ssh.KeyAlgoED25519+" ") {
-		return p, errors.New("the key on Coolify is not of the kind that was made")
+		return p, errors.New("the key on Coolify is not of the kind that was created")
 	}
 	err := store.RecordDeployKey(ctx, p.WorkspaceID, p.ID, k.UUID.String(), public)
 	if errors.Is(err, tenancy.ErrConflict) {
@@ -216,8 +216,9 @@ func CloneAddress(repo gitea.Repository) (string, error) {
 // settings.
 func errAddress(repo gitea.Repository) error {
 	return &tenancy.Error{
-		Code: tenancy.Unavailable, Msg: "Coolify takes no address of the form in which Gitea gives this repository's",
-		Hint: "only the platform's operator can mend this: Gitea's [server] SSH_USER must be git, and SSH_DOMAIN a " +
+		Code: tenancy.Unavailable, Msg: "Coolify does not accept the form of the SSH address that Gitea gives " +
+			"for this repository",
+		Hint: "only the platform's operator can fix this: Gitea's [server] SSH_USER must be git, and SSH_DOMAIN a " +
 			"host name that Coolify's servers reach",
 		Err: fmt.Errorf("ssh_url %q", repo.SSHURL),
 	}

@@ -19,7 +19,7 @@ const maxRounds = 100
 func (r *run) removeAll(ctx context.Context) error {
 	if r.gitea != nil {
 		for _, s := range []step{
-			{tenancy.PartBot, "shut the bot out", r.shutOut},
+			{tenancy.PartBot, "suspend the bot", r.shutOut},
 			{tenancy.PartOrg, "delete the organisation", r.removeOrg},
 			{tenancy.PartBot, "delete the bot", r.removeBot},
 		} {
@@ -106,7 +106,7 @@ func (r *run) emptyOrg(ctx context.Context, o gitea.Org) error {
 			}
 		}
 	}
-	return errors.New("the organisation does not become empty")
+	return errors.New("the organisation still has repositories after several rounds of deleting them")
 }
 
 // removeBot deletes the bot and everything that it owns. It owns no organisation by now:
@@ -142,7 +142,7 @@ func (r *run) removeProject(ctx context.Context) error {
 		if errors.Is(err, coolify.ErrInvalid) {
 			return &tenancy.PartError{
 				Part: tenancy.PartProject, Why: fmt.Sprintf("the Coolify project %s still holds something", p.UUID),
-				Fix: "delete its resources in Coolify, as their data goes with them; then run the delete again",
+				Fix: "delete its resources in Coolify, which deletes their data; then run the delete again",
 			}
 		}
 		if err != nil && !errors.Is(err, coolify.ErrNotFound) {

@@ -165,19 +165,19 @@ func (e *examination) ownLooks() []look {
 	}
 }
 
-const noDatabase = "the database is not to be had"
+const noDatabase = "the database is unavailable"
 
 func (e *examination) listWorkspaces(ctx context.Context) Check {
 	if e.store == nil {
 		e.without[needDatabase] = noDatabase
-		return skip(noDatabase + ": what follows knows no workspace")
+		return skip(noDatabase + ": the checks below cannot see any workspace")
 	}
 	list, err := e.store.Workspaces(ctx)
 	if err != nil {
 		e.without[needDatabase] = noDatabase
 		return fail(
 			"the workspaces cannot be read: "+err.Error(),
-			"see whether DATABASE_URL is right and the database is up; \"vibn-mcp migrate\" brings it up to date",
+			"check that DATABASE_URL is right and the database is up; \"vibn-mcp migrate\" brings it up to date",
 		)
 	}
 	e.workspaces = list
@@ -189,7 +189,7 @@ func (e *examination) listWorkspaces(ctx context.Context) Check {
 	}
 	if len(wrong) > 0 {
 		return warn(
-			fmt.Sprintf("%d of %d are not as they should be: %s", len(wrong), len(list), firstNames(wrong)),
+			fmt.Sprintf("%d of %d are not in order: %s", len(wrong), len(list), firstNames(wrong)),
 			"\"vibn-mcp workspace show SLUG\" says what to do",
 		)
 	}
@@ -214,7 +214,7 @@ func (e *examination) secretsKey(ctx context.Context) Check {
 	if err != nil {
 		return fail(
 			"the sealed values cannot be read: "+err.Error(),
-			"see whether DATABASE_URL is right and the database is up",
+			"check that DATABASE_URL is right and the database is up",
 		)
 	}
 	var shut, old int

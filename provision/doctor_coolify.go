@@ -31,7 +31,7 @@ func (e *examination) coolifyAnswers(ctx context.Context) Check {
 	if _, err := e.coolify.AddressLimit(ctx); err != nil {
 		e.without[needCoolify] = "Coolify does not answer"
 		return fail(
-			"Coolify does not answer: "+err.Error(), "see whether COOLIFY_URL is Coolify's root and Coolify is up",
+			"Coolify does not answer: "+err.Error(), "check that COOLIFY_URL is Coolify's root and Coolify is up",
 		)
 	}
 	return ok("answers")
@@ -50,7 +50,7 @@ func (e *examination) coolifyToken(ctx context.Context) Check {
 	} {
 		err := a.try(ctx)
 		if err != nil && a.ability == "read" {
-			e.without[needToken] = "COOLIFY_API_TOKEN cannot be used to look"
+			e.without[needToken] = "COOLIFY_API_TOKEN cannot be used for these checks"
 		}
 		if errors.Is(err, coolify.ErrAbility) {
 			lacks = append(lacks, a.ability)
@@ -110,16 +110,17 @@ func (e *examination) coolifyUser(ctx context.Context) Check {
 	if err != nil {
 		return failed("tell how many requests are left", err)
 	}
-	const fix = "give as COOLIFY_API_TOKEN one of a user of its own, who is admin of a team that has the tenants' " +
-		"servers and nothing else"
+	const fix = "set COOLIFY_API_TOKEN to a token of a separate user, who is admin of a team that has the " +
+		"tenants' servers and nothing else"
 	switch {
 	case root:
 		return warn(
-			"the token's user is root, so whoever sends requests from this address uses up what is allowed", fix,
+			"the token's user is root, so all requests from this address share its limit", fix,
 		)
 	case team.ID == 0:
 		return warn(
-			"the token is of the root team: it reaches all that this team has, and may switch Coolify's API off", fix,
+			"the token belongs to the root team: it reaches everything of that team, and can switch Coolify's "+
+				"API off", fix,
 		)
 	}
 	return ok("an admin of the team %s", team.Name)
@@ -158,11 +159,11 @@ func (e *examination) coolifyBudget(ctx context.Context) Check {
 	}
 	b := e.budget
 	if limit.PerMinute == 0 {
-		return ok("Coolify does not tell how many requests it takes in a minute")
+		return ok("Coolify does not say how many requests it accepts in a minute")
 	}
 	if uses := b.TenantsPerMinute + b.TenantsBurst + b.ReservePerMinute + b.ReserveBurst; limit.PerMinute < uses {
 		return warn(fmt.Sprintf(
-			"Coolify takes %d requests in a minute, and vibn-mcp may send %d", limit.PerMinute, uses,
+			"Coolify accepts %d requests in a minute, and vibn-mcp may send %d", limit.PerMinute, uses,
 		),
 			fmt.Sprintf(
 				"set API_RATE_LIMIT=%d in the environment of Coolify, more if several processes of vibn-mcp share the "+
@@ -177,7 +178,7 @@ func (e *examination) coolifyBudget(ctx context.Context) Check {
 func (e *examination) sensitiveToken(ctx context.Context) Check {
 	const name = "COOLIFY_SENSITIVE_TOKEN"
 	if e.sensitive == nil {
-		return warn("there is none: deployment logs are refused, and runtime logs are scrubbed by shape only",
+		return warn("not set: deployment logs are refused, and runtime logs are scrubbed by shape only",
 			"make a token with read and read:sensitive in Coolify under Keys & Tokens and give it as "+name)
 	}
 	const fix = "make a token with read and read:sensitive, and nothing else, of an admin of the team, and give it as " + name

@@ -38,13 +38,13 @@ func (e *examination) giteaLooks() []look {
 func (e *examination) giteaAnswers(ctx context.Context) Check {
 	if err := e.gitea.Health(ctx); err != nil {
 		e.without[needGitea] = "Gitea does not answer"
-		why := "Gitea does not say that it is well"
+		why := "Gitea's health check fails"
 		if detail, ok := errors.AsType[*gitea.Error](err); ok && detail.Status == 0 {
 			why = "Gitea does not answer"
 		}
-		return fail(why+": "+err.Error(), "see whether GITEA_API_URL is Gitea's root and Gitea is up")
+		return fail(why+": "+err.Error(), "check that GITEA_API_URL is Gitea's root and Gitea is up")
 	}
-	return ok("answers, and says that it is well")
+	return ok("answers, and its health check passes")
 }
 
 const giteaTokenFix = "make a token of a site administrator in Gitea under Settings, Applications, with write:admin, " +
@@ -62,7 +62,7 @@ func (e *examination) giteaToken(ctx context.Context) Check {
 		e.without[needGiteaToken] = "Gitea does not accept " + name
 		return fail("Gitea does not accept "+name, giteaTokenFix)
 	case err != nil:
-		e.without[needGiteaToken] = "Gitea does not tell whose " + name + " is"
+		e.without[needGiteaToken] = "Gitea does not say whose " + name + " is"
 		return failed("tell whose the token is", err)
 	case !self.IsAdmin:
 		e.without[needGiteaToken] = name + " is not a site administrator's"
@@ -97,7 +97,7 @@ func (e *examination) giteaToken(ctx context.Context) Check {
 }
 
 const (
-	noBasicAuth  = "Gitea takes no passwords by basic authentication, by which the bots' tokens are made"
+	noBasicAuth  = "Gitea does not accept basic authentication, which is needed to create the bots' tokens"
 	basicAuthFix = "set [service] ENABLE_BASIC_AUTHENTICATION=true in Gitea's configuration"
 )
 
@@ -122,7 +122,7 @@ func (e *examination) pages(ctx context.Context) Check {
 	}
 	if s.MaxResponseItems < wantedPage {
 		return warn(fmt.Sprintf(
-			"Gitea gives %d items of a list in one answer, so lists take more requests", s.MaxResponseItems,
+			"Gitea returns only %d items of a list at once, so lists take more requests", s.MaxResponseItems,
 		),
 			fmt.Sprintf("set [api] MAX_RESPONSE_ITEMS=%d in Gitea's configuration", wantedPage))
 	}
@@ -135,7 +135,7 @@ func (e *examination) signIn(ctx context.Context) Check {
 		return failed("say whether it asks for a sign-in", err)
 	}
 	if open {
-		return warn("Gitea shows public things to everybody, and lets bots read and fork what is public",
+		return warn("Gitea shows public repositories to everyone, and lets bots read and fork them",
 			"set [service] REQUIRE_SIGNIN_VIEW=true in Gitea's configuration")
 	}
 	return ok("required")
@@ -147,7 +147,7 @@ func (e *examination) usersPage(ctx context.Context) Check {
 		return failed("search for users", err)
 	}
 	if listed {
-		return warn("whoever signs in to Gitea may search for the others that are visible to them",
+		return warn("people who sign in to Gitea can search for other visible users",
 			"set [service.explore] DISABLE_USERS_PAGE=true in Gitea's configuration")
 	}
 	return ok("off")
@@ -158,7 +158,7 @@ func (e *examination) usersPage(ctx context.Context) Check {
 func (e *examination) webhooks(context.Context) Check {
 	if e.publicURL == nil {
 		return warn(
-			"VIBN_PUBLIC_URL is not set, so Gitea cannot tell this server that something was pushed",
+			"VIBN_PUBLIC_URL is not set, so Gitea cannot notify this server of a push",
 			"set VIBN_PUBLIC_URL",
 		)
 	}
@@ -202,8 +202,8 @@ func (e *examination) bots(ctx context.Context) Check {
 		repository, bot, err := e.botOf(ctx, w)
 		if err != nil {
 			return fail(
-				"the database does not tell a bot's token: "+err.Error(),
-				"see whether DATABASE_URL is right and the database is up",
+				"a bot's token cannot be read from the database: "+err.Error(),
+				"check that DATABASE_URL is right and the database is up",
 			)
 		}
 		if bot == nil {
@@ -230,7 +230,7 @@ func (e *examination) bots(ctx context.Context) Check {
 		if slices.ContainsFunc(
 			repos, func(r gitea.Repository) bool { return strings.EqualFold(r.FullName, repository) },
 		) {
-			return fail(w.GiteaBot+" is not shown its own repository, as where two-factor authentication is enforced",
+			return fail(w.GiteaBot+" cannot see its own repository; enforced two-factor authentication causes this",
 				"unset [security] TWO_FACTOR_AUTH in Gitea's configuration; if it is not set, \"vibn-mcp workspace "+
 					"provision "+w.Slug+"\" mends the bot's team")
 		}

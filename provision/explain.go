@@ -17,7 +17,7 @@ func newPartError(part, doing string, err error) *tenancy.PartError {
 	e := explain(doing, err)
 	e.Part, e.Err = part, err
 	if e.Again {
-		e.Fix += "; it is tried again by itself"
+		e.Fix += "; it is tried again automatically"
 	}
 	return &e
 }
@@ -37,18 +37,18 @@ func explain(doing string, err error) tenancy.PartError {
 	case errors.Is(err, gitea.ErrRenamed):
 		return tenancy.PartError{
 			Why: "what was needed to " + doing + " has been renamed in " + server.name,
-			Fix: "give it its old name back",
+			Fix: "rename it back",
 		}
 	case errors.Is(err, gitea.ErrNotFound), errors.Is(err, gitea.ErrRouteMissing):
 		return tenancy.PartError{
 			Why: server.name + " has not what was needed to " + doing,
-			Fix: "see whether " + server.address + " is right and whether somebody deletes what vibn-mcp makes; " +
-				"then have it provisioned again",
+			Fix: "check that " + server.address + " is right and that nobody deletes what vibn-mcp creates; " +
+				"then provision it again",
 		}
 	case errors.Is(err, gitea.ErrInvalid), errors.Is(err, gitea.ErrConflict):
 		return tenancy.PartError{
 			Why: server.name + " refused to " + doing,
-			Fix: "the log has its words; mend the cause, then have it provisioned again",
+			Fix: "the log has its message; fix the cause, then provision it again",
 		}
 	}
 	why, fix := server.outage(detail)
@@ -107,13 +107,13 @@ func (s upstreamServer) tokenFault(variable string, err error) (why, fix string)
 func (s upstreamServer) outage(detail *coolify.Error) (why, fix string) {
 	switch {
 	case detail.Kind == nil: // the budget refused it, or the caller cancelled
-		return "vibn-mcp did not ask " + s.name, "see whether it asks for much else at the time"
+		return "vibn-mcp did not ask " + s.name, "check whether other work uses up its requests at the time"
 	case errors.Is(detail, coolify.ErrRateLimited):
-		return s.name + " takes no more requests for now", "wait a minute; \"vibn-mcp doctor\" tells how many it takes"
+		return s.name + " accepts no more requests for now", "wait a minute; \"vibn-mcp doctor\" shows its limit"
 	case detail.Status == 0:
 		return s.name + " does not answer", "see whether it is up, and " + s.address + " its root"
 	case detail.Status/100 == 2:
-		return s.name + " gave an answer that cannot be used", "see whether " + s.address + " is its root, without a " +
+		return s.name + " gave an unusable answer", "see whether " + s.address + " is its root, without a " +
 			"proxy's page before it"
 	}
 	return fmt.Sprintf(

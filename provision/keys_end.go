@@ -32,7 +32,7 @@ func (r *run) removeKeys(ctx context.Context) error {
 				return &tenancy.PartError{
 					Part: tenancy.PartKeys, Why: "an app still uses the workspace's deploy key " + k.UUID.String(),
 					Again: true, Err: err,
-					Fix: "what was created here is on its way out; delete in Coolify what was not. It is tried again",
+					Fix: "what vibn-mcp created is being deleted; delete the rest in Coolify. It is tried again",
 				}
 			}
 			if err != nil && !errors.Is(err, coolify.ErrNotFound) {

@@ -43,8 +43,8 @@ func (r *run) ensureNetwork(ctx context.Context) error {
 	if errors.Is(err, coolify.ErrRouteMissing) {
 		return &tenancy.PartError{
 			Part: tenancy.PartNetwork,
-			Why:  "this Coolify cannot make a network of the workspace's own: that needs version 4.2", Err: err,
-			Fix: "update Coolify; then have it provisioned again",
+			Why:  "this Coolify cannot create a network for the workspace: that needs version 4.2", Err: err,
+			Fix: "update Coolify; then provision it again",
 		}
 	}
 	return err
@@ -79,9 +79,9 @@ func (r *run) removeNetworks(ctx context.Context) error {
 		err := r.coolify.Destination(d.UUID).Delete(ctx)
 		if errors.Is(err, coolify.ErrInUse) {
 			return &tenancy.PartError{
-				Part: tenancy.PartNetwork, Why: "something is left in the workspace's network " + d.UUID.String(),
+				Part: tenancy.PartNetwork, Why: "something is still connected to the workspace's network " + d.UUID.String(),
 				Again: true, Err: err,
-				Fix: "what was created here is on its way out; delete in Coolify what was not. It is tried again",
+				Fix: "what vibn-mcp created is being deleted; delete the rest in Coolify. It is tried again",
 			}
 		}
 		if err != nil && !errors.Is(err, coolify.ErrNotFound) {

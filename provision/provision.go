@@ -80,14 +80,14 @@ const (
 
 // ErrBusy is the error of [Provisioner.Provision] while another run works on the
 // workspace. That run handles all requests before it ends.
-var ErrBusy = errors.New("another run is at this workspace")
+var ErrBusy = errors.New("another run works on this workspace")
 
 // A PartsError says that a run left parts in a wrong state. Its text names the parts
 // only.
 type PartsError struct{ Errors tenancy.PartErrors }
 
 // Error names the parts.
-func (e *PartsError) Error() string { return "not as they should be: " + e.Errors.Names() }
+func (e *PartsError) Error() string { return "not in order: " + e.Errors.Names() }
 
 // Provision brings a workspace's parts to the state that its row says: existing,
 // suspended, or gone. Several processes may call it at any time. The error is [ErrBusy],
@@ -157,7 +157,8 @@ func (r *run) release(ctx context.Context, workspaceID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := r.store.Release(ctx, workspaceID, r.holder); err != nil {
-		r.log.WarnContext(ctx, "workspace not let go; the next run waits", "workspace", r.state.Slug, "err", err)
+		r.log.WarnContext(ctx, "workspace lease not released; the next run "+
+			"waits", "workspace", r.state.Slug, "err", err)
 	}
 }
 
@@ -214,8 +215,8 @@ func (r *run) ensureGiteaParts(ctx context.Context, mayMake bool) error {
 		{step{tenancy.PartTeam, "make the team", r.ensureTeam}, nil},
 		{step{tenancy.PartPeople, "put the people into the team", r.syncPeople}, nil},
 		{step{tenancy.PartHook, "make the webhook", r.ensureHook}, nil},
-		{step{tenancy.PartHook, "take other webhooks away", r.otherHooks}, []string{tenancy.PartOrg}},
-		{step{tenancy.PartRepositories, "have the repositories looked at", r.wantPushes}, nil},
+		{step{tenancy.PartHook, "delete other webhooks", r.otherHooks}, []string{tenancy.PartOrg}},
+		{step{tenancy.PartRepositories, "check the repositories", r.wantPushes}, nil},
 		{
 			step{tenancy.PartRepositories, "reconcile the repositories", r.reconcile},
 			[]string{tenancy.PartOrg, tenancy.PartBot},
@@ -285,7 +286,7 @@ func (r *run) note(ctx context.Context, err error) error {
 		cause = tenancy.ForLog(r.shown, e.Err)
 	}
 	r.log.WarnContext(
-		ctx, "part of a workspace is not as it should be", "workspace", r.state.Slug, "part", e.Part, "why", e.Why,
+		ctx, "part of a workspace is not in order", "workspace", r.state.Slug, "part", e.Part, "why", e.Why,
 		"err", cause,
 	)
 	r.wrong = append(r.wrong, *e)
@@ -354,7 +355,7 @@ func (r *run) findProjects(ctx context.Context) ([]coolify.Project, error) {
 	if r.state.Parts.CoolifyProject != "" && !slices.ContainsFunc(ours, r.isRecorded) {
 		return nil, &tenancy.PartError{
 			Part: tenancy.PartProject, Why: "the workspace's Coolify project is gone, or is another team's",
-			Fix: "restore it, or delete the workspace; a project of an operator's own is not made anew",
+			Fix: "restore it, or delete the workspace; a project that an operator supplied is not created again",
 		}
 	}
 	slices.SortFunc(ours, func(a, b coolify.Project) int {
@@ -381,7 +382,7 @@ func (r *run) dropProject(ctx context.Context, twin coolify.Project) error {
 			Why: fmt.Sprintf("the Coolify projects %s and %s both bear the workspace's mark, and the second holds "+
 				"something",
 				r.state.Parts.CoolifyProject, twin.UUID),
-			Fix: "move what is in the second into the first, or delete it; then have it provisioned again",
+			Fix: "move what is in the second into the first, or delete it; then provision it again",
 		}
 	}
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {

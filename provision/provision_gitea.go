@@ -20,8 +20,8 @@ import (
 // not make.
 func foreignError(part, what, name string) *tenancy.PartError {
 	return &tenancy.PartError{
-		Part: part, Why: fmt.Sprintf("%s %q is on Gitea already, and vibn-mcp did not make it", what, name),
-		Fix: "rename or delete it, after a look at who made it; it is never taken over",
+		Part: part, Why: fmt.Sprintf("%s %q exists on Gitea, and vibn-mcp did not create it", what, name),
+		Fix: "find out who created it, then rename or delete it; vibn-mcp never takes it over",
 	}
 }
 
@@ -343,7 +343,7 @@ func (r *run) person(ctx context.Context, id int64) error {
 	if errors.Is(err, gitea.ErrNotFound) {
 		return &tenancy.PartError{
 			Part: tenancy.PartPeople,
-			Why:  fmt.Sprintf("Gitea has no user with the id %d, which a member is said to have", id),
+			Why:  fmt.Sprintf("Gitea has no user with the id %d, which is recorded for a member", id),
 			Fix:  "correct the member's Gitea id, or remove the member",
 		}
 	}
@@ -360,10 +360,10 @@ func (r *run) suspend(ctx context.Context) error {
 		return nil
 	}
 	for _, s := range []step{
-		{tenancy.PartBot, "shut the bot out", r.shutOut},
-		{tenancy.PartPeople, "take everybody out of the team", r.emptyTeam},
+		{tenancy.PartBot, "suspend the bot", r.shutOut},
+		{tenancy.PartPeople, "remove the people from the team", r.emptyTeam},
 		{tenancy.PartToken, "end the bot's tokens", r.endTokens},
-		{tenancy.PartHook, "take the webhooks away", r.endHook},
+		{tenancy.PartHook, "delete the webhooks", r.endHook},
 		{tenancy.PartRepositories, "reconcile the repositories", r.reconcile},
 	} {
 		if err := r.do(ctx, s); err != nil {

@@ -116,11 +116,11 @@ func hiddenError(repository string) *tenancy.PartError {
 	return &tenancy.PartError{
 		Part: tenancy.PartRepositories,
 		Why: fmt.Sprintf(
-			"Gitea does not show the repository %q, as where two-factor authentication is enforced",
+			"Gitea does not show the repository %q; enforced two-factor authentication causes this",
 			tenancy.ShortText(repository),
 		),
-		Fix: "unset [security] TWO_FACTOR_AUTH in Gitea's configuration, as bots cannot have a second factor; then " +
-			"have it provisioned again",
+		Fix: "unset [security] TWO_FACTOR_AUTH in Gitea's configuration, as bots cannot have a second factor; " +
+			"then provision it again",
 	}
 }
 

@@ -13,10 +13,10 @@ import (
 
 // ErrForeignRepository says that a repository of that name exists that is not the
 // project's.
-var ErrForeignRepository = errors.New("a repository of that name is there already")
+var ErrForeignRepository = errors.New("a repository of that name exists")
 
 // ErrHidden says that a repository exists although Gitea answers that it does not.
-var ErrHidden = fmt.Errorf("the repository is there, and not shown: %w", gitea.ErrNotFound)
+var ErrHidden = fmt.Errorf("the repository exists, but is not shown: %w", gitea.ErrNotFound)
 
 // EnsureRepository makes the repository of a project exist, private and with a first
 // commit. The description holds the project's mark until the id is recorded. A repository

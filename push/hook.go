@@ -22,8 +22,8 @@ type Delivery struct {
 // errNoHook is the same for a workspace that does not exist, is suspended, or has no
 // webhook, and for a body that its webhook did not sign.
 var errNoHook = &tenancy.Error{
-	Code: tenancy.NotFound, Msg: "there is no such webhook, or it did not sign this",
-	Hint: "the platform makes its webhooks itself",
+	Code: tenancy.NotFound, Msg: "unknown webhook, or the signature is wrong",
+	Hint: "the platform creates its own webhooks",
 }
 
 // TakeDelivery handles a request of the webhook of the workspace with this slug. The

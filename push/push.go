@@ -307,7 +307,7 @@ func (l *pushLook) recordPush(
 // errPhantom says that Coolify reported a deployment that does not exist: its queue was
 // full, or the deployment has been deleted. The app is decided on again.
 var errPhantom = &tenancy.Error{
-	Code: tenancy.Unavailable, Msg: "Coolify has not the deployment that it named", Retryable: true,
+	Code: tenancy.Unavailable, Msg: "Coolify reported a deployment that does not exist", Retryable: true,
 }
 
 // followDeployment reports a deployment's state to Gitea until it has ended. It finds running

@@ -40,8 +40,8 @@ func cloneURL(w tenancy.Workspace, root, repository string) string {
 
 // errNoToken says that a job is about to create or replace the workspace's own token.
 var errNoToken = &tenancy.Error{
-	Code: tenancy.Unavailable, Msg: "the workspace's Gitea token is just being made or replaced",
-	Hint:      "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"",
+	Code: tenancy.Unavailable, Msg: "the workspace's Gitea token is being created or replaced",
+	Hint:      "try again in a minute; if it lasts, the operator can see why with \"vibn-mcp workspace show\"",
 	Retryable: true, RetryAfter: 15 * time.Second,
 }
 
@@ -146,7 +146,7 @@ const (
 )
 
 var errMinting = &tenancy.Error{
-	Code: tenancy.Conflict, Msg: "another call is just making this key's token", Hint: "try again in a moment",
+	Code: tenancy.Conflict, Msg: "another call is creating this key's token", Hint: "try again in a moment",
 	Retryable: true, RetryAfter: 5 * time.Second,
 }
 
@@ -210,7 +210,7 @@ func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Te
 func UnsealError(err error) *tenancy.Error {
 	return &tenancy.Error{
 		Code: tenancy.Unavailable, Msg: "the stored token cannot be opened",
-		Hint: "only the platform's operator can mend this: with the key that sealed it in VIBN_SECRETS_KEY_OLD, or " +
+		Hint: "only the platform's operator can fix this: set the key that sealed it in VIBN_SECRETS_KEY_OLD, or " +
 			"\"vibn-mcp workspace rotate\"", Err: err,
 	}
 }

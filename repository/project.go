@@ -196,7 +196,7 @@ func (r Opened) Failed(ctx context.Context, doing string, err error) error {
 
 var errReplaced = &tenancy.Error{
 	Code: tenancy.Unavailable, Msg: "the project's repository was replaced or renamed in Gitea",
-	Hint: "only the platform's operator can mend this",
+	Hint: "only the platform's operator can fix this",
 }
 
 // Head returns the newest commit of a branch; zero if the branch does not exist.
@@ -259,7 +259,7 @@ func CreateProject(
 	if s.Text(name).String() != name {
 		return ProjectInfo{}, false, &tenancy.Error{
 			Code: tenancy.Invalid, Msg: "this name looks like a credential",
-			Hint: "choose another; a name is shown to many",
+			Hint: "choose another; names are shown to everyone in the workspace",
 		}
 	}
 	description = s.Text(description).String() // it is stored, here and in Gitea
@@ -290,8 +290,8 @@ func CreateProject(
 		}
 		return ProjectInfo{}, false, &tenancy.Error{
 			Code: tenancy.Conflict,
-			Msg:  "the organisation has a repository of that name already, which was not made here",
-			Hint: "choose another name; the platform's operator can see who made that one", Err: err,
+			Msg:  "the organisation has a repository of that name that was not created with projects_create",
+			Hint: "choose another name; the platform's operator can see who created it", Err: err,
 		}
 	}
 	if err != nil {
@@ -315,8 +315,8 @@ func recordProject(ctx context.Context, s *tenancy.Scope, name, description stri
 	if len(list) >= MaxProjects {
 		return tenancy.Project{}, &tenancy.Error{
 			Code: tenancy.Forbidden,
-			Msg:  fmt.Sprintf("this workspace has %d projects, and may have no more", MaxProjects),
-			Hint: "use one that is there",
+			Msg:  fmt.Sprintf("the workspace has %d projects, the most that it may have", MaxProjects),
+			Hint: "use one of them",
 		}
 	}
 	p := tenancy.Project{

@@ -75,11 +75,11 @@ func adminOperations() []mcp.Operation {
 		{Route: "GET " + root, ID: "admin_list", Summary: "List the workspaces", Output: list},
 		{Route: "GET " + one, ID: "admin_show", Summary: "Show a workspace", Output: workspace},
 		{
-			Route: "DELETE " + one, ID: "admin_delete", Summary: "End a workspace for ever; confirm is its slug",
+			Route: "DELETE " + one, ID: "admin_delete", Summary: "Delete a workspace permanently; confirm is its slug",
 			Input: in, Output: workspace,
 		},
 		{
-			Route: "POST " + one + "/provision", ID: "admin_provision", Summary: "Look at a workspace's parts again",
+			Route: "POST " + one + "/provision", ID: "admin_provision", Summary: "Check a workspace's parts again",
 			Input: in, Output: workspace,
 		},
 		{
@@ -112,7 +112,7 @@ func adminOperations() []mcp.Operation {
 		},
 		{
 			Route: "POST " + one + "/login-links", ID: "admin_login_link",
-			Summary: "Make a one-time link to sign in with, or to invite", Input: in,
+			Summary: "Make a one-time link to sign in or to join", Input: in,
 			Output: reflect.TypeFor[adminLink](),
 		},
 		{
@@ -274,7 +274,7 @@ func adminDelete(c *adminCall) (any, error) {
 	}
 	if c.in.Confirm != w.Slug {
 		return nil, &tenancy.Error{
-			Code: tenancy.Invalid, Msg: "this ends the workspace for ever, with its repositories",
+			Code: tenancy.Invalid, Msg: "this deletes the workspace and its repositories permanently",
 			Hint: `send {"confirm": "` + w.Slug + `"}`,
 		}
 	}

@@ -481,7 +481,7 @@ func (c *canary) check(t *testing.T, least int, rowsOf func(t *testing.T, c *can
 	c.checkText(t, "the database", rows)
 	checkVisible(t, "the database", rows)
 	for _, want := range []string{
-		c.A.Slug, c.A.KeyID, "envs.upsert", "[redacted]", "platform.reconcile", "vibn_provision", "not as they should be: gitea_org", "hooks.example.com",
+		c.A.Slug, c.A.KeyID, "envs.upsert", "[redacted]", "platform.reconcile", "vibn_provision", "not in order: gitea_org", "hooks.example.com",
 	} {
 		if !strings.Contains(rows, want) {
 			t.Errorf("the rows lack %q: were all read?", want)

@@ -30,8 +30,8 @@ type accepted struct {
 }
 
 var errHookBusy = &tenancy.Error{
-	Code: tenancy.RateLimited, Msg: "too many webhooks post at the same time",
-	Hint: "what was not taken is found within minutes", Retryable: true, RetryAfter: time.Second,
+	Code: tenancy.RateLimited, Msg: "too many webhook deliveries at the same time",
+	Hint: "skipped pushes are found within minutes", Retryable: true, RetryAfter: time.Second,
 }
 
 // mountHooks serves Gitea's webhooks. The checks of all routes apply here too: Gitea
@@ -118,6 +118,6 @@ func refuseHookBody(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
 	send(
 		w, http.StatusRequestEntityTooLarge,
-		mcp.FailureOf(invalid("the body is larger than a webhook's may be")).JSON(),
+		mcp.FailureOf(invalid("the body is larger than a webhook's limit")).JSON(),
 	)
 }

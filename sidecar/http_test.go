@@ -244,7 +244,7 @@ func TestRateLimited(t *testing.T) {
 			t.Errorf("%s %s: %d %v %s", q.method, q.path, got.status, got.header, got.body)
 		}
 		if isRPC(q) && got.rpc(t).Error.Code != 429 || !isRPC(q) && got.failure(t) != (failure{
-			tenancy.RateLimited, "this workspace sends too many calls", "wait a little, then call again", true, 1,
+			tenancy.RateLimited, "this workspace makes too many calls", "wait a little, then call again", true, 1,
 		}) {
 			t.Errorf("%s %s: %s", q.method, q.path, got.body)
 		}

@@ -26,7 +26,7 @@ func nextPath(s string) string {
 }
 
 var errTooMany = &tenancy.Error{
-	Code: tenancy.RateLimited, Msg: "there were too many attempts", Hint: "wait a minute, then try again",
+	Code: tenancy.RateLimited, Msg: "too many attempts", Hint: "wait a minute, then try again",
 	Retryable: true, RetryAfter: 30 * time.Second,
 }
 
@@ -133,13 +133,13 @@ func (v *visit) loginStart() error {
 func (v *visit) providerDown(err error) error {
 	return &tenancy.Error{
 		Code: tenancy.Unavailable, Msg: v.provider.Name + " does not answer",
-		Hint:      "try again in a moment; a sign-in link of the operator's works without it",
+		Hint:      "try again in a moment; a sign-in link from the operator works without it",
 		Retryable: true, RetryAfter: providerRetry, Err: err,
 	}
 }
 
 var errCeremony = &tenancy.Error{
-	Code: tenancy.Invalid, Msg: "this sign-in was not begun in this browser, or too long ago",
+	Code: tenancy.Invalid, Msg: "this sign-in was started in another browser, or too long ago",
 	Hint: "go back and sign in again",
 }
 
@@ -163,7 +163,7 @@ func (v *visit) loginCallback() error {
 	id, err := v.provider.finish(ctx, c, q.Get("code"))
 	if err != nil {
 		return &tenancy.Error{
-			Code: tenancy.Forbidden, Msg: "the answer of " + v.provider.Name + " proves nobody",
+			Code: tenancy.Forbidden, Msg: "the answer of " + v.provider.Name + " does not identify a person",
 			Hint: "go back and sign in again", Err: err,
 		}
 	}

@@ -156,7 +156,7 @@ func parseCeremony(s string) (ceremony, bool) {
 	return c, err == nil && c.State != "" && time.Since(time.Unix(c.Begun, 0)) < ceremonyLife
 }
 
-var errProof = errors.New("the provider's answer proves nobody")
+var errProof = errors.New("the provider's answer does not identify a person")
 
 // finish exchanges the provider's code for a proof of the person's identity. It discards
 // the access token.

@@ -149,7 +149,7 @@ func TestOIDCForged(t *testing.T) {
 	attacker.get(t, mine).says(t, http.StatusUnprocessableEntity) // again
 	again := &guest{s: s}
 	path := atProvider(t, again.begin(t, ""), "ann")
-	again.get(t, regexp.MustCompile(`code=[^&]+`).ReplaceAllString(path, "code=made-up")).says(t, http.StatusForbidden, "proves nobody")
+	again.get(t, regexp.MustCompile(`code=[^&]+`).ReplaceAllString(path, "code=made-up")).says(t, http.StatusForbidden, "does not identify a person")
 	if r := again.get(t, "/account"); r.status != http.StatusSeeOther {
 		t.Errorf("a made-up code signs in: %d", r.status)
 	}

@@ -134,7 +134,7 @@ func (v *visit) mintKey() error {
 	request := v.form.Get("request")
 	if len(request) < 20 || len(request) > 64 || strings.Trim(request, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
 		return &tenancy.Error{
-			Code: tenancy.Invalid, Msg: "this form has no number of its own",
+			Code: tenancy.Invalid, Msg: "this form lacks its number",
 			Hint: "load the page again and use its form",
 		}
 	}
@@ -203,7 +203,7 @@ func (v *visit) revokeKey() error {
 		return err
 	}
 	return v.redirectWithNotice(
-		v.r.Context(), v.workspacePath("keys"), "The key is revoked. Whoever used it is refused from now on.",
+		v.r.Context(), v.workspacePath("keys"), "The key is revoked and is refused from now on.",
 	)
 }
 

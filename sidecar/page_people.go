@@ -146,6 +146,7 @@ func (v *visit) removeMember() error {
 	if id == v.user.ID {
 		return v.redirectWithNotice(v.r.Context(), "/w", "You have left the workspace.")
 	}
-	const done = "They are out. The keys and invitations that they made have ended; the bot's token is being replaced."
+	const done = "The member is removed. The keys and invitations that they made have ended; the bot's token " +
+		"is being replaced."
 	return v.redirectWithNotice(v.r.Context(), v.workspacePath("people"), done)
 }

@@ -62,7 +62,7 @@ func (v *visit) workspace() error {
 	}
 	p.More = max(0, len(p.Apps)-maxLastLooks)
 	if v.lastDeployments(ctx, p.Apps[:min(len(p.Apps), maxLastLooks)]) > 0 {
-		p.Missing = append(p.Missing, "Coolify did not say in time how the last deployment of some apps ended.")
+		p.Missing = append(p.Missing, "Coolify did not report in time how the last deployment of some apps ended.")
 	}
 	return v.show(http.StatusOK, "workspace.html", "Workspace", p)
 }
@@ -142,7 +142,7 @@ func (v *visit) provision() error {
 	}
 	return v.redirectWithNotice(
 		v.r.Context(), v.workspacePath("workspace"),
-		"Every part is being looked at again. Load the page again in a moment.",
+		"Every part is being checked again. Reload the page in a moment.",
 	)
 }
 

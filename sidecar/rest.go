@@ -56,7 +56,7 @@ func operations() []mcp.Operation {
 		},
 		{
 			Route: "POST /api/workspaces/{slug}/provision", ID: "workspace_provision",
-			Summary: "Look at the workspace's parts again",
+			Summary: "Check the workspace's parts again",
 			Output:  reflect.TypeFor[provisioning](),
 		},
 	})
@@ -187,7 +187,7 @@ func (t *twin) args(w http.ResponseWriter, r *http.Request) (json.RawMessage, er
 	}
 	for _, name := range t.params {
 		if _, twice := args[name]; twice {
-			return nil, invalid(name + " is named by the path; leave it out elsewhere")
+			return nil, invalid(name + " is given by the path; leave it out of the query and the body")
 		}
 		args[name] = r.PathValue(name)
 	}
@@ -224,7 +224,8 @@ func jsonBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, &tenancy.Error{
-			Code: tenancy.Invalid, Msg: "the body is not said to be JSON", Hint: "send Content-Type: application/json",
+			Code: tenancy.Invalid, Msg: "the body's Content-Type is not " +
+				"JSON", Hint: "send Content-Type: application/json",
 		}
 	}
 	return body, nil

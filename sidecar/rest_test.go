@@ -76,8 +76,8 @@ func TestRESTRefusals(t *testing.T) {
 		{"null", "POST", app + "/deploy", "null", "the body is not a JSON object"},
 		{"two objects", "POST", app + "/deploy", "{}{}", "the body is not a JSON object"},
 		{"query", "POST", app + "/deploy?force=true", "{}", "this route takes its arguments in a JSON body, not in the query"},
-		{"app twice", "POST", app + "/deploy", `{"app":"x"}`, "app is named by the path; leave it out elsewhere"},
-		{"app twice", "GET", app + "?app=x", "", "app is named by the path; leave it out elsewhere"},
+		{"app twice", "POST", app + "/deploy", `{"app":"x"}`, "app is given by the path; leave it out of the query and the body"},
+		{"app twice", "GET", app + "?app=x", "", "app is given by the path; leave it out of the query and the body"},
 		{"unknown", "POST", app + "/deploy", `{"now":true}`, `there is no argument "now"; the arguments are: app, force, wait_seconds`},
 		{"unknown", "GET", root + "/apps?page=2", "", `there is no argument "page"; the arguments are: cursor, environment, limit`},
 		{"slug", "GET", root + "/apps?slug=x", "", `there is no argument "slug"; the arguments are: cursor, environment, limit`},
@@ -88,7 +88,7 @@ func TestRESTRefusals(t *testing.T) {
 		{"twice", "GET", root + "/apps?limit=1&limit=2", "", "limit must be a whole number"},
 		{"escapes", "GET", root + "/apps?limit=%zz", "", "the query is not well-formed"},
 		{"semicolons", "GET", root + "/apps?limit=1;cursor=x", "", "the query is not well-formed"},
-		{"a cursor", "GET", root + "/apps?cursor=x", "", "this cursor is not one that this tool gave you"},
+		{"a cursor", "GET", root + "/apps?cursor=x", "", "this cursor did not come from this tool"},
 	} {
 		r := s.ask(t, question{method: tc.method, path: tc.path, body: tc.body, key: s.A.Key})
 		if f := r.failure(t); r.status != http.StatusUnprocessableEntity || f.Code != tenancy.Invalid || f.Message != tc.want {

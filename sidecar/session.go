@@ -67,7 +67,7 @@ func canSignIn(public *url.URL) bool {
 }
 
 var errSignedOut = &tenancy.Error{
-	Code: tenancy.Unauthorized, Msg: "nobody is signed in",
+	Code: tenancy.Unauthorized, Msg: "you are not signed in",
 	Hint: "sign in to the settings page, or send a key as \"Authorization: Bearer vibn_sk_…\"",
 }
 
@@ -180,7 +180,7 @@ func (c Config) refuseReveal(r *http.Request, args map[string]any) error {
 		return nil
 	}
 	return &tenancy.Error{
-		Code: tenancy.Forbidden, Msg: "a session is shown no token here",
+		Code: tenancy.Forbidden, Msg: "a session cannot read the token here",
 		Hint: "the settings page reveals it, after a recent sign-in",
 	}
 }

@@ -116,7 +116,7 @@ func sendScript(w http.ResponseWriter, r *http.Request, s clients.Setup) {
 	default:
 		refuse(w, &tenancy.Error{
 			Code: tenancy.Invalid, Msg: `"ask" is all that key may be here`,
-			Hint: "a key belongs into the Authorization header, where no log has it",
+			Hint: "send the key in the Authorization header, which is not logged",
 		})
 		return
 	}

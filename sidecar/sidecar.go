@@ -131,7 +131,7 @@ func knownHost(cfg Config, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !known[strings.ToLower(hostname(r.Host))] {
 			forbid(
-				w, r, "this server does not answer to that host name",
+				w, r, "this server does not serve that host name",
 				"the operator can allow it with VIBN_ALLOWED_HOSTS",
 			)
 			return

@@ -154,7 +154,7 @@ func (b *budget) admit(
 		w, err := b.take(ctx, l)
 		if err != nil {
 			if e, ok := errors.AsType[*Error](err); ok && l == b.tenants {
-				e.Msg = "Coolify has no room for more requests just now"
+				e.Msg = "Coolify's request limit is used up for the moment"
 			}
 			leave()
 			return nil, false, err
@@ -197,7 +197,7 @@ func (b *budget) admitCall(workspaceID string) error {
 		return nil
 	}
 	return &Error{
-		Code: RateLimited, Msg: "this workspace sends too many calls", Hint: "wait a little, then call again",
+		Code: RateLimited, Msg: "this workspace makes too many calls", Hint: "wait a little, then call again",
 		Retryable: true, RetryAfter: time.Second,
 	}
 }
@@ -208,8 +208,8 @@ func (b *budget) admitPush(workspaceID string) error {
 		return nil
 	}
 	return &Error{
-		Code: RateLimited, Msg: "this workspace's webhook posts too much",
-		Hint:      "nothing is lost: what was not taken is found within minutes",
+		Code: RateLimited, Msg: "this workspace's webhook sends too many deliveries",
+		Hint:      "nothing is lost: skipped pushes are found within minutes",
 		Retryable: true, RetryAfter: time.Second,
 	}
 }
@@ -224,7 +224,7 @@ func (b *budget) admitRetry(workspaceID string) error {
 		return nil
 	}
 	return &Error{
-		Code: RateLimited, Msg: "this workspace's provisioning was tried just now",
+		Code: RateLimited, Msg: "this workspace was provisioned less than a minute ago",
 		Hint:      "wait a minute, then call again",
 		Retryable: true, RetryAfter: retryEvery,
 	}
@@ -239,8 +239,8 @@ func (b *budget) enterCall(workspaceID string) (leave func(), err error) {
 		return func() { <-s.inFlight }, nil
 	default:
 		return nil, &Error{
-			Code: RateLimited, Msg: "this workspace has too many calls in flight",
-			Hint:      "let some end, then call again",
+			Code: RateLimited, Msg: "this workspace has too many calls running at the same time",
+			Hint:      "wait for some to finish, then call again",
 			Retryable: true, RetryAfter: time.Second,
 		}
 	}
@@ -296,8 +296,8 @@ func (b *budget) take(ctx context.Context, l *rate.Limiter) (waited bool, err er
 
 func tooBusyError(d time.Duration) *Error {
 	return &Error{
-		Code: RateLimited, Msg: "this workspace asks more of Coolify than its share allows",
-		Hint:      "wait, then call again; one call with wait_seconds is cheaper than many looks",
+		Code: RateLimited, Msg: "this workspace has used up its share of Coolify's request limit",
+		Hint:      "wait, then call again; one call with wait_seconds costs less than polling",
 		Retryable: true, RetryAfter: d.Round(time.Second) + time.Second,
 	}
 }

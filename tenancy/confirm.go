@@ -37,20 +37,20 @@ func (s *Scope) Confirmed(tool, sealed, args, typed string) (Confirmation, error
 	var q question
 	if err := s.OpenCursor(questionsOf(tool), sealed, &q); err != nil || q.Args != args {
 		return Confirmation{}, &Error{
-			Code: Invalid, Msg: "this answer is not one to a question about this call; nothing was changed",
+			Code: Invalid, Msg: "this answer does not belong to a question about this call; nothing was changed",
 			Hint: "call again without inputResponses and requestState, and send both back as they are with the same " +
 				"arguments", Err: err,
 		}
 	}
 	if !s.guard.now().Before(q.Ends) {
 		return Confirmation{}, &Error{
-			Code: Conflict, Msg: "the answer came too late; nothing was changed", Hint: "call again to be asked anew",
+			Code: Conflict, Msg: "the answer came too late; nothing was changed", Hint: "call again for a new question",
 		}
 	}
 	if typed != q.Name {
 		return Confirmation{}, &Error{
-			Code: Conflict, Msg: "what was typed is not the name that was asked for; nothing was changed",
-			Hint: "call again to be asked anew",
+			Code: Conflict, Msg: "the typed name is not the one that was asked for; nothing was changed",
+			Hint: "call again for a new question",
 		}
 	}
 	return Confirmation{Name: q.Name, Thing: q.Thing}, nil
@@ -80,7 +80,7 @@ func (s *Scope) ClaimKey(ctx context.Context, tool, key, args string) error {
 	if errors.Is(err, ErrConflict) {
 		return &Error{
 			Code: Conflict, Msg: "this idempotency_key was used with other arguments",
-			Hint: "use another key for another call; the same call again has the same arguments",
+			Hint: "use a new key for a different call; a repeated call must have the same arguments",
 		}
 	}
 	if err != nil {

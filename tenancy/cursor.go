@@ -7,8 +7,8 @@ import (
 )
 
 var errCursor = &Error{
-	Code: Invalid, Msg: "this cursor is not one that this tool gave you",
-	Hint: "leave cursor out to begin anew, or pass next_cursor of the last answer unchanged",
+	Code: Invalid, Msg: "this cursor did not come from this tool",
+	Hint: "leave cursor out to start again, or pass next_cursor of the last answer unchanged",
 }
 
 // SealCursor makes an opaque cursor of v. It opens only for the same principal, workspace

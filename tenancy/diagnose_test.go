@@ -212,7 +212,7 @@ func TestDiagnoseBlind(t *testing.T) {
 	h.Sim.SetApp(h.A.API.UUID, func(a *coolifytest.App) { a.HTTPStatus = 500 })
 	h.Sim.Fail(printOp, coolifytest.Fault{Status: 500, Body: `{"message":"ssh: of the host"}`})
 	d = diagnose(t, h, h.A.API.UUID)
-	if !strings.HasPrefix(d.Note, "not all could be looked at: Coolify could not read the app's log") || strings.Contains(d.Note, "ssh") || len(d.Causes) == 0 {
+	if !strings.HasPrefix(d.Note, "some checks could not be done: Coolify could not read the app's log") || strings.Contains(d.Note, "ssh") || len(d.Causes) == 0 {
 		t.Errorf("%+v, want what was seen and a note in our own words", d)
 	}
 }

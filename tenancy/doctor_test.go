@@ -453,7 +453,7 @@ var ailments = []ailment{
 		p.git.Fail("GET /admin/actions/runners", giteatest.Fault{Status: 404, Body: `{"message":"not found"}`})
 	}, check: "instance-runners", state: "warn", says: []string{"not reported"}},
 	{name: "open registration", gitea: func(c *giteatest.Config) { c.OpenRegistration = true }, check: "open-registration", state: "fail", says: []string{"DISABLE_REGISTRATION=true", "VIBN_ACCEPT_RISKS=open-registration"}},
-	{name: "a page of registration that says nothing", do: func(p *premises) { p.git.Fail("GET /user/sign_up", giteatest.Fault{Status: 200, Body: `<html>`}) }, check: "open-registration", state: "fail", says: []string{"gave an answer that cannot be used", "GITEA_API_URL"}, unseen: true},
+	{name: "a page of registration that says nothing", do: func(p *premises) { p.git.Fail("GET /user/sign_up", giteatest.Fault{Status: 200, Body: `<html>`}) }, check: "open-registration", state: "fail", says: []string{"gave an unusable answer", "GITEA_API_URL"}, unseen: true},
 	{name: "trust in a proxy", gitea: func(c *giteatest.Config) { c.ProxyAuth = true }, check: "proxy-auth", state: "fail", says: []string{"ENABLE_REVERSE_PROXY_AUTHENTICATION=false", "VIBN_ACCEPT_RISKS=proxy-auth"}},
 	{name: "no sign-in needed", gitea: func(c *giteatest.Config) { c.RequireSignIn = false }, check: "gitea-sign-in", state: "warn", says: []string{"REQUIRE_SIGNIN_VIEW=true"}},
 	{name: "a page of users", gitea: func(c *giteatest.Config) { c.NoUsersPage = false }, check: "gitea-users-page", state: "warn", says: []string{"DISABLE_USERS_PAGE=true"}},

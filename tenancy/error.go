@@ -92,8 +92,8 @@ func Public(err error) *Error {
 		return e
 	}
 	return &Error{
-		Code: Internal, Msg: "something went wrong on our side",
-		Hint: "try again; if it goes on, give the operator the time of this call", Retryable: true, Err: err,
+		Code: Internal, Msg: "an internal error occurred",
+		Hint: "try again; if it happens again, tell the operator the time of this call", Retryable: true, Err: err,
 	}
 }
 

@@ -297,12 +297,12 @@ func (s Inside) EveryApp(ctx context.Context, environment string) ([]FoundApp, e
 // Reasons why a workspace's side on Gitea cannot be used.
 var (
 	errNoGitea = &Error{
-		Code: Unavailable, Msg: "this server has no Gitea, so workspaces have no repositories",
-		Hint: "the operator can give it one with GITEA_API_URL and GITEA_API_TOKEN",
+		Code: Unavailable, Msg: "this server is not connected to a Gitea, so workspaces have no repositories",
+		Hint: "the operator can connect one with GITEA_API_URL and GITEA_API_TOKEN",
 	}
 	errNoOrg = &Error{
-		Code: Unavailable, Msg: "this workspace has no repositories yet: its Gitea organisation is still to be made",
-		Hint:      "try again in a minute; if it goes on, the operator can see why with \"vibn-mcp workspace show\"",
+		Code: Unavailable, Msg: "this workspace has no repositories yet: its Gitea organisation is still being created",
+		Hint:      "try again in a minute; if it lasts, the operator can see why with \"vibn-mcp workspace show\"",
 		Retryable: true, RetryAfter: 15 * time.Second,
 	}
 )

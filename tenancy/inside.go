@@ -91,7 +91,7 @@ func (s Inside) Person() (string, error) {
 	id, ok := s.MemberID()
 	if !ok {
 		return "", &Error{
-			Code: Forbidden, Msg: "only people do this, signed in to the settings page",
+			Code: Forbidden, Msg: "only a person who is signed in to the settings page can do this",
 			Hint: "ask the workspace's owner",
 		}
 	}

@@ -91,7 +91,7 @@ const (
 	PartRepositories = "gitea_repositories"
 )
 
-// A PartError says why a part of a workspace is not as it should be. It is for the
+// A PartError says why a part of a workspace is not in order. It is for the
 // operator: it may name things that are not the workspace's.
 type PartError struct {
 	Part  string `json:"part"`
@@ -127,7 +127,7 @@ func ParsePartErrors(s string) PartErrors {
 	}
 	var list PartErrors
 	if err := json.Unmarshal([]byte(s), &list); err != nil {
-		return PartErrors{{Why: s, Fix: "have it provisioned again"}}
+		return PartErrors{{Why: s, Fix: "provision it again"}}
 	}
 	return list
 }

@@ -73,7 +73,7 @@ func Presets() []Preset {
 			"builder", Read | Deploy | Write | Git,
 			"also changes variables and settings, and pushes code; the usual choice for an agent",
 		},
-		{"owner", AllRights, "everything, deleting things and minting keys included"},
+		{"owner", AllRights, "everything, including deleting and minting keys"},
 	}
 }
 

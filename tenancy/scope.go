@@ -158,7 +158,7 @@ func (s *Scope) Require(r Rights) error {
 	}
 	return &Error{
 		Code: Forbidden, Msg: "this needs the right \"" + r.String() + "\", which your key or role does not have",
-		Hint: "you have: " + s.grant.held.String() + "; the workspace's owner can mint a key that has more",
+		Hint: "you have: " + s.grant.held.String() + "; the workspace's owner can mint a key with more rights",
 	}
 }
 
@@ -277,7 +277,8 @@ func (s Inside) Project() (CoolifyProject, error) {
 	if err != nil {
 		return CoolifyProject{}, &Error{
 			Code: Unavailable, Msg: "this workspace has no Coolify project yet",
-			Hint:      "it is made within a minute; if not, the operator can see why with \"vibn-mcp workspace show\"",
+			Hint: "it is created within a minute; if not, the operator can see why with \"vibn-mcp " +
+				"workspace show\"",
 			Retryable: true, RetryAfter: 15 * time.Second, Err: err,
 		}
 	}

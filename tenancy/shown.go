@@ -56,7 +56,7 @@ func (s Inside) DeploymentInfo(d coolify.Deployment, app, appName string) Deploy
 // ErrNoDeployment does not repeat the caller's argument, so that it is the same for all.
 var ErrNoDeployment = &Error{
 	Code: NotFound, Msg: "no such deployment in this workspace",
-	Hint: "apps_deployments lists an app's deployments; one that Coolify just named may not exist when its queue is full",
+	Hint: "apps_deployments lists an app's deployments; a full queue in Coolify drops new ones",
 }
 
 // ParseDeployment reads a deployment's uuid. A string of another form is

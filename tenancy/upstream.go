@@ -26,31 +26,32 @@ func upstreamOf(server, doing string, err error) error {
 	switch {
 	case detail != nil && detail.Unknown:
 		e.Code, e.Msg = Timeout, server+" did not confirm the request to "+doing+"; it may have been carried out"
-		e.Hint = "look at the present state before you try again"
+		e.Hint = "check the current state before you try again"
 	case errors.Is(err, coolify.ErrNotFound):
 		e.Code, e.Msg = NotFound, server+" no longer has what was needed to "+doing
-		e.Hint = "look again what there is"
+		e.Hint = "list what exists, then try again"
 	case errors.Is(
 		err, coolify.ErrUnauthorized,
 	), errors.Is(err, coolify.ErrForbidden), errors.Is(err, coolify.ErrRouteMissing), errors.Is(err, gitea.ErrRenamed):
 		e.Code, e.Msg = Unavailable, server+" does not let this server "+doing
-		e.Hint = "only the platform's operator can mend this: the server's token for " + server + ", or its address, is wrong"
+		e.Hint = "only the platform's operator can fix this: the server's token for " + server +
+			", or its address, is wrong"
 	case errors.Is(err, coolify.ErrConflict):
-		e.Code, e.Msg = Conflict, server+" would not "+doing+" as it conflicts with something there already"
+		e.Code, e.Msg = Conflict, server+" would not "+doing+" because it conflicts with something that exists"
 	case errors.Is(err, coolify.ErrInvalid):
 		e.Code, e.Msg = Invalid, server+" did not accept the request to "+doing
 		e.Hint = "check the values that you gave"
 	case errors.Is(err, coolify.ErrRateLimited):
-		e.Code, e.Msg, e.Retryable = RateLimited, server+" takes no more requests for the moment", true
+		e.Code, e.Msg, e.Retryable = RateLimited, server+" accepts no more requests for the moment", true
 		e.RetryAfter = 30 * time.Second
 		if detail != nil && detail.RetryAfter > 0 {
 			e.RetryAfter = detail.RetryAfter
 		}
 	case errors.Is(err, coolify.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		e.Code, e.Msg, e.Retryable = Timeout, server+" took too long to "+doing, true
-		e.Hint = "try again; if it goes on, the host may be unreachable"
+		e.Hint = "try again; if it happens again, the host may be unreachable"
 	case errors.Is(err, context.Canceled):
-		e.Code, e.Msg, e.Retryable = Timeout, "the call was given up before "+server+" answered", true
+		e.Code, e.Msg, e.Retryable = Timeout, "the call was cancelled before "+server+" answered", true
 	default:
 		e.Code, e.Msg, e.Retryable = Unavailable, server+" could not "+doing+" just now", true
 		e.Hint, e.RetryAfter = "try again in a moment", 5*time.Second
@@ -73,11 +74,11 @@ func PlatformError(doing string, err error) error {
 	public := *e
 	switch e.Code { //nolint:exhaustive // the other codes stay as they are
 	case NotFound, Conflict, Invalid:
-		public.Code, public.Hint = Unavailable, "only the platform's operator can mend this; \"vibn-mcp workspace "+
+		public.Code, public.Hint = Unavailable, "only the platform's operator can fix this; \"vibn-mcp workspace "+
 			"provision\" says what is wrong"
 	case Timeout:
 		public.Retryable = true
-		public.Hint = "try again: what has been done is not done twice"
+		public.Hint = "try again: completed steps are not repeated"
 	}
 	return &public
 }

@@ -284,7 +284,7 @@ func TestVerdictOfPush(t *testing.T) {
 		if o.err != nil || o.Verdict != verdict.VerdictLive || o.UUID != id || o.Commit.String() != newCommit {
 			t.Errorf("%+v, %v; want the pushed commit live", o.Waited, o.err)
 		}
-		if len(o.seen) < 3 || o.seen[0] != newCommit[:10]+" waiting for its push to be seen" || o.seen[len(o.seen)-1] != id+" in_progress" {
+		if len(o.seen) < 3 || o.seen[0] != newCommit[:10]+" waiting for its push to arrive" || o.seen[len(o.seen)-1] != id+" in_progress" {
 			t.Errorf("the caller was told %q", o.seen)
 		}
 		again := <-verdictOn(t.Context(), p.Guard, p.A.Key, newCommit, "web.alpha.example.com", hosting.MaxWait)

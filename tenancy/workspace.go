@@ -61,10 +61,10 @@ func (p Plan) Check() error {
 	switch {
 	case p.Memory != "" && !memoryForm.MatchString(p.Memory):
 		return &Error{
-			Code: Invalid, Msg: "memory is a number with b, k, m or g after it", Hint: "as in 512m; 0 is no bound",
+			Code: Invalid, Msg: "memory is a number with b, k, m or g after it", Hint: "as in 512m; 0 is no limit",
 		}
 	case p.CPUs != "" && !cpusForm.MatchString(p.CPUs):
-		return &Error{Code: Invalid, Msg: "cpus is a decimal number", Hint: "as in 0.5; 0 is no bound"}
+		return &Error{Code: Invalid, Msg: "cpus is a decimal number", Hint: "as in 0.5; 0 is no limit"}
 	case p.Apps < 0 || p.Apps > maxPlanned || p.Databases < 0 || p.Databases > maxPlanned:
 		return &Error{
 			Code: Invalid, Msg: fmt.Sprintf("a plan allows at most %d apps, and as many databases", maxPlanned),

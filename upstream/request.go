@@ -61,7 +61,7 @@ type Answer struct {
 
 // The usual reasons for calling [Answer.Unusable].
 var (
-	ErrOther  = errors.New("the answer is about something else than was asked for")
+	ErrOther  = errors.New("the answer is about something other than what was requested")
 	ErrAnswer = errors.New("the answer is not what the API promises")
 )
 

@@ -79,7 +79,7 @@ func CheckRoot(u *url.URL) error {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return errors.New("the URL must have no user, query or fragment")
 	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/api/v1"):
-		return errors.New("the URL is that of the root, without /api/v1")
+		return errors.New("the URL must be that of the root, without /api/v1")
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ var tokenForm = regexp.MustCompile(`^[!-~]+$`)
 // CheckToken returns an error for a token that a header cannot carry.
 func CheckToken(token secret.Text) error {
 	if !tokenForm.MatchString(token.Reveal()) {
-		return errors.New("the token is empty or has characters that no token has")
+		return errors.New("the token is empty or has characters that tokens do not have")
 	}
 	return nil
 }

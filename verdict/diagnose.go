@@ -162,7 +162,7 @@ func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 	case ctx.Err() != nil, code == tenancy.Unauthorized, code == tenancy.Forbidden:
 		return err
 	}
-	f.note = "not all could be looked at: " + tenancy.Public(err).Msg
+	f.note = "some checks could not be done: " + tenancy.Public(err).Msg
 	return nil
 }
 
@@ -287,14 +287,14 @@ var knownCauses = []knownCause{
 	},
 	{
 		regexp.MustCompile(`(?i)remote branch .* not found|couldn't find remote ref`),
-		"the repository has no such branch", "push the branch, or apps_update with one that is there",
+		"the repository has no such branch", "push the branch, or set an existing one with apps_update",
 	},
 	{
 		regexp.MustCompile(
 			`(?i)permission denied \(publickey|could not read from remote repository|host key verification failed`,
 		),
 		"Coolify may not read the repository",
-		"only the platform's operator can mend this: its deploy key is not in force",
+		"only the platform's operator can fix this: its deploy key is missing or no longer accepted",
 	},
 	{
 		regexp.MustCompile(
@@ -304,7 +304,7 @@ var knownCauses = []knownCause{
 	},
 	{
 		regexp.MustCompile(`(?i)no space left on device`), "the host's disk is full",
-		"only the platform's operator can mend this",
+		"only the platform's operator can fix this",
 	},
 	{
 		regexp.MustCompile(`(?i)out of memory|oomkilled|heap limit|exit code:? 137\b`), "it ran out of memory",
@@ -314,12 +314,12 @@ var knownCauses = []knownCause{
 		regexp.MustCompile(
 			`(?i)could not resolve dependenc|no matching (version|distribution)|cannot find (module|package)|modulenotfounderror|no module named|npm (err!|error)`,
 		),
-		"a dependency is missing, or could not be installed", "mend it in the repository and push",
+		"a dependency is missing, or could not be installed", "fix it in the repository and push",
 	},
 	{
 		regexp.MustCompile(`(?i)econnrefused|connection refused|enotfound|getaddrinfo|could not connect to`),
-		"it cannot reach something that it connects to, as a database",
-		"databases_list and envs_list show what it may reach and what it is told",
+		"it cannot reach something that it connects to, such as a database",
+		"check its address: databases_list shows the databases, envs_list the app's variables",
 	},
 }
 
@@ -360,7 +360,7 @@ func (f findings) deployTrouble(add func(cause, evident, next string)) {
 			"deployments_logs with deployment "+f.deployments[0].UUID.String(),
 		)
 	case !f.deployments[0].Status.Terminal():
-		add("a deployment is on its way", "", "deployments_wait with deployment "+f.deployments[0].UUID.String())
+		add("a deployment is in progress", "", "deployments_wait with deployment "+f.deployments[0].UUID.String())
 	}
 }
 
@@ -388,23 +388,23 @@ func (f findings) siteTrouble(add func(cause, evident, next string)) {
 	case site == "", f.site.answered():
 	case seen.Problem == probe.DNS:
 		add(
-			"its domain leads nowhere", site+": "+seen.Reason,
-			"domains_list says which DNS record to set; it may take a while to be seen",
+			"its domain has no DNS record", site+": "+seen.Reason,
+			"domains_list says which DNS record to set; DNS changes can take a while",
 		)
 	case seen.Problem == probe.RefusedAddress:
 		add(
-			"its domain leads to an address that is not public", site,
+			"its domain points to an address that is not public", site,
 			"set the DNS record to the host's public address; the platform's operator can allow others",
 		)
 	case seen.Problem == probe.BadCertificate:
 		add(
 			"its certificate is not valid", site+": "+seen.Reason,
-			"the domain must lead to the host; a new certificate takes a minute, then apps_diagnose again",
+			"point the domain to the host; the new certificate takes a minute, then call apps_diagnose again",
 		)
 	case seen.Problem != "":
 		add(
 			"nothing answers at its domain", site+": "+seen.Reason,
-			"domains_list says where the domain has to lead; if it does, the platform's operator can see to the host",
+			"domains_list says where the domain must point; if it does, ask the platform's operator to check the host",
 		)
 	case seen.Status == 503:
 		add(
@@ -426,7 +426,7 @@ func (f findings) siteTrouble(add func(cause, evident, next string)) {
 	if c := seen.Certificate; c != nil && seen.Problem == "" && c.Ends.Sub(f.now) < endsSoon {
 		add(
 			"its certificate ends soon and was not renewed", "it ends "+c.Ends.Format(tenancy.TimeFormat),
-			"only the platform's operator can see to the proxy",
+			"only the platform's operator can check the proxy",
 		)
 	}
 }

@@ -140,5 +140,5 @@ func (c *commitSearch) reason() string {
 			c.looked, ", ",
 		) + ": was it pushed?"
 	}
-	return "no push of this commit has been seen yet; was it pushed, to the branch of an app that was created here?"
+	return "no push of this commit has been seen yet; was it pushed to the branch of an app that apps_create made?"
 }

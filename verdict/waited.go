@@ -118,7 +118,7 @@ func awaitPush(
 		if search.newer.head != "" {
 			return search.answerOvertaken(ctx)
 		}
-		inside(s).Looked(tenancy.DeploymentInfo{UUID: short(commit), Status: "waiting for its push to be seen"})
+		inside(s).Looked(tenancy.DeploymentInfo{UUID: short(commit), Status: "waiting for its push to arrive"})
 		select {
 		case <-again.C:
 		case <-end.C:
@@ -168,10 +168,10 @@ func answerUndeployed(
 	}
 	w := Waited{Next: []string{"apps_deploy builds the branch's newest commit"}}
 	w.Verdict, w.Commit = VerdictFailed, s.Text(r.Head)
-	w.Reason = "nothing was deployed of this commit: it was there before the app was, or its message says [skip ci]"
+	w.Reason = "this commit was not deployed: it is older than the app, or its message says [skip ci]"
 	if r.Reported == PushFailure {
-		w.Reason = "the app as it is may not be deployed, so this push was not"
-		w.Next = []string{"apps_deploy says what is in the way", "apps_diagnose looks at the app"}
+		w.Reason = "the app's present settings may not be deployed, so this push was not deployed"
+		w.Next = []string{"apps_deploy says what prevents it", "apps_diagnose looks at the app"}
 	}
 	return "", w, s.Prove(ctx)
 }
@@ -386,7 +386,7 @@ func (o observation) next(v Verdict) []string {
 	case o.overtaken:
 		return []string{"deployments_wait with " + o.commit + " waits for the newer push"}
 	case o.status == coolify.DeploymentFinished:
-		return []string{"apps_deploy builds the newest commit, if no deployment of it is on its way"}
+		return []string{"apps_deploy builds the newest commit, if none is in progress"}
 	case o.status == coolify.DeploymentFailed:
 		return []string{"deployments_logs shows why it failed", "apps_diagnose names likely causes"}
 	case o.status == "":

@@ -29,7 +29,8 @@ var workspaceCommands = []command{
 			fs.String("name", "", "for people (default: the slug)")
 			fs.String("owner", "", "the platform's id of the person who owns it")
 			fs.Int64("owner-gitea-id", 0, "id of the owner's account on Gitea, who may then push with it")
-			fs.String("coolify-project", "", "uuid of a Coolify project to use instead of making one; nobody else's")
+			fs.String("coolify-project", "", "uuid of a Coolify project to use instead of creating one; no "+
+				"other workspace may use it")
 		},
 		run: operator(createWorkspace),
 	},
@@ -54,8 +55,8 @@ var workspaceCommands = []command{
 		about: "change what a workspace may use: --memory, --cpus, --apps, --databases",
 		reads: databaseVariables,
 		flags: func(fs *pflag.FlagSet) {
-			fs.String("memory", "", "memory of each new app and database, as 512m; 0 = no bound")
-			fs.String("cpus", "", "processors of each, as 0.5; 0 = no bound")
+			fs.String("memory", "", "memory of each new app and database, as 512m; 0 = no limit")
+			fs.String("cpus", "", "processors of each, as 0.5; 0 = no limit")
 			fs.Int("apps", 0, "apps that may be created; 0 = the platform's default")
 			fs.Int("databases", 0, "databases that may be created; 0 = the platform's default")
 		},
@@ -63,12 +64,12 @@ var workspaceCommands = []command{
 	},
 	{
 		name: "workspace provision", args: "SLUG",
-		about: "look at a workspace's parts, and make or mend what is not as it should be", reads: databaseVariables,
+		about: "check a workspace's parts, and create or repair what is missing or wrong", reads: databaseVariables,
 		waits: true, run: operator(act("provisioned", (*people.Operator).Provision)),
 	},
 	{
 		name: "workspace suspend", args: "SLUG",
-		about: "refuse a workspace's keys and members, and shut its bot out of Gitea", reads: databaseVariables,
+		about: "refuse a workspace's keys and members, and suspend its bot in Gitea", reads: databaseVariables,
 		waits: true, run: operator(act("suspended", (*people.Operator).Suspend)),
 	},
 	{
@@ -81,16 +82,16 @@ var workspaceCommands = []command{
 	},
 	{
 		name: "workspace delete", args: "SLUG",
-		about: "end a workspace, its keys, repositories and bot; its slug is never used again",
+		about: "delete a workspace, its keys, repositories and bot; its slug is never used again",
 		reads: databaseVariables, waits: true,
-		flags: func(fs *pflag.FlagSet) { fs.String("confirm", "", "the slug once more") },
+		flags: func(fs *pflag.FlagSet) { fs.String("confirm", "", "repeat the slug") },
 		run:   operator(deleteWorkspace),
 	},
 }
 
 var keyCommands = []command{
 	{
-		name: "key create", args: "SLUG", about: "mint a key for a workspace and print it, once",
+		name: "key create", args: "SLUG", about: "mint a key for a workspace and print it once",
 		reads: databaseVariables,
 		flags: func(fs *pflag.FlagSet) {
 			fs.String("name", "agent", "what the key is for")
@@ -183,8 +184,7 @@ const waitTime = 5 * time.Minute
 func (p *program) settle(ctx context.Context, op *people.Operator, w tenancy.Workspace) error {
 	if wait, _ := p.flags.GetBool("wait"); !wait { // the command itself defines the flag
 		p.sayf(
-			"what that needs on Gitea and Coolify is left to a job of \"vibn-mcp serve\"; --wait does it here and " +
-				"now\n",
+			"a job of \"vibn-mcp serve\" does the rest on Gitea and Coolify; --wait does it now\n",
 		)
 		return nil
 	}
@@ -222,7 +222,7 @@ func (p *program) judge(state tenancy.Provision) error {
 	}
 	if state.DeletedAt != nil {
 		return hinted{
-			fmt.Errorf("workspace %s is deleted, and not all that was made for it is gone", state.Slug),
+			fmt.Errorf("workspace %s is deleted, but some of its parts remain", state.Slug),
 			"\"vibn-mcp workspace delete " + state.Slug + " --confirm " + state.Slug + " --wait\" tries again",
 		}
 	}
@@ -422,13 +422,13 @@ func deleteWorkspace(ctx context.Context, p *program, op *people.Operator) error
 	}
 	if p.text("confirm") != w.Slug {
 		return usageError{
-			"this ends the workspace for ever, with its repositories", "repeat it with --confirm " + w.Slug,
+			"this deletes the workspace and its repositories permanently", "repeat it with --confirm " + w.Slug,
 		}
 	}
 	if err := op.DeleteWorkspace(ctx, w); err != nil {
 		return err
 	}
-	p.sayf("deleted workspace %s and its keys; what was made for it on Gitea and Coolify is taken away\n", w.Slug)
+	p.sayf("deleted workspace %s and its keys; its parts on Gitea and Coolify are deleted\n", w.Slug)
 	return p.settle(ctx, op, w)
 }
 

@@ -34,7 +34,8 @@ var remoteCallCommand = command{
 
 func addCallFlags(fs *pflag.FlagSet) {
 	fs.Bool("json", false, "print the answer as JSON, and a failure as JSON on standard error")
-	fs.String("args", "", "a JSON object of arguments, or - to read it from standard input, where nobody sees it")
+	fs.String("args", "", "a JSON object of arguments, or - to read it from standard input, so it never "+
+		"enters the shell's history")
 }
 
 // toolRegistry describes the tools. It is never used to call them.
@@ -145,7 +146,7 @@ func (p *program) readArgs() (map[string]any, error) {
 		return args, nil
 	}
 	if len(raw) > mcp.MaxBody {
-		return nil, usageError{fmt.Sprintf("--args is larger than %d bytes", mcp.MaxBody), "give less at once"}
+		return nil, usageError{fmt.Sprintf("--args is larger than %d bytes", mcp.MaxBody), "send less in one call"}
 	}
 	if err := json.Unmarshal([]byte(raw), &args); err != nil || args == nil {
 		return nil, usageError{"--args is not a JSON object", `as --args '{"app": "web"}'`}

@@ -91,8 +91,9 @@ func variables() []variable {
 		},
 		{
 			name: "VIBN_SECRETS_KEY", secret: true,
-			about: "seals secrets in the database; at least 16 characters. Losing it loses them",
-			hint:  "make one with: openssl rand -base64 32",
+			about: "seals secrets in the database; at least 16 characters. If you lose this key, the sealed " +
+				"secrets cannot be recovered",
+			hint: "make one with: openssl rand -base64 32",
 			set: func(c *config, v string) error {
 				c.secretsKey = secret.NewText(v)
 				_, err := secret.NewBox(c.secretsKey)
@@ -180,8 +181,8 @@ func variables() []variable {
 		{
 			name: "VIBN_PLACEMENT_TRUST", def: "`shared`",
 			about: "trust of new workspaces: shared, dedicated or trusted",
-			hint: "shared is safe; dedicated is a host of the workspace's own; trusted means that you vouch for its " +
-				"people",
+			hint: "shared is safe; dedicated is a host of the workspace's own; trusted means that you trust " +
+				"its people with the host",
 			set: func(c *config, v string) (err error) { c.placement.Trust, err = tenancy.ParseTrust(v); return err },
 		},
 		{

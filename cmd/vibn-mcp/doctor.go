@@ -14,8 +14,8 @@ import (
 
 var doctorCommand = command{
 	name: "doctor",
-	about: "look at every prerequisite with the configuration of serve, and say what to do; changes nothing, and may " +
-		"run beside serve",
+	about: "check every prerequisite with the configuration of serve, and say what to do; changes nothing, " +
+		"and may run beside serve",
 	needs: serverNeeds, flags: jsonFlag, run: examine,
 }
 
@@ -82,14 +82,14 @@ func (p *program) examineDatabase(ctx context.Context) (*store.DB, provision.Che
 			Detail: "in use: SQLite serves one process, and serve or another one has it",
 		}
 	case err != nil:
-		check.Detail, check.Fix = err.Error(), "see whether the database is up and DATABASE_URL right, or "+
+		check.Detail, check.Fix = err.Error(), "check that the database is up and DATABASE_URL is right, or "+
 			"VIBN_DATA_DIR for SQLite"
 		return nil, check
 	}
 	missing, empty, err := db.Missing(ctx)
 	switch {
 	case err != nil:
-		check.Detail, check.Fix = err.Error(), "see whether the database is up and DATABASE_URL right"
+		check.Detail, check.Fix = err.Error(), "check that the database is up and DATABASE_URL is right"
 	case empty:
 		check.Detail = db.Dialect() + " has no tables yet"
 	case missing == 1:

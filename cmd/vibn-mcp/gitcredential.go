@@ -148,13 +148,13 @@ func readAttributes(r io.Reader) (map[string]string, error) {
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if !ok || !plainValue(name) {
-			return nil, errors.New("what git asks is not understood")
+			return nil, errors.New("git's request is not understood")
 		}
 		if !slices.Contains(deciding, name) {
 			continue
 		}
 		if value != "" && !plainValue(value) {
-			return nil, errors.New("what git asks is not understood")
+			return nil, errors.New("git's request is not understood")
 		}
 		if _, twice := asked[name]; twice {
 			return nil, fmt.Errorf("git tells %q twice", name)
@@ -162,7 +162,7 @@ func readAttributes(r io.Reader) (map[string]string, error) {
 		asked[name] = value
 	}
 	if limited.N <= 0 {
-		return nil, errors.New("what git asks is too long")
+		return nil, errors.New("git's request is too long")
 	}
 	return asked, lines.Err()
 }

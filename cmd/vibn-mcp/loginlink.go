@@ -14,12 +14,12 @@ import (
 )
 
 var loginLinkCommand = command{
-	name: "login-link", about: "print a link that signs somebody in to the settings page, once",
+	name: "login-link", about: "print a one-time link that signs a person in to the settings page",
 	reads: slices.Concat(databaseVariables, []string{"VIBN_PUBLIC_URL", "VIBN_LISTEN"}),
 	flags: func(fs *pflag.FlagSet) {
 		fs.String("workspace", "", "slug of the workspace")
-		fs.String("user", "", "whom it signs in: a member, by the platform's id (default: the owner)")
-		fs.String("invite", "", "let somebody join instead, as owner, admin or member")
+		fs.String("user", "", "member to sign in, by the platform's id (default: the owner)")
+		fs.String("invite", "", "make a link to join instead, as owner, admin or member")
 		fs.Int("minutes", int(people.DefaultLinkLife/time.Minute), "minutes until it expires")
 	},
 	run: operator(loginLink),
@@ -45,7 +45,7 @@ func loginLink(ctx context.Context, p *program, op *people.Operator) error {
 	}
 	what := "signs in " + l.UserID
 	if l.Role != "" {
-		what = "lets somebody join as " + string(l.Role)
+		what = "lets a person join as " + string(l.Role)
 	}
 	p.sayf(
 		"the link %s, to workspace %s, once, until %s\n", what, w.Slug,

@@ -175,7 +175,7 @@ func argumentsError(cmd command, want []string, given int) string {
 	return fmt.Sprintf("%s %s, and %d %s given", cmd.name, takes, given, were)
 }
 
-const waitAbout = "do it here and now, with the configuration of serve, and say how it ended"
+const waitAbout = "do it now, with the configuration of serve, and report the result"
 
 // find returns the command named by the first two words, or by the first word.
 func find(args []string) (command, []string, bool) {

@@ -281,7 +281,7 @@ func (s *server) serve(ctx context.Context, ln net.Listener, public *url.URL, ho
 		return fmt.Errorf("stop: %w", err)
 	}
 	if err := <-worked; err != nil {
-		s.log.WarnContext(ctx, "jobs were cut short; they are run again", "err", err)
+		s.log.WarnContext(ctx, "jobs were interrupted; they are run again", "err", err)
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func planVariable(name, def, about string, set func(*tenancy.Plan, string) error
 func planCount(v string) (int, error) {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
-		return 0, errors.New("is no whole number above 0")
+		return 0, errors.New("is not a whole number above 0")
 	}
 	return n, nil
 }
