@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/vibnai/vibn-mcp/upstream"
@@ -67,9 +69,43 @@ func refusal(a *upstream.Answer) upstream.Refusal {
 	switch {
 	case a.Status != http.StatusForbidden:
 	case strings.Contains(said403, "scope"):
-		r.Cause = ErrScope
+		r.Cause = missingScopes(r.Said)
 	case strings.Contains(said403, "should be the site admin"):
 		r.Cause = ErrNotAdmin
 	}
 	return r
+}
+
+// A ScopeError is an [ErrScope] whose text names the scopes that are missing.
+type ScopeError struct{ Missing []string }
+
+// Error names the scopes.
+func (e *ScopeError) Error() string { return "the token lacks " + strings.Join(e.Missing, ", ") }
+
+// Is reports whether target is [ErrScope].
+func (e *ScopeError) Is(target error) bool { return target == ErrScope }
+
+var (
+	scopesAsked = regexp.MustCompile(`required=?:? ?\[([a-z: -]+)\]|required scope\(s\): \[([a-z: -]+)\]`)
+	scopesHeld  = regexp.MustCompile(`token scope=([a-z:,-]+)`)
+)
+
+// missingScopes reads which scopes a request needed and the token has not. Gitea names
+// both since 1.22, before only the first; [ErrScope] if it names none.
+func missingScopes(said string) error {
+	m := scopesAsked.FindStringSubmatch(said)
+	if m == nil {
+		return ErrScope
+	}
+	var held []string
+	if h := scopesHeld.FindStringSubmatch(said); h != nil {
+		held = strings.Split(h[1], ",")
+	}
+	missing := slices.DeleteFunc(strings.Fields(m[1]+m[2]), func(scope string) bool {
+		return slices.Contains(held, scope) || slices.Contains(held, strings.Replace(scope, "read:", "write:", 1))
+	})
+	if len(missing) == 0 {
+		return ErrScope
+	}
+	return &ScopeError{missing}
 }

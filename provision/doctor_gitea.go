@@ -47,8 +47,34 @@ func (e *examination) giteaAnswers(ctx context.Context) Check {
 	return ok("answers, and its health check passes")
 }
 
-const giteaTokenFix = "make a token of a site administrator in Gitea under Settings, Applications, with write:admin, " +
-	"write:organization, write:repository, write:package and read:user, and give it as GITEA_API_TOKEN"
+// GiteaTokenScopes returns the scopes that GITEA_API_TOKEN needs, and no more.
+func GiteaTokenScopes() []string {
+	return []string{"write:admin", "write:organization", "write:repository", "write:package", "read:user"}
+}
+
+const (
+	makeGiteaToken = "make a token of a site administrator in Gitea under Settings, Applications, with "
+	giteaTokenFix  = makeGiteaToken + "write:admin, write:organization, write:repository, write:package and " +
+		"read:user, and give it as GITEA_API_TOKEN"
+)
+
+// wholeScopes turns the scopes that one request lacked into those that are needed in the
+// end: who may not read has to be able to write too.
+func wholeScopes(missing []string) []string {
+	var whole []string
+	for _, scope := range missing {
+		if write := strings.Replace(scope, "read:", "write:", 1); slices.Contains(GiteaTokenScopes(), write) {
+			scope = write
+		}
+		whole = append(whole, scope)
+	}
+	return whole
+}
+
+// addScopes says how the operator adds scopes: Gitea cannot change those of a token.
+func addScopes(missing []string) string {
+	return makeGiteaToken + strings.Join(missing, ", ") + " besides what this one has, and give it as GITEA_API_TOKEN"
+}
 
 // giteaToken finds out the token's scopes by trying them.
 func (e *examination) giteaToken(ctx context.Context) Check {
@@ -87,7 +113,7 @@ func (e *examination) giteaToken(ctx context.Context) Check {
 		e.without[needGiteaToken] = name + " lacks a scope to look at this"
 	}
 	if len(lacks) > 0 {
-		return fail(name+" lacks "+strings.Join(lacks, ", "), giteaTokenFix)
+		return fail(name+" lacks "+strings.Join(lacks, ", "), addScopes(lacks))
 	}
 	version, err := e.gitea.Version(ctx)
 	if err != nil {

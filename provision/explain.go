@@ -3,6 +3,7 @@ package provision
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
@@ -94,6 +95,10 @@ func (s upstreamServer) tokenFault(variable string, err error) (why, fix string)
 	case errors.Is(err, coolify.ErrAbility):
 		return variable + " lacks an ability", s.renew
 	case errors.Is(err, gitea.ErrScope):
+		if e, ok := errors.AsType[*gitea.ScopeError](err); ok {
+			missing := wholeScopes(e.Missing)
+			return variable + " lacks " + strings.Join(missing, ", "), addScopes(missing)
+		}
 		return variable + " lacks a scope", s.renew
 	case errors.Is(err, gitea.ErrAuthMethod):
 		return noBasicAuth, basicAuthFix

@@ -45,7 +45,6 @@ func withoutScope(scope string) func(*subject) {
 }
 
 const (
-	needsScope = "write:admin, write:organization, write:repository, write:package and read:user"
 	neverTaken = "it is never taken over"
 )
 
@@ -75,25 +74,25 @@ var hindrances = []hindrance{
 	},
 	{
 		name: "no write:admin", prepare: withoutScope("write:admin"),
-		status: tenancy.Failed, part: tenancy.PartHost, why: "lacks a scope", fix: needsScope,
+		status: tenancy.Failed, part: tenancy.PartHost, why: "lacks write:admin", fix: "with write:admin besides what this one has",
 	},
 	{
 		name: "no write:organization", prepare: withoutScope("write:organization"),
-		status: tenancy.Partial, part: tenancy.PartOrg, why: "GITEA_API_TOKEN lacks a scope: could not make the organisation", fix: needsScope,
+		status: tenancy.Partial, part: tenancy.PartOrg, why: "GITEA_API_TOKEN lacks write:organization: could not make the organisation", fix: "with write:organization besides what this one has",
 	},
 	{
 		name: "no read:user", prepare: withoutScope("read:user"),
-		status: tenancy.Failed, part: tenancy.PartHost, why: "lacks a scope", fix: needsScope,
+		status: tenancy.Failed, part: tenancy.PartHost, why: "lacks read:user", fix: "with read:user besides what this one has",
 	},
 	{
 		name: "no write:repository", prepare: withoutScope("write:repository"),
-		status: tenancy.Partial, part: tenancy.PartRepositories, why: "GITEA_API_TOKEN lacks a scope: could not reconcile", fix: needsScope,
+		status: tenancy.Partial, part: tenancy.PartRepositories, why: "GITEA_API_TOKEN lacks write:repository: could not reconcile", fix: "with write:repository besides what this one has",
 	},
 	{name: "basic authentication off", cfg: noBasic(giteatest.V126), prepare: withScopes("all"), status: tenancy.Ready},
 	{name: "basic authentication off, since 1.27", cfg: noBasic(giteatest.V127), prepare: withScopes("all"), status: tenancy.Ready},
 	{
 		name: "basic authentication off, and too few scopes for the other way", cfg: noBasic(giteatest.V126), prepare: withScopes(leastScopes...),
-		status: tenancy.Partial, part: tenancy.PartToken, why: "lacks a scope: could not make the bot's token", fix: "Gitea must allow basic authentication",
+		status: tenancy.Partial, part: tenancy.PartToken, why: "lacks write:user: could not make the bot's token", fix: "with write:user besides",
 	},
 	{
 		name: "basic authentication off, and too few scopes to give", cfg: noBasic(giteatest.V127),

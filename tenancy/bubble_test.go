@@ -87,7 +87,7 @@ func newService(t *testing.T, h *tenancytest.House, w world) service {
 	if h.Secrets == nil {
 		h.Secrets = []string{h.Sim.Token("read", "write", "deploy"), h.Sim.Token("read", "read:sensitive")}
 		if h.Git != nil {
-			h.Secrets = append(h.Secrets, h.Git.AdminToken("all"))
+			h.Secrets = append(h.Secrets, h.Git.AdminToken(provision.GiteaTokenScopes()...))
 		}
 	}
 	cfg.Token = secret.NewText(h.Secrets[0])

@@ -63,7 +63,7 @@ func newPlatform(t testing.TB, db tenancytest.Store, cfg giteatest.Config) *plat
 			t.Error(err)
 		}
 	})
-	f.tokens = [2]string{f.cool.Token("read", "write", "deploy"), f.git.AdminToken("all")}
+	f.tokens = [2]string{f.cool.Token("read", "write", "deploy"), f.git.AdminToken(provision.GiteaTokenScopes()...)}
 	return f
 }
 

@@ -968,7 +968,7 @@ func TestFaultsOfThePlatform(t *testing.T) {
 	adminScopes("write:admin", "write:repository", "write:package", "read:user")(p)
 	guard := p.guard()
 	wrong, _ := p.parts(guard, "new", p.told.Placement)
-	if len(wrong) != 1 || wrong[0].Part != tenancy.PartOrg || !strings.Contains(wrong[0].Why, "GITEA_API_TOKEN lacks a scope") {
+	if len(wrong) != 1 || wrong[0].Part != tenancy.PartOrg || !strings.Contains(wrong[0].Why, "GITEA_API_TOKEN lacks write:organization") {
 		t.Fatalf("%s", wrong)
 	}
 	p.workspace = got(p.operator.Workspace(t.Context(), "new"))(t)

@@ -23,6 +23,7 @@ import (
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/probe"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -130,7 +131,7 @@ func (p *program) simulate(
 		coolifyURL:     coolifyURL,
 		coolifyToken:   secret.NewText(sim.Token("read", "write", "deploy")),
 		sensitiveToken: secret.NewText(sim.Token("read", "read:sensitive")),
-		giteaURL:       giteaURL, giteaToken: secret.NewText(git.AdminToken("all")),
+		giteaURL:       giteaURL, giteaToken: secret.NewText(git.AdminToken(provision.GiteaTokenScopes()...)),
 		probe:     probe.Config{Dial: sim.DialApp, RootCAs: sim.Roots()},
 		appDomain: tenancy.AppDomain{Scheme: "https", Host: "apps.example.com"},
 	}

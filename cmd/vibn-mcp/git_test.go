@@ -24,6 +24,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -62,7 +63,7 @@ func newGitHouse(t *testing.T, dialect string) *gitHouse {
 	env, stop := serveCoolify(sim, sim)
 	t.Cleanup(stop)
 	maps.Copy(env, map[string]string{
-		"GITEA_API_URL": h.root, "GITEA_API_TOKEN": h.gitea.AdminToken("all"), "VIBN_LISTEN": "127.0.0.1:0",
+		"GITEA_API_URL": h.root, "GITEA_API_TOKEN": h.gitea.AdminToken(provision.GiteaTokenScopes()...), "VIBN_LISTEN": "127.0.0.1:0",
 		"VIBN_ADMIN_TOKEN": "an-operator-of-these-tests-0123456789", "GORACE": "atexit_sleep_ms=10", "PATH": os.Getenv("PATH"),
 	})
 	if dialect == "postgres" {

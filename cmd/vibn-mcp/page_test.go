@@ -17,6 +17,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/sidecar/oidctest"
 	"github.com/vibnai/vibn-mcp/store/storetest"
 )
@@ -43,7 +44,7 @@ func servePage(t *testing.T, database string) *pageHouse {
 	ann := oidctest.Person{ID: "ann", Username: "ann", Email: "ann@example.com", Name: "Ann"}
 	maps.Copy(env, map[string]string{
 		"VIBN_DATA_DIR": t.TempDir(), "VIBN_LISTEN": strings.TrimPrefix(h.root, "http://"), "VIBN_PUBLIC_URL": h.root,
-		"GITEA_API_URL": gitea.URL + "/git", "GITEA_API_TOKEN": h.git.AdminToken("all"),
+		"GITEA_API_URL": gitea.URL + "/git", "GITEA_API_TOKEN": h.git.AdminToken(provision.GiteaTokenScopes()...),
 		"VIBN_OIDC_ISSUER":    oidctest.Provider(t, h.root+"/login/callback", ann),
 		"VIBN_OIDC_CLIENT_ID": oidctest.ClientID, "VIBN_OIDC_CLIENT_SECRET": oidctest.ClientSecret, "VIBN_OIDC_NAME": "Example",
 	})

@@ -143,7 +143,7 @@ func (h *House) gitea(t testing.TB, cfg Config) (*gitea.Admin, string) {
 		t.Fatal(err)
 	}
 	h.GitURL = root.String()
-	token := h.Git.AdminToken("all")
+	token := h.Git.AdminToken(provision.GiteaTokenScopes()...)
 	h.Secrets = append(h.Secrets, token)
 	admin, err := gitea.New(
 		gitea.Config{URL: root, Token: secret.NewText(token), Timeout: cfg.Timeout, RetryWait: time.Millisecond},
