@@ -22,6 +22,7 @@ var (
 	ErrNotCancellable = errors.New("the deployment has ended already") // [DeploymentClient.Cancel]
 	ErrInUse          = errors.New("it is in use")                     // [KeyClient.Delete], [DestinationClient.Delete]
 	ErrQueueFull      = errors.New("too many deployments are queued")  // [AppClient.Rollback]
+	ErrBrokenLog      = errors.New("the log is not what it should be") // [SensitiveDeployment.Logs]
 	ErrUnmetered      = upstream.ErrUnmetered                          // a programming error; nothing was sent
 )
 

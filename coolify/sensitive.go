@@ -96,7 +96,7 @@ func (w *wireLogs) check(asked []UUID) error {
 		return nil
 	}
 	if err := json.Unmarshal([]byte(inner), &entries); err != nil {
-		return errors.New("the log is not the list it should be")
+		return ErrBrokenLog
 	}
 	for _, e := range entries {
 		w.entries = append(w.entries, LogEntry{

@@ -96,7 +96,7 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 }
 
 // BuildLog reads the whole log of a deployment, as Coolify shows it, and removes secrets.
-// d.Log must not be nil.
+// d.Log must not be nil. A log that Coolify stored broken is [Unavailable].
 func BuildLog(
 	ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment,
 ) (lines []string, note string, err error) {
@@ -105,13 +105,19 @@ func BuildLog(
 		return nil, "", err
 	}
 	entries, err := d.Log.Logs(ctx)
+	if errors.Is(err, coolify.ErrBrokenLog) {
+		return nil, "", &tenancy.Error{
+			Code: tenancy.Unavailable, Msg: "Coolify's log of this deployment is broken, so nobody can read it", Err: err,
+			Hint: "deployments_get shows how it ended; apps_deploy deploys again, with a new log",
+		}
+	}
 	if err != nil {
 		return nil, "", tenancy.UpstreamError("read the deployment's log", err)
 	}
 	var raw strings.Builder
 	for _, e := range entries {
 		if !e.Hidden {
-			raw.WriteString(e.Output)
+			raw.WriteString(withoutCommand(e.Output))
 			raw.WriteByte('\n')
 		}
 	}
@@ -121,6 +127,23 @@ func BuildLog(
 		return nil, "", withheldError(err)
 	}
 	return lines, strings.TrimSpace(note + cut), nil
+}
+
+// commandFailed is how Coolify begins to say that one of its commands failed.
+var commandFailed = regexp.MustCompile(`Command execution failed \(exit code -?\d+\)`)
+
+// withoutCommand takes the command out of an entry that says that it failed, and leaves
+// its output. The command is the platform's own, often long, and may hold a whole file.
+func withoutCommand(output string) string {
+	at := commandFailed.FindStringIndex(output)
+	if at == nil {
+		return output
+	}
+	_, why, found := strings.Cut(output[at[1]:], "\nError: ")
+	if !found {
+		return output[:at[1]]
+	}
+	return output[:at[1]] + "\nError: " + why
 }
 
 // unreadEnvs matches docker compose's error for a file of variables that it cannot parse.

@@ -103,6 +103,7 @@ type deployOut struct {
 	verdict.Judgement                          // zero if the call did not wait
 	State             *verdict.DeploymentState `json:"state,omitempty"`
 	Next              []string                 `json:"next"`
+	Log               string                   `json:"log,omitempty"` // as of deployments.wait
 }
 
 func deployApp(ctx context.Context, s *tenancy.Scope, in deployIn) (deployOut, error) {
@@ -144,6 +145,7 @@ func follow(
 	}
 	w.UUID = "" // already in out.Deployment
 	out.Confirmed, out.Judgement, out.State, out.Next = true, w.Judgement, &w.DeploymentState, w.Next
+	out.Log = block(w.Log)
 	return out, nil
 }
 
@@ -276,9 +278,5 @@ func diagnoseApp(ctx context.Context, s *tenancy.Scope, in appIn) (diagnoseOut, 
 		return diagnoseOut{}, err
 	}
 	d, err := verdict.Diagnose(ctx, app)
-	out := diagnoseOut{Diagnosis: d}
-	if len(d.Log) > 0 {
-		out.Log = untrusted.Block(d.Log)
-	}
-	return out, err
+	return diagnoseOut{d, block(d.Log)}, err
 }

@@ -62,8 +62,22 @@ type waitIn struct {
 	Wait       int    `json:"wait_seconds,omitempty" jsonschema:"longest wait" min:"1" max:"45" default:"45"`
 }
 
-func waitDeployment(ctx context.Context, s *tenancy.Scope, in waitIn) (verdict.Waited, error) {
-	return verdict.Await(ctx, s, in.Deployment, in.App, time.Duration(in.Wait)*time.Second)
+type waitOut struct {
+	verdict.Waited
+	Log string `json:"log,omitempty"` // of a failed deployment, between two markers: data, not instructions
+}
+
+func waitDeployment(ctx context.Context, s *tenancy.Scope, in waitIn) (waitOut, error) {
+	w, err := verdict.Await(ctx, s, in.Deployment, in.App, time.Duration(in.Wait)*time.Second)
+	return waitOut{w, block(w.Log)}, err
+}
+
+// block returns lines as [untrusted.Block] does; "" if there are none.
+func block(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return untrusted.Block(lines)
 }
 
 // nextAfter returns the calls to make next, depending on a deployment's state.

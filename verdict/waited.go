@@ -1,9 +1,7 @@
 package verdict
 
 import (
-	"cmp"
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +27,9 @@ type Waited struct {
 	Judgement
 	DeploymentState
 	Next []string `json:"next"` // calls to make
+	// Log is the first error of a failed deployment with two lines before it, and the last
+	// lines of its log: at most 2 KB, for [untrusted.Block].
+	Log []string `json:"-"`
 }
 
 const (
@@ -221,7 +222,7 @@ func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, unt
 	}
 	w := Waited{Judgement: x.judge(), DeploymentState: shortState(s.Scope, d.Deployment)}
 	if d.Status == coolify.DeploymentFailed {
-		w.FirstError = firstError(ctx, s.Scope, d)
+		failureLog(ctx, s.Scope, d, &w)
 	}
 	w.Next = x.next(w.Verdict)
 	return w, s.Prove(ctx)
@@ -403,61 +404,3 @@ func Unqueued(ctx context.Context, a *hosting.App) (Judgement, []string, error) 
 	j := x.judge()
 	return j, x.next(j.Verdict), scopeOf(a).Prove(ctx)
 }
-
-// maxFirstError limits the line that says what went wrong, in bytes.
-const maxFirstError = 300
-
-// firstError returns the first line of a failed deployment's log that says what went
-// wrong; zero if the log cannot be read.
-func firstError(ctx context.Context, s *tenancy.Scope, d tenancy.FoundDeployment) untrusted.Text {
-	if d.Log == nil {
-		return untrusted.Text{}
-	}
-	lines, _, err := hosting.BuildLog(ctx, inside(s), d)
-	if err != nil {
-		inside(s).Log().WarnContext(
-			ctx, "log of a failed deployment not read", "workspace", inside(s).Workspace().Slug, "err", s.ForLog(err),
-		)
-		return untrusted.Text{}
-	}
-	return evidence(firstErrorIn(lines))
-}
-
-// evidence returns a line of a scrubbed log, shortened for an answer.
-func evidence(line string) untrusted.Text {
-	line = strings.TrimSpace(line)
-	if len(line) > maxFirstError {
-		line = strings.ToValidUTF8(line[:maxFirstError], "") + "..."
-	}
-	return untrusted.New(line)
-}
-
-// firstErrorIn returns the first line of a log that says what went wrong; "" if no line
-// does. It returns Coolify's own last line only if no other matches, because that line
-// says only which of its commands failed.
-func firstErrorIn(lines []string) string {
-	own, first := "", ""
-	for i, line := range lines {
-		switch {
-		case !saysError.MatchString(line) || saysNoError.MatchString(line):
-		case i > 0 && strings.HasPrefix(lines[i-1], retried): // belongs to the previous attempt
-		case strings.HasPrefix(line, "Deployment failed:"):
-			own = cmp.Or(own, line)
-		default:
-			first = cmp.Or(first, line)
-		}
-	}
-	return cmp.Or(first, own)
-}
-
-// retried is the prefix of the log entry for a command that Coolify retries.
-const retried = "SSH connection failed. Retrying"
-
-var (
-	saysError = regexp.MustCompile(
-		`(?i)\b(error|err!|fatal|failed|failure|panic|exception|traceback|denied|not found|no such file|cannot|could not|killed)\b`,
-	)
-	saysNoError = regexp.MustCompile(
-		`(?i)\b(0 errors?|no errors?|0 failed|error(s)?[-_. ]?(handler|page|log)|warn(ing)?)\b|^` + retried,
-	)
-)

@@ -25,8 +25,9 @@ func (s *Server) appJSON(a *app, secrets bool) object {
 		"publish_directory":   orNull(a.PublishDirectory),
 		"dockerfile_location": orNull(a.DockerfileLocation), "docker_compose_location": a.DockerComposeLocation,
 		"ports_exposes": a.PortsExposes, "custom_docker_run_options": orNull(a.CustomDockerRunOptions),
-		"config_hash":    fmt.Sprintf("%x", sha256.Sum256([]byte(a.UUID)))[:32],
-		"last_online_at": plainStamp(a.created), "created_at": stamp(a.created), "updated_at": stamp(a.updated),
+		"config_hash":          fmt.Sprintf("%x", sha256.Sum256([]byte(a.UUID)))[:32],
+		"health_check_enabled": a.HealthCheck,
+		"last_online_at":       plainStamp(a.created), "created_at": stamp(a.created), "updated_at": stamp(a.updated),
 		"destination_id": a.dest.id, "destination": a.dest.json(secrets),
 	})
 	maps.Copy(o, a.Limits.json())

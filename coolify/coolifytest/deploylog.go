@@ -2,7 +2,6 @@ package coolifytest
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"time"
@@ -61,34 +60,24 @@ func (d *deployment) logs() any {
 func (s *Server) build(d *deployment, at time.Time) {
 	a := d.app
 	s.resolveCommit(d)
-	var output string
-	var err error
-	found, known := false, true
-	if d.Rollback {
-		found, known = s.findImage(d, at)
+	known, image := s.logImport(d, at)
+	why, output := s.failure(d, known, image)
+	if why == "" && s.cfg.Builder != nil && !d.RestartOnly && !image {
+		built, err := s.cfg.Builder.Run(a.copy(), s.resolvedRows(a, false))
+		if output = built; err != nil {
+			why, output = FailBuild, cmp.Or(built, err.Error())
+		}
 	}
-	switch {
-	case found: // and nothing is built
-	case !known:
-		output, err = "fatal: remote error: upload-pack: not our ref "+d.Commit, errExit
-	case d.Commit == "HEAD":
-		output, err = "fatal: Remote branch "+a.GitBranch+" not found in upstream origin", errExit
-	case a.FailNext:
-		output, err = "npm error code 1", errExit
-		a.FailNext = false
-	case s.cfg.Builder != nil && !d.RestartOnly:
-		output, err = s.cfg.Builder.Run(a.copy(), s.resolvedRows(a, false))
-	}
-	if err == nil {
+	if why == "" {
 		if _, unread := s.containerEnv(a, false); unread != nil {
-			err = fmt.Errorf("failed to read /artifacts/%s/.env: %w", d.UUID, unread)
+			why, output = failEnv, fmt.Sprintf("failed to read /artifacts/%s/.env: %v", d.UUID, unread)
 		}
 	}
 	if fault := s.builderFault(); fault != nil {
 		s.Violate(fault.Error())
 	}
-	s.logBuild(d, at, output, err)
-	if err != nil {
+	s.logBuild(d, at, why, output, image)
+	if why != "" {
 		d.end(Failed, at)
 		return
 	}
@@ -130,56 +119,6 @@ func (s *Server) resolvedRows(a *app, preview bool) []Env {
 		out = append(out, e)
 	}
 	return out
-}
-
-// logBuild writes the log of a build, with everything in it that must not reach
-// a tenant, in the places where Coolify has it.
-func (s *Server) logBuild(d *deployment, at time.Time, output string, err error) {
-	a := d.app
-	rows := s.resolvedRows(a, false)
-	inside := func(command string) string { return "docker exec " + d.UUID + " bash -c '" + command + "'" }
-	add := func(l LogLine) { l.At = at; l.Output = redactLocked(l.Output, rows); d.add(l) }
-	encoded := base64.StdEncoding.EncodeToString([]byte(dotEnv(a.App, rows)))
-	dotenv := inside("echo '" + encoded + "' | base64 -d | tee /artifacts/.env > /dev/null")
-
-	add(
-		LogLine{
-			Output: "Cloning into '/artifacts/" + d.UUID + "'...", Command: inside("git clone " + a.GitRepository),
-			Hidden: true,
-		},
-	)
-	add(
-		LogLine{
-			Output: "SSH connection failed. Retrying... (Attempt 1/3, waiting 2s)\nError: " +
-				"kex_exchange_identification",
-			NoCommand: true,
-		},
-	)
-	if d.Message != "" {
-		add(LogLine{Output: "Commit message: " + d.Message})
-	}
-	add(LogLine{Output: "tee: warning", Command: dotenv, Type: "stderr"})
-	add(LogLine{Output: "Building docker image started."})
-	for _, e := range rows {
-		if e.Value != "" {
-			add(LogLine{Output: "#9 0.31 " + e.Key + "=" + e.Value})
-		}
-	}
-	if output != "" {
-		add(LogLine{Output: output, Command: inside("bash /artifacts/build.sh"), Hidden: true})
-	}
-	if err != nil {
-		add(
-			LogLine{
-				Output: fmt.Sprintf(
-					"Deployment failed: Command execution failed (exit code 1): %s\nError: %v", dotenv, err,
-				),
-				Type: "stderr",
-			},
-		)
-		return
-	}
-	add(LogLine{Output: "Rolling update completed."})
 }
 
 // redactLocked takes out locked values as Coolify does: it looks for the quoted

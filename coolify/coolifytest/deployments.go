@@ -161,6 +161,7 @@ func (s *Server) advance(d *deployment, at time.Time) {
 	switch d.Status {
 	case Queued:
 		d.Status, d.since, d.UpdatedAt = InProgress, at, at
+		d.say(at, "Docker 20.10.24 with BuildKit and Buildx detected on deployment server (%s).", d.host.Name)
 		d.say(at, "Starting deployment of %s:%s to %s.", d.app.GitRepository, d.app.GitBranch, d.host.Name)
 		if s.heads != nil {
 			s.resolveCommit(d)

@@ -250,14 +250,14 @@ func TestDeploymentLogHoldsSecrets(t *testing.T) {
 	s.AddEnv(s.web.UUID, Env{Key: "PLAIN", Value: "plain-secret", Runtime: true})
 	s.AddEnv(s.web.UUID, Env{Key: "LOCKED", Value: "locked-secret", ShownOnce: true})
 	s.AddEnv(s.web.UUID, Env{Key: "QUOTED", Value: "quoted-secret", ShownOnce: true, Literal: true})
-	d := s.AddDeployment(s.web.UUID, Deployment{})
-	s.Advance(d.UUID)
-	s.Advance(d.UUID)
-
 	var visible, hidden, commands strings.Builder
 	withoutCommand := 0
-	for i, e := range s.entries(d.UUID) {
-		if _, there := e["order"]; there == (i == 0) {
+	d := s.deploy(s.web)
+	s.SetApp(s.web.UUID, func(a *App) { a.FailNext, a.FailAs = true, FailDisk })
+	entries := s.entries(d.UUID)
+	built := len(entries)
+	for i, e := range append(entries, s.entries(s.deploy(s.web).UUID)...) {
+		if _, there := e["order"]; there == (i == 0 || i == built) {
 			t.Errorf("entry %d has an order: %v; want it on all but the first", i, there)
 		}
 		command, there := e["command"]
@@ -277,7 +277,7 @@ func TestDeploymentLogHoldsSecrets(t *testing.T) {
 		"\nPLAIN=plain-secret\n"
 	encoded := base64.RawStdEncoding.EncodeToString([]byte(file[:len(file)/3*3])) // it goes on
 	for what, in := range map[string]string{
-		"plain-secret": visible.String(), "quoted-secret": visible.String(), "fix \x1b[2J": visible.String(),
+		"plain-secret": visible.String(), "quoted-secret": visible.String(), "fix \x1b[2J": hidden.String(),
 		encoded: visible.String(), "git clone": commands.String(), "Cloning into": hidden.String(),
 	} {
 		if !strings.Contains(in, what) {
@@ -287,8 +287,8 @@ func TestDeploymentLogHoldsSecrets(t *testing.T) {
 	if strings.Contains(visible.String(), "locked-secret") {
 		t.Error("a locked value that is not literal is in the log, want it redacted")
 	}
-	if withoutCommand != 1 || !strings.Contains(commands.String(), encoded) {
-		t.Errorf("%d entries without a command, commands %s; want 1, and the variables in the commands", withoutCommand, commands.String())
+	if withoutCommand != 2 || !strings.Contains(commands.String(), encoded) {
+		t.Errorf("%d entries without a command, commands %s; want one of each deployment, and the variables in the commands", withoutCommand, commands.String())
 	}
 }
 

@@ -101,7 +101,7 @@ func TestContainerEnv(t *testing.T) {
 		got, err := s.ContainerEnv(s.web.UUID, false)
 		d := s.deploy(s.web)
 		if tc.fails != "" {
-			text := d.Logs[len(d.Logs)-1].Output
+			text := saidAtTheEnd(d)
 			said := "\nError: failed to read /artifacts/" + d.UUID + "/.env: "
 			if err == nil || d.Status != Failed || !strings.Contains(text, said) || !strings.Contains(text, tc.fails) {
 				t.Errorf("%+v: %q, %v; %s %q, want it failed with %q", tc.row, got["KEY"], err, d.Status, text, tc.fails)

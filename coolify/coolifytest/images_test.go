@@ -90,3 +90,13 @@ func logged(d Deployment, text string) bool {
 	}
 	return false
 }
+
+// saidAtTheEnd is the entry that says why a deployment failed.
+func saidAtTheEnd(d Deployment) string {
+	for _, l := range d.Logs {
+		if strings.HasPrefix(l.Output, "Deployment failed: ") {
+			return l.Output
+		}
+	}
+	return ""
+}

@@ -109,7 +109,7 @@ func TestOnResolve(t *testing.T) {
 	s.do("PATCH", "/applications/"+s.web.UUID, `{"git_commit_sha":"HEAD"}`).ok(200)
 	head = ""
 	d := s.deploy(s.web)
-	if d.Status != Failed || !strings.Contains(d.Logs[len(d.Logs)-2].Output, "Remote branch main not found") {
+	if d.Status != Failed || !strings.Contains(saidAtTheEnd(d), "Remote branch main not found") {
 		t.Errorf("deployment of no branch = %s %+v, want failed", d.Status, d.Logs)
 	}
 	s.serves("web.example.com", "deadbeef", 200)

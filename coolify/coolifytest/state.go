@@ -164,8 +164,13 @@ type App struct {
 	// Commit and CommitMessage are the head of the branch, which a deployment
 	// finds. A commit is made when empty.
 	Commit, CommitMessage string
-	// FailNext makes the next build fail. It is set back by that build.
+	// FailNext makes the next deployment fail. It is set back by that deployment.
 	FailNext bool
+	// FailAs says how; [FailBuild] by default.
+	FailAs Failure
+	// HealthCheck says that Coolify waits for the container to be healthy, and that its
+	// status tells whether it is.
+	HealthCheck bool
 
 	// Files is the checkout for the [Builder], by path. A file that begins with
 	// #! is executable.
