@@ -18,7 +18,6 @@ func (s *Server) appJSON(a *app, secrets bool) object {
 	o := shape("application")
 	maps.Copy(o, object{
 		"uuid": a.UUID, "name": a.Name, "description": orNull(a.Description), "fqdn": orNull(a.FQDN),
-		"status":         a.Status,
 		"environment_id": a.env.id, "build_pack": a.BuildPack, "git_repository": a.GitRepository,
 		"git_branch":     a.GitBranch,
 		"git_commit_sha": a.GitCommitSHA, "base_directory": a.BaseDirectory,
@@ -31,6 +30,7 @@ func (s *Server) appJSON(a *app, secrets bool) object {
 		"destination_id": a.dest.id, "destination": a.dest.json(secrets),
 	})
 	maps.Copy(o, a.Limits.json())
+	maps.Copy(o, a.report(s.cfg.Now(), s.cfg.StatusLag).json())
 	if secrets {
 		a.addSecrets(o)
 	}
@@ -131,7 +131,7 @@ func (s *Server) stop(c *call) answer {
 	if a == nil {
 		return message(http.StatusNotFound, "Application not found.")
 	}
-	a.Status = "exited:unhealthy"
+	a.Status, a.Restarts, a.RestartedAt = exited, 0, nil
 	if c.cleansUp() {
 		s.cleanUp(a.host)
 	}
@@ -153,7 +153,7 @@ func (s *Server) applicationLogs(c *call) answer {
 	switch {
 	case a.host.Unreachable:
 		out = c.serverError()
-	case strings.HasPrefix(a.Status, "running"):
+	case isUp(a.state(s.cfg.Now())):
 		out = reply(http.StatusOK, object{"logs": a.tail(c)})
 	}
 	c.ssh = true

@@ -78,10 +78,10 @@ func (s *Server) build(d *deployment, at time.Time) {
 	}
 	s.logBuild(d, at, why, output, image)
 	if why != "" {
-		d.end(Failed, at)
+		d.end(Failed, at, s.cfg.StatusLag)
 		return
 	}
-	d.end(Finished, at)
+	d.end(Finished, at, s.cfg.StatusLag)
 }
 
 func (s *Server) builderFault() error {

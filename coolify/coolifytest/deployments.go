@@ -50,6 +50,7 @@ type deployment struct {
 	name  string    // likewise
 	since time.Time // of the present status, for the clock
 
+	built     bool // its image was built, whatever came of it
 	imageGone bool // what it built was removed from the host
 }
 
@@ -140,7 +141,7 @@ func (s *Server) Finish(deploymentUUID, status string) {
 	if status == Finished && s.heads != nil {
 		s.resolveCommit(d)
 	}
-	d.end(status, s.cfg.Now())
+	d.end(status, s.cfg.Now(), s.cfg.StatusLag)
 }
 
 // settle brings everything that moves by the clock to the present.
@@ -171,11 +172,11 @@ func (s *Server) advance(d *deployment, at time.Time) {
 	}
 }
 
-func (d *deployment) end(status string, at time.Time) {
+// end ends a deployment. lag is Config.StatusLag.
+func (d *deployment) end(status string, at time.Time, lag time.Duration) {
 	d.Status, d.UpdatedAt, d.FinishedAt = status, at, &at
 	if status == Finished {
-		d.app.Status = "running:healthy"
-		d.app.live = &container{commit: d.Commit, fqdn: d.app.FQDN, at: at}
+		d.app.deployed(d, at, lag)
 	}
 }
 

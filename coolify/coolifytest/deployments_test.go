@@ -195,20 +195,20 @@ func TestAdvance(t *testing.T) {
 	s.Advance(uuid)
 	want(InProgress, "HEAD", "exited:unhealthy")
 	s.Advance(uuid)
-	want(Finished, strings.Repeat("ab", 20), "running:healthy")
+	want(Finished, strings.Repeat("ab", 20), "running:unknown")
 	s.Advance(uuid)
-	want(Finished, strings.Repeat("ab", 20), "running:healthy")
+	want(Finished, strings.Repeat("ab", 20), "running:unknown")
 
 	s.SetApp(s.web.UUID, func(a *App) { a.FailNext = true })
 	for _, status := range []string{Failed, Finished} {
 		uuid = s.start("").object()["deployment_uuid"].(string)
 		s.Advance(uuid)
 		s.Advance(uuid)
-		want(status, strings.Repeat("ab", 20), "running:healthy")
+		want(status, strings.Repeat("ab", 20), "running:unknown")
 	}
 	uuid = s.start("").object()["deployment_uuid"].(string)
 	s.Finish(uuid, Failed)
-	want(Failed, "HEAD", "running:healthy")
+	want(Failed, "HEAD", "running:unknown")
 }
 
 func TestClockMovesDeployments(t *testing.T) {

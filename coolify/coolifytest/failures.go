@@ -37,6 +37,8 @@ func (s *Server) failure(d *deployment, known, image bool) (Failure, string) {
 	case d.Commit == "HEAD":
 		return failBranch, "Cloning into '/artifacts/" + d.UUID + "'...\nwarning: Could not find remote branch " +
 			a.GitBranch + " to clone.\nfatal: Remote branch " + a.GitBranch + " not found in upstream origin"
+	case a.Crash && a.HealthCheck:
+		return FailHealth, ""
 	case a.FailNext && !image:
 		a.FailNext = false
 		why := a.FailAs
@@ -192,6 +194,7 @@ func (s *Server) logBuild(d *deployment, at time.Time, why Failure, output strin
 			return
 		}
 		l.say("Building docker image completed.")
+		d.built = true
 	}
 	l.add(LogLine{Output: "Creating .env file with runtime variables for container.", Hidden: true})
 	l.say(ruler, "Rolling update started.")

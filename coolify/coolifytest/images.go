@@ -11,7 +11,7 @@ import (
 // is set to keep none, as the simulated ones are. A caller holds s.mu.
 func (s *Server) cleanUp(h *host) {
 	for _, d := range s.builds {
-		runs := d.app.container()
+		runs := d.app.container(s.cfg.Now())
 		if d.host == h && (runs == nil || runs.commit != d.Commit) {
 			d.imageGone = true
 		}
@@ -40,7 +40,7 @@ func (s *Server) images(a *app) []*deployment {
 	var out []*deployment
 	for _, d := range slices.Backward(s.builds) {
 		twin := slices.ContainsFunc(out, func(o *deployment) bool { return o.Commit == d.Commit })
-		if d.app == a && d.Status == Finished && !d.imageGone && !twin {
+		if d.app == a && (d.Status == Finished || d.built) && !d.imageGone && !twin {
 			out = append(out, d)
 		}
 	}
@@ -64,26 +64,22 @@ func (s *Server) findImage(d *deployment, at time.Time) (found, known bool) {
 	return false, known
 }
 
-// rollbackImages are the images that the host still has.
+// rollbackImages are the images that the host still has, also those of deployments that
+// failed after their build. Coolify never tells which one runs.
 func (s *Server) rollbackImages(c *call) answer {
 	a := s.teamApp(c, c.path["uuid"])
 	if a == nil {
 		return message(http.StatusNotFound, "Application not found.")
 	}
-	var current any
 	images := []object{}
 	if !a.host.Unreachable {
-		if runs := a.container(); runs != nil {
-			current = runs.commit
-		}
 		for _, d := range s.images(a) {
 			images = append(images, object{
-				"tag": d.Commit, "created_at": plainStamp(d.CreatedAt) + " +0000 UTC",
-				"is_current": d.Commit == current,
+				"tag": d.Commit, "created_at": plainStamp(d.CreatedAt) + " +0000 UTC", "is_current": false,
 			})
 		}
 	}
-	out := reply(http.StatusOK, object{"current": current, "images": images})
+	out := reply(http.StatusOK, object{"current": nil, "images": images})
 	c.ssh = true
 	return out
 }

@@ -44,6 +44,9 @@ type Config struct {
 	// application or a database takes as long. With 0, nothing moves but by [Server.Advance] and
 	// [Server.FinishDeletions].
 	BuildTime time.Duration
+	// StatusLag is how long after a change of a container Coolify notices it: about 15 s
+	// on a real one, and at most a minute. 0 is at once.
+	StatusLag time.Duration
 	// Builder runs the builds, and everybody waits for it. Without one, builds
 	// succeed and run nothing.
 	Builder *Builder

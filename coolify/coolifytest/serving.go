@@ -13,6 +13,7 @@ import (
 type container struct {
 	commit, fqdn string
 	at           time.Time
+	crashes      bool
 }
 
 // OnResolve makes deployments find the head of a branch through f when they
@@ -26,31 +27,33 @@ func (s *Server) OnResolve(f func(repository, branch string) (sha string)) {
 }
 
 // Serving returns what the proxies answer for a host name: the commit that runs
-// and the status of its answer, or "" and 503 when nothing runs for that name.
+// and the status of its answer, or "" and 503 when nothing runs for that name: over
+// plain HTTP that is a 404 of the proxy's own.
 // Of several applications the one that was deployed last answers.
 func (s *Server) Serving(host string) (commit string, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settle()
-	var last time.Time
-	status = http.StatusServiceUnavailable
-	for _, a := range s.apps {
-		c := a.container()
-		if c != nil && c.answers(host) && !c.at.Before(last) {
-			commit, status, last = c.commit, a.HTTPStatus, c.at
-		}
+	a, c := s.latestUp(host)
+	switch {
+	case c == nil:
+		return "", http.StatusServiceUnavailable
+	case c.crashes:
+		return "", http.StatusBadGateway
+	case a.NoPage:
+		return c.commit, http.StatusNotFound
 	}
-	return commit, status
+	return c.commit, a.HTTPStatus
 }
 
 // container is what runs of an application; nil when nothing does. One that was
 // added as running has its present commit.
-func (a *app) container() *container {
+func (a *app) container(now time.Time) *container {
 	switch {
-	case !strings.HasPrefix(a.Status, "running"):
+	case !isUp(a.state(now)):
 		return nil
 	case a.live == nil:
-		return &container{a.Commit, a.FQDN, a.created}
+		return &container{commit: a.Commit, fqdn: a.FQDN, at: a.created}
 	}
 	return a.live
 }

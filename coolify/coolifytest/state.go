@@ -171,6 +171,16 @@ type App struct {
 	// HealthCheck says that Coolify waits for the container to be healthy, and that its
 	// status tells whether it is.
 	HealthCheck bool
+	// Crash says that the containers of the next deployments end soon after they start,
+	// again and again, until Coolify gives up.
+	Crash bool
+	// Restarts and RestartedAt are what Coolify shows of restarts after crashes of a
+	// container that the simulator did not start.
+	Restarts    int
+	RestartedAt *time.Time
+	// NoPage makes it answer 404 at / with the very bytes of the proxy's own answer, as a
+	// server in Go without a page there does.
+	NoPage bool
 
 	// Files is the checkout for the [Builder], by path. A file that begins with
 	// #! is executable.
@@ -211,6 +221,7 @@ type app struct {
 	dest             *destination
 	key              *privateKey
 	live             *container // nil until a deployment has finished
+	before           string     // the status that Coolify showed before that
 	rows             []*row
 	created, updated time.Time
 	deleted          *time.Time // when its deletion was asked for
@@ -307,8 +318,12 @@ func (s *Server) SetApp(uuid string, change func(*App)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := must(s.app(uuid), "application", uuid)
+	was := a.Status
 	change(&a.App)
 	a.fill()
+	if a.Status != was {
+		a.before = a.Status // nobody waits to notice it
+	}
 	a.updated = s.cfg.Now()
 }
 
