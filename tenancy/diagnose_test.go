@@ -83,7 +83,7 @@ func TestDiagnose(t *testing.T) {
 		"a new domain":  {app(func(a *coolifytest.App) { a.Status = "exited:unhealthy"; a.FQDN = "https://new.example.com" }), "stopped", "", "apps_control", healthy},
 		"on its way": {func(h *tenancytest.House) {
 			h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{CreatedAt: time.Now().Add(time.Minute)})
-		}, "on its way", "", "deployments_wait with deployment ", healthy},
+		}, "a deployment is in progress", "", "deployments_wait with deployment ", healthy},
 		"never deployed": {func(h *tenancytest.House) {
 			h.Sim.SetApp(h.A.API.UUID, func(a *coolifytest.App) { a.Status = "exited:unhealthy" })
 		}, "never deployed", "", "apps_deploy", healthy},
