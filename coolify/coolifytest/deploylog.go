@@ -2,6 +2,7 @@ package coolifytest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -70,7 +71,10 @@ func (s *Server) build(d *deployment, at time.Time) {
 	}
 	if why == "" {
 		if _, unread := s.containerEnv(a, false); unread != nil {
-			why, output = failEnv, fmt.Sprintf("failed to read /artifacts/%s/.env: %v", d.UUID, unread)
+			why, output = failEnv, unread.Error()
+			if _, byEngine := errors.AsType[daemonError](unread); !byEngine {
+				output = "failed to read /artifacts/" + d.UUID + "/.env: " + output
+			}
 		}
 	}
 	if fault := s.builderFault(); fault != nil {

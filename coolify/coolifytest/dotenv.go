@@ -39,7 +39,26 @@ func (s *Server) containerEnv(a *app, preview bool) (map[string]string, error) {
 		return nil, err
 	}
 	maps.Copy(project, own)
-	return readDotEnv(file, in(project))
+	env, err := readDotEnv(file, in(project))
+	if value, nameless := env[""]; nameless {
+		return nil, daemonError("invalid environment variable: =" + value)
+	}
+	return env, err
+}
+
+// A daemonError is what the engine refuses after docker compose has read all files, such
+// as a line that begins with an equals sign.
+type daemonError string
+
+func (e daemonError) Error() string { return "Error response from daemon: " + string(e) }
+
+// DotEnv returns the file of variables that Coolify would write for a container of the
+// application if it were deployed now, or for a preview. An unknown application panics.
+func (s *Server) DotEnv(appUUID string, preview bool) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := must(s.app(appUUID), "application", appUUID)
+	return dotEnv(a.App, s.resolvedRows(a, preview))
 }
 
 // ContainerEnv returns the variables that a container of the application would get if
@@ -203,7 +222,7 @@ func (r *dotEnvReader) replace(match string) (string, error) {
 	match, rest := cutBraced(match)
 	m := reference.FindStringSubmatch(match)
 	if m == nil || m[0] == "${" {
-		return "", fmt.Errorf("invalid template: %q", match)
+		return "", fmt.Errorf("%s: %q", "Invalid template", match)
 	}
 	name, operator, word := m[2]+m[3], m[4], m[5]
 	value, set := r.own(name)

@@ -74,7 +74,8 @@ func TestContainerEnv(t *testing.T) {
 		{row: plain, value: "$PATH", want: "/usr/local/bin:/usr/bin:/bin"},
 		{row: plain, value: "a\nb=c", want: "a"},
 		{row: plain, value: "a\nb c!", fails: `line 6: unexpected character "!" in variable name "b c!"`},
-		{row: plain, value: "${", fails: "invalid template"},
+		{row: plain, value: "${", fails: "Invalid template"},
+		{row: plain, value: "a\n=b", fails: "Error response from daemon: invalid environment variable: =b"},
 		{row: plain, value: json, want: json},
 		{row: literal, value: `$A "b" \c #d`, want: `$A "b" \c #d`},
 		{row: literal, value: "a\nb\n\u00e9", want: "a\nb\n\u00e9"},
@@ -103,6 +104,9 @@ func TestContainerEnv(t *testing.T) {
 		if tc.fails != "" {
 			text := saidAtTheEnd(d)
 			said := "\nError: failed to read /artifacts/" + d.UUID + "/.env: "
+			if strings.HasPrefix(tc.fails, "Error response") {
+				said = "\nError: "
+			}
 			if err == nil || d.Status != Failed || !strings.Contains(text, said) || !strings.Contains(text, tc.fails) {
 				t.Errorf("%+v: %q, %v; %s %q, want it failed with %q", tc.row, got["KEY"], err, d.Status, text, tc.fails)
 			}
