@@ -426,9 +426,12 @@ var calls = []call{
 		"GET /applications/" + appID + "/envs", "", 200,
 		`[{"uuid":"` + envID + `","key":"A","value":"` + canaryValue + `","real_value":"'` + canaryValue + `'"},{"key":"B","is_shown_once":true,"is_preview":true},{"key":"C","value":null}]`,
 		[]coolify.EnvValue{
-			{UUID: env, Key: "A", Value: secret.NewText(canaryValue), RealValue: secret.NewText("'" + canaryValue + "'")},
-			{Key: "B", Preview: true, ShownOnce: true},
-			{Key: "C"},
+			{
+				Env:   coolify.Env{UUID: env, Key: "A", BuildTime: true, Runtime: true},
+				Value: secret.NewText(canaryValue), RealValue: secret.NewText("'" + canaryValue + "'"),
+			},
+			{Env: coolify.Env{Key: "B", Preview: true, ShownOnce: true, BuildTime: true, Runtime: true}},
+			{Env: coolify.Env{Key: "C", BuildTime: true, Runtime: true}},
 		},
 	},
 }

@@ -107,19 +107,14 @@ func (w *wireLogs) check(asked []UUID) error {
 	return nil
 }
 
-// An EnvValue is the value of one environment variable of an application.
+// An EnvValue is an environment variable of an application with its value.
 type EnvValue struct {
-	UUID      UUID
-	Key       string
-	Preview   bool
-	Literal   bool        // Coolify writes the value in single quotes, unless it is JSON
-	Multiline bool        // likewise
-	ShownOnce bool        // locked: Coolify never shows its value
+	Env
 	Value     secret.Text // zero if locked
 	RealValue secret.Text // with shared variables resolved, then quoted or escaped; zero if locked
 }
 
-// EnvValues returns the values of an application's environment variables: first those of
+// EnvValues lists an application's environment variables with their values: first those of
 // production, then those of previews. A key may occur more than once. [ErrForbidden] if
 // the token may not read values.
 //
@@ -130,23 +125,15 @@ func (a SensitiveApp) EnvValues(ctx context.Context) ([]EnvValue, error) {
 		return nil, err
 	}
 	values := make([]EnvValue, 0, len(w.list))
-	for _, e := range w.list {
-		values = append(values, EnvValue{
-			UUID: e.UUID.UUID, Key: string(e.Key), Preview: bool(e.Preview),
-			Literal: bool(e.Literal), Multiline: bool(e.Multiline), ShownOnce: bool(e.ShownOnce),
-			Value: e.Value.secret(), RealValue: e.RealValue.secret(),
-		})
+	for i := range w.list {
+		e := &w.list[i]
+		values = append(values, EnvValue{Env: e.env(), Value: e.Value.secret(), RealValue: e.RealValue.secret()})
 	}
 	return values, nil
 }
 
 type wireValue struct {
-	UUID      uid     `json:"uuid"`
-	Key       text    `json:"key"`
-	Preview   flag    `json:"is_preview"`
-	Literal   flag    `json:"is_literal"`
-	Multiline flag    `json:"is_multiline"`
-	ShownOnce flag    `json:"is_shown_once"`
+	wireEnv
 	Value     rawText `json:"value"`
 	RealValue rawText `json:"real_value"`
 }

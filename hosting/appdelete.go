@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/vibnai/vibn-mcp/coolify"
 
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -99,10 +102,11 @@ func deleteRecorded(ctx context.Context, s *tenancy.Scope, a tenancy.AppRecord) 
 
 // deletionSummary describes what is deleted with an app.
 func (a *App) deletionSummary(ctx context.Context) (string, error) {
-	envs, err := a.Envs(ctx, false)
+	rows, err := a.envRows(ctx)
 	if err != nil {
 		return "", err
 	}
+	envs := slices.DeleteFunc(rows.all, func(e coolify.Env) bool { return e.Preview })
 	info := a.Info()
 	domain := ""
 	if len(info.Domains) > 0 {

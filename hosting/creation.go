@@ -63,10 +63,16 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 		})
 	}
 	if len(c.Env) > 0 {
-		if _, err := (&App{
+		changes, err := (&App{
 			c.Scope, tenancy.FoundApp{Application: made, Environment: c.environment, Calls: app},
-		}).SetEnvs(ctx, EnvSet{Values: c.Env}); err != nil {
+		}).SetEnvs(ctx, EnvSet{Values: c.Env})
+		if err != nil {
 			return none, err
+		}
+		for _, change := range changes {
+			if change.Arrives != "" {
+				c.changed = append(c.changed, change)
+			}
 		}
 	}
 	return made, c.finish(ctx, app)

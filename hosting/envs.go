@@ -1,7 +1,6 @@
 package hosting
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,23 +22,12 @@ const (
 	maxEnvValue = 65_536 // bytes of a value
 )
 
-// EnvInfo is what a tenant may know of a variable: everything but its value.
-type EnvInfo struct {
-	Key       string `json:"key"`
-	BuildTime bool   `json:"build_time"`
-	Runtime   bool   `json:"runtime"`
-	Literal   bool   `json:"literal"`
-	Multiline bool   `json:"multiline"`
-	Locked    bool   `json:"locked,omitempty"`    // Coolify hides its value too
-	Duplicate bool   `json:"duplicate,omitempty"` // Coolify holds the key twice: which one counts is undefined
-	UpdatedAt string `json:"updated_at,omitempty"`
-}
-
 // EnvChange is what a write did to one key.
 type EnvChange struct {
 	Key     string `json:"key"`
 	Action  string `json:"action"`            // created, updated, deleted or absent
 	Preview string `json:"preview,omitempty"` // the key's value in previews: follows (production) or own
+	Arrives string `json:"arrives,omitempty"` // in which form the value reaches the app; empty = unchanged
 }
 
 // EnvSet is a write of variables. A nil flag keeps the key's flag, and is false for a new
@@ -68,38 +56,6 @@ const (
 // writes its version into each new row.
 const untouched = 2 * time.Second
 
-// Envs lists the app's variables of production, or of previews, sorted by key.
-func (a *App) Envs(ctx context.Context, preview bool) ([]EnvInfo, error) {
-	if err := a.scope.Require(tenancy.Read); err != nil {
-		return nil, err
-	}
-	rows, err := a.envRows(ctx)
-	if err != nil {
-		return nil, err
-	}
-	infos, copies := []EnvInfo{}, map[string]int{}
-	for _, e := range rows.all {
-		if e.Preview == preview {
-			copies[e.Key]++
-		}
-	}
-	for _, e := range rows.all {
-		if e.Preview != preview {
-			continue
-		}
-		info := EnvInfo{
-			Key: a.scope.Text(e.Key).String(), BuildTime: e.BuildTime, Runtime: e.Runtime, Literal: e.Literal,
-			Multiline: e.Multiline, Locked: e.ShownOnce, Duplicate: copies[e.Key] > 1,
-		}
-		if !e.UpdatedAt.IsZero() {
-			info.UpdatedAt = e.UpdatedAt.UTC().Format(tenancy.TimeFormat)
-		}
-		infos = append(infos, info)
-	}
-	slices.SortStableFunc(infos, func(a, b EnvInfo) int { return cmp.Compare(a.Key, b.Key) })
-	return infos, nil
-}
-
 // SetEnvs creates or replaces variables. It checks everything before the first write: a
 // bad key or value, or a key that Coolify holds twice, changes nothing. Coolify writes
 // one variable at a time. If a write fails, the error says which variables are written;
@@ -119,9 +75,9 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 	if err := rows.refuseDuplicates(keys); err != nil {
 		return nil, err
 	}
-	writes := map[string]coolify.EnvUpdate{}
+	writes, arrives := map[string]coolify.EnvUpdate{}, map[string]string{}
 	for _, k := range keys {
-		if writes[k], err = asStored(set.update(k, rows.single(k, set.Preview))); err != nil {
+		if writes[k], arrives[k], err = asStored(set.update(k, rows.single(k, set.Preview))); err != nil {
 			return nil, err
 		}
 		if err := refuseEnvWrite(inside(a.scope).Workspace().Placement, a.app.Application, writes[k]); err != nil {
@@ -129,7 +85,9 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 		}
 	}
 	return a.each("written", keys, func(k string) (EnvChange, error) {
-		return a.setEnv(ctx, writes[k], rows)
+		change, err := a.setEnv(ctx, writes[k], rows)
+		change.Arrives = arrives[k]
+		return change, err
 	})
 }
 
@@ -193,9 +151,6 @@ func (s EnvSet) update(key string, row *coolify.Env) coolify.EnvUpdate {
 	}
 	if w.BuildTime {
 		w.Literal = true // else the build's shell would evaluate the value
-	}
-	if w.Literal && strings.Contains(w.Value.Reveal(), "\n") {
-		w.Multiline = true // else it would break the build's Dockerfile
 	}
 	return w
 }
@@ -356,22 +311,31 @@ func refuseEnvSet(set EnvSet) error {
 		if why := refuseEnvValue(set.Values[k].Reveal()); why != "" {
 			return &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("the value of %s %s", k, why)}
 		}
-		if _, err := asStored(set.update(k, nil)); err != nil {
+		if _, _, err := asStored(set.update(k, nil)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// asStored returns the write with the value that Coolify has to store. It refuses a value
-// that would reach the app changed.
-func asStored(w coolify.EnvUpdate) (coolify.EnvUpdate, error) {
+// asStored returns the write with the value that Coolify has to store, and in which form
+// that reaches the app if not unchanged. It refuses a value that could not reach the app.
+func asStored(w coolify.EnvUpdate) (as coolify.EnvUpdate, arrives string, err error) {
 	stored, why, hint := storedEnv(w)
 	if why != "" {
-		return w, &tenancy.Error{Code: tenancy.Invalid, Msg: fmt.Sprintf("the value of %s %s", w.Key, why), Hint: hint}
+		return w, "", &tenancy.Error{
+			Code: tenancy.Invalid, Msg: fmt.Sprintf("the value of %s %s", w.Key, why), Hint: hint,
+		}
+	}
+	arrives = arrival(stored, w.Literal || w.Multiline)
+	if isRewritten := mayBeJSON(stored) && !w.Value.Equal(stored); isRewritten {
+		arrives = arrivesAsJSON
 	}
 	w.Value = secret.NewText(stored)
-	return w, nil
+	if w.Literal && strings.Contains(stored, "\n") {
+		w.Multiline = true // else it would break the build's Dockerfile
+	}
+	return w, arrives, nil
 }
 
 // refuseEnvWrite checks one write against the rules for builds on a shared host.

@@ -1,6 +1,7 @@
 package hosting
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -20,8 +21,9 @@ import (
 //
 // A literal value that is a JSON object or list stands without quotes, and so does every
 // value that is neither literal nor multiline. In these docker compose replaces $NAME and
-// cuts at " #", and the value ends at the line's end. In the latter, Coolify puts a
-// backslash before quotes, backslashes and tabs, and docker compose keeps the backslash.
+// cuts at " #", and the value ends at the line's end. So JSON is written on one line, with
+// these characters escaped as JSON can. In the others, Coolify puts a backslash before
+// quotes, backslashes and tabs, and docker compose keeps the backslash.
 //
 // A build-time value also passes through a shell and a Dockerfile. All this was observed
 // on Coolify 4.3.11.
@@ -69,10 +71,28 @@ func storedEnv(w coolify.EnvUpdate) (stored, why, hint string) {
 	case strings.Contains(v, `\'`):
 		return "", "has a backslash before a single quote, which cannot be passed on", hintEncode
 	case mayBeJSON(v) && !strings.Contains(v, "'"): // with \' it is not JSON any more
-		return v, refuseJSON(v), "write it another way, or " + hintEncode
+		stored = plainJSON(v)
+		return stored, refuseJSON(stored), "write it another way, or " + hintEncode
 	}
 	return strings.ReplaceAll(v, "'", `\'`), "", ""
 }
+
+// arrivesAsJSON says how a JSON value arrives that [plainJSON] had to change.
+const arrivesAsJSON = `as equal JSON on one line, with each $, and each # after a space, written as \u0024 and \u0023`
+
+// plainJSON returns JSON that docker compose leaves as it is without quotes. JSON that
+// is so already, and what is not JSON, is returned unchanged.
+func plainJSON(v string) string {
+	var line bytes.Buffer
+	if refuseJSON(v) == "" || json.Compact(&line, []byte(v)) != nil {
+		return v
+	}
+	return escapeJSON.Replace(line.String())
+}
+
+// escapeJSON escapes characters that in compact JSON stand only in strings, where no
+// backslash belongs to them.
+var escapeJSON = strings.NewReplacer("$", `\u0024`, " #", ` \u0023`)
 
 // reference matches what docker compose replaces in an unquoted value.
 var reference = regexp.MustCompile(`\$(?i:\$|[_a-z]|\{(?:[_a-z][_a-z0-9]*(?::?[-+?].*)?\})?)`)
@@ -99,6 +119,9 @@ func refuseCut(v string) string {
 
 // refuseJSON says what would change a JSON value on its way; "" if nothing would.
 func refuseJSON(v string) string {
+	if len(v) > maxEnvValue {
+		return fmt.Sprintf("is JSON in which $ and # have to be escaped, and is longer than %d bytes then", maxEnvValue)
+	}
 	why := refuseCut(v)
 	if why == "" && reference.MatchString(v) {
 		why = "has a $ that would be replaced"
@@ -127,6 +150,56 @@ func isTrimmed(r rune) bool {
 const invisible = "\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180E\u200B\u200C\u200D\u200E\u200F" +
 	"\u2060\u2061\u2062\u2063\u2064\u2065\u206A\u206B\u206C\u206D\u206E\u206F\u2800\u3164\uFEFF\uFFA0" +
 	"\U0001D159\U0001D173\U0001D174\U0001D175\U0001D176\U0001D177\U0001D178\U0001D179\U0001D17A\U000E0020"
+
+// arrival says in which form a stored value reaches the container; "" if unchanged. It
+// judges what people wrote in Coolify as well, and does not repeat it.
+func arrival(stored string, isQuoted bool) string {
+	isJSON := mayBeJSON(stored)
+	isQuoted = isQuoted && !isJSON
+	switch {
+	case isQuoted && endsQuote(stored):
+		return "not at all: a single quote or a last backslash in it breaks the file of variables, and so every " +
+			"deployment"
+	case !isQuoted && strings.Contains(stored, "\n"):
+		return "not at all, or cut off: a line break in it breaks the file of variables, and so every deployment"
+	case !isQuoted && slices.Contains(reference.FindAllString(stored, -1), "${"):
+		return "not at all: a ${ in it that begins no ${NAME} breaks the file of variables, and so every deployment"
+	}
+	var ways []string
+	add := func(is bool, way string) {
+		if is {
+			ways = append(ways, way)
+		}
+	}
+	add(anyShared.MatchString(stored), "with {{...}} replaced")
+	if !isQuoted {
+		add(strings.Contains(stored, " #"), "cut off where # follows a space")
+		add(reference.MatchString(stored), "with $NAME replaced, and $$ by $")
+		add(!isJSON && strings.ContainsAny(stored, "\\'\"\t\r"), "with a backslash before quotes and backslashes, or for a tab")
+		add(strings.TrimSpace(stored) != stored, "without the white space at its ends")
+	}
+	return strings.Join(ways, "; ")
+}
+
+// anyShared matches what Coolify may replace in every value.
+var anyShared = regexp.MustCompile(`\{\{.*?\}\}`)
+
+// endsQuote reports whether a stored value ends the single quotes around it before its
+// end, or keeps them from being closed. A backslash takes the quote or the backslash after
+// it for a character.
+func endsQuote(stored string) bool {
+	for i := 0; i < len(stored); i++ {
+		switch {
+		case stored[i] == '\'':
+			return true
+		case stored[i] == '\\' && i+1 == len(stored):
+			return true
+		case stored[i] == '\\' && (stored[i+1] == '\'' || stored[i+1] == '\\'):
+			i++
+		}
+	}
+	return false
+}
 
 // containerValue returns what the container receives for a stored value. In a quoted value
 // docker compose reads \' as ', whether vibn-mcp wrote it or a person on Coolify's page.

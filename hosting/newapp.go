@@ -35,7 +35,8 @@ type CreatedApp struct {
 	Name    string
 	URL     string // empty = it has no domain
 	Branch  string
-	Created bool // false if the app existed and was finished
+	Created bool        // false if the app existed and was finished
+	Changed []EnvChange // variables whose values reach the app in another form
 }
 
 // markForm matches a description that is only a mark of vibn-mcp.
@@ -74,7 +75,7 @@ func CreateApp(ctx context.Context, s *tenancy.Scope, n NewApp) (CreatedApp, err
 	url, _, _ := strings.Cut(app.FQDN, ",")
 	return CreatedApp{
 		app.UUID.String(), s.Text(app.Name).String(), s.Text(tenancy.WithoutUser(url)).String(),
-		s.Text(app.GitBranch).String(), created,
+		s.Text(app.GitBranch).String(), created, c.changed,
 	}, nil
 }
 
@@ -83,7 +84,8 @@ type creation struct {
 	*tenancy.Scope
 	NewApp  // validated, with defaults filled in
 	project tenancy.Project
-	url     string // of its domain; empty = none
+	url     string      // of its domain; empty = none
+	changed []EnvChange // see [CreatedApp]
 
 	server, destination coolify.UUID // destination is zero where the server chooses the network
 	environment         coolify.Environment

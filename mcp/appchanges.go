@@ -50,12 +50,13 @@ type createAppIn struct {
 }
 
 type createAppOut struct {
-	App     string `json:"app"` // uuid
-	Name    string `json:"name"`
-	URL     string `json:"url,omitempty"`
-	Branch  string `json:"branch"`
-	Created bool   `json:"created"`
-	Next    string `json:"next"`
+	App     string              `json:"app"` // uuid
+	Name    string              `json:"name"`
+	URL     string              `json:"url,omitempty"`
+	Branch  string              `json:"branch"`
+	Created bool                `json:"created"`
+	Env     []hosting.EnvChange `json:"env,omitempty"` // variables that reach the app in another form
+	Next    string              `json:"next"`
 }
 
 func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createAppOut, error) {
@@ -72,6 +73,7 @@ func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createApp
 	}
 	return createAppOut{
 		App: app.UUID, Name: app.Name, URL: app.URL, Branch: app.Branch, Created: app.Created,
+		Env: app.Changed,
 		Next: fmt.Sprintf(
 			"push to %s deploys it; deployments_wait with the commit tells how it ends. apps_deploy deploys what was "+
 				"pushed before",

@@ -10,14 +10,16 @@ import (
 func addEnvs(r *Registry) {
 	Add(r, Tool{
 		Name: "envs.list", Route: "GET /apps/{app}/envs", Needs: tenancy.Read, Title: "List variables", Target: "app",
-		Description: "List the names and flags of an app's environment variables. Values are never shown.",
+		Description: "List the names and flags of an app's environment variables. Values are never shown. \"arrives\" says " +
+			"how a value reaches the app if not unchanged; envs_upsert mends it.",
 	}, listEnvs)
 	Add(r, Tool{
 		Name: "envs.upsert", Route: "PATCH /apps/{app}/envs", Needs: tenancy.Write, Title: "Set variables",
 		Idempotent: true, Destructive: true, Target: "app",
 		Keep: []string{"set", "scope", "build_time", "literal", "multiline"},
 		Description: "Create or replace environment variables of an app; others stay. They take effect with the next " +
-			"deployment. A preview value that was copied from production is updated too.",
+			"deployment. A preview value that was copied from production is updated too. If one value cannot reach the " +
+			"app, nothing is written. JSON may be written as equal JSON; \"arrives\" says so.",
 	}, upsertEnvs)
 	Add(r, Tool{
 		Name: "envs.delete", Route: "DELETE /apps/{app}/envs", Needs: tenancy.Write, Title: "Delete variables",
@@ -34,6 +36,7 @@ type listEnvsIn struct {
 
 type envsOut struct {
 	Envs      []hosting.EnvInfo `json:"envs"`
+	Note      string            `json:"note,omitempty"`
 	Truncated bool              `json:"truncated"`
 }
 
@@ -45,12 +48,12 @@ func listEnvs(ctx context.Context, s *tenancy.Scope, in listEnvsIn) (envsOut, er
 	if err != nil {
 		return envsOut{}, err
 	}
-	envs, err := app.Envs(ctx, in.Scope == "preview")
+	list, err := app.Envs(ctx, in.Scope == "preview")
 	if err != nil {
 		return envsOut{}, err
 	}
-	shown := fit(envs[:min(len(envs), maxEnvs)], maxPage)
-	return envsOut{shown, len(shown) < len(envs)}, nil
+	shown := fit(list.Envs[:min(len(list.Envs), maxEnvs)], maxPage)
+	return envsOut{shown, list.Note, len(shown) < len(list.Envs)}, nil
 }
 
 type upsertEnvsIn struct {
@@ -58,7 +61,7 @@ type upsertEnvsIn struct {
 	Set       map[string]string `json:"set" jsonschema:"values by name" required:"true" min:"1" max:"20"`
 	Scope     string            `json:"scope,omitempty" jsonschema:"which deployments see them" enum:"production,preview" default:"\"production\""`
 	BuildTime *bool             `json:"build_time,omitempty" jsonschema:"also visible while building; a new variable is not unless you say so"`
-	Literal   *bool             `json:"literal,omitempty" jsonschema:"true by default: the container gets exactly these bytes; false: $NAME is replaced. Build-time ones always are literal"`
+	Literal   *bool             `json:"literal,omitempty" jsonschema:"true by default: the container gets exactly these bytes. false: $NAME and ${NAME} are replaced, $$ is $, quotes and backslashes get a backslash; a line break or space before # is refused. Build-time ones always are literal"`
 	Multiline *bool             `json:"multiline,omitempty" jsonschema:"the value has line breaks"`
 }
 

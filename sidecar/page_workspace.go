@@ -188,11 +188,11 @@ func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed strin
 		Previews: previews,
 		MaySee:   v.scope.Require(tenancy.Write) == nil, Shown: shown, Failed: failed,
 	}
-	envs, err := a.Envs(ctx, previews)
+	list, err := a.Envs(ctx, previews)
 	if err != nil {
 		p.Missing = append(p.Missing, missing("the variables", v.scope.Public(err)))
 	}
-	for _, e := range envs {
+	for _, e := range list.Envs {
 		p.Envs = append(p.Envs, envRow{e, momentOf(e.UpdatedAt)})
 	}
 	if list, _, err := a.Deployments(ctx, 0, 1); err != nil {

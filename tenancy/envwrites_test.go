@@ -268,14 +268,14 @@ func TestEnvsList(t *testing.T) {
 	onVersions(t, func(t *testing.T, cfg coolifytest.Config) {
 		v := newVarsApp(t, cfg)
 		list := func(preview bool) []hosting.EnvInfo {
-			var infos []hosting.EnvInfo
+			var list hosting.EnvList
 			if err := onApp(t, v.h, v.uuid, tenancy.Read, func(a *hosting.App) (err error) {
-				infos, err = a.Envs(t.Context(), preview)
+				list, err = a.Envs(t.Context(), preview)
 				return err
 			}); err != nil {
 				t.Error(err)
 			}
-			return infos
+			return list.Envs
 		}
 		if diff := cmp.Diff([]hosting.EnvInfo{}, list(false)); diff != "" {
 			t.Errorf("no variables (-want +got)\n%s", diff)

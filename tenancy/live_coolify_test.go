@@ -204,9 +204,9 @@ func (l *liveCoolify) variables(key, app string) {
 	listed := func(s *tenancy.Scope, ctx context.Context) bool {
 		a, err := hosting.FindApp(ctx, s, app)
 		must(l, err)
-		envs, err := a.Envs(ctx, false)
+		list, err := a.Envs(ctx, false)
 		must(l, err)
-		return slices.ContainsFunc(envs, func(e hosting.EnvInfo) bool { return e.Key == name })
+		return slices.ContainsFunc(list.Envs, func(e hosting.EnvInfo) bool { return e.Key == name })
 	}
 	must(l, l.try(key, tenancy.Write, func(ctx context.Context, s *tenancy.Scope) error {
 		a, err := hosting.FindApp(ctx, s, app)
