@@ -34,6 +34,7 @@ var mayImport = map[string]string{
 	"provision":              "coolify gitea once secret tenancy untrusted",
 	"once":                   "",
 	"internal/room":          "",
+	"internal/dockertest":    "",
 	"store":                  "db/migrations hosting people provision push repository secret tenancy verdict",
 	"store/storetest":        "secret store",
 	"coolify":                "secret upstream",
@@ -67,7 +68,7 @@ var homes = map[string]string{
 	"github.com/zitadel/oidc":                "sidecar/oidctest",
 	"github.com/getkin/kin-openapi":          "upstream/documenttest",
 	"modernc.org/sqlite":                     "store store/storetest",
-	"testing":                                "sidecar/oidctest store/storetest tenancy/tenancytest upstream/documenttest",
+	"testing":                                "internal/dockertest sidecar/oidctest store/storetest tenancy/tenancytest upstream/documenttest",
 }
 
 func TestImportsOfOurs(t *testing.T) {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the tests need besides Go and is missing: a C compiler (for the
-# race detector), curl, git, the PostgreSQL server programs, and for bootstrap.sh the
-# shells and awks that people have, and shellcheck; with "browser" also Chromium, and
-# fonts to take pictures with. Where it cannot install, it says what to install and
+# race detector), curl, git, the PostgreSQL server programs, a Docker engine with a
+# busybox to make images of, and for bootstrap.sh the shells and awks that people have,
+# and shellcheck; with "browser" also Chromium, and fonts to take pictures with. Where it cannot install, it says what to install and
 # succeeds: tests without their program skip themselves, or fail when CI=true.
 set -eu
 
@@ -16,14 +16,19 @@ have_postgres() {
 	return 1
 }
 
+# busybox and busybox-static exclude each other; the latter serves every test.
+have_static_busybox() { have busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; }
+
 packages=
 have "$(go env CC)" || packages="$packages gcc libc6-dev"
 have curl || packages="$packages curl ca-certificates"
 have git || packages="$packages git"
-for program in bash busybox dash gawk ksh mawk mksh original-awk shellcheck zsh; do
+for program in bash dash gawk ksh mawk mksh original-awk shellcheck zsh; do
 	have "$program" || packages="$packages $program"
 done
 have_postgres || packages="$packages postgresql"
+have_static_busybox || packages="$packages busybox-static"
+[ -n "${VIBN_TEST_DOCKER-}" ] || have dockerd || packages="$packages docker.io"
 if [ "${1-}" = browser ]; then
 	have chromium || have chromium-browser || have google-chrome || packages="$packages chromium"
 	[ -d /usr/share/fonts/opentype/inter ] || packages="$packages fonts-inter fonts-liberation2"
