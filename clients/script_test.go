@@ -403,7 +403,7 @@ func TestScriptLeavesAlone(t *testing.T) {
 		"a repository without git": {func(r *room) {
 			r.git("init", "-q")
 			r.path = toolbox(r.t, slices.DeleteFunc(slices.Clone(tools), func(name string) bool { return name == "git" })...)
-		}, ".cursor/mcp.json", "without git it cannot be seen"},
+		}, ".cursor/mcp.json", "without git vibn-mcp cannot check"},
 		"a link": {func(r *room) {
 			r.write("elsewhere", "{}")
 			r.mkdir(filepath.Join(r.dir, ".cursor"))
@@ -414,16 +414,16 @@ func TestScriptLeavesAlone(t *testing.T) {
 			r.link("elsewhere", ".cursor")
 		}, ".cursor/mcp.json", "symbolic link"},
 		"a link to nothing": {func(r *room) { r.link("nothing", "AGENTS.md") }, "AGENTS.md", "symbolic link"},
-		"a folder":          {func(r *room) { r.mkdir(filepath.Join(r.dir, "AGENTS.md")) }, "AGENTS.md", "no file"},
+		"a folder":          {func(r *room) { r.mkdir(filepath.Join(r.dir, "AGENTS.md")) }, "AGENTS.md", "not a file"},
 		"a file for a folder": {func(r *room) {
 			r.write(".cursor", "x")
-		}, ".cursor/mcp.json", "folder is none"},
-		"something else": {func(r *room) { r.write(".cursor/mcp.json", "mcpServers: []\n") }, ".cursor/mcp.json", "not what it should be"},
+		}, ".cursor/mcp.json", "parent is not a folder"},
+		"something else": {func(r *room) { r.write(".cursor/mcp.json", "mcpServers: []\n") }, ".cursor/mcp.json", "or is not valid"},
 		"binary data":    {func(r *room) { r.write("AGENTS.md", "a\x00b") }, "", ""},
 		"a table of one's own": {func(r *room) {
 			r.write(".codex/config.toml", "[mcp_servers.vibn]\nurl = \"https://mine.example.com\"\n")
-		}, ".codex/config.toml", "\"vibn\" of its own"},
-		"markers that are no pair": {func(r *room) { r.write("AGENTS.md", markdownBegin+"\nmine\n") }, "AGENTS.md", "not one pair"},
+		}, ".codex/config.toml", "its own \"vibn\" entry"},
+		"markers that are no pair": {func(r *room) { r.write("AGENTS.md", markdownBegin+"\nmine\n") }, "AGENTS.md", "not exactly one pair"},
 	} {
 		sh := shell(t, shells[len(name)%len(shells)]) // each case in one, all of them in turn
 		t.Run(name, func(t *testing.T) {

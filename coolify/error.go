@@ -30,7 +30,7 @@ var (
 // are hints, because the text may change.
 var (
 	ErrAbility    = errors.New("the token lacks an ability")
-	ErrRole       = errors.New("the token's user is no admin of the team")
+	ErrRole       = errors.New("the token's user is not an admin of the team")
 	ErrAPIOff     = errors.New("the API is switched off")
 	ErrNotAllowed = errors.New("the API lets in certain addresses only")
 )

@@ -37,7 +37,7 @@ const maxLogs = 16 << 20
 
 // errNotSensitive is the error for an answer without the sensitive fields: Coolify omits
 // what a token may not read.
-var errNotSensitive = errors.New("the token lacks read:sensitive, or its user is no admin of the team")
+var errNotSensitive = errors.New("the token lacks read:sensitive, or its user is not an admin of the team")
 
 // A LogEntry is one piece of a deployment's log, as Coolify stored it. It contains values
 // of variables in the clear.

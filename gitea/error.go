@@ -31,7 +31,7 @@ var (
 	ErrScope = errors.New("the token lacks a scope")
 	// ErrNotAdmin is the cause of an [ErrForbidden] whose text requires a site
 	// administrator. It is a hint, because the text may change.
-	ErrNotAdmin = errors.New("the token's user is no site administrator")
+	ErrNotAdmin = errors.New("the token's user is not a site administrator")
 	// ErrAuthMethod is the cause of an [ErrForbidden] of [Tokens]: the server accepts
 	// none of the ways in which a site admin can create tokens for a user.
 	ErrAuthMethod = errors.New("the server does not let a site administrator manage users' tokens: is basic " +

@@ -137,7 +137,7 @@ func TestLiveIdentities(t *testing.T) {
 	}
 	for name, members := range map[string][]gitea.User{"team": must(a.TeamMembers(ctx, team.ID))(t), "org": must(a.Org(s.org).Members(ctx))(t)} {
 		if !slices.ContainsFunc(members, func(u gitea.User) bool { return u.Login == s.bot }) {
-			t.Errorf("the bot is no member of the %s: %+v", name, members)
+			t.Errorf("the bot is not a member of the %s: %+v", name, members)
 		}
 	}
 	user := must(a.UpdateUser(ctx, s.bot, gitea.UserUpdate{MaxRepoCreation: new(0), AllowCreateOrganization: new(false), Visibility: new("limited")}))(t)

@@ -54,7 +54,7 @@ func TestHostnamesRefused(t *testing.T) {
 	for says, list := range map[string][]string{
 		"is empty":              {""},
 		"253 characters":        {strings.Repeat("a.", 126) + "com"},
-		"no name is left":       {long + "shop.com"},
+		"name of the record":    {long + "shop.com"},
 		"63 characters":         {strings.Repeat("a", 64) + ".shop.com", "x." + strings.Repeat("b", 64) + ".acme.apps.example.net"},
 		"ASCII":                 {"b\u00fccher.shop.com", "www\uff0eshop\uff0ecom", "www\u3002shop.com", "sh\u200bop.shop.com", "\u0430pple.shop.com", "\ufeffwww.shop.com", "www.shop.com\u202e", "\uff57eb.acme.apps.example.net", "www.\xff.shop.com", "\u212aelvin.shop.com"},
 		"is a list":             {"www.shop.com,https://vibn.platform.com", "web.acme.apps.example.net,www.shop.com", ","},
@@ -68,7 +68,7 @@ func TestHostnamesRefused(t *testing.T) {
 		"no international":      {"xn--a.shop.com", "xn--99999999.shop.com", "xn--www-hn0a.-.com", "xn--zzzzzzzzzzzz.acme.apps.example.net"},
 		"IP address":            {"127.0.0.1", "10.0.0.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "1.2.3.0x4", "a.0x", "www.shop.1", "[::1]", "[fe80::1%25eth0]", "999.999.999.999"},
 		"one part only":         {"localhost", "intranet", "web", "com", "xn--p1ai"},
-		"no public name":        {"web.localhost", "printer.local", "db.internal", "metadata.google.internal", "a.b.invalid", "a.b.test", "a.b.example", "x.y.onion", "1.0.0.127.in-addr.arpa", "0.0.ip6.arpa", "x.home.arpa", "nas.lan", "a.corp", "localhost.localdomain"},
+		"not a public name":     {"web.localhost", "printer.local", "db.internal", "metadata.google.internal", "a.b.invalid", "a.b.test", "a.b.example", "x.y.onion", "1.0.0.127.in-addr.arpa", "0.0.ip6.arpa", "x.home.arpa", "nas.lan", "a.corp", "localhost.localdomain"},
 		"register their own":    {"com.au", "github.io", "s3.amazonaws.com"},
 		"whole of a registered": {"shop.com", "SHOP.com", "shop.co.uk", "somebody.github.io", "platform.unknowntld", "nip.unknown"},
 		"belongs to the platform": {

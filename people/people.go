@@ -270,7 +270,7 @@ func (o *Operator) LoginLink(
 	}
 	if userID != "" && !isMember(members, userID) {
 		return tenancy.LoginLink{}, secret.Text{}, &tenancy.Error{
-			Code: tenancy.NotFound, Msg: "this person is no member of the workspace",
+			Code: tenancy.NotFound, Msg: "this person is not a member of the workspace",
 			Hint: "\"vibn-mcp workspace show " + w.Slug + "\" lists them; --invite member makes a link to join",
 		}
 	}

@@ -92,7 +92,7 @@ func (e *examination) giteaToken(ctx context.Context) Check {
 		return failed("tell whose the token is", err)
 	case !self.IsAdmin:
 		e.without[needGiteaToken] = name + " is not a site administrator's"
-		return fail(self.Login+", whose "+name+" is, is no site administrator", giteaTokenFix)
+		return fail(self.Login+", whose "+name+" is, is not a site administrator", giteaTokenFix)
 	}
 	for _, s := range []struct {
 		scope string

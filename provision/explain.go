@@ -82,10 +82,10 @@ func (s upstreamServer) tokenFault(variable string, err error) (why, fix string)
 	case errors.Is(err, gitea.ErrUnauthorized):
 		return s.name + " does not accept " + variable, s.renew
 	case errors.Is(err, coolify.ErrRole):
-		return "the user of " + variable + " is no admin of the team",
+		return "the user of " + variable + " is not an admin of the team",
 			"make the user an admin of the team in Coolify, or give the token of one as " + variable
 	case errors.Is(err, gitea.ErrNotAdmin):
-		return "the user of " + variable + " is no site administrator", s.renew
+		return "the user of " + variable + " is not a site administrator", s.renew
 	case errors.Is(err, coolify.ErrAPIOff):
 		return "Coolify's API is switched off",
 			"switch it on in Coolify under Settings, Advanced; COOLIFY_URL is that of this Coolify"

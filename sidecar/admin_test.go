@@ -289,7 +289,7 @@ func testAdminRefusals(t *testing.T, s *server) {
 		{"POST", alpha + "/suspend", `{"now":true}`, 422, `there is no field \"now\"`},
 		{"POST", alpha + "/rotate", `{"wait_seconds":99}`, 422, "wait_seconds must be between 0 and 45"},
 		{"DELETE", alpha, "", 422, `{\"confirm\": \"alpha\"}`},
-		{"DELETE", alpha, `{"confirm":"beta"}`, 422, "this ends the workspace for ever"},
+		{"DELETE", alpha, `{"confirm":"beta"}`, 422, "this deletes the workspace and its repositories permanently"},
 		{"DELETE", alpha, `{"confirm":true}`, 422, "the field confirm has another type"},
 		{"POST", alpha + "/keys", `{}`, 422, "a key needs a name"},
 		{"POST", alpha + "/keys", `{"name":"  "}`, 422, "a key needs a name"},

@@ -141,7 +141,7 @@ func TestOIDCForged(t *testing.T) {
 		"an answer that nobody asked for": (&guest{s: s}).get(t, mine),
 		"no state":                        (&guest{s: s}).get(t, "/login/callback?code=x"),
 	} {
-		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.text(), "not begun in this browser") {
+		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.text(), "started in another browser") {
 			t.Errorf("%s: %d %s", what, r.status, r.text())
 		}
 	}

@@ -418,20 +418,20 @@ func TestCreateAppRefusals(t *testing.T) {
 			before: func(t *testing.T, s *shop) { s.AddRepository(t, s.B, "theirs") },
 			change: func(n *hosting.NewApp) { n.Project = "vibn-beta/theirs" }, code: tenancy.NotFound, says: "no such project",
 		},
-		"project of an app that was not created here": {
+		"project of an app that was not created with apps_create": {
 			change: func(n *hosting.NewApp) { n.Project = "vibn-alpha/web-canary-alpha" }, code: tenancy.NotFound, says: "no such project",
 		},
 		"project without its repository": {
 			before: func(t *testing.T, s *shop) {
 				must(t, s.DB.CreateProject(t.Context(), tenancy.Project{ID: nobody, WorkspaceID: s.A.ID, Slug: "unmade", Nonce: "n"}))
 			},
-			change: func(n *hosting.NewApp) { n.Project = "unmade" }, code: tenancy.Conflict, says: "not made yet",
+			change: func(n *hosting.NewApp) { n.Project = "unmade" }, code: tenancy.Conflict, says: "not created yet",
 		},
 		"no server": {
 			before: func(t *testing.T, s *shop) {
 				must(t, s.Operator.Place(t.Context(), s.A.Workspace, tenancy.Placement{}))
 			},
-			code: tenancy.Unavailable, says: "placed on no server",
+			code: tenancy.Unavailable, says: "not placed on a server",
 		},
 		"no network yet": {
 			before: func(t *testing.T, s *shop) {
@@ -441,13 +441,13 @@ func TestCreateAppRefusals(t *testing.T) {
 				without.Destination = ""
 				must(t, s.DB.SetParts(t.Context(), s.A.ID, is.Parts, without))
 			},
-			code: tenancy.Unavailable, says: "no network of its own yet",
+			code: tenancy.Unavailable, says: "own network does not exist yet",
 		},
-		"name of an app that was not created here": {
+		"name of an app that was not created with apps_create": {
 			before: func(_ *testing.T, s *shop) {
 				s.Sim.AddApp(s.A.Project.Environments[0].UUID, coolifytest.App{Name: "site"})
 			},
-			code: tenancy.Conflict, says: "was not created here",
+			code: tenancy.Conflict, says: "was not created with apps_create",
 		},
 		"name of another project's app": {
 			before: func(t *testing.T, s *shop) {

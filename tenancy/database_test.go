@@ -292,7 +292,7 @@ func TestAttachDatabase(t *testing.T) {
 		t.Errorf("the variable is %+v", e)
 	}
 	_, err = h.attach(t, h.A.Data.UUID, h.A.Web.UUID, "OPERATORS")
-	wantCode(t, "the operator's", err, tenancy.Conflict, "address of this database is not known here")
+	wantCode(t, "the operator's", err, tenancy.Conflict, "address of this database is unknown")
 }
 
 // TestDeleteDatabase: with a person's word it goes with its data, once Coolify has
@@ -339,7 +339,7 @@ func TestDeleteDatabase(t *testing.T) {
 		t.Errorf("asked %s?%s", last.Operation, last.Query)
 	}
 	_, _, err := h.create(t, hosting.NewDatabase{Name: "data", Engine: "redis"})
-	wantCode(t, "while it is deleted", err, tenancy.Conflict, "just being deleted")
+	wantCode(t, "while it is deleted", err, tenancy.Conflict, "being deleted")
 	_, err = h.attach(t, "data", h.A.API.UUID, "")
 	wantCode(t, "attach while it is deleted", err, tenancy.Conflict, "being deleted")
 	h.Provision(t, h.A)

@@ -915,7 +915,7 @@ func TestOutageTokenAndRights(t *testing.T) {
 		{"Coolify does not know the token", func(p *premises) { p.token = "9|unheardof" }, "Coolify does not accept COOLIFY_API_TOKEN", false},
 		{"the token of a member of the team", func(p *premises) {
 			p.token = p.sim.Mint(coolifytest.TokenSpec{User: 7, Team: tenantsTeam, Abilities: []string{"read", "write", "deploy"}, Member: true})
-		}, "the user of COOLIFY_API_TOKEN is no admin of the team", false},
+		}, "the user of COOLIFY_API_TOKEN is not an admin of the team", false},
 		{"a token that may not read", func(p *premises) { p.token = p.mint("write", "deploy") }, "COOLIFY_API_TOKEN", false},
 		{"the API is off", func(p *premises) { p.sim.DisableAPI(true) }, "Coolify's API is switched off", false},
 		{"the address is not let in", func(p *premises) { p.sim.RefuseIP(true) }, "does not let in this machine's address", false},
@@ -928,7 +928,7 @@ func TestOutageTokenAndRights(t *testing.T) {
 		{"Gitea does not know the token", func(p *premises) { p.admin = strings.Repeat("0", 40) }, "Gitea does not accept GITEA_API_TOKEN", false},
 		{"the token of a user", func(p *premises) {
 			p.admin = p.git.AddToken(p.git.AddUser(giteatest.User{Login: "somebody"}).Login, "all")
-		}, "no site administrator", false},
+		}, "not a site administrator", false},
 		{"a token without a scope", adminScopes("write:organization", "write:repository", "write:package", "read:user"), "GITEA_API_TOKEN", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -180,7 +180,7 @@ func TestHelperFollowsNobody(t *testing.T) {
 		}
 	}
 	for _, server := range []string{"http://vibn.example.com", "http://192.0.2.1:8080", "http://localhost.example.com"} {
-		if r := askHelper(t, server, "protocol=https\nhost=git.example.com\n\n"); r.status != 1 || !strings.Contains(r.stderr.String(), "in the clear") || r.stdout.String() != "quit=1\n" {
+		if r := askHelper(t, server, "protocol=https\nhost=git.example.com\n\n"); r.status != 1 || !strings.Contains(r.stderr.String(), "unencrypted") || r.stdout.String() != "quit=1\n" {
 			t.Errorf("%s: status %d, %q, %s", server, r.status, r.stdout, r.stderr)
 		}
 	}
