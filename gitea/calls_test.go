@@ -124,7 +124,7 @@ var (
 )
 
 // calls has every method of the clients, at least once.
-var calls = []call{
+var calls = append(lookCalls, []call{
 	{"OrgClient.Get", func(ctx context.Context, c clients) (any, error) { return c.Org("vibn-acme").Get(ctx) }, get("/orgs/vibn-acme", orgJSON), org},
 	{
 		"Admin.CreateOrg", func(ctx context.Context, c clients) (any, error) {
@@ -495,7 +495,7 @@ var calls = []call{
 		as(bot, list("/repos/vibn-acme/site/statuses/"+sha, `{"id":1,"status":"success","context":"vibn","description":"d","target_url":"https://x.example/"}`)),
 		[]gitea.Status{{State: "success", Context: "vibn", Description: "d", TargetURL: "https://x.example/"}},
 	},
-}
+}...)
 
 // asSent writes a request as a step has it.
 func asSent(r *http.Request) step {

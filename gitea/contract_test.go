@@ -150,7 +150,10 @@ func TestMethodSets(t *testing.T) {
 	for m := range reflect.TypeFor[*gitea.Bot]().Methods() {
 		bot = append(bot, m.Name)
 	}
-	if diff := cmp.Diff([]string{"Alive", "Branch", "Contains", "CreateFile", "CreateStatus", "Metered", "Owner", "Repository", "Statuses"}, bot); diff != "" {
+	if diff := cmp.Diff([]string{
+		"Alive", "Assignees", "Branch", "Contains", "CreateFile", "CreateStatus", "MayFork", "Metered", "Owner", "Repository",
+		"RepositoryByID", "Statuses",
+	}, bot); diff != "" {
 		t.Errorf("methods of Bot (-want +got):\n%s", diff)
 	}
 }

@@ -26,7 +26,9 @@ var unpublished = []string{
 }
 
 // unpublishedQueries are read by the server, and missing from the document.
-var unpublishedQueries = map[string][]string{"GET /admin/actions/runners": {"page", "limit"}}
+var unpublishedQueries = map[string][]string{
+	"GET /admin/actions/runners": {"page", "limit"}, "GET /repos/{owner}/{repo}/actions/runners": {"page", "limit"},
+}
 
 // notOfTheAPI are below the root, not below /api/v1.
 var notOfTheAPI = []string{"GET /api/healthz", "GET /user/sign_up"}

@@ -32,6 +32,12 @@ var (
 	// ErrNotAdmin is the cause of an [ErrForbidden] whose text requires a site
 	// administrator. It is a hint, because the text may change.
 	ErrNotAdmin = errors.New("the token's user is not a site administrator")
+	// ErrWebhooksOff is the cause of an [ErrForbidden] where the operator has switched
+	// webhooks off. It is a hint, because the text may change.
+	ErrWebhooksOff = errors.New("the server has its webhooks switched off")
+	// ErrSSHOff is the cause of an [ErrInvalid] where the operator has switched SSH off. It
+	// is a hint too.
+	ErrSSHOff = errors.New("the server has SSH switched off")
 	// ErrAuthMethod is the cause of an [ErrForbidden] of [Tokens]: the server accepts
 	// none of the ways in which a site admin can create tokens for a user.
 	ErrAuthMethod = errors.New("the server does not let a site administrator manage users' tokens: is basic " +
@@ -65,15 +71,25 @@ func refusal(a *upstream.Answer) upstream.Refusal {
 		return upstream.Refusal{Kind: upstream.KindOf(a.Status, false)}
 	}
 	r := upstream.Refusal{Kind: upstream.KindOf(a.Status, true), Said: string(*said.Message)}
-	said403 := strings.ToLower(r.Said)
-	switch {
-	case a.Status != http.StatusForbidden:
-	case strings.Contains(said403, "scope"):
-		r.Cause = missingScopes(r.Said)
-	case strings.Contains(said403, "should be the site admin"):
-		r.Cause = ErrNotAdmin
-	}
+	r.Cause = causeOf(a.Status, r.Said)
 	return r
+}
+
+// causeOf reads the cause of a refusal from its text; nil if it tells none.
+func causeOf(status int, said string) error {
+	said = strings.ToLower(said)
+	switch {
+	case status == http.StatusUnprocessableEntity && strings.Contains(said, "ssh is disabled"):
+		return ErrSSHOff
+	case status != http.StatusForbidden:
+	case strings.Contains(said, "scope"):
+		return missingScopes(said)
+	case strings.Contains(said, "should be the site admin"):
+		return ErrNotAdmin
+	case strings.Contains(said, "webhooks disabled"):
+		return ErrWebhooksOff
+	}
+	return nil
 }
 
 // A ScopeError is an [ErrScope] whose text names the scopes that are missing.

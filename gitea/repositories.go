@@ -113,8 +113,12 @@ func (c client) repository(ctx context.Context, owner, name string) (Repository,
 //
 //api:op GET /repositories/{id}
 func (a *Admin) RepositoryByID(ctx context.Context, repo int64) (Repository, error) {
+	return a.repositoryByID(ctx, repo)
+}
+
+func (c client) repositoryByID(ctx context.Context, repo int64) (Repository, error) {
 	return one(
-		ctx, a.client, newRequest("GET", "/repositories/{id}", id(repo)),
+		ctx, c, newRequest("GET", "/repositories/{id}", id(repo)),
 		func(w wireRepository) bool { return int64(w.ID) == repo },
 	)
 }

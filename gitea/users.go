@@ -169,6 +169,7 @@ type UserUpdate struct {
 	AllowImportLocal        *bool
 	MaxRepoCreation         *int    // -1 = the server's default; forks may not be counted
 	Visibility              *string // limited or private; before 1.24.3 Gitea ignores public
+	FullName                *string
 }
 
 type wireUserUpdate struct {
@@ -185,6 +186,7 @@ type wireUserUpdate struct {
 	AllowImportLocal        *bool   `json:"allow_import_local,omitempty"`
 	MaxRepoCreation         *int    `json:"max_repo_creation,omitempty"`
 	Visibility              *string `json:"visibility,omitempty"`
+	FullName                *string `json:"full_name,omitempty"`
 }
 
 // UpdateUser changes a user. It always makes Gitea itself the user's login source, with
@@ -201,7 +203,7 @@ func (c client) updateUser(ctx context.Context, name string, u UserUpdate) (User
 		LoginName: name, ProhibitLogin: u.ProhibitLogin, Active: u.Active, Admin: u.Admin, Restricted: u.Restricted,
 		AllowCreateOrganization: u.AllowCreateOrganization, AllowGitHook: u.AllowGitHook,
 		AllowImportLocal: u.AllowImportLocal,
-		MaxRepoCreation:  u.MaxRepoCreation, Visibility: u.Visibility,
+		MaxRepoCreation:  u.MaxRepoCreation, Visibility: u.Visibility, FullName: u.FullName,
 	}
 	if u.Password != nil {
 		body.Password = u.Password.Reveal()

@@ -188,7 +188,7 @@ func sameSite(a, b string) bool {
 }
 
 // runners describes the risk of Actions runners: a workflow that a tenant pushes runs on
-// any runner of the instance.
+// any runner of the instance. Gitea lists those of all levels and does not say of which.
 func (d *doctor) runners(ctx context.Context) (string, error) {
 	runners, err := d.gitea.Runners(ctx)
 	if errors.Is(err, gitea.ErrRouteMissing) || errors.Is(err, gitea.ErrNotFound) {
@@ -197,6 +197,9 @@ func (d *doctor) runners(ctx context.Context) (string, error) {
 		)
 	}
 	if err != nil || len(runners) == 0 {
+		return "", err
+	}
+	if runners, err = d.withoutTenants(ctx, runners); err != nil || len(runners) == 0 {
 		return "", err
 	}
 	var names []string
@@ -245,7 +248,6 @@ const (
 // safe for concurrent use; concurrent callers share one check.
 type dangers struct {
 	*doctor
-	now  func() time.Time
 	turn chan struct{} // holds one element while a caller uses seen
 	seen map[string]seen
 }
@@ -260,8 +262,8 @@ type seen struct {
 	err   error
 }
 
-func newDangers(d *doctor, now func() time.Time) *dangers {
-	return &dangers{doctor: d, now: now, turn: make(chan struct{}, 1), seen: map[string]seen{}}
+func newDangers(d *doctor) *dangers {
+	return &dangers{doctor: d, turn: make(chan struct{}, 1), seen: map[string]seen{}}
 }
 
 // refuseDangers returns an error if there are risks for this workspace: those of its own

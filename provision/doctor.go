@@ -50,12 +50,17 @@ type doctor struct {
 	shown     *untrusted.Scrubber
 	budget    tenancy.Budget
 	publicURL *url.URL // of this server; may be nil
+	now       func() time.Time
+	trial     *forkTrial
 }
 
 func newDoctor(cfg tenancy.Config, db Store, shown *untrusted.Scrubber, meter coolify.Meter) *doctor {
 	d := &doctor{
 		Premises: cfg.Premises, store: db, coolify: cfg.Coolify.Metered(meter), box: cfg.Box, shown: shown,
-		budget: cfg.Budget.WithDefaults(), publicURL: cfg.PublicURL,
+		budget: cfg.Budget.WithDefaults(), publicURL: cfg.PublicURL, now: cfg.Now, trial: &forkTrial{},
+	}
+	if d.now == nil {
+		d.now = time.Now
 	}
 	if cfg.Sensitive != nil {
 		d.sensitive = cfg.Sensitive.Metered(meter)
@@ -88,6 +93,7 @@ const (
 	needToken      need = "coolify-token" // that may read
 	needGitea      need = "gitea"
 	needGiteaToken need = "gitea-token" // of a site admin
+	needBot        need = "gitea-bots"  // one that is shown its repository
 )
 
 // An examination is one round of checks, with what it has learned so far.

@@ -20,6 +20,7 @@ func (e *examination) giteaLooks() []look {
 		}}}
 	}
 	answering, asAdmin := []need{needGitea}, []need{needGitea, needGiteaToken}
+	withBots := []need{needGitea, needGiteaToken, needDatabase}
 	return []look{
 		{"gitea", nil, e.giteaAnswers},
 		{"gitea-token", answering, e.giteaToken},
@@ -31,7 +32,11 @@ func (e *examination) giteaLooks() []look {
 		{"gitea-sign-in", answering, e.signIn},
 		{"gitea-users-page", asAdmin, e.usersPage},
 		{"gitea-webhooks", nil, e.webhooks},
-		{"gitea-bots", []need{needGitea, needGiteaToken, needDatabase}, e.bots},
+		{"gitea-version", asAdmin, e.giteaVersion},
+		{"gitea-ssh", withBots, e.ssh},
+		{"gitea-bots", withBots, e.bots},
+		{"gitea-forks", append(withBots, needBot), e.forks},
+		{"gitea-administrator", append(withBots, needBot), e.adminShown},
 	}
 }
 
@@ -181,7 +186,15 @@ func (e *examination) usersPage(ctx context.Context) Check {
 
 // webhooks says to which host Gitea's webhooks post. Gitea reports neither which hosts it
 // may reach nor that it refused a delivery.
-func (e *examination) webhooks(context.Context) Check {
+func (e *examination) webhooks(ctx context.Context) Check {
+	for _, w := range e.workspaces[:min(len(e.workspaces), fewWorkspaces)] {
+		if w.GiteaOrgID == 0 {
+			continue
+		}
+		if _, err := e.gitea.Org(w.GiteaOrg).Hooks(ctx); errors.Is(err, gitea.ErrWebhooksOff) {
+			return fail(webhooksOff, webhooksFix)
+		}
+	}
 	if e.publicURL == nil {
 		return warn(
 			"VIBN_PUBLIC_URL is not set, so Gitea cannot notify this server of a push",
@@ -192,8 +205,9 @@ func (e *examination) webhooks(context.Context) Check {
 	if isInternalHost(host) {
 		return warn("Gitea's webhooks post to "+host+", a private address, which Gitea refuses unless it is told to "+
 			"allow it: a push is then found by the look that comes once a minute",
-			"set [webhook] ALLOWED_HOST_LIST=external,"+host+" in Gitea's configuration, or give VIBN_PUBLIC_URL a "+
-				"public name")
+			"set [webhook] ALLOWED_HOST_LIST="+host+" in Gitea's configuration, since 1.27 [security] ALLOWED_HOST_LIST="+
+				host+" too, and name nothing wider: every port of what it names is open to webhooks; or give VIBN_PUBLIC_URL "+
+				"a public name")
 	}
 	return ok("post to %s", host)
 }
@@ -214,9 +228,18 @@ func isInternalHost(host string) bool {
 	)
 }
 
-// bots tries a bot's own token. Where two-factor authentication is enforced, bots cannot
-// reach a repository through the API.
+// bots says whether bots can work. What a bot has to try rests on that.
 func (e *examination) bots(ctx context.Context) Check {
+	c := e.tryBots(ctx)
+	if c.State != CheckOK {
+		e.without[needBot] = "no bot could be tried"
+	}
+	return c
+}
+
+// tryBots tries a bot's own token. Where two-factor authentication is enforced, bots cannot
+// reach a repository through the API.
+func (e *examination) tryBots(ctx context.Context) Check {
 	tried := 0
 	for _, w := range e.workspaces {
 		if tried == fewWorkspaces {
@@ -257,11 +280,33 @@ func (e *examination) bots(ctx context.Context) Check {
 			repos, func(r gitea.Repository) bool { return strings.EqualFold(r.FullName, repository) },
 		) {
 			return fail(w.GiteaBot+" cannot see its own repository; enforced two-factor authentication causes this",
-				"unset [security] TWO_FACTOR_AUTH in Gitea's configuration; if it is not set, \"vibn-mcp workspace "+
-					"provision "+w.Slug+"\" mends the bot's team")
+				twoFactorFix+"; if it is not set, \"vibn-mcp workspace provision "+w.Slug+"\" mends the bot's team")
 		}
 	}
-	return skip("no workspace has a repository yet with which a bot could be tried")
+	return e.shown(ctx)
+}
+
+const (
+	twoFactorFix = "unset [security] TWO_FACTOR_AUTH in Gitea's configuration, as bots cannot have a second factor"
+	noBotTried   = "no workspace has a repository yet with which a bot could be tried"
+)
+
+// shown tries the administrator where there is no bot to be tried: where two-factor
+// authentication is enforced, whoever has no second factor is shown no repository at all.
+func (e *examination) shown(ctx context.Context) Check {
+	repos, err := e.gitea.Newest(ctx)
+	if err != nil {
+		return failed("list the repositories", err)
+	}
+	if len(repos) == 0 {
+		return skip(noBotTried)
+	}
+	_, err = e.gitea.Repo(repos[0].Owner, repos[0].Name).Get(ctx)
+	if errors.Is(err, gitea.ErrNotFound) {
+		return fail("Gitea lists a repository and does not show it to its administrator, as where two-factor "+
+			"authentication is enforced: no bot could work", twoFactorFix)
+	}
+	return skip(noBotTried)
 }
 
 // botOf returns a repository of a workspace and a client with the workspace's own token;

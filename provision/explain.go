@@ -100,6 +100,10 @@ func (s upstreamServer) tokenFault(variable string, err error) (why, fix string)
 			return variable + " lacks " + strings.Join(missing, ", "), addScopes(missing)
 		}
 		return variable + " lacks a scope", s.renew
+	case errors.Is(err, gitea.ErrWebhooksOff):
+		return webhooksOff, webhooksFix
+	case errors.Is(err, gitea.ErrSSHOff):
+		return sshOff, sshFix
 	case errors.Is(err, gitea.ErrAuthMethod):
 		return noBasicAuth, basicAuthFix
 	case errors.Is(err, gitea.ErrForbidden):

@@ -50,7 +50,7 @@ func New(cfg tenancy.Config, db Store, reserve coolify.Meter) *Provisioner {
 	if cfg.Gitea != nil {
 		p.gitea = cfg.Gitea.Metered(tenancy.Unmetered)
 	}
-	p.dangers = newDangers(newDoctor(cfg, db, p.shown, reserve), p.now)
+	p.dangers = newDangers(newDoctor(cfg, db, p.shown, reserve))
 	return p
 }
 
@@ -129,7 +129,7 @@ func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, 
 	return more, err
 }
 
-// Sweep calls queue for each workspace that has work due.
+// Sweep calls queue for each workspace that has work due, or a fork that is to go.
 func (p *Provisioner) Sweep(ctx context.Context, queue func(context.Context, string) error) error {
 	now := p.now()
 	ids, err := p.store.Due(ctx, now, now.Add(-reconcileEvery), dueAtOnce)
@@ -141,7 +141,7 @@ func (p *Provisioner) Sweep(ctx context.Context, queue func(context.Context, str
 			return err
 		}
 	}
-	return nil
+	return p.queueForked(ctx, ids, queue)
 }
 
 // A run is one pass over one workspace.

@@ -74,6 +74,9 @@ func (r *run) otherHooks(ctx context.Context) error {
 		return err
 	}
 	hooks, err := r.gitea.Org(r.state.Org).Hooks(ctx)
+	if errors.Is(err, gitea.ErrWebhooksOff) {
+		return nil // none is delivered
+	}
 	if err != nil {
 		return err
 	}

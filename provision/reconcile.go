@@ -221,7 +221,7 @@ func (r *run) listExtraAccess(ctx context.Context, repo gitea.Repository) ([]ext
 		all = append(all, e)
 	}
 	hooks, err := g.Repo(owner, name).Hooks(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, gitea.ErrWebhooksOff) { // then none is delivered
 		return nil, err
 	}
 	for _, h := range hooks {

@@ -114,6 +114,19 @@ var hindrances = []hindrance{
 		status: tenancy.Partial, part: tenancy.PartRepositories, why: "two-factor authentication is enforced", fix: "unset [security] TWO_FACTOR_AUTH",
 	},
 	{
+		name: "webhooks switched off", cfg: giteatest.Config{NoWebhooks: true}, prepare: func(*subject) {}, status: tenancy.Partial, part: tenancy.PartHook,
+		why: "webhooks switched off", fix: "DISABLE_WEBHOOKS=false",
+	},
+	{
+		name: "SSH switched off", cfg: giteatest.Config{NoSSH: true}, status: tenancy.Partial, part: tenancy.PartRepositories,
+		prepare: bornWith(func(s *subject, p *process) {
+			withSite(s, p)
+			project := got(s.db.Projects(s.Context(), s.ws.ID))(s.T)[0]
+			must(s, s.db.RecordDeployKey(s.Context(), project.WorkspaceID, project.ID, "key", "ssh-ed25519 AAAA"))
+		}),
+		why: "SSH switched off", fix: "DISABLE_SSH=false",
+	},
+	{
 		name: "Gitea is down", status: tenancy.Failed, part: tenancy.PartHost, why: "Gitea does not answer", fix: "see whether it is up",
 		prepare: func(s *subject) { s.git.OnRequest(func(giteatest.Request) error { return errGone }) },
 		lift:    func(s *subject) { s.git.OnRequest(nil) },

@@ -56,7 +56,7 @@ type premises struct {
 
 // closedGitea is Gitea as it is recommended.
 func closedGitea() giteatest.Config {
-	return giteatest.Config{Behaviour: giteatest.V126, RequireSignIn: true, NoUsersPage: true}
+	return giteatest.Config{Behaviour: giteatest.V127, RequireSignIn: true, NoUsersPage: true, ForksCounted: true}
 }
 
 const tenantsTeam = 5
@@ -68,7 +68,7 @@ func newPremises(t *testing.T, cfg giteatest.Config) *premises {
 	p := &premises{T: t, sim: sim, git: giteatest.New(cfg), log: &tenancytest.Log{}, now: time.Now}
 	p.coolifyURL, p.gitURL = p.serve("/coolify", p.sim), p.serve("/gitea", p.git)
 	t.Cleanup(func() { _ = p.git.Close() })
-	p.git.SetUser(p.git.Admin(), func(u *giteatest.User) { u.TwoFactor = true })
+	p.git.SetUser(p.git.Admin(), func(u *giteatest.User) { u.TwoFactor, u.KeepEmailPrivate = true, true })
 	p.host = p.sim.AddHost(coolifytest.Host{Name: "tenants1", Team: tenantsTeam})
 	p.db = storetest.Open(t, "sqlite")
 	p.operator = people.NewOperator(p.db)
@@ -279,6 +279,8 @@ func (p *premises) readsOnly() {
 		"PATCH /repos/{owner}/{repo}":                      "/api/v1/repos/-nobody/-nobody",
 		"DELETE /packages/{owner}/{type}/{name}/{version}": "/api/v1/packages/-nobody/generic/-nobody/-nobody",
 	}
+	site := "/api/v1/repos/" + p.workspace.GiteaOrg + "/site"
+	harmless["POST /repos/{owner}/{repo}/forks"], harmless["POST /repos/{owner}/{repo}/keys"] = site+"/forks", site+"/keys"
 	judge := func(method, operation, path string, status int) {
 		if method != http.MethodGet && (harmless[operation] != path || status < 400) {
 			p.Errorf("the doctor sent %s %s, which was answered with %d", method, path, status)
@@ -312,7 +314,7 @@ func (p *premises) showsNoSecret(checks []provision.Check) {
 var order = []string{
 	"workspaces", "secrets-key", "coolify", "coolify-token", "coolify-version", "coolify-user", "coolify-budget", "coolify-sensitive-token",
 	"placements", "coolify-host", "shared-proxy", "app-domain", "gitea", "gitea-token", "gitea-basic-auth", "gitea-pages", "instance-runners",
-	"open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page", "gitea-webhooks", "gitea-bots",
+	"open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page", "gitea-webhooks", "gitea-version", "gitea-ssh", "gitea-bots", "gitea-forks", "gitea-administrator",
 }
 
 // An ailment is one thing that is wrong, and what is to be said of it.
@@ -330,14 +332,17 @@ type ailment struct {
 
 var (
 	afterToken = []string{"coolify-version", "coolify-user", "coolify-budget", "coolify-sensitive-token", "placements", "coolify-host", "shared-proxy"}
-	afterAdmin = []string{"gitea-pages", "instance-runners", "proxy-auth", "gitea-users-page", "gitea-bots"}
-	afterGitea = []string{
-		"gitea-token", "gitea-basic-auth", "gitea-pages", "instance-runners", "open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page", "gitea-bots",
-	}
+	withABot   = []string{"gitea-forks", "gitea-administrator"}
+	withBots   = append([]string{"gitea-ssh", "gitea-bots"}, withABot...)
+	afterAdmin = append([]string{"gitea-pages", "instance-runners", "proxy-auth", "gitea-users-page", "gitea-version"}, withBots...)
+	afterGitea = append([]string{
+		"gitea-token", "gitea-basic-auth", "gitea-pages", "instance-runners", "open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page",
+		"gitea-version",
+	}, withBots...)
 )
 
 var ailments = []ailment{
-	{name: "another key", do: func(p *premises) { p.seals = "another-sealing-key-0123456789" }, check: "secrets-key", state: "fail", says: []string{"2 of 2 sealed", "VIBN_SECRETS_KEY_OLD"}, skips: []string{"gitea-bots"}},
+	{name: "another key", do: func(p *premises) { p.seals = "another-sealing-key-0123456789" }, check: "secrets-key", state: "fail", says: []string{"2 of 2 sealed", "VIBN_SECRETS_KEY_OLD"}, skips: withBots},
 	{name: "an older key", do: func(p *premises) { p.oldSeals, p.seals = p.seals, "another-sealing-key-0123456789" }, check: "secrets-key", state: "warn", says: []string{"vibn-mcp secrets rotate"}},
 	{name: "a workspace that is not as it should be", stays: true, do: func(p *premises) {
 		w := p.create("broken")
@@ -441,7 +446,7 @@ var ailments = []ailment{
 	}, check: "gitea-token", state: "fail", says: []string{"bob", "site administrator"}, skips: afterAdmin},
 	{name: "a token without write:admin", do: adminScopes("write:organization", "write:repository", "write:package", "read:user"), check: "gitea-token", state: "fail", says: []string{"lacks write:admin", "GITEA_API_TOKEN"}, skips: afterAdmin},
 	{name: "a token without write:organization", do: adminScopes("write:admin", "write:repository", "write:package", "read:user"), check: "gitea-token", state: "fail", says: []string{"lacks write:organization"}},
-	{name: "a token without write:repository", do: adminScopes("write:admin", "write:organization", "write:package", "read:user"), check: "gitea-token", state: "fail", says: []string{"lacks write:repository"}},
+	{name: "a token without write:repository", do: adminScopes("write:admin", "write:organization", "write:package", "read:user"), check: "gitea-token", state: "fail", says: []string{"lacks write:repository"}, skips: []string{"gitea-ssh"}},
 	{name: "a token without write:package", do: adminScopes("write:admin", "write:organization", "write:repository", "read:user"), check: "gitea-token", state: "fail", says: []string{"lacks write:package"}},
 	{name: "a token without read:user", do: adminScopes("write:admin", "write:organization", "write:repository", "write:package"), check: "gitea-token", state: "fail", says: []string{"lacks read:user"}, skips: afterAdmin},
 	{name: "no basic authentication", gitea: func(c *giteatest.Config) { c.NoBasicAuth = true }, check: "gitea-basic-auth", state: "fail", says: []string{"ENABLE_BASIC_AUTHENTICATION=true"}},
@@ -457,12 +462,21 @@ var ailments = []ailment{
 	{name: "trust in a proxy", gitea: func(c *giteatest.Config) { c.ProxyAuth = true }, check: "proxy-auth", state: "fail", says: []string{"ENABLE_REVERSE_PROXY_AUTHENTICATION=false", "VIBN_ACCEPT_RISKS=proxy-auth"}},
 	{name: "no sign-in needed", gitea: func(c *giteatest.Config) { c.RequireSignIn = false }, check: "gitea-sign-in", state: "warn", says: []string{"REQUIRE_SIGNIN_VIEW=true"}},
 	{name: "a page of users", gitea: func(c *giteatest.Config) { c.NoUsersPage = false }, check: "gitea-users-page", state: "warn", says: []string{"DISABLE_USERS_PAGE=true"}},
-	{name: "two-factor authentication enforced", gitea: func(c *giteatest.Config) { c.TwoFactorEnforced = true }, check: "gitea-bots", state: "fail", says: []string{"TWO_FACTOR_AUTH"}},
-	{name: "a webhook to this machine", do: postingTo("http://127.0.0.1:8080"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=external,127.0.0.1", "VIBN_PUBLIC_URL"}},
-	{name: "a webhook to a private address", do: postingTo("https://[fd00::1]"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=external,fd00::1"}},
-	{name: "a webhook to a container", do: postingTo("http://vibn:8080"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=external,vibn"}},
+	{name: "webhooks switched off", do: func(p *premises) {
+		p.git.Fail("GET /orgs/{org}/hooks", giteatest.Fault{Status: 403, Body: `{"message":"webhooks disabled by administrator"}`})
+	}, check: "gitea-webhooks", state: "fail", says: []string{"once a minute", "DISABLE_WEBHOOKS=false"}},
+	{name: "SSH switched off", gitea: func(c *giteatest.Config) { c.NoSSH = true }, check: "gitea-ssh", state: "fail", says: []string{"DISABLE_SSH=false"}},
+	{name: "an old Gitea", gitea: func(c *giteatest.Config) { c.Version = "1.26.1+3-gabcdef" }, check: "gitea-version", state: "warn", says: []string{"1.26.1", "1.26.2 or newer"}},
+	{name: "forks that count nothing", gitea: func(c *giteatest.Config) { c.ForksCounted = false }, check: "gitea-forks", state: "warn", says: []string{"within a minute", "ALLOW_FORK_WITHOUT_MAXIMUM_LIMIT=false"}},
+	{name: "an address of a person's", do: func(p *premises) {
+		p.git.SetUser(p.git.Admin(), func(u *giteatest.User) { u.KeepEmailPrivate = false })
+	}, check: "gitea-administrator", state: "warn", says: []string{"siteadmin", "Hide Email Address"}},
+	{name: "two-factor authentication enforced", skips: withABot, gitea: func(c *giteatest.Config) { c.TwoFactorEnforced = true }, check: "gitea-bots", state: "fail", says: []string{"TWO_FACTOR_AUTH"}},
+	{name: "a webhook to this machine", do: postingTo("http://127.0.0.1:8080"), check: "gitea-webhooks", state: "warn", says: []string{"[webhook] ALLOWED_HOST_LIST=127.0.0.1 ", "[security] ALLOWED_HOST_LIST=127.0.0.1 ", "VIBN_PUBLIC_URL"}},
+	{name: "a webhook to a private address", do: postingTo("https://[fd00::1]"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=fd00::1"}},
+	{name: "a webhook to a container", do: postingTo("http://vibn:8080"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=vibn"}},
 	{name: "a webhook to a name of one's own network", do: postingTo("https://vibn.Corp.Internal."), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST"}},
-	{name: "a bot that is shut out", do: func(p *premises) { p.git.SetUser("vibn-bot-alpha", func(u *giteatest.User) { u.ProhibitLogin = true }) }, check: "gitea-bots", state: "fail", says: []string{"vibn-mcp workspace rotate alpha"}},
+	{name: "a bot that is shut out", do: func(p *premises) { p.git.SetUser("vibn-bot-alpha", func(u *giteatest.User) { u.ProhibitLogin = true }) }, check: "gitea-bots", state: "fail", says: []string{"vibn-mcp workspace rotate alpha"}, skips: withABot},
 }
 
 func postingTo(url string) func(*premises) {
@@ -538,10 +552,11 @@ func (p *premises) heal() {
 	p.sim.DisableAPI(false)
 	p.sim.RefuseIP(false)
 	p.sim.Clear("GET /version")
-	for _, op := range []string{"GET /api/healthz", "GET /settings/api", "GET /admin/actions/runners", "GET /user/sign_up"} {
+	for _, op := range []string{"GET /api/healthz", "GET /settings/api", "GET /admin/actions/runners", "GET /user/sign_up", "GET /orgs/{org}/hooks"} {
 		p.git.Clear(op)
 	}
 	p.git.SetUser(p.workspace.GiteaBot, func(u *giteatest.User) { u.ProhibitLogin = false })
+	p.git.SetUser(p.git.Admin(), func(u *giteatest.User) { u.KeepEmailPrivate = true })
 	p.place(p.told.Placement)
 }
 

@@ -139,10 +139,7 @@ func repository(c *call) (answer, bool) {
 		}
 		return c.notFound(), false
 	}
-	if c.doer == nil || !c.s.cfg.TwoFactorEnforced || c.doer.TwoFactor {
-		c.may = c.s.access(c.repo, c.doer)
-	}
-	if !c.may.any() {
+	if !c.seesRepo() {
 		return c.notFound(), false
 	}
 	return pass()

@@ -93,6 +93,9 @@ func (c *call) key() (keyForm, answer, bool) {
 	if why := forms.First(forms.Required("Title", form.Title), forms.Required("Key", form.Key)); why != "" {
 		return form, c.unprocessable(why), false
 	}
+	if c.s.cfg.NoSSH {
+		return form, c.unprocessable("SSH is disabled"), false
+	}
 	key, _, err := forms.ParseKey(form.Key)
 	if err != nil {
 		return form, c.unprocessable("Invalid key content: " + err.Error()), false

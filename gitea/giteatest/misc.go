@@ -1,11 +1,12 @@
 package giteatest
 
 import (
+	"cmp"
 	"net/http"
 )
 
 func (s *Server) version(*call) answer {
-	return reply(http.StatusOK, object{"version": versions[s.cfg.Behaviour]})
+	return reply(http.StatusOK, object{"version": cmp.Or(s.cfg.Version, versions[s.cfg.Behaviour])})
 }
 
 func (s *Server) apiSettings(*call) answer {

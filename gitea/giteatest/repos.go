@@ -355,6 +355,7 @@ func (s *Server) deleteRepo(c *call) answer {
 
 func (s *Server) removeRepo(r *repo) {
 	s.repos = without(s.repos, r)
+	s.dropRunners(r)
 	maps.DeleteFunc(s.repoMoves, func(_ string, to *repo) bool { return to == r })
 	for _, t := range r.owner.teams {
 		t.repos = without(t.repos, r)
@@ -382,9 +383,15 @@ func (s *Server) searchRepos(c *call) answer {
 	asked, id := strings.ToLower(c.query.Get("q")), number(c.query.Get("uid"))
 	found := s.seen(c.doer, func(r *repo) bool {
 		_, collaborates := r.collaborators[id]
-		return strings.Contains(strings.ToLower(r.Name), asked) &&
+		return (c.query.Get("mode") != "fork" || r.parent != nil) && strings.Contains(strings.ToLower(r.Name), asked) &&
 			(id == 0 || r.owner.ID == id || collaborates && !c.flag("exclusive"))
 	})
+	if c.query.Get("sort") == "id" {
+		slices.SortFunc(found, func(a, b *repo) int { return a.ID - b.ID })
+	}
+	if c.query.Get("order") == "desc" {
+		slices.Reverse(found)
+	}
 	return wrapped(c, found, paging{links: true}, func(r *repo) any { return s.repoJSON(r, s.access(r, c.doer)) },
 		func(page []any) any { return object{"ok": true, "data": page} })
 }

@@ -33,10 +33,12 @@ var (
 	ofOrg   = in{org, signedIn, orgOwner}
 	inOrg   = in{org, signedIn, orgMember}
 	inTeam  = in{teamByID, signedIn, teamMember}
+	hooking = in{org, signedIn, orgOwner, webhooksOn}
 	ofTeam  = in{teamByID, signedIn, teamMember, teamOwner}
 	tokens  = in{user, individual, selfOrAdmin, basicAuth}
 	reading = in{repository, repoReader}
 	ruling  = in{repository, signedIn, repoAdmin}
+	calling = in{repository, signedIn, repoAdmin, webhooksOn}
 	packs   = in{signedIn, packageOwner}
 )
 
@@ -137,11 +139,11 @@ var orgRoutes = []route{
 		do: (*Server).createTeam,
 	},
 	{method: "GET", pattern: "/orgs/{org}/teams/search", scopes: needs{scopeOrg}, guards: inOrg, do: (*Server).searchTeams},
-	{method: "GET", pattern: "/orgs/{org}/hooks", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).listOrgHooks},
-	{method: "POST", pattern: "/orgs/{org}/hooks", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).createOrgHook},
-	{method: "GET", pattern: "/orgs/{org}/hooks/{id}", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).getOrgHook},
-	{method: "PATCH", pattern: "/orgs/{org}/hooks/{id}", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).updateOrgHook},
-	{method: "DELETE", pattern: "/orgs/{org}/hooks/{id}", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).deleteOrgHook},
+	{method: "GET", pattern: "/orgs/{org}/hooks", scopes: needs{scopeOrg}, guards: hooking, do: (*Server).listOrgHooks},
+	{method: "POST", pattern: "/orgs/{org}/hooks", scopes: needs{scopeOrg}, guards: hooking, do: (*Server).createOrgHook},
+	{method: "GET", pattern: "/orgs/{org}/hooks/{id}", scopes: needs{scopeOrg}, guards: hooking, do: (*Server).getOrgHook},
+	{method: "PATCH", pattern: "/orgs/{org}/hooks/{id}", scopes: needs{scopeOrg}, guards: hooking, do: (*Server).updateOrgHook},
+	{method: "DELETE", pattern: "/orgs/{org}/hooks/{id}", scopes: needs{scopeOrg}, guards: hooking, do: (*Server).deleteOrgHook},
 	{
 		method: "GET", pattern: "/orgs/{org}/actions/runners", scopes: needs{scopeOrg}, guards: ofOrg, do: (*Server).listOrgRunners,
 		from: V126,
@@ -192,6 +194,15 @@ var adminRoutes = []route{
 }
 
 var repoRoutes = []route{
+	{method: "GET", pattern: "/repositories/{id}", scopes: needs{scopeRepo}, do: (*Server).getRepoByID},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/assignees", scopes: needs{scopeRepo},
+		guards: in{repository, signedIn}, do: (*Server).listAssignees,
+	},
+	{
+		method: "GET", pattern: "/repos/{owner}/{repo}/subscribers", scopes: needs{scopeRepo},
+		guards: in{repository}, do: (*Server).listSubscribers,
+	},
 	{method: "GET", pattern: "/repos/search", scopes: needs{scopeRepo}, do: (*Server).searchRepos},
 	{method: "GET", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: in{repository}, do: (*Server).getRepo},
 	{method: "PATCH", pattern: "/repos/{owner}/{repo}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).updateRepo},
@@ -203,12 +214,12 @@ var repoRoutes = []route{
 	{method: "POST", pattern: "/repos/{owner}/{repo}/keys", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createDeployKey},
 	{method: "GET", pattern: "/repos/{owner}/{repo}/keys/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getDeployKey},
 	{method: "DELETE", pattern: "/repos/{owner}/{repo}/keys/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).deleteDeployKey},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).listRepoHooks},
-	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).createRepoHook},
-	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).getRepoHook},
-	{method: "PATCH", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).updateRepoHook},
-	{method: "DELETE", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).deleteRepoHook},
-	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks/{id}/tests", scopes: needs{scopeRepo}, guards: ruling, do: (*Server).testHook},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: calling, do: (*Server).listRepoHooks},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks", scopes: needs{scopeRepo}, guards: calling, do: (*Server).createRepoHook},
+	{method: "GET", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: calling, do: (*Server).getRepoHook},
+	{method: "PATCH", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: calling, do: (*Server).updateRepoHook},
+	{method: "DELETE", pattern: "/repos/{owner}/{repo}/hooks/{id}", scopes: needs{scopeRepo}, guards: calling, do: (*Server).deleteRepoHook},
+	{method: "POST", pattern: "/repos/{owner}/{repo}/hooks/{id}/tests", scopes: needs{scopeRepo}, guards: calling, do: (*Server).testHook},
 	{
 		method: "GET", pattern: "/repos/{owner}/{repo}/collaborators", scopes: needs{scopeRepo}, guards: in{repository, signedIn},
 		do: (*Server).listCollaborators,

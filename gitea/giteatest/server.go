@@ -36,6 +36,7 @@ var versions = map[Behaviour]string{V121: "1.21.11", V126: "1.26.0", V127: "1.27
 // own defaults but for registration, which is closed.
 type Config struct {
 	Behaviour Behaviour // V126 by default
+	Version   string    // what GET /version says; when empty, that of the behaviour
 	// PublicURL is the root in links and clone addresses, without a slash at
 	// its end. When empty it is http:// and the Host of the request.
 	PublicURL string
@@ -63,6 +64,8 @@ type Config struct {
 	ForksCounted      bool // [repository] ALLOW_FORK_WITHOUT_MAXIMUM_LIMIT=false
 	ForcePrivate      bool // [repository] FORCE_PRIVATE
 	NoQueryToken      bool // [security] DISABLE_QUERY_AUTH_TOKEN
+	NoWebhooks        bool // [security] DISABLE_WEBHOOKS
+	NoSSH             bool // [server] DISABLE_SSH
 }
 
 // A Server is one simulated Gitea. Make it with [New]. All methods may be

@@ -48,7 +48,7 @@ func (s *Server) userObject(a *account, signed, authed bool) object {
 		"login_name": "", "source_id": 0, "language": "", "is_admin": false, "last_login": never, "active": false,
 		"prohibit_login": false,
 	}
-	if signed {
+	if signed && (authed || !a.KeepEmailPrivate) {
 		o["email"] = a.Email
 	}
 	if authed {

@@ -200,6 +200,9 @@ func (s *Server) createFork(c *call) answer {
 	if form.Name != nil {
 		name = *form.Name
 	}
+	if !s.forksInto(c, of) {
+		return c.refuse(http.StatusForbidden, "User is not allowed to create repositories in this organization.")
+	}
 	switch {
 	case s.cfg.ForksCounted && s.atLimit(c.doer, of):
 		return c.refuse(http.StatusConflict, fmt.Sprintf("user has reached maximum limit of repositories [limit: %d]",
@@ -209,6 +212,9 @@ func (s *Server) createFork(c *call) answer {
 			"repository is already forked by user [uname: "+of.Login+", repo path: "+c.repo.fullName()+"]")
 	case s.repo(of, name) != nil:
 		return c.refuse(http.StatusConflict, "repository already exists [uname: "+of.Login+", name: "+name+"]")
+	}
+	if why := forms.Usable(name, forms.ReservedRepos, forms.RepoPatterns); why != "" { // judged last, and nothing is made
+		return c.broken(why)
 	}
 	r, err := s.fork(c.repo, of, name)
 	if err != nil {

@@ -31,6 +31,7 @@ type User struct {
 	GitHooks             bool // may edit git hooks
 	ImportLocal          bool // may import from the server's disk
 	MaxRepoCreation      *int // nil = the server's default, no limit
+	KeepEmailPrivate     bool // others see a placeholder of the address
 	TwoFactor            bool // has enrolled; its password alone is then refused
 	Keys                 []Key
 	OAuthApps            []string
