@@ -19,38 +19,35 @@ const (
 	degraded   = "degraded:unhealthy"
 )
 
-// crashes are the times at which Docker restarts a container that always ends, from its
-// start: it waits longer each time.
-var crashes = []time.Duration{
-	2 * time.Second, 5 * time.Second, 8 * time.Second, 12 * time.Second, 17 * time.Second, 25 * time.Second,
-	35 * time.Second, 55 * time.Second, 95 * time.Second, 175 * time.Second,
-}
-
 const (
-	upFor     = 3 * time.Second  // after each restart
-	givenUp   = 10 * time.Second // from the last restart until Coolify has stopped it
+	upFor     = 3500 * time.Millisecond // until such a container ends, each time
+	firstWait = 100 * time.Millisecond  // until Docker restarts it; each time twice as long
+	lastWait  = time.Minute
+	givenUp   = 50 * time.Second // from the end that counts too much until Coolify has stopped it
 	degrading = 10 * time.Second // how long an application with a health check seems degraded after a deployment
 )
 
-// loop returns the state of a container that always ends, so long after its start.
-func loop(since time.Duration) (status string, restarts int) {
-	last := time.Duration(0)
-	for ; restarts < len(crashes) && since >= crashes[restarts]; restarts++ {
-		last = crashes[restarts]
+// loop returns the state of a container that always ends, so long after its start, and
+// when it ended last. Docker counts a restart when the container ends, before it waits.
+func loop(since time.Duration) (status string, restarts int, last time.Duration) {
+	end := upFor
+	for wait := firstWait; since >= end; wait = min(2*wait, lastWait) {
+		restarts, last = restarts+1, end
+		switch {
+		case restarts == maxRestarts && since >= end+givenUp:
+			return exited, restarts, last
+		case restarts == maxRestarts, since < end+wait:
+			return restarting, restarts, last
+		}
+		end += wait + upFor
 	}
-	switch {
-	case restarts == maxRestarts && since >= last+givenUp:
-		return exited, restarts
-	case since < last+upFor:
-		return running, restarts
-	}
-	return restarting, restarts
+	return running, restarts, last
 }
 
 // state returns the true state of an application's container.
 func (a *app) state(now time.Time) string {
 	if a.live != nil && a.live.crashes && a.Status != exited {
-		status, _ := loop(now.Sub(a.live.at))
+		status, _, _ := loop(now.Sub(a.live.at))
 		return status
 	}
 	return a.Status
@@ -74,9 +71,9 @@ func (a *app) report(now time.Time, lag time.Duration) report {
 	case since < 0:
 		r.status = a.before
 	case a.live.crashes:
-		if r.status, r.restarts = loop(since); r.restarts > 0 {
-			at := a.live.at.Add(crashes[r.restarts-1])
-			r.restartedAt = &at
+		var last time.Duration
+		if r.status, r.restarts, last = loop(since); r.restarts > 0 {
+			r.restartedAt = new(a.live.at.Add(last))
 		}
 	case a.HealthCheck && lag > 0 && since < degrading && a.before != exited:
 		r.status = degraded

@@ -30,10 +30,13 @@ func TestCrashLoop(t *testing.T) {
 	}{
 		{0, "exited:unhealthy", 0, 200, 502},
 		{14 * time.Second, "exited:unhealthy", 0, 200, 502},
-		{16 * time.Second, "running:unknown", 0, 400, 503},
-		{18 * time.Second, "running:unknown", 1, 200, 502},
-		{60 * time.Second, "restarting:unknown", 7, 400, 503},
-		{2 * time.Minute, "restarting:unknown", 9, 400, 503},
+		{16 * time.Second, "running:unknown", 0, 200, 502},
+		{20 * time.Second, "running:unknown", 1, 400, 503},
+		{25 * time.Second, "running:unknown", 2, 400, 503},
+		{35 * time.Second, "restarting:unknown", 5, 400, 503},
+		{time.Minute, "restarting:unknown", 8, 400, 503},
+		{100 * time.Second, "running:unknown", 9, 400, 503},
+		{2 * time.Minute, "restarting:unknown", 10, 400, 503},
 		{4 * time.Minute, "exited:unhealthy", 10, 400, 503},
 		{time.Hour, "exited:unhealthy", 10, 400, 503},
 	} {

@@ -134,23 +134,42 @@ func (a api) logs(container string, lines int) (string, error) {
 	}
 }
 
-// await reads the events of a container, those of the past first.
-func (a api) await(ctx context.Context, container, action string, n int) error {
-	filters, err := json.Marshal(map[string][]string{"container": {container}, "event": {action}})
+// An Event is something that happened to a container.
+type Event struct {
+	Action string // create, start, die, destroy …
+	Nanos  int64  // since 1970
+}
+
+type wireEvent struct {
+	Action   string
+	TimeNano int64 `json:"timeNano"`
+}
+
+// events reads the events of a container, those of the past first, until done says so of
+// one, or until the engine has told all before a time in seconds, if that is given.
+func (a api) events(ctx context.Context, container, until string, done func(Event) bool) error {
+	filters, err := json.Marshal(map[string][]string{"container": {container}, "type": {"container"}})
 	if err != nil {
 		return err
 	}
 	query := url.Values{"since": {"1"}, "filters": {string(filters)}}
+	if until != "" {
+		query.Set("until", until)
+	}
 	resp, err := a.send(ctx, "GET", "/events?"+query.Encode(), nil, "")
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	events := json.NewDecoder(resp.Body)
-	for range n {
-		if err := events.Decode(new(any)); err != nil {
+	for events := json.NewDecoder(resp.Body); ; {
+		var e wireEvent
+		if err := events.Decode(&e); errors.Is(err, io.EOF) && until != "" {
+			return nil
+		} else if err != nil {
 			return err
 		}
+		if done(Event{e.Action, e.TimeNano}) {
+			return nil
+		}
 	}
-	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // An Engine is a running Docker engine with Docker Compose. Everything that a test makes
@@ -161,9 +162,31 @@ func (e *Engine) Remove(container string) error {
 // "start", since it was created.
 func (e *Engine) Await(t testing.TB, container, action string, n int) {
 	t.Helper()
-	if err := e.api.await(t.Context(), container, action, n); err != nil {
+	seen := 0
+	err := e.api.events(t.Context(), container, "", func(event Event) bool {
+		if event.Action == action {
+			seen++
+		}
+		return seen == n
+	})
+	if err != nil {
 		t.Fatalf("waiting for %d × %q of %s: %v", n, action, container, err)
 	}
+}
+
+// Events returns what has happened to a container until now.
+func (e *Engine) Events(t testing.TB, container string) []Event {
+	t.Helper()
+	var events []Event
+	until := fmt.Sprintf("%.9f", float64(time.Now().UnixNano())/1e9)
+	err := e.api.events(t.Context(), container, until, func(event Event) bool {
+		events = append(events, event)
+		return false
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
 }
 
 // cleanup runs f at the end of the test. What is gone already is fine.
