@@ -94,7 +94,8 @@ func (e *Engine) Up(t testing.TB, composeFile, dotEnv string, env map[string]str
 		}
 	}
 	p := &Project{
-		program, random("vibn-test-"), []string{"--project-directory", dir, "-f", file},
+		program, random("vibn-test-"),
+		[]string{"--project-directory", dir, "-f", file},
 		[]string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/root", "DOCKER_HOST=" + e.api.host},
 	}
 	for key, value := range env {
