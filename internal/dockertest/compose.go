@@ -94,7 +94,7 @@ func (e *Engine) Up(t testing.TB, composeFile, dotEnv string, env map[string]str
 		}
 	}
 	p := &Project{
-		program, random("vibn-test-"),
+		program, random(),
 		[]string{"--project-directory", dir, "-f", file},
 		[]string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/root", "DOCKER_HOST=" + e.api.host},
 	}

@@ -82,7 +82,7 @@ func (e *Engine) Image(t testing.TB, script string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := random("vibn-test-") + ":latest"
+	name := random() + ":latest"
 	if err := e.api.importImage(name, files, []string{"/bin/busybox", "sh", "-c", script}); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func (e *Engine) Image(t testing.TB, script string) string {
 // Network makes a network and returns its name.
 func (e *Engine) Network(t testing.TB) string {
 	t.Helper()
-	name := random("vibn-test-")
+	name := random()
 	if err := e.api.do("POST", "/networks/create", map[string]any{"Name": name, "Attachable": true}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func (e *Engine) Network(t testing.TB) string {
 // no network, and returns its name.
 func (e *Engine) Run(t testing.TB, image, restart string) string {
 	t.Helper()
-	name := random("vibn-test-")
+	name := random()
 	spec := map[string]any{"Image": image, "HostConfig": map[string]any{
 		"NetworkMode": "none", "RestartPolicy": map[string]any{"Name": restart},
 	}}
@@ -198,4 +198,4 @@ func cleanup(t testing.TB, f func() error) {
 	})
 }
 
-func random(prefix string) string { return prefix + strings.ToLower(rand.Text()[:12]) }
+func random() string { return "vibn-test-" + strings.ToLower(rand.Text()[:12]) }
