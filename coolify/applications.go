@@ -30,6 +30,8 @@ type Application struct {
 	GitBranch     string
 	GitCommitSHA  string // HEAD = the branch's newest
 
+	HealthCheckPath        string // page that Coolify asks for before it stops the old container; "" = no health check
+	Image                  string // name:tag of the build pack dockerimage; "" for others
 	PortsExposes           string // comma-separated
 	BaseDirectory          string
 	PublishDirectory       string
@@ -60,6 +62,10 @@ type wireApplication struct {
 	GitRepository          text   `json:"git_repository"`
 	GitBranch              text   `json:"git_branch"`
 	GitCommitSHA           text   `json:"git_commit_sha"`
+	HealthCheck            flag   `json:"health_check_enabled"`
+	HealthCheckPath        text   `json:"health_check_path"`
+	ImageName              text   `json:"docker_registry_image_name"`
+	ImageTag               text   `json:"docker_registry_image_tag"`
 	PortsExposes           text   `json:"ports_exposes"`
 	BaseDirectory          text   `json:"base_directory"`
 	PublishDirectory       text   `json:"publish_directory"`
@@ -106,7 +112,8 @@ func (w *wireApplication) application() Application {
 		EnvironmentID: int(w.EnvironmentID), EnvironmentName: string(w.Environment.Value.Name),
 		ProjectUUID: string(w.Environment.Value.Project.Value.UUID),
 		BuildPack:   string(w.BuildPack), GitRepository: string(w.GitRepository), GitBranch: string(w.GitBranch),
-		GitCommitSHA: string(w.GitCommitSHA),
+		GitCommitSHA:    string(w.GitCommitSHA),
+		HealthCheckPath: w.healthCheck(), Image: w.image(),
 		PortsExposes: string(w.PortsExposes), BaseDirectory: string(w.BaseDirectory),
 		PublishDirectory:   string(w.PublishDirectory),
 		DockerfileLocation: string(w.DockerfileLocation), DockerComposeLocation: string(w.DockerComposeLocation),
@@ -117,6 +124,23 @@ func (w *wireApplication) application() Application {
 		Limits:     w.limits(),
 		CreatedAt:  w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, LastOnlineAt: w.LastOnlineAt.Time,
 	}
+}
+
+// healthCheck is empty without a health check, for which Coolify keeps a path too.
+func (w *wireApplication) healthCheck() string {
+	if !w.HealthCheck {
+		return ""
+	}
+	return string(w.HealthCheckPath)
+}
+
+// image is empty for an application that is built: Coolify then keeps the name under
+// which it would store the result.
+func (w *wireApplication) image() string {
+	if w.BuildPack != "dockerimage" || w.ImageName == "" {
+		return ""
+	}
+	return string(w.ImageName) + ":" + string(w.ImageTag)
 }
 
 // Get returns an application.

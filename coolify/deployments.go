@@ -182,3 +182,24 @@ func (d DeploymentClient) Cancel(ctx context.Context) error {
 	}
 	return err
 }
+
+// CancelDeployments cancels an application's deployments that are queued or running, of
+// the newest 50, by [AppClient.Deployments] and [DeploymentClient.Cancel]. It waits for the
+// host, up to 10 seconds each; what Coolify still has to stop there after [ErrTimeout] is
+// on its way.
+func CancelDeployments(ctx context.Context, a AppClient) error {
+	page, err := a.Deployments(ctx, 0, 50)
+	if err != nil {
+		return err
+	}
+	for _, d := range page.Deployments {
+		if d.Status.Terminal() || d.ApplicationUUID != a.id {
+			continue
+		}
+		err := a.c.Deployment(d.UUID).Cancel(ctx)
+		if err != nil && !errors.Is(err, ErrNotCancellable) && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrTimeout) {
+			return err
+		}
+	}
+	return nil
+}

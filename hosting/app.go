@@ -33,10 +33,13 @@ type AppInfo struct {
 	Commit        untrusted.Text `json:"commit,omitzero"` // pinned commit; HEAD = the branch's newest
 	Ports         untrusted.Text `json:"ports,omitzero"`
 	BaseDirectory untrusted.Text `json:"base_directory,omitzero"`
-	UpdatedAt     string         `json:"updated_at,omitempty"` // RFC 3339, UTC
+	HealthCheck   untrusted.Text `json:"health_check,omitzero"` // path
+	Image         untrusted.Text `json:"image,omitzero"`        // that runs without a build; repository and branch are empty then
+	UpdatedAt     string         `json:"updated_at,omitempty"`  // RFC 3339, UTC
 }
 
-// FindApp finds an app of the workspace by uuid, name or domain. An exact uuid wins. If
+// FindApp finds an app of the workspace by uuid, name or domain. An exact uuid wins, then
+// an exact name; without one, upper and lower case are the same. If
 // several apps have the name, the error is a [Conflict] that lists them. An app outside
 // the workspace is [NotFound], with the same answer and the same upstream requests as an
 // app that does not exist.
@@ -90,6 +93,7 @@ func appNamed(ctx context.Context, s *tenancy.Scope, ref string) (coolify.UUID, 
 		func(a *App) bool { return a.UUID() == ref },
 		func(a *App) bool { return a.app.Name == ref },
 		func(a *App) bool { return slices.Contains(hosts(a.app.FQDN), host(ref)) },
+		func(a *App) bool { return strings.EqualFold(a.app.Name, ref) || strings.EqualFold(a.UUID(), ref) },
 	} {
 		var found []*App
 		for _, a := range apps {
@@ -162,7 +166,10 @@ func (a *App) Info() AppInfo {
 		BuildPack: a.scope.Text(a.app.BuildPack), Repository: a.scope.Text(tenancy.WithoutUser(a.app.GitRepository)),
 		Branch: a.scope.Text(a.app.GitBranch), Commit: a.scope.Text(a.app.GitCommitSHA),
 		Ports:         a.scope.Text(a.app.PortsExposes),
-		BaseDirectory: a.scope.Text(a.app.BaseDirectory),
+		BaseDirectory: a.scope.Text(a.app.BaseDirectory), HealthCheck: a.scope.Text(a.app.HealthCheckPath),
+	}
+	if a.app.Image != "" { // Coolify fills in a repository of its own
+		info.Image, info.Repository, info.Branch, info.Commit = a.scope.Text(a.app.Image), untrusted.Text{}, untrusted.Text{}, untrusted.Text{}
 	}
 	if markForm.MatchString(a.app.Description) {
 		info.Description = untrusted.Text{} // the app's creation has not finished; the description is its mark

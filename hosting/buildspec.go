@@ -22,6 +22,7 @@ type BuildSpec struct {
 	BaseDirectory    *string // where the build begins; "" is the repository's root
 	PublishDirectory *string // the part of the build's result that is served, if not all of it
 	Dockerfile       *string // path of the Dockerfile in the base directory; "" is Coolify's default
+	HealthCheck      *string // page that answers once the app is up, as /healthz; "" is none
 }
 
 // branchForm matches the branch names that Coolify accepts. branchBars matches the names
@@ -30,6 +31,10 @@ var (
 	branchForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$`)
 	branchBars = regexp.MustCompile(`\.\.|//|/\.|\.lock(?:/|$)|[./]$|^HEAD$`)
 )
+
+// healthCheckForm matches the pages that a health check may ask for. The path becomes part
+// of a shell command in the container.
+var healthCheckForm = regexp.MustCompile(`^/[A-Za-z0-9._~/-]{0,199}$`)
 
 // clean validates a spec and returns it in the form in which Coolify stores it.
 func (b BuildSpec) clean() (BuildSpec, error) {
@@ -55,10 +60,16 @@ func (b BuildSpec) clean() (BuildSpec, error) {
 		if !ok {
 			return b, &tenancy.Error{
 				Code: tenancy.Invalid, Msg: name + " is not a plain path inside the repository",
-				Hint: "use names of letters, digits and . _ + - separated by /; none may be .. or begin with a hyphen",
+				Hint: "use names of letters, digits and . _ + - separated by /, with @ only in front; none may be .. or begin with a hyphen",
 			}
 		}
 		*path = &clean
+	}
+	if b.HealthCheck != nil && *b.HealthCheck != "" && !healthCheckForm.MatchString(*b.HealthCheck) {
+		return b, &tenancy.Error{
+			Code: tenancy.Invalid, Msg: "health_check is not a path of the app",
+			Hint: "give a path that begins with / and has letters, digits and . _ ~ / -, as in /healthz; \"\" ends the check",
+		}
 	}
 	if b.Dockerfile != nil && *b.Dockerfile == "/" {
 		b.Dockerfile = new("")
@@ -97,7 +108,18 @@ func (b BuildSpec) update() coolify.ApplicationUpdate {
 	if b.Port != nil {
 		u.Ports = new(fmt.Sprint(*b.Port))
 	}
+	if b.HealthCheck != nil {
+		u.HealthCheck = new(*b.HealthCheck != "")
+		u.HealthCheckPath = nilIfEmpty(*b.HealthCheck)
+	}
 	return u
+}
+
+func nilIfEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // applyTo returns the application with the spec's fields set.
@@ -111,6 +133,9 @@ func (b BuildSpec) applyTo(to coolify.Application) coolify.Application {
 		if value != nil {
 			*field = *value
 		}
+	}
+	if b.HealthCheck != nil {
+		to.HealthCheckPath = *b.HealthCheck
 	}
 	return to
 }
@@ -126,6 +151,7 @@ func (b BuildSpec) mismatch(app coolify.Application) string {
 		{"base_directory", want.BaseDirectory, app.BaseDirectory},
 		{"publish_directory", want.PublishDirectory, app.PublishDirectory},
 		{"dockerfile", want.DockerfileLocation, app.DockerfileLocation},
+		{"health_check", want.HealthCheckPath, app.HealthCheckPath},
 	} {
 		if f.want != f.got && (f.want != "" || f.got != "/" && f.got != "/Dockerfile") {
 			return f.name

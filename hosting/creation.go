@@ -184,7 +184,8 @@ func (c *creation) createApplication(ctx context.Context, key coolify.UUID) erro
 		Name: c.Name, Description: provision.AppMark(c.record), Repository: c.address, Branch: want.GitBranch,
 		BuildPack: want.BuildPack,
 		Ports:     want.PortsExposes, BaseDirectory: want.BaseDirectory, DockerfileLocation: want.DockerfileLocation,
-		PublishDirectory: want.PublishDirectory, Domain: c.url, Limits: limits(c.Scope),
+		PublishDirectory: want.PublishDirectory, HealthCheckPath: want.HealthCheckPath, Domain: c.url,
+		Limits: limits(c.Scope),
 	})
 	return err
 }

@@ -37,6 +37,9 @@ type DatabaseInfo struct {
 	Attachable  bool           `json:"attachable"`          // vibn-mcp knows its address
 	Deleting    bool           `json:"deleting,omitempty"`  // its deletion has started
 	UpdatedAt   string         `json:"updated_at,omitzero"` // RFC 3339, UTC
+	// DownSince is when the status changed last, if it is not a running one. A database whose
+	// image cannot be pulled has been down since it was created.
+	DownSince string `json:"down_since,omitzero"`
 }
 
 // errNoDatabase does not repeat the reference, so that the error is the same for every
@@ -103,11 +106,22 @@ func recordOf(records []tenancy.DatabaseRecord, database coolify.Database) *tena
 }
 
 func databaseNamed(ctx context.Context, s *tenancy.Scope, name string) (coolify.UUID, error) {
-	all, err := allDatabases(ctx, s)
+	every, err := allDatabases(ctx, s)
 	if err != nil {
 		return coolify.UUID{}, err
 	}
-	all = slices.DeleteFunc(all, func(d *Database) bool { return d.database.Name != name && d.UUID() != name })
+	matches := func(equal func(a, b string) bool) (found []*Database) {
+		for _, d := range every {
+			if equal(d.database.Name, name) || equal(d.UUID(), name) {
+				found = append(found, d)
+			}
+		}
+		return found
+	}
+	all := matches(func(a, b string) bool { return a == b })
+	if len(all) == 0 {
+		all = matches(strings.EqualFold)
+	}
 	switch len(all) {
 	case 0:
 		return coolify.UUID{}, errNoDatabase
@@ -190,6 +204,9 @@ func (d *Database) Info() DatabaseInfo {
 	}
 	if !d.database.UpdatedAt.IsZero() {
 		info.UpdatedAt = d.database.UpdatedAt.UTC().Format(tenancy.TimeFormat)
+	}
+	if !d.IsRunning() {
+		info.DownSince = info.UpdatedAt
 	}
 	return info
 }

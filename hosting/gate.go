@@ -92,9 +92,9 @@ func refusePack(pack string) error {
 		"use one of: "+strings.Join(sharedBuildPacks, ", "))
 }
 
-// plainPart matches a part of a path that shells and programs read as a name and nothing
+// plainPart matches a part of a path, as web, or @acme of npm, that shells and programs read as a name and nothing
 // more.
-var plainPart = regexp.MustCompile(`^[A-Za-z0-9._+][A-Za-z0-9._+-]*$`)
+var plainPart = regexp.MustCompile(`^@?[A-Za-z0-9._+][A-Za-z0-9._+-]*$`)
 
 // refuseDirectories refuses a path that leaves the checkout: it would point into the
 // container that builds. Coolify puts the path into commands without quotes.

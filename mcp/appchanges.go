@@ -17,14 +17,14 @@ func addAppChanges(r *Registry) {
 			"creating it does not. If an app of that name exists, it is returned with created false.",
 		Keep: []string{
 			"project", "name", "branch", "build", "port", "base_directory", "publish_directory", "dockerfile", "env",
-			"domain",
+			"domain", "health_check",
 		},
 	}, createApp)
 	Add(r, Tool{
 		Name: "apps.update", Route: "PATCH /apps/{app}", Needs: tenancy.Write, Title: "Change an app", Idempotent: true,
 		Destructive: true, Target: "app",
 		Description: "Change how an app is built. Changes take effect with the next deployment.",
-		Keep:        []string{"branch", "build", "port", "base_directory", "publish_directory", "dockerfile"},
+		Keep:        []string{"branch", "build", "port", "base_directory", "publish_directory", "dockerfile", "health_check"},
 	}, updateApp)
 	Add(r, Tool{
 		Name: "apps.delete", Route: "DELETE /apps/{app}", Needs: tenancy.Danger, Title: "Delete an app",
@@ -43,6 +43,7 @@ type createAppIn struct {
 	Base        string            `json:"base_directory,omitempty" jsonschema:"where in the repository it is" max:"200"`
 	Publish     string            `json:"publish_directory,omitempty" jsonschema:"what is served of it" max:"200"`
 	Dockerfile  string            `json:"dockerfile,omitempty" jsonschema:"path in base_directory; default /Dockerfile" max:"200"`
+	Health      string            `json:"health_check,omitempty" jsonschema:"page that answers once it is up, as /healthz; needs curl or wget in the image" max:"200"`
 	Env         map[string]string `json:"env,omitempty" jsonschema:"environment variables, to the byte; not seen by the build" max:"20"`
 	Domain      string            `json:"domain,omitempty" jsonschema:"one host name" max:"253"`
 	Description string            `json:"description,omitempty" jsonschema:"one sentence for people" max:"255"`
@@ -57,6 +58,7 @@ type createAppOut struct {
 	Created bool                `json:"created"`
 	Env     []hosting.EnvChange `json:"env,omitempty"` // variables that reach the app in another form
 	Next    string              `json:"next"`
+	Propose string              `json:"proposal,omitempty"`
 }
 
 func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createAppOut, error) {
@@ -65,13 +67,13 @@ func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createApp
 		Spec: hosting.BuildSpec{
 			Branch: nilIfZero(in.Branch), Build: nilIfZero(in.Build), Port: nilIfZero(in.Port),
 			BaseDirectory: nilIfZero(in.Base), PublishDirectory: nilIfZero(in.Publish),
-			Dockerfile: nilIfZero(in.Dockerfile),
+			Dockerfile: nilIfZero(in.Dockerfile), HealthCheck: nilIfZero(in.Health),
 		},
 	})
 	if err != nil {
 		return createAppOut{}, err
 	}
-	return createAppOut{
+	out := createAppOut{
 		App: app.UUID, Name: app.Name, URL: app.URL, Branch: app.Branch, Created: app.Created,
 		Env: app.Changed,
 		Next: fmt.Sprintf(
@@ -79,8 +81,18 @@ func createApp(ctx context.Context, s *tenancy.Scope, in createAppIn) (createApp
 				"pushed before",
 			app.Branch,
 		),
-	}, nil
+	}
+	if in.Health == "" && in.Port != 0 && app.Created {
+		out.Propose = healthProposal
+	}
+	return out, nil
 }
+
+// healthProposal says what a health check gains. Coolify asks with curl or wget in the
+// container, so it cannot be the default.
+const healthProposal = "apps_update with health_check, the path of a page that answers once the app is up, makes each " +
+	"deployment keep the old version until the new one answers; without it a deployment can lose a few requests. The " +
+	"image needs curl or wget"
 
 // nilIfZero returns nil for a zero value, which stands for an absent argument.
 func nilIfZero[T comparable](v T) *T {
@@ -107,6 +119,7 @@ type updateAppIn struct {
 	Base        *string `json:"base_directory,omitempty" jsonschema:"where in the repository it is" max:"200"`
 	Publish     *string `json:"publish_directory,omitempty" jsonschema:"what is served of it" max:"200"`
 	Dockerfile  *string `json:"dockerfile,omitempty" jsonschema:"path in base_directory" max:"200"`
+	Health      *string `json:"health_check,omitempty" jsonschema:"page that answers once it is up; empty ends it" max:"200"`
 	Description *string `json:"description,omitempty" jsonschema:"one sentence for people" max:"255"`
 }
 
@@ -122,7 +135,7 @@ func updateApp(ctx context.Context, s *tenancy.Scope, in updateAppIn) (updateApp
 	}
 	info, err := app.Update(ctx, hosting.BuildSpec{
 		Branch: in.Branch, Build: in.Build, Port: in.Port, BaseDirectory: in.Base, PublishDirectory: in.Publish,
-		Dockerfile: in.Dockerfile,
+		Dockerfile: in.Dockerfile, HealthCheck: in.Health,
 	}, in.Description)
 	return updateAppOut{info, "apps_deploy brings it into effect"}, err
 }
@@ -146,7 +159,7 @@ func deleteApp(ctx context.Context, s *tenancy.Scope, in deleteAppIn) (deleteApp
 	}
 	out := deleteAppOut{App: done.UUID, Name: done.Name, Deleted: done.Gone, Next: []string{}}
 	if !done.Gone {
-		out.Next = append(out.Next, "apps_list shows when it is gone, in some seconds")
+		out.Next = append(out.Next, "apps_list shows when it is gone, in a minute or two")
 	}
 	return out, nil
 }

@@ -29,7 +29,7 @@ func addApps(r *Registry) {
 	Add(r, Tool{
 		Name: "apps.control", Route: "POST /apps/{app}/control", Needs: tenancy.Deploy,
 		Title:       "Start, stop or restart an app",
-		Destructive: true, Target: "app", Keep: []string{"action"},
+		Destructive: true, Target: "app", Keep: []string{"action", "wait_seconds"},
 		Description: "Start (deploys), stop or restart an app's containers. A restart is quicker than a deployment " +
 			"and uses the commit that runs now.",
 	}, controlApp)
@@ -98,7 +98,8 @@ type deployIn struct {
 
 type deployOut struct {
 	Deployment        string                   `json:"deployment,omitempty"` // uuid
-	Confirmed         bool                     `json:"confirmed"`            // a poll has shown that it exists
+	AppStatus         string                   `json:"app_status,omitempty"` // stopping or stopped, after a stop
+	Confirmed         bool                     `json:"confirmed"`            // a poll has shown that it exists, or that the app stopped
 	Already           bool                     `json:"already_queued"`       // this commit was queued or running before
 	verdict.Judgement                          // zero if the call did not wait
 	State             *verdict.DeploymentState `json:"state,omitempty"`
@@ -152,6 +153,7 @@ func follow(
 type controlIn struct {
 	App    string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
 	Action string `json:"action" jsonschema:"what to do" enum:"start,stop,restart" required:"true"`
+	Wait   int    `json:"wait_seconds,omitempty" jsonschema:"wait so long for the end" min:"0" max:"45" default:"0"`
 }
 
 func controlApp(ctx context.Context, s *tenancy.Scope, in controlIn) (deployOut, error) {
@@ -166,15 +168,34 @@ func controlApp(ctx context.Context, s *tenancy.Scope, in controlIn) (deployOut,
 	case "restart":
 		started, err = app.Restart(ctx)
 	default:
-		if err := app.Stop(ctx); err != nil {
-			return deployOut{}, err
-		}
-		return deployOut{Next: []string{"apps_get shows the status; stopping takes some seconds"}}, nil
+		return stopApp(ctx, app, in.Wait)
 	}
 	if err != nil {
 		return deployOut{}, err
 	}
-	return follow(ctx, s, app, started, 0)
+	return follow(ctx, s, app, started, in.Wait)
+}
+
+// stopApp stops an app, and waits for its containers to stop if wait is not 0. The stop is
+// under way, whatever becomes of the wait.
+func stopApp(ctx context.Context, app *hosting.App, wait int) (deployOut, error) {
+	if err := app.Stop(ctx); err != nil {
+		return deployOut{}, err
+	}
+	stopping := deployOut{
+		AppStatus: "stopping", Next: []string{"apps_get shows the status; a container may take 30 seconds to stop"},
+	}
+	if wait == 0 {
+		return stopping, nil
+	}
+	stopped, err := app.AwaitStop(ctx, time.Duration(wait)*time.Second)
+	if code := tenancy.Public(err).Code; err != nil && (code == tenancy.Unauthorized || code == tenancy.Forbidden) {
+		return deployOut{}, err
+	}
+	if !stopped {
+		return stopping, nil
+	}
+	return deployOut{Confirmed: true, AppStatus: "stopped", Next: []string{"apps_control with action start runs it again"}}, nil
 }
 
 type rollbackIn struct {

@@ -25,7 +25,7 @@ func TestAuditArgs(t *testing.T) {
 	for _, tc := range []struct{ tool, args, want string }{
 		{"apps.deploy", `{"app":"` + app + `"}`, `{"force":false,"wait_seconds":0}`},
 		{"apps.deploy", `{"app":"` + app + `","force":true}`, `{"force":true,"wait_seconds":0}`},
-		{"apps.control", `{"app":"` + app + `","action":"stop"}`, `{"action":"stop"}`},
+		{"apps.control", `{"app":"` + app + `","action":"stop"}`, `{"action":"stop","wait_seconds":0}`},
 		{"envs.upsert", `{"app":"` + app + `","set":{"B":"value-never-kept","A":""},"literal":true}`, `{"literal":true,"scope":"production","set":["A","B"]}`},
 		{"envs.delete", `{"app":"` + app + `","keys":["B","A"]}`, `{"keys":["B","A"],"scope":"production"}`},
 		{"envs.delete", `{"app":"` + app + `","keys":["a\u202eb\u0007"]}`, `{"keys":["ab"],"scope":"production"}`},

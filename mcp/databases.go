@@ -73,43 +73,62 @@ type createDatabaseIn struct {
 type createDatabaseOut struct {
 	Database hosting.DatabaseInfo `json:"database"`
 	Created  bool                 `json:"created"`
+	Started  bool                 `json:"started"` // its container runs
 	Attached *hosting.Attachment  `json:"attached,omitempty"`
 	Next     []string             `json:"next"`
 }
 
 func createDatabase(ctx context.Context, s *tenancy.Scope, in createDatabaseIn) (createDatabaseOut, error) {
 	n := hosting.NewDatabase{Name: in.Name, Engine: in.Engine, EnvKey: in.EnvKey}
-	if in.AttachTo == "" {
-		if in.EnvKey != "" {
-			return createDatabaseOut{}, invalid("env_key needs attach_to")
-		}
-		d, created, err := hosting.CreateDatabase(ctx, s, n)
+	if in.AttachTo == "" && in.EnvKey != "" {
+		return createDatabaseOut{}, invalid("env_key needs attach_to")
+	}
+	if in.AttachTo != "" {
+		app, err := hosting.FindApp(ctx, s, in.AttachTo)
 		if err != nil {
 			return createDatabaseOut{}, err
 		}
-		return createDatabaseOut{
-			d.Info(), created, nil,
-			[]string{"databases_create with the same name and attach_to gives an app its address"},
-		}, nil
+		n.AttachTo = app
 	}
-	app, err := hosting.FindApp(ctx, s, in.AttachTo)
-	if err != nil {
-		return createDatabaseOut{}, err
-	}
-	n.AttachTo = app
 	d, created, err := hosting.CreateDatabase(ctx, s, n)
 	if err != nil {
 		return createDatabaseOut{}, err
 	}
-	attached, err := d.Attach(ctx, app, in.EnvKey)
-	if err != nil {
-		e := *s.Public(err)
-		e.Msg = fmt.Sprintf(
-			"the database %s is there, but its address is not in the app's variables: %s", in.Name, e.Msg,
-		)
-		return createDatabaseOut{}, &e
+	out := createDatabaseOut{
+		Created: created, Next: []string{"databases_create with the same name and attach_to gives an app its address"},
 	}
-	return createDatabaseOut{d.Info(), created, &attached, []string{"apps_deploy brings the variable into effect"}}, nil
+	if n.AttachTo != nil {
+		attached, err := d.Attach(ctx, n.AttachTo, in.EnvKey)
+		if err != nil {
+			e := *s.Public(err)
+			e.Msg = fmt.Sprintf(
+				"the database %s is there, but its address is not in the app's variables: %s", in.Name, e.Msg,
+			)
+			return createDatabaseOut{}, &e
+		}
+		out.Attached, out.Next = &attached, []string{"apps_deploy brings the variable into effect"}
+	}
+	return out, out.awaitStart(ctx, d)
+}
+
+// awaitStart waits for a new database to start. A failed wait is not a failed creation.
+func (o *createDatabaseOut) awaitStart(ctx context.Context, d *hosting.Database) error {
+	o.Started = d.IsRunning()
+	if o.Created && !o.Started {
+		var err error
+		o.Started, err = d.AwaitStart(ctx)
+		if code := tenancy.Public(err).Code; err != nil && (code == tenancy.Unauthorized || code == tenancy.Forbidden) {
+			return err
+		}
+	}
+	o.Database = d.Info()
+	if !o.Started {
+		o.Next = append(
+			o.Next, "it does not run yet: databases_get shows its status; if it is down for minutes, the platform's operator "+
+				"can check that its server can pull the image "+o.Database.Image.String(),
+		)
+	}
+	return nil
 }
 
 type deleteDatabaseIn struct {

@@ -43,7 +43,12 @@ func RemoveApp(
 }
 
 // DeleteApplication asks Coolify to delete an application, and checks whether it is gone.
+// It cancels its deployments first: their helper containers, which hold the deploy key and
+// the server's Docker socket, would run on.
 func DeleteApplication(ctx context.Context, app coolify.AppClient) (gone bool, err error) {
+	if err := coolify.CancelDeployments(ctx, app); err != nil && !errors.Is(err, coolify.ErrNotFound) {
+		return false, err
+	}
 	if err := app.Delete(ctx, DeleteWithData); errors.Is(err, coolify.ErrNotFound) {
 		return true, nil
 	} else if err != nil {

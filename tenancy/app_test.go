@@ -66,11 +66,13 @@ func TestFindApp(t *testing.T) {
 			"TWO.EXAMPLE.ORG/elsewhere/in/the/path":    two,
 			"one.example.org:443":                      two,
 			strings.ToUpper("https://ONE.example.org"): two,
+			strings.ToUpper(h.A.Web.Name):              h.A.Web.UUID,
+			strings.ToUpper(h.A.Web.UUID):              h.A.Web.UUID,
 		} {
 			wantFound(t, h, ref, uuid)
 		}
-		wantNoApp(t, h, "", " ", "web", strings.ToUpper(h.A.Web.UUID), h.A.Web.UUID+",", h.A.Web.UUID+"/", "../"+h.A.Web.UUID, h.A.Web.UUID[:23], strings.Repeat("z", 24),
-			strings.ToUpper(h.A.Web.Name), "example.com", "alpha.example.com", "x.web.alpha.example.com", "web.alpha.example.com.", "https://", "://", "%zz", "\x00", "*",
+		wantNoApp(t, h, "", " ", "web", h.A.Web.UUID+",", h.A.Web.UUID+"/", "../"+h.A.Web.UUID, h.A.Web.UUID[:23], strings.Repeat("z", 24),
+			strings.ToUpper(h.B.Web.Name), strings.ToUpper(h.B.Web.UUID), "example.com", "alpha.example.com", "x.web.alpha.example.com", "web.alpha.example.com.", "https://", "://", "%zz", "\x00", "*",
 			h.A.Project.UUID, h.A.Done.UUID, strings.Repeat("a", 256),
 			h.B.Web.UUID, h.B.Web.Name, "web.beta.example.com", "https://web.beta.example.com", h.B.API.UUID, h.B.Project.UUID)
 		h.Fine(t)

@@ -45,7 +45,7 @@ func withoutScope(scope string) func(*subject) {
 }
 
 const (
-	neverTaken = "it is never taken over"
+	neverTaken = "vibn-mcp never takes it over"
 )
 
 // noBasic is a Gitea that takes no passwords.
@@ -62,7 +62,7 @@ var hindrances = []hindrance{
 	// The token, and what else the platform needs of Gitea.
 	{name: "the least scopes", prepare: withScopes(leastScopes...), status: tenancy.Ready},
 	{
-		name: "token of an ordinary user", status: tenancy.Failed, part: tenancy.PartHost, why: "no site administrator", fix: "of a site administrator",
+		name: "token of an ordinary user", status: tenancy.Failed, part: tenancy.PartHost, why: "not a site administrator", fix: "of a site administrator",
 		prepare: func(s *subject) {
 			s.git.AddUser(giteatest.User{Login: "ordinary"})
 			s.tokens[1] = s.git.AddToken("ordinary", "all")
@@ -101,7 +101,7 @@ var hindrances = []hindrance{
 	},
 	{
 		name: "second factor enforced", cfg: enforced(giteatest.V127), prepare: bornWith(withSite),
-		status: tenancy.Partial, part: tenancy.PartRepositories, why: "two-factor authentication is enforced", fix: "unset [security] TWO_FACTOR_AUTH",
+		status: tenancy.Partial, part: tenancy.PartRepositories, why: "enforced two-factor authentication", fix: "unset [security] TWO_FACTOR_AUTH",
 	},
 	{
 		name: "second factor enforced, and a project to be made", cfg: enforced(giteatest.V127),
@@ -111,7 +111,7 @@ var hindrances = []hindrance{
 				s.Errorf("a project where no repository is shown: %v", err)
 			}
 		}),
-		status: tenancy.Partial, part: tenancy.PartRepositories, why: "two-factor authentication is enforced", fix: "unset [security] TWO_FACTOR_AUTH",
+		status: tenancy.Partial, part: tenancy.PartRepositories, why: "enforced two-factor authentication", fix: "unset [security] TWO_FACTOR_AUTH",
 	},
 	{
 		name: "webhooks switched off", cfg: giteatest.Config{NoWebhooks: true}, prepare: func(*subject) {}, status: tenancy.Partial, part: tenancy.PartHook,
@@ -132,7 +132,7 @@ var hindrances = []hindrance{
 		lift:    func(s *subject) { s.git.OnRequest(nil) },
 	},
 	{
-		name: "Gitea goes down", status: tenancy.Partial, part: tenancy.PartOrg, why: "Gitea answers with the status 502", fix: "it is tried again by itself",
+		name: "Gitea goes down", status: tenancy.Partial, part: tenancy.PartOrg, why: "Gitea answers with the status 502", fix: "it is tried again automatically",
 		prepare: func(s *subject) { s.git.Fail("GET /orgs/{org}", giteatest.Fault{Status: 502, Body: "<html>"}) },
 		lift:    func(s *subject) { s.git.Clear("GET /orgs/{org}") },
 	},
@@ -186,7 +186,7 @@ var hindrances = []hindrance{
 		},
 	},
 	{
-		name: "the bot has become an administrator", status: tenancy.Partial, part: tenancy.PartBot, why: "is a site administrator", fix: "who made it one",
+		name: "the bot has become an administrator", status: tenancy.Partial, part: tenancy.PartBot, why: "is a site administrator", fix: "find out who made it",
 		prepare: bornWith(func(s *subject, p *process) {
 			withSite(s, p)
 			s.git.SetUser("vibn-bot-acme", func(u *giteatest.User) { u.Admin = true })
@@ -195,7 +195,7 @@ var hindrances = []hindrance{
 
 	// What was ours, and is not any more.
 	{
-		name: "the organisation was renamed", status: tenancy.Partial, part: tenancy.PartOrg, why: "has been renamed in Gitea", fix: "its old name",
+		name: "the organisation was renamed", status: tenancy.Partial, part: tenancy.PartOrg, why: "has been renamed in Gitea", fix: "rename it back",
 		prepare: bornWith(func(s *subject, p *process) {
 			withSite(s, p)
 			s.git.RenameUser("vibn-acme", "elsewhere")
@@ -221,7 +221,7 @@ var hindrances = []hindrance{
 
 	// Coolify.
 	{
-		name: "Coolify is down", status: tenancy.Partial, part: tenancy.PartProject, why: "Coolify answers with the status 503", fix: "it is tried again by itself",
+		name: "Coolify is down", status: tenancy.Partial, part: tenancy.PartProject, why: "Coolify answers with the status 503", fix: "it is tried again automatically",
 		prepare: func(s *subject) {
 			s.cool.Fail("GET /projects", coolifytest.Fault{Status: http.StatusServiceUnavailable})
 		},
@@ -232,7 +232,7 @@ var hindrances = []hindrance{
 		prepare: func(s *subject) { s.tokens[0] = s.cool.Token("read") },
 	},
 	{
-		name: "Coolify takes no more projects", status: tenancy.Partial, part: tenancy.PartProject, why: "Coolify refused to make the project", fix: "the log has its words",
+		name: "Coolify takes no more projects", status: tenancy.Partial, part: tenancy.PartProject, why: "Coolify refused to make the project", fix: "the log has its message",
 		prepare: func(s *subject) {
 			s.cool.Fail("POST /projects", coolifytest.Fault{Status: http.StatusUnprocessableEntity, Body: `{"message":"no more"}`})
 		},

@@ -185,7 +185,7 @@ func TestCreateApp(t *testing.T) {
 		UUID: app.UUID, Name: "site", Description: "a site", BuildPack: "static", GitRepository: "git@127.0.0.1:vibn-alpha/site.git", GitBranch: "main",
 		GitCommitSHA: "HEAD", BaseDirectory: "/", DockerComposeLocation: "/docker-compose.yaml", PortsExposes: "80", Status: "exited:unhealthy",
 		NoAutoDeploy: true, Limits: coolifytest.Limits{Memory: "512m", MemorySwap: "512m", CPUs: "1"}, HostUUID: host.UUID,
-		DestinationUUID: s.network(), PrivateKeyUUID: keys[0].UUID, EnvironmentUUID: s.A.Project.Environments[0].UUID, HTTPStatus: http.StatusOK,
+		DestinationUUID: s.network(), PrivateKeyUUID: keys[0].UUID, EnvironmentUUID: s.A.Project.Environments[0].UUID, HTTPStatus: http.StatusOK, HealthCheckPath: "/",
 	}
 	if diff := cmp.Diff(wantApp, made[0]); diff != "" {
 		t.Errorf("the app on Coolify (-want +got)\n%s", diff)

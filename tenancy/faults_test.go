@@ -152,7 +152,9 @@ var trials = []trial{
 		args: func(x *tenancytest.Tenant, _ int) map[string]any {
 			return map[string]any{"app": x.Web.UUID, "confirm": x.Web.Name}
 		},
-		except: map[string]failure{"404 thing DELETE /applications/{uuid}": {}}, // it is gone, as it should be
+		except: map[string]failure{ // it is gone, as it should be, or the deletion tells
+			"404 thing DELETE /applications/{uuid}": {}, "404 thing GET /deployments/applications/{uuid}": {},
+		},
 	},
 	{tool: "apps.deployments", args: appArgs()},
 	{tool: "apps.logs", args: appArgs(), prepare: func(h *tenancytest.House, x *tenancytest.Tenant, _ int) map[string]any {

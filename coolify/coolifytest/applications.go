@@ -25,10 +25,13 @@ func (s *Server) appJSON(a *app, secrets bool) object {
 		"dockerfile_location": orNull(a.DockerfileLocation), "docker_compose_location": a.DockerComposeLocation,
 		"ports_exposes": a.PortsExposes, "custom_docker_run_options": orNull(a.CustomDockerRunOptions),
 		"config_hash":          fmt.Sprintf("%x", sha256.Sum256([]byte(a.UUID)))[:32],
-		"health_check_enabled": a.HealthCheck,
-		"last_online_at":       plainStamp(a.created), "created_at": stamp(a.created), "updated_at": stamp(a.updated),
+		"health_check_enabled": a.HealthCheck, "health_check_path": a.HealthCheckPath,
+		"last_online_at": plainStamp(a.created), "created_at": stamp(a.created), "updated_at": stamp(a.updated),
 		"destination_id": a.dest.id, "destination": a.dest.json(secrets),
 	})
+	if name, tag, ok := strings.Cut(a.Image, ":"); ok {
+		o["docker_registry_image_name"], o["docker_registry_image_tag"] = name, tag
+	}
 	maps.Copy(o, a.Limits.json())
 	maps.Copy(o, a.report(s.cfg.Now(), s.cfg.StatusLag).json())
 	if secrets {
@@ -131,6 +134,8 @@ func (s *Server) stop(c *call) answer {
 	if a == nil {
 		return message(http.StatusNotFound, "Application not found.")
 	}
+	now := s.cfg.Now()
+	a.before, a.stopping = a.report(now, s.cfg.StatusLag).status, &now
 	a.Status, a.Restarts, a.RestartedAt = exited, 0, nil
 	if c.cleansUp() {
 		s.cleanUp(a.host)

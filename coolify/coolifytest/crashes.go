@@ -63,6 +63,10 @@ type report struct {
 // report returns what Coolify's last look showed, which is as old as Config.StatusLag.
 func (a *app) report(now time.Time, lag time.Duration) report {
 	r := report{a.Status, a.Restarts, a.RestartedAt}
+	if a.stopping != nil && now.Sub(*a.stopping) < lag {
+		r.status = a.before // docker stop waits for the process, and the status is looked at now and then
+		return r
+	}
 	if a.live == nil || a.Status == exited {
 		return r
 	}
@@ -96,11 +100,14 @@ func (r report) json() object {
 // deployed changes an application's container to the one of a deployment that finished.
 func (a *app) deployed(d *deployment, at time.Time, lag time.Duration) {
 	a.before = cmp.Or(a.report(at, lag).status, exited)
-	a.Status, a.Restarts, a.RestartedAt = running, 0, nil
+	a.Status, a.Restarts, a.RestartedAt, a.stopping = running, 0, nil, nil
 	if a.HealthCheck {
 		a.Status = healthy
 	}
-	a.live = &container{commit: d.Commit, fqdn: a.FQDN, at: at, crashes: a.Crash}
+	a.live = &container{
+		commit: d.Commit, fqdn: a.FQDN, port: a.proxyPort, at: at, crashes: a.Crash,
+		replaces: lag > 0 && isUp(a.before) && !a.HealthCheck,
+	}
 }
 
 // isUp reports whether a state is that of a container that runs.

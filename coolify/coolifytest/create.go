@@ -78,6 +78,7 @@ func (s *Server) insertCreated(c *call, env *environment, dest *destination, key
 	a := s.addApp(env, dest, key, App{Name: cmp.Or(c.text("name"), name), BuildPack: c.text("build_pack")})
 	s.applyUpdate(c, a, domains)
 	a.fill()
+	a.proxyPort = a.PortsExposes
 	if generate := !c.has("autogenerate_domain") || c.flag("autogenerate_domain"); generate && a.FQDN == "" {
 		a.FQDN = fmt.Sprintf("http://%s.%s.sslip.io", a.UUID, dest.host.IP)
 	}

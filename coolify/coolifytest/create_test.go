@@ -54,7 +54,7 @@ func TestCreateApplication(t *testing.T) {
 		GitRepository: "git@git.example.com:2222/alpha/new.git", GitBranch: "main", GitCommitSHA: "HEAD", BaseDirectory: "/site", PublishDirectory: "/dist",
 		DockerfileLocation: "/Dockerfile", DockerComposeLocation: "/docker-compose.yaml", PortsExposes: "80", Status: "exited:unhealthy", NoAutoDeploy: true,
 		Limits: Limits{"512m", "1g", "0.5"}, HostUUID: s.Hosts()[0].UUID, DestinationUUID: s.Hosts()[0].DestinationUUID, PrivateKeyUUID: key,
-		EnvironmentUUID: s.alpha.Environments[0].UUID, HTTPStatus: 200,
+		EnvironmentUUID: s.alpha.Environments[0].UUID, HealthCheckPath: "/", HTTPStatus: 200,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("application (-want +got):\n%s", diff)

@@ -37,6 +37,7 @@ type database struct {
 	created, updated time.Time
 	deleted          *time.Time // when its deletion was asked for
 	cleanup          bool       // its deletion cleans its server up
+	started          *time.Time // when it was started last
 }
 
 // An engine is a kind of database.
@@ -197,11 +198,11 @@ func (d *database) columns() (plain, secrets object) {
 }
 
 // json is a database as the detail of an environment shows it, without its id.
-func (d *database) json(secrets bool) object {
+func (d *database) json(secrets bool, now time.Time, lag time.Duration) object {
 	o := shape("database")
 	maps.Copy(o, object{
 		"uuid": d.UUID, "name": d.Name, "description": orNull(d.Description), "database_type": "standalone-" + d.Kind,
-		"status": d.Status,
+		"status": d.status(now, lag),
 		"image":  d.Image, "is_public": false, "environment_id": d.env.id, "destination_id": d.dest.id,
 		"destination":    d.dest.json(secrets),
 		"last_online_at": plainStamp(d.created), "created_at": stamp(d.created), "updated_at": stamp(d.updated),
@@ -220,7 +221,7 @@ func (s *Server) databasesOf(e *environment, kind engine, secrets bool) []object
 	out := []object{}
 	for _, d := range s.databases {
 		if d.env == e && d.engine == kind {
-			o := d.json(secrets)
+			o := d.json(secrets, s.cfg.Now(), s.cfg.StatusLag)
 			o["id"] = d.id
 			out = append(out, o)
 		}
@@ -236,7 +237,7 @@ func (s *Server) listDatabases(c *call) answer {
 		if d.env.project.team != c.token.Team {
 			continue
 		}
-		o := d.json(c.sensitive())
+		o := d.json(c.sensitive(), s.cfg.Now(), s.cfg.StatusLag)
 		o["backup_configs"] = s.backupsOf(d, "latest_log", nil)
 		out = append(out, o)
 	}
@@ -248,7 +249,7 @@ func (s *Server) getDatabase(c *call) answer {
 	if d == nil {
 		return missing
 	}
-	o := d.json(c.sensitive())
+	o := d.json(c.sensitive(), s.cfg.Now(), s.cfg.StatusLag)
 	if s.since(2) {
 		o["environment"] = s.environmentJSON(d.env)
 	}
@@ -285,10 +286,10 @@ func (s *Server) createDatabase(c *call) answer {
 	}
 	d := Database{Kind: kind.kind, Name: c.text("name"), Description: c.text("description"), Image: c.text("image")}
 	d.Limits.apply(c)
-	if c.flag("instant_deploy") {
-		d.Status = "running:healthy"
-	}
 	made := s.addDatabase(env, dest, d)
+	if c.flag("instant_deploy") {
+		s.startUp(made)
+	}
 	// the password, to who may only write
 	return reply(http.StatusCreated, object{"uuid": made.UUID, "internal_db_url": made.url()})
 }
@@ -335,8 +336,32 @@ func (s *Server) startDatabase(c *call) answer {
 	case strings.Contains(d.Status, "running"):
 		return message(http.StatusBadRequest, "Database is already running.")
 	}
-	d.Status = "running:healthy"
+	s.startUp(d)
 	return message(http.StatusOK, "Database starting request queued.")
+}
+
+// startUp pulls a database's image, also one that is there, and starts it. Where it cannot
+// be pulled, nothing tells so.
+func (s *Server) startUp(d *database) {
+	now := s.cfg.Now()
+	d.started = &now
+	if !d.dest.host.NoPull {
+		d.Status = "running:healthy"
+	}
+}
+
+// status is what Coolify shows of a database, which is as old as Config.StatusLag.
+func (d *database) status(now time.Time, lag time.Duration) string {
+	if d.started == nil || !strings.HasPrefix(d.Status, "running") {
+		return d.Status
+	}
+	switch since := now.Sub(*d.started); {
+	case since < lag:
+		return exited
+	case since < 2*lag:
+		return "running:starting"
+	}
+	return d.Status
 }
 
 func (s *Server) stopDatabase(c *call) answer {
@@ -347,7 +372,7 @@ func (s *Server) stopDatabase(c *call) answer {
 	case strings.Contains(d.Status, "exited"):
 		return message(http.StatusBadRequest, "Database is already stopped.")
 	}
-	d.Status = "exited"
+	d.Status = exited
 	if c.cleansUp() {
 		s.cleanUp(d.dest.host)
 	}

@@ -92,7 +92,7 @@ func TestDatabaseLifecycle(t *testing.T) {
 	s.do("POST", path+"/start", "").is(200, `{"message":"Database starting request queued."}`)
 	s.do("POST", path+"/start", "").is(400, `{"message":"Database is already running."}`)
 	s.do("POST", path+"/stop", "").is(200, `{"message":"Database stopping request queued."}`)
-	if got := s.Databases()[0].Status; got != "exited" {
+	if got := s.Databases()[0].Status; got != exited {
 		t.Errorf("status = %q, want exited", got)
 	}
 	s.SetDatabase(d.UUID, func(d *Database) { d.Status = "restarting:unhealthy" })
@@ -171,5 +171,31 @@ func TestUUIDOverrideOfDatabases(t *testing.T) {
 	}
 	if n := len(s.Violations()); n != 4 {
 		t.Errorf("%d violations, want 4: the deletion cleans up besides", n)
+	}
+}
+
+// A start answers well where the image cannot be pulled, and nothing tells so. Elsewhere the
+// status follows slowly.
+func TestDatabaseStarts(t *testing.T) {
+	now := newClock()
+	s := newSim(t, Config{Now: now.now, StatusLag: 15 * time.Second})
+	d := s.AddDatabase(s.alpha.Environments[0].UUID, Database{})
+	status := func() any { return s.do("GET", "/databases/"+d.UUID, "").ok(200).object()["status"] }
+	start := func() {
+		s.do("POST", "/databases/"+d.UUID+"/start", "").is(200, `{"message":"Database starting request queued."}`)
+	}
+	s.SetHost(d.HostUUID, func(h *Host) { h.NoPull = true })
+	start()
+	now.at = now.at.Add(time.Hour)
+	if got := status(); got != exited {
+		t.Errorf("without its image: %v", got)
+	}
+	s.SetHost(d.HostUUID, func(h *Host) { h.NoPull = false })
+	start()
+	for _, want := range []string{exited, "running:starting", "running:healthy"} {
+		if got := status(); got != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+		now.at = now.at.Add(15 * time.Second)
 	}
 }

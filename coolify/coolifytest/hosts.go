@@ -22,6 +22,7 @@ type Host struct {
 	Unusable        bool // reached, but Docker does not work
 	BuildServer     bool
 	Domains         []string // of services, which have host names beside those of applications
+	NoPull          bool     // its Docker cannot pull images: a database never starts, and no call says why
 	QueueLimit      int      // queued deployments; 0 = 25
 }
 

@@ -20,10 +20,18 @@ func shownLines(logs []LogLine) []string {
 			continue
 		}
 		for _, cut := range []struct{ what, by string }{
-			{`\b[0-9a-f]{40}\b`, "COMMIT"}, {`\b[a-z0-9]{24}\b`, "UUID"}, {`Docker \S+ with`, "Docker with"},
-			{`server \(\S+\)`, "server (HOST)"}, {` to \S+\.$`, " to HOST."}, {`(of|Importing) \S+ `, "$1 REPOSITORY "},
-			{`(exit code \d+\)): .*`, "$1"}, {`localhost:\d+/\S*`, "localhost"}, {`\(\d+ seconds\)`, "(seconds)"},
-			{`\(\S*nginx:alpine\)`, "(nginx:alpine)"}, {`Attempt .*`, "Attempt"}, {`Healthcheck logs: .*`, "Healthcheck logs"},
+			{`\b[0-9a-f]{40}\b`, "COMMIT"},
+			{`\b[a-z0-9]{24}\b`, "UUID"},
+			{`Docker \S+ with`, "Docker with"},
+			{`server \(\S+\)`, "server (HOST)"},
+			{` to \S+\.$`, " to HOST."},
+			{`(of|Importing) \S+ `, "$1 REPOSITORY "},
+			{`(exit code \d+\)): .*`, "$1"},
+			{`localhost:\d+/\S*`, "localhost"},
+			{`\(\d+ seconds\)`, "(seconds)"},
+			{`\(\S*nginx:alpine\)`, "(nginx:alpine)"},
+			{`Attempt .*`, "Attempt"},
+			{`Healthcheck logs: .*`, "Healthcheck logs"},
 		} {
 			first = regexp.MustCompile(cut.what).ReplaceAllString(first, cut.by)
 		}

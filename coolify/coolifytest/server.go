@@ -68,6 +68,7 @@ type Server struct {
 	backups   []*backup
 	keys      []*privateKey // the first is that of the servers
 	builds    []*deployment
+	helpers   []string // deployments whose helper container was left on its host
 	shared    []sharedVariable
 	tokens    map[string]*token
 	windows   map[string]*window                           // rate limit, by user or address

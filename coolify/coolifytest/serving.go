@@ -12,8 +12,22 @@ import (
 // for the domains that the application had then.
 type container struct {
 	commit, fqdn string
+	port         string // that the proxy sends requests to
 	at           time.Time
 	crashes      bool
+	replaces     bool // one that ran, without a health check: some requests are lost at the switch
+}
+
+// switching is how long the proxy may still send requests to a container that was replaced.
+const switching = time.Second
+
+// HelpersLeft returns the deployments whose helper container stayed on its host, with the
+// Docker socket and the deploy key, because their application was deleted meanwhile.
+func (s *Server) HelpersLeft() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	return slices.Clone(s.helpers)
 }
 
 // OnResolve makes deployments find the head of a branch through f when they
@@ -38,7 +52,7 @@ func (s *Server) Serving(host string) (commit string, status int) {
 	switch {
 	case c == nil:
 		return "", http.StatusServiceUnavailable
-	case c.crashes:
+	case c.crashes, a.Listens != "" && a.Listens != c.port, c.replaces && s.cfg.Now().Sub(c.at) < switching:
 		return "", http.StatusBadGateway
 	case a.NoPage:
 		return c.commit, http.StatusNotFound
@@ -53,7 +67,7 @@ func (a *app) container(now time.Time) *container {
 	case !isUp(a.state(now)):
 		return nil
 	case a.live == nil:
-		return &container{commit: a.Commit, fqdn: a.FQDN, at: a.created}
+		return &container{commit: a.Commit, fqdn: a.FQDN, port: a.proxyPort, at: a.created}
 	}
 	return a.live
 }

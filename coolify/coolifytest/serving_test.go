@@ -200,3 +200,59 @@ func TestDialApp(t *testing.T) {
 		}
 	}
 }
+
+// A changed port reaches the proxy when the domains are sent with it, and the container that
+// the next deployment starts.
+func TestPortOfTheProxy(t *testing.T) {
+	s := newSim(t, Config{})
+	s.SetApp(s.web.UUID, func(a *App) { a.Listens = "8080" })
+	s.deploy(s.web)
+	s.serves("web.example.com", "", 502)
+	path := "/applications/" + s.web.UUID
+	s.do("PATCH", path, `{"ports_exposes":"8080"}`).ok(200)
+	s.deploy(s.web)
+	s.serves("web.example.com", "", 502)
+	s.do("PATCH", path, `{"ports_exposes":"8080","domains":"https://web.example.com"}`).ok(200)
+	s.serves("web.example.com", "", 502)
+	commit := s.deploy(s.web).Commit
+	s.serves("web.example.com", commit, 200)
+}
+
+// The switch of containers loses requests where no health check keeps the old one.
+func TestSwitchOfContainers(t *testing.T) {
+	now := newClock()
+	s := newSim(t, Config{Now: now.now, StatusLag: 15 * time.Second})
+	first := s.deploy(s.web).Commit
+	s.serves("web.example.com", first, 200)
+	now.at = now.at.Add(time.Minute)
+	second := s.deploy(s.web).Commit
+	s.serves("web.example.com", "", 502)
+	now.at = now.at.Add(time.Second)
+	s.serves("web.example.com", second, 200)
+	s.do("PATCH", "/applications/"+s.web.UUID, `{"health_check_enabled":true,"health_check_path":"/up"}`).ok(200)
+	third := s.deploy(s.web).Commit
+	s.serves("web.example.com", third, 200)
+}
+
+// A stop shows later, and deleting what is being deployed leaves its helper on the host.
+func TestStopsAndHelpers(t *testing.T) {
+	now := newClock()
+	s := newSim(t, Config{Now: now.now, StatusLag: 15 * time.Second})
+	s.deploy(s.web)
+	path := "/applications/" + s.web.UUID
+	now.at = now.at.Add(time.Minute)
+	s.do("POST", path+"/stop?docker_cleanup=false", "").ok(200)
+	for _, want := range []string{running, exited} {
+		if got := s.do("GET", path, "").object()["status"]; got != want {
+			t.Errorf("status %v, want %v", got, want)
+		}
+		now.at = now.at.Add(15 * time.Second)
+	}
+	uuid := s.do("POST", path+"/start", "").ok(200).object()["deployment_uuid"].(string)
+	s.Advance(uuid)
+	s.do("DELETE", path+"?docker_cleanup=false", "").ok(200)
+	s.FinishDeletions()
+	if left := s.HelpersLeft(); len(left) != 1 || left[0] != uuid {
+		t.Errorf("helpers left: %v", left)
+	}
+}

@@ -158,6 +158,12 @@ type App struct {
 	EnvironmentUUID         string // filled in
 	Deleting                bool   // filled in: its deletion is queued
 
+	// Listens is the port that the process in its container listens on, if that does not
+	// follow PortsExposes.
+	Listens string
+	// Image is what an application of the build pack dockerimage runs, as name:tag.
+	Image string
+
 	// HTTPStatus is what its container answers; 200 by default.
 	HTTPStatus int
 
@@ -171,6 +177,8 @@ type App struct {
 	// HealthCheck says that Coolify waits for the container to be healthy, and that its
 	// status tells whether it is.
 	HealthCheck bool
+	// HealthCheckPath is the page that it asks for; / by default.
+	HealthCheckPath string
 	// Crash says that the containers of the next deployments end soon after they start,
 	// again and again, until Coolify gives up.
 	Crash bool
@@ -222,6 +230,8 @@ type app struct {
 	key              *privateKey
 	live             *container // nil until a deployment has finished
 	before           string     // the status that Coolify showed before that
+	proxyPort        string     // in the labels for the proxy, which a change of the port alone leaves
+	stopping         *time.Time // when its stop was asked for
 	rows             []*row
 	created, updated time.Time
 	deleted          *time.Time // when its deletion was asked for
@@ -232,6 +242,7 @@ func (a *App) fill() {
 	for field, value := range map[*string]string{
 		&a.UUID: random(24), &a.BuildPack: "dockerfile", &a.GitBranch: "main", &a.GitCommitSHA: "HEAD",
 		&a.BaseDirectory:         "/",
+		&a.HealthCheckPath:       "/",
 		&a.DockerComposeLocation: "/docker-compose.yaml", &a.PortsExposes: "3000", &a.Status: "exited:unhealthy",
 	} {
 		if *field == "" {
@@ -274,6 +285,7 @@ func (s *Server) addApp(env *environment, dest *destination, key *privateKey, a 
 		App: a, id: s.next("application"), env: env, host: dest.host, dest: dest, key: key, created: now, updated: now,
 	}
 	added.fill()
+	added.proxyPort = added.PortsExposes
 	s.apps = append(s.apps, added)
 	if added.BuildPack == "nixpacks" {
 		s.createRow(added, Env{Key: "NIXPACKS_NODE_VERSION", Value: "22", BuildTime: true})
@@ -348,6 +360,11 @@ func (s *Server) removeDeleted(due func(asked time.Time) bool) {
 	for _, a := range s.apps {
 		if a.deleted != nil && due(*a.deleted) && a.cleanup {
 			s.cleanUp(a.host)
+		}
+	}
+	for _, b := range s.builds {
+		if a := s.app(b.AppUUID); a != nil && a.deleted != nil && due(*a.deleted) && b.Status == InProgress {
+			s.helpers = append(s.helpers, b.UUID)
 		}
 	}
 	s.apps = slices.DeleteFunc(s.apps, func(a *app) bool { return a.deleted != nil && due(*a.deleted) })

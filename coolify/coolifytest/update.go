@@ -114,7 +114,13 @@ func (s *Server) applyUpdate(c *call, a *app, domains string) {
 		a.BaseDirectory = "/" + strings.TrimLeft(c.text("base_directory"), "/")
 	}
 	if c.has("domains") {
-		a.FQDN = domains
+		a.FQDN, a.proxyPort = domains, a.PortsExposes // the labels for the proxy are made anew
+	}
+	if c.has("health_check_enabled") {
+		a.HealthCheck = c.flag("health_check_enabled")
+	}
+	if c.has("health_check_path") {
+		a.HealthCheckPath = c.text("health_check_path")
 	}
 	if c.has("is_auto_deploy_enabled") {
 		a.NoAutoDeploy = !c.flag("is_auto_deploy_enabled")
