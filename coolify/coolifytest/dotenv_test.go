@@ -8,6 +8,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/vibnai/vibn-mcp/coolify/coolifytest/composeenv"
 )
 
 // known finds every name but those with a U; some are empty.
@@ -24,8 +26,8 @@ func known(name string) (string, bool) {
 // likeCompose compares the reader with docker compose's own.
 func likeCompose(t *testing.T, file string) {
 	t.Helper()
-	got, err := readDotEnv(file, known)
-	if errors.Is(err, errDoubleQuotes) {
+	got, err := composeenv.Read(file, known)
+	if errors.Is(err, composeenv.ErrDoubleQuotes) {
 		return
 	}
 	want, wantErr := dotenv.UnmarshalWithLookup(file, known)
