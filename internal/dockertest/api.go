@@ -111,25 +111,28 @@ func (a api) importImage(name string, tar []byte, command []string) error {
 	return err
 }
 
-// logs reads a container's log, which comes in frames of a stream's number, three zeros,
+// logs reads a container's log from its end, and, with follow, what is printed until done
+// says so of all that was read. The log comes in frames of a stream's number, three zeros,
 // a length of four bytes, and that many bytes.
-func (a api) logs(container string, lines int) (string, error) {
-	path := "/containers/" + container + "/logs?stdout=1&stderr=1&tail=" + strconv.Itoa(lines)
-	resp, err := a.send(context.Background(), "GET", path, nil, "")
+func (a api) logs(ctx context.Context, container, tail string, follow bool, done func(string) bool) (string, error) {
+	query := url.Values{"stdout": {"1"}, "stderr": {"1"}, "tail": {tail}, "follow": {strconv.FormatBool(follow)}}
+	resp, err := a.send(ctx, "GET", "/containers/"+container+"/logs?"+query.Encode(), nil, "")
 	if err != nil {
 		return "", err
 	}
 	defer resp.Body.Close()
-	var out strings.Builder
-	for {
+	for out := new(strings.Builder); ; {
 		var header [8]byte
 		if _, err := io.ReadFull(resp.Body, header[:]); errors.Is(err, io.EOF) {
 			return out.String(), nil
 		} else if err != nil {
 			return "", err
 		}
-		if _, err := io.CopyN(&out, resp.Body, int64(binary.BigEndian.Uint32(header[4:]))); err != nil {
+		if _, err := io.CopyN(out, resp.Body, int64(binary.BigEndian.Uint32(header[4:]))); err != nil {
 			return "", err
+		}
+		if done(out.String()) {
+			return out.String(), nil
 		}
 	}
 }

@@ -10,10 +10,12 @@
 package dockertest
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -127,6 +129,7 @@ type State struct {
 	OOMKilled bool
 	Restarts  int    // since it was created
 	Restart   string // policy, such as unless-stopped
+	Address   string // in its network; empty while it does not run
 }
 
 // Inspect returns the state of a container; [ErrNotFound] if there is none.
@@ -139,17 +142,46 @@ func (e *Engine) Inspect(container string) (State, error) {
 		}
 		RestartCount int
 		HostConfig   struct{ RestartPolicy struct{ Name string } }
+
+		NetworkSettings struct {
+			Networks map[string]struct{ IPAddress string }
+		}
 	}
 	err := e.api.do("GET", "/containers/"+container+"/json", nil, &out)
-	return State{
-		out.State.Status, out.State.ExitCode, out.State.OOMKilled, out.RestartCount,
-		out.HostConfig.RestartPolicy.Name,
-	}, err
+	s := State{
+		Status: out.State.Status, ExitCode: out.State.ExitCode, OOMKilled: out.State.OOMKilled,
+		Restarts: out.RestartCount, Restart: out.HostConfig.RestartPolicy.Name,
+	}
+	for _, network := range out.NetworkSettings.Networks {
+		s.Address = network.IPAddress
+	}
+	return s, err
 }
 
 // Logs returns the last lines that a container printed, on both streams.
 func (e *Engine) Logs(container string, lines int) (string, error) {
-	return e.api.logs(container, lines)
+	never := func(string) bool { return false }
+	return e.api.logs(context.Background(), container, strconv.Itoa(lines), false, never)
+}
+
+// AwaitLog returns once a running container has printed a text n times since it was created.
+func (e *Engine) AwaitLog(t testing.TB, container, text string, n int) {
+	t.Helper()
+	enough := func(log string) bool { return strings.Count(log, text) >= n }
+	log, err := e.api.logs(t.Context(), container, "all", true, enough)
+	if err != nil || !enough(log) {
+		t.Fatalf("waiting for %d × %q of %s: %v; it printed %q", n, text, container, err, log)
+	}
+}
+
+// Exec starts a command in a running container, and does not wait for it.
+func (e *Engine) Exec(container string, command ...string) error {
+	var made struct{ ID string }
+	err := e.api.do("POST", "/containers/"+container+"/exec", map[string]any{"Cmd": command}, &made)
+	if err != nil {
+		return err
+	}
+	return e.api.do("POST", "/exec/"+made.ID+"/start", map[string]any{"Detach": true}, nil)
 }
 
 // Remove stops a container at once and removes it, as Coolify does with one that it gave
