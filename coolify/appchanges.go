@@ -137,7 +137,7 @@ func (a AppClient) Update(ctx context.Context, u ApplicationUpdate) error {
 	return a.c.do(ctx, r, &created{})
 }
 
-// DeleteOptions say what is deleted with an application or a database.
+// DeleteOptions say what is deleted with an application, a database or a service.
 type DeleteOptions struct {
 	Volumes        bool // its stored data
 	Networks       bool // its own networks

@@ -81,6 +81,18 @@ type DestinationClient struct {
 // Destination binds the calls of one destination.
 func (c *Client) Destination(id UUID) DestinationClient { return DestinationClient{c, id} }
 
+// A ServiceClient makes the calls of one service.
+type ServiceClient struct {
+	c  *Client
+	id UUID
+}
+
+// Service binds the calls of one service.
+func (c *Client) Service(id UUID) ServiceClient { return ServiceClient{c, id} }
+
+// UUID returns the service's id.
+func (s ServiceClient) UUID() UUID { return s.id }
+
 // A SensitiveApp reads the values of one application's variables.
 type SensitiveApp struct {
 	s  *Sensitive

@@ -406,6 +406,49 @@ var calls = []call{
 		"POST /databases/" + databaseID + "/stop?docker_cleanup=false", "", 200, `{"message":"Database stopping request queued."}`, nil,
 	},
 	{
+		"Client.Services", func(ctx context.Context, c clients) (any, error) { return c.Services(ctx) },
+		"GET /services", "", 200, `[{"uuid":"` + serviceID + `","name":"net","description":"","status":"exited","server":{"uuid":"` + serverID + `"},"laravel_through_key":3}]`,
+		[]coolify.Service{{UUID: service, Name: "net", ServerUUID: server, Status: "exited"}},
+	},
+	{
+		"ProjectClient.Services", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).Services(ctx, environment)
+		},
+		"GET /projects/" + projectID + "/" + environmentID, "", 200,
+		`{"id":6,"uuid":"` + environmentID + `","name":"production","services":[{"id":4,"uuid":"` + serviceID + `","name":"net","status":"running:unknown","created_at":"2026-11-23T19:20:13.000000Z"}]}`,
+		[]coolify.Service{{ID: 4, UUID: service, Name: "net", Status: "running:unknown", CreatedAt: created}},
+	},
+	{
+		"ProjectClient.CreateService", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).CreateService(ctx, coolify.NewService{
+				Environment: environment, Server: server, Destination: destination, Name: "net", Description: "d", Compose: "services: {}", InstantDeploy: true,
+			})
+		},
+		"POST /services",
+		`{"project_uuid":"` + projectID + `","environment_uuid":"` + environmentID + `","server_uuid":"` + serverID + `","destination_uuid":"` + destinationID + `","name":"net","description":"d","instant_deploy":true,"docker_compose_raw":"c2VydmljZXM6IHt9"}`,
+		201, `{"uuid":"` + serviceID + `","domains":[]}`, service,
+	},
+	{
+		"ServiceClient.Get", func(ctx context.Context, c clients) (any, error) { return c.Service(service).Get(ctx) },
+		"GET /services/" + serviceID, "", 200, `{"uuid":"` + serviceID + `","name":"net","description":null,"status":"starting:unhealthy"}`,
+		coolify.Service{UUID: service, Name: "net", Status: "starting:unhealthy"},
+	},
+	{
+		"ServiceClient.SetCompose", func(ctx context.Context, c clients) (any, error) {
+			return only(c.Service(service).SetCompose(ctx, "services: {}"))
+		},
+		"PATCH /services/" + serviceID, `{"docker_compose_raw":"c2VydmljZXM6IHt9"}`, 200, `{"uuid":"` + serviceID + `","domains":[]}`, nil,
+	},
+	{
+		"ServiceClient.Start", func(ctx context.Context, c clients) (any, error) { return only(c.Service(service).Start(ctx)) },
+		"POST /services/" + serviceID + "/start", "", 200, `{"message":"Service starting request queued."}`, nil,
+	},
+	{
+		"ServiceClient.Delete", func(ctx context.Context, c clients) (any, error) { return only(c.Service(service).Delete(ctx, all)) },
+		"DELETE /services/" + serviceID + "?delete_configurations=true&delete_connected_networks=true&delete_volumes=true&docker_cleanup=false",
+		"", 200, `{"message":"Service deletion request queued."}`, nil,
+	},
+	{
 		"SensitiveDatabase.URL", func(ctx context.Context, c clients) (any, error) {
 			return c.sensitive.Database(database).URL(ctx)
 		},

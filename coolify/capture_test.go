@@ -96,6 +96,8 @@ var (
 		EnvironmentName: "production", ProjectUUID: projectID, DestinationUUID: destination, ServerUUID: server, Limits: unlimited,
 		CreatedAt: at("2026-11-23 19:30:40"), UpdatedAt: at("2026-11-23 19:30:40"),
 	}
+	alphaService = coolify.Service{UUID: service, Name: "svc-a", ServerUUID: server, Status: "exited", CreatedAt: at("2026-11-23 19:31:08")}
+
 	keys = []coolify.PrivateKey{{
 		UUID: key, Name: "server-key", Description: "d", Fingerprint: "J6tAO990Ac+hJlLqNedxJEAX/rwf+JQMDOEc0+xjTug",
 		PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKA/iW/3MPkIuLbPhN/S7J4Z6UqjQPBeG8EeXbXkVWI3 ",
@@ -144,7 +146,11 @@ func getPage(ctx context.Context, c clients) (any, error) {
 func getOne(ctx context.Context, c clients) (any, error)      { return c.Deployment(id(runningID)).Get(ctx) }
 func getKeys(ctx context.Context, c clients) (any, error)     { return c.PrivateKeys(ctx) }
 func getDatabase(ctx context.Context, c clients) (any, error) { return c.Database(database).Get(ctx) }
-func getEnvs(ctx context.Context, c clients) (any, error)     { return c.App(app).Envs(ctx) }
+func listServices(ctx context.Context, c clients) (any, error) {
+	return c.Services(ctx)
+}
+func getService(ctx context.Context, c clients) (any, error) { return c.Service(service).Get(ctx) }
+func getEnvs(ctx context.Context, c clients) (any, error)    { return c.App(app).Envs(ctx) }
 func newEnv(ctx context.Context, c clients) (any, error) {
 	return c.App(app).CreateEnv(ctx, coolify.NewEnv{Key: "CMP1", Value: secret.NewText("v")})
 }
@@ -202,6 +208,10 @@ var decodes = map[string]struct {
 	},
 	"GET_security_keys.read":  {getKeys, keys},
 	"GET_security_keys.rs":    {getKeys, keys},
+	"GET_services.read":       {listServices, []coolify.Service{alphaService}},
+	"GET_services.rs":         {listServices, []coolify.Service{alphaService}},
+	"GET_services_uuid.read":  {getService, alphaService},
+	"GET_services_uuid.rs":    {getService, alphaService},
 	"GET_databases_uuid.read": {getDatabase, alphaData},
 	"GET_databases_uuid.rs":   {getDatabase, alphaData},
 	"POST_databases_postgresql.full": {
@@ -259,7 +269,7 @@ var othersOperations = []string{
 	"GET_applications.read", "GET_applications.rs", "GET_applications_uuid_destinations.read", "GET_applications_uuid_scheduled-tasks.read",
 	"GET_applications_uuid_storages.read", "GET_applications_uuid_tags.read", "GET_databases.read", "GET_databases.rs",
 	"GET_databases_uuid_backups.read", "GET_databases_uuid_envs.read", "GET_resources.read",
-	"GET_servers_uuid_resources.read", "GET_services.read", "GET_services.rs", "GET_services_uuid.read", "GET_services_uuid.rs",
+	"GET_servers_uuid_resources.read",
 	"GET_services_uuid_envs.read", "GET_tags.read", "GET_team.read", "GET_teams_id.read",
 	"PATCH_applications_uuid_envs_bulk.full", "POST_applications_public.full", "POST_deploy.full",
 }
@@ -358,7 +368,7 @@ func TestSensitiveCaptures(t *testing.T) {
 	}
 }
 
-// TestEnvironmentCapture proves that the databases of an environment are read
+// TestEnvironmentCapture proves that the databases and services of an environment are read
 // from the same answer as its applications.
 func TestEnvironmentCapture(t *testing.T) {
 	got, err := readCaptures(t)["GET_projects_uuid_environment_name_or_uuid.read"].replay(t).Project(project).Databases(t.Context(), environment)
@@ -368,6 +378,13 @@ func TestEnvironmentCapture(t *testing.T) {
 	listed := changed(alphaData, func(d *coolify.Database) { d.ProjectUUID = "" })
 	if diff := cmp.Diff([]coolify.Database{listed}, got, same); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	services, err := readCaptures(t)["GET_projects_uuid_environment_name_or_uuid.read"].replay(t).Project(project).Services(t.Context(), environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]coolify.Service{changed(alphaService, func(s *coolify.Service) { s.ID = 1 })}, services, same); diff != "" {
+		t.Errorf("services (-want +got):\n%s", diff)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 // sendNothing are the exported methods that make no request.
 var sendNothing = []string{
 	"Client.Metered", "Client.App", "Client.Database", "Client.Deployment", "Client.Project", "Client.Server", "Client.PrivateKey",
-	"Client.Destination", "AppClient.UUID", "DatabaseClient.UUID", "DeploymentClient.UUID", "ProjectClient.UUID",
+	"Client.Destination", "Client.Service", "ServiceClient.UUID", "AppClient.UUID", "DatabaseClient.UUID", "DeploymentClient.UUID", "ProjectClient.UUID",
 	"Sensitive.Metered", "Sensitive.App", "Sensitive.Deployment", "Sensitive.Database",
 }
 
@@ -31,6 +31,7 @@ var clientTypes = []reflect.Type{
 	reflect.TypeFor[*coolify.Client](), reflect.TypeFor[*coolify.Sensitive](), reflect.TypeFor[coolify.AppClient](),
 	reflect.TypeFor[coolify.DatabaseClient](), reflect.TypeFor[coolify.DeploymentClient](), reflect.TypeFor[coolify.ProjectClient](),
 	reflect.TypeFor[coolify.ServerClient](), reflect.TypeFor[coolify.KeyClient](), reflect.TypeFor[coolify.DestinationClient](),
+	reflect.TypeFor[coolify.ServiceClient](),
 	reflect.TypeFor[coolify.SensitiveApp](), reflect.TypeFor[coolify.SensitiveDeployment](), reflect.TypeFor[coolify.SensitiveDatabase](),
 }
 

@@ -229,7 +229,7 @@ func (d DatabaseClient) Delete(ctx context.Context, o DeleteOptions) error {
 //
 //api:op POST /databases/{uuid}/start
 func (d DatabaseClient) Start(ctx context.Context) error {
-	return already(d.c.do(ctx, newRequest("POST", "/databases/{uuid}/start", d.id), &acknowledged{}))
+	return already("Database", d.c.do(ctx, newRequest("POST", "/databases/{uuid}/start", d.id), &acknowledged{}))
 }
 
 // Stop queues a stop of a database. A database that is not running is not an error.
@@ -238,13 +238,13 @@ func (d DatabaseClient) Start(ctx context.Context) error {
 func (d DatabaseClient) Stop(ctx context.Context) error {
 	r := newRequest("POST", "/databases/{uuid}/stop", d.id)
 	r.query = withoutCleanup()
-	return already(d.c.do(ctx, r, &acknowledged{}))
+	return already("Database", d.c.do(ctx, r, &acknowledged{}))
 }
 
-// already returns nil if Coolify refused because the requested state already holds.
-func already(err error) error {
+// already returns nil if Coolify refused because the thing is in the requested state already.
+func already(what string, err error) error {
 	e, ok := errors.AsType[*Error](err)
-	if ok && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Detail, "Database is already") {
+	if ok && e.Status == http.StatusBadRequest && strings.HasPrefix(e.Detail, what+" is already") {
 		return nil
 	}
 	return err

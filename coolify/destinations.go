@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// A Destination is a Docker network of a server, in which containers are started.
+// A Destination is a row of Coolify's that names a Docker network of a server, in which
+// containers are started. Whether Docker has the network, Coolify does not tell.
 type Destination struct {
 	UUID    UUID
 	Name    string
@@ -69,9 +70,10 @@ type NewDestination struct {
 	Network string `json:"network"`        // letters, digits, dots, dashes, underscores; 1 to 255
 }
 
-// CreateDestination creates a Docker network on a server and its destination;
-// [ErrConflict] if the server has a destination of that network. From then on, a caller
-// that creates an application on the server has to name a destination. [ErrRouteMissing]
+// CreateDestination creates a destination; [ErrConflict] if the server has one of that
+// network. Until 4.3.7 it creates the Docker network too; from 4.3.8 on the network must
+// be there already, or every deployment into it fails. From then on, a caller that
+// creates an application on the server has to name a destination. [ErrRouteMissing]
 // before 4.2. Slow.
 //
 //api:op POST /servers/{server_uuid}/destinations
@@ -84,8 +86,10 @@ func (s ServerClient) CreateDestination(ctx context.Context, d NewDestination) (
 	return w.UUID.UUID, err
 }
 
-// Delete deletes a destination and its Docker network; [ErrInUse] while it contains
-// anything, including what is being deleted. [ErrRouteMissing] before 4.2. Slow.
+// Delete deletes a destination and its Docker network, if that is there; [ErrInUse] while
+// anything belongs to it, including what is being deleted. While a container of something
+// else is in the network, Coolify answers 500, which is [ErrUnavailable].
+// [ErrRouteMissing] before 4.2. Slow.
 //
 //api:op DELETE /destinations/{uuid}
 func (d DestinationClient) Delete(ctx context.Context) error {

@@ -41,6 +41,7 @@ var optional = []struct{ operation, field string }{
 	{"POST /databases/mariadb", "environment_name"},
 	{"POST /databases/mongodb", "environment_name"},
 	{"POST /databases/redis", "environment_name"},
+	{"POST /services", "environment_name"},
 }
 
 var loadDocument = sync.OnceValues(func() (*documenttest.Document, error) {

@@ -39,6 +39,7 @@ const (
 	envID         = "ptwtap34miveqxkgvukcmkxn"
 	keyID         = "xrnhtlgystbgd6bdu8qyculy"
 	databaseID    = "vgdir2cwhbh6oi4ji7w3fmtr"
+	serviceID     = "soqvi1ncwedakwyg0z4kkgzq"
 )
 
 var (
@@ -46,6 +47,7 @@ var (
 	server, destination  = id(serverID), id(destinationID)
 	app, deployment, env = id(appID), id(deploymentID), id(envID)
 	key, database        = id(keyID), id(databaseID)
+	service              = id(serviceID)
 )
 
 // id makes a UUID of one that is known to be good.
@@ -168,7 +170,7 @@ func judgeKeys(tb testing.TB, r *http.Request, body []byte) {
 		keys[k] = nil
 	}
 	path := strings.TrimPrefix(r.URL.Path, basePath+"/api/v1")
-	creates := r.Method == http.MethodPost && (path == "/applications/private-deploy-key" || strings.HasPrefix(path, "/databases/") && strings.Count(path, "/") == 2)
+	creates := r.Method == http.MethodPost && (path == "/applications/private-deploy-key" || path == "/services" || strings.HasPrefix(path, "/databases/") && strings.Count(path, "/") == 2)
 	for k, v := range keys {
 		names := creates && slices.Contains(named, k)
 		if strings.HasSuffix(k, "uuid") && !names {

@@ -71,7 +71,17 @@ func TestApplicationFromFirstToLast(t *testing.T) {
 	head := "c1"
 	sim.OnResolve(func(string, string) string { return head })
 	host := id(sim.Hosts()[0].UUID)
-	network := must(c.Server(host).CreateDestination(ctx, coolify.NewDestination{Name: "alpha", Network: "vibn-alpha"}))(t)
+	holder := must(c.Project(id(p.UUID)).CreateService(ctx, coolify.NewService{
+		Environment: id(p.Environments[0].UUID), Server: host, Name: "alpha", Compose: "services:\n  network:\n    image: pause\n", InstantDeploy: true,
+	}))(t)
+	network := must(c.Server(host).CreateDestination(ctx, coolify.NewDestination{Name: "alpha", Network: holder.String()}))(t)
+	sim.CheckServers()
+	if got := must(c.Service(holder).Get(ctx))(t); !got.Running() || got.ServerUUID != host {
+		t.Errorf("service = %+v, want it to run on the server", got)
+	}
+	if err := c.Service(holder).Start(ctx); err != nil {
+		t.Errorf("start of one that runs: %v", err)
+	}
 	pair := newKey(t)
 	deployKey := must(c.CreatePrivateKey(ctx, coolify.NewPrivateKey{Name: "alpha-web", Key: pair}))(t)
 	if _, err := c.CreatePrivateKey(ctx, coolify.NewPrivateKey{Name: "again", Key: pair}); !errors.Is(err, coolify.ErrConflict) {
@@ -140,6 +150,13 @@ func TestApplicationFromFirstToLast(t *testing.T) {
 	if _, err := c.App(web).Get(ctx); !errors.Is(err, coolify.ErrNotFound) {
 		t.Errorf("what was deleted: %v, want %v", err, coolify.ErrNotFound)
 	}
+	if err := c.Destination(network).Delete(ctx); !errors.Is(err, coolify.ErrUnavailable) {
+		t.Errorf("deleting the network while its service runs: %v, want %v", err, coolify.ErrUnavailable)
+	}
+	if err := c.Service(holder).Delete(ctx, all); err != nil {
+		t.Error(err)
+	}
+	sim.FinishDeletions()
 	if err := errors.Join(c.PrivateKey(deployKey).Delete(ctx), c.Destination(network).Delete(ctx)); err != nil {
 		t.Error(err)
 	}

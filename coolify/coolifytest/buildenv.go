@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/vibnai/vibn-mcp/coolify/coolifytest/builder"
 )
 
 // envLines are the lines of build-time.env, in the order of Coolify's
@@ -21,13 +23,13 @@ func envLines(a App, rows []Env) []string {
 	if a.BuildPack == "nixpacks" {
 		for _, key := range slices.Sorted(maps.Keys(a.NixpacksVariables)) {
 			if !strings.HasPrefix(key, "COOLIFY_") && !strings.HasPrefix(key, "SERVICE_") {
-				set(key, singleQuoted(a.NixpacksVariables[key])) // the key as it is
+				set(key, builder.Quoted(a.NixpacksVariables[key])) // the key as it is
 			}
 		}
 	}
-	set("COOLIFY_URL", singleQuoted(a.FQDN))
-	set("COOLIFY_BRANCH", singleQuoted(a.GitBranch))
-	set("COOLIFY_RESOURCE_UUID", singleQuoted(a.UUID))
+	set("COOLIFY_URL", builder.Quoted(a.FQDN))
+	set("COOLIFY_BRANCH", builder.Quoted(a.GitBranch))
+	set("COOLIFY_RESOURCE_UUID", builder.Quoted(a.UUID))
 	for _, e := range rows {
 		if e.BuildTime && !e.Preview && !isBuildpackControl(e.Key) {
 			set(e.Key, buildValue(e))
@@ -45,13 +47,9 @@ func envLines(a App, rows []Env) []string {
 func buildValue(e Env) string {
 	resolved := quoted(e, e.Value)
 	if e.Literal || e.Multiline {
-		return singleQuoted(strings.Trim(resolved, "'"))
+		return builder.Quoted(strings.Trim(resolved, "'"))
 	}
 	return doubleQuoted(resolved)
-}
-
-func singleQuoted(s string) string {
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // doubleQuoted escapes what bash would read in double quotes, but for a $ that
@@ -116,4 +114,16 @@ func openQuote(word string) string {
 		word = word[min(1, len(word)):]
 	}
 	return ""
+}
+
+// A Builder runs the builds. See package builder.
+type Builder = builder.Builder
+
+// BuildOf returns what a builder gets of an application. The rows have the shared variables
+// already put in.
+func BuildOf(a App, rows []Env) builder.Build {
+	return builder.Build{
+		App: a.UUID, Pack: a.BuildPack, BaseDirectory: a.BaseDirectory, DockerfileLocation: a.DockerfileLocation,
+		Files: a.Files, Lines: envLines(a, rows), Broken: brokenArg(rows),
+	}
 }

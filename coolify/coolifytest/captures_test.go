@@ -113,6 +113,10 @@ func (s *sim) prepare(file string, rt *route) string {
 	if strings.HasPrefix(rt.pattern, "/databases") {
 		ids["uuid"] = d.UUID
 	}
+	v := s.AddService(s.alpha.Environments[0].UUID, Service{Name: "svc-a", FQDN: "https://svc.example.com"})
+	if strings.HasPrefix(rt.pattern, "/services") {
+		ids["uuid"] = v.UUID
+	}
 	ids["env_uuid"] = s.AddEnv(s.web.UUID, Env{Key: "PLAIN", Value: "v"}).UUID
 	if strings.HasPrefix(file, "PATCH_applications_uuid_envs.") || strings.HasPrefix(file, "POST_env_dup") {
 		s.AddEnv(s.web.UUID, Env{Key: "CMP1", Value: "v"})

@@ -114,15 +114,16 @@ func (a *app) deployed(d *deployment, at time.Time, lag time.Duration) {
 func isUp(status string) bool { return strings.HasPrefix(status, "running") }
 
 // latestUp returns what answers for a host name: the application that was deployed last
-// of those that run, and its container; nil if there is none. A container that crashes
+// of those that run in a network with the proxy in it, and its container; nil if there is
+// none. A container that crashes
 // has a router while it is up, and nobody listens.
 func (s *Server) latestUp(host string) (*app, *container) {
 	var up *app
 	var of *container
 	now := s.cfg.Now()
 	for _, a := range slices.Clone(s.apps) {
-		c := a.container(now)
-		if c != nil && c.answers(host) && (of == nil || !c.at.Before(of.at)) {
+		c, n := a.container(now), a.dest.network()
+		if c != nil && n != nil && n.proxy && c.answers(host) && (of == nil || !c.at.Before(of.at)) {
 			up, of = a, c
 		}
 	}

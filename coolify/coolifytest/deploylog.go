@@ -64,7 +64,7 @@ func (s *Server) build(d *deployment, at time.Time) {
 	known, image := s.logImport(d, at)
 	why, output := s.failure(d, known, image)
 	if why == "" && s.cfg.Builder != nil && !d.RestartOnly && !image {
-		built, err := s.cfg.Builder.Run(a.copy(), s.resolvedRows(a, false))
+		built, err := s.cfg.Builder.Run(BuildOf(a.copy(), s.resolvedRows(a, false)))
 		if output = built; err != nil {
 			why, output = FailBuild, cmp.Or(built, err.Error())
 		}

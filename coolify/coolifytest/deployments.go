@@ -156,6 +156,7 @@ func (s *Server) settle() {
 		}
 	}
 	s.removeDeleted(func(asked time.Time) bool { return now.Sub(asked) >= s.cfg.BuildTime })
+	s.checkByClock(now)
 }
 
 func (s *Server) advance(d *deployment, at time.Time) {
@@ -164,6 +165,10 @@ func (s *Server) advance(d *deployment, at time.Time) {
 		d.Status, d.since, d.UpdatedAt = InProgress, at, at
 		d.say(at, "Docker 20.10.24 with BuildKit and Buildx detected on deployment server (%s).", d.host.Name)
 		d.say(at, "Starting deployment of %s:%s to %s.", d.app.GitRepository, d.app.GitBranch, d.host.Name)
+		if d.app.dest.network() == nil {
+			s.loseNetwork(d, at)
+			return
+		}
 		if s.heads != nil {
 			s.resolveCommit(d)
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Destination is a docker network of a server.
+// A Destination is a row that names a docker network of a server.
 type Destination struct {
 	UUID     string // made when empty
 	Name     string
@@ -22,12 +22,15 @@ type destination struct {
 	created time.Time
 }
 
-// AddDestination adds a network to a server. An unknown server panics.
+// AddDestination adds a destination to a server, with its network and the proxy in that,
+// as Coolify made them until 4.3.7. An unknown server panics.
 func (s *Server) AddDestination(d Destination) Destination {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := must(find(s.hosts, func(h *host) bool { return h.UUID == d.HostUUID }), "server", d.HostUUID)
-	return s.addDestination(h, d).Destination
+	added := s.addDestination(h, d)
+	h.networks[added.Network] = &network{proxy: true}
+	return added.Destination
 }
 
 func (s *Server) addDestination(h *host, d Destination) *destination {
@@ -108,7 +111,9 @@ func (s *Server) listServerDestinations(c *call) answer {
 	return reply(http.StatusOK, h.listDestinations())
 }
 
-// createDestination speaks to the host, and does not hear whether that went well.
+// createDestination makes a row. Since 4.3.8 it asks for an overlay network, which only
+// a swarm has, and does not hear that this went wrong. Then the proxy joins the networks
+// of what runs.
 func (s *Server) createDestination(c *call) answer {
 	if refusal, refused := c.refuseBody(); refused {
 		return refusal
@@ -131,6 +136,10 @@ func (s *Server) createDestination(c *call) answer {
 		return message(http.StatusConflict, "A destination with this network already exists on the server.")
 	}
 	a := reply(http.StatusCreated, s.addDestination(h, d).listed())
+	if s.makesNetworks() {
+		h.makeNetwork(d.Network)
+	}
+	s.joinProxy(h)
 	c.ssh = true
 	return a
 }
@@ -146,18 +155,21 @@ func (s *Server) deleteDestination(c *call) answer {
 		if s.attached(d) {
 			return message(http.StatusConflict, "Destination has attached resources, detach first.")
 		}
+		if c.ssh = true; !s.removeNetwork(h, d.Network) {
+			return c.serverError()
+		}
 		h.destinations = slices.DeleteFunc(h.destinations, func(other *destination) bool { return other == d })
-		a := message(http.StatusOK, "Deleted.")
-		c.ssh = true
-		return a
+		return message(http.StatusOK, "Deleted.")
 	}
 	return c.noModel("SwarmDocker")
 }
 
-// attached reports whether anything is in a network, also what is being deleted.
+// attached reports whether anything belongs to a destination, also what is being deleted.
+// A service does, though its containers are in a network of their own.
 func (s *Server) attached(d *destination) bool {
 	return slices.ContainsFunc(s.apps, func(a *app) bool { return a.dest == d }) ||
-		slices.ContainsFunc(s.databases, func(b *database) bool { return b.dest == d })
+		slices.ContainsFunc(s.databases, func(b *database) bool { return b.dest == d }) ||
+		slices.ContainsFunc(s.services, func(v *service) bool { return v.dest == d })
 }
 
 // chosenDestination is where a new resource goes. One that is named is looked at

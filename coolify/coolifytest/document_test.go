@@ -35,7 +35,10 @@ var allowances = documenttest.Allowances{
 	{`^GET /servers(/\{uuid\})?$`, `^(/\d+)?/(description|validation_logs|swarm_cluster|settings/(wildcard_domain|logdrain_\w+)): `, "null"},
 	{`^(GET|PATCH) /applications/\{uuid\}/envs(/bulk)?$`, `^(/\d+)?/value: `, "an empty value is null"},
 	{`^PATCH /projects/\{uuid\}/environments/`, `^/description: `, "null until somebody sets one"},
-	{`^POST /(applications/private-deploy-key|databases/redis)$`, `^request: [^{]*missing property 'environment_name'`, "its uuid will do"},
+	{`^GET /services(/\{uuid\})?$`, `^(/\d+)?/(config_hash|deleted_at|service_type): `, "null"},
+	{`^POST /services$`, `^no status 404$`, "unknown project"},
+	{`^POST /services$`, `^/errors/docker_compose_raw: `, "a text that is no list"},
+	{`^POST /(applications/private-deploy-key|databases/redis|services)$`, `^request: [^{]*missing property 'environment_name'`, "its uuid will do"},
 	{`^POST /applications/private-deploy-key$`, `^no status (404|422)$`, "unknown key, validation"},
 	{`^POST /databases/redis$`, `^no status 201$`, "called a 200"},
 	{`^POST /databases/redis$`, `^/errors: `, "a list of names"},
@@ -53,6 +56,7 @@ func TestAnswersAreAsPublished(t *testing.T) {
 	s.AddEnvironment(s.alpha.UUID, "gone")
 	app, project, host := "/applications/"+s.web.UUID, "/projects/"+s.alpha.UUID, s.Hosts()[0]
 	database := "/databases/" + s.AddDatabase(s.alpha.Environments[0].UUID, Database{}).UUID
+	service := "/services/" + s.newService(nil)
 	docJudge := documenttest.NewJudge(published(t), allowances)
 	judge := func(token *sim, method, path, body string) {
 		t.Helper()
@@ -68,6 +72,7 @@ func TestAnswersAreAsPublished(t *testing.T) {
 			"/deployments/applications/" + s.web.UUID + "?take=0", app + "/rollback-images", "/applications/nope/rollback-images",
 			"/servers/" + host.UUID + "/destinations", "/servers/nope/destinations", "/security/keys", "/security/keys/" + s.PrivateKeys()[0].UUID,
 			"/security/keys/nope", "/databases", database, "/databases/nope", database + "/backups", "/databases/nope/backups",
+			"/services", service, "/services/nope",
 		} {
 			judge(token, "GET", path, "")
 		}
@@ -150,6 +155,18 @@ func TestAnswersAreAsPublished(t *testing.T) {
 		{"POST", "/databases/nope/stop", ""},
 		{"DELETE", database + "?delete_volumes=true", ""},
 		{"DELETE", "/databases/nope", ""},
+		{"POST", "/services", s.serviceBody(object{"environment_name": "production"})},
+		{"POST", "/services", s.serviceBody(nil)},
+		{"POST", "/services", s.serviceBody(object{"docker_compose_raw": "?"})},
+		{"POST", "/services", s.serviceBody(object{"project_uuid": "nope"})},
+		{"PATCH", service, `{"description":"d"}`},
+		{"PATCH", "/services/nope", `{"description":"d"}`},
+		{"POST", service + "/start", ""},
+		{"POST", service + "/stop", ""},
+		{"POST", service + "/stop", ""},
+		{"POST", "/services/nope/start", ""},
+		{"DELETE", service, ""},
+		{"DELETE", "/services/nope", ""},
 		{"DELETE", app, ""},
 		{"DELETE", "/applications/nope", ""},
 	} {

@@ -24,6 +24,8 @@ type Host struct {
 	Domains         []string // of services, which have host names beside those of applications
 	NoPull          bool     // its Docker cannot pull images: a database never starts, and no call says why
 	QueueLimit      int      // queued deployments; 0 = 25
+	NetworkPool     int      // networks that Docker has addresses for; 0 = 30, as Docker comes
+	NoPull          bool     // images of services cannot be pulled
 }
 
 type host struct {
@@ -31,6 +33,7 @@ type host struct {
 	id           int
 	created      time.Time
 	destinations []*destination // the one that it came with first, if it is there still
+	networks     map[string]*network
 }
 
 const defaultQueueLimit = 25
@@ -43,7 +46,7 @@ func (s *Server) AddHost(h Host) Host {
 }
 
 func (s *Server) addHost(h Host) *host {
-	added := &host{Host: h, id: s.next("server"), created: s.cfg.Now()}
+	added := &host{Host: h, id: s.next("server"), created: s.cfg.Now(), networks: map[string]*network{}}
 	if h.UUID == "" {
 		added.UUID = random(24)
 	}
@@ -56,8 +59,12 @@ func (s *Server) addHost(h Host) *host {
 	if h.QueueLimit == 0 {
 		added.QueueLimit = defaultQueueLimit
 	}
+	if h.NetworkPool == 0 {
+		added.NetworkPool = dockerPool
+	}
 	s.hosts = append(s.hosts, added)
 	s.addDestination(added, Destination{UUID: added.DestinationUUID, Name: "coolify", Network: "coolify"})
+	added.networks["coolify"] = &network{proxy: true}
 	return added
 }
 
@@ -184,7 +191,7 @@ func (s *Server) domains(h *host) []string {
 	return out
 }
 
-// resources are every tenant's applications and databases on a server.
+// resources are every tenant's applications, databases and services on a server.
 func (s *Server) resources(h *host) []object {
 	out := []object{}
 	for _, a := range s.apps {
@@ -200,6 +207,14 @@ func (s *Server) resources(h *host) []object {
 			out = append(out, object{
 				"id": d.id, "uuid": d.UUID, "name": d.Name, "type": "standalone-" + d.Kind, "status": d.Status,
 				"created_at": stamp(d.created), "updated_at": stamp(d.updated),
+			})
+		}
+	}
+	for _, v := range s.services {
+		if v.dest.host == h {
+			out = append(out, object{
+				"id": v.id, "uuid": v.UUID, "name": v.Name, "type": "service", "status": v.Status,
+				"created_at": stamp(v.created), "updated_at": stamp(v.updated),
 			})
 		}
 	}

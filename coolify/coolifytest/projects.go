@@ -231,9 +231,9 @@ func (s *Server) getEnvironment(c *call) answer {
 		}
 	}
 	o := e.json()
-	o["applications"], o["services"] = apps, []object{}
+	o["applications"], o["services"] = apps, s.servicesOf(e, c.sensitive())
 	for _, kind := range engines {
 		o[kind.list] = s.databasesOf(e, kind, c.sensitive())
 	}
-	return reply(http.StatusOK, o)
+	return s.checkAfter(reply(http.StatusOK, o))
 }

@@ -67,7 +67,7 @@ var mixedUp = []string{"GET /databases/{uuid}/backups"}
 // not to.
 var cleaning = []string{
 	"POST /applications/{uuid}/stop", "GET /applications/{uuid}/stop", "DELETE /applications/{uuid}",
-	"POST /databases/{uuid}/stop", "DELETE /databases/{uuid}",
+	"POST /databases/{uuid}/stop", "DELETE /databases/{uuid}", "POST /services/{uuid}/stop", "DELETE /services/{uuid}",
 }
 
 // sensitiveOperations are all that a token which sees secrets is for.
@@ -121,9 +121,24 @@ func (s *Server) judge(c *call, t *token) []string {
 	if len(c.path) > 0 {
 		c.eachSent(overriding, func(key, where string) { add("%s in the %s beside the one in the path", key, where) })
 	}
-	c.eachSent(notForTenants, func(key, where string) { add("%s in the %s", key, where) })
+	c.eachSent(notForTenants, func(key, where string) {
+		if key != "docker_compose_raw" || !slices.Contains(composing, c.operation()) {
+			add("%s in the %s", key, where)
+		}
+	})
+	if compose, _, _ := c.compose(); reachesOut.MatchString(compose) {
+		add("a service that reaches out of its container: %q", reachesOut.FindString(compose))
+	}
 	return out
 }
+
+// composing are the operations by which the platform runs a compose file of its own.
+var composing = []string{"POST /services", "PATCH /services/{uuid}"}
+
+// reachesOut finds in a compose file what the platform's services do without.
+var reachesOut = regexp.MustCompile(
+	`(?m)^\s*(ports|expose|volumes|environment|env_file|labels|build|privileged|network_mode|pid|ipc|cap_add|devices)\s*:`,
+)
 
 // eachSent calls f for each of the keys that the query or the body has.
 func (c *call) eachSent(keys []string, f func(key, where string)) {

@@ -78,6 +78,14 @@ var routes = []route{
 	{"POST", "/databases/{uuid}/start", deploy, (*Server).startDatabase, 0, 0},
 	{"POST", "/databases/{uuid}/stop", deploy, (*Server).stopDatabase, 0, 0},
 
+	{"GET", "/services", read, (*Server).listServices, 0, 0},
+	{"POST", "/services", write, (*Server).createService, 0, 0},
+	{"GET", "/services/{uuid}", read, (*Server).getService, 0, 0},
+	{"PATCH", "/services/{uuid}", write, (*Server).updateService, 0, 0},
+	{"DELETE", "/services/{uuid}", write, (*Server).deleteService, 0, 0},
+	{"POST", "/services/{uuid}/start", deploy, (*Server).startService, 0, 0},
+	{"POST", "/services/{uuid}/stop", deploy, (*Server).stopService, 0, 0},
+
 	{"GET", "/applications", read, (*Server).listApplications, 0, 0},
 	{"POST", "/applications/private-deploy-key", write, (*Server).createDeployKeyApplication, 0, 0},
 	{"GET", "/applications/{uuid}/rollback-images", read, (*Server).rollbackImages, 3, 0},

@@ -9,6 +9,7 @@ package coolifytest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,11 +19,11 @@ import (
 	"github.com/vibnai/vibn-mcp/upstream/upstreamtest"
 )
 
-// Versions that the simulator knows. Any other version behaves as the nearest
-// of the two.
+// Versions that the simulator knows. Any other version behaves as the nearest of them.
 const (
-	Version41 = "4.1.2"
-	Version43 = "4.3.11"
+	Version41  = "4.1.2"
+	Version437 = "4.3.7" // the last one that makes a network with a destination
+	Version43  = "4.3.11"
 )
 
 const defaultRateLimit = 200
@@ -41,9 +42,12 @@ type Config struct {
 	Now func() time.Time
 	// BuildTime is how long a deployment is queued, and then how long it is in
 	// progress. Both are worked out when somebody looks. The deletion of an
-	// application or a database takes as long. With 0, nothing moves but by [Server.Advance] and
-	// [Server.FinishDeletions].
+	// application, a database or a service takes as long. With 0, nothing moves but by
+	// [Server.Advance], [Server.FinishDeletions] and [Server.CheckServers].
 	BuildTime time.Duration
+	// CheckEvery is how often the servers are looked at, for the statuses of services and
+	// the networks of the proxies; 0 is BuildTime. See [Server.CheckServers].
+	CheckEvery time.Duration
 	// StatusLag is how long after a change of a container Coolify notices it: about 15 s
 	// on a real one, and at most a minute. 0 is at once.
 	StatusLag time.Duration
@@ -65,6 +69,8 @@ type Server struct {
 	projects  []*project
 	apps      []*app
 	databases []*database
+	services  []*service
+	checked   time.Time // when the servers were looked at last
 	backups   []*backup
 	keys      []*privateKey // the first is that of the servers
 	builds    []*deployment
@@ -108,6 +114,13 @@ func (s *Server) since(minor int) bool {
 	}
 	got, err := strconv.Atoi(parts[1])
 	return err != nil || got >= minor
+}
+
+// makesNetworks reports whether this Coolify makes a network with a destination.
+func (s *Server) makesNetworks() bool {
+	var minor, patch int
+	_, err := fmt.Sscanf(strings.TrimPrefix(s.cfg.Version, "v"), "4.%d.%d", &minor, &patch)
+	return err == nil && (minor < 3 || minor == 3 && patch <= 7)
 }
 
 // Fail makes operation, for example "POST /applications/{uuid}/start", meet the

@@ -41,8 +41,8 @@ func (s *Server) OnResolve(f func(repository, branch string) (sha string)) {
 }
 
 // Serving returns what the proxies answer for a host name: the commit that runs
-// and the status of its answer, or "" and 503 when nothing runs for that name: over
-// plain HTTP that is a 404 of the proxy's own.
+// and the status of its answer, or "" and 503 when nothing runs for that name in a
+// network that the proxy has joined: over plain HTTP that is a 404 of the proxy's own.
 // Of several applications the one that was deployed last answers.
 func (s *Server) Serving(host string) (commit string, status int) {
 	s.mu.Lock()

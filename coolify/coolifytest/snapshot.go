@@ -13,6 +13,7 @@ type State struct {
 	Databases    []Database
 	PrivateKeys  []PrivateKey
 	Destinations []Destination
+	Services     []Service
 }
 
 // Snapshot returns what is there now, of every team. It shares nothing with the
@@ -36,6 +37,9 @@ func (s *Server) Snapshot() State {
 	for _, k := range s.keys {
 		out.PrivateKeys = append(out.PrivateKeys, k.PrivateKey)
 	}
+	for _, v := range s.services {
+		out.Services = append(out.Services, v.copy())
+	}
 	for _, h := range s.hosts {
 		for _, d := range h.destinations {
 			out.Destinations = append(out.Destinations, d.Destination)
@@ -45,6 +49,7 @@ func (s *Server) Snapshot() State {
 	sortBy(out.Apps, func(a App) string { return a.Name })
 	sortBy(out.Databases, func(d Database) string { return d.Name })
 	sortBy(out.PrivateKeys, func(k PrivateKey) string { return k.Name })
+	sortBy(out.Services, func(v Service) string { return v.Name })
 	sortBy(out.Destinations, func(d Destination) string { return d.Network })
 	return out
 }

@@ -347,7 +347,7 @@ func (s *Server) MoveApp(uuid, environmentUUID string) {
 	must(s.app(uuid), "application", uuid).env = must(s.environment(environmentUUID), "environment", environmentUUID)
 }
 
-// FinishDeletions removes the applications and databases whose deletion is
+// FinishDeletions removes the applications, databases and services whose deletion is
 // queued.
 func (s *Server) FinishDeletions() {
 	s.mu.Lock()
@@ -377,13 +377,15 @@ func (s *Server) removeDeleted(due func(asked time.Time) bool) {
 		}
 	}
 	s.databases = slices.DeleteFunc(s.databases, func(d *database) bool { return d.deleted != nil && due(*d.deleted) })
+	s.removeServices(due)
 }
 
 // holds reports whether an environment has anything in it, also what is being
 // deleted.
 func (s *Server) holds(in func(*environment) bool) bool {
 	return slices.ContainsFunc(s.apps, func(a *app) bool { return in(a.env) }) ||
-		slices.ContainsFunc(s.databases, func(d *database) bool { return in(d.env) })
+		slices.ContainsFunc(s.databases, func(d *database) bool { return in(d.env) }) ||
+		slices.ContainsFunc(s.services, func(v *service) bool { return in(v.env) })
 }
 
 func (s *Server) app(uuid string) *app {

@@ -1,4 +1,4 @@
-package coolifytest
+package builder
 
 import (
 	"errors"
@@ -12,12 +12,12 @@ import (
 )
 
 // trip writes down what a build did. A caller holds b.mu.
-func (b *Builder) trip(a App, format string, args ...any) {
-	b.tripped = append(b.tripped, "application "+a.UUID+": "+fmt.Sprintf(format, args...))
+func (b *Builder) trip(a Build, format string, args ...any) {
+	b.tripped = append(b.tripped, "application "+a.App+": "+fmt.Sprintf(format, args...))
 }
 
 // judge looks at what a build left: its trace, the mark, and what docker saw.
-func (b *Builder) judge(a App, s *site, output string, code int) error {
+func (b *Builder) judge(a Build, s *site, output string, code int) error {
 	trace, err := os.ReadFile(s.trace)
 	if err != nil {
 		return fmt.Errorf("builder: %w", err)
@@ -51,7 +51,7 @@ var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // judgeTrace trips for each command that is neither of the script nor a line of
 // ours, and reports whether docker was reached.
-func (b *Builder) judgeTrace(a App, s *site, trace string) (reached bool) {
+func (b *Builder) judgeTrace(a Build, s *site, trace string) (reached bool) {
 	expected := map[string]bool{}
 	for step := range strings.SplitSeq(s.script, " && ") {
 		expected["0 "+step] = true
@@ -95,7 +95,7 @@ var (
 )
 
 // judgeEnvironment writes down what reached docker, and trips for what steers it.
-func (b *Builder) judgeEnvironment(a App, s *site, record string) {
+func (b *Builder) judgeEnvironment(a Build, s *site, record string) {
 	ours := b.environ(s)
 	b.env = map[string]string{}
 	for pair := range strings.SplitSeq(strings.TrimSuffix(record, "\x00"), "\x00") {
@@ -122,7 +122,7 @@ var hostile = regexp.MustCompile(`(?im)\bprivileged\s*:\s*["']?true|docker\.sock
 
 // judgeCompose trips when a tenant's compose file asks for the machine: Coolify
 // would start it as it is.
-func (b *Builder) judgeCompose(a App) {
+func (b *Builder) judgeCompose(a Build) {
 	for _, path := range slices.Sorted(maps.Keys(a.Files)) {
 		content := a.Files[path]
 		isCompose := strings.HasSuffix(path, ".yml") || strings.HasSuffix(path, ".yaml")

@@ -1,4 +1,7 @@
-package coolifytest
+// Package builder is the vulnerable step of Coolify's build container, run for real: it
+// shows what a variable or a file of a tenant can make a build do. The simulated Coolify
+// uses it. It imports no package testing, as that ships in the binary.
+package builder
 
 import (
 	"bytes"
@@ -91,13 +94,24 @@ func (b *Builder) Env() map[string]string {
 	return maps.Clone(b.env)
 }
 
-// Run builds an application with its rows, whose values have the shared
-// variables already put in. It returns what the build printed, and an error when
+// A Build is what is built.
+type Build struct {
+	App                               string // uuid of the application
+	Pack                              string // as Coolify calls it
+	BaseDirectory, DockerfileLocation string
+	Files                             map[string]string // the checkout, by path
+	Lines                             []string          // of the file of build-time variables
+	// Broken is what a build of a Dockerfile prints whose variables do not parse; "" = they
+	// do.
+	Broken string
+}
+
+// Run builds an application. It returns what the build printed, and an error when
 // it failed. See [Builder.Tripped] for what it did besides.
-func (b *Builder) Run(a App, rows []Env) (string, error) {
+func (b *Builder) Run(a Build) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	output, err := b.run(a, rows)
+	output, err := b.run(a)
 	if err != nil && !errors.Is(err, errExit) && b.err == nil {
 		b.err = err
 	}
@@ -111,11 +125,11 @@ type site struct {
 	lines                          []string // of the file of variables
 }
 
-func (b *Builder) run(a App, rows []Env) (string, error) {
+func (b *Builder) run(a Build) (string, error) {
 	if err := b.Check(); err != nil {
 		return "", err
 	}
-	if a.BuildPack == "dockerimage" {
+	if a.Pack == "dockerimage" {
 		return "", nil // nothing is built
 	}
 	for field, path := range map[string]string{
@@ -126,10 +140,10 @@ func (b *Builder) run(a App, rows []Env) (string, error) {
 			return "", errExit
 		}
 	}
-	if a.BuildPack == "dockercompose" {
+	if a.Pack == "dockercompose" {
 		b.judgeCompose(a)
 	}
-	s, err := b.lay(a, rows)
+	s, err := b.lay(a)
 	if err != nil {
 		return "", fmt.Errorf("builder: %w", err)
 	}
@@ -144,14 +158,14 @@ func (b *Builder) run(a App, rows []Env) (string, error) {
 	if code != 0 {
 		return output, errExit
 	}
-	if why := brokenArg(rows); why != "" && a.BuildPack == "dockerfile" {
-		return output + why, errExit
+	if a.Broken != "" && a.Pack == "dockerfile" {
+		return output + a.Broken, errExit
 	}
 	return output, nil
 }
 
 // lay writes everything that the build finds.
-func (b *Builder) lay(a App, rows []Env) (*site, error) {
+func (b *Builder) lay(a Build) (*site, error) {
 	if err := os.MkdirAll(b.dir(), 0o700); err != nil {
 		return nil, err
 	}
@@ -161,11 +175,11 @@ func (b *Builder) lay(a App, rows []Env) (*site, error) {
 	}
 	s := &site{
 		dir: dir, checkout: filepath.Join(dir, "checkout"), envFile: filepath.Join(dir, "build-time.env"),
-		trace: filepath.Join(dir, "trace"), record: filepath.Join(dir, "record"), lines: envLines(a, rows),
+		trace: filepath.Join(dir, "trace"), record: filepath.Join(dir, "record"), lines: a.Lines,
 	}
 	s.workdir = filepath.Join(s.checkout, a.BaseDirectory)
-	s.script = s.commands(a.BuildPack)
-	stub := "#!/bin/sh\nexec /usr/bin/env -0 > " + singleQuoted(s.record) + "\n"
+	s.script = s.commands(a.Pack)
+	stub := "#!/bin/sh\nexec /usr/bin/env -0 > " + Quoted(s.record) + "\n"
 	return s, errors.Join(
 		os.MkdirAll(s.workdir, 0o700), // run has refused one that leaves the checkout
 		os.Mkdir(filepath.Join(dir, "bin"), 0o700),
@@ -201,11 +215,11 @@ func checkOut(dir string, files map[string]string) error {
 func (s *site) commands(pack string) string {
 	switch pack {
 	case "static":
-		return "docker build " + singleQuoted(s.workdir)
+		return "docker build " + Quoted(s.workdir)
 	case "dockercompose":
-		return "docker compose --env-file " + singleQuoted(s.envFile) + " build --pull"
+		return "docker compose --env-file " + Quoted(s.envFile) + " build --pull"
 	}
-	return "cd " + singleQuoted(s.workdir) + " && set -a && source " + singleQuoted(s.envFile) + " && set +a && docker build ."
+	return "cd " + Quoted(s.workdir) + " && set -a && source " + Quoted(s.envFile) + " && set +a && docker build ."
 }
 
 // tracing makes bash write down each simple command, with the depth of the
@@ -242,4 +256,9 @@ func (b *Builder) bash(s *site) (string, int, error) {
 		return output.String(), 0, fmt.Errorf("builder: %w", err)
 	}
 	return output.String(), cmd.ProcessState.ExitCode(), nil
+}
+
+// Quoted quotes a text for bash.
+func Quoted(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
