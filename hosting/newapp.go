@@ -193,20 +193,20 @@ func placedServer(s *tenancy.Scope) (coolify.UUID, error) {
 }
 
 // destination returns the network that the workspace's apps and databases run in; zero
-// where the operator leaves the choice to the server.
+// where the choice is the server's, which has one.
 func destination(ctx context.Context, s *tenancy.Scope) (coolify.UUID, error) {
 	place := inside(s).Workspace().Placement
 	if place.Destination != "" {
 		return coolify.ParseUUID(place.Destination)
-	}
-	if !inside(s).Premises().Isolates(place) {
-		return coolify.UUID{}, nil
 	}
 	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
 	if err != nil {
 		return coolify.UUID{}, tenancy.StoreError("read the workspace's parts", err)
 	}
 	id, err := coolify.ParseUUID(p.Destination)
+	if err != nil && !inside(s).Premises().Isolates(place) {
+		return coolify.UUID{}, nil
+	}
 	if err != nil {
 		return id, &tenancy.Error{
 			Code: tenancy.Unavailable, Msg: "this workspace's own network does not exist yet",

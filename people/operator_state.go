@@ -20,6 +20,7 @@ type WorkspaceState struct {
 	Settled        bool                `json:"settled"`          // no run is requested or under way
 	Errors         []tenancy.PartError `json:"provision_errors"` // never nil
 	CoolifyProject string              `json:"coolify_project_uuid,omitempty"`
+	Network        string              `json:"coolify_network_uuid,omitempty"` // of its destination
 	GiteaOrg       string              `json:"gitea_org,omitempty"`
 	GiteaBot       string              `json:"gitea_bot_username,omitempty"`
 	Server         string              `json:"placement_server,omitempty"`      // uuid on Coolify
@@ -64,7 +65,7 @@ func StateOf(p tenancy.Provision) WorkspaceState {
 	return WorkspaceState{
 		ID: p.ID, Slug: p.Slug, Name: p.Name, OwnerUserID: p.OwnerUserID,
 		Status: string(p.Status), Settled: p.Done >= p.Wanted, Errors: errs,
-		CoolifyProject: p.Parts.CoolifyProject, GiteaOrg: p.GiteaOrg, GiteaBot: p.GiteaBot,
+		CoolifyProject: p.Parts.CoolifyProject, Network: p.Parts.Destination, GiteaOrg: p.GiteaOrg, GiteaBot: p.GiteaBot,
 		Server: p.Placement.Server, Destination: p.Placement.Destination, Trust: string(p.Placement.Trust),
 		Plan:      PlanState(p.Plan),
 		Suspended: p.SuspendedAt != nil, Deleted: p.DeletedAt != nil, CreatedAt: moment(&p.CreatedAt),

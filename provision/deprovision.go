@@ -41,6 +41,9 @@ func (r *run) removeAll(ctx context.Context) error {
 		if s.part != tenancy.PartDatabases && (r.isWrong(tenancy.PartApps) || r.isWrong(tenancy.PartDatabases)) {
 			break // what is left of them still uses the rest
 		}
+		if s.part == tenancy.PartProject && r.isWrong(tenancy.PartNetwork) {
+			break // its service is in the project
+		}
 		if err := r.do(ctx, s); err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ func (e *examination) coolifyLooks() []look {
 		{"coolify-budget", reading, e.coolifyBudget},
 		{"coolify-sensitive-token", reading, e.sensitiveToken},
 		{"placements", reading, e.placements},
+		{"docker-networks", reading, e.networks},
 		{RiskCoolifyHost, reading, e.hosts},
 		{RiskSharedProxy, reading, e.proxies},
 		{RiskAppDomain, nil, e.appDomain},

@@ -34,6 +34,7 @@ type Provisioner struct {
 	log       *slog.Logger
 	shown     *untrusted.Scrubber
 	now       func() time.Time
+	pollEvery time.Duration // between looks at what Coolify takes its time for
 	dangers   *dangers
 }
 
@@ -42,7 +43,7 @@ type Provisioner struct {
 func New(cfg tenancy.Config, db Store, reserve coolify.Meter) *Provisioner {
 	p := &Provisioner{
 		store: db, coolify: cfg.Coolify.Metered(reserve), publicURL: cfg.PublicURL, box: cfg.Box, log: cfg.Log,
-		shown: tenancy.NewScrubber(cfg.Known), now: cfg.Now,
+		shown: tenancy.NewScrubber(cfg.Known), now: cfg.Now, pollEvery: cmp.Or(cfg.PollEvery, defaultPollEvery),
 	}
 	if p.now == nil {
 		p.now = time.Now
@@ -73,7 +74,8 @@ const (
 	// lost.
 	begunLong = 10 * time.Minute
 	// reconcileEvery is how often a workspace's parts are checked without a request.
-	reconcileEvery = time.Hour
+	reconcileEvery   = time.Hour
+	defaultPollEvery = 3 * time.Second
 	// dueAtOnce bounds how many workspaces one sweep finds.
 	dueAtOnce = 200
 )
@@ -96,6 +98,23 @@ func (p *Provisioner) Provision(ctx context.Context, workspaceID string) error {
 	for {
 		more, err := p.once(ctx, workspaceID)
 		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// Settle calls [Provisioner.Provision] for as long as it ends with nothing but parts that
+// Coolify takes its time for: a deletion, the start of a service. It gives up where the
+// operator has something to do, where a server is at fault, and when ctx ends. The error
+// is that of the last call.
+func (p *Provisioner) Settle(ctx context.Context, workspaceID string) error {
+	for {
+		err := p.Provision(ctx, workspaceID)
+		e, ok := errors.AsType[*PartsError](err)
+		if !ok || slices.ContainsFunc(e.Errors, func(e tenancy.PartError) bool { return !e.Again || e.Platform }) {
+			return err
+		}
+		if p.pause(ctx) != nil {
 			return err
 		}
 	}
@@ -129,19 +148,24 @@ func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, 
 	return more, err
 }
 
-// Sweep calls queue for each workspace that has work due, or a fork that is to go.
+// Sweep calls queue for each workspace that has work due, or a fork that is to go, or
+// whose network is not kept any more.
 func (p *Provisioner) Sweep(ctx context.Context, queue func(context.Context, string) error) error {
 	now := p.now()
 	ids, err := p.store.Due(ctx, now, now.Add(-reconcileEvery), dueAtOnce)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
+	for _, id := range ids { // what is due waits for no server
 		if err := queue(ctx, id); err != nil {
 			return err
 		}
 	}
-	return p.queueForked(ctx, ids, queue)
+	lost, err := p.queueLost(ctx, ids, queue)
+	if err != nil {
+		return err
+	}
+	return p.queueForked(ctx, append(ids, lost...), queue)
 }
 
 // A run is one pass over one workspace.
@@ -151,6 +175,7 @@ type run struct {
 	state      tenancy.Provision
 	wrong      tenancy.PartErrors
 	reconciled bool
+	envs       []coolify.Environment // see environments
 }
 
 func (r *run) release(ctx context.Context, workspaceID string) {

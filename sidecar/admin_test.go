@@ -73,6 +73,7 @@ type shownWorkspace struct {
 	Settled        bool
 	Errors         []tenancy.PartError `json:"provision_errors"`
 	CoolifyProject string              `json:"coolify_project_uuid"`
+	Network        string              `json:"coolify_network_uuid"`
 	GiteaOrg       string              `json:"gitea_org"`
 	GiteaBot       string              `json:"gitea_bot_username"`
 	Server         string              `json:"placement_server"`

@@ -121,6 +121,8 @@ func twins(b *tenancytest.Tenant) map[string][][2]string {
 		{b.Done.UUID, nobody},
 		{b.Project.UUID, nobody},
 		{b.Data.UUID, nobody},
+		{b.Holder.UUID, nobody},
+		{b.Holder.Name, "nobodys-name"},
 	}
 	return map[string][][2]string{
 		"app":       apps,
@@ -130,10 +132,12 @@ func twins(b *tenancytest.Tenant) map[string][][2]string {
 			{b.Data.Name, "nobodys-name"},
 			{b.Web.UUID, nobody},
 			{b.Web.Name, "nobodys-name"},
+			{b.Holder.UUID, nobody},
+			{b.Holder.Name, "nobodys-name"},
 			{b.Project.UUID, nobody},
 			{b.ID, "01a210e7-b726-7213-a787-bbfa60525fe6"},
 		},
-		"deployment": {{b.Done.UUID, nobody}, {b.Web.UUID, nobody}}, // and commits: see TestWallCommit
+		"deployment": {{b.Done.UUID, nobody}, {b.Web.UUID, nobody}, {b.Holder.UUID, nobody}}, // and commits: see TestWallCommit
 		"project": {
 			{projectOf(b), "vibn-nobody/nothing"},
 			{b.Project.UUID, nobody},

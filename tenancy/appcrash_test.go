@@ -199,6 +199,9 @@ func wantNetworks(s *subject, want ...string) {
 	if !slices.Equal(want, got) {
 		s.Errorf("networks %v, want %v", got, want)
 	}
+	if services := s.cool.Services(); len(services) != len(want) {
+		s.Errorf("services %+v, want one for each of %v", services, want)
+	}
 }
 
 // TestCreateAppOvertaken stops a call that creates an app at each of its writes, for

@@ -565,7 +565,7 @@ func (l life) disturb(t *testing.T, s *subject, m mode, at int) (ops []op) {
 		switch {
 		case err != nil && !s.asked: // who ordered it was told that it failed, and orders again
 			must(t, l.act(t.Context(), s, next))
-		case err != nil && !p.dead: // a job that failed is run again
+		case err != nil: // a job that failed, or whose process is gone, is run again
 			must(t, s.job(t.Context(), next))
 		}
 		l.after(s, next)
@@ -588,14 +588,19 @@ func (s *subject) order(ctx context.Context, p *process, order func() error) err
 // job is what a worker does for the workspace.
 func (s *subject) job(ctx context.Context, p *process) error { return s.jobOf(ctx, p, s.ws.ID) }
 
-// jobOf comes back for what Coolify takes its time for.
+// jobOf comes back for what Coolify takes its time for: the databases of a workspace go
+// first, and then what keeps its network.
 func (s *subject) jobOf(ctx context.Context, p *process, id string) error {
-	err := p.provisioner.Provision(ctx, id)
-	wrong, ok := errors.AsType[*provision.PartsError](err)
-	if !ok || !slices.ContainsFunc(wrong.Errors, func(e tenancy.PartError) bool { return e.Again && e.Part == tenancy.PartDatabases }) {
-		return err
+	for range 2 {
+		err := p.provisioner.Provision(ctx, id)
+		wrong, ok := errors.AsType[*provision.PartsError](err)
+		if !ok || !slices.ContainsFunc(wrong.Errors, func(e tenancy.PartError) bool {
+			return e.Again && (e.Part == tenancy.PartDatabases || e.Part == tenancy.PartNetwork)
+		}) {
+			return err
+		}
+		s.clock.forward(time.Minute)
 	}
-	s.clock.forward(time.Minute)
 	return p.provisioner.Provision(ctx, id)
 }
 

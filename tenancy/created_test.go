@@ -89,25 +89,33 @@ func (s *shop) onCoolify(method, path, body string) {
 
 func onCoolify(t testing.TB, sim *coolifytest.Server, method, path, body string) {
 	t.Helper()
-	req := httptest.NewRequestWithContext(t.Context(), method, "/api/v1"+path, strings.NewReader(body))
-	req.Header.Set("Authorization", "Bearer "+sim.Token("read", "write"))
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Content-Type", "application/json")
-	rec := httptest.NewRecorder()
-	sim.ServeHTTP(rec, req)
-	if rec.Code/100 != 2 {
+	if rec := onCoolifyAs(t, sim, sim.Token("read", "write"), method, path, body); rec.Code/100 != 2 {
 		t.Fatalf("%s %s: %d %s", method, path, rec.Code, rec.Body)
 	}
 }
 
+func onCoolifyAs(t testing.TB, sim *coolifytest.Server, token, method, path, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), method, "/api/v1"+path, strings.NewReader(body))
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Content-Type", "application/json")
+	rec := httptest.NewRecorder()
+	sim.ServeHTTP(rec, req)
+	return rec
+}
+
 // leaveOneNetwork takes away what the tenants have on their server but for its first
-// network.
+// network and what holds their own.
 func leaveOneNetwork(t *testing.T, h *tenancytest.House) {
 	t.Helper()
 	for _, x := range []*tenancytest.Tenant{h.A, h.B} {
 		for _, app := range []string{x.Web.UUID, x.API.UUID} {
 			onCoolify(t, h.Sim, http.MethodDelete, "/applications/"+app+"?docker_cleanup=false", "")
 		}
+	}
+	for _, v := range h.Sim.Services() {
+		onCoolify(t, h.Sim, http.MethodDelete, "/services/"+v.UUID+"?docker_cleanup=false", "")
 	}
 	h.Sim.FinishDeletions()
 	for _, d := range h.Sim.Destinations()[1:] {
@@ -928,8 +936,13 @@ func TestDeleteWorkspaceWithApps(t *testing.T) {
 		t.Errorf("while Coolify is at it: %v", err)
 	}
 	s.Sim.FinishDeletions()
+	if err := s.Provisioner.Provision(t.Context(), ws.ID); err == nil || !strings.HasSuffix(err.Error(), ": "+tenancy.PartNetwork) {
+		t.Errorf("while Coolify deletes what holds the network: %v", err)
+	}
+	s.Sim.FinishDeletions()
 	must(t, s.Provisioner.Provision(t.Context(), ws.ID))
 	delete(before, "networks of gamma")
+	delete(before, "services of gamma")
 	delete(before, "projects of gamma")
 	if diff := cmp.Diff(before, s.left()); diff != "" {
 		t.Errorf("what is there, but for gamma's (-want +got)\n%s", diff)
@@ -951,7 +964,10 @@ func (s *shop) left() map[string]int {
 		}
 	}
 	for _, d := range s.Sim.Destinations() {
-		of("networks", d.Network)
+		of("networks", d.Name)
+	}
+	for _, v := range s.Sim.Services() {
+		of("services", v.Name)
 	}
 	for _, p := range s.Sim.Projects() {
 		of("projects", p.Name)
@@ -974,8 +990,13 @@ func TestNetwork(t *testing.T) {
 	count := func() map[string]int {
 		n := map[string]int{}
 		for _, d := range s.Sim.Destinations() {
-			if strings.HasPrefix(d.Network, "vibn-alpha-") {
+			if strings.HasPrefix(d.Name, "vibn-alpha-") {
 				n[d.HostUUID]++
+			}
+		}
+		for _, v := range s.Sim.Services() {
+			if strings.HasPrefix(v.Name, "vibn-alpha-") && v.Running {
+				n["service on "+v.HostUUID]++
 			}
 		}
 		return n
@@ -985,13 +1006,15 @@ func TestNetwork(t *testing.T) {
 		must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	}
 	job()
-	if diff := cmp.Diff(map[string]int{s.Sim.Hosts()[0].UUID: 1}, count()); diff != "" || s.network() != first {
+	want := map[string]int{s.Sim.Hosts()[0].UUID: 1, "service on " + s.Sim.Hosts()[0].UUID: 1}
+	if diff := cmp.Diff(want, count()); diff != "" || s.network() != first {
 		t.Errorf("after another run\n%s", diff)
 	}
 	other := s.Sim.AddHost(coolifytest.Host{Name: "other"})
 	must(t, s.Operator.Place(t.Context(), s.A.Workspace, tenancy.Placement{Server: other.UUID}))
 	job()
-	if diff := cmp.Diff(map[string]int{s.Sim.Hosts()[0].UUID: 1, other.UUID: 1}, count()); diff != "" || s.network() == first {
+	want[other.UUID], want["service on "+other.UUID] = 1, 1
+	if diff := cmp.Diff(want, count()); diff != "" || s.network() == first {
 		t.Errorf("on another server\n%s", diff)
 	}
 	must(t, s.Operator.Place(t.Context(), s.A.Workspace, tenancy.Placement{Server: s.Sim.Hosts()[0].UUID}))

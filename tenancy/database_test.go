@@ -423,6 +423,10 @@ func TestDeleteWorkspaceWithDatabases(t *testing.T) {
 		}
 	}
 	h.Sim.FinishDeletions()
+	if is := run(); !strings.Contains(is.ProvisionError, tenancy.PartNetwork) || is.Parts.CoolifyProject == "" {
+		t.Errorf("while what keeps the network is deleted: %+v", is)
+	}
+	h.Sim.FinishDeletions()
 	if is := run(); is.ProvisionError != "" || is.Parts.CoolifyProject != "" {
 		t.Errorf("after that: %+v", is)
 	}

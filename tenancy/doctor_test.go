@@ -313,7 +313,7 @@ func (p *premises) showsNoSecret(checks []provision.Check) {
 // order is that of the checks, whatever becomes of them.
 var order = []string{
 	"workspaces", "secrets-key", "coolify", "coolify-token", "coolify-version", "coolify-user", "coolify-budget", "coolify-sensitive-token",
-	"placements", "coolify-host", "shared-proxy", "app-domain", "gitea", "gitea-token", "gitea-basic-auth", "gitea-pages", "instance-runners",
+	"placements", "docker-networks", "coolify-host", "shared-proxy", "app-domain", "gitea", "gitea-token", "gitea-basic-auth", "gitea-pages", "instance-runners",
 	"open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page", "gitea-webhooks", "gitea-version", "gitea-ssh", "gitea-bots", "gitea-forks", "gitea-administrator",
 }
 
@@ -331,7 +331,7 @@ type ailment struct {
 }
 
 var (
-	afterToken = []string{"coolify-version", "coolify-user", "coolify-budget", "coolify-sensitive-token", "placements", "coolify-host", "shared-proxy"}
+	afterToken = []string{"coolify-version", "coolify-user", "coolify-budget", "coolify-sensitive-token", "placements", "docker-networks", "coolify-host", "shared-proxy"}
 	withABot   = []string{"gitea-forks", "gitea-administrator"}
 	withBots   = append([]string{"gitea-ssh", "gitea-bots"}, withABot...)
 	afterAdmin = append([]string{"gitea-pages", "instance-runners", "proxy-auth", "gitea-users-page", "gitea-version"}, withBots...)
@@ -407,6 +407,14 @@ var ailments = []ailment{
 	{name: "a workspace on a server that is not there", do: func(p *premises) {
 		p.place(tenancy.Placement{Trust: tenancy.Dedicated, Server: "nosuchserver", Destination: p.host.DestinationUUID})
 	}, check: "placements", state: "fail", says: []string{"alpha: the team has no server nosuchserver", "vibn-mcp workspace place"}},
+	{
+		name: "nearly no addresses for networks left", stays: true, do: func(p *premises) {
+			for i := range 27 {
+				p.sim.AddDestination(coolifytest.Destination{HostUUID: p.host.UUID, Network: fmt.Sprintf("net-%d", i)})
+			}
+		},
+		check: "docker-networks", state: "warn", says: []string{"tenants1 has 29 networks", "default-address-pools", "daemon.json"},
+	},
 	{name: "a destination that is not there", do: func(p *premises) { p.told.Placement.Destination = "nosuchdestination" }, check: "placements", state: "fail", says: []string{"no destination nosuchdestination"}},
 	{name: "a destination elsewhere", do: func(p *premises) {
 		p.told.Placement.Destination = p.sim.AddHost(coolifytest.Host{Team: tenantsTeam}).DestinationUUID

@@ -308,7 +308,7 @@ func TestBuildValuesArrive(t *testing.T) {
 		values[e.Key], rows = cmp.Or(rewritten[value], value), append(rows, e)
 	}
 	app := coolifytest.App{UUID: "web", BuildPack: "dockerfile", Files: map[string]string{"Dockerfile": "FROM scratch\n"}}
-	if out, err := b.Run(app, rows); err != nil || len(b.Tripped()) > 0 {
+	if out, err := b.Run(coolifytest.BuildOf(app, rows)); err != nil || len(b.Tripped()) > 0 {
 		t.Fatalf("%v, tripped %q; it printed %s", err, b.Tripped(), out)
 	}
 	seen := b.Env()

@@ -112,13 +112,14 @@ func (l *liveCoolify) workspace(name, project string) (key string) {
 	})
 	must(l, err)
 	l.Cleanup(func() {
-		ctx := context.WithoutCancel(ctx)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
+		defer cancel()
 		must(l, l.operator.DeleteWorkspace(ctx, w))
-		if err := l.provisioner.Provision(ctx, w.ID); err != nil {
+		if err := l.provisioner.Settle(ctx, w.ID); err != nil {
 			l.Errorf("something is left of %s: %v", w.Slug, err)
 		}
 	})
-	if err := l.provisioner.Provision(ctx, w.ID); err != nil {
+	if err := l.provisioner.Settle(ctx, w.ID); err != nil {
 		is, _ := l.operator.Parts(ctx, w)
 		l.Fatalf("provision %s: %v\n%s", w.Slug, err, is.ProvisionError)
 	}

@@ -1,8 +1,6 @@
 package tenancy
 
-import (
-	"net/url"
-)
+import "net/url"
 
 // An OwnURL is the address of a part of the platform.
 type OwnURL struct {
@@ -16,6 +14,7 @@ type Premises struct {
 	AppDomain     AppDomain // domain under which apps get their names; zero = none
 	Placement     Placement // of new workspaces
 	AcceptedRisks []string  // of [Risks]: risks that the operator accepts
+	NetworkImage  string    // keeps workspaces' networks; empty = package provision's default
 
 	// SharedNetworks has workspaces share their server's network. Their apps can then
 	// reach each other.

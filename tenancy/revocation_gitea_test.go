@@ -64,6 +64,7 @@ func TestRevocationOfCredentials(t *testing.T) {
 // many requests the making of a token takes when nothing ends.
 func revokeAt(t *testing.T, h *tenancytest.House, l levers, e ending, c cut) (requests int) {
 	t.Helper()
+	pass(time.Minute) // Coolify counts requests by the minute
 	x := h.AddTenant(t, fmt.Sprintf("at-%d-%v-%v", c.n, c.after, c.job), "")
 	other := h.Open(t, x.Key, tenancy.Git)
 	if _, err := repository.Credentials(t.Context(), other, true); err != nil {

@@ -50,6 +50,7 @@ var workspaceCommands = []command{
 		reads: slices.Concat(databaseVariables, placementVariables),
 		run:   operator(placeWorkspace),
 	},
+	networkCommand,
 	{
 		name: "workspace plan", args: "SLUG",
 		about: "change what a workspace may use: --memory, --cpus, --apps, --databases",
@@ -196,7 +197,7 @@ func (p *program) settle(ctx context.Context, op *people.Operator, w tenancy.Wor
 	if err != nil {
 		return err
 	}
-	err = provisioner.Provision(ctx, w.ID)
+	err = provisioner.Settle(ctx, w.ID)
 	if errors.Is(err, provision.ErrBusy) { // a server is already doing it
 		_, err = op.Settled(ctx, w, 500*time.Millisecond)
 	}
@@ -321,6 +322,7 @@ func (s shownWorkspace) rows() [][]string {
 		{"server", s.Server},
 		{"destination", s.Destination},
 		{"coolify project", s.CoolifyProject},
+		{"coolify network", s.Network},
 		{"gitea organisation", s.GiteaOrg},
 		{"gitea bot", s.GiteaBot},
 		{"plan", planText(s.Effective)},

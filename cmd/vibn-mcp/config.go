@@ -39,11 +39,13 @@ type config struct {
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
 	appDomain      tenancy.AppDomain
-	sharedNetworks bool         // workspaces share the network of their server
-	plan           tenancy.Plan // of workspaces without their own plan
-	acceptedRisks  []string     // from [tenancy.Risks]
-	probe          probe.Config // of the apps' own domains
-	giteaURL       *url.URL     // nil = no Gitea
+	sharedNetworks bool           // workspaces share the network of their server
+	networkImage   string         // of the containers that hold workspaces' networks; empty = the default
+	plan           tenancy.Plan   // of workspaces without their own plan
+	budget         tenancy.Budget // zero fields take the defaults; only the demo sets it
+	acceptedRisks  []string       // from [tenancy.Risks]
+	probe          probe.Config   // of the apps' own domains
+	giteaURL       *url.URL       // nil = no Gitea
 	giteaToken     secret.Text
 	giteaPublicURL *url.URL    // nil = giteaURL
 	adminToken     secret.Text // empty = no operator API
@@ -196,6 +198,16 @@ func variables() []variable {
 					return errors.New("is neither true nor false")
 				}
 				return nil
+			},
+		},
+		{
+			name: "VIBN_NETWORK_IMAGE", def: "`" + provision.DefaultNetworkImage + "`",
+			about: "image of the small container that holds each workspace's network; servers pull it, and it keeps " +
+				"running without a command",
+			hint: "give a reference as registry.example.com/pause:3.10; it does nothing but run",
+			set: func(c *config, v string) (err error) {
+				c.networkImage, err = provision.ParseNetworkImage(v)
+				return err
 			},
 		},
 		planVariable(

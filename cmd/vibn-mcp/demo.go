@@ -44,6 +44,10 @@ var demoCommand = command{
 // demoBuild is how long a build stays queued in the demo, and then how long it runs.
 const demoBuild = 3 * time.Second
 
+// demoReserve is how many requests the platform may send at once: the demo makes two whole
+// workspaces in its first second.
+const demoReserve = 60
+
 // A demoWorkspace holds what the demo prints of a workspace.
 type demoWorkspace struct {
 	Slug string    `json:"slug"`
@@ -66,7 +70,7 @@ func demo(ctx context.Context, p *program) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	sim := coolifytest.New(coolifytest.Config{BuildTime: demoBuild})
+	sim := coolifytest.New(coolifytest.Config{BuildTime: demoBuild, CheckEvery: time.Nanosecond})
 	git := giteatest.New(giteatest.Config{GitRoot: filepath.Join(dir, "git"), RequireSignIn: true, LoopbackHooks: true})
 	defer func() { _ = git.Close() }() // the whole directory is removed
 	stopServing, err := p.simulate(ctx, dir, sim, git)
@@ -134,6 +138,7 @@ func (p *program) simulate(
 		giteaURL:       giteaURL, giteaToken: secret.NewText(git.AdminToken(provision.GiteaTokenScopes()...)),
 		probe:     probe.Config{Dial: sim.DialApp, RootCAs: sim.Roots()},
 		appDomain: tenancy.AppDomain{Scheme: "https", Host: "apps.example.com"},
+		budget:    tenancy.Budget{ReserveBurst: demoReserve},
 	}
 	return func() { stopGit(); stopSim() }, nil
 }

@@ -77,7 +77,7 @@ func setUpScript(env *testscript.Env, database string) error {
 // scriptCoolify is the command "coolify": it starts a simulated Coolify with two
 // projects and an app, and sets the variables of a program that uses it.
 func scriptCoolify(ts *testscript.TestScript, _ bool, _ []string) {
-	sim := coolifytest.New(coolifytest.Config{BuildTime: time.Millisecond})
+	sim := coolifytest.New(coolifytest.Config{BuildTime: time.Millisecond, CheckEvery: time.Nanosecond})
 	env, stop := serveCoolify(sim, sim)
 	ts.Defer(stop)
 	ts.Value(coolifyKey{}).(*scriptsCoolify).Server = sim

@@ -127,6 +127,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 	}
 	cfg := tenancy.Config{
 		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(), PlatformHosts: c.allowedHosts, Plan: c.plan,
+		Budget: c.budget,
 		Probe: probe.New(c.probe),
 		Known: append([]secret.Text{
 			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.oidcSecret, c.secretsKey, c.databaseURL,
@@ -156,7 +157,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 func (c config) premises() tenancy.Premises {
 	p := tenancy.Premises{
 		AppDomain: c.appDomain, Placement: c.placement, AcceptedRisks: c.acceptedRisks,
-		SharedNetworks: c.sharedNetworks,
+		SharedNetworks: c.sharedNetworks, NetworkImage: c.networkImage,
 	}
 	for _, own := range []tenancy.OwnURL{
 		{Variable: "VIBN_PUBLIC_URL", URL: c.publicURL},

@@ -22,10 +22,9 @@ type Host struct {
 	Unusable        bool // reached, but Docker does not work
 	BuildServer     bool
 	Domains         []string // of services, which have host names beside those of applications
-	NoPull          bool     // its Docker cannot pull images: a database never starts, and no call says why
+	NoPull          bool     // its Docker cannot pull images: nothing but builds starts, and no call says why
 	QueueLimit      int      // queued deployments; 0 = 25
 	NetworkPool     int      // networks that Docker has addresses for; 0 = 30, as Docker comes
-	NoPull          bool     // images of services cannot be pulled
 }
 
 type host struct {

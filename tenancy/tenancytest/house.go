@@ -79,6 +79,7 @@ type Tenant struct {
 	Web, API coolifytest.App
 	Done     coolifytest.Deployment // a finished deployment of Web
 	Data     coolifytest.Database   // that the operator made for them
+	Holder   coolifytest.Service    // the platform's, which holds their network; zero without Gitea
 	Key      string                 // with the rights of a builder
 	KeyID    string
 	Canary   string // stands in every name of the tenant's
@@ -240,6 +241,11 @@ func (h *House) AddTenant(t testing.TB, slug string, trust tenancy.Trust) *Tenan
 	network := "" // the workspace's own
 	if h.Git != nil {
 		network = h.Provision(t, x).Destination
+		for _, v := range h.Sim.Services() {
+			if v.EnvironmentUUID == x.Project.Environments[0].UUID {
+				x.Holder = v
+			}
+		}
 	}
 	x.Key, x.KeyID = h.AddKey(t, x, "builder", 0)
 	env := x.Project.Environments[0].UUID
