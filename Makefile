@@ -53,7 +53,7 @@ test: toolchain ## Run every test with the race detector; installs what they nee
 	go test $(RACE) -count=1 -timeout=60m ./...
 
 test-live: toolchain ## Try a real Gitea and a real Coolify, as far as VIBN_TEST_* name them; see CONTRIBUTING.md
-	go test -count=1 -timeout=30m -run='^TestLive' -v ./gitea ./tenancy
+	go test -count=1 -timeout=60m -run='^TestLive' -v ./gitea ./tenancy ./cmd/vibn-mcp
 
 conformance: toolchain ## Run the protocol's conformance suite; installs it with npm
 	@scripts/install-node-tools.sh

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -29,7 +28,7 @@ const maxTokens = 4_000
 // calls, a push with real git, and a wait. A fourth call adds a database.
 func TestJourney(t *testing.T) {
 	tenancytest.NeedGit(t)
-	j := newTraveller(t)
+	j := newSimulatedTraveller(t)
 	project := j.call("projects_create", map[string]any{"name": "shop"})
 	app := j.call("apps_create", map[string]any{"project": "shop", "build": "dockerfile", "port": 3000})
 	commit := j.push(project["clone_url"].(string), map[string]string{"Dockerfile": "FROM scratch\n"})
@@ -64,44 +63,24 @@ type traveller struct {
 	said    chan string
 }
 
-func newTraveller(t *testing.T) *traveller {
+// newSimulatedTraveller is in a workspace of a program with simulated servers.
+func newSimulatedTraveller(t *testing.T) *traveller {
 	t.Helper()
-	j := &traveller{t: t, said: make(chan string, 100)}
+	said := make(chan string, 100)
 	sim := coolifytest.New(coolifytest.Config{BuildTime: 100 * time.Millisecond})
 	git := giteatest.New(giteatest.Config{RequireSignIn: true, LoopbackHooks: true})
 	git.OnRequest(func(r giteatest.Request) error {
 		if _, sha, ok := strings.Cut(r.Path, "/statuses/"); ok && r.Write && strings.Contains(r.Body, `"success"`) {
-			j.said <- sha
+			said <- sha
 		}
 		return nil
 	})
 	p := &program{stdout: io.Discard, stderr: t.Output(), cfg: config{listen: "127.0.0.1:0"}}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	stop, err := p.simulate(ctx, t.TempDir(), sim, git)
+	stop, err := p.simulate(context.WithoutCancel(t.Context()), t.TempDir(), sim, git)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := p.cfg.startListening(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := p.openServer(ctx, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	workspaces, err := furnish(ctx, sim, h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := p.cfg.reachedAt()
-	served := make(chan error, 1)
-	go func() { served <- h.serve(ctx, ln, public, nil) }()
 	t.Cleanup(func() {
-		cancel()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-		h.close()
 		stop()
 		if err := git.Close(); err != nil {
 			t.Error(err)
@@ -110,12 +89,26 @@ func newTraveller(t *testing.T) *traveller {
 			t.Errorf("simulator: %s", v)
 		}
 	})
-	key := workspaces[0].Key
-	j.git = append(os.Environ(), "HOME="+t.TempDir(), "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "VIBN_URL="+public.String(), "VIBN_API_KEY="+key,
+	h := serveProgram(t, p)
+	workspaces, err := furnish(t.Context(), sim, h.server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := newTraveller(t, h.public, workspaces[0].Key)
+	j.said = said
+	return j
+}
+
+// newTraveller connects an agent with its key to a program.
+func newTraveller(t *testing.T, public, key string) *traveller {
+	t.Helper()
+	j := &traveller{t: t}
+	j.git = append(os.Environ(), "HOME="+t.TempDir(), "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "VIBN_URL="+public, "VIBN_API_KEY="+key,
 		"GIT_AUTHOR_NAME=agent", "GIT_AUTHOR_EMAIL=agent@example.com", "GIT_COMMITTER_NAME=agent", "GIT_COMMITTER_EMAIL=agent@example.com")
 	client := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
+	var err error
 	j.session, err = client.Connect(t.Context(), &sdk.StreamableClientTransport{
-		Endpoint: public.JoinPath("mcp").String(), HTTPClient: &http.Client{Transport: bearer(key)},
+		Endpoint: public + "/mcp", HTTPClient: &http.Client{Transport: bearer(key)},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
