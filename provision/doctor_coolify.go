@@ -89,15 +89,29 @@ func (e *examination) coolifyVersion(ctx context.Context) Check {
 	if err != nil {
 		return failed("tell its version", err)
 	}
-	var major, minor int
-	if _, err := fmt.Sscanf(strings.TrimPrefix(v, "v"), "%d.%d", &major, &minor); err != nil || major < 4 ||
-		major == 4 && minor < 2 {
+	version, known := versionOf(v)
+	if !known || slices.Compare(version, []int{4, 2}) < 0 {
 		return fail(
 			"Coolify is "+v+", older than 4.2",
 			"update Coolify: before 4.2 it does not tell which project an app belongs to",
 		)
 	}
+	for _, c := range coolifyChanges {
+		if slices.Compare(version, c.since) < 0 {
+			v += "; " + c.says
+		}
+	}
 	return ok("%s", v)
+}
+
+// coolifyChanges are what newer versions change for workspaces, oldest first.
+var coolifyChanges = []struct {
+	since []int
+	says  string
+}{
+	{[]int{4, 3}, "4.3 lets apps be rolled back"},
+	{[]int{4, 3, 8}, "from 4.3.8 on Coolify makes no Docker network for a destination; those of workspaces stay, as services " +
+		"hold them"},
 }
 
 // coolifyUser checks whether the token's user is root: Coolify counts root's requests by
