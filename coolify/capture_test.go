@@ -146,6 +146,7 @@ func getPage(ctx context.Context, c clients) (any, error) {
 func getOne(ctx context.Context, c clients) (any, error)      { return c.Deployment(id(runningID)).Get(ctx) }
 func getKeys(ctx context.Context, c clients) (any, error)     { return c.PrivateKeys(ctx) }
 func getDatabase(ctx context.Context, c clients) (any, error) { return c.Database(database).Get(ctx) }
+
 func listServices(ctx context.Context, c clients) (any, error) {
 	return c.Services(ctx)
 }

@@ -65,7 +65,7 @@ func StateOf(p tenancy.Provision) WorkspaceState {
 	return WorkspaceState{
 		ID: p.ID, Slug: p.Slug, Name: p.Name, OwnerUserID: p.OwnerUserID,
 		Status: string(p.Status), Settled: p.Done >= p.Wanted, Errors: errs,
-		CoolifyProject: p.Parts.CoolifyProject, Network: p.Parts.Destination, GiteaOrg: p.GiteaOrg, GiteaBot: p.GiteaBot,
+		CoolifyProject: p.Parts.CoolifyProject, Network: p.Destination, GiteaOrg: p.GiteaOrg, GiteaBot: p.GiteaBot,
 		Server: p.Placement.Server, Destination: p.Placement.Destination, Trust: string(p.Placement.Trust),
 		Plan:      PlanState(p.Plan),
 		Suspended: p.SuspendedAt != nil, Deleted: p.DeletedAt != nil, CreatedAt: moment(&p.CreatedAt),

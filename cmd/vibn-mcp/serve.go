@@ -128,7 +128,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 	cfg := tenancy.Config{
 		Coolify: ordinary, Box: box, Log: log, Premises: c.premises(), PlatformHosts: c.allowedHosts, Plan: c.plan,
 		Budget: c.budget,
-		Probe: probe.New(c.probe),
+		Probe:  probe.New(c.probe),
 		Known: append([]secret.Text{
 			c.coolifyToken, c.sensitiveToken, c.giteaToken, c.adminToken, c.oidcSecret, c.secretsKey, c.databaseURL,
 			c.apiKey,

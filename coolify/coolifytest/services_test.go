@@ -161,13 +161,13 @@ func TestServiceKeepsItsNetwork(t *testing.T) {
 // TestServiceDoesNotStart: where Docker has no addresses left, or the image cannot be
 // pulled, the status never says running, and nothing else says why.
 func TestServiceDoesNotStart(t *testing.T) {
-	for name, break_ := range map[string]func(*Host){
+	for name, hurt := range map[string]func(*Host){
 		"no addresses": func(h *Host) { h.NetworkPool = 1 },
 		"no image":     func(h *Host) { h.NoPull = true },
 		"no server":    func(h *Host) { h.Unreachable = true },
 	} {
 		s := newSim(t, Config{})
-		s.SetHost(s.Hosts()[0].UUID, break_)
+		s.SetHost(s.Hosts()[0].UUID, hurt)
 		uuid := s.newService(nil)
 		s.CheckServers()
 		if got := s.do("GET", "/services/"+uuid, "").ok(200).object()["status"]; got != "exited" {
