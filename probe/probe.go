@@ -5,18 +5,21 @@
 // when the name is looked up, so a name that changes its answer in between gains
 // nothing. Only the public internet and what the operator allows is connected to,
 // on ports 80 and 443. No redirect is followed, no proxy is used, and what the
-// server says is thrown away but for its status, where it points to, and its
-// certificate.
+// server says is thrown away but for its status, where it points to, its
+// certificate, and whether it says the same for a name that cannot exist.
 package probe
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -85,6 +88,9 @@ type Result struct {
 	Certificate *Certificate // what the server showed; nil without TLS
 	Problem     Problem      // empty if there was an answer
 	Reason      string       // words of ours for the problem; empty if there is none
+	// AsProxy says that the same address answers the same for a name that cannot exist: it
+	// may be the proxy's own answer, or that of a site which has no better one.
+	AsProxy bool
 }
 
 // Certificate is what may be told of a server's certificate.
@@ -93,7 +99,9 @@ type Certificate struct {
 	Issuer string // as the certificate has it
 }
 
-// Get sends one GET to the root of a URL's host and tells what came of it.
+// Get sends one GET to the root of a URL's host and tells what came of it. If that counts
+// as an answer (see [Result.Answered]) it sends a second one, to the same address, for a
+// name that cannot exist there, so that a proxy's own answer can be told from the site's.
 func (p *Prober) Get(ctx context.Context, u *url.URL) Result {
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || len(u.Hostname()) > maxHost ||
 		!mayPort(u.Port()) {
@@ -102,17 +110,38 @@ func (p *Prober) Get(ctx context.Context, u *url.URL) Result {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
 	target := &url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}
+	var to string // where the site's answer came from
+	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { to = i.Conn.RemoteAddr().String() }}
+	first, r := p.ask(httptrace.WithClientTrace(ctx, trace), p.transport, target)
+	if r.Answered() {
+		r.AsProxy = first == p.unknown(ctx, target, to)
+	}
+	return r
+}
+
+// Answered reports whether the site answered a visitor. A redirect and "not found" count.
+func (r Result) Answered() bool { return r.Status > 0 && r.Status < http.StatusInternalServerError }
+
+// A page is what is compared of two answers. The host's name in them is left out.
+type page struct {
+	status                              int
+	kind, sniffing, location, beginning string
+}
+
+// ask sends one GET.
+func (p *Prober) ask(ctx context.Context, transport *http.Transport, target *url.URL) (page, Result) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
-		return failed(InvalidURL)
+		return page{}, failed(InvalidURL)
 	}
 	req.Header.Set("User-Agent", "vibn-mcp")
-	resp, err := p.transport.RoundTrip(req) // a client would read redirects
+	resp, err := transport.RoundTrip(req) // a client would read redirects
 	if err != nil {
-		return problemOf(err)
+		return page{}, problemOf(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // who closes at once is taken for broken by some servers
+	// who closes at once is taken for broken by some servers
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	r := Result{Status: resp.StatusCode}
 	if to, err := resp.Location(); err == nil && resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		r.Redirect = cut(strings.ToLower(to.Hostname()), maxHost)
@@ -120,7 +149,44 @@ func (p *Prober) Get(ctx context.Context, u *url.URL) Result {
 	if resp.TLS != nil {
 		r.Certificate = shown(resp.TLS.PeerCertificates)
 	}
-	return r
+	nameless := strings.NewReplacer(target.Hostname(), "")
+	return page{
+		resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("X-Content-Type-Options"),
+		nameless.Replace(resp.Header.Get("Location")), nameless.Replace(string(body)),
+	}, r
+}
+
+// unknown returns the answer for a name that cannot exist, from the same address, port and
+// scheme. to is that address; where it is no address of the network, p's own Dial leads
+// there again. The address is judged as any other is. The certificate is not, as a proxy
+// has none for such a name, and nothing of the answer is told but whether it is the same.
+func (p *Prober) unknown(ctx context.Context, target *url.URL, to string) page {
+	if _, err := netip.ParseAddrPort(to); err != nil {
+		to = net.JoinHostPort(target.Hostname(), cmp.Or(target.Port(), ports[target.Scheme]))
+	}
+	transport := p.transport.Clone()
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return p.dial(ctx, network, to)
+	}
+	transport.TLSClientConfig.InsecureSkipVerify = true // nothing is said to it, and nothing believed
+	other := *target
+	other.Host = net.JoinHostPort(unknownName(target.Hostname()), cmp.Or(target.Port(), ports[target.Scheme]))
+	answer, _ := p.ask(ctx, transport, &other)
+	return answer
+}
+
+var ports = map[string]string{"http": "80", "https": "443"}
+
+// unknownName returns a name that cannot exist: a random label below the suffix of a name.
+func unknownName(host string) string {
+	label := "vibn-" + strings.ToLower(rand.Text())
+	if _, err := netip.ParseAddr(host); err == nil {
+		return label + ".invalid"
+	}
+	if _, suffix, ok := strings.Cut(host, "."); ok && strings.Contains(strings.Trim(suffix, "."), ".") {
+		host = suffix
+	}
+	return label + "." + cut(host, maxHost-len(label)-1)
 }
 
 func mayPort(port string) bool { return port == "" || port == "80" || port == "443" }

@@ -92,6 +92,9 @@ func TestAnswers(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 		case "broken.example.com":
 			w.WriteHeader(http.StatusBadGateway)
+		case "web.example.com":
+		default:
+			w.WriteHeader(http.StatusMisdirectedRequest)
 		}
 	}))
 	defer srv.Close()
@@ -108,6 +111,12 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("%s: %+v, want %+v", host, got, want)
 			}
 			r := <-asked
+			if want.Answered() { // the other question is as bare
+				other := <-asked
+				if label, rest, _ := strings.Cut(other.Host, "."); len(label) != 31 || rest != "example.com:80" || len(other.Header) != 2 || !other.Close {
+					t.Errorf("%s: also asked %q with %v", host, other.Host, other.Header)
+				}
+			}
 			if r.URL.String() != "/" || r.Method != "GET" || len(r.Header) != 2 || r.Header.Get("User-Agent") != "vibn-mcp" || !r.Close {
 				t.Errorf("%s was asked %s %s with %v", host, r.Method, r.URL, r.Header)
 			}
@@ -115,6 +124,90 @@ func TestAnswers(t *testing.T) {
 	}
 	if len(asked) > 0 {
 		t.Error("a redirect was followed")
+	}
+}
+
+// TestAsProxy: an answer that the same address gives for a name that cannot exist is
+// told from one that it does not give.
+func TestAsProxy(t *testing.T) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := strings.Cut(r.Host, ":")
+		switch host {
+		case "web.example.com":
+			_, _ = io.WriteString(w, "web")
+		case "own.example.com":
+			http.Error(w, "nothing here", http.StatusNotFound)
+		case "away.example.com":
+			http.Redirect(w, r, "https://login.example.com/", http.StatusFound)
+		case "down.example.com":
+			w.WriteHeader(http.StatusBadGateway)
+		case "named.example.net", strings.TrimSuffix(host, ".example.net") + ".example.net":
+			_, _ = io.WriteString(w, "nothing is known of "+host)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+	plain, secure := httptest.NewServer(handler), httptest.NewUnstartedServer(handler)
+	secure.Config.ErrorLog = log.New(t.Output(), "", 0)
+	secure.StartTLS()
+	defer plain.Close()
+	defer secure.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(secure.Certificate())
+	for address, want := range map[string]bool{
+		"http://web.example.com": false, "http://own.example.com": false, "http://away.example.com": false, "http://down.example.com": false,
+		"http://api.example.com": true, "http://named.example.net": true, "http://example.com": true, "http://8.8.8.8": true,
+		"https://example.com": true,
+	} {
+		var mu sync.Mutex
+		var dialled []string
+		srv := plain
+		if strings.HasPrefix(address, "https") {
+			srv = secure
+		}
+		cfg := Config{RootCAs: roots, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			dialled = append(dialled, address)
+			return to(srv.Listener.Addr())(ctx, address)
+		}}
+		if got := get(t, cfg, address); got.AsProxy != want || got.Problem != "" {
+			t.Errorf("%s: %+v, want as the proxy: %v", address, got, want)
+		}
+		if len(dialled) > 1 && dialled[1] != srv.Listener.Addr().String() {
+			t.Errorf("%s: connected to %q, want the second one to the address of the first", address, dialled)
+		}
+	}
+}
+
+// TestUnknownIsJudged: the second question is not sent to an address that is not public
+// either, wherever the first one went.
+func TestUnknownIsJudged(t *testing.T) {
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	for _, address := range []string{ln.Addr().String(), "127.0.0.1:80", "169.254.169.254:80", "[::1]:443"} {
+		_, err := New(Config{}).dial(t.Context(), "tcp", address)
+		if !errors.Is(err, errRefusedAddress) {
+			t.Errorf("%s: %v, want it refused", address, err)
+		}
+		if got := New(Config{}).unknown(t.Context(), &url.URL{Scheme: "http", Host: "web.example.com"}, address); got != (page{}) {
+			t.Errorf("%s: %+v, want nothing", address, got)
+		}
+	}
+}
+
+func TestUnknownName(t *testing.T) {
+	for host, suffix := range map[string]string{
+		"web.shop.example.com": ".shop.example.com", "web.example.com": ".example.com", "example.com": ".example.com", "localhost": ".localhost",
+		"10.0.0.1": ".invalid", "::1": ".invalid", "web.example.com.": ".example.com.", strings.Repeat("a", 253): "." + strings.Repeat("a", 221),
+	} {
+		one, two := unknownName(host), unknownName(host)
+		if one == two || !strings.HasSuffix(one, suffix) || len(one) != 31+len(suffix) {
+			t.Errorf("%s: %q and %q, want two different names below %s", host, one, two, suffix)
+		}
 	}
 }
 
