@@ -17,9 +17,16 @@ type Store interface {
 	// RecordApp records the uuid of an app that has none, and whether its creation is
 	// finished. ErrConflict if it has another uuid, or another app has this uuid.
 	RecordApp(ctx context.Context, workspaceID, id, uuid string, made bool) error
-	// SetAppPush replaces Head, Deployment and Reported. ErrConflict if they no longer
-	// equal those of was.
+	// SetAppPush replaces Head, Deployment, Reported and ReportedAt. ErrConflict if the
+	// first three no longer equal those of was.
 	SetAppPush(ctx context.Context, was, is tenancy.AppRecord) error
+	// KeepLog keeps the end of an app's log in the place of the one kept before.
+	// ErrNotFound if the workspace is deleted.
+	KeepLog(ctx context.Context, workspaceID string, l tenancy.KeptLog) error
+	// KeptLog returns the end of an app's log, for seven days after it was kept.
+	KeptLog(ctx context.Context, workspaceID, app string) (tenancy.KeptLog, error)
+	// ForgetApp deletes what was seen of an app: its kept log and its versions.
+	ForgetApp(ctx context.Context, workspaceID, app string) error
 	// MarkAppDeleting marks an app for deletion and requests it. An app that is already
 	// marked keeps its first time.
 	MarkAppDeleting(ctx context.Context, workspaceID, id string, at time.Time) error
@@ -30,6 +37,9 @@ type Store interface {
 	// ErrConflict if it is being deleted, another call has taken it over, or another
 	// database has the uuid.
 	RecordDatabase(ctx context.Context, was tenancy.DatabaseRecord, uuid, urlSealed string) error
+
+	// AppVersions is as in [verdict.Store].
+	AppVersions(ctx context.Context, workspaceID, app string) ([]tenancy.AppVersion, error)
 
 	// These are as in [tenancy.Store].
 	Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error)

@@ -19,13 +19,13 @@ func (db *DB) CreateApp(ctx context.Context, a tenancy.AppRecord) error {
 // AppRecords implements [tenancy.Store].
 func (db *DB) AppRecords(ctx context.Context, workspaceID string) ([]tenancy.AppRecord, error) {
 	apps, err := list(ctx, db, scanApp, `select id, workspace_id, project_id, name, nonce, coalesce(coolify_uuid, ''), made, deleting_at,
-		branch, head, deployment, reported, created_at from vibn_apps where workspace_id = $1 order by name`, workspaceID)
+		branch, head, deployment, reported, reported_at, created_at from vibn_apps where workspace_id = $1 order by name`, workspaceID)
 	return apps, wrap(err, "apps of workspace %q", workspaceID)
 }
 
 func scanApp(from row) (a tenancy.AppRecord, err error) {
 	err = from.Scan(&a.ID, &a.WorkspaceID, &a.ProjectID, &a.Name, &a.Nonce, &a.UUID, &a.Made, &a.DeletingAt,
-		&a.Branch, &a.Head, &a.Deployment, &a.Reported, &a.CreatedAt)
+		&a.Branch, &a.Head, &a.Deployment, &a.Reported, &a.ReportedAt, &a.CreatedAt)
 	return a, err
 }
 
@@ -41,9 +41,10 @@ func (db *DB) RecordApp(ctx context.Context, workspaceID, id, uuid string, made 
 
 // SetAppPush implements [hosting.Store].
 func (db *DB) SetAppPush(ctx context.Context, was, is tenancy.AppRecord) error {
-	err := change(ctx, db.sql, `update vibn_apps set head = $3, deployment = $4, reported = $5, branch = $9
+	err := change(ctx, db.sql, `update vibn_apps set head = $3, deployment = $4, reported = $5, branch = $9, reported_at = $10
 		where workspace_id = $1 and id = $2 and head = $6 and deployment = $7 and reported = $8`,
-		was.WorkspaceID, was.ID, is.Head, is.Deployment, is.Reported, was.Head, was.Deployment, was.Reported, is.Branch)
+		was.WorkspaceID, was.ID, is.Head, is.Deployment, is.Reported, was.Head, was.Deployment, was.Reported, is.Branch,
+		microsOrNil(is.ReportedAt))
 	err = failedCondition(ctx, db.sql, err, thisApp, was.WorkspaceID, was.ID)
 	return wrap(err, "push to app %q of workspace %q", was.ID, was.WorkspaceID)
 }
@@ -64,6 +65,14 @@ func (db *DB) MarkAppDeleting(ctx context.Context, workspaceID, id string, at ti
 
 // DropApp implements [provision.Store].
 func (db *DB) DropApp(ctx context.Context, workspaceID, id string) error {
-	return wrap(change(ctx, db.sql, `delete from vibn_apps where workspace_id = $1 and id = $2`, workspaceID, id),
-		"drop app %q of workspace %q", id, workspaceID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		var uuid sql.NullString
+		err := tx.QueryRowContext(
+			ctx, `delete from vibn_apps where workspace_id = $1 and id = $2 returning coolify_uuid`, workspaceID, id,
+		).Scan(&uuid)
+		if err != nil || !uuid.Valid {
+			return err
+		}
+		return forgetApp(ctx, tx, workspaceID, uuid.String)
+	}), "drop app %q of workspace %q", id, workspaceID)
 }

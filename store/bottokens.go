@@ -110,6 +110,11 @@ var sealedPlaces = []struct{ table, column, list, replace string }{
 		`update vibn_databases set url_encrypted = $3 where id = $1 and url_encrypted = $2`,
 	},
 	{
+		"vibn_crash_logs", "log_encrypted",
+		`select id, log_encrypted from vibn_crash_logs order by 1`,
+		`update vibn_crash_logs set log_encrypted = $3 where id = $1 and log_encrypted = $2`,
+	},
+	{
 		"vibn_bot_tokens", "sealed",
 		`select id, sealed from vibn_bot_tokens where sealed <> '' order by 1`,
 		`update vibn_bot_tokens set sealed = $3 where id = $1 and sealed = $2`,

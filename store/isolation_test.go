@@ -382,6 +382,31 @@ var isolations = map[string][]isolation{
 			return only(db.RecordApp(ctx, a.ws.ID, r.ID, b.app.UUID, true))
 		}},
 	},
+	"RecordVersion": {{name: "app of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		return only(db.RecordVersion(ctx, a.ws.ID, b.app.UUID, tenancy.AppVersion{Commit: "c9", Deployment: "d9", Live: true, At: after(1)}))
+	}}},
+	"AppVersions": {{name: "app of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		return db.AppVersions(ctx, a.ws.ID, b.app.UUID)
+	}}},
+	"KeepLog": {
+		{name: "app of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.KeepLog(ctx, a.ws.ID, tenancy.KeptLog{ID: newID(), App: b.app.UUID, Sealed: "v1.y", At: after(1)}))
+		}},
+		{name: "id of b's log", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			theirs, err := db.KeptLog(ctx, b.ws.ID, b.app.UUID)
+			if err != nil {
+				return nil, err
+			}
+			return only(db.KeepLog(ctx, a.ws.ID, tenancy.KeptLog{ID: theirs.ID, App: "another", Sealed: "v1.y", At: after(1)}))
+		}},
+	},
+	"KeptLog": {{name: "app of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		l, err := db.KeptLog(ctx, a.ws.ID, b.app.UUID)
+		return l.Sealed, err
+	}}},
+	"ForgetApp": {{name: "app of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		return only(db.ForgetApp(ctx, a.ws.ID, b.app.UUID))
+	}}},
 	"SetAppPush": {{name: "app of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 		was := b.app
 		was.WorkspaceID = a.ws.ID
@@ -621,6 +646,13 @@ func rowsOf(t *testing.T, db *store.DB, of tenant) []string {
 		}
 		rows = append(rows, found...)
 	}
+	for _, table := range []string{"vibn_app_versions", "vibn_crash_logs"} {
+		found := dump(t, db, `select * from `+table+` where workspace_id = $1 order by app_uuid`, of.ws.ID)
+		if len(found) == 0 {
+			t.Fatalf("%s has no row of %s to compare", table, of.ws.Slug)
+		}
+		rows = append(rows, found...)
+	}
 	return append(rows, jobsOf(t, db, of.ws.ID)...)
 }
 
@@ -652,6 +684,8 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"Projects":         func() (any, error) { return db.Projects(ctx, id) },
 		"RepositoryAccess": func() (any, error) { return db.RepositoryAccess(ctx, id) },
 		"AppRecords":       func() (any, error) { return db.AppRecords(ctx, id) },
+		"AppVersions":      func() (any, error) { return db.AppVersions(ctx, id, a.app.UUID) },
+		"AppVersions of":   func() (any, error) { return db.AppVersions(ctx, a.ws.ID, id) },
 		"DatabaseRecords":  func() (any, error) { return db.DatabaseRecords(ctx, id) },
 		"LoginLinks":       func() (any, error) { return db.LoginLinks(ctx, id) },
 		"MemberWorkspaces": func() (any, error) { return db.MemberWorkspaces(ctx, id) },
@@ -739,6 +773,10 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"RecordApp in workspace":        db.RecordApp(ctx, id, a.app.ID, "uuid", true),
 		"RecordApp":                     db.RecordApp(ctx, a.ws.ID, id, "uuid", true),
 		"SetAppPush":                    db.SetAppPush(ctx, push, push),
+		"RecordVersion":                 db.RecordVersion(ctx, id, a.app.UUID, tenancy.AppVersion{Commit: "c"}),
+		"KeepLog":                       db.KeepLog(ctx, id, tenancy.KeptLog{ID: newID(), App: a.app.UUID}),
+		"KeptLog":                       err2(db.KeptLog(ctx, id, a.app.UUID)),
+		"KeptLog of":                    err2(db.KeptLog(ctx, a.ws.ID, id)),
 		"MarkAppDeleting in workspace":  db.MarkAppDeleting(ctx, id, a.app.ID, day),
 		"MarkAppDeleting":               db.MarkAppDeleting(ctx, a.ws.ID, id, day),
 		"DropApp in workspace":          db.DropApp(ctx, id, a.app.ID),
@@ -754,3 +792,5 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"Reseal a token":                db.Reseal(ctx, tenancy.SealedValue{Place: botTokenPlace(id), Value: a.token.Sealed}, "new"),
 	}
 }
+
+func err2[T any](_ T, err error) error { return err }

@@ -121,13 +121,14 @@ func (db *DB) queue(ctx context.Context, tx *sql.Tx, workspaceID string) error {
 }
 
 // queueNow queues a job in tx. If the job is queued already and waits for its next
-// attempt, it runs now.
+// attempt or look, it runs now.
 func (db *DB) queueNow(ctx context.Context, tx *sql.Tx, job river.JobArgs) error {
 	r, err := db.jobs.InsertTx(ctx, tx, job, nil)
 	if err != nil {
 		return fmt.Errorf("queue a job: %w", err)
 	}
-	if r.UniqueSkippedAsDuplicate && r.Job.State == rivertype.JobStateRetryable {
+	waits := r.Job.State == rivertype.JobStateRetryable || r.Job.State == rivertype.JobStateScheduled
+	if r.UniqueSkippedAsDuplicate && waits {
 		_, err = db.jobs.JobRetryTx(ctx, tx, r.Job.ID)
 	}
 	return err

@@ -213,13 +213,17 @@ var rowsOfVersion = map[int64]statement{
 		`insert into vibn_apps (id, workspace_id, project_id, name, nonce, made, branch, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		[]any{"x3", "w2", "p2", "api", "nonce", true, "trunk", day},
 	},
+	24: {
+		`insert into vibn_crash_logs (id, workspace_id, app_uuid, log_encrypted, kept_at) values ($1, $2, $3, $4, $5)`,
+		[]any{"l1", "w1", "uuid1", "v1.x.l1", day},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.
 var tables = []string{
 	1: "vibn_workspaces", 2: "vibn_workspace_members", 3: "vibn_users", 4: "vibn_api_keys", 5: "vibn_bot_tokens",
 	6: "vibn_projects", 7: "vibn_audit", 8: "river_job", 11: "vibn_repository_access", 12: "vibn_sessions", 13: "vibn_login_links",
-	16: "vibn_apps", 17: "vibn_databases", 20: "vibn_idempotency_keys",
+	16: "vibn_apps", 17: "vibn_databases", 20: "vibn_idempotency_keys", 24: "vibn_crash_logs",
 }
 
 // Rows written by the release of any version are there after migrating, and the

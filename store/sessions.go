@@ -71,7 +71,7 @@ const linksKept = 30 * 24 * time.Hour
 const keysKept = 7 * 24 * time.Hour
 
 // DropExpired deletes expired sessions, links that expired more than linksKept ago, and
-// idempotency keys older than keysKept.
+// idempotency keys older than keysKept and logs older than crashLogsKept.
 func (db *DB) DropExpired(ctx context.Context, now time.Time) error {
 	for _, d := range []struct {
 		query string
@@ -80,6 +80,7 @@ func (db *DB) DropExpired(ctx context.Context, now time.Time) error {
 		{`delete from vibn_sessions where expires_at <= $1`, now},
 		{`delete from vibn_login_links where expires_at <= $1`, now.Add(-linksKept)},
 		{`delete from vibn_idempotency_keys where created_at <= $1`, now.Add(-keysKept)},
+		{`delete from vibn_crash_logs where kept_at <= $1`, now.Add(-crashLogsKept)},
 	} {
 		if _, err := db.sql.ExecContext(ctx, d.query, micros(d.until)); err != nil {
 			return wrap(err, "drop what has expired")

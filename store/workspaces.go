@@ -162,6 +162,9 @@ func (db *DB) DeleteWorkspace(ctx context.Context, workspaceID string, at time.T
 		if err != nil {
 			return err
 		}
+		if err := forgetApps(ctx, tx, workspaceID); err != nil {
+			return err
+		}
 		return db.want(ctx, tx, workspaceID)
 	}), "delete workspace %q", workspaceID)
 }

@@ -50,9 +50,15 @@ func HeadsOf(ctx context.Context, r repository.Opened, records []tenancy.AppReco
 	return heads, nil
 }
 
+// A PushRequester is what [RequestMovedPush] needs from the database.
+type PushRequester interface {
+	// RequestPush is as in [provision.Store].
+	RequestPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
+}
+
 // RequestMovedPush requests the push job if a branch has moved. It does so once per state of the
 // branches, because the job then runs until it has decided on that state.
-func RequestMovedPush(ctx context.Context, store Store, p tenancy.Project, heads []AppHead) error {
+func RequestMovedPush(ctx context.Context, store PushRequester, p tenancy.Project, heads []AppHead) error {
 	if !slices.ContainsFunc(heads, AppHead.moved) {
 		return nil
 	}

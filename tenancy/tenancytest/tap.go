@@ -50,7 +50,7 @@ type Store interface {
 var StoreReads = []string{
 	"KeyByDigest", "Keys", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace",
 	"Provision", "Due",
-	"BotTokens", "Projects", "RepositoryAccess", "AppRecords", "DatabaseRecords", "SealedValues", "Audit", "User",
+	"BotTokens", "Projects", "RepositoryAccess", "AppRecords", "AppVersions", "KeptLog", "DatabaseRecords", "SealedValues", "Audit", "User",
 	"UserByIdentity", "LoginLink", "LoginLinks",
 }
 
@@ -353,6 +353,33 @@ func (s Tap) MarkAppDeleting(ctx context.Context, workspaceID, id string, at tim
 // DropApp is tapped.
 func (s Tap) DropApp(ctx context.Context, workspaceID, id string) error {
 	return s.Hook("DropApp", func() error { return s.Store.DropApp(ctx, workspaceID, id) })
+}
+
+// ForgetApp is tapped.
+func (s Tap) ForgetApp(ctx context.Context, workspaceID, app string) error {
+	return s.Hook("ForgetApp", func() error { return s.Store.ForgetApp(ctx, workspaceID, app) })
+}
+
+// RecordVersion is tapped.
+func (s Tap) RecordVersion(ctx context.Context, workspaceID, app string, v tenancy.AppVersion) error {
+	return s.Hook("RecordVersion", func() error { return s.Store.RecordVersion(ctx, workspaceID, app, v) })
+}
+
+// AppVersions is tapped.
+func (s Tap) AppVersions(ctx context.Context, workspaceID, app string) ([]tenancy.AppVersion, error) {
+	return get(
+		s, "AppVersions", func() ([]tenancy.AppVersion, error) { return s.Store.AppVersions(ctx, workspaceID, app) },
+	)
+}
+
+// KeepLog is tapped.
+func (s Tap) KeepLog(ctx context.Context, workspaceID string, l tenancy.KeptLog) error {
+	return s.Hook("KeepLog", func() error { return s.Store.KeepLog(ctx, workspaceID, l) })
+}
+
+// KeptLog is tapped.
+func (s Tap) KeptLog(ctx context.Context, workspaceID, app string) (tenancy.KeptLog, error) {
+	return get(s, "KeptLog", func() (tenancy.KeptLog, error) { return s.Store.KeptLog(ctx, workspaceID, app) })
 }
 
 // CreateDatabase is tapped.
