@@ -46,6 +46,11 @@ type Application struct {
 	AutoDeploy      *bool
 	Limits          Limits
 
+	// Restarts is how often Docker restarted a container that ended by itself since the
+	// last deployment that finished, and RestartedAt is when Coolify noticed the last time.
+	Restarts    int
+	RestartedAt time.Time
+
 	CreatedAt    time.Time // times are UTC, zero if Coolify did not report them
 	UpdatedAt    time.Time
 	LastOnlineAt time.Time
@@ -77,6 +82,9 @@ type wireApplication struct {
 	CreatedAt              moment `json:"created_at"`
 	UpdatedAt              moment `json:"updated_at"`
 	LastOnlineAt           moment `json:"last_online_at"`
+	RestartCount           number `json:"restart_count"`
+	LastRestartType        text   `json:"last_restart_type"`
+	LastRestartAt          moment `json:"last_restart_at"`
 	wireLimits
 
 	Destination part[wireDestinationOf] `json:"destination"`
@@ -106,7 +114,7 @@ type wireEnvironmentOf struct {
 func (w *wireApplication) check(asked []UUID) error { return same(w.UUID, asked[0]) }
 
 func (w *wireApplication) application() Application {
-	return Application{
+	a := Application{
 		UUID: w.UUID.UUID, Name: string(w.Name), Description: string(w.Description), FQDN: string(w.FQDN),
 		Status:        string(w.Status),
 		EnvironmentID: int(w.EnvironmentID), EnvironmentName: string(w.Environment.Value.Name),
@@ -124,6 +132,10 @@ func (w *wireApplication) application() Application {
 		Limits:     w.limits(),
 		CreatedAt:  w.CreatedAt.Time, UpdatedAt: w.UpdatedAt.Time, LastOnlineAt: w.LastOnlineAt.Time,
 	}
+	if w.LastRestartType == "crash" {
+		a.Restarts, a.RestartedAt = int(w.RestartCount), w.LastRestartAt.Time
+	}
+	return a
 }
 
 // healthCheck is empty without a health check, for which Coolify keeps a path too.

@@ -24,7 +24,8 @@ type AppInfo struct {
 	UUID          string         `json:"uuid"`
 	Name          untrusted.Text `json:"name"`
 	Description   untrusted.Text `json:"description,omitzero"`
-	Status        untrusted.Text `json:"status"` // state:health, as "running:healthy"
+	Status        untrusted.Text `json:"status"`                   // state:health, as "running:healthy"
+	Restarts      int            `json:"crash_restarts,omitempty"` // of a container that ended by itself, since it was deployed
 	Domains       []string       `json:"domains"`
 	Environment   untrusted.Text `json:"environment"`
 	BuildPack     untrusted.Text `json:"build_pack"`
@@ -162,7 +163,7 @@ func (a *App) UUID() string { return a.app.UUID.String() }
 func (a *App) Info() AppInfo {
 	info := AppInfo{
 		UUID: a.UUID(), Name: a.scope.Text(a.app.Name), Description: a.scope.Text(a.app.Description),
-		Status: a.scope.Text(a.app.Status), Domains: []string{}, Environment: a.scope.Text(a.app.Environment.Name),
+		Status: a.scope.Text(a.app.Status), Restarts: a.app.Restarts, Domains: []string{}, Environment: a.scope.Text(a.app.Environment.Name),
 		BuildPack: a.scope.Text(a.app.BuildPack), Repository: a.scope.Text(tenancy.WithoutUser(a.app.GitRepository)),
 		Branch: a.scope.Text(a.app.GitBranch), Commit: a.scope.Text(a.app.GitCommitSHA),
 		Ports:         a.scope.Text(a.app.PortsExposes),

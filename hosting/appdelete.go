@@ -52,7 +52,7 @@ func DeleteApp(ctx context.Context, s *tenancy.Scope, ref, confirm string) (Dele
 		if err != nil {
 			return DeletedApp{}, tenancy.UpstreamError("delete the app", err)
 		}
-		return done, nil
+		return done, tenancy.StoreError("forget the app", db(s).ForgetApp(ctx, inside(s).Workspace().ID, app.UUID()))
 	}
 	if err != nil {
 		return DeletedApp{}, tenancy.StoreError("find the app", err)

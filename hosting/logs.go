@@ -37,7 +37,8 @@ const noteNoValues = "this server cannot read the values of the app's variables,
 
 // Logs returns the app's last runtime lines, at most n of them. With contains it returns
 // the last of those that contain it, among the newest 2,000. An app that is not running
-// has no log: [Conflict].
+// has no log: [Conflict], unless it crashed and the end of its log was kept. Then the note
+// says so.
 func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	if err := a.scope.Require(tenancy.Read); err != nil {
 		return Logs{}, err
@@ -50,24 +51,41 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	if err != nil {
 		return Logs{}, err
 	}
-	raw, err := a.app.Calls.Logs(ctx, read)
-	if errors.Is(err, coolify.ErrNotRunning) {
-		return Logs{}, &tenancy.Error{
-			Code: tenancy.Conflict, Msg: "the app is not running, so it has no runtime log",
-			Hint: "deployments_logs shows why a deployment failed; apps_control with action start runs the app",
-			Err:  err,
-		}
-	}
+	raw, kept, err := a.rawLog(ctx, read)
 	if err != nil {
-		return Logs{}, tenancy.UpstreamError("read the app's log", err)
+		return Logs{}, err
 	}
 	lines, cut, err := scrubbed(scrubber, raw)
 	if err != nil {
 		return Logs{}, withheldError(err)
 	}
+	if kept == "" && a.app.Restarts > 0 && read >= keptLines {
+		a.keepLog(ctx, lines)
+	}
 	logs := page(lines, len(lines), n, contains)
-	logs.Note = strings.TrimSpace(note + cut)
+	logs.Note = strings.TrimSpace(kept + note + cut)
 	return logs, nil
+}
+
+// rawLog reads the app's log from Coolify or, if the app does not run, the log that was
+// kept, with a note that says so.
+func (a *App) rawLog(ctx context.Context, lines int) (text, note string, err error) {
+	text, err = a.app.Calls.Logs(ctx, lines)
+	if err == nil {
+		return text, "", nil
+	}
+	if !errors.Is(err, coolify.ErrNotRunning) {
+		return "", "", tenancy.UpstreamError("read the app's log", err)
+	}
+	text, note, ok, failed := a.keptLog(ctx)
+	if ok || failed != nil {
+		return text, note, failed
+	}
+	return "", "", &tenancy.Error{
+		Code: tenancy.Conflict, Msg: "the app is not running, so it has no runtime log",
+		Hint: "deployments_logs shows why a deployment failed; apps_control with action start runs the app",
+		Err:  err,
+	}
 }
 
 // Logs returns lines of the deployment's build log: the last n before the line with index
@@ -128,6 +146,35 @@ func BuildLog(
 	}
 	return lines, strings.TrimSpace(note + cut), nil
 }
+
+// ExposedPorts returns the ports that the Dockerfile of a deployment exposes, as Coolify
+// logged it; none if it logged no Dockerfile. d.Log must not be nil.
+func ExposedPorts(ctx context.Context, d tenancy.FoundDeployment) ([]string, error) {
+	entries, err := d.Log.Logs(ctx)
+	if err != nil {
+		return nil, tenancy.UpstreamError("read the deployment's log", err)
+	}
+	var ports []string
+	for _, e := range entries {
+		if !dockerfile.MatchString(e.Output) {
+			continue
+		}
+		for _, m := range exposes.FindAllStringSubmatch(e.Output, -1) {
+			port, _, _ := strings.Cut(m[1], "/")
+			if !slices.Contains(ports, port) && len(ports) < maxPorts {
+				ports = append(ports, port)
+			}
+		}
+	}
+	return ports, nil
+}
+
+const maxPorts = 5
+
+var (
+	dockerfile = regexp.MustCompile(`(?im)\A\s*(#.*\s+|ARG .*\s+)*FROM \S+`)
+	exposes    = regexp.MustCompile(`(?im)^\s*EXPOSE\s+(\d{1,5}(?:/tcp)?)\s*$`)
+)
 
 // commandFailed is how Coolify begins to say that one of its commands failed.
 var commandFailed = regexp.MustCompile(`Command execution failed \(exit code -?\d+\)`)

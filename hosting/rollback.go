@@ -17,9 +17,9 @@ import (
 const rollbackDepth = 100
 
 // Rollback deploys an earlier commit again, without a build if the host still has its
-// image. With commit "" it takes the commit that was successfully deployed before the
-// running one. Otherwise it takes the successfully deployed commit whose hexadecimal id
-// begins with commit (7 to 40 digits). The rules of [App.Deploy] apply. The app stays on
+// image. With commit "" it takes the commit that was live before the running one.
+// Otherwise it takes the commit that was live and whose hexadecimal id begins with commit
+// (7 to 40 digits). The rules of [App.Deploy] apply. The app stays on
 // its branch, so the next deployment goes forward again.
 func (a *App) Rollback(ctx context.Context, commit string) (target string, started Started, err error) {
 	if err := a.checkBuild(ctx); err != nil {
@@ -29,8 +29,12 @@ func (a *App) Rollback(ctx context.Context, commit string) (target string, start
 	if err != nil {
 		return "", Started{}, tenancy.UpstreamError("list the app's deployments", err)
 	}
+	versions, err := db(a.scope).AppVersions(ctx, inside(a.scope).Workspace().ID, a.UUID())
+	if err != nil {
+		return "", Started{}, tenancy.StoreError("list the app's versions", err)
+	}
 	past := slices.DeleteFunc(page.Deployments, func(d coolify.Deployment) bool { return d.PullRequestID != 0 })
-	if target, err = rollbackTarget(past, strings.ToLower(commit)); err != nil {
+	if target, err = rollbackTarget(past, versions, strings.ToLower(commit)); err != nil {
 		return "", Started{}, err
 	}
 	queued, err := a.app.Calls.Rollback(ctx, target)
@@ -49,11 +53,18 @@ var (
 )
 
 // rollbackTarget finds the commit to roll back to among an app's deployments, which are
-// sorted newest first.
-func rollbackTarget(past []coolify.Deployment, commit string) (string, error) {
+// sorted newest first. A deployment that finished need not have been live: Coolify
+// finishes that of an app whose container ends at once. So a commit counts only if it is
+// recorded as live, or older than the records.
+func rollbackTarget(past []coolify.Deployment, versions []AppVersion, commit string) (string, error) {
 	good := slices.DeleteFunc(slices.Clone(past), func(d coolify.Deployment) bool {
 		return d.Status != coolify.DeploymentFinished || !wholeCommit.MatchString(d.Commit)
 	})
+	runs := ""
+	if len(good) > 0 {
+		runs = good[0].Commit
+	}
+	good = slices.DeleteFunc(good, func(d coolify.Deployment) bool { return !wasLive(d, versions) })
 	if commit != "" {
 		return namedCommit(good, commit)
 	}
@@ -65,25 +76,32 @@ func rollbackTarget(past []coolify.Deployment, commit string) (string, error) {
 			Hint: "deployments_wait for it or deployments_cancel it, then call again; or name the commit",
 		}
 	}
-	if target := previousCommit(good); target != "" {
+	if target := previousCommit(good, runs); target != "" {
 		return target, nil
 	}
 	return "", &tenancy.Error{
 		Code: tenancy.Conflict,
-		Msg: "among the app's last 100 deployments, no other commit was deployed successfully before the one " +
-			"that runs now",
+		Msg: "among the app's last 100 deployments, no other commit is known to have been live before the " +
+			"one that runs now",
 		Hint: "push a commit that corrects what is wrong",
 	}
 }
 
-// previousCommit returns the commit deployed before the running one; the newest good
-// deployment has the running one. It searches only deployments that went forward: after a
-// rollback, the newest other deployment is the commit that was rolled back from.
-func previousCommit(good []coolify.Deployment) string {
-	if len(good) == 0 {
-		return ""
+// wasLive reports whether the commit of a deployment that finished was live: by the
+// records or, if it is older than they are, as far as can be known.
+func wasLive(d coolify.Deployment, versions []AppVersion) bool {
+	for _, v := range versions {
+		if v.Commit == d.Commit {
+			return v.Live
+		}
 	}
-	runs := good[0].Commit
+	return len(versions) == 0 || d.CreatedAt.Before(versions[len(versions)-1].At)
+}
+
+// previousCommit returns the commit deployed before the one that runs, as far as it was
+// live. It searches only deployments that went forward: after a rollback, the newest other
+// deployment is the commit that was rolled back from.
+func previousCommit(good []coolify.Deployment, runs string) string {
 	forward := slices.DeleteFunc(
 		slices.Clone(good), func(d coolify.Deployment) bool { return d.Rollback || d.RestartOnly },
 	)
@@ -118,8 +136,8 @@ func namedCommit(good []coolify.Deployment, commit string) (string, error) {
 	}
 	if found == "" {
 		return "", &tenancy.Error{
-			Code: tenancy.NotFound, Msg: "no deployment of this app with that commit has finished, among its last 100",
-			Hint: "apps_deployments shows those that have; push to deploy another commit",
+			Code: tenancy.NotFound, Msg: "that commit is not known to have been live, among the app's last 100 deployments",
+			Hint: "apps_deployments shows what was deployed; push to deploy another commit",
 		}
 	}
 	return found, nil

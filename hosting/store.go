@@ -22,9 +22,9 @@ type Store interface {
 	SetAppPush(ctx context.Context, was, is tenancy.AppRecord) error
 	// KeepLog keeps the end of an app's log in the place of the one kept before.
 	// ErrNotFound if the workspace is deleted.
-	KeepLog(ctx context.Context, workspaceID string, l tenancy.KeptLog) error
+	KeepLog(ctx context.Context, workspaceID string, l KeptLog) error
 	// KeptLog returns the end of an app's log, for seven days after it was kept.
-	KeptLog(ctx context.Context, workspaceID, app string) (tenancy.KeptLog, error)
+	KeptLog(ctx context.Context, workspaceID, app string) (KeptLog, error)
 	// ForgetApp deletes what was seen of an app: its kept log and its versions.
 	ForgetApp(ctx context.Context, workspaceID, app string) error
 	// MarkAppDeleting marks an app for deletion and requests it. An app that is already
@@ -39,7 +39,7 @@ type Store interface {
 	RecordDatabase(ctx context.Context, was tenancy.DatabaseRecord, uuid, urlSealed string) error
 
 	// AppVersions is as in [verdict.Store].
-	AppVersions(ctx context.Context, workspaceID, app string) ([]tenancy.AppVersion, error)
+	AppVersions(ctx context.Context, workspaceID, app string) ([]AppVersion, error)
 
 	// These are as in [tenancy.Store].
 	Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error)

@@ -47,7 +47,7 @@ func TestDeployPhantom(t *testing.T) {
 	h.Sim.QueueLimit(0)
 	for _, tc := range []struct{ status, verdict, reason string }{
 		{"running:healthy", "stale", "nothing was deployed; the version before it answers 200"},
-		{"exited:unhealthy", "failed", "nothing was deployed, and the domain answers 503"},
+		{"exited:unhealthy", "failed", "nothing was deployed, and no container of it runs; the domain answers 503"},
 	} {
 		h.Sim.SetApp(h.A.Web.UUID, func(a *coolifytest.App) { a.Status = tc.status })
 		out, err := h.call(t, "apps.deploy", `{"app":"`+h.A.Web.UUID+`","wait_seconds":5}`)

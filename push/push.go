@@ -37,6 +37,9 @@ const (
 	pushAgain = 5 * time.Second
 	// pushVisits is how long an app that was just deployed has to answer.
 	pushVisits = 20 * time.Second
+	// doubtEvery is how many poll intervals lie between two looks at an app of which it is
+	// not certain yet whether it runs.
+	doubtEvery = 3
 	// pushTrouble is the minimum wait before the next check if an app failed.
 	pushTrouble = 15 * time.Second
 )
@@ -294,6 +297,12 @@ func (l *pushLook) recordPush(
 	}
 	next := rec
 	next.Head, next.Deployment, next.Reported = head, deployment, reported
+	switch {
+	case !isOutcome(reported):
+		next.ReportedAt = nil
+	case !isOutcome(rec.Reported) || rec.Head != head:
+		next.ReportedAt = new(inside(l.scope).Now())
+	}
 	err := dbOf(l.guard).SetAppPush(ctx, rec, next)
 	if errors.Is(err, tenancy.ErrConflict) || errors.Is(err, tenancy.ErrNotFound) {
 		return rec, time.Second, nil // another process changed the record, or the app is being deleted
@@ -315,8 +324,11 @@ var errPhantom = &tenancy.Error{
 func (l *pushLook) followDeployment(
 	ctx context.Context, rec tenancy.AppRecord,
 ) (next tenancy.AppRecord, again time.Duration, err error) {
-	if rec.Deployment == "" || rec.Reported == verdict.PushSuccess || rec.Reported == verdict.PushFailure {
+	if rec.Deployment == "" {
 		return rec, 0, nil
+	}
+	if isOutcome(rec.Reported) {
+		return l.watch(ctx, rec)
 	}
 	if rec.Reported == "" {
 		if rec, again, err = l.report(ctx, rec, verdict.PushPending, "waits for its deployment"); err != nil ||
@@ -352,21 +364,18 @@ func (l *pushLook) followDeployment(
 	if err != nil {
 		return rec, 0, err
 	}
-	if w.Verdict == verdict.VerdictUnreachable && deploymentOf(d).FinishedAt != nil &&
-		inside(l.scope).Now().Sub(*deploymentOf(d).FinishedAt) < pushVisits {
-		return rec, inside(l.scope).PollEvery(), nil // the app may be starting; this delays no other push
+	ended := deploymentOf(d).FinishedAt
+	switch { // the app may be starting; this delays no other push
+	case w.Verdict == verdict.VerdictStillRunning:
+		return rec, doubtEvery * inside(l.scope).PollEvery(), nil
+	case w.Verdict == verdict.VerdictUnreachable && ended != nil && inside(l.scope).Now().Sub(*ended) < pushVisits:
+		return rec, inside(l.scope).PollEvery(), nil
 	}
-	state, why := verdict.PushFailure, w.Reason
-	switch {
-	case w.Verdict == verdict.VerdictLive && deploymentOf(d).Commit != rec.Head:
-		why = "another commit was deployed: is the app kept at one?"
-	case w.Verdict == verdict.VerdictLive:
-		state = verdict.PushSuccess
+	state, why := outcome(w, rec, deploymentOf(d))
+	if rec, again, err = l.report(ctx, rec, state, why); err == nil && again == 0 {
+		again = watchFor(rec, inside(l.scope).Now(), deploymentOf(d))
 	}
-	if !w.FirstError.IsZero() {
-		why += ": " + w.FirstError.String()
-	}
-	return l.report(ctx, rec, state, why)
+	return rec, again, err
 }
 
 // report writes a status for the recorded commit to Gitea, and then records it.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -61,7 +62,7 @@ func newCanary(t *testing.T, database string) *canary {
 	c.shaped = "987|" + strings.Repeat("aB3dE", 8)
 	c.typed = append(slices.Clone(c.Secrets), key.Reveal(), c.shaped, c.A.Key, c.B.Key)
 	c.secrets = append(slices.Clone(c.typed), envValues...)
-	c.plant()
+	c.plant(t)
 	c.plantGitea(t)
 	return c
 }
@@ -145,7 +146,7 @@ func forms(s string) []string {
 }
 
 // plant puts the secrets into all that tenants and upstreams write.
-func (c *canary) plant() {
+func (c *canary) plant(t *testing.T) {
 	var log []string
 	for _, s := range c.secrets {
 		if s == c.shaped {
@@ -155,13 +156,16 @@ func (c *canary) plant() {
 		log = append(log, forms(s)...)
 	}
 	for i, v := range envValues {
-		c.Sim.AddEnv(c.A.Web.UUID, coolifytest.Env{Key: fmt.Sprintf("SECRET_%d", i), Value: v, Runtime: true, Multiline: strings.Contains(v, "\n")})
+		for _, app := range []string{c.A.Web.UUID, c.A.API.UUID} {
+			c.Sim.AddEnv(app, coolifytest.Env{Key: fmt.Sprintf("SECRET_%d", i), Value: v, Runtime: true, Multiline: strings.Contains(v, "\n")})
+		}
 	}
 	words := traps + strings.Join(c.typed, " ")
 	c.Sim.SetApp(c.A.Web.UUID, func(a *coolifytest.App) {
 		a.Description, a.GitBranch, a.CommitMessage = words, "main/"+c.typed[0], words
 		a.Logs = strings.Join(log, "\n")
 	})
+	c.keepLog(t, strings.Join(log, "\n"))
 	for i, s := range c.typed {
 		c.Sim.AddApp(c.A.Project.Environments[0].UUID, coolifytest.App{
 			Name: traps + s, FQDN: "https://user:" + url.PathEscape(s) + "@" + fmt.Sprint(i) + ".example.com", BuildPack: s, Status: traps + s,
@@ -177,6 +181,24 @@ func (c *canary) plant() {
 		c.Sim.AddDeployment(c.A.Web.UUID, coolifytest.Deployment{Status: status, Message: words, Logs: lines, Commit: c.typed[0]})
 	}
 	c.Sim.AddEnvironment(c.A.Project.UUID, c.typed[3])
+}
+
+// keepLog has the log of an app of A's kept, which then is stopped for good.
+func (c *canary) keepLog(t *testing.T, log string) {
+	t.Helper()
+	uuid := c.A.API.UUID
+	c.Sim.SetApp(uuid, func(a *coolifytest.App) { a.Logs, a.Restarts = log, 10 })
+	app, err := hosting.FindApp(t.Context(), c.Open(t, c.A.Key, tenancy.Read), uuid)
+	if err == nil {
+		_, err = app.Logs(t.Context(), hosting.MaxLogLines, "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Sim.SetApp(uuid, func(a *coolifytest.App) { a.Status = "exited:unhealthy" })
+	if _, err := c.DB.KeptLog(t.Context(), c.A.ID, uuid); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // good are calls that find what they look for, to let all that is planted out.
@@ -195,7 +217,10 @@ func (c *canary) good(t *testing.T) map[string][]map[string]any {
 		}
 		calls["deployments.logs"] = append(calls["deployments.logs"], map[string]any{"deployment": d.UUID, "lines": 500})
 	}
-	calls["apps.logs"] = append(calls["apps.logs"], map[string]any{"app": c.A.Web.UUID, "lines": 500})
+	for _, app := range []string{c.A.Web.UUID, c.A.API.UUID} {
+		calls["apps.logs"] = append(calls["apps.logs"], map[string]any{"app": app, "lines": 500})
+		calls["apps.diagnose"] = append(calls["apps.diagnose"], map[string]any{"app": app})
+	}
 	calls["apps.list"] = append(calls["apps.list"], map[string]any{"limit": 50})
 	calls["projects.list"] = append(calls["projects.list"], map[string]any{"limit": 25})
 	calls["apps.deploy"] = append(calls["apps.deploy"], map[string]any{"app": c.A.API.UUID, "force": true})

@@ -15,6 +15,7 @@ import (
 	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/verdict"
 )
 
 type workspacePage struct {
@@ -58,7 +59,7 @@ func (v *visit) workspace() error {
 		p.Missing = append(p.Missing, missing("the apps", v.scope.Public(err)))
 	}
 	for _, a := range apps {
-		p.Apps = append(p.Apps, appRow{AppInfo: a, State: stateOf(a.Status.String()), Open: firstOpenable(a.Domains)})
+		p.Apps = append(p.Apps, appRow{AppInfo: a, State: stateOfApp(a), Open: firstOpenable(a.Domains)})
 	}
 	p.More = max(0, len(p.Apps)-maxLastLooks)
 	if v.lastDeployments(ctx, p.Apps[:min(len(p.Apps), maxLastLooks)]) > 0 {
@@ -123,14 +124,29 @@ func (v *visit) lastDeployment(ctx context.Context, app string) (*tenancy.Deploy
 	return &list[0], nil
 }
 
-// stateOf returns a Coolify status in a word for people: good, bad, busy or off.
-func stateOf(status string) string {
-	switch {
-	case status == "finished", hasWord(status, "running") && !hasWord(status, "unhealthy"):
-		return "good"
-	case status == "queued", status == "in_progress", hasWord(status, "starting"), hasWord(status, "restarting"):
+// stateOfApp returns the state of an app's container in a word for people, as a verdict
+// sees it: good, bad, busy or off.
+func stateOfApp(a hosting.AppInfo) string {
+	status := a.Status.String()
+	switch down := verdict.Down(a); {
+	case down == "" && (hasWord(status, "starting") || hasWord(status, "degraded")):
 		return "busy"
-	case status == "failed", hasWord(status, "unhealthy"), hasWord(status, "degraded"):
+	case down == "":
+		return "good"
+	case a.Restarts > 0, hasWord(status, "running"), hasWord(status, "restarting"):
+		return "bad"
+	}
+	return "off"
+}
+
+// stateOf returns the status of a deployment in a word for people.
+func stateOf(status string) string {
+	switch status {
+	case "finished":
+		return "good"
+	case "queued", "in_progress":
+		return "busy"
+	case "failed":
 		return "bad"
 	}
 	return "off"
@@ -184,7 +200,7 @@ func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed strin
 	}
 	info := a.Info()
 	p := appPage{
-		App:      appRow{AppInfo: info, State: stateOf(info.Status.String()), Open: firstOpenable(info.Domains)},
+		App:      appRow{AppInfo: info, State: stateOfApp(info), Open: firstOpenable(info.Domains)},
 		Previews: previews,
 		MaySee:   v.scope.Require(tenancy.Write) == nil, Shown: shown, Failed: failed,
 	}

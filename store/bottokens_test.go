@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -274,7 +275,7 @@ func TestReseal(t *testing.T) {
 
 		logOf := func(of tenant) tenancy.SealedValue {
 			l := must(db.KeptLog(ctx, of.ws.ID, of.app.UUID))(t)
-			return tenancy.SealedValue{Place: tenancy.CrashLogPlace(l.ID), Value: l.Sealed}
+			return tenancy.SealedValue{Place: hosting.CrashLogPlace(l.ID), Value: l.Sealed}
 		}
 		want := []tenancy.SealedValue{
 			{Place: tokenPlace(a.ws.ID), Value: a.parts.TokenSealed},
@@ -308,7 +309,7 @@ func TestReseal(t *testing.T) {
 		wantErr(t, "SetParts after Reseal", db.SetParts(ctx, a.ws.ID, a.parts, parts), tenancy.ErrConflict)
 		logB := logOf(b)
 		check(t, db.DeleteWorkspace(ctx, b.ws.ID, day)) // its token is needed until its parts are gone
-		want = slices.DeleteFunc(want, func(v tenancy.SealedValue) bool { return v.Place == tenancy.CrashLogPlace(logB.Place.Row) })
+		want = slices.DeleteFunc(want, func(v tenancy.SealedValue) bool { return v.Place == hosting.CrashLogPlace(logB.Place.Row) })
 		wantSame(t, "SealedValues with a deleted workspace", want, must(db.SealedValues(ctx))(t))
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/hosting"
 )
 
 const (
@@ -16,7 +16,7 @@ const (
 )
 
 // RecordVersion implements [verdict.Store].
-func (db *DB) RecordVersion(ctx context.Context, workspaceID, app string, v tenancy.AppVersion) error {
+func (db *DB) RecordVersion(ctx context.Context, workspaceID, app string, v hosting.AppVersion) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
 			return err
@@ -38,8 +38,8 @@ func (db *DB) RecordVersion(ctx context.Context, workspaceID, app string, v tena
 }
 
 // AppVersions implements [verdict.Store].
-func (db *DB) AppVersions(ctx context.Context, workspaceID, app string) ([]tenancy.AppVersion, error) {
-	versions, err := list(ctx, db, func(from row) (v tenancy.AppVersion, err error) {
+func (db *DB) AppVersions(ctx context.Context, workspaceID, app string) ([]hosting.AppVersion, error) {
+	versions, err := list(ctx, db, func(from row) (v hosting.AppVersion, err error) {
 		err = from.Scan(&v.Commit, &v.Deployment, &v.Live, &v.At)
 		return v, err
 	}, `select commit_sha, deployment_uuid, live, seen_at from vibn_app_versions
@@ -48,7 +48,7 @@ func (db *DB) AppVersions(ctx context.Context, workspaceID, app string) ([]tenan
 }
 
 // KeepLog implements [hosting.Store].
-func (db *DB) KeepLog(ctx context.Context, workspaceID string, l tenancy.KeptLog) error {
+func (db *DB) KeepLog(ctx context.Context, workspaceID string, l hosting.KeptLog) error {
 	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
 		if err := lockWorkspace(ctx, tx, workspaceID); err != nil {
 			return err
@@ -62,8 +62,8 @@ func (db *DB) KeepLog(ctx context.Context, workspaceID string, l tenancy.KeptLog
 }
 
 // KeptLog implements [hosting.Store].
-func (db *DB) KeptLog(ctx context.Context, workspaceID, app string) (tenancy.KeptLog, error) {
-	l := tenancy.KeptLog{App: app}
+func (db *DB) KeptLog(ctx context.Context, workspaceID, app string) (hosting.KeptLog, error) {
+	l := hosting.KeptLog{App: app}
 	err := db.sql.QueryRowContext(ctx, `select id, log_encrypted, kept_at from vibn_crash_logs
 		where workspace_id = $1 and app_uuid = $2`, workspaceID, app).Scan(&l.ID, &l.Sealed, &l.At)
 	return l, wrap(err, "log of app %q of workspace %q", app, workspaceID)

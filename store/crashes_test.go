@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
@@ -17,7 +18,7 @@ func TestAppVersions(t *testing.T) {
 		ctx, a := t.Context(), newTenant(t, db, "alpha")
 		record := func(commit, deployment string, live bool, minute int) {
 			t.Helper()
-			v := tenancy.AppVersion{Commit: commit, Deployment: deployment, Live: live, At: day.Add(time.Duration(minute) * time.Minute)}
+			v := hosting.AppVersion{Commit: commit, Deployment: deployment, Live: live, At: day.Add(time.Duration(minute) * time.Minute)}
 			check(t, db.RecordVersion(ctx, a.ws.ID, "site", v))
 		}
 		want := func(what string, want ...string) {
@@ -56,7 +57,7 @@ func TestKeptLogs(t *testing.T) {
 		ctx, a, b := t.Context(), newTenant(t, db, "alpha"), newTenant(t, db, "beta")
 		keep := func(of tenant, app, sealed string) {
 			t.Helper()
-			check(t, db.KeepLog(ctx, of.ws.ID, tenancy.KeptLog{ID: newID(), App: app, Sealed: sealed, At: day}))
+			check(t, db.KeepLog(ctx, of.ws.ID, hosting.KeptLog{ID: newID(), App: app, Sealed: sealed, At: day}))
 		}
 		gone := func(what string, of tenant, app string) {
 			t.Helper()
@@ -83,7 +84,7 @@ func TestKeptLogs(t *testing.T) {
 		keep(a, "site", "four")
 		check(t, db.DeleteWorkspace(ctx, a.ws.ID, day))
 		gone("of a deleted workspace", a, "site")
-		wantErr(t, "KeepLog", db.KeepLog(ctx, a.ws.ID, tenancy.KeptLog{ID: newID(), App: "site", At: day}), tenancy.ErrNotFound)
-		wantErr(t, "RecordVersion", db.RecordVersion(ctx, a.ws.ID, "site", tenancy.AppVersion{Commit: "c", At: day}), tenancy.ErrNotFound)
+		wantErr(t, "KeepLog", db.KeepLog(ctx, a.ws.ID, hosting.KeptLog{ID: newID(), App: "site", At: day}), tenancy.ErrNotFound)
+		wantErr(t, "RecordVersion", db.RecordVersion(ctx, a.ws.ID, "site", hosting.AppVersion{Commit: "c", At: day}), tenancy.ErrNotFound)
 	})
 }

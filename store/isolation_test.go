@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -383,21 +384,21 @@ var isolations = map[string][]isolation{
 		}},
 	},
 	"RecordVersion": {{name: "app of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
-		return only(db.RecordVersion(ctx, a.ws.ID, b.app.UUID, tenancy.AppVersion{Commit: "c9", Deployment: "d9", Live: true, At: after(1)}))
+		return only(db.RecordVersion(ctx, a.ws.ID, b.app.UUID, hosting.AppVersion{Commit: "c9", Deployment: "d9", Live: true, At: after(1)}))
 	}}},
 	"AppVersions": {{name: "app of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 		return db.AppVersions(ctx, a.ws.ID, b.app.UUID)
 	}}},
 	"KeepLog": {
 		{name: "app of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
-			return only(db.KeepLog(ctx, a.ws.ID, tenancy.KeptLog{ID: newID(), App: b.app.UUID, Sealed: "v1.y", At: after(1)}))
+			return only(db.KeepLog(ctx, a.ws.ID, hosting.KeptLog{ID: newID(), App: b.app.UUID, Sealed: "v1.y", At: after(1)}))
 		}},
 		{name: "id of b's log", want: tenancy.ErrConflict, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			theirs, err := db.KeptLog(ctx, b.ws.ID, b.app.UUID)
 			if err != nil {
 				return nil, err
 			}
-			return only(db.KeepLog(ctx, a.ws.ID, tenancy.KeptLog{ID: theirs.ID, App: "another", Sealed: "v1.y", At: after(1)}))
+			return only(db.KeepLog(ctx, a.ws.ID, hosting.KeptLog{ID: theirs.ID, App: "another", Sealed: "v1.y", At: after(1)}))
 		}},
 	},
 	"KeptLog": {{name: "app of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
@@ -773,8 +774,8 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"RecordApp in workspace":        db.RecordApp(ctx, id, a.app.ID, "uuid", true),
 		"RecordApp":                     db.RecordApp(ctx, a.ws.ID, id, "uuid", true),
 		"SetAppPush":                    db.SetAppPush(ctx, push, push),
-		"RecordVersion":                 db.RecordVersion(ctx, id, a.app.UUID, tenancy.AppVersion{Commit: "c"}),
-		"KeepLog":                       db.KeepLog(ctx, id, tenancy.KeptLog{ID: newID(), App: a.app.UUID}),
+		"RecordVersion":                 db.RecordVersion(ctx, id, a.app.UUID, hosting.AppVersion{Commit: "c"}),
+		"KeepLog":                       db.KeepLog(ctx, id, hosting.KeptLog{ID: newID(), App: a.app.UUID}),
 		"KeptLog":                       err2(db.KeptLog(ctx, id, a.app.UUID)),
 		"KeptLog of":                    err2(db.KeptLog(ctx, a.ws.ID, id)),
 		"MarkAppDeleting in workspace":  db.MarkAppDeleting(ctx, id, a.app.ID, day),

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -227,8 +228,8 @@ func (a *tenant) provision(t *testing.T, db *store.DB) {
 	check(t, db.CreateApp(ctx, a.app))
 	a.app.UUID, a.app.Made = "uuid-of-"+a.app.ID, true
 	check(t, db.RecordApp(ctx, a.ws.ID, a.app.ID, a.app.UUID, true))
-	check(t, db.RecordVersion(ctx, a.ws.ID, a.app.UUID, tenancy.AppVersion{Commit: "c-" + slug, Deployment: "d-" + slug, Live: true, At: day}))
-	check(t, db.KeepLog(ctx, a.ws.ID, tenancy.KeptLog{ID: newID(), App: a.app.UUID, Sealed: "v1.x.log-" + slug, At: day}))
+	check(t, db.RecordVersion(ctx, a.ws.ID, a.app.UUID, hosting.AppVersion{Commit: "c-" + slug, Deployment: "d-" + slug, Live: true, At: day}))
+	check(t, db.KeepLog(ctx, a.ws.ID, hosting.KeptLog{ID: newID(), App: a.app.UUID, Sealed: "v1.x.log-" + slug, At: day}))
 	a.data = newDatabase(a.ws.ID, "data-"+slug)
 	check(t, db.CreateDatabase(ctx, a.data))
 	a.data.UUID, a.data.URLSealed = "uuid-of-"+a.data.ID, "v1.x.database-"+slug

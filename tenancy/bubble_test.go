@@ -263,10 +263,54 @@ type memory struct {
 	workspaces        map[string]tenancy.Workspace
 	keys              map[tenancy.Digest]tenancy.Key
 	databases         []tenancy.DatabaseRecord
+	versions          map[string][]hosting.AppVersion // by workspace and app
+	logs              map[string]hosting.KeptLog
 }
 
 func newMemory() *memory {
-	return &memory{workspaces: map[string]tenancy.Workspace{}, keys: map[tenancy.Digest]tenancy.Key{}}
+	return &memory{
+		workspaces: map[string]tenancy.Workspace{}, keys: map[tenancy.Digest]tenancy.Key{},
+		versions: map[string][]hosting.AppVersion{}, logs: map[string]hosting.KeptLog{},
+	}
+}
+
+func (m *memory) RecordVersion(_ context.Context, workspaceID, app string, v hosting.AppVersion) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	of := workspaceID + app
+	m.versions[of] = append([]hosting.AppVersion{v}, m.versions[of]...)
+	return nil
+}
+
+func (m *memory) AppVersions(_ context.Context, workspaceID, app string) ([]hosting.AppVersion, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.versions[workspaceID+app]), nil
+}
+
+func (m *memory) KeepLog(_ context.Context, workspaceID string, l hosting.KeptLog) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.logs[workspaceID+l.App] = l
+	return nil
+}
+
+func (m *memory) ForgetApp(_ context.Context, workspaceID, app string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.versions, workspaceID+app)
+	delete(m.logs, workspaceID+app)
+	return nil
+}
+
+func (m *memory) KeptLog(_ context.Context, workspaceID, app string) (hosting.KeptLog, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, ok := m.logs[workspaceID+app]
+	if !ok {
+		return l, tenancy.ErrNotFound
+	}
+	return l, nil
 }
 
 func (m *memory) CreateWorkspace(_ context.Context, w tenancy.Workspace, _ int64) error {

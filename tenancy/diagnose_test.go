@@ -77,7 +77,7 @@ func TestDiagnose(t *testing.T) {
 		}), "health check fails", "unhealthy", "apps_logs", printed},
 		"no database":   {app(func(a *coolifytest.App) { a.HTTPStatus, a.Logs = 500, "Error: connect ECONNREFUSED 10.0.0.7:5432" }), "cannot reach something", "ECONNREFUSED", "databases_list", printed},
 		"it is stopped": {app(func(a *coolifytest.App) { a.Status = "exited:unhealthy" }), "stopped", "exited", "apps_control", healthy},
-		"another port":  {app(func(a *coolifytest.App) { a.HTTPStatus, a.PortsExposes = 502, "3000" }), "does not listen on its port", "the port is 3000", "apps_update", printed},
+		"another port":  {app(func(a *coolifytest.App) { a.HTTPStatus, a.PortsExposes = 502, "3000" }), "does not listen on its port", "the port is 3000", "apps_update", append(printed[:4:4], lookOp)},
 		"its own fault": {app(func(a *coolifytest.App) { a.HTTPStatus = 500 }), "answers with an error", "answers 500", "apps_logs", printed},
 		"no domain":     {app(func(a *coolifytest.App) { a.FQDN = "" }), "no visitor can reach it", "", "domains_set", healthy},
 		"a new domain":  {app(func(a *coolifytest.App) { a.Status = "exited:unhealthy"; a.FQDN = "https://new.example.com" }), "stopped", "", "apps_control", healthy},
@@ -87,6 +87,29 @@ func TestDiagnose(t *testing.T) {
 		"never deployed": {func(h *tenancytest.House) {
 			h.Sim.SetApp(h.A.API.UUID, func(a *coolifytest.App) { a.Status = "exited:unhealthy" })
 		}, "never deployed", "", "apps_deploy", healthy},
+		"a starting one":  {app(func(a *coolifytest.App) { a.Status = "running:starting" }), "", "", "", healthy},
+		"a rolling one":   {app(func(a *coolifytest.App) { a.Status = "degraded:unhealthy" }), "", "", "", healthy},
+		"no health check": {app(func(a *coolifytest.App) { a.Status = "running:unknown" }), "", "", "", healthy},
+		"it restarts": {
+			app(func(a *coolifytest.App) { a.Status, a.Logs = "restarting:unknown", "fatal: bye" }),
+			"its container does not stay up: it is restarting", "", "apps_logs", printed,
+		},
+		"it crashes again and again": {app(func(a *coolifytest.App) {
+			a.Status, a.Restarts, a.Logs, a.HTTPStatus = "running:unknown", 4, "hello\nTypeError: x is undefined\nfatal: bye", 502
+		}), "its container crashes: it was restarted 4 times", "bye", "apps_logs", nil},
+		"it was given up":      {app(func(a *coolifytest.App) { a.Status, a.Restarts = "exited:unhealthy", 10 }), "crashed 10 times, so Coolify stopped it", "", "apps_logs", nil},
+		"it is killed, silent": {app(func(a *coolifytest.App) { a.Status, a.Restarts, a.Logs = "running:unhealthy", 3, "hello\nKilled" }), "it ran out of memory", "Killed", "plan", nil},
+		"a port that differs": {func(h *tenancytest.House) {
+			h.Sim.SetApp(h.A.Web.UUID, func(a *coolifytest.App) {
+				a.HTTPStatus, a.PortsExposes, a.Files = 502, "3000", map[string]string{"Dockerfile": "FROM node:22\nEXPOSE 8080/tcp\n"}
+			})
+			id := h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{CreatedAt: time.Now().Add(time.Minute)}).UUID
+			h.Sim.Advance(id)
+			h.Sim.Advance(id)
+		}, "its port is 3000, and its Dockerfile exposes 8080", "answers 502", "apps_update with port 8080", append(printed[:4:4], lookOp)},
+		"stuck": {func(h *tenancytest.House) {
+			h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{Status: coolifytest.InProgress, CreatedAt: time.Now().Add(-61 * time.Minute)})
+		}, "in progress for over an hour", "since", "deployments_cancel with deployment ", healthy},
 		"an unread value": {
 			failed("Deployment failed: Command execution failed (exit code 1): docker compose up\n" +
 				"Error: failed to read /artifacts/x/.env: line 5: unexpected character \"'\" in variable name \"s a secret'\""),
@@ -104,7 +127,7 @@ func TestDiagnose(t *testing.T) {
 				hosting.FindApp(t.Context(), h.Open(t, h.A.Key, tenancy.Read), ref) // the environments are known from now on
 				h.Sim.Reset()
 				d := diagnose(t, h, ref)
-				if diff := cmp.Diff(tc.requests, h.Requests()); diff != "" {
+				if diff := cmp.Diff(tc.requests, h.Requests()); diff != "" && tc.requests != nil {
 					t.Errorf("requests (-want +got)\n%s", diff)
 				}
 				if tc.cause == "" {

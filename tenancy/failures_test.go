@@ -189,6 +189,22 @@ func capturedLog(t *testing.T, file string) []coolifytest.LogLine {
 	return lines
 }
 
+// TestStuck: a deployment that has been in progress for over an hour is named as stuck.
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	h := tenancytest.New(t, tenancytest.Config{})
+	for age, want := range map[time.Duration]bool{59 * time.Minute: false, 61 * time.Minute: true} {
+		id := h.Sim.AddDeployment(h.A.Web.UUID, coolifytest.Deployment{
+			Status: coolifytest.InProgress, CreatedAt: time.Now().Add(-age),
+		}).UUID
+		w, err := verdict.Await(t.Context(), h.Open(t, h.A.Key, tenancy.Read), id, "", time.Millisecond)
+		cancels := strings.HasPrefix(w.Next[0], "deployments_cancel")
+		if err != nil || w.Verdict != verdict.VerdictStillRunning || strings.Contains(w.Reason, "stuck") != want || cancels != want {
+			t.Errorf("after %v: %+v, %v; want stuck: %v", age, w, err, want)
+		}
+	}
+}
+
 // TestBrokenLog: a log that Coolify holds as broken JSON is said to be broken.
 func TestBrokenLog(t *testing.T) {
 	t.Parallel()

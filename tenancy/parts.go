@@ -74,11 +74,6 @@ func DatabaseURLPlace(id string) secret.Place {
 	return secret.Place{Table: "vibn_databases", Column: "url_encrypted", Row: id}
 }
 
-// CrashLogPlace returns where the end of the log of an app that crashes is sealed.
-func CrashLogPlace(id string) secret.Place {
-	return secret.Place{Table: "vibn_crash_logs", Column: "log_encrypted", Row: id}
-}
-
 // The parts of a workspace, as a [PartError] names them.
 const (
 	PartHost         = "host" // what all other parts depend on; see package provision

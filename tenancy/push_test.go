@@ -168,11 +168,15 @@ func (s *subject) look(p *process) (time.Duration, error) {
 	return push.New(p.guard).Push(s.Context(), s.ws.ID, s.projectID())
 }
 
-// settle does the job of a push until it is done, while Coolify builds.
+// watching is the wait of a job that has nothing left to do but to see whether the outcome
+// that it reported lasts.
+const watching = 30 * time.Second
+
+// settle does the job of a push until it is done, or only watches, while Coolify builds.
 func (s *subject) settle(p *process) error {
 	for range 30 {
 		again, err := push.New(p.guard).Push(s.Context(), s.ws.ID, s.projectID())
-		if err != nil || again == 0 {
+		if err != nil || again == 0 || again == watching {
 			return err
 		}
 		s.build()

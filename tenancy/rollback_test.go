@@ -3,6 +3,7 @@ package tenancy_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/hosting"
@@ -96,6 +97,43 @@ func TestRollback(t *testing.T) {
 		d, ok := h.Sim.Deployment(started.Deployment)
 		if got != commitOf(tc.want) || !ok || d.Commit != got || !d.Rollback || started.Already {
 			t.Errorf("%s: to %s by %+v (%+v), want %s", name, got, started, d, tc.want)
+		}
+	}
+}
+
+// TestRollbackToWhatWasLive: what was seen to crash is not gone back to, nor what was
+// deployed since the records began and never seen live; Coolify finished both, and offers
+// images of failed deployments too.
+func TestRollbackToWhatWasLive(t *testing.T) {
+	h := tenancytest.New(t, tenancytest.Config{})
+	began := time.Now().Add(-time.Hour)
+	uuid := h.Sim.AddApp(h.A.Project.Environments[0].UUID, coolifytest.App{Status: "running:healthy", Name: "site"}).UUID
+	for i, commit := range []string{"c0", "c1", "c2", "c3", "c4", "c5"} {
+		status := coolifytest.Finished
+		if commit == "c4" {
+			status = coolifytest.Failed
+		}
+		at := began.Add(time.Duration(i) * time.Minute)
+		d := h.Sim.AddDeployment(uuid, coolifytest.Deployment{Status: status, Commit: commitOf(commit), CreatedAt: at})
+		live, judged := map[string]bool{"c1": true, "c2": false, "c5": false}[commit]
+		if !judged { // c0 is older than the records, nobody looked at c3
+			continue
+		}
+		err := h.DB.RecordVersion(t.Context(), h.A.ID, uuid, hosting.AppVersion{Commit: commitOf(commit), Deployment: d.UUID, Live: live, At: at.Add(time.Second)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for commit, want := range map[string]string{
+		"c000000": "c0", "c100000": "c1", "c200000": "not_found", "c300000": "not_found", "c400000": "not_found", "": "c1",
+	} {
+		h.Sim.FinishDeletions()
+		target, started, err := rollBack(t, h, uuid, commit)
+		if got := string(tenancy.Public(err).Code); err != nil && got != want || err == nil && target != commitOf(want) {
+			t.Errorf("to %q: %s, %v; want %s", commit, target, err, want)
+		}
+		if err == nil {
+			h.Sim.Finish(started.Deployment, coolifytest.Cancelled)
 		}
 	}
 }

@@ -124,13 +124,12 @@ type AppRecord struct {
 	UUID        string // on Coolify; empty until known
 	Made        bool   // its setup is finished
 	DeletingAt  *time.Time
-	Branch      string // the branch that Head is on; empty = unknown
-	Head        string // newest commit of the branch that was processed
-	Deployment  string // of Head, on Coolify; empty = none yet, or none needed
-	Reported    string // last state of Head reported to Gitea; empty = none
-	// ReportedAt is when Gitea was first told how the deployment ended; nil before that.
-	ReportedAt *time.Time
-	CreatedAt  time.Time
+	Branch      string     // the branch that Head is on; empty = unknown
+	Head        string     // newest commit of the branch that was processed
+	Deployment  string     // of Head, on Coolify; empty = none yet, or none needed
+	Reported    string     // last state of Head reported to Gitea; empty = none
+	ReportedAt  *time.Time // when Gitea was first told how the deployment ended; nil = not yet
+	CreatedAt   time.Time
 }
 
 // Follows reports whether pushes to a project's repository deploy the app.
@@ -141,22 +140,6 @@ func (a AppRecord) Follows(p Project) bool {
 // BuiltFrom reports whether pushes to a project deploy any of these apps.
 func BuiltFrom(p Project, apps []AppRecord) bool {
 	return slices.ContainsFunc(apps, func(a AppRecord) bool { return a.Follows(p) })
-}
-
-// An AppVersion is a version of an app that was deployed and judged.
-type AppVersion struct {
-	Commit     string // whole
-	Deployment string // uuid on Coolify of the deployment that was judged last
-	Live       bool   // it ran and answered
-	At         time.Time
-}
-
-// A KeptLog is the end of the log of an app that crashes.
-type KeptLog struct {
-	ID     string // new each time
-	App    string // uuid on Coolify
-	Sealed string // at [CrashLogPlace]; not scrubbed
-	At     time.Time
 }
 
 // A DatabaseRecord is a database that was created here.

@@ -106,7 +106,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"no domain, and stopped": {coolifytest.Finished, func(h *tenancytest.House) {
 			time.AfterFunc(5*time.Second, func() { set(h, func(a *coolifytest.App) { a.FQDN, a.Status = "", "exited:unhealthy" }) })
-		}, verdict.Judgement{Verdict: "unreachable"}, "does not run", 5 * tick},
+		}, verdict.Judgement{Verdict: "still_running"}, "not certain yet whether it runs", 14 * tick},
 		"pinned to another commit": {
 			coolifytest.Finished, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.GitCommitSHA = oldCommit }) },
 			verdict.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200},
@@ -120,7 +120,7 @@ func TestVerdicts(t *testing.T) {
 		"failed, none answers": {
 			coolifytest.Failed, func(h *tenancytest.House) { set(h, func(a *coolifytest.App) { a.Status = "exited:unhealthy" }) },
 			verdict.Judgement{Verdict: "failed", URL: site, HTTPStatus: 503},
-			"the deployment failed, and the domain answers 503", 2 * tick,
+			"the deployment failed, and no container of it runs; the domain answers 503", 2 * tick,
 		},
 		"cancelled": {coolifytest.Cancelled, nil, verdict.Judgement{Verdict: "stale", URL: site, HTTPStatus: 200}, "cancelled; the version before it", 2 * tick},
 	} {

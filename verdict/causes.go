@@ -97,7 +97,7 @@ var knownCauses = []knownCause{
 		cause: "the host's disk is full", next: onlyOperator,
 	},
 	{
-		says:  regexp.MustCompile(`(?i)out of memory|oomkilled|heap limit|exit code:? 137\b`),
+		says:  regexp.MustCompile(`(?i)out of memory|oomkilled|heap limit|exit code:? 137\b|^(\S+ )?killed\.?$`),
 		cause: "it ran out of memory", next: "let it use less, or ask the platform's operator for a larger plan",
 	},
 	{
@@ -154,6 +154,11 @@ func (f findings) deployTrouble(add func(cause, evident, next string)) {
 			cause += ": a step of its build"
 		}
 		add(cause, firstErrorIn(f.log), "deployments_logs with deployment "+f.deployments[0].UUID.String())
+	case isStuck(f.deployments[0].Deployment, f.now):
+		add(
+			stuckSays, "since "+f.deployments[0].CreatedAt.Format(tenancy.TimeFormat),
+			"deployments_cancel with deployment "+f.deployments[0].UUID.String()+", then apps_deploy",
+		)
 	case !f.deployments[0].Status.Terminal():
 		add("a deployment is in progress", "", "deployments_wait with deployment "+f.deployments[0].UUID.String())
 	}
@@ -161,17 +166,30 @@ func (f findings) deployTrouble(add func(cause, evident, next string)) {
 
 func (f findings) containerTrouble(add func(cause, evident, next string)) {
 	state, _, _ := strings.Cut(f.app.Status, ":")
+	down := f.site.down()
 	switch {
-	case state == "running" && strings.HasSuffix(f.app.Status, ":unhealthy"):
-		add("its health check fails", "status "+f.app.Status, "apps_logs shows what it prints")
-	case state == "running", len(f.deployments) == 0:
+	case down == "" || len(f.deployments) == 0 && !f.site.crashes() && !f.site.isUp():
+	case f.site.crashes():
+		line := firstErrorIn(f.log)
+		if line == "" && len(f.log) > 0 {
+			line = f.log[len(f.log)-1]
+		}
+		add(down, line, "apps_logs shows what it printed last; fix that and push")
+		if memory := f.app.Limits.Memory; memory != "" && memory != "0" && firstErrorIn(f.log) == "" {
+			add(
+				"it may need more memory than it may use: then it is killed, and its log does not say so",
+				"its limit is "+memory, "let it use less, or ask the platform's operator for a larger plan",
+			)
+		}
+	case state == "running":
+		add(down, "status "+f.app.Status, "apps_logs shows what it prints")
 	case state == "exited" && !f.failed():
 		add(
 			"it was stopped, or ends by itself", "status "+f.app.Status,
 			"apps_control with action start; deployments_logs if it was never up",
 		)
 	case state != "exited":
-		add("its container does not stay up", firstErrorIn(f.log), "apps_logs shows what it prints")
+		add(down, firstErrorIn(f.log), "apps_logs shows what it prints")
 	}
 }
 
@@ -180,7 +198,7 @@ func (f findings) siteTrouble(add func(cause, evident, next string)) {
 	switch {
 	case site == "" && strings.HasPrefix(f.app.Status, "running"):
 		add("no visitor can reach it: "+f.site.unprobed, "", "domains_set gives it a domain")
-	case site == "", f.site.answered():
+	case site == "", f.site.serves(), f.site.doubtful():
 	case seen.Problem == probe.DNS:
 		add(
 			"its domain has no DNS record", site+": "+seen.Reason,
@@ -201,12 +219,20 @@ func (f findings) siteTrouble(add func(cause, evident, next string)) {
 			"nothing answers at its domain", site+": "+seen.Reason,
 			"domains_list says where the domain must point; if it does, ask the platform's operator to check the host",
 		)
+	case seen.Status == 503 && f.site.down() != "" && len(f.deployments) > 0: // it is said why
 	case seen.Status == 503:
 		add(
 			"the proxy has no running container for its domain", site+" answers 503",
 			"apps_deploy: a new domain takes effect with a deployment",
 		)
-	case seen.Status == 502 || seen.Status == 504:
+	case f.portFaulty() && len(f.exposed) > 0 && !slices.Contains(f.exposed, f.app.PortsExposes):
+		add(
+			"its port is "+f.app.PortsExposes+", and its Dockerfile exposes "+strings.Join(f.exposed, ", "),
+			fmt.Sprintf("%s answers %d", site, seen.Status),
+			"apps_update with port "+f.exposed[0]+", then apps_deploy; or listen on "+f.app.PortsExposes,
+		)
+	case f.portFaulty() && f.site.crashes(): // nobody listens as nothing runs
+	case f.portFaulty():
 		add(
 			"it does not listen on its port, or only on localhost",
 			fmt.Sprintf("%s answers %d; the port is %s", site, seen.Status, f.app.PortsExposes),

@@ -104,6 +104,9 @@ func Diagnose(ctx context.Context, a *hosting.App) (Diagnosis, error) {
 		f.push = &records[0]
 	}
 	visit(ctx, a, &f.site, false)
+	if f.site.doubtful() && f.site.down() == "" {
+		f.note = "its domain " + f.site.answers()
+	}
 	if err := readLog(ctx, a, &f); err != nil {
 		return Diagnosis{}, err
 	}
@@ -118,6 +121,7 @@ type findings struct {
 	push        *tenancy.AppRecord // nil = vibn-mcp did not create the app
 	log         []string           // scrubbed; the build log if the build failed
 	mentions    []mention          // variables that the log reports missing and the app does not have
+	exposed     []string           // ports that its Dockerfile exposes, where that was looked at
 	note        string
 	now         time.Time
 }
@@ -125,17 +129,28 @@ type findings struct {
 // A mention is the name of a variable in a line of a log.
 type mention struct{ name, line string }
 
+// addNote adds to what the reader should know.
+func (f *findings) addNote(note string) {
+	if f.note != "" {
+		f.note += "; "
+	}
+	f.note += note
+}
+
 // failed reports whether the app's last deployment failed.
 func (f findings) failed() bool {
 	return len(f.deployments) > 0 && f.deployments[0].Status == coolify.DeploymentFailed
 }
 
 // containerFaulty reports whether the container has a problem that the app's own log may
-// explain. The log of an exited container cannot be read.
+// explain. The log of an exited container cannot be read, unless it was kept.
 func (f findings) containerFaulty() bool {
-	return (!strings.HasSuffix(f.app.Status, ":healthy") || f.site.url != "" && !f.site.answered()) &&
-		!strings.HasPrefix(f.app.Status, "exited")
+	exited := strings.HasPrefix(f.app.Status, "exited")
+	return (f.site.down() != "" || f.site.url != "" && !f.site.serves()) && (!exited || f.site.crashes())
 }
+
+// portFaulty reports whether nobody listens on the app's port.
+func (f findings) portFaulty() bool { return f.site.seen.Status == 502 || f.site.seen.Status == 504 }
 
 // readLog reads the log that best explains a problem, if there is one. If the log cannot
 // be read, it notes that and returns nil, because the other findings are still useful.
@@ -143,7 +158,7 @@ func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 	var err error
 	switch {
 	case f.failed() && f.deployments[0].Log == nil:
-		f.note = "this server may not read build logs, so why the build failed was not looked at"
+		f.addNote("this server may not read build logs, so why the build failed was not looked at")
 		return nil
 	case f.failed():
 		f.log, _, err = hosting.BuildLog(ctx, inside(scopeOf(a)), f.deployments[0])
@@ -151,6 +166,9 @@ func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 		var logs hosting.Logs
 		logs, err = a.Logs(ctx, readLines, "")
 		f.log = logs.Lines
+		if err == nil && f.portFaulty() && len(f.deployments) > 0 && f.deployments[0].Log != nil {
+			f.exposed, err = hosting.ExposedPorts(ctx, f.deployments[0])
+		}
 	}
 	if err == nil {
 		f.mentions, err = withoutSet(ctx, a, missingVariables(f.log))
@@ -161,7 +179,7 @@ func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 	case ctx.Err() != nil, code == tenancy.Unauthorized, code == tenancy.Forbidden:
 		return err
 	}
-	f.note = "some checks could not be done: " + tenancy.Public(err).Msg
+	f.addNote("some checks could not be done: " + tenancy.Public(err).Msg)
 	return nil
 }
 

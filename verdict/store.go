@@ -3,6 +3,7 @@ package verdict
 import (
 	"context"
 
+	"github.com/vibnai/vibn-mcp/hosting"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -12,9 +13,9 @@ type Store interface {
 	// RecordVersion records whether a version of an app is live; the app is named by its
 	// uuid on Coolify. A version that was live stays so when another deployment of it is
 	// not. The newest 100 of each app are kept. ErrNotFound if the workspace is deleted.
-	RecordVersion(ctx context.Context, workspaceID, app string, v tenancy.AppVersion) error
+	RecordVersion(ctx context.Context, workspaceID, app string, v hosting.AppVersion) error
 	// AppVersions lists an app's versions, those that were judged last first.
-	AppVersions(ctx context.Context, workspaceID, app string) ([]tenancy.AppVersion, error)
+	AppVersions(ctx context.Context, workspaceID, app string) ([]hosting.AppVersion, error)
 
 	// These are as in [provision.Store].
 	Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error)

@@ -23,7 +23,7 @@ const (
 	VerdictFailed       Verdict = "failed"        // the deployment did not succeed, and the app does not answer
 	VerdictStale        Verdict = "stale"         // another version answers, or is being deployed
 	VerdictUnreachable  Verdict = "unreachable"   // the commit was deployed, and the app does not answer
-	VerdictStillRunning Verdict = "still_running" // the deployment has not ended
+	VerdictStillRunning Verdict = "still_running" // it has not ended, or it is not certain yet how
 )
 
 // A Judgement is a verdict with its evidence. It is zero where the caller did not wait
@@ -42,20 +42,15 @@ type observation struct {
 	commit    string                   // the deployed commit; empty = unknown
 	wanted    string                   // the requested commit; empty = unknown, so not compared
 	overtaken bool                     // commit is a newer one of the branch than wanted, which was not deployed
+	had       bool                     // a version of the app was live before this deployment
+	settling  bool                     // it ended so recently that the container's state may not be known
 	appStatus string                   // for example "running:healthy"
+	restarts  int                      // of the container after crashes
+	stuck     bool                     // it has been in progress for over an hour
 	url       string                   // the URL that was probed; empty = none
 	unprobed  string                   // why no URL was probed
 	seen      probe.Result
 }
-
-// answered reports whether the app answers a visitor. A redirect and "not found" count as
-// answers: Coolify's proxy answers 503 for a name without an app.
-func (o observation) answered() bool {
-	return o.seen.Status > 0 && o.seen.Status < http.StatusInternalServerError
-}
-
-// running reports whether Coolify says that the app's containers run.
-func (o observation) running() bool { return strings.HasPrefix(o.appStatus, "running") }
 
 // otherCommit reports whether another commit was deployed than the one that was wanted.
 func (o observation) otherCommit() bool {
@@ -84,13 +79,19 @@ func (o observation) decide() (Verdict, string) {
 	case coolify.DeploymentQueued:
 		return VerdictStillRunning, "the deployment is queued"
 	default:
+		if o.stuck {
+			return VerdictStillRunning, stuckSays
+		}
 		return VerdictStillRunning, "the deployment is running"
 	}
 }
 
 func (o observation) decideUndone(how string) (Verdict, string) {
-	if o.answered() {
+	switch {
+	case o.serves() && o.had:
 		return VerdictStale, how + "; the version before it " + o.answers()
+	case o.answered():
+		return VerdictFailed, how + ", and none of this app was ever live: what " + o.answers() + " at its domain is not it"
 	}
 	return VerdictFailed, how + ", and " + o.silent()
 }
@@ -101,12 +102,16 @@ func (o observation) decideFinished() (Verdict, string) {
 		return VerdictStale, fmt.Sprintf("commit %s was deployed, but %s was wanted", short(o.commit), short(o.wanted))
 	case o.answered():
 		return VerdictLive, o.name() + " " + o.answers()
+	case o.undecided():
+		return VerdictStillRunning, o.name() + " was deployed, and it is not certain yet whether it runs; " + o.silent()
+	case o.serves():
+		return VerdictLive, o.name() + " " + o.answers()
 	case o.url != "":
 		return VerdictUnreachable, o.name() + " was deployed, but " + o.silent()
-	case o.running():
+	case o.down() == "":
 		return VerdictLive, o.name() + " runs; " + o.unprobed
 	}
-	return VerdictUnreachable, o.name() + " was deployed, but the app does not run; " + o.unprobed
+	return VerdictUnreachable, o.name() + " was deployed, but " + o.silent()
 }
 
 // name describes the deployed commit.
@@ -118,7 +123,10 @@ func (o observation) name() string {
 }
 
 func (o observation) answers() string {
-	if o.seen.Redirect != "" {
+	switch {
+	case o.doubtful():
+		return fmt.Sprintf("answers %d at /, as the proxy itself does", o.seen.Status)
+	case o.seen.Redirect != "":
 		return fmt.Sprintf("answers %d and points to %s", o.seen.Status, untrusted.Clean(o.seen.Redirect))
 	}
 	return fmt.Sprintf("answers %d", o.seen.Status)
@@ -126,19 +134,30 @@ func (o observation) answers() string {
 
 // silent says why the app does not answer.
 func (o observation) silent() string {
+	down := ""
+	if !o.undecided() && o.appStatus != "" {
+		down = o.down()
+	}
+	why := o.unprobed
 	switch {
 	case o.url == "":
-		return o.unprobed
-	case o.seen.Status == http.StatusServiceUnavailable:
-		return "the domain answers 503, as when no container runs for it"
+	case o.doubtful():
+		why = fmt.Sprintf("the domain answers %d, and so does the proxy itself", o.seen.Status)
+	case o.seen.Status == http.StatusServiceUnavailable && down == "":
+		why = "the domain answers 503, as when no container runs for it"
 	case o.seen.Status > 0:
-		return fmt.Sprintf("the domain answers %d", o.seen.Status)
+		why = fmt.Sprintf("the domain answers %d", o.seen.Status)
+	default:
+		why = "the domain does not answer: " + o.seen.Reason
 	}
-	return "the domain does not answer: " + o.seen.Reason
+	if down != "" {
+		return down + "; " + why
+	}
+	return why
 }
 
-// mayMend reports whether a later poll may find the app answering: a container takes some
-// seconds to start, and a certificate to be issued.
+// mayMend reports whether a later poll may find the app answering, or its container's
+// state: a container takes some seconds to start, and a certificate to be issued.
 func (o observation) mayMend() bool {
 	if o.status != coolify.DeploymentFinished || o.otherCommit() || o.answered() {
 		return false
@@ -147,7 +166,7 @@ func (o observation) mayMend() bool {
 	case probe.InvalidURL, probe.DNS, probe.RefusedAddress:
 		return false
 	default:
-		return o.url != "" || !o.running()
+		return o.url != "" || o.down() != ""
 	}
 }
 

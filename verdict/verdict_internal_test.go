@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -8,103 +9,179 @@ import (
 	"github.com/vibnai/vibn-mcp/probe"
 )
 
-// The matrix: each status, with the commit that was wanted and with another, for
-// each thing that a visitor may meet.
-const verdicts = `
-	                 200    302    404    502          503          timeout      refused      dns          address      certificate  broken       runs    exited
-	finished         live   live   live   unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  live    unreachable
-	finished,unknown live   live   live   unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  unreachable  live    unreachable
-	finished,old     stale  stale  stale  stale        stale        stale        stale        stale        stale        stale        stale        stale   stale
-	finished,newer   stale  stale  stale  stale        stale        stale        stale        stale        stale        stale        stale        stale   stale
-	failed           stale  stale  stale  failed       failed       failed       failed       failed       failed       failed       failed       failed  failed
-	failed,old       stale  stale  stale  failed       failed       failed       failed       failed       failed       failed       failed       failed  failed
-	cancelled        stale  stale  stale  failed       failed       failed       failed       failed       failed       failed       failed       failed  failed
-	cancelled,old    stale  stale  stale  failed       failed       failed       failed       failed       failed       failed       failed       failed  failed
-	phantom          stale  stale  stale  failed       failed       failed       failed       failed       failed       failed       failed       failed  failed
-	phantom,old      stale  stale  stale  failed       failed       failed       failed       failed       failed       failed       failed       failed  failed
-	skipped          still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running
-	queued           still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running
-	unheard-of       still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running still_running
-`
+// The matrices: what the verdict is for what answers at the domain (404p and 200p: as the
+// proxy itself does), by the state of the container, with its restarts after crashes. L is
+// live, U unreachable, ? still_running, F failed, S stale.
+const (
+	matrixFinished = `
+		                   200 302 404 404p 200p 502 503 timeout refused dns address certificate broken none
+		running:unknown    L   L   L   L    L    U   U   U       U       U   U       U           U      L
+		running:healthy    L   L   L   L    L    U   U   U       U       U   U       U           U      L
+		running:starting   L   L   L   L    L    U   U   U       U       U   U       U           U      L
+		starting:unknown   L   L   L   L    L    U   U   U       U       U   U       U           U      L
+		degraded:unhealthy L   L   L   L    L    U   U   U       U       U   U       U           U      L
+		running:unhealthy  L   L   L   U    U    U   U   U       U       U   U       U           U      U
+		restarting:unknown L   L   L   U    U    U   U   U       U       U   U       U           U      U
+		exited:unhealthy   L   L   L   U    U    U   U   U       U       U   U       U           U      U
+		running:unknown+1  L   L   L   U    U    U   U   U       U       U   U       U           U      U
+		restarting:unknown+5 L L   L   U    U    U   U   U       U       U   U       U           U      U
+		exited:unhealthy+10 L  L   L   U    U    U   U   U       U       U   U       U           U      U
+		paused:unheard-of  L   L   L   U    U    U   U   U       U       U   U       U           U      U
+	`
+	// of a deployment that ended less than a minute ago
+	matrixSettling = `
+		                   200 302 404 404p 200p 502 503 timeout refused dns address certificate broken none
+		running:unknown    L   L   L   ?    ?    U   U   U       U       U   U       U           U      L
+		running:healthy    L   L   L   ?    ?    U   U   U       U       U   U       U           U      L
+		degraded:unhealthy L   L   L   ?    ?    U   U   U       U       U   U       U           U      L
+		running:unhealthy  L   L   L   ?    ?    U   U   U       U       U   U       U           U      U
+		restarting:unknown L   L   L   ?    ?    U   U   U       U       U   U       U           U      ?
+		exited:unhealthy   L   L   L   ?    ?    U   U   U       U       U   U       U           U      ?
+		running:unknown+1  L   L   L   U    U    U   U   U       U       U   U       U           U      U
+		exited:unhealthy+10 L  L   L   U    U    U   U   U       U       U   U       U           U      U
+	`
+	// of a deployment that failed, was cancelled or never existed, where a version was live
+	// before it
+	matrixUndone = `
+		                   200 302 404 404p 200p 502 503 timeout refused dns address certificate broken none
+		running:unknown    S   S   S   S    S    F   F   F       F       F   F       F           F      F
+		running:healthy    S   S   S   S    S    F   F   F       F       F   F       F           F      F
+		degraded:unhealthy S   S   S   S    S    F   F   F       F       F   F       F           F      F
+		restarting:unknown S   S   S   F    F    F   F   F       F       F   F       F           F      F
+		exited:unhealthy   S   S   S   F    F    F   F   F       F       F   F       F           F      F
+		running:unknown+1  S   S   S   F    F    F   F   F       F       F   F       F           F      F
+		exited:unhealthy+10 S  S   S   F    F    F   F   F       F       F   F       F           F      F
+	`
+)
 
 // observations are what a visitor may meet.
 var observations = map[string]observation{
 	"200": {seen: probe.Result{Status: 200}}, "302": {seen: probe.Result{Status: 302, Redirect: "login.example.com"}}, "404": {seen: probe.Result{Status: 404}},
+	"404p": {seen: probe.Result{Status: 404, AsProxy: true}}, "200p": {seen: probe.Result{Status: 200, AsProxy: true}},
 	"502": {seen: probe.Result{Status: 502}}, "503": {seen: probe.Result{Status: 503}},
 	"timeout": {seen: probe.Result{Problem: probe.Timeout, Reason: "why"}}, "refused": {seen: probe.Result{Problem: probe.Refused, Reason: "why"}},
 	"dns": {seen: probe.Result{Problem: probe.DNS, Reason: "why"}}, "address": {seen: probe.Result{Problem: probe.RefusedAddress, Reason: "why"}},
 	"certificate": {seen: probe.Result{Problem: probe.BadCertificate, Reason: "why"}}, "broken": {seen: probe.Result{Problem: probe.NoAnswer, Reason: "why"}},
-	"runs": {appStatus: "running:healthy", unprobed: "why"}, "exited": {appStatus: "exited:unhealthy", unprobed: "why"},
+	"none": {unprobed: "why"},
 }
 
-// A deploy that Coolify skipped is the one that is on its way.
+// A deploy that Coolify skipped is the one that is in progress.
 var statusNames = map[string]coolify.DeploymentStatus{
 	"finished": coolify.DeploymentFinished, "failed": coolify.DeploymentFailed, "cancelled": coolify.DeploymentCancelled, "phantom": "",
 	"skipped": coolify.DeploymentInProgress, "queued": coolify.DeploymentQueued, "unheard-of": "paused",
 }
 
-func TestVerdictMatrix(t *testing.T) {
-	lines := strings.Split(strings.TrimSpace(verdicts), "\n")
+var wantedCommit, oldCommit = strings.Repeat("a", 40), strings.Repeat("b", 40)
+
+// each calls f for each cell of a matrix.
+func each(t *testing.T, matrix string, f func(name, want string, x observation)) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(matrix), "\n")
 	met := strings.Fields(lines[0])
 	if len(met) != len(observations) {
 		t.Fatalf("%d columns for %d observations", len(met), len(observations))
 	}
-	wanted, old := strings.Repeat("a", 40), strings.Repeat("b", 40)
 	for _, line := range lines[1:] {
 		row := strings.Fields(line)
-		name, commit, _ := strings.Cut(row[0], ",")
+		if len(row) != len(met)+1 {
+			t.Fatalf("%q has %d cells", line, len(row))
+		}
+		state, restarts, _ := strings.Cut(row[0], "+")
 		for i, want := range row[1:] {
 			x := observations[met[i]]
-			x.status, x.commit, x.wanted = statusNames[name], wanted, wanted
-			switch commit {
-			case "old":
-				x.commit = old
-			case "newer":
-				x.commit, x.overtaken = old, true
-			case "unknown":
-				x.wanted = ""
-			}
+			x.appStatus, x.commit, x.wanted = state, wantedCommit, wantedCommit
+			x.restarts, _ = strconv.Atoi(restarts)
 			if x.unprobed == "" {
 				x.url = "https://web.example.com/"
 			}
-			j := x.judge()
-			if string(j.Verdict) != want || j.HTTPStatus != x.seen.Status || j.URL != x.url {
-				t.Errorf("%s, a visitor meets %s: %+v, want %s", row[0], met[i], j, want)
-			}
-			if j.Reason == "" || strings.ContainsAny(j.Reason, "\n%") {
-				t.Errorf("%s, %s: the reason is %q", row[0], met[i], j.Reason)
-			}
-			if says := "why"; want == "unreachable" && x.seen.Reason != "" && !strings.HasSuffix(j.Reason, says) {
-				t.Errorf("%s, %s: the reason %q does not say %q", row[0], met[i], j.Reason, says)
-			}
-			if x.overtaken && (!strings.HasSuffix(j.Reason, old) || !strings.Contains(x.next(j.Verdict)[0], old)) {
-				t.Errorf("%s, %s: %q, next %q; want the newer commit in both", row[0], met[i], j.Reason, x.next(j.Verdict))
-			}
-			if next := x.next(j.Verdict); (len(next) == 0) != (want == "live") {
-				t.Errorf("%s, %s: next is %q", row[0], met[i], next)
-			}
+			f(row[0]+", a visitor meets "+met[i], map[string]string{
+				"L": "live", "U": "unreachable", "?": "still_running", "F": "failed", "S": "stale",
+			}[want], x)
 		}
 	}
 }
 
-// TestVerdictWaits: what may mend by itself is looked at again, and nothing else.
-func TestVerdictWaits(t *testing.T) {
-	mends := map[string]bool{"502": true, "503": true, "timeout": true, "refused": true, "certificate": true, "broken": true, "exited": true}
-	for met, x := range observations {
-		if x.unprobed == "" {
-			x.url = "https://web.example.com/"
+// wantVerdict judges an observation.
+func wantVerdict(t *testing.T, name, want string, x observation) {
+	t.Helper()
+	j := x.judge()
+	if string(j.Verdict) != want || j.HTTPStatus != x.seen.Status || j.URL != x.url {
+		t.Errorf("%s: %+v, want %s", name, j, want)
+	}
+	if j.Reason == "" || strings.ContainsAny(j.Reason, "\n%") {
+		t.Errorf("%s: the reason is %q", name, j.Reason)
+	}
+	if next := x.next(j.Verdict); (len(next) == 0) != (want == "live") {
+		t.Errorf("%s: next is %q", name, next)
+	}
+	if want == "unreachable" && x.seen.Reason != "" && !strings.HasSuffix(j.Reason, "why") {
+		t.Errorf("%s: the reason %q does not say why", name, j.Reason)
+	}
+	if lives := want == "live" || want == "stale" && x.had; x.seen.AsProxy && strings.Contains(j.Reason, "as the proxy itself does") != lives {
+		t.Errorf("%s: %q", name, j.Reason)
+	}
+	if want == "unreachable" && x.restarts > 0 && !strings.Contains(j.Reason, "crash") {
+		t.Errorf("%s: the reason %q does not say that it crashes", name, j.Reason)
+	}
+}
+
+func TestVerdictMatrix(t *testing.T) {
+	each(t, matrixFinished, func(name, want string, x observation) {
+		x.status = coolify.DeploymentFinished
+		wantVerdict(t, name, want, x)
+		x.wanted = ""
+		wantVerdict(t, name+", unknown what was wanted", want, x)
+		x.wanted, x.commit = wantedCommit, oldCommit
+		wantVerdict(t, name+", another commit", "stale", x)
+		x.overtaken = true
+		wantVerdict(t, name+", overtaken", "stale", x)
+		if j := x.judge(); !strings.HasSuffix(j.Reason, oldCommit) || !strings.Contains(x.next(j.Verdict)[0], oldCommit) {
+			t.Errorf("%s: %q, next %q; want the newer commit in both", name, j.Reason, x.next(j.Verdict))
 		}
-		for name, status := range statusNames {
-			x.status = status
-			if want := name == "finished" && mends[met]; x.mayMend() != want {
-				t.Errorf("%s, a visitor meets %s: looks again: %v, want %v", name, met, x.mayMend(), want)
+		for _, running := range []string{"skipped", "queued", "unheard-of"} {
+			x := x
+			x.status, x.overtaken = statusNames[running], false
+			wantVerdict(t, name+", "+running, "still_running", x)
+		}
+	})
+	each(t, matrixSettling, func(name, want string, x observation) {
+		x.status, x.settling = coolify.DeploymentFinished, true
+		wantVerdict(t, name+", a moment ago", want, x)
+	})
+	each(t, matrixUndone, func(name, want string, x observation) {
+		for _, status := range []string{"failed", "cancelled", "phantom"} {
+			for _, commit := range []string{wantedCommit, oldCommit} {
+				x.status, x.commit, x.had = statusNames[status], commit, true
+				wantVerdict(t, name+", "+status, want, x)
+				x.had = false
+				wantVerdict(t, name+", "+status+", the first", "failed", x)
+				if strings.Contains(x.judge().Reason, "the version before it") {
+					t.Errorf("%s, %s: %q names a version that never was", name, status, x.judge().Reason)
+				}
 			}
 		}
-		x.status, x.commit, x.wanted = coolify.DeploymentFinished, "a", "b"
-		if x.mayMend() {
-			t.Errorf("another commit, a visitor meets %s: looks again, and nothing would change", met)
-		}
+	})
+}
+
+// TestVerdictWaits: what may mend by itself is looked at again, and nothing else.
+func TestVerdictWaits(t *testing.T) {
+	mends := map[string]bool{
+		"502": true, "503": true, "timeout": true, "refused": true, "certificate": true, "broken": true, "404p": true, "200p": true,
 	}
+	each(t, matrixFinished, func(name, _ string, x observation) {
+		_, met, _ := strings.Cut(name, "meets ")
+		for status, of := range statusNames {
+			x.status = of
+			want := of == coolify.DeploymentFinished && (mends[met] || met == "none" && x.down() != "")
+			if x.mayMend() != want {
+				t.Errorf("%s, %s: looks again: %v, want %v", status, name, x.mayMend(), want)
+			}
+		}
+		x.status, x.commit = coolify.DeploymentFinished, oldCommit
+		if x.mayMend() {
+			t.Errorf("another commit, %s: looks again, and nothing would change", name)
+		}
+	})
 }
 
 func TestSiteOf(t *testing.T) {

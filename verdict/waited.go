@@ -35,8 +35,12 @@ type Waited struct {
 const (
 	// maxVisits limits how often a wait probes an app that does not answer yet.
 	maxVisits = 4
-	// comingUp is how long after its deployment an app gets time to answer.
+	// comingUp is how long after its deployment an app gets time to answer, and Coolify
+	// to notice what became of its container.
 	comingUp = time.Minute
+	// doubtEvery is how many poll intervals lie between two probes of an app whose answer
+	// may be the proxy's: each of them asks Coolify too.
+	doubtEvery = 3
 )
 
 // Await waits as [hosting.Wait] does and judges the deployment. ref is the deployment's
@@ -198,9 +202,9 @@ func recentDeploymentOf(
 	return "", nil
 }
 
-// Judge returns the verdict on a deployment. It waits until the given time for an app
-// that was just deployed to answer. It reads the principal's rights again before each
-// poll and before the answer.
+// Judge returns the verdict on a deployment, and records whether the version that it
+// deployed is live. It waits until the given time for an app that was just deployed to
+// answer. It reads the principal's rights again before each poll and before the answer.
 func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, until time.Time) (Waited, error) {
 	app := hosting.Handle(s, d.App)
 	x := observation{status: d.Status, commit: whole(d.Commit)}
@@ -214,10 +218,14 @@ func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, unt
 			x.overtaken = contains(ctx, s.Scope, project, d.Application.GitRepository, x.commit, x.wanted)
 		}
 	}
-	if !endedRecently(s.Scope, d.Deployment) {
+	x.settling, x.stuck = settles(s, d.Deployment), isStuck(d.Deployment, s.Now())
+	if !x.settling {
 		until = time.Time{}
 	}
-	if err := visitUntil(ctx, app, &x, d.PullRequestID != 0, until); err != nil {
+	if err := visitUntil(ctx, app, &x, d.Deployment, until); err != nil {
+		return Waited{}, err
+	}
+	if err := x.lookBack(ctx, app, d.UUID); err != nil {
 		return Waited{}, err
 	}
 	w := Waited{Judgement: x.judge(), DeploymentState: shortState(s.Scope, d.Deployment)}
@@ -225,6 +233,9 @@ func Judge(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment, unt
 		failureLog(ctx, s.Scope, d, &w)
 	}
 	w.Next = x.next(w.Verdict)
+	if err := remember(ctx, app, x, d.Deployment, w.Verdict); err != nil {
+		return Waited{}, err
+	}
 	return w, s.Prove(ctx)
 }
 
@@ -236,26 +247,38 @@ func shortState(s *tenancy.Scope, d coolify.Deployment) DeploymentState {
 	}
 }
 
-// endedRecently reports whether a deployment ended so recently that its app may still be
-// starting.
-func endedRecently(s *tenancy.Scope, d coolify.Deployment) bool {
-	return d.FinishedAt == nil || inside(s).Now().Sub(*d.FinishedAt).Abs() < comingUp
+// settles reports whether a deployment ended so recently that its app may still be
+// starting, and Coolify may not have noticed what became of its container. Coolify reports
+// when a deployment ended some time after it did.
+func settles(s tenancy.Inside, d coolify.Deployment) bool {
+	if d.FinishedAt == nil {
+		return true
+	}
+	return s.Now().Sub(*d.FinishedAt).Abs() < comingUp
 }
 
 // visitUntil adds the app's response at its domain to an observation. It polls again,
-// until a given time, while the result may improve.
-func visitUntil(ctx context.Context, a *hosting.App, o *observation, preview bool, until time.Time) error {
-	every := inside(scopeOf(a)).PollEvery()
+// until a given time, while the result may improve: a few times if nothing answers, and
+// more slowly for as long as it is uncertain what the answer means.
+func visitUntil(
+	ctx context.Context, a *hosting.App, o *observation, d coolify.Deployment, until time.Time,
+) (err error) {
+	s := inside(scopeOf(a))
 	for visits := 1; ; visits++ {
-		visit(ctx, a, o, preview)
-		if visits == maxVisits || !o.mayMend() || time.Until(until) < every {
+		visit(ctx, a, o, d.PullRequestID != 0)
+		hosting.KeepCrashLog(ctx, a)
+		every := s.PollEvery()
+		if o.undecided() {
+			every *= doubtEvery
+		}
+		if !o.mayMend() || visits >= maxVisits && !o.undecided() || time.Until(until) < every {
 			return nil
 		}
 		pause := time.NewTimer(every)
 		defer pause.Stop()
 		select {
 		case <-pause.C:
-		case <-inside(scopeOf(a)).Closing():
+		case <-s.Closing():
 			return nil
 		case <-ctx.Done():
 			return tenancy.UpstreamError("wait for the app to answer", ctx.Err())
@@ -263,19 +286,16 @@ func visitUntil(ctx context.Context, a *hosting.App, o *observation, preview boo
 		if err := scopeOf(a).Prove(ctx); err != nil {
 			return err
 		}
-		if o.url == "" { // only Coolify knows the state
-			now, err := hosting.AppByID(ctx, inside(scopeOf(a)), foundOf(a).UUID)
-			if err != nil {
-				return err
-			}
-			a = now
+		o.settling = settles(s, d)
+		if a, err = hosting.AppByID(ctx, s, foundOf(a).UUID); err != nil { // only Coolify knows the state
+			return err
 		}
 	}
 }
 
 // visit probes the first domain of an app whose deployment has ended.
 func visit(ctx context.Context, a *hosting.App, o *observation, preview bool) {
-	o.appStatus = foundOf(a).Status
+	o.appStatus, o.restarts = foundOf(a).Status, foundOf(a).Restarts
 	site := siteOf(foundOf(a).FQDN)
 	switch {
 	case o.status != "" && !o.status.Terminal():
@@ -378,6 +398,8 @@ func repositoryOf(ctx context.Context, s *tenancy.Scope, projectID, address stri
 // next returns the calls to make after a verdict.
 func (o observation) next(v Verdict) []string {
 	switch {
+	case o.stuck:
+		return []string{"deployments_cancel ends it", "apps_deploy deploys again"}
 	case v == VerdictStillRunning:
 		return []string{"deployments_wait waits on"}
 	case v == VerdictLive:
@@ -401,6 +423,9 @@ func (o observation) next(v Verdict) []string {
 func Unqueued(ctx context.Context, a *hosting.App) (Judgement, []string, error) {
 	var x observation
 	visit(ctx, a, &x, false)
+	if err := x.lookBack(ctx, a, coolify.UUID{}); err != nil {
+		return Judgement{}, nil, err
+	}
 	j := x.judge()
 	return j, x.next(j.Verdict), scopeOf(a).Prove(ctx)
 }

@@ -2,7 +2,6 @@ package coolifytest
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -111,7 +110,10 @@ func (a *app) deployed(d *deployment, at time.Time, lag time.Duration) {
 }
 
 // isUp reports whether a state is that of a container that runs.
-func isUp(status string) bool { return strings.HasPrefix(status, "running") }
+func isUp(status string) bool {
+	return strings.HasPrefix(status, "running") || strings.HasPrefix(status, "degraded") ||
+		strings.HasPrefix(status, "starting")
+}
 
 // latestUp returns what answers for a host name: the application that was deployed last
 // of those that run in a network with the proxy in it, and its container; nil if there is
@@ -121,7 +123,7 @@ func (s *Server) latestUp(host string) (*app, *container) {
 	var up *app
 	var of *container
 	now := s.cfg.Now()
-	for _, a := range slices.Clone(s.apps) {
+	for _, a := range s.apps {
 		c, n := a.container(now), a.dest.network()
 		if c != nil && n != nil && n.proxy && c.answers(host) && (of == nil || !c.at.Before(of.at)) {
 			up, of = a, c

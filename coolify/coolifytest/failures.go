@@ -1,6 +1,7 @@
 package coolifytest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -41,10 +42,7 @@ func (s *Server) failure(d *deployment, known, image bool) (Failure, string) {
 		return FailHealth, ""
 	case a.FailNext && !image:
 		a.FailNext = false
-		why := a.FailAs
-		if why == "" {
-			why = FailBuild
-		}
+		why := cmp.Or(a.FailAs, FailBuild)
 		return why, s.failureOutput(d, why)
 	}
 	return "", ""
@@ -180,6 +178,7 @@ func (s *Server) logBuild(d *deployment, at time.Time, why Failure, output strin
 	}
 	l.add(LogLine{Output: "tee: warning", Type: "stderr", Hidden: true, Command: l.inside(write)})
 	if !image {
+		l.add(LogLine{Output: d.app.Files["Dockerfile"], Hidden: true})
 		l.say(ruler, "Building docker image started.", "To check the current progress, click on Show Debug Logs.")
 		for _, e := range l.rows {
 			if e.Value != "" {
@@ -265,8 +264,8 @@ func (l deployLog) fail(command, output, where string) {
 			l.add(LogLine{Output: line, Type: "stderr", Hidden: hidden})
 		}
 	}
-	why := fmt.Sprintf("%sCommand execution failed (exit code 1): %s\nError: %s", where, l.inside(command), output)
-	stderr(false, bar, "Deployment failed: "+why)
+	where += "Command execution failed (exit code 1): " + l.inside(command) + "\nError: "
+	stderr(false, bar, "Deployment failed: "+where+output)
 	stderr(true, `Error type: App\Exceptions\DeploymentException`, "Error code: 0",
 		"Location: /app/app/Jobs/ApplicationDeploymentJob.php:1981")
 	stderr(false, bar, "Deployment failed. Removing the new version of your application.")

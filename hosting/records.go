@@ -1,0 +1,28 @@
+package hosting
+
+import (
+	"time"
+
+	"github.com/vibnai/vibn-mcp/secret"
+)
+
+// An AppVersion is a version of an app that was deployed and judged.
+type AppVersion struct {
+	Commit     string // whole
+	Deployment string // uuid on Coolify of the deployment that was judged last
+	Live       bool   // it ran and answered
+	At         time.Time
+}
+
+// A KeptLog is the end of the log of an app that crashes.
+type KeptLog struct {
+	ID     string // new each time
+	App    string // uuid on Coolify
+	Sealed string // at [CrashLogPlace]; not scrubbed
+	At     time.Time
+}
+
+// CrashLogPlace returns where the end of the log of an app that crashes is sealed.
+func CrashLogPlace(id string) secret.Place {
+	return secret.Place{Table: "vibn_crash_logs", Column: "log_encrypted", Row: id}
+}
