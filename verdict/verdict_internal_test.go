@@ -28,7 +28,7 @@ const (
 		exited:unhealthy+10 L  L   L   U    U    U   U   U       U       U   U       U           U      U
 		paused:unheard-of  L   L   L   U    U    U   U   U       U       U   U       U           U      U
 	`
-	// of a deployment that ended less than a minute ago
+	// Of a deployment that ended less than a minute ago.
 	matrixSettling = `
 		                   200 302 404 404p 200p 502 503 timeout refused dns address certificate broken none
 		running:unknown    L   L   L   ?    ?    U   U   U       U       U   U       U           U      L
@@ -40,8 +40,8 @@ const (
 		running:unknown+1  L   L   L   U    U    U   U   U       U       U   U       U           U      U
 		exited:unhealthy+10 L  L   L   U    U    U   U   U       U       U   U       U           U      U
 	`
-	// of a deployment that failed, was cancelled or never existed, where a version was live
-	// before it
+	// Of a deployment that failed, was cancelled or never existed, where a version was live
+	// before it.
 	matrixUndone = `
 		                   200 302 404 404p 200p 502 503 timeout refused dns address certificate broken none
 		running:unknown    S   S   S   S    S    F   F   F       F       F   F       F           F      F

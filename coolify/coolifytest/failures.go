@@ -52,7 +52,7 @@ func (s *Server) failure(d *deployment, known, image bool) (Failure, string) {
 func (s *Server) failureOutput(d *deployment, why Failure) string {
 	const daemon = "Error response from daemon: "
 	container := d.AppUUID + "-015528001540"
-	switch why {
+	switch why { //nolint:exhaustive // the others print nothing, or are found out elsewhere
 	case FailBuild:
 		return buildOutput(s.resolvedRows(d.app, false),
 			"1.204 npm error code 1\n1.204 npm error path /app\n1.204 npm error command failed",
@@ -84,21 +84,16 @@ func (s *Server) failureOutput(d *deployment, why Failure) string {
 // buildOutput is what BuildKit prints of a build whose last step fails. The step prints
 // the variables first, as a build that is looked at closely does.
 func buildOutput(rows []Env, printed, why string) string {
-	step := "#6 [3/3] RUN npm run build\n"
-	excerpt := ""
 	for _, e := range rows {
 		if e.Value != "" {
 			printed = "0.310 " + e.Key + "=" + e.Value + "\n" + printed
 		}
 	}
-	for line := range strings.SplitSeq(printed, "\n") {
-		step += "#6 " + line + "\n"
-		excerpt += line + "\n"
-	}
+	step := "#6 [3/3] RUN npm run build\n#6 " + strings.ReplaceAll(printed, "\n", "\n#6 ") + "\n"
 	return "#0 building with \"default\" instance using docker driver\n\n" +
 		"#1 [internal] load build definition from Dockerfile\n#1 transferring dockerfile: 276B 0.1s done\n#1 DONE 0.1s\n\n" +
 		"#4 [1/3] FROM docker.io/library/node:22\n#4 CACHED\n\n#5 [2/3] COPY . .\n#5 DONE 0.1s\n\n" +
-		step + "#6 ERROR: " + why + "\n------\n > [3/3] RUN npm run build:\n" + excerpt + "------\n" +
+		step + "#6 ERROR: " + why + "\n------\n > [3/3] RUN npm run build:\n" + printed + "\n------\n" +
 		"Dockerfile:3\n--------------------\n   1 |     FROM node:22\n   2 |     COPY . .\n   3 | >>> RUN npm run build\n" +
 		"   4 |     \n--------------------\nERROR: failed to solve: " + why
 }
