@@ -176,10 +176,11 @@ var counts = []string{"limit", "lines", "port", "wait_seconds"}
 
 // Why a property names nothing that another workspace could have.
 const (
-	searched  = "text to look for in what was found"
-	variables = "variables of the app, which is probed"
-	inTheRepo = "a place in the repository of the project or app, which is probed"
-	forPeople = "words that are kept as they are"
+	searched     = "text to look for in what was found"
+	variables    = "variables of the app, which is probed"
+	inTheRepo    = "a place in the repository of the project or app, which is probed"
+	pageOfTheApp = "a page that Coolify asks the app's own container for, which is probed"
+	forPeople    = "words that are kept as they are"
 )
 
 // plain are the other properties that name nothing of a tenant's, by tool, and why.
@@ -191,12 +192,14 @@ var plain = map[string]string{
 	"apps.create description":       forPeople,
 	"apps.create dockerfile":        inTheRepo,
 	"apps.create env":               variables,
+	"apps.create health_check":      pageOfTheApp,
 	"apps.create publish_directory": inTheRepo,
 	"apps.logs contains":            searched,
 	"apps.update base_directory":    inTheRepo,
 	"apps.update branch":            inTheRepo,
 	"apps.update description":       forPeople,
 	"apps.update dockerfile":        inTheRepo,
+	"apps.update health_check":      pageOfTheApp,
 	"apps.update publish_directory": inTheRepo,
 	"databases.create env_key":      variables,
 	"deployments.logs contains":     searched,

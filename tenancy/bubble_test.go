@@ -346,6 +346,10 @@ func (*memory) AppRecords(context.Context, string) ([]tenancy.AppRecord, error) 
 
 func (*memory) TouchKey(context.Context, string, string, time.Time) error { return nil }
 
+func (*memory) Audit(context.Context, string, tenancy.AuditQuery) ([]tenancy.AuditEntry, error) {
+	return nil, nil
+}
+
 func (*memory) StartAudit(context.Context, tenancy.AuditEntry) error { return nil }
 
 func (*memory) FinishAudit(context.Context, string, string, tenancy.AuditFinish) error { return nil }

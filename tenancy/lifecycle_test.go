@@ -215,3 +215,31 @@ func onEach(sim *coolifytest.Server, operation string, f func()) {
 		return nil
 	})
 }
+
+// TestDomainNotDeployed: a domain that was set and not deployed is named as such, until a
+// deployment brings it into effect.
+func TestDomainNotDeployed(t *testing.T) {
+	t.Parallel()
+	h := tenancytest.New(t, tenancytest.Config{Premises: tenancy.Premises{AppDomain: tenancy.AppDomain{Scheme: "https", Host: "apps.example.com"}}})
+	web := h.A.Web.UUID
+	h.Sim.SetApp(web, func(a *coolifytest.App) { a.Status = "running:healthy" })
+	deploy := func() {
+		id := answer(t, h, h.A.Key, "apps.deploy", map[string]any{"app": web})["deployment"].(string)
+		h.Sim.Advance(id)
+		h.Sim.Advance(id)
+	}
+	causes := func() string {
+		raw, _ := json.Marshal(answer(t, h, h.A.Key, "apps.diagnose", map[string]any{"app": web})["causes"])
+		return string(raw)
+	}
+	deploy()
+	answer(t, h, h.A.Key, "domains.set", map[string]any{"app": web, "domain": "new.alpha.apps.example.com"})
+	if got := causes(); !strings.Contains(got, "its domain was set after its last deployment") {
+		t.Errorf("before the deployment: %s", got)
+	}
+	deploy()
+	if got := causes(); strings.Contains(got, "its domain was set") {
+		t.Errorf("after it: %s", got)
+	}
+	h.Fine(t)
+}

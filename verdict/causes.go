@@ -198,6 +198,11 @@ func (f findings) siteTrouble(add func(cause, evident, next string)) {
 	switch {
 	case site == "" && strings.HasPrefix(f.app.Status, "running"):
 		add("no visitor can reach it: "+f.site.unprobed, "", "domains_set gives it a domain")
+	case f.newDomain:
+		add(
+			"its domain was set after its last deployment, so the proxy does not know it", site,
+			"apps_deploy brings it into effect",
+		)
 	case site == "", f.site.serves(), f.site.doubtful():
 	case seen.Problem == probe.DNS:
 		add(

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"context"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -107,6 +108,9 @@ func Diagnose(ctx context.Context, a *hosting.App) (Diagnosis, error) {
 	if f.site.doubtful() && f.site.down() == "" {
 		f.note = "its domain " + f.site.answers()
 	}
+	if f.newDomain, err = hasNewDomain(ctx, a, f); err != nil {
+		return Diagnosis{}, err
+	}
 	if err := readLog(ctx, a, &f); err != nil {
 		return Diagnosis{}, err
 	}
@@ -118,12 +122,34 @@ type findings struct {
 	app         coolify.Application
 	deployments []tenancy.FoundDeployment // newest first
 	site        observation
+	newDomain   bool               // set since the last deployment, which the proxy so does not know
 	push        *tenancy.AppRecord // nil = vibn-mcp did not create the app
 	log         []string           // scrubbed; the build log if the build failed
 	mentions    []mention          // variables that the log reports missing and the app does not have
 	exposed     []string           // ports that its Dockerfile exposes, where that was looked at
 	note        string
 	now         time.Time
+}
+
+// hasNewDomain reports whether the proxy answers itself because the app's domain was set
+// after its last good deployment. Only our own audit trail tells when.
+func hasNewDomain(ctx context.Context, a *hosting.App, f findings) (bool, error) {
+	if f.site.url == "" || f.site.seen.Status != http.StatusServiceUnavailable && !f.site.doubtful() {
+		return false, nil
+	}
+	entries, err := db(scopeOf(a)).Audit(
+		ctx, inside(scopeOf(a)).Workspace().ID, tenancy.AuditQuery{Tool: "domains.set", Target: a.UUID(), Limit: 1},
+	)
+	if err != nil {
+		return false, tenancy.StoreError("read the audit trail", err)
+	}
+	if len(entries) == 0 || entries[0].Outcome != "ok" {
+		return false, nil
+	}
+	deployed := slices.ContainsFunc(f.deployments, func(d tenancy.FoundDeployment) bool {
+		return d.Status == coolify.DeploymentFinished && d.CreatedAt.After(entries[0].At)
+	})
+	return !deployed, nil
 }
 
 // A mention is the name of a variable in a line of a log.

@@ -21,6 +21,9 @@ type Store interface {
 	Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error)
 	RequestPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
 
+	// Audit lists entries of a workspace's audit trail, newest first.
+	Audit(ctx context.Context, workspaceID string, q tenancy.AuditQuery) ([]tenancy.AuditEntry, error)
+
 	// These are as in [tenancy.Store].
 	AppRecords(ctx context.Context, workspaceID string) ([]tenancy.AppRecord, error)
 }

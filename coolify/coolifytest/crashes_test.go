@@ -124,3 +124,19 @@ func TestImagesOfFailedDeployments(t *testing.T) {
 		t.Errorf("images = %v, want that of the failed deployment", got)
 	}
 }
+
+// TestFinishedLate: when a deployment failed is not shown at once.
+func TestFinishedLate(t *testing.T) {
+	now := newClock()
+	s := newSim(t, Config{Now: now.now, StatusLag: 15 * time.Second})
+	s.SetApp(s.web.UUID, func(a *App) { a.FailNext = true })
+	d := s.deploy(s.web)
+	finished := func() any { return s.do("GET", "/deployments/"+d.UUID, "").ok(200).object()["finished_at"] }
+	if got := finished(); d.Status != Failed || got != nil {
+		t.Errorf("%s, finished_at %v", d.Status, got)
+	}
+	now.at = now.at.Add(15 * time.Second)
+	if finished() == nil {
+		t.Error("finished_at stays null")
+	}
+}

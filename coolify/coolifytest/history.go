@@ -4,11 +4,12 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 )
 
-// json is a deployment as lists carry it. There is no uuid of the application
+// deploymentJSON is a deployment as lists carry it. There is no uuid of the application
 // in it but in the URL.
-func (d *deployment) json(c *call) object {
+func (s *Server) deploymentJSON(d *deployment, c *call) object {
 	o := object{
 		"id": d.id, "deployment_uuid": d.UUID, "deployment_url": d.url, "status": d.Status,
 		"application_id": strconv.Itoa(d.app.id), "application_name": d.name,
@@ -17,12 +18,21 @@ func (d *deployment) json(c *call) object {
 		"force_rebuild": d.Force, "restart_only": d.RestartOnly, "rollback": d.Rollback, "only_this_server": false,
 		"is_api": d.API, "is_webhook": d.Webhook, "git_type": nil, "build_server_id": nil, "configuration_hash": nil,
 		"current_process_id": nil, "docker_registry_image_tag": nil, "horizon_job_id": nil, "horizon_job_worker": nil,
-		"finished_at": stampOrNull(d.FinishedAt), "created_at": stamp(d.CreatedAt), "updated_at": stamp(d.UpdatedAt),
+		"finished_at": stampOrNull(s.finishedAt(d)),
+		"created_at":  stamp(d.CreatedAt), "updated_at": stamp(d.UpdatedAt),
 	}
 	if c.sensitive() {
 		o["logs"] = d.logs()
 	}
 	return o
+}
+
+// finishedAt is null for some seconds after a failure.
+func (s *Server) finishedAt(d *deployment) *time.Time {
+	if d.Status == Failed && s.cfg.Now().Sub(d.UpdatedAt) < s.cfg.StatusLag {
+		return nil
+	}
+	return d.FinishedAt
 }
 
 // listRunning is GET /deployments: every tenant's. With two or more it is the
@@ -32,7 +42,7 @@ func (s *Server) listRunning(c *call) answer {
 	var running []object
 	for _, d := range s.builds {
 		if !d.terminal() && d.host.Team == c.token.Team {
-			running = append(running, d.json(c))
+			running = append(running, s.deploymentJSON(d, c))
 		}
 	}
 	if len(running) < 2 {
@@ -58,7 +68,7 @@ func (s *Server) getDeployment(c *call) answer {
 	nested := s.appJSON(d.app, false)
 	nested["id"], nested["private_key_id"] = d.app.id, d.app.key.id
 	nested["environment"] = s.environmentJSON(d.app.env)
-	o := d.json(c)
+	o := s.deploymentJSON(d, c)
 	o["application"] = nested
 	return reply(http.StatusOK, o)
 }
@@ -76,7 +86,7 @@ func (s *Server) listDeployments(c *call) answer {
 	out := []object{}
 	for _, d := range slices.Backward(s.builds) {
 		if d.app == a {
-			out = append(out, d.json(c))
+			out = append(out, s.deploymentJSON(d, c))
 		}
 	}
 	count := len(out)

@@ -4,19 +4,12 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
-	"strings"
-	"time"
 )
 
 // DialApp connects to the proxies of the hosts as if every name led to them:
@@ -31,7 +24,7 @@ func (s *Server) DialApp(_ context.Context, address string) (net.Conn, error) {
 	browser, proxy := net.Pipe()
 	if port == "443" {
 		proxy = tls.Server(proxy, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return s.authority.certificate(cmp.Or(h.ServerName, host))
+			return s.authority.Certificate(cmp.Or(h.ServerName, host))
 		}})
 	}
 	go s.proxy(proxy, port == "443") //nolint:contextcheck // the connection outlives the call that makes it
@@ -79,51 +72,4 @@ func (s *Server) answersAsGo(host string) bool {
 }
 
 // Roots are what has to be trusted to believe the certificates of the proxies.
-func (s *Server) Roots() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(s.authority.root)
-	return pool
-}
-
-// An authority issues the certificates of the proxies.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	root *x509.Certificate
-}
-
-// newAuthority panics where there is no randomness.
-func newAuthority() *authority {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{"Simulated Authority"}},
-		NotBefore: time.Unix(0, 0),
-		NotAfter:  time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign,
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
-	if root, err = x509.ParseCertificate(raw); err != nil {
-		panic(err)
-	}
-	return &authority{key, root}
-}
-
-// certificate is for one host, for ninety days.
-func (a *authority) certificate(host string) (*tls.Certificate, error) {
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: host},
-		DNSNames:  []string{strings.TrimSuffix(host, ".")},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, 90),
-		KeyUsage: x509.KeyUsageDigitalSignature,
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, leaf, a.root, &a.key.PublicKey, a.key)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: a.key}, nil
-}
+func (s *Server) Roots() *x509.CertPool { return s.authority.Pool() }

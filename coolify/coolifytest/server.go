@@ -61,7 +61,7 @@ type Config struct {
 type Server struct {
 	*upstreamtest.Wire[Request]
 	cfg       Config
-	authority *authority // of the proxies' certificates
+	authority *upstreamtest.Authority // of the proxies' certificates
 
 	mu        sync.Mutex
 	ids       map[string]int // last id given, by kind
@@ -98,7 +98,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{
 		Wire: upstreamtest.NewWire(func(r *Request) *upstreamtest.Request { return &r.Request }, typeJSON),
-		cfg:  cfg, authority: newAuthority(), ids: map[string]int{}, tokens: map[string]*token{},
+		cfg:  cfg, authority: upstreamtest.NewAuthority(), ids: map[string]int{}, tokens: map[string]*token{},
 		windows: map[string]*window{},
 	}
 	s.addHost(Host{Name: "host1"})
