@@ -111,6 +111,7 @@ func (p ProjectClient) CreateApp(ctx context.Context, a NewApplication) (UUID, e
 type ApplicationUpdate struct {
 	Name               *string `json:"name,omitempty"`
 	Description        *string `json:"description,omitempty"`
+	Repository         *string `json:"git_repository,omitempty"` // clone address
 	Branch             *string `json:"git_branch,omitempty"`
 	BuildPack          *string `json:"build_pack,omitempty"`
 	Ports              *string `json:"ports_exposes,omitempty"`

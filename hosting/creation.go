@@ -23,7 +23,7 @@ func (c *creation) complete(ctx context.Context) (coolify.Application, error) {
 		return c.finishExisting(ctx)
 	}
 	key, err := provision.EnsureDeployKey(
-		ctx, inside(c.Scope).ProjectKeys(c.project), inside(c.Scope).Org().Repo(c.project.Slug), db(c.Scope),
+		ctx, inside(c.Scope).ProjectKeys(c.project), inside(c.Scope).Org().Repo(c.project.GiteaName()), db(c.Scope),
 		inside(c.Scope).Workspace(), c.project,
 	)
 	if err != nil {

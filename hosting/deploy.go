@@ -3,8 +3,10 @@ package hosting
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -22,11 +24,45 @@ func (a *App) Deploy(ctx context.Context, force bool) (Started, error) {
 	if err := a.checkBuild(ctx); err != nil {
 		return Started{}, err
 	}
+	if err := a.refuseWithoutCode(ctx); err != nil {
+		return Started{}, err
+	}
 	queued, err := a.app.Calls.Start(ctx, force)
 	if err != nil {
 		return Started{}, tenancy.UpstreamError("deploy the app", err)
 	}
 	return a.startedDeployment(ctx, queued)
+}
+
+// refuseWithoutCode refuses to deploy an app whose project's repository was deleted: the
+// deployment could only fail. Where Gitea does not tell, Coolify finds out.
+func (a *App) refuseWithoutCode(ctx context.Context) error {
+	if inside(a.scope).GiteaReady() != nil {
+		return nil
+	}
+	workspace := inside(a.scope).Workspace().ID
+	apps, err := db(a.scope).AppRecords(ctx, workspace)
+	if err != nil {
+		return tenancy.StoreError("find the app", err)
+	}
+	i := slices.IndexFunc(apps, func(r tenancy.AppRecord) bool { return r.UUID == a.app.UUID.String() })
+	if i < 0 {
+		return nil
+	}
+	projects, err := db(a.scope).Projects(ctx, workspace)
+	if err != nil {
+		return tenancy.StoreError("list the projects", err)
+	}
+	p := slices.IndexFunc(projects, func(p tenancy.Project) bool {
+		return p.ID == apps[i].ProjectID && p.RepositoryID != 0
+	})
+	if p < 0 {
+		return nil
+	}
+	if _, err := repository.Open(ctx, inside(a.scope), projects[p]); errors.Is(err, repository.ErrDeleted) {
+		return err
+	}
+	return nil
 }
 
 // Restart restarts the app's containers. It builds if the image is gone, so the rules of

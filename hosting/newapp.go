@@ -284,6 +284,9 @@ func (c *creation) readTarget(ctx context.Context) (err error) {
 	}
 	head, err := repo.Head(ctx, *c.Spec.Branch)
 	c.head = head.SHA
+	if err == nil && c.head == "" && !repo.Empty && *c.Spec.Branch == repo.DefaultBranch {
+		return repo.NoBranch(*c.Spec.Branch)
+	}
 	return err
 }
 

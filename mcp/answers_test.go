@@ -52,7 +52,7 @@ func crowd(t *testing.T, h *house) {
 func addProjects(t *testing.T, h *house) {
 	t.Helper()
 	h.AddRepository(t, h.A, repositoryName)
-	if _, err := h.Git.Push("vibn-alpha/"+repositoryName, "main", strings.Repeat("Rework <the> \"whole\" build & its caches\n", 500), map[string]string{"a": "b"}); err != nil {
+	if _, err := h.Git.Push(h.A.GiteaOrg+"/"+repositoryName, "main", strings.Repeat("Rework <the> \"whole\" build & its caches\n", 500), map[string]string{"a": "b"}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range repository.MaxProjects - 2 { // one more is created as it is called

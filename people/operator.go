@@ -137,7 +137,8 @@ func (o *Operator) EnsureWorkspace(
 }
 
 func ensureWorkspace(
-	ctx context.Context, store creationStore, now func() time.Time, principal string, p tenancy.Person, place tenancy.Placement,
+	ctx context.Context, store creationStore, now func() time.Time, principal string, p tenancy.Person,
+	place tenancy.Placement,
 ) (w tenancy.Workspace, created bool, err error) {
 	if p.UserID == "" || len(p.UserID) > 255 || !storable(p.UserID) || p.GiteaUserID < 0 {
 		return tenancy.Workspace{}, false, invalid(errors.New(
@@ -264,13 +265,13 @@ func (o *Operator) Parts(ctx context.Context, w tenancy.Workspace) (tenancy.Prov
 }
 
 // Settled polls, once per interval every, until all requests for a workspace are done or
-// have failed, or ctx ends. It returns the record of the last poll.
+// have failed, and nothing is left that is tried again automatically, or ctx ends. It returns the record of the last poll.
 func (o *Operator) Settled(ctx context.Context, w tenancy.Workspace, every time.Duration) (tenancy.Provision, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		p, err := o.Parts(context.WithoutCancel(ctx), w) // a poll that has begun completes
-		if err != nil || p.Done >= p.Wanted {
+		if err != nil || p.Done >= p.Wanted && !provision.TriedAgain(tenancy.ParsePartErrors(p.ProvisionError)) {
 			return p, err
 		}
 		select {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -78,10 +79,10 @@ func expected(s *tenancy.Scope, p tenancy.Provision) []PartInfo {
 	}
 	parts = append(
 		parts,
-		made(tenancy.PartOrg, "Gitea organisation", cmp.Or(p.Org, tenancy.OrgName(p.Slug)), p.OrgID != 0),
-		made(tenancy.PartBot, "Gitea bot", cmp.Or(p.Bot, tenancy.BotName(p.Slug)), p.BotID != 0),
+		made(tenancy.PartOrg, "Gitea organisation", p.Org, p.OrgID != 0),
+		made(tenancy.PartBot, "Gitea bot", p.Bot, p.BotID != 0),
 		made(tenancy.PartToken, "Bot token", "", p.TokenID != 0),
-		made(tenancy.PartTeam, "Team of bot and people", tenancy.WritersTeam.Name, p.TeamID != 0),
+		made(tenancy.PartTeam, "Team of bot and people", provision.WritersTeam.Name, p.TeamID != 0),
 		made(tenancy.PartPeople, "People in the team", "", p.TeamID != 0),
 		made(tenancy.PartRepositories, "Repositories", "", p.OrgID != 0),
 	)

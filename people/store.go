@@ -92,6 +92,12 @@ type OperatorStore interface {
 	// ForgetTokens marks every token of the bot as revoked, drops the webhook's secret,
 	// and requests a run that replaces them.
 	ForgetTokens(ctx context.Context, workspaceID string, at time.Time) error
+	// RequestRename orders that a workspace's names in Gitea become those that a new one
+	// would have, or takes the order back, and requests a run.
+	RequestRename(ctx context.Context, workspaceID string, wanted bool) error
+	// SetAccess records something of the operator's own on a repository, which reconcile
+	// then leaves alone, or drops the record, and requests a run.
+	SetAccess(ctx context.Context, workspaceID string, a tenancy.RepositoryAccess, allowed bool, at time.Time) error
 	// SetPlan replaces the plan of a workspace that is not deleted.
 	SetPlan(ctx context.Context, workspaceID string, p tenancy.Plan, at time.Time) error
 	// Reseal replaces a sealed value. ErrNotFound if it has changed meanwhile.

@@ -98,7 +98,7 @@ func createPrivateHalf(ctx context.Context, keys tenancy.ProjectKeys, w tenancy.
 		return err
 	}
 	return keys.Create(ctx, coolify.NewPrivateKey{
-		Name: tenancy.OrgName(w.Slug) + "/" + p.Slug, Key: secret.NewText(string(pem.EncodeToMemory(block))),
+		Name: "vibn-" + w.Slug + "/" + p.Slug, Key: secret.NewText(string(pem.EncodeToMemory(block))),
 	})
 }
 

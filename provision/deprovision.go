@@ -19,12 +19,14 @@ const maxRounds = 100
 func (r *run) removeAll(ctx context.Context) error {
 	if r.gitea != nil {
 		for _, s := range []step{
+			{tenancy.PartHook, "delete the webhooks", r.endHook}, // Gitea keeps those of a deleted organisation
 			{tenancy.PartBot, "suspend the bot", r.shutOut},
 			{tenancy.PartOrg, "delete the organisation", r.removeOrg},
 			{tenancy.PartBot, "delete the bot", r.removeBot},
 		} {
-			if s.part == tenancy.PartBot && r.isWrong(tenancy.PartOrg) {
-				break // its owners are unknown, so the bot stays
+			if s.part == tenancy.PartOrg && r.isWrong(tenancy.PartHook) ||
+				s.part == tenancy.PartBot && r.isWrong(tenancy.PartOrg) {
+				break // its owners are unknown, so the bot stays; and no webhook may be left behind
 			}
 			if err := r.do(ctx, s); err != nil {
 				return err

@@ -175,9 +175,43 @@ func (e *examination) adminShown(ctx context.Context) Check {
 		return ok("tenants are shown no administrator")
 	}
 	if shown := users[i].Email; shown != "" && !strings.Contains(shown, "@noreply.") {
-		return warn(fmt.Sprintf("tenants are shown the login and the e-mail address of the site administrator %s", self.Login),
+		return warn(fmt.Sprintf("tenants are shown the login and the e-mail address of the site administrator %s",
+			self.Login),
 			"give GITEA_API_TOKEN of an account of its own, whose name and address say nothing of a person, and have it hide "+
 				"its address: Gitea, Settings, Account, Hide Email Address")
 	}
 	return ok("tenants are shown the login of the site administrator %s, and no address", self.Login)
 }
+
+// deliveries tells of webhooks whose deliveries do not come, or are not signed as they should
+// be. Gitea itself tells neither.
+func (e *examination) deliveries(ctx context.Context) Check {
+	var missed, refused []string
+	for _, w := range e.workspaces {
+		state, err := e.store.Provision(ctx, w.ID)
+		if err != nil {
+			return failed("read the deliveries", tenancy.StoreError("read the deliveries", err))
+		}
+		d := state.Deliveries
+		if isAfter(d.Refused, d.Taken) {
+			refused = append(refused, w.Slug)
+		}
+		if isAfter(d.Missed, d.Taken) {
+			missed = append(missed, w.Slug)
+		}
+	}
+	switch {
+	case len(refused) > 0:
+		return warn("the last delivery to the webhook was not signed as it should be, of "+firstNames(refused),
+			"if pushes of theirs are slow to be deployed, \"vibn-mcp workspace rotate SLUG\" makes a new webhook; otherwise "+
+				"somebody else posts there")
+	case len(missed) > 0:
+		return warn("the last push was found by the look that comes once a minute, as no delivery told of it, of "+
+			firstNames(missed), "see whether Gitea reaches VIBN_PUBLIC_URL: its log names refused deliveries, and "+
+			"ALLOWED_HOST_LIST may keep them back")
+	}
+	return ok("none was missed or refused")
+}
+
+// isAfter reports whether a came after b; nil came never.
+func isAfter(a, b *time.Time) bool { return a != nil && (b == nil || a.After(*b)) }

@@ -32,6 +32,7 @@ func (e *examination) giteaLooks() []look {
 		{"gitea-sign-in", answering, e.signIn},
 		{"gitea-users-page", asAdmin, e.usersPage},
 		{"gitea-webhooks", nil, e.webhooks},
+		{"gitea-deliveries", []need{needDatabase}, e.deliveries},
 		{"gitea-version", asAdmin, e.giteaVersion},
 		{"gitea-ssh", withBots, e.ssh},
 		{"gitea-bots", withBots, e.bots},

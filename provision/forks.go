@@ -71,7 +71,9 @@ func (d *doctor) isProject(ctx context.Context, w tenancy.Workspace, f gitea.Rep
 }
 
 // queueForked queues the workspaces that have forks, whose run deletes them.
-func (p *Provisioner) queueForked(ctx context.Context, queued []string, queue func(context.Context, string) error) error {
+func (p *Provisioner) queueForked(
+	ctx context.Context, queued []string, queue func(context.Context, string) error,
+) error {
 	if p.gitea == nil {
 		return nil
 	}

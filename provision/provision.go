@@ -111,13 +111,19 @@ func (p *Provisioner) Settle(ctx context.Context, workspaceID string) error {
 	for {
 		err := p.Provision(ctx, workspaceID)
 		e, ok := errors.AsType[*PartsError](err)
-		if !ok || slices.ContainsFunc(e.Errors, func(e tenancy.PartError) bool { return !e.Again || e.Platform }) {
+		if !ok || !TriedAgain(e.Errors) {
 			return err
 		}
 		if p.pause(ctx) != nil {
 			return err
 		}
 	}
+}
+
+// TriedAgain reports whether there are errors, and all of them are such as end with time: no
+// server is at fault, and the operator has nothing to do.
+func TriedAgain(l tenancy.PartErrors) bool {
+	return len(l) > 0 && !slices.ContainsFunc(l, func(e tenancy.PartError) bool { return !e.Again || e.Platform })
 }
 
 func (p *Provisioner) once(ctx context.Context, workspaceID string) (more bool, err error) {
@@ -176,6 +182,7 @@ type run struct {
 	wrong      tenancy.PartErrors
 	reconciled bool
 	envs       []coolify.Environment // see environments
+	addresses  map[string]string     // clone address for Coolify, by project; of repositories that were seen
 }
 
 func (r *run) release(ctx context.Context, workspaceID string) {
@@ -233,6 +240,8 @@ func (r *run) ensureGiteaParts(ctx context.Context, mayMake bool) error {
 		step
 		of []string // the step only deletes, and needs these parts
 	}{
+		{step{tenancy.PartOrg, "rename the organisation", r.renameOrg}, nil},
+		{step{tenancy.PartBot, "rename the bot", r.renameBot}, nil},
 		{step{tenancy.PartOrg, "make the organisation", r.ensureOrg}, nil},
 		{step{tenancy.PartBot, "make the bot", r.ensureBot}, nil},
 		{step{tenancy.PartToken, "make the bot's token", r.ensureToken}, nil},
@@ -246,6 +255,7 @@ func (r *run) ensureGiteaParts(ctx context.Context, mayMake bool) error {
 			step{tenancy.PartRepositories, "reconcile the repositories", r.reconcile},
 			[]string{tenancy.PartOrg, tenancy.PartBot},
 		},
+		{step{tenancy.PartApps, "give the apps their repositories' addresses", r.moveApps}, []string{tenancy.PartOrg}},
 		{step{tenancy.PartRepositories, "make the repositories that are missing", r.ensureMissing}, nil},
 	} {
 		if !mayMake && (s.of == nil || slices.ContainsFunc(s.of, r.isWrong)) {
@@ -332,7 +342,10 @@ func (r *run) record(ctx context.Context, change func(*tenancy.Parts)) error {
 
 // outcome returns the state of the parts.
 func (r *run) outcome() tenancy.Outcome {
-	o := tenancy.Outcome{Status: tenancy.Ready, Error: r.wrong.String(), Reconciled: r.reconciled}
+	o := tenancy.Outcome{
+		Status: tenancy.Ready, Error: r.wrong.String(), Reconciled: r.reconciled,
+		Renamed: r.state.Renaming && r.reconciled && len(r.wrong) == 0,
+	}
 	has := r.state.Parts.CoolifyProject != "" || r.state.OrgID != 0
 	switch {
 	case len(r.wrong) > 0 && has:

@@ -53,7 +53,7 @@ func ifThere[T any](thing T, err error) ([]T, error) {
 // findOrg returns the organisation if it is the workspace's: by its recorded id, or else
 // by the workspace's mark. [gitea.ErrNotFound] if it does not exist.
 func (r *run) findOrg(ctx context.Context) (gitea.Org, error) {
-	name := cmp.Or(r.state.Org, tenancy.OrgName(r.state.Slug))
+	name := cmp.Or(r.state.Org, OrgName(r.state.Slug, r.state.Nonce))
 	o, err := r.gitea.Org(name).Get(ctx)
 	if errors.Is(err, gitea.ErrNotFound) && r.state.OrgID != 0 && r.state.DeletedAt == nil {
 		return o, &tenancy.PartError{
@@ -90,7 +90,7 @@ func (r *run) knownOrg(ctx context.Context) (gitea.Org, error) {
 
 // createOrg creates the organisation. Users and organisations share one namespace.
 func (r *run) createOrg(ctx context.Context) error {
-	name := tenancy.OrgName(r.state.Slug)
+	name := OrgName(r.state.Slug, r.state.Nonce)
 	_, failed := r.gitea.CreateOrg(
 		ctx, gitea.NewOrg{Name: name, FullName: r.state.Name, Description: tenancy.MarkText(r.state.Nonce, "org")},
 	)
@@ -162,7 +162,7 @@ func (r *run) harden(ctx context.Context, login string, prohibit bool) error {
 		ProhibitLogin: &prohibit, Active: new(true), Admin: new(false), Restricted: new(true),
 		Visibility:      new("private"),
 		MaxRepoCreation: new(0), AllowCreateOrganization: new(false), AllowGitHook: new(false),
-		AllowImportLocal: new(false),
+		AllowImportLocal: new(false), FullName: new(""), // others are shown it where the bot is a collaborator
 	})
 	return err
 }
@@ -170,7 +170,7 @@ func (r *run) harden(ctx context.Context, login string, prohibit bool) error {
 // findBot returns the bot if it is the workspace's. The API accepts the name of an
 // organisation for that of a user, so findBot checks for both.
 func (r *run) findBot(ctx context.Context) (gitea.User, error) {
-	name := cmp.Or(r.state.Bot, tenancy.BotName(r.state.Slug))
+	name := cmp.Or(r.state.Bot, BotName(r.state.Slug, r.state.Nonce))
 	u, err := r.gitea.User(ctx, name)
 	if errors.Is(err, gitea.ErrNotFound) && r.state.BotID != 0 && r.state.DeletedAt == nil {
 		return u, &tenancy.PartError{
@@ -194,7 +194,7 @@ func (r *run) findBot(ctx context.Context) (gitea.User, error) {
 		}
 	case r.state.BotID == u.ID:
 		return u, nil
-	case r.state.BotID != 0 || !strings.EqualFold(u.Email, tenancy.MailOf(r.state.Nonce)):
+	case r.state.BotID != 0 || !strings.EqualFold(u.Email, MailOf(r.state.Nonce)):
 		return u, foreignError(tenancy.PartBot, "a user", name)
 	}
 	keys, err := r.gitea.UserKeys(ctx, u.Login)
@@ -222,8 +222,8 @@ func (r *run) knownBot(ctx context.Context) (gitea.User, error) {
 
 func (r *run) createBot(ctx context.Context) error {
 	_, err := r.gitea.CreateUser(ctx, gitea.NewUser{
-		Login: tenancy.BotName(r.state.Slug), Email: tenancy.MailOf(r.state.Nonce),
-		FullName: r.state.Name, Password: newPassword(),
+		Login: BotName(r.state.Slug, r.state.Nonce), Email: MailOf(r.state.Nonce),
+		Password: newPassword(),
 	})
 	return err
 }
@@ -237,7 +237,7 @@ func (r *run) ensureTeam(ctx context.Context) error {
 	t, _, err := once.Thing[gitea.Team]{
 		Find: r.findTeams,
 		Create: func(ctx context.Context) error {
-			_, err := r.gitea.Org(r.state.Org).CreateTeam(ctx, tenancy.WritersTeam)
+			_, err := r.gitea.Org(r.state.Org).CreateTeam(ctx, WritersTeam)
 			return err
 		},
 		Recorded: func(t gitea.Team) bool { return t.ID == r.state.TeamID },
@@ -248,8 +248,8 @@ func (r *run) ensureTeam(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !maps.Equal(t.Units, tenancy.WritersTeam.Units) || !t.AllRepositories || t.CreatesRepositories {
-		if _, err := r.gitea.UpdateTeam(ctx, t.ID, tenancy.WritersTeam); err != nil {
+	if !maps.Equal(t.Units, WritersTeam.Units) || !t.AllRepositories || t.CreatesRepositories {
+		if _, err := r.gitea.UpdateTeam(ctx, t.ID, WritersTeam); err != nil {
 			return err
 		}
 	}
@@ -277,7 +277,7 @@ func (r *run) findTeam(ctx context.Context) (gitea.Team, error) {
 	}
 	var found gitea.Team
 	for _, t := range teams {
-		if strings.EqualFold(t.Name, tenancy.WritersTeam.Name) && (found.ID == 0 || t.ID < found.ID) {
+		if strings.EqualFold(t.Name, WritersTeam.Name) && (found.ID == 0 || t.ID < found.ID) {
 			found = t
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -80,8 +81,13 @@ func (r *run) otherHooks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	access, err := r.store.RepositoryAccess(ctx, r.state.ID)
+	if err != nil {
+		return tenancy.StoreError("read or write the record", err)
+	}
 	for _, h := range hooks {
-		if h.ID == r.state.HookID {
+		own := tenancy.RepositoryAccess{Kind: tenancy.Hook, Ref: strconv.FormatInt(h.ID, 10)}
+		if h.ID == r.state.HookID || slices.Contains(access, own) {
 			continue
 		}
 		drop := func() error { return r.gitea.Org(r.state.Org).DeleteHook(ctx, h.ID) }

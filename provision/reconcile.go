@@ -24,6 +24,7 @@ func (r *run) reconcile(ctx context.Context) error {
 		r.reconciled = true // there is nothing to check
 		return nil
 	}
+	r.addresses = map[string]string{}
 	projects, err := r.store.Projects(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
@@ -131,6 +132,11 @@ func (r *run) reconcileRepository(
 	i := slices.IndexFunc(projects, func(p tenancy.Project) bool { return p.RepositoryID == repo.ID })
 	if i < 0 && repo.Fork {
 		return r.dropRepository(ctx, repo, "fork")
+	}
+	if i >= 0 {
+		if address, err := CloneAddress(repo); err == nil { // otherwise no app was created from it
+			r.addresses[projects[i].ID] = address
+		}
 	}
 	finished := i >= 0 && (projects[i].Made() || !repo.Empty) // otherwise run.missing finishes it
 	if finished && projects[i].Repository != repo.FullName {

@@ -77,9 +77,13 @@ func firstCommit(ctx context.Context, bot *gitea.Bot, repo gitea.Repository, p t
 	if !repo.Empty {
 		return nil
 	}
+	message := "Initial commit"
+	if p.DeployKey != "" { // it had another repository, and may have apps: this is nothing to deploy
+		message += " [skip cd]"
+	}
 	_, failed := bot.CreateFile(ctx, repo.Owner, repo.Name, gitea.NewFile{
 		Name: "README.md", Content: strings.TrimSpace("# "+p.Name+"\n\n"+p.Description) + "\n", Branch: "main",
-		Message: "Initial commit", Author: gitea.Identity{Name: login, Email: login + "@vibn.invalid"},
+		Message: message, Author: gitea.Identity{Name: login, Email: login + "@vibn.invalid"},
 	})
 	if failed == nil {
 		return nil

@@ -11,9 +11,17 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// botScopes are all scopes of a bot's token. With write:user the token could make others
-// that outlive it.
-var botScopes = []string{"write:repository", "write:issue"}
+// BotScopes returns all scopes of a bot's token. With write:user the token could make others
+// that outlive it. Issues are the operator's choice: their links tell whether a private
+// repository of a name exists, also another workspace's.
+func BotScopes(p tenancy.Premises) []string {
+	if p.Issues {
+		return []string{"write:repository", scopeOfIssues}
+	}
+	return []string{"write:repository"}
+}
+
+const scopeOfIssues = "write:issue"
 
 // NewTokenName returns a name for a new token. It is never used again, so that each of
 // several attempts can be distinguished.
@@ -21,12 +29,14 @@ func NewTokenName() string { return "vibn-" + tenancy.RandomHex()[:16] }
 
 // MintToken makes a token of a bot and proves that it is the bot's before it is stored:
 // older Gitea servers returned a token of the user who asked.
-func MintToken(ctx context.Context, bot tenancy.BotAccount, name string) (gitea.Token, error) {
+func MintToken(
+	ctx context.Context, bot tenancy.BotAccount, name string, scopes []string,
+) (gitea.Token, error) {
 	tokens, err := bot.Tokens(ctx)
 	if err != nil {
 		return gitea.Token{}, err
 	}
-	made, err := tokens.Create(ctx, name, botScopes)
+	made, err := tokens.Create(ctx, name, scopes)
 	if err != nil {
 		return gitea.Token{}, err
 	}
@@ -62,7 +72,8 @@ func (r *run) ensureToken(ctx context.Context) error {
 	if err != nil || alive {
 		return err
 	}
-	made, err := MintToken(ctx, tenancy.NewBotAccount(r.gitea, r.state.Bot, r.state.BotID), NewTokenName())
+	made, err := MintToken(ctx, tenancy.NewBotAccount(r.gitea, r.state.Bot, r.state.BotID), NewTokenName(),
+		BotScopes(r.dangers.Premises))
 	if err != nil {
 		return err
 	}
@@ -127,7 +138,13 @@ func (r *run) endTokens(ctx context.Context) error {
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
+	if err := r.replaceWide(ctx, list); err != nil {
+		return err
+	}
 	for _, t := range list {
+		if r.isWide(t) {
+			kept = slices.DeleteFunc(kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID })
+		}
 		if t.ID == r.state.TokenID || slices.ContainsFunc(
 			kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name },
 		) {
@@ -142,6 +159,23 @@ func (r *run) endTokens(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// isWide reports whether a token may do more than a new one could.
+func (r *run) isWide(t gitea.Token) bool {
+	return r.state.SuspendedAt == nil && slices.Contains(t.Scopes, scopeOfIssues) && !r.dangers.Issues
+}
+
+// replaceWide makes a new token of the workspace's own if the recorded one is too wide. A
+// key's ends without that: the key gets another at its next use.
+func (r *run) replaceWide(ctx context.Context, list []gitea.Token) error {
+	if !slices.ContainsFunc(list, func(t gitea.Token) bool { return t.ID == r.state.TokenID && r.isWide(t) }) {
+		return nil
+	}
+	if err := r.record(ctx, func(p *tenancy.Parts) { p.TokenID = 0 }); err != nil {
+		return err
+	}
+	return r.ensureToken(ctx)
 }
 
 // mayStay reports whether an error is Gitea's refusal to let the tokens of a shut-out bot

@@ -17,6 +17,7 @@ type Delivery struct {
 	Event     string // header X-Gitea-Event
 	Signature string // header X-Gitea-Signature: HMAC-SHA256 of the body, in hexadecimal
 	Body      []byte
+	Heard     *Deliveries // remembers the delivery; may be nil
 }
 
 // errNoHook is the same for a workspace that does not exist, is suspended, or has no
@@ -43,7 +44,9 @@ func TakeDelivery(ctx context.Context, g *tenancy.Guard, slug string, d Delivery
 	}
 	mac := hmac.New(sha256.New, []byte(key.Reveal()))
 	mac.Write(d.Body)
-	if signed := hmac.Equal(mac.Sum(nil), signature); !signed || w.ID == "" || w.SuspendedAt != nil ||
+	signed := hmac.Equal(mac.Sum(nil), signature)
+	d.Heard.note(w.ID, signed, outside(g).Now())
+	if !signed || w.ID == "" || w.SuspendedAt != nil ||
 		w.DeletedAt != nil {
 		return errNoHook
 	}

@@ -3,6 +3,7 @@ package push
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -28,6 +29,9 @@ const (
 // skips the workspace's others, so that they do not take the time of other workspaces.
 func (p *Pusher) Sweep(ctx context.Context) error {
 	now := outside(p.guard).Now()
+	if err := p.Deliveries.flush(ctx, dbOf(p.guard)); err != nil {
+		return err
+	}
 	next, err := dbOf(p.guard).NextPushLooks(ctx, now, now.Add(-looksApart), looksAtOnce)
 	if err != nil {
 		return err
@@ -71,6 +75,9 @@ func (p *Pusher) findMissed(ctx context.Context, project tenancy.Project) error 
 	}
 	records = slices.DeleteFunc(records, func(r tenancy.AppRecord) bool { return !r.Follows(project) })
 	repo, err := repository.Open(ctx, inside(s), project)
+	if errors.Is(err, repository.ErrDeleted) {
+		return nil // there is nothing to deploy, and the tools say so
+	}
 	if err != nil {
 		return err
 	}
@@ -78,5 +85,10 @@ func (p *Pusher) findMissed(ctx context.Context, project tenancy.Project) error 
 	if err != nil {
 		return err
 	}
-	return verdict.RequestMovedPush(ctx, db(s), project, heads)
+	pushed, err := verdict.RequestMovedPush(ctx, db(s), project, heads)
+	if err != nil || !pushed {
+		return err
+	}
+	now := outside(p.guard).Now()
+	return db(s).NoteDeliveries(ctx, project.WorkspaceID, tenancy.Deliveries{Missed: &now})
 }

@@ -25,11 +25,12 @@ import (
 // continues from there. So of several pushes the newest counts. A repeated delivery, a
 // crash at any point and a concurrent process need no special handling.
 type Pusher struct {
-	guard *tenancy.Guard
+	guard      *tenancy.Guard
+	Deliveries *Deliveries // of this process, which Sweep writes down; may be nil
 }
 
 // New returns a Pusher. Each check counts against the budget of its workspace.
-func New(g *tenancy.Guard) *Pusher { return &Pusher{g} }
+func New(g *tenancy.Guard) *Pusher { return &Pusher{guard: g} }
 
 const (
 	// pushAgain is the wait before the next check of a deployment that Coolify has not
@@ -408,7 +409,7 @@ func (l *pushLook) postStatus(ctx context.Context, rec tenancy.AppRecord, state,
 		status.TargetURL = inside(l.scope).PublicURL().JoinPath("w", l.scope.Slug(), "apps", rec.UUID).String()
 	}
 	if err := repo.Bot.CreateStatus(
-		ctx, inside(l.scope).Workspace().GiteaOrg, l.project.Slug, rec.Head, status,
+		ctx, repo.Owner, repo.Name, rec.Head, status,
 	); err != nil {
 		return repo.Failed(ctx, "write a commit's status", err)
 	}

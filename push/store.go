@@ -20,6 +20,10 @@ type Store interface {
 	// is true if another request came since.
 	FinishPush(ctx context.Context, workspaceID, projectID string, wanted int64) (more bool, err error)
 
+	// NoteDeliveries records when a workspace's webhook was heard of. A later time that is
+	// recorded stays, and nil changes nothing.
+	NoteDeliveries(ctx context.Context, workspaceID string, d tenancy.Deliveries) error
+
 	// These are as in [tenancy.Store].
 	Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error)
 	AppRecords(ctx context.Context, workspaceID string) ([]tenancy.AppRecord, error)

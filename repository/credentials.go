@@ -266,7 +266,9 @@ func fillToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (sec
 	if err != nil {
 		return secret.Text{}, tenancy.StoreError("read the workspace's bot", err)
 	}
-	made, err := provision.MintToken(ctx, inside(s).BotAccount(p), row.Name)
+	made, err := provision.MintToken(
+		ctx, inside(s).BotAccount(p), row.Name, provision.BotScopes(inside(s).Premises()),
+	)
 	if err != nil {
 		abandonToken(ctx, s, row)
 		return secret.Text{}, tenancy.PlatformError("make a token", err)

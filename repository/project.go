@@ -42,6 +42,7 @@ type RepositoryInfo struct {
 	DefaultBranch untrusted.Text `json:"default_branch,omitzero"`
 	Empty         bool           `json:"empty"`
 	LastCommit    *CommitInfo    `json:"last_commit,omitempty"` // of the default branch; absent if it has none
+	Note          untrusted.Text `json:"note,omitzero"`         // what is wrong with it
 }
 
 // CommitInfo is a commit with its author's text.
@@ -105,7 +106,7 @@ func projectInfo(s *tenancy.Scope, p tenancy.Project) ProjectInfo {
 	return ProjectInfo{
 		Project: s.Text(cmp.Or(p.Repository, inside(s).Workspace().GiteaOrg+"/"+p.Slug)), Name: s.Text(p.Name),
 		Description: s.Text(p.Description),
-		Repository:  s.Text(CloneURL(s, p.Slug)), Pending: p.RepositoryID == 0, Apps: []ProjectApp{},
+		Repository:  s.Text(CloneURL(s, p.GiteaName())), Pending: p.RepositoryID == 0, Apps: []ProjectApp{},
 	}
 }
 
@@ -145,11 +146,17 @@ func Repository(ctx context.Context, s *tenancy.Scope, project string) (*Reposit
 	if err != nil {
 		return nil, err
 	}
-	info := &RepositoryInfo{CloneURL: CloneURL(s, p.Slug), DefaultBranch: s.Text(repo.DefaultBranch), Empty: repo.Empty}
+	info := &RepositoryInfo{
+		CloneURL: CloneURL(s, repo.Name), DefaultBranch: s.Text(repo.DefaultBranch),
+		Empty: repo.Empty,
+	}
 	if repo.Empty {
 		return info, nil
 	}
 	c, err := repo.Head(ctx, repo.DefaultBranch)
+	if err == nil && c.SHA == "" {
+		info.Note = s.Text(repo.NoBranch(repo.DefaultBranch).Msg)
+	}
 	if err != nil || c.SHA == "" {
 		return info, err
 	}
@@ -168,8 +175,8 @@ type Opened struct {
 	token string // sealed, as it was when it was read
 }
 
-// Open reads the repository of a recorded project from Gitea. It returns an error if
-// another repository now has its name.
+// Open reads the repository of a recorded project from Gitea, and adopts the name that
+// somebody gave it there. The error says if it was deleted; see [ErrDeleted].
 func Open(ctx context.Context, s tenancy.Inside, p tenancy.Project) (Opened, error) {
 	if err := s.GiteaReady(); err != nil {
 		return Opened{}, err
@@ -179,24 +186,74 @@ func Open(ctx context.Context, s tenancy.Inside, p tenancy.Project) (Opened, err
 		return Opened{}, err
 	}
 	r := Opened{Bot: bot, scope: s.Scope, token: sealed}
-	r.Repository, err = bot.Repository(ctx, s.Workspace().GiteaOrg, p.Slug)
+	r.Repository, err = bot.Repository(ctx, s.Workspace().GiteaOrg, p.GiteaName())
+	if err == nil && r.ID == p.RepositoryID && r.OwnerID == s.Workspace().GiteaOrgID {
+		return r, nil
+	}
+	if err != nil && !errors.Is(err, gitea.ErrRenamed) && !errors.Is(err, gitea.ErrNotFound) {
+		return Opened{}, r.Failed(ctx, "read the repository", err)
+	}
+	return r.adopt(ctx, s, p)
+}
+
+// adopt finds the repository of a project under another name, and records that. It asks for
+// the id and follows no redirect: what has left the organisation is not there.
+func (r Opened) adopt(ctx context.Context, s tenancy.Inside, p tenancy.Project) (Opened, error) {
+	var err error
+	r.Repository, err = r.Bot.RepositoryByID(ctx, p.RepositoryID)
+	if errors.Is(err, gitea.ErrNotFound) || err == nil && r.OwnerID != s.Workspace().GiteaOrgID {
+		return Opened{}, r.gone(ctx, s, p)
+	}
 	if err != nil {
 		return Opened{}, r.Failed(ctx, "read the repository", err)
 	}
-	if r.ID != p.RepositoryID || r.OwnerID != s.Workspace().GiteaOrgID {
-		return Opened{}, errReplaced
+	if r.FullName == p.Repository {
+		return r, nil
 	}
-	return r, nil
+	if err := db(s.Scope).RecordRepository(ctx, p.WorkspaceID, p.ID, r.ID, r.FullName); err != nil {
+		return Opened{}, tenancy.StoreError("record the repository's new name", err)
+	}
+	// Its apps still have the old address; a run of the workspace gives them the new one.
+	return r, tenancy.StoreError("have the apps' addresses renewed", db(s.Scope).RequestProvision(ctx, p.WorkspaceID))
 }
+
+// gone says why the repository of a project cannot be read. The organisation's list, which a
+// server shows also where it shows no repository, tells a hidden one from a deleted one.
+func (r Opened) gone(ctx context.Context, s tenancy.Inside, p tenancy.Project) error {
+	list, err := s.Org().Repositories(ctx)
+	if err != nil {
+		return r.Failed(ctx, "list the repositories", err)
+	}
+	if slices.ContainsFunc(list, func(repo gitea.Repository) bool { return repo.ID == p.RepositoryID }) {
+		return tenancy.PlatformError("read the repository", provision.ErrHidden)
+	}
+	return &tenancy.Error{
+		Code: tenancy.NotFound, Msg: "the repository of the project " + p.Slug + " was deleted in Gitea",
+		Err: ErrDeleted,
+		Hint: "projects_create with the name " + p.Slug +
+			" makes a new, empty one; until then its apps run on as they are",
+	}
+}
+
+// ErrDeleted is the cause of an error that says that a project's repository was deleted.
+var ErrDeleted = errors.New("the repository was deleted in Gitea")
 
 // Failed converts the error of a request made with the workspace's token.
 func (r Opened) Failed(ctx context.Context, doing string, err error) error {
 	return botError(ctx, r.scope, r.token, doing, err)
 }
 
-var errReplaced = &tenancy.Error{
-	Code: tenancy.Unavailable, Msg: "the project's repository was replaced or renamed in Gitea",
-	Hint: "only the platform's operator can fix this",
+// NoBranch says that a branch of the repository does not exist, and what there is instead.
+func (r Opened) NoBranch(branch string) *tenancy.Error {
+	e := &tenancy.Error{
+		Code: tenancy.NotFound, Msg: fmt.Sprintf("the repository has no branch %q", tenancy.ShortText(branch)),
+		Hint: "push it",
+	}
+	if branch == r.DefaultBranch {
+		e.Msg = fmt.Sprintf("the repository's default branch %q is gone", tenancy.ShortText(branch))
+		e.Hint = "push it again; or choose another default branch in Gitea, under the repository's settings"
+	}
+	return e
 }
 
 // Head returns the newest commit of a branch; zero if the branch does not exist.
@@ -226,7 +283,8 @@ func RecordedProject(ctx context.Context, s tenancy.Inside, name string) (tenanc
 		return tenancy.Project{}, tenancy.StoreError("list the projects", err)
 	}
 	for _, p := range list {
-		if p.Slug == name || p.Repository == name || s.Workspace().GiteaOrg+"/"+p.Slug == name {
+		if p.Slug == name || p.GiteaName() == name || p.Repository == name ||
+			s.Workspace().GiteaOrg+"/"+p.Slug == name || s.Workspace().GiteaOrg+"/"+p.GiteaName() == name {
 			return p, nil
 		}
 	}
@@ -276,7 +334,12 @@ func CreateProject(
 		return ProjectInfo{}, false, err
 	}
 	if record.Made() {
-		return projectInfo(s, record), false, nil
+		if _, err := Open(ctx, inside(s), record); !errors.Is(err, ErrDeleted) {
+			return projectInfo(s, record), false, nil
+		}
+		if record, err = forgetRepository(ctx, s, record); err != nil {
+			return ProjectInfo{}, false, err
+		}
 	}
 	bot, sealed, err := openBot(ctx, s)
 	if err != nil {
@@ -332,6 +395,23 @@ func recordProject(ctx context.Context, s *tenancy.Scope, name, description stri
 		return tenancy.Project{}, tenancy.StoreError("write down the project", err)
 	}
 	return p, nil
+}
+
+// forgetRepository drops the record of a repository that was deleted, so that another can be
+// created for the project.
+func forgetRepository(ctx context.Context, s *tenancy.Scope, p tenancy.Project) (tenancy.Project, error) {
+	err := db(s).ForgetRepository(ctx, p.WorkspaceID, p.ID, p.RepositoryID, tenancy.RandomHex())
+	if err != nil && !errors.Is(err, tenancy.ErrConflict) { // a concurrent call was faster
+		return p, tenancy.StoreError("forget the deleted repository", err)
+	}
+	list, err := db(s).Projects(ctx, p.WorkspaceID)
+	if err != nil {
+		return p, tenancy.StoreError("list the projects", err)
+	}
+	if i := slices.IndexFunc(list, func(now tenancy.Project) bool { return now.ID == p.ID }); i >= 0 {
+		return list[i], nil
+	}
+	return p, errNoProject
 }
 
 // repositoryName returns owner/name of a clone address in any of git's forms;

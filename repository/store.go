@@ -29,6 +29,12 @@ type Store interface {
 	// it has one.
 	DropProject(ctx context.Context, workspaceID, projectID string) error
 
+	// RequestProvision requests a run on the workspace's parts.
+	RequestProvision(ctx context.Context, workspaceID string) error
+	// ForgetRepository drops the record of a project's repository that is gone, and gives
+	// the project another nonce. ErrConflict if another one is recorded, or none.
+	ForgetRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, nonce string) error
+
 	// These are as in [tenancy.Store].
 	Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error)
 

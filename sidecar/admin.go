@@ -30,20 +30,22 @@ func mountAdmin(mux *http.ServeMux, cfg Config) {
 		return
 	}
 	for route, do := range map[string]adminFunc{
-		"POST /api/admin/workspaces":                     adminEnsure,
-		"GET /api/admin/workspaces":                      adminList,
-		"GET /api/admin/workspaces/{slug}":               adminShow,
-		"DELETE /api/admin/workspaces/{slug}":            adminDelete,
-		"POST /api/admin/workspaces/{slug}/provision":    adminAct((*people.Operator).Provision),
-		"POST /api/admin/workspaces/{slug}/suspend":      adminAct((*people.Operator).Suspend),
-		"POST /api/admin/workspaces/{slug}/resume":       adminAct((*people.Operator).Resume),
-		"POST /api/admin/workspaces/{slug}/plan":         adminPlan,
-		"POST /api/admin/workspaces/{slug}/rotate":       adminAct((*people.Operator).Rotate),
-		"GET /api/admin/workspaces/{slug}/keys":          adminKeys,
-		"POST /api/admin/workspaces/{slug}/keys":         adminMint,
-		"DELETE /api/admin/workspaces/{slug}/keys/{key}": adminRevoke,
-		"POST /api/admin/workspaces/{slug}/login-links":  adminLoginLink,
-		"POST /api/admin/migrate":                        adminMigrate,
+		"POST /api/admin/workspaces":                        adminEnsure,
+		"GET /api/admin/workspaces":                         adminList,
+		"GET /api/admin/workspaces/{slug}":                  adminShow,
+		"DELETE /api/admin/workspaces/{slug}":               adminDelete,
+		"POST /api/admin/workspaces/{slug}/provision":       adminAct((*people.Operator).Provision),
+		"POST /api/admin/workspaces/{slug}/suspend":         adminAct((*people.Operator).Suspend),
+		"POST /api/admin/workspaces/{slug}/resume":          adminAct((*people.Operator).Resume),
+		"POST /api/admin/workspaces/{slug}/plan":            adminPlan,
+		"POST /api/admin/workspaces/{slug}/rotate":          adminAct((*people.Operator).Rotate),
+		"POST /api/admin/workspaces/{slug}/rename-in-gitea": adminRename,
+		"POST /api/admin/workspaces/{slug}/allow":           adminAllow,
+		"GET /api/admin/workspaces/{slug}/keys":             adminKeys,
+		"POST /api/admin/workspaces/{slug}/keys":            adminMint,
+		"DELETE /api/admin/workspaces/{slug}/keys/{key}":    adminRevoke,
+		"POST /api/admin/workspaces/{slug}/login-links":     adminLoginLink,
+		"POST /api/admin/migrate":                           adminMigrate,
 	} {
 		mux.Handle(route, admin{cfg, do})
 	}
@@ -93,6 +95,16 @@ func adminOperations() []mcp.Operation {
 		{
 			Route: "POST " + one + "/rotate", ID: "admin_rotate", Summary: "Replace a workspace's tokens", Input: in,
 			Output: workspace,
+		},
+		{
+			Route: "POST " + one + "/rename-in-gitea", ID: "admin_rename_in_gitea",
+			Summary: "Give a workspace's organisation and bot names that nobody can guess", Input: in,
+			Output: workspace,
+		},
+		{
+			Route: "POST " + one + "/allow", ID: "admin_allow",
+			Summary: "Leave something of the operator's own on a repository alone, or with remove no longer",
+			Input:   in, Output: workspace,
 		},
 		{
 			Route: "POST " + one + "/plan", ID: "admin_plan",
@@ -155,6 +167,12 @@ type adminInput struct {
 	Role        string `json:"role"`
 	Minutes     *int   `json:"minutes"`
 	WaitSeconds int    `json:"wait_seconds"`
+
+	Cancel       bool   `json:"cancel"`
+	RepositoryID int64  `json:"repository_id"`
+	Kind         string `json:"kind"`
+	Ref          string `json:"ref"`
+	Remove       bool   `json:"remove"`
 
 	Memory    *string `json:"memory"`
 	CPUs      *string `json:"cpus"`

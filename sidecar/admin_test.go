@@ -402,7 +402,7 @@ func TestAdminWait(t *testing.T) {
 				got = read[shownEnsured](t, s.operate(t, "POST", "/workspaces", `{"user_id":"u1","wait_seconds":45}`))
 			}
 			w := got.Workspace
-			if got.Created || w.Slug != "gamma" || w.Status != "ready" || !w.Settled || len(w.Errors) > 0 || w.GiteaOrg != "vibn-gamma" || w.GiteaBot != "vibn-bot-gamma" || w.CoolifyProject == "" {
+			if got.Created || w.Slug != "gamma" || w.Status != "ready" || !w.Settled || len(w.Errors) > 0 || !strings.HasPrefix(w.GiteaOrg, "vibn-gamma-") || !strings.HasPrefix(w.GiteaBot, "vibn-bot-gamma-") || w.CoolifyProject == "" {
 				t.Fatalf("with jobs: %+v", got)
 			}
 			key := s.mint(t, "gamma", `{"name":"agent"}`)
@@ -431,7 +431,7 @@ func (s *server) deleteGamma(t *testing.T, key string) {
 	if !gone.Deleted || !gone.Settled || len(gone.Errors) > 0 {
 		t.Errorf("deleted: %+v", gone)
 	}
-	left := s.giteaOf(&tenancytest.Tenant{Workspace: tenancy.Workspace{GiteaBot: "vibn-bot-gamma", GiteaOrg: "vibn-gamma"}})
+	left := s.giteaOf(&tenancytest.Tenant{Workspace: tenancy.Workspace{GiteaBot: gone.GiteaBot, GiteaOrg: gone.GiteaOrg}})
 	if len(left.Users)+len(left.Orgs)+len(left.Repos)+len(left.Tokens) > 0 {
 		t.Errorf("left on Gitea: %+v", left)
 	}

@@ -101,6 +101,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 	}
 	err = push.TakeDelivery(r.Context(), h.Guard, r.PathValue("workspace"), push.Delivery{
 		Event: r.Header.Get("X-Gitea-Event"), Signature: r.Header.Get("X-Gitea-Signature"), Body: body,
+		Heard: h.Deliveries,
 	})
 	if err != nil {
 		if code := tenancy.Public(err).Code; code != tenancy.NotFound && code != tenancy.RateLimited {

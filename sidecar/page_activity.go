@@ -133,8 +133,9 @@ func (c Config) recordedTools() []string {
 	names := []string{
 		"envs.reveal", "keys.create", "keys.revoke", "link.create", "link.join", "link.sign_in",
 		"members.invite", "members.remove", "members.set_role", "members.withdraw_invite", "platform.reconcile",
-		"workspace.create", "workspace.delete", "workspace.place", "workspace.plan", "workspace.provision",
-		"workspace.resume", "workspace.rotate", "workspace.suspend",
+		"workspace.allow", "workspace.create", "workspace.delete", "workspace.place", "workspace.plan",
+		"workspace.provision",
+		"workspace.rename_in_gitea", "workspace.resume", "workspace.rotate", "workspace.suspend",
 	}
 	for _, t := range c.Registry.Tools() {
 		if t.Needs != tenancy.Read {

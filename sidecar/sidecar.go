@@ -19,6 +19,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/push"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -32,6 +33,7 @@ type Config struct {
 	Ready        func(context.Context) error // returns why the server cannot serve now; nil = it can
 	Version      string
 	Log          *slog.Logger
+	Deliveries   *push.Deliveries                   // where webhooks are noted; may be nil
 	Placement    tenancy.Placement                  // of workspaces that the operator's API or a first sign-in creates
 	Migrate      func(context.Context) (int, error) // brings the database up to date; for the operator's API
 	Sessions     scs.CtxStore                       // store of people's sessions; nil = no sign-in and no pages

@@ -286,14 +286,14 @@ func TestWallNames(t *testing.T) {
 		answers[i] = strings.ReplaceAll(s.overREST(t, create, s.A.Slug, s.A.Key, map[string]any{"name": name}), name, "NAME")
 		requests[i] = s.caused()
 	}
-	if answers[0] != answers[1] || !strings.Contains(answers[0], `"project":"vibn-alpha/NAME"`) || !slices.Equal(requests[0], requests[1]) {
+	if answers[0] != answers[1] || !strings.Contains(answers[0], `"project":"`+s.A.GiteaOrg+`/NAME"`) || !slices.Equal(requests[0], requests[1]) {
 		t.Errorf("a project of B's name: %s %v\nof nobody's: %s %v", answers[0], requests[0], answers[1], requests[1])
 	}
 	if diff := cmp.Diff(before, s.giteaOf(s.B), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("what B has on Gitea changed (-before +after)\n%s", diff)
 	}
 	got := s.overREST(t, toolNamed(t, s.registry, "projects.get"), s.A.Slug, s.A.Key, map[string]any{"project": shopOf(s.B)})
-	if !strings.Contains(got, `"project":"vibn-alpha/shop-canary-beta"`) || strings.Contains(got, "commit of canary-beta") || strings.Contains(got, "vibn-beta") {
+	if !strings.Contains(got, `"project":"`+s.A.GiteaOrg+`/shop-canary-beta"`) || strings.Contains(got, "commit of canary-beta") || strings.Contains(got, "vibn-beta") {
 		t.Errorf("A's project of that name: %s", got)
 	}
 }
@@ -441,7 +441,7 @@ func TestWallActivity(t *testing.T) {
 		}
 	}
 	answer := s.overREST(t, toolNamed(t, s.registry, "activity.list"), s.A.Slug, s.A.Key, map[string]any{})
-	for _, want := range []string{s.A.Web.UUID, `"projects.create"`, `"vibn-alpha/made-canary-alpha"`, `"gitea.credentials"`, `"workspace.provision"`} {
+	for _, want := range []string{s.A.Web.UUID, `"projects.create"`, `"` + s.A.GiteaOrg + `/made-canary-alpha"`, `"gitea.credentials"`, `"workspace.provision"`} {
 		if !strings.Contains(answer, want) {
 			t.Errorf("A's activity lacks %s: %s", want, answer)
 		}

@@ -334,6 +334,21 @@ var isolations = map[string][]isolation{
 			return only(db.ForgetDeployKey(ctx, a.ws.ID, b.project.ID, "key"))
 		}},
 	},
+	"ForgetRepository": {
+		{name: "project of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.ForgetRepository(ctx, a.ws.ID, b.project.ID, b.project.RepositoryID, "nonce"))
+		}},
+	},
+	"RequestRename": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.RequestRename(ctx, a.ws.ID, true))
+	}}},
+	"NoteDeliveries": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		return only(db.NoteDeliveries(ctx, a.ws.ID, tenancy.Deliveries{Taken: new(day)}))
+	}}},
+	"SetAccess": {{name: "own", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		of := tenancy.RepositoryAccess{RepositoryID: b.project.RepositoryID, Kind: tenancy.Hook, Ref: "1"}
+		return only(db.SetAccess(ctx, a.ws.ID, of, true, day))
+	}}},
 	"RequestPush": {
 		{name: "repository of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			return only(db.RequestPush(ctx, a.ws.ID, b.project.RepositoryID, "digest"))
@@ -767,6 +782,10 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"RecordRepository":              db.RecordRepository(ctx, a.ws.ID, id, 1, "x/y"),
 		"RecordDeployKey":               db.RecordDeployKey(ctx, a.ws.ID, id, "key", "public"),
 		"ForgetDeployKey":               db.ForgetDeployKey(ctx, a.ws.ID, id, "key"),
+		"ForgetRepository":              db.ForgetRepository(ctx, a.ws.ID, id, 1, "nonce"),
+		"RequestRename":                 db.RequestRename(ctx, id, true),
+		"NoteDeliveries":                db.NoteDeliveries(ctx, id, tenancy.Deliveries{Taken: new(day)}),
+		"SetAccess":                     db.SetAccess(ctx, id, tenancy.RepositoryAccess{RepositoryID: 1, Kind: tenancy.Hook, Ref: "1"}, true, day),
 		"RequestPush in workspace":      db.RequestPush(ctx, id, a.project.RepositoryID, "digest"),
 		"FinishPush":                    noPush,
 		"CreateApp in workspace":        db.CreateApp(ctx, appIn),

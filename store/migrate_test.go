@@ -217,6 +217,10 @@ var rowsOfVersion = map[int64]statement{
 		`insert into vibn_crash_logs (id, workspace_id, app_uuid, log_encrypted, kept_at) values ($1, $2, $3, $4, $5)`,
 		[]any{"l1", "w1", "uuid1", "v1.x.l1", day},
 	},
+	25: {
+		`insert into vibn_workspaces (id, slug, name, provision_status, gitea_renaming, hook_taken_at, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		[]any{"w5", "epsilon", "Epsilon", "ready", true, day, day, day},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.

@@ -62,6 +62,16 @@ func (db *DB) ForgetDeployKey(ctx context.Context, workspaceID, projectID, cooli
 	return wrap(err, "lost deploy key of project %q of workspace %q", projectID, workspaceID)
 }
 
+// ForgetRepository implements [repository.Store].
+func (db *DB) ForgetRepository(
+	ctx context.Context, workspaceID, projectID string, repositoryID int64, nonce string,
+) error {
+	err := change(ctx, db.sql, `update vibn_projects set gitea_repo_id = null, gitea_repo = null, provision_nonce = $4
+		where workspace_id = $1 and id = $2 and gitea_repo_id = $3`, workspaceID, projectID, repositoryID, nonce)
+	err = failedCondition(ctx, db.sql, err, thisProject, workspaceID, projectID)
+	return wrap(err, "deleted repository of project %q of workspace %q", projectID, workspaceID)
+}
+
 // DropProject implements [repository.Store].
 func (db *DB) DropProject(ctx context.Context, workspaceID, projectID string) error {
 	return wrap(change(ctx, db.sql, `delete from vibn_projects where workspace_id = $1 and id = $2 and gitea_repo_id is null`,

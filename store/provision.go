@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -175,7 +177,7 @@ const botID = `coalesce(cast(nullif(cast(gitea_bot_user_id as text), '') as bigi
 const provisionColumns = workspaceColumns + `, coalesce(w.gitea_team_id, 0), ` + botID + `,
 	coalesce(w.gitea_bot_token_id, 0), coalesce(w.gitea_bot_token_encrypted, ''), coalesce(w.provision_nonce, ''),
 	coalesce(w.coolify_destination_uuid, ''), coalesce(w.gitea_hook_id, 0), coalesce(w.gitea_hook_secret_encrypted, ''),
-	w.provision_wanted, w.provision_done`
+	w.provision_wanted, w.provision_done, w.gitea_renaming, w.hook_taken_at, w.hook_refused_at, w.hook_missed_at`
 
 // Provision implements [tenancy.Store].
 func (db *DB) Provision(ctx context.Context, workspaceID string) (tenancy.Provision, error) {
@@ -186,7 +188,7 @@ func (db *DB) Provision(ctx context.Context, workspaceID string) (tenancy.Provis
 	).Scan(
 		append(
 			r.dest(), &p.TeamID, &p.BotID, &p.TokenID, &p.TokenSealed, &p.Nonce, &p.Destination, &p.HookID,
-			&p.HookSealed, &p.Wanted, &p.Done,
+			&p.HookSealed, &p.Wanted, &p.Done, &p.Renaming, &p.Deliveries.Taken, &p.Deliveries.Refused, &p.Deliveries.Missed,
 		)...)
 	if err != nil {
 		return tenancy.Provision{}, wrap(err, "provision of workspace %q", workspaceID)
@@ -206,6 +208,61 @@ func scanInt(from row) (n int64, err error) {
 func scanText(from row) (s string, err error) {
 	err = from.Scan(&s)
 	return s, err
+}
+
+// RequestRename implements [people.OperatorStore].
+func (db *DB) RequestRename(ctx context.Context, workspaceID string, wanted bool) error {
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := change(
+			ctx, tx, `update vibn_workspaces set gitea_renaming = $2 where id = $1 and deleted_at is null`, workspaceID, wanted,
+		); err != nil {
+			return err
+		}
+		return db.want(ctx, tx, workspaceID)
+	}), "renaming of workspace %q", workspaceID)
+}
+
+// NoteDeliveries implements [push.Store]. A later time stays.
+func (db *DB) NoteDeliveries(ctx context.Context, workspaceID string, d tenancy.Deliveries) error {
+	for column, at := range map[string]*time.Time{
+		"hook_taken_at": d.Taken, "hook_refused_at": d.Refused, "hook_missed_at": d.Missed,
+	} {
+		if at == nil {
+			continue
+		}
+		err := change(ctx, db.sql, `update vibn_workspaces set `+column+` = $2
+			where id = $1 and (`+column+` is null or `+column+` < $2)`, workspaceID, micros(*at))
+		err = failedCondition(ctx, db.sql, err, thisWorkspace, workspaceID)
+		if err != nil && !errors.Is(err, tenancy.ErrConflict) {
+			return wrap(err, "deliveries to workspace %q", workspaceID)
+		}
+	}
+	return nil
+}
+
+// SetAccess implements [people.OperatorStore].
+func (db *DB) SetAccess(
+	ctx context.Context, workspaceID string, a tenancy.RepositoryAccess, allowed bool, at time.Time,
+) error {
+	err := db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := exists(ctx, tx, thisWorkspace, workspaceID); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `delete from vibn_repository_access
+			where workspace_id = $1 and gitea_repo_id = $2 and kind = $3 and ref = $4`,
+			workspaceID, a.RepositoryID, a.Kind, a.Ref); err != nil {
+			return err
+		}
+		if allowed {
+			_, err := tx.ExecContext(ctx, `insert into vibn_repository_access (id, workspace_id, gitea_repo_id, kind, ref, created_at)
+				values ($1, $2, $3, $4, $5, $6)`, uuid.Must(uuid.NewV7()).String(), workspaceID, a.RepositoryID, a.Kind, a.Ref, micros(at))
+			if err != nil {
+				return err
+			}
+		}
+		return db.want(ctx, tx, workspaceID)
+	})
+	return wrap(err, "access to a repository of workspace %q", workspaceID)
 }
 
 // RequestProvision implements [people.Store].
@@ -296,8 +353,9 @@ func (db *DB) FinishProvision(
 	var now int64
 	err = db.inTx(ctx, func(tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `update vibn_workspaces set provision_status = $2, provision_error = $3,
-				provision_done = case when $4 > provision_done then $4 else provision_done end
-			where id = $1 returning provision_wanted`, workspaceID, o.Status, null(o.Error), wanted).Scan(&now)
+				provision_done = case when $4 > provision_done then $4 else provision_done end,
+				gitea_renaming = case when $5 then false else gitea_renaming end
+			where id = $1 returning provision_wanted`, workspaceID, o.Status, null(o.Error), wanted, o.Renamed).Scan(&now)
 		if err != nil || !o.Reconciled {
 			return err
 		}

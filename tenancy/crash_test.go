@@ -406,6 +406,18 @@ var lives = []life{
 		},
 	},
 	{
+		name: "rename", on: onOne, least: 50, birth: withApp, before: func(s *subject, p *process) { s.oldNames(p) },
+		act: func(ctx context.Context, s *subject, p *process) error {
+			return s.order(ctx, p, func() error { return p.operator.RenameInGitea(ctx, s.ws, true) })
+		},
+		after: func(s *subject, p *process) {
+			is := s.parts(p)
+			if app, _ := s.cool.App(s.record("web").UUID); is.Org != s.org() || is.Bot != s.bot() || is.Renaming || !strings.Contains(app.GitRepository, s.org()+"/") {
+				s.Errorf("%s %s %v; the app's address: %s", is.Org, is.Bot, is.Renaming, app.GitRepository)
+			}
+		},
+	},
+	{
 		name: "push", on: onBoth, least: 20, alone: true, birth: withApp,
 		before: func(s *subject, p *process) {
 			s.push("main")
@@ -639,7 +651,7 @@ func (s *subject) there(p *process) (is tenancy.Provision, git giteatest.State, 
 	is, git, projects = s.parts(p), s.git.Snapshot(), s.cool.Projects()
 	foreign := func(name string) bool {
 		return slices.ContainsFunc(s.others, func(slug string) bool {
-			return slices.Contains([]string{"vibn-" + slug, "vibn-bot-" + slug, "vibn-ws-" + slug}, name)
+			return strings.HasPrefix(name, "vibn-"+slug+"-") || strings.HasPrefix(name, "vibn-bot-"+slug+"-") || name == "vibn-ws-"+slug
 		})
 	}
 	git.Orgs = slices.DeleteFunc(git.Orgs, func(o giteatest.Org) bool { return foreign(o.Name) })
@@ -659,6 +671,42 @@ func ensure(ctx context.Context, s *subject, p *process) error {
 	}
 	s.ws = ws
 	return s.job(ctx, p)
+}
+
+// names are those of the workspace's organisation and bot, before they are made too.
+func (s *subject) names() (org, bot string) {
+	s.Helper()
+	ws, _, err := people.NewOperator(s.db).EnsureWorkspace(s.Context(), tenancy.Person{
+		UserID: "user-" + s.slug, Email: s.slug + "@example.com", GiteaUserID: s.owner,
+	}, tenancy.Placement{})
+	must(s, err)
+	nonce, err := s.db.KeepNonce(s.Context(), ws.ID, tenancy.RandomHex())
+	must(s, err)
+	return provision.OrgName(s.slug, nonce), provision.BotName(s.slug, nonce)
+}
+
+func (s *subject) org() string {
+	org, _ := s.names()
+	return org
+}
+
+func (s *subject) bot() string {
+	_, bot := s.names()
+	return bot
+}
+
+// oldNames gives the workspace the names of old, which its app's address has too.
+func (s *subject) oldNames(p *process) {
+	s.Helper()
+	was := s.parts(p)
+	now := was.Parts
+	now.Org, now.Bot = "vibn-"+s.slug, "vibn-bot-"+s.slug
+	s.git.RenameUser(was.Org, now.Org)
+	s.git.RenameUser(was.Bot, now.Bot)
+	must(s, s.db.SetParts(s.Context(), s.ws.ID, was.Parts, now))
+	s.cool.SetApp(s.record("web").UUID, func(a *coolifytest.App) {
+		a.GitRepository = strings.Replace(a.GitRepository, was.Org+"/", now.Org+"/", 1)
+	})
 }
 
 // withWorkspace makes a workspace with a key.
@@ -820,7 +868,7 @@ func wantBot(s *subject, is tenancy.Provision, there giteatest.State, shut bool)
 		s.Fatalf("bots %+v", bots)
 	}
 	want := giteatest.User{
-		ID: int(is.BotID), Login: is.Bot, LoginName: is.Bot, Email: bots[0].Email, FullName: is.Name, Visibility: "private",
+		ID: int(is.BotID), Login: is.Bot, LoginName: is.Bot, Email: bots[0].Email, Visibility: "private",
 		Restricted: true, ProhibitLogin: shut, NoCreateOrganization: true, MaxRepoCreation: new(0),
 	}
 	if diff := cmp.Diff(want, bots[0]); diff != "" {
@@ -843,7 +891,7 @@ func wantTokens(s *subject, p *process, is tenancy.Provision, there giteatest.St
 			continue
 		}
 		got = append(got, t.LastEight)
-		if diff := cmp.Diff([]string{"write:issue", "write:repository"}, t.Scopes); diff != "" {
+		if diff := cmp.Diff([]string{"write:repository"}, t.Scopes); diff != "" {
 			s.Errorf("scopes (-want +got)\n%s", diff)
 		}
 	}
@@ -886,7 +934,7 @@ func wantRepository(s *subject) {
 		s.Fatalf("repositories %+v", repos)
 	}
 	want := giteatest.Repo{
-		ID: repos[0].ID, Owner: "vibn-" + s.slug, Name: "site", Description: "a site", DefaultBranch: "main", Private: true, NoActions: true,
+		ID: repos[0].ID, Owner: s.first.Org, Name: "site", Description: "a site", DefaultBranch: "main", Private: true, NoActions: true,
 		Collaborators: map[string]string{}, Heads: repos[0].Heads,
 	}
 	if diff := cmp.Diff(want, repos[0]); diff != "" {
@@ -954,6 +1002,9 @@ func wantNothing(s *subject, p *process) {
 		if t.User != s.git.Admin() {
 			s.Errorf("left: a token of %s", t.User)
 		}
+	}
+	if len(there.Left) > 0 {
+		s.Errorf("left in Gitea's database: %+v", there.Left)
 	}
 	if n := len(there.Orgs) + len(there.Repos) + len(there.Packages) + len(projects); n > 0 {
 		s.Errorf("left: %+v %+v %+v %+v", there.Orgs, there.Repos, there.Packages, projects)

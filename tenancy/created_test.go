@@ -190,7 +190,7 @@ func TestCreateApp(t *testing.T) {
 		t.Fatalf("deploy keys %+v", keys)
 	}
 	wantApp := coolifytest.App{
-		UUID: app.UUID, Name: "site", Description: "a site", BuildPack: "static", GitRepository: "git@127.0.0.1:vibn-alpha/site.git", GitBranch: "main",
+		UUID: app.UUID, Name: "site", Description: "a site", BuildPack: "static", GitRepository: "git@127.0.0.1:" + s.A.GiteaOrg + "/site.git", GitBranch: "main",
 		GitCommitSHA: "HEAD", BaseDirectory: "/", DockerComposeLocation: "/docker-compose.yaml", PortsExposes: "80", Status: "exited:unhealthy",
 		NoAutoDeploy: true, Limits: coolifytest.Limits{Memory: "512m", MemorySwap: "512m", CPUs: "1"}, HostUUID: host.UUID,
 		DestinationUUID: s.network(), PrivateKeyUUID: keys[0].UUID, EnvironmentUUID: s.A.Project.Environments[0].UUID, HTTPStatus: http.StatusOK, HealthCheckPath: "/",
@@ -205,10 +205,10 @@ func TestCreateApp(t *testing.T) {
 		t.Errorf("deployments %+v", d)
 	}
 	wantKey := strings.TrimSpace(keys[0].PublicKey)
-	if on := s.keysOn("vibn-alpha/site"); len(on) != 1 || on[0].Key != wantKey || !on[0].ReadOnly {
+	if on := s.keysOn(s.A.GiteaOrg + "/site"); len(on) != 1 || on[0].Key != wantKey || !on[0].ReadOnly {
 		t.Errorf("deploy keys of the repository %+v, want %q", on, wantKey)
 	}
-	if s.Git.SSHFetch(wantKey, "vibn-alpha/site") != nil || s.Git.SSHPush(wantKey, "vibn-alpha/site") == nil {
+	if s.Git.SSHFetch(wantKey, s.A.GiteaOrg+"/site") != nil || s.Git.SSHPush(wantKey, s.A.GiteaOrg+"/site") == nil {
 		t.Error("the key does not just read")
 	}
 	record := s.records()[0]
@@ -243,7 +243,7 @@ func TestCreateAppFields(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, tenancytest.Config{})
 	must(t, s.Operator.SetPlan(t.Context(), s.A.Workspace, tenancy.Plan{Memory: "1g", CPUs: "0.25"}))
-	if _, err := s.Git.Push("vibn-alpha/site", "feature/x", "more", map[string]string{"a": "b"}); err != nil {
+	if _, err := s.Git.Push(s.A.GiteaOrg+"/site", "feature/x", "more", map[string]string{"a": "b"}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.create(siteApp(func(n *hosting.NewApp) {
@@ -473,12 +473,12 @@ func TestCreateAppRefusals(t *testing.T) {
 			},
 			code: tenancy.Forbidden, says: "the plan allows 1 app, and 1 exists",
 		},
-		"repository replaced": {
+		"repository deleted, and another of its name": {
 			before: func(_ *testing.T, s *shop) {
-				s.Git.SetRepo("vibn-alpha/site", func(r *giteatest.Repo) { r.Name = "moved" })
-				s.Git.AddRepo("vibn-alpha", giteatest.Repo{Name: "site", Private: true})
+				s.Git.DeleteRepo(s.A.GiteaOrg + "/site")
+				s.Git.AddRepo(s.A.GiteaOrg, giteatest.Repo{Name: "site", Private: true})
 			},
-			code: tenancy.Unavailable, says: "replaced or renamed",
+			code: tenancy.NotFound, says: "was deleted in Gitea",
 		},
 		"no environment production, and several": {
 			before: func(_ *testing.T, s *shop) { s.otherEnvironments() },
@@ -496,6 +496,7 @@ func TestCreateAppRefusals(t *testing.T) {
 			n := siteApp()
 			if tc.change != nil {
 				tc.change(&n)
+				n.Project = strings.Replace(n.Project, "vibn-beta/", s.B.GiteaOrg+"/", 1)
 			}
 			_, err := s.create(n)
 			if codeOf(err) != tc.code || !strings.Contains(tenancy.Public(err).Msg, tc.says) || tenancy.Public(err).Hint == "" {
@@ -564,7 +565,7 @@ func TestCreateAppAtOnce(t *testing.T) {
 	all.Wait()
 	s.Sim.FinishDeletions()
 	made, keys := s.made(), s.deployKeys()
-	if len(made) != 1 || len(keys) != 1 || len(s.keysOn("vibn-alpha/site")) != 1 {
+	if len(made) != 1 || len(keys) != 1 || len(s.keysOn(s.A.GiteaOrg+"/site")) != 1 {
 		t.Fatalf("apps %+v, keys %+v", made, keys)
 	}
 	for _, uuid := range got {
@@ -682,11 +683,12 @@ func TestCreateAppDomain(t *testing.T) {
 func TestCreateAppAddress(t *testing.T) {
 	t.Parallel()
 	for want, cfg := range map[string]giteatest.Config{
-		"git@127.0.0.1:vibn-alpha/site.git":       {},
-		"git@127.0.0.1:2222/vibn-alpha/site.git":  {SSHPort: 2222},
-		"git@git.example.com:vibn-alpha/site.git": {PublicURL: "https://git.example.com/below"},
+		"git@127.0.0.1:%s/site.git":       {},
+		"git@127.0.0.1:2222/%s/site.git":  {SSHPort: 2222},
+		"git@git.example.com:%s/site.git": {PublicURL: "https://git.example.com/below"},
 	} {
 		s := newShop(t, tenancytest.Config{GiteaServer: cfg})
+		want = strings.ReplaceAll(want, "%s", s.A.GiteaOrg)
 		if _, err := s.create(siteApp()); err != nil || s.made()[0].GitRepository != want {
 			t.Errorf("%+v, want %s: %v", s.made(), want, err)
 		}
@@ -733,27 +735,27 @@ func TestReconcileDeployKeys(t *testing.T) {
 	s.AddRepository(t, s.A, "other")
 	_, err := s.create(siteApp())
 	must(t, err)
-	own := s.keysOn("vibn-alpha/site")
-	s.Git.AddDeployKey("vibn-alpha/site", giteatest.DeployKey{Title: "back door", Key: publicKey(t), ReadOnly: true})
-	s.Git.AddDeployKey("vibn-alpha/other", giteatest.DeployKey{Title: "copy", Key: own[0].Key, ReadOnly: true})
+	own := s.keysOn(s.A.GiteaOrg + "/site")
+	s.Git.AddDeployKey(s.A.GiteaOrg+"/site", giteatest.DeployKey{Title: "back door", Key: publicKey(t), ReadOnly: true})
+	s.Git.AddDeployKey(s.A.GiteaOrg+"/other", giteatest.DeployKey{Title: "copy", Key: own[0].Key, ReadOnly: true})
 	job := func() {
 		t.Helper()
 		must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	}
 	job()
-	if diff := cmp.Diff(own, s.keysOn("vibn-alpha/site")); diff != "" || len(s.keysOn("vibn-alpha/other")) != 0 {
-		t.Errorf("keys of the site (-want +got)\n%s\nof the other: %+v", diff, s.keysOn("vibn-alpha/other"))
+	if diff := cmp.Diff(own, s.keysOn(s.A.GiteaOrg+"/site")); diff != "" || len(s.keysOn(s.A.GiteaOrg+"/other")) != 0 {
+		t.Errorf("keys of the site (-want +got)\n%s\nof the other: %+v", diff, s.keysOn(s.A.GiteaOrg+"/other"))
 	}
 	for name, mischief := range map[string]func(){
-		"lost": func() { s.dropKeys("vibn-alpha/site") },
+		"lost": func() { s.dropKeys(s.A.GiteaOrg + "/site") },
 		"may write": func() {
-			s.dropKeys("vibn-alpha/site")
-			s.Git.AddDeployKey("vibn-alpha/site", giteatest.DeployKey{Title: "mine", Key: own[0].Key})
+			s.dropKeys(s.A.GiteaOrg + "/site")
+			s.Git.AddDeployKey(s.A.GiteaOrg+"/site", giteatest.DeployKey{Title: "mine", Key: own[0].Key})
 		},
 	} {
 		mischief()
 		job()
-		if got := s.keysOn("vibn-alpha/site"); len(got) != 1 || got[0].Key != own[0].Key || !got[0].ReadOnly {
+		if got := s.keysOn(s.A.GiteaOrg + "/site"); len(got) != 1 || got[0].Key != own[0].Key || !got[0].ReadOnly {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -775,7 +777,7 @@ func TestDeployKeyGone(t *testing.T) {
 	must(t, err)
 	must(t, s.Provisioner.Provision(t.Context(), s.A.ID))
 	second := s.deployKeys()
-	on := s.keysOn("vibn-alpha/site")
+	on := s.keysOn(s.A.GiteaOrg + "/site")
 	if len(second) != 1 || second[0].UUID == first.UUID || len(on) != 1 || on[0].Key != strings.TrimSpace(second[0].PublicKey) {
 		t.Errorf("on Coolify %+v, on Gitea %+v", second, on)
 	}
@@ -856,7 +858,7 @@ func TestUpdateApp(t *testing.T) {
 	s := newShop(t, tenancytest.Config{})
 	created, err := s.create(siteApp())
 	must(t, err)
-	if _, err := s.Git.Push("vibn-alpha/site", "next", "more", map[string]string{"a": "b"}); err != nil {
+	if _, err := s.Git.Push(s.A.GiteaOrg+"/site", "next", "more", map[string]string{"a": "b"}); err != nil {
 		t.Fatal(err)
 	}
 	update := func(spec hosting.BuildSpec, description *string) error {

@@ -314,7 +314,7 @@ func (p *premises) showsNoSecret(checks []provision.Check) {
 var order = []string{
 	"workspaces", "secrets-key", "coolify", "coolify-token", "coolify-version", "coolify-user", "coolify-budget", "coolify-sensitive-token",
 	"placements", "docker-networks", "coolify-host", "shared-proxy", "app-domain", "gitea", "gitea-token", "gitea-basic-auth", "gitea-pages", "instance-runners",
-	"open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page", "gitea-webhooks", "gitea-version", "gitea-ssh", "gitea-bots", "gitea-forks", "gitea-administrator",
+	"open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page", "gitea-webhooks", "gitea-deliveries", "gitea-version", "gitea-ssh", "gitea-bots", "gitea-forks", "gitea-administrator",
 }
 
 // An ailment is one thing that is wrong, and what is to be said of it.
@@ -487,7 +487,9 @@ var ailments = []ailment{
 	{name: "a webhook to a private address", do: postingTo("https://[fd00::1]"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=fd00::1"}},
 	{name: "a webhook to a container", do: postingTo("http://vibn:8080"), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST=vibn"}},
 	{name: "a webhook to a name of one's own network", do: postingTo("https://vibn.Corp.Internal."), check: "gitea-webhooks", state: "warn", says: []string{"ALLOWED_HOST_LIST"}},
-	{name: "a bot that is shut out", do: func(p *premises) { p.git.SetUser("vibn-bot-alpha", func(u *giteatest.User) { u.ProhibitLogin = true }) }, check: "gitea-bots", state: "fail", says: []string{"vibn-mcp workspace rotate alpha"}, skips: withABot},
+	{name: "a bot that is shut out", do: func(p *premises) {
+		p.git.SetUser(p.workspace.GiteaBot, func(u *giteatest.User) { u.ProhibitLogin = true })
+	}, check: "gitea-bots", state: "fail", says: []string{"vibn-mcp workspace rotate alpha"}, skips: withABot},
 }
 
 func postingTo(url string) func(*premises) {

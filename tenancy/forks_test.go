@@ -20,7 +20,8 @@ func forkAs(t *testing.T, h *tenancytest.House, x *tenancytest.Tenant) string {
 	t.Helper()
 	h.AddRepository(t, x, "site")
 	token := h.Git.AddToken(x.GiteaBot, "write:repository")
-	status := asBot(t, parsed(t, h.GitURL), secret.NewText(token), "POST", "/repos/"+x.GiteaOrg+"/site/forks", `{"name":"mine"}`)
+	status := asBot(t, parsed(t, h.GitURL), secret.NewText(token), "POST", "/repos/"+x.GiteaOrg+"/site/forks",
+		`{"name":"mine"}`)
 	if status != 202 {
 		t.Fatalf("the fork: %d", status)
 	}
@@ -119,7 +120,7 @@ func TestForksAreTriedOnceAnHour(t *testing.T) {
 // TestTwoFactorBeforeTheFirstRepository: doctor finds it before a tenant does, where any
 // repository is there at all.
 func TestTwoFactorBeforeTheFirstRepository(t *testing.T) {
-	h := tenancytest.New(t, tenancytest.Config{GiteaServer: giteatest.Config{Behaviour: giteatest.V127, TwoFactorEnforced: true}})
+	h := tenancytest.New(t, tenancytest.Config{GiteaServer: enforced(giteatest.V127)})
 	h.Git.AddRepo(h.Git.Admin(), giteatest.Repo{Name: "handbook"})
 	for _, c := range h.Provisioner.Examine(t.Context()) {
 		if c.Name == "gitea-bots" && (c.State != provision.CheckFail || !strings.Contains(c.Fix, "TWO_FACTOR_AUTH")) {

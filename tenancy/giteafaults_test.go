@@ -145,7 +145,9 @@ var giteaTrials = []giteaTrial{
 			}
 			return h.A.Key, map[string]any{"project": "site"}
 		},
-		except: map[string]failure{"404 thing " + opBranch: {}}, // it has no such branch, so no commit
+		except: map[string]failure{ // it has no such branch, so no commit; and a repository is found by its id
+			"404 thing " + opBranch: {}, "404 thing " + opRepo: {}, "301 " + opRepo: {},
+		},
 	},
 	{
 		name: "new", tool: "apps.create", ops: []string{opRepo, opBranch, opKeys, opAddKey},
@@ -155,8 +157,8 @@ var giteaTrials = []giteaTrial{
 			h.AddRepository(t, h.A, name)
 			return h.A.Key, map[string]any{"project": name, "build": "static"}
 		},
-		except: map[string]failure{ // it has no such branch yet; and a look tells that the key is there
-			"404 thing " + opBranch:      {},
+		except: map[string]failure{ // the default branch is gone; and a look tells that the key is there
+			"404 thing " + opBranch: {code: tenancy.NotFound}, "404 thing " + opRepo: {}, "301 " + opRepo: {},
 			"done, then 500 " + opAddKey: {}, "done, then silence " + opAddKey: {}, "done, then gone " + opAddKey: {}, "cut " + opAddKey: {},
 		},
 	},

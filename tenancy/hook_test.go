@@ -298,7 +298,7 @@ func TestThousandPushes(t *testing.T) {
 	must(t, s.settle(p))
 	total := 0
 	for _, a := range apps {
-		if !strings.Contains(a.GitRepository, "vibn-acme/") {
+		if !strings.Contains(a.GitRepository, "vibn-acme-") {
 			continue
 		}
 		head, got := s.git.Head(s.repo(), a.GitBranch), s.deployed(a.Name)
@@ -317,14 +317,14 @@ func TestThousandPushes(t *testing.T) {
 	if diff := cmp.Diff(before, others(f, other)); diff != "" {
 		t.Errorf("the other workspace's (-before +after)\n%s", diff)
 	}
-	own := slices.IndexFunc(apps, func(a coolifytest.App) bool { return strings.Contains(a.GitRepository, "vibn-beta/") })
+	own := slices.IndexFunc(apps, func(a coolifytest.App) bool { return strings.Contains(a.GitRepository, "vibn-beta-") })
 	for _, r := range f.cool.Requests() {
 		if r.Write && strings.Contains(r.Path, apps[own].UUID) {
 			t.Errorf("a write to the other's app: %s %s", r.Method, r.Path)
 		}
 	}
 	for _, r := range f.git.Requests() {
-		if r.Write && (!strings.Contains(r.Path, "/repos/vibn-acme/site/statuses/") || r.User != "vibn-bot-acme") {
+		if r.Write && (!strings.Contains(r.Path, "/repos/vibn-acme-") || !strings.Contains(r.Path, "/site/statuses/") || !strings.HasPrefix(r.User, "vibn-bot-acme-")) {
 			t.Errorf("a write to Gitea: %s %s as %s", r.Method, r.Path, r.User)
 		}
 	}
@@ -335,9 +335,9 @@ func TestThousandPushes(t *testing.T) {
 func others(f *platform, s *subject) string {
 	s.Helper()
 	cool, git := f.cool.Snapshot(), f.git.Snapshot()
-	cool.Apps = slices.DeleteFunc(cool.Apps, func(a coolifytest.App) bool { return !strings.Contains(a.GitRepository, "vibn-"+s.slug+"/") })
-	git.Repos = slices.DeleteFunc(git.Repos, func(r giteatest.Repo) bool { return r.Owner != "vibn-"+s.slug })
-	git.Orgs = slices.DeleteFunc(git.Orgs, func(o giteatest.Org) bool { return o.Name != "vibn-"+s.slug })
+	cool.Apps = slices.DeleteFunc(cool.Apps, func(a coolifytest.App) bool { return !strings.Contains(a.GitRepository, s.org()+"/") })
+	git.Repos = slices.DeleteFunc(git.Repos, func(r giteatest.Repo) bool { return r.Owner != s.org() })
+	git.Orgs = slices.DeleteFunc(git.Orgs, func(o giteatest.Org) bool { return o.Name != s.org() })
 	raw, err := json.MarshalIndent([]any{cool.Apps, git.Repos, git.Orgs, s.deployed("web")}, "", " ")
 	must(s, err)
 	return string(raw)

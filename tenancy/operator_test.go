@@ -89,6 +89,19 @@ var operatorActs = map[string][]operatorAct{
 	"Suspend":   {{name: "living", tool: "workspace.suspend", do: act((*people.Operator).Suspend)}},
 	"Resume":    {{name: "living", tool: "workspace.resume", do: act((*people.Operator).Resume)}},
 	"Rotate":    {{name: "living", tool: "workspace.rotate", do: act((*people.Operator).Rotate)}},
+	"RenameInGitea": {{
+		name: "living", tool: "workspace.rename_in_gitea", args: `{"wanted":true}`,
+		do: func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {
+			return at.Workspace, o.RenameInGitea(ctx, at.Workspace, true)
+		},
+	}},
+	"Allow": {{
+		name: "living", tool: "workspace.allow", args: `{"allowed":true,"kind":"hook","ref":"3","repository_id":7}`,
+		do: func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {
+			own := tenancy.RepositoryAccess{RepositoryID: 7, Kind: tenancy.Hook, Ref: "3"}
+			return at.Workspace, o.Allow(ctx, at.Workspace, own, true)
+		},
+	}},
 	"Place": {{
 		name: "living", tool: "workspace.place", args: `{"trust":"trusted"}`,
 		do: func(ctx context.Context, o *people.Operator, at operated) (tenancy.Workspace, error) {

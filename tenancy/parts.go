@@ -9,27 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
 )
 
 // ProjectName returns the name of a workspace's project on Coolify.
 func ProjectName(slug string) string { return "vibn-ws-" + slug }
-
-// OrgName returns the name of a workspace's organisation on Gitea.
-func OrgName(slug string) string { return "vibn-" + slug }
-
-// BotName returns the login name of a workspace's bot on Gitea. A slug has at most
-// [MaxSlug] characters, so the name stays within the 40 that Gitea allows.
-func BotName(slug string) string { return "vibn-bot-" + slug }
-
-// WritersTeam is the team that the bot and the workspace's people are in.
-var WritersTeam = gitea.TeamSpec{
-	Name: "Writers", AllRepositories: true,
-	Units: map[string]string{
-		"repo.code": "write", "repo.issues": "write", "repo.pulls": "write", "repo.releases": "write",
-	},
-}
 
 // Mark returns 32 hexadecimal digits that prove that vibn-mcp made an upstream thing for
 // a workspace. They are derived from the workspace's nonce and the kind of thing, so that
@@ -45,10 +29,6 @@ func MarkText(nonce, kind string) string { return "vibn-" + Mark(nonce, kind) }
 
 // HasMark reports whether a text has the mark as a word of its own.
 func HasMark(text, mark string) bool { return slices.Contains(strings.Fields(text), mark) }
-
-// MailOf returns the bot's e-mail address. It receives no mail, and only Gitea's
-// administrators see it.
-func MailOf(nonce string) string { return "bot+" + Mark(nonce, "bot") + "@vibn.invalid" }
 
 // TokenPlace returns where the workspace's own token is sealed.
 func TokenPlace(workspaceID string) secret.Place {

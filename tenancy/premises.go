@@ -19,6 +19,7 @@ type Premises struct {
 	// SharedNetworks has workspaces share their server's network. Their apps can then
 	// reach each other.
 	SharedNetworks bool
+	Issues         bool // bots may read and write issues
 }
 
 // Isolates reports whether a workspace with that placement has a network of its own.

@@ -51,7 +51,7 @@ func withApp(s *subject, p *process) {
 	s.app("web", "main")
 }
 
-func (s *subject) repo() string      { return "vibn-" + s.slug + "/site" }
+func (s *subject) repo() string      { return s.org() + "/site" }
 func (s *subject) projectID() string { return "project-" + s.slug }
 
 // push pushes one more commit to a branch, and returns it.
@@ -133,7 +133,7 @@ func body(repositoryID int64, more string) []byte {
 func (s *subject) hookSecret() string {
 	s.Helper()
 	for _, o := range s.git.Snapshot().Orgs {
-		if o.Name == "vibn-"+s.slug && len(o.Hooks) == 1 {
+		if o.Name == s.org() && len(o.Hooks) == 1 {
 			return o.Hooks[0].Secret
 		}
 	}
@@ -266,7 +266,7 @@ func TestPush(t *testing.T) {
 	want(s, "deployments", []string{head}, s.deployed("web"))
 	want(s, "states", []string{"pending", "success"}, s.states("web", head))
 	for _, st := range s.said("web", head) {
-		if st.TargetURL != "https://vibn.example.com/w/acme/apps/"+s.record("web").UUID || st.Creator != "vibn-bot-acme" || st.Description == "" {
+		if st.TargetURL != "https://vibn.example.com/w/acme/apps/"+s.record("web").UUID || st.Creator != s.bot() || st.Description == "" {
 			t.Errorf("status %+v", st)
 		}
 	}

@@ -3,6 +3,7 @@ package tenancy
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/secret"
@@ -73,6 +74,15 @@ type Provision struct {
 	Nonce        string  // 32 hexadecimal digits; empty until a part must be made
 	Wanted, Done int64   // counters: Done < Wanted means that there is work to do
 	People       []int64 // Gitea ids of its members, as far as known
+	Renaming     bool    // the operator wants its names in Gitea to be as new ones are
+	Deliveries   Deliveries
+}
+
+// Deliveries are when a workspace's webhook was last heard of; nil = never.
+type Deliveries struct {
+	Taken   *time.Time // a delivery with a good signature
+	Refused *time.Time // one with a bad signature, while the workspace had a webhook
+	Missed  *time.Time // a push was found that no delivery had told of
 }
 
 // An Outcome is the result of a run on a workspace's parts.
@@ -80,6 +90,7 @@ type Outcome struct {
 	Status     ProvisionStatus
 	Error      string // see [PartErrors]; empty = none
 	Reconciled bool   // the run examined the repositories
+	Renamed    bool   // the run carried out the order to rename; see [Provision]
 }
 
 // A BotToken is a token of a workspace's bot that belongs to a key.
@@ -98,7 +109,7 @@ type BotToken struct {
 type Project struct {
 	ID           string
 	WorkspaceID  string
-	Slug         string // name of the repository
+	Slug         string // name of the project, and of its repository when it was created
 	Name         string // for people
 	Description  string
 	RepositoryID int64  // on Gitea; 0 until it exists
@@ -109,6 +120,14 @@ type Project struct {
 	CoolifyKey           string // uuid of its deploy key's private half; empty = no deploy key
 	DeployKey            string // the public half, in the format of authorized_keys
 	PushWanted, PushDone int64  // counters: Done < Wanted means that a push must be processed
+}
+
+// GiteaName returns the name of the project's repository, as last recorded, or else the slug.
+func (p Project) GiteaName() string {
+	if _, name, ok := strings.Cut(p.Repository, "/"); ok {
+		return name
+	}
+	return p.Slug
 }
 
 // Made reports whether the project's repository exists and its setup is finished.

@@ -186,7 +186,7 @@ func TestVerdictHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := h.Sim.AddApp(h.A.Project.Environments[0].UUID, coolifytest.App{Name: "site", GitRepository: repo.String(), FQDN: "https://site.alpha.example.com", Status: "running:healthy"})
-	first := h.Git.Head("vibn-alpha/site", "main")
+	first := h.Git.Head(h.A.GiteaOrg+"/site", "main")
 	deployed := h.Sim.AddDeployment(app.UUID, coolifytest.Deployment{Status: coolifytest.Finished, Commit: first}).UUID
 	awaited := func() verdict.Waited {
 		t.Helper()
@@ -199,7 +199,7 @@ func TestVerdictHead(t *testing.T) {
 	if w := awaited(); w.Verdict != verdict.VerdictLive {
 		t.Errorf("the newest commit: %+v, want live", w)
 	}
-	newest, err := h.Git.Push("vibn-alpha/site", "main", "more", map[string]string{"a": "b"})
+	newest, err := h.Git.Push(h.A.GiteaOrg+"/site", "main", "more", map[string]string{"a": "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestVerdictHead(t *testing.T) {
 		t.Errorf("Gitea does not answer: %+v, want live, as nothing is known to compare with", w)
 	}
 	h.Git.Clear("GET /repos/{owner}/{repo}")
-	if _, err := h.Git.Push("vibn-alpha/site", "next", "a branch", map[string]string{"a": "c"}); err != nil {
+	if _, err := h.Git.Push(h.A.GiteaOrg+"/site", "next", "a branch", map[string]string{"a": "c"}); err != nil {
 		t.Fatal(err)
 	}
 	h.Sim.SetApp(app.UUID, func(a *coolifytest.App) { a.GitBranch = "no-such" })

@@ -56,19 +56,23 @@ type PushRequester interface {
 	RequestPush(ctx context.Context, workspaceID string, repositoryID int64, digest string) error
 }
 
-// RequestMovedPush requests the push job if a branch has moved. It does so once per state of the
-// branches, because the job then runs until it has decided on that state.
-func RequestMovedPush(ctx context.Context, store PushRequester, p tenancy.Project, heads []AppHead) error {
+// RequestMovedPush requests the push job if a branch has moved, and reports in pushed whether
+// one that was known has. It does so once per state of the branches, because the job then
+// runs until it has decided on that state.
+func RequestMovedPush(
+	ctx context.Context, store PushRequester, p tenancy.Project, heads []AppHead,
+) (pushed bool, err error) {
 	if !slices.ContainsFunc(heads, AppHead.moved) {
-		return nil
+		return false, nil
 	}
+	pushed = slices.ContainsFunc(heads, func(h AppHead) bool { return h.app.Branch != "" && h.moved() })
 	digest := sha256.New()
 	for _, h := range heads {
 		_, _ = fmt.Fprintf(digest, "%s %q %s\n", h.app.ID, h.app.Branch, h.head) // never fails; see hash.Hash
 	}
-	err := store.RequestPush(ctx, p.WorkspaceID, p.RepositoryID, "heads "+hex.EncodeToString(digest.Sum(nil)))
+	err = store.RequestPush(ctx, p.WorkspaceID, p.RepositoryID, "heads "+hex.EncodeToString(digest.Sum(nil)))
 	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
-		return tenancy.StoreError("write down a push", err)
+		return false, tenancy.StoreError("write down a push", err)
 	}
-	return nil
+	return pushed, nil
 }

@@ -82,7 +82,8 @@ func (c *commitSearch) project(ctx context.Context, p tenancy.Project, records [
 	}
 	if slices.ContainsFunc(heads, func(h AppHead) bool { return h.head == c.commit }) {
 		c.pushed = true
-		return RequestMovedPush(ctx, db(c.Scope), p, heads)
+		_, err = RequestMovedPush(ctx, db(c.Scope), p, heads)
+		return err
 	}
 	for _, h := range heads {
 		c.looked = append(c.looked, c.Text(h.app.Name).String())

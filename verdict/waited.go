@@ -387,7 +387,7 @@ func repositoryOf(ctx context.Context, s *tenancy.Scope, projectID, address stri
 	}
 	i := slices.IndexFunc(list, func(p tenancy.Project) bool {
 		return p.RepositoryID != 0 && (p.ID == projectID || projectID == "" &&
-			address == repository.CloneURL(s, p.Slug))
+			address == repository.CloneURL(s, p.GiteaName()))
 	})
 	if i < 0 {
 		return repository.Opened{}, nil

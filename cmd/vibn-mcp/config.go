@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -39,6 +38,7 @@ type config struct {
 	sensitiveToken secret.Text
 	placement      tenancy.Placement // of new workspaces
 	appDomain      tenancy.AppDomain
+	giteaIssues    bool           // bots may read and write issues
 	sharedNetworks bool           // workspaces share the network of their server
 	networkImage   string         // of the containers that hold workspaces' networks; empty = the default
 	plan           tenancy.Plan   // of workspaces without their own plan
@@ -188,16 +188,19 @@ func variables() []variable {
 			set: func(c *config, v string) (err error) { c.placement.Trust, err = tenancy.ParseTrust(v); return err },
 		},
 		{
+			name: "VIBN_GITEA_ISSUES", def: "`false`",
+			about: "let agents use issues in Gitea; links between issues tell whether a private repository of a name exists",
+			hint:  "true or false",
+			set:   func(c *config, v string) (err error) { c.giteaIssues, err = parseBool(v); return err },
+		},
+		{
 			name: "VIBN_ISOLATE_NETWORKS", def: "`true`",
 			about: "give each workspace a Docker network of its own, unless a destination is named; needs Coolify 4.2",
 			hint:  "true, or false: then apps of all workspaces on a server reach each other",
 			set: func(c *config, v string) error {
-				isolate, err := strconv.ParseBool(v)
+				isolate, err := parseBool(v)
 				c.sharedNetworks = !isolate
-				if err != nil {
-					return errors.New("is neither true nor false")
-				}
-				return nil
+				return err
 			},
 		},
 		{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -155,7 +156,7 @@ func (o *operation) flags(args map[string]any) (flags []string, ok bool) {
 // known are arguments that find what they look for in a world. Those that are
 // required and are not here are made from the schema.
 var known = map[string]any{
-	"app": worldApp, "deployment": worldDone, "project": worldProject, "action": "restart",
+	"app": worldApp, "deployment": worldDone, "project": path.Base(worldProject), "action": "restart",
 	"set": map[string]string{"A": "1"}, "keys": []string{"A"}, "database": worldData, "confirm": "web",
 	"domain": "web." + worldSlug + "." + worldApps,
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +81,9 @@ func newGitHouse(t *testing.T, dialect string) *gitHouse {
 	h.rest(h.key, "POST", "/api/workspaces/acme/projects", `{"name":"site"}`, nil)
 	return h
 }
+
+// org is the name of the workspace's organisation.
+func (h *gitHouse) org() string { return h.gitea.Snapshot().Orgs[0].Name }
 
 // serve starts the program in a process of its own.
 func (h *gitHouse) serve() {
@@ -176,8 +180,8 @@ func TestGit(t *testing.T) {
 			}
 
 			one, other := filepath.Join(h.home, "one"), filepath.Join(h.home, "other")
-			h.mustGit(h.home, "clone", "-q", h.root+"/vibn-acme/site.git", one)
-			h.mustGit(h.home, "clone", "-q", h.root+"/vibn-acme/site.git", other)
+			h.mustGit(h.home, "clone", "-q", h.root+"/"+h.org()+"/site.git", one)
+			h.mustGit(h.home, "clone", "-q", h.root+"/"+h.org()+"/site.git", other)
 			var given struct{ Token string }
 			h.rest(h.key, "GET", "/api/workspaces/acme/gitea-credentials?reveal=true", "", &given)
 			secrets := map[string]string{"the token": given.Token, "Gitea's admin token": h.env["GITEA_API_TOKEN"], "the key": h.key}
@@ -193,7 +197,7 @@ func TestGit(t *testing.T) {
 			if got, err := os.ReadFile(filepath.Join(other, "first")); err != nil || string(got) != "first" {
 				t.Errorf("what was pulled: %q %v", got, err)
 			}
-			if s := h.gitea.Snapshot(); h.gitea.Head("vibn-acme/site", "main") == "" || len(s.Repos) != 1 {
+			if s := h.gitea.Snapshot(); h.gitea.Head(h.org()+"/site", "main") == "" || len(s.Repos) != 1 {
 				t.Errorf("on Gitea: %+v", s.Repos)
 			}
 
@@ -430,18 +434,18 @@ func TestGitElsewhere(t *testing.T) {
 		}
 	}
 	// The same question, about the right server, is answered.
-	if out, err := h.git(h.home, "protocol=http\nhost="+own.Host+"\n\n", "credential", "fill"); err != nil || !strings.Contains(out, "username=vibn-bot-acme\npassword=") {
+	if out, err := h.git(h.home, "protocol=http\nhost="+own.Host+"\n\n", "credential", "fill"); err != nil || !regexp.MustCompile("username=vibn-bot-acme-[a-z2-7]{8}\npassword=").MatchString(out) {
 		t.Errorf("git is given %q (%v)", out, err)
 	}
 
-	if out, err := h.git(h.home, "", "clone", "-q", elsewhere.URL+"/vibn-acme/site.git", "a"); err == nil {
+	if out, err := h.git(h.home, "", "clone", "-q", elsewhere.URL+"/"+h.org()+"/site.git", "a"); err == nil {
 		t.Errorf("a clone from elsewhere: %s", out)
 	}
 	const advertise = "GET /{owner}/{repo}/info/refs"
-	away := http.Header{"Location": {elsewhere.URL + "/vibn-acme/site.git/info/refs?service=git-upload-pack"}}
+	away := http.Header{"Location": {elsewhere.URL + "/" + h.org() + "/site.git/info/refs?service=git-upload-pack"}}
 	for name, skip := range map[string]int{"at once": 0, "once it has the token": 1} {
 		h.gitea.Fail(advertise, giteatest.Fault{Status: http.StatusFound, Header: away, Skip: skip})
-		if out, err := h.git(h.home, "", "clone", "-q", h.root+"/vibn-acme/site.git", "b"); err == nil {
+		if out, err := h.git(h.home, "", "clone", "-q", h.root+"/"+h.org()+"/site.git", "b"); err == nil {
 			t.Errorf("a clone that is sent away %s: %s", name, out)
 		}
 		h.gitea.Clear(advertise)
@@ -505,7 +509,7 @@ func TestGitHelperLine(t *testing.T) {
 		t.Errorf("a second run makes\n%s\nof\n%s", twice, once)
 	}
 
-	site := h.root + "/vibn-acme/site.git"
+	site := h.root + "/" + h.org() + "/site.git"
 	good("git", "clone", "-q", site, "one")
 	if text, err := os.ReadFile(stored); err == nil {
 		t.Errorf("the other helper was told %q", text)
@@ -534,7 +538,7 @@ func TestGitHelperLine(t *testing.T) {
 // is a port that it chose itself.
 func TestWebhook(t *testing.T) {
 	h := newGitHouse(t, "sqlite")
-	if _, err := h.gitea.Push("vibn-acme/site", "main", "change", map[string]string{"index.html": "hello"}); err != nil {
+	if _, err := h.gitea.Push(h.org()+"/site", "main", "change", map[string]string{"index.html": "hello"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.gitea.WaitDeliveries(t.Context()); err != nil {

@@ -71,7 +71,7 @@ func commands() []command {
 			serveCommand, stdioCommand, callCommand, connectCommand, gitCredentialCommand, demoCommand, migrateCommand,
 			doctorCommand,
 		},
-		workspaceCommands, keyCommands,
+		workspaceCommands, giteaCommands, keyCommands,
 		[]command{loginLinkCommand, rotateSecretsCommand, versionCommand},
 	)
 }

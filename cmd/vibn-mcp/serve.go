@@ -76,6 +76,7 @@ type server struct {
 	placement    tenancy.Placement // of new workspaces
 	provider     *sidecar.Provider // nil = people sign in by links only
 	log          *slog.Logger
+	deliveries   push.Deliveries
 	stopGreeting func() // stops what logCoolifyVersion started
 }
 
@@ -157,7 +158,7 @@ func (c config) tenancy(log *slog.Logger) (tenancy.Config, error) {
 func (c config) premises() tenancy.Premises {
 	p := tenancy.Premises{
 		AppDomain: c.appDomain, Placement: c.placement, AcceptedRisks: c.acceptedRisks,
-		SharedNetworks: c.sharedNetworks, NetworkImage: c.networkImage,
+		SharedNetworks: c.sharedNetworks, NetworkImage: c.networkImage, Issues: c.giteaIssues,
 	}
 	for _, own := range []tenancy.OwnURL{
 		{Variable: "VIBN_PUBLIC_URL", URL: c.publicURL},
@@ -228,6 +229,7 @@ const stopTime = 25 * time.Second
 // jobs returns the background jobs of a server.
 func (s *server) jobs() store.Jobs {
 	p, pusher := s.provisioner, push.New(s.guard)
+	pusher.Deliveries = &s.deliveries
 	return store.Jobs{
 		Provision: func(ctx context.Context, workspaceID string) error {
 			err := p.Provision(ctx, workspaceID)
@@ -250,7 +252,8 @@ func (s *server) serve(ctx context.Context, ln net.Listener, public *url.URL, ho
 		Handler: sidecar.Handler(sidecar.Config{ //nolint:contextcheck // each request brings its own
 			Guard: s.guard, Registry: s.registry, PublicURL: public, AllowedHosts: hosts, Ready: s.ready,
 			Version: version(), Log: s.log,
-			Placement: s.placement, Migrate: s.db.Migrate, Sessions: s.db.Sessions(), Provider: s.provider,
+			Deliveries: &s.deliveries,
+			Placement:  s.placement, Migrate: s.db.Migrate, Sessions: s.db.Sessions(), Provider: s.provider,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 2 * time.Minute, // longer than any call

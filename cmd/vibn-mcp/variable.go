@@ -103,3 +103,12 @@ func (v variable) flag() string {
 	}
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(v.name, "VIBN_")), "_", "-")
 }
+
+// parseBool parses a variable that is true or false.
+func parseBool(v string) (bool, error) {
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, errors.New("is neither true nor false")
+	}
+	return b, nil
+}

@@ -65,3 +65,41 @@ func (s *Server) forksInto(c *call, of *account) bool {
 func (s *Server) dropRunners(r *repo) {
 	s.runners = slices.DeleteFunc(s.runners, func(one *runner) bool { return one.Repo == r.fullName() })
 }
+
+// RenameRepo gives a repository another name, as a person does: the old one redirects. An
+// unknown "owner/name", or a name that is taken, panics.
+func (s *Server) RenameRepo(repo, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if why := s.moveRepo(must(s.repoNamed(repo), "repository", repo), name); why != "" {
+		panic("giteatest: " + why)
+	}
+}
+
+// DeleteRepo deletes a repository, as a person does. An unknown "owner/name" panics.
+func (s *Server) DeleteRepo(repo string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removeRepo(must(s.repoNamed(repo), "repository", repo))
+}
+
+// TransferRepo gives a repository another owner; the old name redirects. Unknown names
+// panic.
+func (s *Server) TransferRepo(repo, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := must(s.repoNamed(repo), "repository", repo)
+	s.repoMoves[moveKey(r.owner, r.Name)] = r
+	r.owner = must(s.account(to), "user", to)
+}
+
+// DeleteBranch deletes a branch, as a push can. Unknown names panic.
+func (s *Server) DeleteBranch(repo, branch string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := must(s.repoNamed(repo), "repository", repo)
+	if err := r.dir.Remove("refs/heads/" + branch); err != nil {
+		panic("giteatest: " + err.Error())
+	}
+	delete(r.heads, branch)
+}

@@ -95,12 +95,15 @@ func (s *Server) PushAs(login, repo, branch, message string, files map[string]st
 	return sha, s.pushed(r, by)
 }
 
-// Head returns the commit of a branch, "" when there is none. An unknown
-// "owner/name" panics.
+// Head returns the commit of a branch, "" when there is none, nor a repository of that name.
 func (s *Server) Head(repo, branch string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return must(s.repoNamed(repo), "repository", repo).heads[branch]
+	r := s.repoNamed(repo)
+	if r == nil {
+		return ""
+	}
+	return r.heads[branch]
 }
 
 // File returns what stands in a file of a branch; false when it is not there.

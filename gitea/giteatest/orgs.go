@@ -200,6 +200,7 @@ func (s *Server) deleteOrg(c *call) answer {
 	if len(s.packagesOf(c.org)) > 0 {
 		return c.broken("user still has ownership of packages " + uid(c.org.ID))
 	}
+	s.left = append(s.left, c.org.hooks...) // their rows stay, with the secret in clear
 	s.removeAccount(c.org)
 	return noContent()
 }

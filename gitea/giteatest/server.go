@@ -83,6 +83,7 @@ type Server struct {
 	repos      []*repo
 	packages   []*pkg
 	runners    []*runner
+	left       []*hook             // webhooks of organisations that are gone
 	userMoves  map[string]*account // old name, lower case
 	repoMoves  map[string]*repo    // "owner id/old name", lower case
 	sshKeys    map[string]int      // id of a key, by its content

@@ -192,7 +192,7 @@ func TestUnknownNamesPanic(t *testing.T) {
 	s := New(Config{})
 	for name, call := range map[string]func(){
 		"user": func() { s.AddToken("nobody", "all") }, "scope": func() { s.AdminToken("sudo") },
-		"organisation": func() { s.AddTeam("siteadmin", Team{}) }, "repository": func() { s.Head("siteadmin/nope", "main") },
+		"organisation": func() { s.AddTeam("siteadmin", Team{}) }, "repository": func() { s.DeleteRepo("siteadmin/nope") },
 	} {
 		func() {
 			defer func() {

@@ -15,6 +15,7 @@ type State struct {
 	Repos    []Repo
 	Packages []Package
 	Runners  []Runner
+	Left     []Hook   // webhooks of organisations that are gone: their rows stay
 	Moved    []string // old names that redirect: "name" or "owner id/name"
 }
 
@@ -40,6 +41,9 @@ func (s *Server) Snapshot() State {
 	slices.SortFunc(out.Repos, func(a, b Repo) int { return strings.Compare(a.Owner+"/"+a.Name, b.Owner+"/"+b.Name) })
 	for _, p := range s.packages {
 		out.Packages = append(out.Packages, p.Package)
+	}
+	for _, h := range s.left {
+		out.Left = append(out.Left, h.public())
 	}
 	for _, r := range s.runners {
 		out.Runners = append(out.Runners, r.public())

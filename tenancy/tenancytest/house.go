@@ -70,6 +70,16 @@ type House struct {
 	A, B        *Tenant
 	// Secrets are the platform's own, none of which may ever be seen.
 	Secrets []string
+	cfg     Config
+}
+
+// Restart has the program start again where the operator tells it other things, and returns
+// its Provisioner.
+func (h *House) Restart(t testing.TB, told tenancy.Premises) *provision.Provisioner {
+	t.Helper()
+	h.cfg.Premises = told
+	h.Guard, h.Provisioner = h.guard(t, h.cfg)
+	return h.Provisioner
 }
 
 // A Tenant is a workspace with two apps.
@@ -123,6 +133,7 @@ func New(t testing.TB, cfg Config) *House {
 	if cfg.Gitea == nil && !cfg.NoGitea {
 		cfg.Gitea, cfg.GiteaURL = h.gitea(t, cfg)
 	}
+	h.cfg = cfg
 	h.Guard, h.Provisioner = h.guard(t, cfg)
 	h.A, h.B = h.AddTenant(t, "alpha", cfg.Trust), h.AddTenant(t, "beta", cfg.Trust)
 	return h

@@ -295,6 +295,31 @@ func (s Tap) RecordRepository(
 	)
 }
 
+// NoteDeliveries is tapped.
+func (s Tap) NoteDeliveries(ctx context.Context, workspaceID string, d tenancy.Deliveries) error {
+	return s.Hook("NoteDeliveries", func() error { return s.Store.NoteDeliveries(ctx, workspaceID, d) })
+}
+
+// RequestRename is tapped.
+func (s Tap) RequestRename(ctx context.Context, workspaceID string, wanted bool) error {
+	return s.Hook("RequestRename", func() error { return s.Store.RequestRename(ctx, workspaceID, wanted) })
+}
+
+// SetAccess is tapped.
+func (s Tap) SetAccess(
+	ctx context.Context, workspaceID string, a tenancy.RepositoryAccess, allowed bool, at time.Time,
+) error {
+	return s.Hook("SetAccess", func() error { return s.Store.SetAccess(ctx, workspaceID, a, allowed, at) })
+}
+
+// ForgetRepository is tapped.
+func (s Tap) ForgetRepository(ctx context.Context, workspaceID, projectID string, repositoryID int64, nonce string) error {
+	return s.Hook(
+		"ForgetRepository",
+		func() error { return s.Store.ForgetRepository(ctx, workspaceID, projectID, repositoryID, nonce) },
+	)
+}
+
 // RepositoryAccess is tapped.
 func (s Tap) RepositoryAccess(ctx context.Context, workspaceID string) ([]tenancy.RepositoryAccess, error) {
 	return get(
