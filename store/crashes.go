@@ -77,21 +77,23 @@ func (db *DB) ForgetApp(ctx context.Context, workspaceID, app string) error {
 
 // forgetApp deletes what was seen of an app.
 func forgetApp(ctx context.Context, tx *sql.Tx, workspaceID, app string) error {
-	for _, table := range []string{"vibn_app_versions", "vibn_crash_logs"} {
-		_, err := tx.ExecContext(ctx, `delete from `+table+` where workspace_id = $1 and app_uuid = $2`, workspaceID, app)
-		if err != nil {
-			return err
-		}
+	_, err := tx.ExecContext(
+		ctx, `delete from vibn_app_versions where workspace_id = $1 and app_uuid = $2`, workspaceID, app,
+	)
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = tx.ExecContext(
+		ctx, `delete from vibn_crash_logs where workspace_id = $1 and app_uuid = $2`, workspaceID, app,
+	)
+	return err
 }
 
 // forgetApps deletes what was seen of a workspace's apps.
 func forgetApps(ctx context.Context, tx *sql.Tx, workspaceID string) error {
-	for _, table := range []string{"vibn_app_versions", "vibn_crash_logs"} {
-		if _, err := tx.ExecContext(ctx, `delete from `+table+` where workspace_id = $1`, workspaceID); err != nil {
-			return err
-		}
+	if _, err := tx.ExecContext(ctx, `delete from vibn_app_versions where workspace_id = $1`, workspaceID); err != nil {
+		return err
 	}
-	return nil
+	_, err := tx.ExecContext(ctx, `delete from vibn_crash_logs where workspace_id = $1`, workspaceID)
+	return err
 }

@@ -110,7 +110,7 @@ func TestDatabaseWithoutItsImage(t *testing.T) {
 func TestDatabaseStarts(t *testing.T) {
 	t.Parallel()
 	h := newDataHouse(t, coolifytest.Config{StatusLag: 15 * time.Second})
-	onEach(h.House.Sim, "GET /databases/{uuid}", func() { h.clock.forward(5 * time.Second) })
+	onEach(h.Sim, "GET /databases/{uuid}", func() { h.clock.forward(5 * time.Second) })
 	got := answer(t, h.House, h.A.Key, "databases.create", map[string]any{"name": "data", "engine": "redis"})
 	if status := got["database"].(map[string]any)["status"]; got["started"] != true || status != "running:starting" {
 		t.Errorf("started %v, status %v", got["started"], status)

@@ -53,7 +53,7 @@ func newSite(t *testing.T, script string) *site {
 // route is the proxy: to the container while that runs, and what Traefik answers of its
 // own otherwise.
 func (s *site) route(w http.ResponseWriter, r *http.Request) {
-	state, err := s.engine.Inspect(s.uuid)
+	state, err := s.engine.Inspect(s.uuid) //nolint:contextcheck // the engine ends with the test
 	if err != nil || state.Status != "running" || r.Host != "site.alpha.example.com" {
 		http.NotFound(w, r)
 		return

@@ -103,8 +103,8 @@ func (r *reader) key() (key string, assigned bool, err error) {
 	return key, assigned, nil
 }
 
-// ErrDoubleQuotes: Coolify begins no value with one, so how docker compose reads them is
-// left out. Only a broken file comes to it.
+// ErrDoubleQuotes is returned for a value in double quotes. Coolify begins no value with
+// one, so how Docker Compose reads them is left out; only a broken file comes to it.
 var ErrDoubleQuotes = errors.New("double quotes are not read here")
 
 // value reads what stands after a name. In quotes a backslash takes the quote that
