@@ -60,7 +60,8 @@ func (b BuildSpec) clean() (BuildSpec, error) {
 		if !ok {
 			return b, &tenancy.Error{
 				Code: tenancy.Invalid, Msg: name + " is not a plain path inside the repository",
-				Hint: "use names of letters, digits and . _ + - separated by /, with @ only in front; none may be .. or begin with a hyphen",
+				Hint: "use names of letters, digits and . _ + - separated by /, with @ only in front; none " +
+					"may be .. or begin with a hyphen",
 			}
 		}
 		*path = &clean
@@ -68,7 +69,8 @@ func (b BuildSpec) clean() (BuildSpec, error) {
 	if b.HealthCheck != nil && *b.HealthCheck != "" && !healthCheckForm.MatchString(*b.HealthCheck) {
 		return b, &tenancy.Error{
 			Code: tenancy.Invalid, Msg: "health_check is not a path of the app",
-			Hint: "give a path that begins with / and has letters, digits and . _ ~ / -, as in /healthz; \"\" ends the check",
+			Hint: "give a path that begins with / and has letters, digits and . _ ~ / -, as in /healthz; \"\" " +
+				"ends the check",
 		}
 	}
 	if b.Dockerfile != nil && *b.Dockerfile == "/" {

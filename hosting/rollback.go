@@ -136,7 +136,8 @@ func namedCommit(good []coolify.Deployment, commit string) (string, error) {
 	}
 	if found == "" {
 		return "", &tenancy.Error{
-			Code: tenancy.NotFound, Msg: "that commit is not known to have been live, among the app's last 100 deployments",
+			Code: tenancy.NotFound, Msg: "that commit is not known to have been live, among the app's last " +
+				"100 deployments",
 			Hint: "apps_deployments shows what was deployed; push to deploy another commit",
 		}
 	}

@@ -317,8 +317,8 @@ var order = []string{
 	"open-registration", "proxy-auth", "gitea-sign-in", "gitea-users-page", "gitea-webhooks", "gitea-deliveries", "gitea-version", "gitea-ssh", "gitea-bots", "gitea-forks", "gitea-administrator",
 }
 
-// An ailment is one thing that is wrong, and what is to be said of it.
-type ailment struct {
+// A doctorCase is one thing that is wrong, and what is to be said of it.
+type doctorCase struct {
 	name   string
 	gitea  func(*giteatest.Config)
 	do     func(*premises)
@@ -341,7 +341,7 @@ var (
 	}, withBots...)
 )
 
-var ailments = []ailment{
+var doctorCases = []doctorCase{
 	{name: "another key", do: func(p *premises) { p.seals = "another-sealing-key-0123456789" }, check: "secrets-key", state: "fail", says: []string{"2 of 2 sealed", "VIBN_SECRETS_KEY_OLD"}, skips: withBots},
 	{name: "an older key", do: func(p *premises) { p.oldSeals, p.seals = p.seals, "another-sealing-key-0123456789" }, check: "secrets-key", state: "warn", says: []string{"vibn-mcp secrets rotate"}},
 	{name: "a workspace that is not as it should be", stays: true, do: func(p *premises) {
@@ -526,7 +526,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 // about it, and nothing else is.
 func TestDoctor(t *testing.T) {
 	whole := newPremises(t, closedGitea())
-	for _, a := range ailments {
+	for _, a := range doctorCases {
 		t.Run(a.name, func(t *testing.T) {
 			p := *whole
 			p.T = t
@@ -538,7 +538,7 @@ func TestDoctor(t *testing.T) {
 			if a.do != nil {
 				a.do(&p)
 			}
-			a.judge(t, p.examine())
+			a.checkReport(t, p.examine())
 		})
 	}
 	for _, c := range whole.examine() {
@@ -548,8 +548,8 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// premises are those of the ailment, before it sets in.
-func (a ailment) premises(t *testing.T) *premises {
+// premises are those of the case, before it sets in.
+func (a doctorCase) premises(t *testing.T) *premises {
 	t.Helper()
 	cfg := closedGitea()
 	if a.gitea != nil {
@@ -573,7 +573,7 @@ func (p *premises) heal() {
 	p.place(p.told.Placement)
 }
 
-func (a ailment) judge(t *testing.T, checks []provision.Check) {
+func (a doctorCase) checkReport(t *testing.T, checks []provision.Check) {
 	t.Helper()
 	var skipped []string
 	for _, c := range checks {
@@ -675,8 +675,8 @@ func TestDoctorCleans(t *testing.T) {
 }
 
 // dangerous are the ways in which tenants are endangered, each with its risk.
-func dangerous() []ailment {
-	return slices.DeleteFunc(slices.Clone(ailments), func(a ailment) bool {
+func dangerous() []doctorCase {
+	return slices.DeleteFunc(slices.Clone(doctorCases), func(a doctorCase) bool {
 		return a.state != provision.CheckFail || a.unseen || !slices.Contains(provision.Risks(), a.check) || a.name == "a dedicated host that is Coolify's"
 	})
 }

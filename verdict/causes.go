@@ -29,20 +29,24 @@ const (
 var knownCauses = []knownCause{
 	{
 		says: regexp.MustCompile(`failed to read \S*\.env: `),
-		cause: "the value of a variable that was not set here cannot be read from Coolify's .env file, so no deployment " +
+		cause: "the value of a variable that was not set here cannot be read from Coolify's .env file, so no " +
+			"deployment " +
 			"starts",
-		next: "set it again with envs_upsert, which writes it so that it can be read; Coolify does not say which one it is",
+		next: "set it again with envs_upsert, which writes it so that it can be read; Coolify does not say " +
+			"which one it is",
 	},
 	{
 		says: regexp.MustCompile(`State\.Health\.Status.*map has no entry for key "Health"`),
-		cause: "its Dockerfile says HEALTHCHECK NONE, which Coolify takes for a health check, and then finds no state " +
+		cause: "its Dockerfile says HEALTHCHECK NONE, which Coolify takes for a health check, and then finds " +
+			"no state " +
 			"of it",
 		next: "take HEALTHCHECK NONE out of the Dockerfile and push",
 	},
 	{
 		says:  regexp.MustCompile(`^New container is unhealthy\.|^New container is not healthy, rolling back`),
 		cause: "its health check fails on the new container, so the old one was kept",
-		next:  "make the app answer the health check that the log shows, then push; deployments_logs shows what the check printed",
+		next: "make the app answer the health check that the log shows, then push; deployments_logs shows " +
+			"what the check printed",
 	},
 	{
 		says:  regexp.MustCompile(`network \S+ (declared as external, but could not be )?(not )?found`),
@@ -63,7 +67,8 @@ var knownCauses = []knownCause{
 		says: regexp.MustCompile(
 			`(?i)permission denied \(publickey|could not read from remote repository|host key verification failed`,
 		),
-		cause: "Coolify may not read the repository", next: onlyOperator + ": its deploy key is missing or no longer accepted",
+		cause: "Coolify may not read the repository", next: onlyOperator + ": its deploy key is missing or no " +
+			"longer accepted",
 		group: connecting,
 	},
 	{
@@ -111,7 +116,8 @@ var knownCauses = []knownCause{
 			`(?i)econnrefused|connection refused|enotfound|getaddrinfo|could not connect to`,
 		),
 		cause: "it cannot reach something that it connects to, such as a database",
-		next:  "check its address: databases_list shows the databases, envs_list the app's variables", group: connecting,
+		next: "check its address: databases_list shows the databases, envs_list the app's " +
+			"variables", group: connecting,
 	},
 }
 

@@ -189,9 +189,10 @@ func variables() []variable {
 		},
 		{
 			name: "VIBN_GITEA_ISSUES", def: "`false`",
-			about: "let agents use issues in Gitea; links between issues tell whether a private repository of a name exists",
-			hint:  "true or false",
-			set:   func(c *config, v string) (err error) { c.giteaIssues, err = parseBool(v); return err },
+			about: "let agents use issues in Gitea; links between issues tell whether a private repository of " +
+				"a name exists",
+			hint: "true or false",
+			set:  func(c *config, v string) (err error) { c.giteaIssues, err = parseBool(v); return err },
 		},
 		{
 			name: "VIBN_ISOLATE_NETWORKS", def: "`true`",

@@ -61,7 +61,8 @@ const (
 	zeroSHA         = "0000000000000000000000000000000000000000"
 )
 
-var errNotAllowed = errors.New("webhook can only call allowed HTTP servers (check your webhook.ALLOWED_HOST_LIST setting)")
+var errNotAllowed = errors.New("webhook can only call allowed HTTP servers (check your " +
+	"webhook.ALLOWED_HOST_LIST setting)")
 
 // A push is a branch that moved.
 type push struct {

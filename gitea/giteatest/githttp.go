@@ -92,7 +92,8 @@ func (c *call) webVerified() (answer, bool) {
 	case c.doer == nil:
 		return pass()
 	case c.doer.Inactive || c.doer.ProhibitLogin:
-		page := "<!DOCTYPE html>\n<html lang=\"en-US\"><head><title>Sign In Prohibited</title></head><body></body></html>\n"
+		page := "<!DOCTYPE html>\n<html lang=\"en-US\"><head><title>Sign In " +
+			"Prohibited</title></head><body></body></html>\n"
 		return typed(http.StatusOK, typeHTML, []byte(page)), false
 	case c.doer.MustChangePassword:
 		return redirect(http.StatusSeeOther, "/user/settings/change_password"), false
@@ -113,7 +114,8 @@ func (c *call) mayGit(sess session, of *account) (answer, bool) {
 	r := sess.repo
 	if r != nil && r.Archived && sess.push {
 		return text(http.StatusForbidden,
-				"This repo is archived. You can view files and clone it, but cannot push or open issues/pull-requests."),
+				"This repo is archived. You can view files and clone it, but cannot push or open "+
+					"issues/pull-requests."),
 			false
 	}
 	open := r != nil && !r.Private && !sess.push && c.s.visible(of, nil)

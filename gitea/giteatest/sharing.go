@@ -158,7 +158,8 @@ func (s *Server) collaboratorPermission(c *call) answer {
 	name := c.path["collaborator"]
 	if !c.doer.Admin && !strings.EqualFold(c.doer.Login, name) && c.may.mode < admin {
 		return c.refuse(http.StatusForbidden,
-			"Only admins can query all permissions, repo admins can query all repo permissions, collaborators can query only their own")
+			"Only admins can query all permissions, repo admins can query all repo permissions, collaborators "+
+				"can query only their own")
 	}
 	a := s.account(name)
 	if a == nil {

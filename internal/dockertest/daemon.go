@@ -44,7 +44,8 @@ read -r _
 kill $engine 2>/dev/null
 wait $engine $waiter
 cd /
-sed -n "s,^[^ ]* [^ ]* [^ ]* [^ ]* \($1/[^ ]*\) .*,\1,p" /proc/self/mountinfo | sort -r | while read -r mount; do umount -l "$mount"; done
+sed -n "s,^[^ ]* [^ ]* [^ ]* [^ ]* \($1/[^ ]*\) " +
+	".*,\1,p" /proc/self/mountinfo | sort -r | while read -r mount; do umount -l "$mount"; done
 rm -rf "$1"
 `
 

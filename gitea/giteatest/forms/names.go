@@ -119,8 +119,10 @@ func FilePath(value string) Problem {
 // What Gitea keeps for itself: names, and patterns of names.
 var (
 	// ReservedUsers are names of users and organisations.
-	ReservedUsers = strings.Fields(". .. .well-known api metrics v2 assets attachments avatar avatars repo-avatars captcha login " +
-		"org repo user explore issues pulls milestones notifications favicon.ico manifest.json robots.txt sitemap.xml ssh_info " +
+	ReservedUsers = strings.Fields(". .. .well-known api metrics v2 assets attachments avatar avatars " +
+		"repo-avatars captcha login " +
+		"org repo user explore issues pulls milestones notifications favicon.ico manifest.json robots.txt " +
+		"sitemap.xml ssh_info " +
 		"swagger.v1.json ghost gitea-actions")
 	// UserPatterns are those of users and organisations.
 	UserPatterns = strings.Fields("*.keys *.gpg *.rss *.atom *.png")
