@@ -11,12 +11,14 @@ import (
 
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 // Limits of the keys that a workspace mints itself.
 const (
-	MaxKeyDays = 365
-	MaxKeys    = 200 // that are active
+	MaxKeyDays     = 365
+	MaxKeys        = 200 // that are active
+	MaxKeysPerHour = 30
 )
 
 // MintKey describes a key to be minted.
@@ -45,9 +47,9 @@ func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret
 	if err := s.Require(tenancy.Keys); err != nil {
 		return tenancy.Key{}, secret.Text{}, err
 	}
-	m.Name = strings.TrimSpace(m.Name)
+	m.Name = keyName(m.Name)
 	switch {
-	case m.Name == "" || len(m.Name) > 100 || !storable(m.Name):
+	case m.Name == "":
 		return tenancy.Key{}, secret.Text{}, &tenancy.Error{
 			Code: tenancy.Invalid, Msg: "a key needs a name of at most 100 bytes",
 			Hint: "name the agent that will use it",
@@ -61,9 +63,6 @@ func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret
 			Code: tenancy.Forbidden, Msg: "a key cannot have more rights than the person who mints it",
 			Hint: "you have: " + inside(s).Held().String(),
 		}
-	}
-	if err := checkKeyQuota(ctx, s); err != nil {
-		return tenancy.Key{}, secret.Text{}, err
 	}
 	k := tenancy.Key{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Name: m.Name, Rights: m.Rights,
@@ -81,19 +80,48 @@ func Mint(ctx context.Context, s *tenancy.Scope, m MintKey) (tenancy.Key, secret
 		}
 	}
 	key, digest := tenancy.NewKey(&k)
-	switch err := db(s).CreateKey(ctx, k, digest); {
+	if err := db(s).CreateKey(ctx, k, digest); err != nil {
+		return tenancy.Key{}, secret.Text{}, mintError(err)
+	}
+	inside(s).RecordTarget(k.ID)
+	return k, key, revokeUnlessEntitled(ctx, s, k)
+}
+
+// mintError turns a failure of the store to keep a new key into the error that its
+// principal reads.
+func mintError(err error) error {
+	switch {
 	case errors.Is(err, tenancy.ErrConflict):
-		return tenancy.Key{}, secret.Text{}, &tenancy.Error{
+		return &tenancy.Error{
 			Code: tenancy.Conflict, Msg: "this form was sent already, and its key was minted then",
 			Hint: "a key is shown once; if you did not see it, revoke it and mint another",
 		}
 	case errors.Is(err, tenancy.ErrNotFound):
-		return tenancy.Key{}, secret.Text{}, tenancy.ErrUnauthorized
-	case err != nil:
-		return tenancy.Key{}, secret.Text{}, tenancy.StoreError("store the key", err)
+		return tenancy.ErrUnauthorized
+	case errors.Is(err, tenancy.ErrFull):
+		return &tenancy.Error{
+			Code: tenancy.Conflict,
+			Msg:  fmt.Sprintf("the workspace has %d active keys, the most that it may have", MaxKeys),
+			Hint: "revoke the ones that are not used",
+		}
+	case errors.Is(err, tenancy.ErrTooMany):
+		return &tenancy.Error{
+			Code: tenancy.RateLimited,
+			Msg:  fmt.Sprintf("the workspace minted %d keys within an hour, the most that it may", MaxKeysPerHour),
+			Hint: "use a key that is there, or wait", Retryable: true, RetryAfter: 10 * time.Minute,
+		}
 	}
-	inside(s).RecordTarget(k.ID)
-	return k, key, revokeUnlessEntitled(ctx, s, k)
+	return tenancy.StoreError("store the key", err)
+}
+
+// keyName returns a key's name as it is stored: cleaned, because lists, the audit trail
+// and terminals show it. It is empty for what cannot be a name.
+func keyName(raw string) string {
+	raw = strings.TrimSpace(raw)
+	if len(raw) > 100 || !storable(raw) {
+		return ""
+	}
+	return untrusted.Clean(raw)
 }
 
 // revokeUnlessEntitled revokes a key if its creator lost the right to it meanwhile.
@@ -109,27 +137,6 @@ func revokeUnlessEntitled(ctx context.Context, s *tenancy.Scope, k tenancy.Key) 
 		return tenancy.StoreError("take a key back", failed)
 	}
 	return err
-}
-
-func checkKeyQuota(ctx context.Context, s *tenancy.Scope) error {
-	list, err := Keys(ctx, s)
-	if err != nil {
-		return err
-	}
-	alive, now := 0, inside(s).Now()
-	for _, k := range list {
-		if KeyState(k, now) == "active" {
-			alive++
-		}
-	}
-	if alive >= MaxKeys {
-		return &tenancy.Error{
-			Code: tenancy.Conflict,
-			Msg:  fmt.Sprintf("the workspace has %d active keys, the most that it may have", alive),
-			Hint: "revoke the ones that are not used",
-		}
-	}
-	return nil
 }
 
 // KeyState returns the state of a key at a time: active, expired or revoked.

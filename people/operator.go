@@ -407,8 +407,8 @@ func (o *Operator) DeleteWorkspace(ctx context.Context, w tenancy.Workspace) err
 func (o *Operator) CreateKey(
 	ctx context.Context, w tenancy.Workspace, name string, rights tenancy.Rights, life time.Duration,
 ) (tenancy.Key, secret.Text, error) {
-	name = strings.TrimSpace(name)
-	if name == "" || len(name) > 100 || !storable(name) || rights == 0 || life < 0 {
+	name = keyName(name)
+	if name == "" || rights == 0 || life < 0 {
 		return tenancy.Key{}, secret.Text{}, invalid(
 			errors.New("a key needs a name of at most 100 bytes, a right, and a lifetime that is not negative"),
 		)

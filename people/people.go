@@ -330,6 +330,11 @@ func addLink(ctx context.Context, store linkStore, l tenancy.LoginLink) (tenancy
 			Code: tenancy.Conflict, Msg: "the workspace's members changed meanwhile, and no link was made",
 			Hint: "look at the members, then try again",
 		}
+	case errors.Is(err, tenancy.ErrFull):
+		return tenancy.LoginLink{}, secret.Text{}, &tenancy.Error{
+			Code: tenancy.Conflict, Msg: "this workspace has too many open invitations",
+			Hint: "withdraw some first",
+		}
 	case err != nil:
 		return tenancy.LoginLink{}, secret.Text{}, tenancy.StoreError("store a link", err)
 	}

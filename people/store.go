@@ -11,7 +11,8 @@ import (
 // methods act as those of [tenancy.Store] do.
 type Store interface {
 	// CreateKey stores a key whose ID, WorkspaceID and CreatedAt are set. ErrNotFound if
-	// the workspace does not exist or is deleted.
+	// the workspace does not exist or is deleted. Unless the operator made it: ErrFull if
+	// [MaxKeys] are active, ErrTooMany if [MaxKeysPerHour] were made in the hour before.
 	CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Digest) error
 	// Keys lists a workspace's keys, including revoked ones, newest first.
 	Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, error)
@@ -36,7 +37,8 @@ type Store interface {
 	// SignOut ends every session of a person that began before at.
 	SignOut(ctx context.Context, userID string, at time.Time) error
 	// AddLoginLink stores a link. ErrNotFound if the link would not be open: its creator
-	// has lost the role for it, or the person whom it signs in is no member.
+	// has lost the role for it, or the person whom it signs in is no member. ErrFull if a
+	// member invites and [MaxInvites] invitations are open.
 	AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tenancy.Digest) error
 	// LoginLink returns a link and its workspace, in any state.
 	LoginLink(ctx context.Context, digest tenancy.Digest) (tenancy.LoginLink, tenancy.Workspace, error)

@@ -375,13 +375,6 @@ func recordProject(ctx context.Context, s *tenancy.Scope, name, description stri
 	if i := slices.IndexFunc(list, func(p tenancy.Project) bool { return p.Slug == name }); i >= 0 {
 		return list[i], nil
 	}
-	if len(list) >= MaxProjects {
-		return tenancy.Project{}, &tenancy.Error{
-			Code: tenancy.Forbidden,
-			Msg:  fmt.Sprintf("the workspace has %d projects, the most that it may have", MaxProjects),
-			Hint: "use one of them",
-		}
-	}
 	p := tenancy.Project{
 		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, Slug: name, Name: name,
 		Description: description,
@@ -390,6 +383,13 @@ func recordProject(ctx context.Context, s *tenancy.Scope, name, description stri
 	err = db(s).CreateProject(ctx, p)
 	if errors.Is(err, tenancy.ErrConflict) { // a concurrent call was faster
 		return RecordedProject(ctx, inside(s), name)
+	}
+	if errors.Is(err, tenancy.ErrFull) {
+		return tenancy.Project{}, &tenancy.Error{
+			Code: tenancy.Forbidden,
+			Msg:  fmt.Sprintf("the workspace has %d projects, the most that it may have", MaxProjects),
+			Hint: "use one of them",
+		}
 	}
 	if err != nil {
 		return tenancy.Project{}, tenancy.StoreError("write down the project", err)

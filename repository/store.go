@@ -22,8 +22,8 @@ type Store interface {
 	// EndBotToken revokes one live token, and requests its deletion in Gitea. ErrNotFound
 	// if there is none.
 	EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error
-	// CreateProject stores a project without a repository. ErrConflict if the
-	// workspace has one of that slug.
+	// CreateProject stores a project without a repository. ErrConflict if the workspace has
+	// one of that slug, ErrFull if it has [MaxProjects] others.
 	CreateProject(ctx context.Context, p tenancy.Project) error
 	// DropProject deletes the record of a project that has no repository. ErrNotFound if
 	// it has one.

@@ -83,12 +83,12 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 		refuseHookBody(w)
 		return
 	}
-	address := clientAddress(r)
-	if !h.from.allow(address) || !h.slots.take(address) {
+	from := originOf(r)
+	if !h.from.allowFrom(from) || !h.slots.take(from.address) {
 		refuse(w, errHookBusy)
 		return
 	}
-	defer h.slots.release(address)
+	defer h.slots.release(from.address)
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(hookTime)) // a test recorder has no deadline
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHookBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {

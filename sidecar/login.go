@@ -32,7 +32,7 @@ var errTooMany = &tenancy.Error{
 
 // attempt counts an attempt to sign in, and refuses it above the limit.
 func (v *visit) attempt() error {
-	if !v.address.allow(clientAddress(v.r)) {
+	if !v.address.allowFrom(originOf(v.r)) {
 		return errTooMany
 	}
 	return nil
@@ -44,7 +44,7 @@ func (v *visit) signInFirst(again bool) error {
 	next, ctx := v.r.URL.RequestURI(), v.r.Context()
 	if v.r.Method == http.MethodPost {
 		next = v.formPath()
-		if fields := v.form.Encode(); len(fields) <= maxKeptForm && v.address.allow(clientAddress(v.r)) {
+		if fields := v.form.Encode(); len(fields) <= maxKeptForm && v.address.allowFrom(originOf(v.r)) {
 			v.sessions.Put(ctx, heldForm, fields)
 			v.sessions.Put(ctx, heldPath, next)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -104,6 +105,9 @@ func (db *DB) CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Diges
 				return err
 			}
 		}
+		if err := checkMint(ctx, tx, k); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `insert into vibn_api_keys (id, workspace_id, name, prefix, last4, digest, rights,
 			created_by, parent_id, expires_at, last_used_at, revoked_at, created_at, request)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
@@ -112,6 +116,27 @@ func (db *DB) CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Diges
 			microsOrNil(k.RevokedAt), micros(k.CreatedAt), null(k.Request))
 		return err
 	}), "create key %q in workspace %q", k.ID, k.WorkspaceID)
+}
+
+// checkMint returns ErrFull or ErrTooMany for a key that would exceed what a workspace may
+// mint itself. The operator's keys count, but are not limited.
+func checkMint(ctx context.Context, tx *sql.Tx, k tenancy.Key) error {
+	if k.CreatedBy == tenancy.OperatorPrincipal {
+		return nil
+	}
+	at := micros(k.CreatedAt)
+	err := fewerThan(ctx, tx, people.MaxKeys, `select count(*) from vibn_api_keys
+		where workspace_id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)`, k.WorkspaceID, at)
+	if err != nil {
+		return err
+	}
+	err = fewerThan(ctx, tx, people.MaxKeysPerHour, `select count(*) from vibn_api_keys
+		where workspace_id = $1 and created_at > $2 and created_by <> $3`,
+		k.WorkspaceID, at.Add(-time.Hour), tenancy.OperatorPrincipal)
+	if errors.Is(err, tenancy.ErrFull) {
+		return tenancy.ErrTooMany
+	}
+	return err
 }
 
 // Keys implements [people.Store].

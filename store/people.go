@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
@@ -109,6 +110,9 @@ func (db *DB) AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tena
 		if err := lockWorkspace(ctx, tx, l.WorkspaceID); err != nil {
 			return err
 		}
+		if err := checkInvite(ctx, tx, l); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `insert into vibn_login_links
 			(id, workspace_id, digest, user_id, role, created_by, created_at, expires_at)
 			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
@@ -119,6 +123,15 @@ func (db *DB) AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tena
 		}
 		return linkOpen(ctx, tx, l, l.CreatedAt)
 	}), "link into workspace %q", l.WorkspaceID)
+}
+
+// checkInvite returns ErrFull for an invitation beyond what members may have open.
+func checkInvite(ctx context.Context, tx *sql.Tx, l tenancy.LoginLink) error {
+	if l.UserID != "" || l.CreatedBy == tenancy.OperatorPrincipal {
+		return nil
+	}
+	return fewerThan(ctx, tx, people.MaxInvites, `select count(*) from vibn_login_links
+		where workspace_id = $1 and user_id = '' and used_at is null and expires_at > $2`, l.WorkspaceID, micros(l.CreatedAt))
 }
 
 // linkOpen returns ErrNotFound for a link that may not be used at a time. The caller must

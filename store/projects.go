@@ -2,15 +2,40 @@ package store
 
 import (
 	"context"
+	"database/sql"
 
+	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/tenancy"
 )
 
-// CreateProject implements [repository.Store]. A deleted workspace is not found.
+// CreateProject implements [repository.Store]. A deleted workspace is not found. It locks
+// the workspace's row, so that concurrent calls do not exceed [repository.MaxProjects].
 func (db *DB) CreateProject(ctx context.Context, p tenancy.Project) error {
-	return wrap(change(ctx, db.sql, `insert into vibn_projects (id, workspace_id, slug, name, description, provision_nonce, created_at)
-		select $1, w.id, $3, $4, $5, $6, $7 from vibn_workspaces w where w.id = $2 and w.deleted_at is null`,
-		p.ID, p.WorkspaceID, p.Slug, p.Name, p.Description, p.Nonce, micros(p.CreatedAt)), "create project %q in workspace %q", p.Slug, p.WorkspaceID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := lockWorkspace(ctx, tx, p.WorkspaceID); err != nil {
+			return err
+		}
+		err := fewerThan(ctx, tx, repository.MaxProjects,
+			`select count(*) from vibn_projects where workspace_id = $1 and slug <> $2`, p.WorkspaceID, p.Slug)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `insert into vibn_projects
+			(id, workspace_id, slug, name, description, provision_nonce, created_at) values ($1, $2, $3, $4, $5, $6, $7)`,
+			p.ID, p.WorkspaceID, p.Slug, p.Name, p.Description, p.Nonce, micros(p.CreatedAt))
+		return err
+	}), "create project %q in workspace %q", p.Slug, p.WorkspaceID)
+}
+
+// fewerThan returns ErrFull unless a query counts fewer than most. The caller must hold
+// the workspace's row, so that the count stays true until tx ends.
+func fewerThan(ctx context.Context, tx *sql.Tx, most int, query string, args ...any) error {
+	var n int
+	err := tx.QueryRowContext(ctx, query, args...).Scan(&n)
+	if err == nil && n >= most {
+		return tenancy.ErrFull
+	}
+	return err
 }
 
 // Projects implements [provision.Store].

@@ -98,13 +98,13 @@ func Public(err error) *Error {
 }
 
 // A [Store] returns ErrNotFound for a row that is not in the workspace asked for, and
-// ErrConflict for a row that exists already.
+// ErrConflict for a row that exists already. A row too many is ErrFull or ErrTooMany.
 var (
-	ErrNotFound = errors.New("not found")
-	ErrConflict = errors.New("already exists")
-	// [Store.CreateWorkspace] returns ErrProjectTaken if another workspace that is not
-	// deleted has the Coolify project.
-	ErrProjectTaken = errors.New("another workspace has this Coolify project")
+	ErrNotFound     = errors.New("not found")
+	ErrConflict     = errors.New("already exists")
+	ErrFull         = errors.New("the workspace has the most that it may have")
+	ErrTooMany      = errors.New("the workspace made too many lately")
+	ErrProjectTaken = errors.New("another workspace has this Coolify project") // and is not deleted
 )
 
 // IsNotFound reports whether an error has the code [NotFound].
