@@ -210,7 +210,7 @@ func scrubbed(s *untrusted.Scrubber, raw string) (lines []string, note string, e
 	}
 	lines, err = s.Lines(raw[len(raw)-untrusted.MaxScrubBytes:])
 	margin := 0
-	for len(lines) > 0 && margin < untrusted.MaxValueBytes {
+	for len(lines) > 0 && margin < untrusted.MaxValueLen {
 		margin += len(lines[0]) + 1
 		lines = lines[1:]
 	}

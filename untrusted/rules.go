@@ -9,13 +9,13 @@ import (
 // A rule finds credentials by their shape, in one line. Its first group is what
 // is hidden.
 type rule struct {
-	hint string // lower case; a line without it is not looked at
+	hint string // lower case; a text and a line without it are not looked at
 	re   *regexp.Regexp
 }
 
 var userPassword = regexp.MustCompile(`://[^\s/:@"'<>]*:([^\s/"'<>]+)@`)
 
-var rules = []rule{
+var rules = append([]rule{
 	// Our own keys, also when something was cut off.
 	{ownKey, regexp.MustCompile(`(vibn_sk_[0-9A-Za-z]{16,})`)},
 	// Coolify's tokens: row number, bar, 40 random characters, on newer versions 8 of checksum.
@@ -31,14 +31,22 @@ var rules = []rule{
 	{"://", userPassword},
 	// A token in place of the user.
 	{"://", regexp.MustCompile(`://([^\s/:@"'<>]{20,})@`)},
-}
+}, tokenRules()...)
 
 // byShape appends to hits what the rules find in text.
 func byShape(text string, hits []span) []span {
+	hits = privateKeys(text, hits)
+	whole, active := strings.ToLower(text), make([]rule, 0, len(rules))
+	for _, r := range rules {
+		if strings.Contains(whole, r.hint) {
+			active = append(active, r)
+		}
+	}
 	start := 0
 	for line := range strings.SplitAfterSeq(text, "\n") {
+		hits = chatTokens(line, start, hits)
 		lower := strings.ToLower(line)
-		for _, r := range rules {
+		for _, r := range active {
 			if !strings.Contains(lower, r.hint) {
 				continue
 			}

@@ -14,9 +14,11 @@ import (
 // What a [Scrubber] takes on. A tenant chooses both the values and the text, so
 // both have limits; within them the time is linear.
 const (
-	MaxValues     = 1000      // different values
-	MaxValueBytes = 128 << 10 // of all values together; Linux takes no longer variable either
+	MaxValues     = 2000      // different values
+	MaxValueLen   = 128 << 10 // bytes of one value; Linux takes no longer variable either
+	MaxValueBytes = 288 << 10 // of all values together
 	MaxScrubBytes = 1 << 20   // of one text
+	maxPatterns   = 1 << 20   // bytes of the values and their parts, in each form
 	maxReadings   = 24 << 20  // bytes of all readings of a text in one pass
 	maxDepth      = 2         // of encodings in each other
 	maxPasses     = 5         // over a text, until nothing more is found
@@ -48,13 +50,14 @@ type Scrubber struct {
 	patterns map[string]pattern // by skeleton
 	seen     map[seen]bool
 	bytes    int // of the values in seen
+	spent    int // bytes of the patterns
 	over     bool
 	built    *matcher // nil after a change
 }
 
 type seen struct {
-	value     string
-	secretive bool
+	value  string
+	naming naming
 }
 
 // NewScrubber returns a Scrubber that knows no secret but the shapes.
@@ -72,58 +75,88 @@ const (
 //
 //   - A value of 8 bytes or more always is one, except the few that everybody
 //     knows, such as "production" and "localhost"; these only under a name that
-//     says that it is secret (PASS, TOKEN, KEY …).
+//     says that it is secret (PASS, TOKEN, KEY, PIN …).
 //   - A value of 4 to 7 bytes without white space is one under such a name only,
-//     unless everybody knows it or it is a number of less than 6 digits. It is
-//     replaced where it stands as a word by itself.
+//     unless everybody knows it, or it is a number and the name says that it counts
+//     something, as TOKEN_TTL does. It is replaced where it stands as a word by itself.
 //   - A shorter value never is: to replace "1" would destroy the log, and tell it.
 //     Nor is one of which fewer than 4 bytes count (see [Scrubber]).
 //
-// Each line of a value and the password of a URL in it are secrets in the same
-// way, except passwords that everybody knows. Once the values are over a limit, Scrub, Lines and Text return
-// [ErrTooMuch].
+// Each line of a value, a field of JSON and a setting of a connection string
+// (Key=Value;) in it are secrets by the same rules, under their own names. So is
+// the password of a URL in it, unless everybody knows it. Once the values are
+// over a limit, Scrub, Lines and Text return [ErrTooMuch].
 func (s *Scrubber) Add(name string, value secret.Text) {
-	v := strings.Trim(strings.ToValidUTF8(value.Reveal(), ""), around)
-	secretive := saysSecret(name)
-	if len(v) < minWord || ordinary[strings.ToLower(v)] && !secretive {
+	v, n := trimmed(value.Reveal()), namingOf(name)
+	if harmless(v, n) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over || s.seen[seen{v, secretive}] {
+	if s.over || s.seen[seen{v, n}] {
 		return
 	}
 	s.bytes += len(v)
-	s.over = s.bytes > MaxValueBytes || len(s.seen) == MaxValues
+	s.over = s.bytes > MaxValueBytes || len(v) > MaxValueLen || len(s.seen) == MaxValues
 	if s.over {
 		return
 	}
 	if s.seen == nil {
 		s.seen, s.patterns = map[seen]bool{}, map[string]pattern{}
 	}
-	s.seen[seen{v, secretive}] = true
+	s.seen[seen{v, n}] = true
 	s.built = nil
-	s.addValue(v, secretive)
+	s.addValue(v, n)
+	s.addParts(name, v, maxPartDepth)
 }
 
-func (s *Scrubber) addValue(v string, secretive bool) {
-	s.addPattern(strip(v), secretive) // as it looks in cleaned text
-	for _, v := range []string{v, unescaped(v)} {
-		s.addPattern(v, secretive)
+// Hides reports whether [Scrubber.Add] makes a value, or a part of it, a secret.
+func Hides(name string, value secret.Text) bool {
+	s := NewScrubber()
+	s.Add(name, value)
+	return s.over || len(s.patterns) > 0
+}
+
+func trimmed(v string) string { return strings.Trim(strings.ToValidUTF8(v, ""), around) }
+
+// harmless reports whether a value is none that is looked for.
+func harmless(v string, n naming) bool {
+	return len(v) < minWord || n != secretive && ordinary[strings.ToLower(v)]
+}
+
+func (s *Scrubber) addParts(name, v string, depth int) {
+	if depth == 0 || s.over {
+		return
+	}
+	for _, p := range partsOf(v) {
+		p.name, p.value = cmp.Or(p.name, name), trimmed(p.value)
+		if n := namingOf(p.name); !harmless(p.value, n) {
+			s.addValue(p.value, n)
+			s.addParts(p.name, p.value, depth-1)
+		}
+	}
+}
+
+func (s *Scrubber) addValue(v string, n naming) {
+	s.addPattern(strip(v), n) // as it looks in cleaned text
+	for _, v := range []string{v, unescaped(v), unpercented(v)} {
+		s.addPattern(v, n)
 		for line := range strings.Lines(v) {
 			if len(line) >= minSecret {
-				s.addPattern(line, false)
+				s.addPattern(line, plain)
 			}
 		}
 	}
 	for _, password := range passwords(v) {
-		if !guessable(password) {
-			s.addPattern(password, true)
+		for _, password := range []string{password, unpercented(password)} {
+			if !guessable(password, secretive) {
+				s.addPattern(password, secretive)
+			}
 		}
 	}
 }
 
-func (s *Scrubber) addPattern(v string, secretive bool) {
+func (s *Scrubber) addPattern(v string, n naming) {
 	kept, _ := skeleton([]byte(v))
 	p := pattern{skeleton: string(kept)}
 	if len(kept) < minSecret {
@@ -133,14 +166,18 @@ func (s *Scrubber) addPattern(v string, secretive bool) {
 	switch {
 	case len(kept) < minWord || len(p.whole) > maxWhole:
 		return
-	case p.alone && (!secretive || guessable(p.whole)):
+	case p.alone && (n == plain || guessable(p.whole, n)):
 		return
 	case strings.Contains(redacted, p.skeleton):
 		return // it would be found in what it is replaced by
 	}
-	if old, ok := s.patterns[p.skeleton]; ok {
-		p = p.with(&old)
+	old, ok := s.patterns[p.skeleton]
+	if ok {
+		s.patterns[p.skeleton] = p.with(&old)
+		return
 	}
+	s.spent += len(kept)
+	s.over = s.over || s.spent > maxPatterns
 	s.patterns[p.skeleton] = p
 }
 

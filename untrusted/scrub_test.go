@@ -229,7 +229,7 @@ func TestScrubberLinesCutsAfterScrubbing(t *testing.T) {
 
 func TestTooMuch(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", MaxValueBytes)
+	long, most := strings.Repeat("x", MaxValueLen), MaxValueBytes/MaxValueLen
 	for _, tc := range []struct {
 		name string
 		fill func(*Scrubber)
@@ -241,7 +241,10 @@ func TestTooMuch(t *testing.T) {
 		{"largest value", func(s *Scrubber) { s.Add("A", secret.NewText(long)) }, 9, nil},
 		{"value too long", func(s *Scrubber) { s.Add("A", secret.NewText(long+"x")) }, 9, ErrTooMuch},
 		{"values too long together", func(s *Scrubber) {
-			s.Add("A", secret.NewText(long[1:]))
+			for i := range most {
+				s.Add("A", secret.NewText(strings.Repeat(string(rune('a'+i)), MaxValueLen)))
+			}
+			s.Add("A", secret.NewText(long[:MaxValueBytes-most*MaxValueLen]))
 			s.Add("B", secret.NewText("abcd"))
 		}, 9, ErrTooMuch},
 		{"the same value again", func(s *Scrubber) {
