@@ -22,11 +22,18 @@ const (
 // canAsk reports whether a person can be asked about this call. That depends on the
 // client, the version of the protocol, and the tool.
 func (e *entry) canAsk(req *sdk.CallToolRequest) bool {
-	if _, ok := e.schema.Properties[question]; !ok {
-		return false
-	}
-	version, _ := req.Params.Meta[sdk.MetaKeyProtocolVersion].(string)
-	c := req.ClientCapabilities()
+	return e.needsPerson() && asksFor(req.Params.Meta, req.ClientCapabilities())
+}
+
+// needsPerson reports whether a person has to agree to a call of the tool.
+func (e *entry) needsPerson() bool {
+	_, ok := e.schema.Properties[question]
+	return ok
+}
+
+// asksFor reports whether a client passes questions on to a person.
+func asksFor(meta sdk.Meta, c *sdk.ClientCapabilities) bool {
+	version, _ := meta[sdk.MetaKeyProtocolVersion].(string)
 	return version >= asksPeople && c != nil && c.Elicitation != nil && (c.Elicitation.Form != nil ||
 		c.Elicitation.URL == nil)
 }

@@ -376,3 +376,32 @@ func TestAskAllowed(t *testing.T) {
 		}
 	}
 }
+
+// TestAskedFirstIsSaidWhereItIsTrue: only a client that passes questions on is told that
+// a person is asked.
+func TestAskedFirstIsSaidWhereItIsTrue(t *testing.T) {
+	a := newAsking(t)
+	silent := sdk.NewClient(&sdk.Implementation{Name: "silent", Version: "1"}, nil)
+	for way, connect := range a.ways() {
+		for name, client := range map[string]*sdk.Client{"asks": (&person{}).client(), "silent": silent} {
+			tools, err := connect(t, client).ListTools(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said []string
+			for _, tool := range tools.Tools {
+				if strings.Contains(tool.Description, "person is asked") {
+					said = append(said, tool.Name)
+				}
+			}
+			want := []string{"apps_delete", "databases_delete"}
+			if name == "silent" {
+				want = nil
+			}
+			slices.Sort(said)
+			if !slices.Equal(said, want) {
+				t.Errorf("%s, a client that %s: a person is asked, says %v; want %v", way, name, said, want)
+			}
+		}
+	}
+}

@@ -28,8 +28,9 @@ func addDatabases(r *Registry) {
 	Add(r, Tool{
 		Name: "databases.delete", Route: "DELETE /databases/{database}", Needs: tenancy.Danger,
 		Title: "Delete a database", Idempotent: true, Destructive: true,
-		Target:      "database",
-		Description: "Delete a database and all its data permanently. A person is asked first.",
+		Target: "database",
+		Description: "Delete a database and all its data permanently. Without confirm nothing is deleted and the " +
+			"answer says what would be.",
 	}, deleteDatabase)
 }
 

@@ -208,7 +208,8 @@ func requestIn(body []byte) (*jsonrpc.Request, bool) {
 	return req, ok && err == nil
 }
 
-// plain converts the SDK's plain-text refusals into JSON-RPC errors.
+// plain converts the SDK's plain-text refusals into JSON-RPC errors, and its other answers
+// as [reply] does. The SDK writes each answer and each event with one call.
 type plain struct {
 	http.ResponseWriter
 	id     json.RawMessage // of the request; nil = it has none
@@ -234,9 +235,12 @@ func (w *plain) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.status == 0 {
-		return w.ResponseWriter.Write(p)
+		if _, err := w.ResponseWriter.Write(reply(p, w.id)); err != nil {
+			return 0, err
+		}
+		return len(p), nil
 	}
-	e := &jsonrpc.Error{Code: int64(w.status), Message: text(string(p))}
+	e := &jsonrpc.Error{Code: int64(w.status), Message: text(plainMessage(string(p)))}
 	if w.status == http.StatusBadRequest {
 		e.Code = jsonrpc.CodeInvalidRequest
 	}

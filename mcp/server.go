@@ -51,7 +51,7 @@ func newServer(r *Registry, version string, log *slog.Logger) *sdk.Server {
 		SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { c.CacheScope, c.TTLMs = "private", 60_000 },
 	})
 	for _, e := range r.tools {
-		srv.AddTool(e.sdkTool(), r.handle(e))
+		srv.AddTool(e.sdkTool(false), r.handle(e))
 	}
 	lists := r.lists()
 	// The last one is the outermost.
@@ -59,15 +59,20 @@ func newServer(r *Registry, version string, log *slog.Logger) *sdk.Server {
 	return srv
 }
 
-// sdkTool returns a tool as tools/list shows it. It has no output schema: that would cost
-// the model more tokens than all the rest.
-func (e *entry) sdkTool() *sdk.Tool {
+// sdkTool returns a tool as tools/list shows it, to a client that asks people or to one
+// that does not. It has no output schema: that would cost the model more tokens than all
+// the rest.
+func (e *entry) sdkTool(asks bool) *sdk.Tool {
 	schema, err := json.Marshal(e.schema)
 	if err != nil {
 		panic(fmt.Sprintf("mcp: tool %s: %v", e.Name, err))
 	}
+	description := e.Description
+	if asks && e.needsPerson() {
+		description += " A person is asked first."
+	}
 	return &sdk.Tool{
-		Name: e.WireName(), Title: e.Title, Description: e.Description, InputSchema: json.RawMessage(schema),
+		Name: e.WireName(), Title: e.Title, Description: description, InputSchema: json.RawMessage(schema),
 		Annotations: &sdk.ToolAnnotations{
 			Title: e.Title, ReadOnlyHint: e.Needs == tenancy.Read,
 			IdempotentHint:  e.Idempotent || e.Needs == tenancy.Read,
@@ -166,6 +171,7 @@ func gate(next sdk.MethodHandler) sdk.MethodHandler {
 // A list is the answer to a principal with certain rights.
 type list struct {
 	tools        []*sdk.Tool
+	asking       []*sdk.Tool // for clients that ask people
 	instructions string
 }
 
@@ -176,7 +182,7 @@ func (r *Registry) lists() map[tenancy.Rights]list {
 		var l list
 		for _, e := range r.tools {
 			if rights.Has(e.Needs) {
-				l.tools = append(l.tools, e.sdkTool())
+				l.tools, l.asking = append(l.tools, e.sdkTool(false)), append(l.asking, e.sdkTool(true))
 			}
 		}
 		l.instructions = r.instructions(rights)
@@ -205,6 +211,9 @@ func (r *Registry) byRights(lists map[tenancy.Rights]list) sdk.Middleware {
 			switch res := res.(type) {
 			case *sdk.ListToolsResult:
 				res.Tools = append([]*sdk.Tool{}, mine.tools...) // never null, never shared
+				if l, ok := req.(*sdk.ListToolsRequest); ok && l.Params != nil && asksFor(l.Params.Meta, l.ClientCapabilities()) {
+					res.Tools = append(res.Tools[:0], mine.asking...)
+				}
 			case *sdk.InitializeResult:
 				res.Instructions = mine.instructions
 			case *sdk.DiscoverResult:

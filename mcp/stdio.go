@@ -74,12 +74,14 @@ type lineCounter struct {
 	out     io.Writer
 
 	mu   sync.Mutex
-	open map[jsonrpc.ID]bool // requests without an answer
-	idle chan struct{}       // holds a value when open has just become empty
+	open map[jsonrpc.ID]json.RawMessage // requests without an answer, with their ids as received
+	idle chan struct{}                  // holds a value when open has just become empty
 }
 
 func newLineCounter(in io.Reader, out io.Writer) *lineCounter {
-	return &lineCounter{in: bufio.NewReader(in), out: out, open: map[jsonrpc.ID]bool{}, idle: make(chan struct{}, 1)}
+	return &lineCounter{
+		in: bufio.NewReader(in), out: out, open: map[jsonrpc.ID]json.RawMessage{}, idle: make(chan struct{}, 1),
+	}
 }
 
 // Read passes on the input, and its end only when no request is in flight.
@@ -198,24 +200,26 @@ func (c *lineCounter) begin(msg jsonrpc.Message, id json.RawMessage) (json.RawMe
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open[req.ID] {
+	if _, running := c.open[req.ID]; running {
 		return nil, &jsonrpc.Error{
 			Code: jsonrpc.CodeInvalidRequest, Message: "a request with this id is still running",
 		}
 	}
-	c.open[req.ID] = true
+	c.open[req.ID] = id
 	return nil, nil
 }
 
-// end counts an answered request as closed.
-func (c *lineCounter) end(line []byte) {
+// end counts an answered request as closed, and returns its id as received; nil if there
+// is none.
+func (c *lineCounter) end(line []byte) json.RawMessage {
 	msg, err := jsonrpc.DecodeMessage(line)
 	answer, ok := msg.(*jsonrpc.Response)
 	if err != nil || !ok {
-		return
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	id := c.open[answer.ID]
 	delete(c.open, answer.ID)
 	if len(c.open) == 0 {
 		select {
@@ -223,6 +227,7 @@ func (c *lineCounter) end(line []byte) {
 		default:
 		}
 	}
+	return id
 }
 
 // Close ends the input.
@@ -236,10 +241,14 @@ type answers struct{ *lineCounter }
 // Write first counts the answered request as closed, because a client that has read an
 // answer may use its id again. The SDK does not end before the answer is written.
 func (a answers) Write(p []byte) (int, error) {
+	var out []byte
 	for line := range bytes.Lines(p) {
-		a.end(line)
+		out = append(out, reply(line, a.end(line))...)
 	}
 	a.writing.Lock()
 	defer a.writing.Unlock()
-	return a.out.Write(p)
+	if _, err := a.out.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
