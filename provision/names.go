@@ -15,8 +15,8 @@ import (
 // to whoever asks.
 func OrgName(slug, nonce string) string { return giteaName("vibn-", slug, nonce) }
 
-// BotName returns the login name of a new bot on Gitea, as [OrgName] does. Both have the same
-// ending. No slug begins with "bot-", so no organisation has the name of another's bot.
+// BotName returns the login name of a new bot on Gitea, as [OrgName] does. Who knows one of
+// the two does not know the other. No slug begins with "bot-", so no organisation has the name of another's bot.
 func BotName(slug, nonce string) string { return giteaName("vibn-bot-", slug, nonce) }
 
 const (
@@ -30,7 +30,7 @@ var nameAlphabet = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPa
 // for the same name. A long slug is cut.
 func giteaName(prefix, slug, nonce string) string {
 	h := hmac.New(sha256.New, []byte(nonce))
-	h.Write([]byte("names"))
+	h.Write([]byte("name " + prefix))
 	slug = slug[:min(len(slug), maxGiteaName-len(prefix)-1-nameEnding)]
 	return prefix + strings.TrimRight(slug, "-") + "-" + nameAlphabet.EncodeToString(h.Sum(nil))[:nameEnding]
 }
