@@ -94,12 +94,11 @@ func TestSettledWaits(t *testing.T) {
 		done <- state
 	}()
 	for range 3 { // it looks again and again
-		<-looked
-	}
-	select {
-	case <-done:
-		t.Fatal("it did not wait for what is tried again")
-	default:
+		select {
+		case <-looked:
+		case <-done:
+			t.Fatal("it did not wait for what is tried again")
+		}
 	}
 	h.Provision(t, h.A)
 	for {
