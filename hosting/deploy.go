@@ -38,7 +38,7 @@ func (a *App) Deploy(ctx context.Context, force bool) (Started, error) {
 // deployment could only fail. Where Gitea does not tell, Coolify finds out.
 func (a *App) refuseWithoutCode(ctx context.Context) error {
 	if inside(a.scope).GiteaReady() != nil {
-		return nil
+		return nil //nolint:nilerr // without a Gitea there is no repository to look at
 	}
 	workspace := inside(a.scope).Workspace().ID
 	apps, err := db(a.scope).AppRecords(ctx, workspace)
