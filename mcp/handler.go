@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -44,17 +45,17 @@ func handler(srv *sdk.Server, methods []string, guard *tenancy.Guard, log *slog.
 			Refuse(w, req, err)
 			return
 		}
+		body, err := ReadFrom(scope, w, req)
+		if err != nil {
+			Refuse(w, req, err)
+			return
+		}
 		leave, err := scope.Enter()
 		if err != nil {
 			Refuse(w, req, err)
 			return
 		}
 		defer leave()
-		body, err := ReadBody(w, req)
-		if err != nil {
-			Refuse(w, req, err)
-			return
-		}
 		id := requestID(req, MaxBody)
 		if status, id, e := refusal(req, body, id, methods); e != nil {
 			sendError(w, status, id, e)
@@ -132,18 +133,56 @@ func Status(err error) int {
 	return FailureOf(err).Code.HTTPStatus()
 }
 
-// ReadBody reads the body of a request, of at most MaxBody bytes.
-func ReadBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, MaxBody))
+// ReadFrom reads the body of a principal's request, of at most MaxBody bytes. A principal
+// sends few bodies at the same time.
+func ReadFrom(scope *tenancy.Scope, w http.ResponseWriter, req *http.Request) ([]byte, error) {
+	done, err := scope.Read()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return ReadBody(w, req, MaxBody)
+}
+
+// These are how long a body may take: between two pieces, and in all.
+const (
+	bodyPause = 5 * time.Second
+	bodyTime  = 20 * time.Second
+)
+
+// ReadBody reads the body of a request, of at most most bytes. A body that does not go on
+// for 5 seconds, or takes longer than 20, is refused.
+func ReadBody(w http.ResponseWriter, req *http.Request, most int64) ([]byte, error) {
+	in := &prompt{http.MaxBytesReader(w, req.Body, most), http.NewResponseController(w), time.Now().Add(bodyTime)}
+	body, err := io.ReadAll(in)
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return nil, &tenancy.Error{
-			Code: tenancy.Invalid, Msg: fmt.Sprintf("the body is larger than %d bytes", MaxBody), Err: err,
+			Code: tenancy.Invalid, Msg: fmt.Sprintf("the body is larger than %d bytes", most), Err: err,
 		}
 	}
 	if err != nil {
 		return nil, &tenancy.Error{Code: tenancy.Invalid, Msg: "the body could not be read", Err: err}
 	}
+	_ = in.conn.SetReadDeadline(time.Time{}) // the server reads on, to see whether the client goes
 	return body, nil
+}
+
+// prompt reads a body that must go on arriving.
+type prompt struct {
+	io.Reader
+
+	conn *http.ResponseController
+	ends time.Time
+}
+
+// Read implements [io.Reader].
+func (p *prompt) Read(b []byte) (int, error) {
+	next := time.Now().Add(bodyPause)
+	if next.After(p.ends) {
+		next = p.ends
+	}
+	_ = p.conn.SetReadDeadline(next) // a test recorder has no deadline
+	return p.Reader.Read(b)
 }
 
 // sendError answers with a JSON-RPC error; a nil id is sent as null.

@@ -203,7 +203,7 @@ func (a admin) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	c := &adminCall{Request: r, cfg: a.cfg, op: op}
-	body, err := mcp.ReadBody(w, r)
+	body, err := mcp.ReadBody(w, r, mcp.MaxBody)
 	if err != nil {
 		return nil, err
 	}

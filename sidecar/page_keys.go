@@ -235,6 +235,9 @@ func keyOperations() []mcp.Operation {
 	}
 }
 
+// revokeRoute has places of its own, so that nothing keeps a leaked key in force.
+const revokeRoute = "DELETE /api/workspaces/{slug}/keys/{key}"
+
 // mountKeys serves a workspace's keys as REST routes, to a key with the right or to a
 // signed-in person.
 func mountKeys(mux *http.ServeMux, cfg Config) {
@@ -250,7 +253,7 @@ func mountKeys(mux *http.ServeMux, cfg Config) {
 	}
 	handle("GET /api/workspaces/{slug}/keys", listKeys)
 	handle("POST /api/workspaces/{slug}/keys", createKey)
-	handle("DELETE /api/workspaces/{slug}/keys/{key}", func(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
+	handle(revokeRoute, func(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
 		return health{true}, revoke(r.Context(), s, r.PathValue("key"), r.UserAgent())
 	})
 }
@@ -258,10 +261,10 @@ func mountKeys(mux *http.ServeMux, cfg Config) {
 // A scopeCall answers a request in the workspace that it names.
 type scopeCall func(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error)
 
-// inScope runs a call while it holds one of the workspace's slots for concurrent calls.
-// The answer is sent after the slot is released, so a slow reader holds no slot.
+// inScope runs a call while it holds one of the workspace's places for concurrent calls.
+// The answer is sent after the place is free, so a slow reader holds none.
 func inScope(cfg Config, w http.ResponseWriter, r *http.Request, do scopeCall) (any, error) {
-	scope, leave, err := cfg.enter(r)
+	scope, leave, err := cfg.enter(w, r)
 	if err != nil {
 		return nil, err
 	}

@@ -163,7 +163,7 @@ func (t *twin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *twin) call(w http.ResponseWriter, r *http.Request) (json.RawMessage, error) {
-	scope, leave, err := t.cfg.enter(r)
+	scope, leave, err := t.cfg.enter(w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (t *twin) input(w http.ResponseWriter, r *http.Request) (map[string]any, er
 
 // jsonBody reads a body that is empty, or declared as JSON.
 func jsonBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := mcp.ReadBody(w, r)
+	body, err := mcp.ReadBody(w, r, mcp.MaxBody)
 	if err != nil || len(body) == 0 {
 		return nil, err
 	}

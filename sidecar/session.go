@@ -1,7 +1,9 @@
 package sidecar
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -138,8 +140,14 @@ func (s *site) loaded(next http.Handler) http.Handler {
 func (c Config) open(r *http.Request) (*tenancy.Scope, error) {
 	slug := r.PathValue("slug")
 	if !c.site.hasSession(r) {
-		scope, err := mcp.OpenBearer(c.Guard, r)
+		scope, err := c.Guard.OpenKey(r.Context(), mcp.Bearer(r))
 		if err != nil {
+			return nil, err
+		}
+		if r.Pattern == revokeRoute {
+			scope.Revoking()
+		}
+		if err := scope.Admit(); err != nil {
 			return nil, err
 		}
 		return scope, scope.CheckClaim(slug)
@@ -154,12 +162,17 @@ func (c Config) open(r *http.Request) (*tenancy.Scope, error) {
 	return c.site.openFor(r.Context(), u, slug)
 }
 
-// enter opens the workspace that a request names, and takes one of its slots for
-// concurrent calls; leave releases the slot.
-func (c Config) enter(r *http.Request) (scope *tenancy.Scope, leave func(), err error) {
+// enter opens the workspace that a request names, reads the body into memory, and only
+// then takes one of the workspace's places for concurrent calls; leave gives it back.
+func (c Config) enter(w http.ResponseWriter, r *http.Request) (scope *tenancy.Scope, leave func(), err error) {
 	if scope, err = c.open(r); err != nil {
 		return nil, nil, err
 	}
+	body, err := mcp.ReadFrom(scope, w, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	leave, err = scope.Enter()
 	return scope, leave, err
 }

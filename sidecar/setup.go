@@ -19,7 +19,7 @@ import (
 func mountSetup(mux *http.ServeMux, cfg Config) {
 	serve := func(name string, write func(http.ResponseWriter, *http.Request, clients.Setup)) {
 		mux.HandleFunc("GET /api/workspaces/{slug}/"+name, func(w http.ResponseWriter, r *http.Request) {
-			s, err := setupOf(cfg, r)
+			s, err := setupOf(cfg, w, r)
 			if err != nil {
 				refuse(w, err)
 				return
@@ -81,8 +81,8 @@ type setupOut struct {
 
 // setupOf opens the caller's workspace and returns what a folder is connected to. Its
 // addresses come from the configuration, not from the request.
-func setupOf(cfg Config, r *http.Request) (clients.Setup, error) {
-	scope, leave, err := cfg.enter(r)
+func setupOf(cfg Config, w http.ResponseWriter, r *http.Request) (clients.Setup, error) {
+	scope, leave, err := cfg.enter(w, r)
 	if err != nil {
 		return clients.Setup{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/vibnai/vibn-mcp/coolify"
+	"github.com/vibnai/vibn-mcp/internal/places"
 )
 
 // Budget divides what Coolify allows one user: 200 requests a minute, counted over all
@@ -21,7 +22,7 @@ type Budget struct {
 	ReservePerMinute, ReserveBurst     int // operator, health, and the shared poll of running deployments
 	Slow                               int // concurrent slow requests of one workspace
 	Waits                              int // concurrent waits of one workspace
-	CallsPerMinute, CallsBurst         int // calls of one workspace to this server
+	CallsPerMinute, CallsBurst         int // calls of one workspace to this server, people's besides
 	InFlight                           int // concurrent calls of one workspace to this server, waits included
 	PushesPerMinute, PushesBurst       int // deliveries of one workspace's webhook
 	MaxWait                            time.Duration
@@ -80,13 +81,12 @@ type budget struct {
 
 // A share is one workspace's part of the budget.
 type share struct {
-	requests *rate.Limiter // to Coolify
-	calls    *rate.Limiter // to this server
-	inFlight chan struct{} // one element for each call in flight
-	slow     chan struct{} // one element for each slow request in flight
-	waits    chan struct{} // one element for each wait
-	retries  *rate.Limiter // of provisioning, which uses the operator's reserve
-	pushes   *rate.Limiter // deliveries of the webhook
+	requests *rate.Limiter  // to Coolify
+	calls    *places.Places // to this server
+	slow     chan struct{}  // one element for each slow request in flight
+	waits    chan struct{}  // one element for each wait
+	retries  *rate.Limiter  // of provisioning, which uses the operator's reserve
+	pushes   *rate.Limiter  // deliveries of the webhook
 }
 
 func newBudget(cfg Budget) *budget {
@@ -118,10 +118,9 @@ func (b *budget) share(workspaceID string) *share {
 	}
 	s := &share{
 		requests: perMinute(b.cfg.WorkspacePerMinute, b.cfg.WorkspaceBurst),
-		calls:    perMinute(b.cfg.CallsPerMinute, b.cfg.CallsBurst),
+		calls:    places.New(places.Rules{Places: b.cfg.InFlight, PerMinute: b.cfg.CallsPerMinute, Burst: b.cfg.CallsBurst}),
 		retries:  rate.NewLimiter(rate.Every(retryEvery), 1),
 		pushes:   perMinute(b.cfg.PushesPerMinute, b.cfg.PushesBurst),
-		inFlight: make(chan struct{}, b.cfg.InFlight),
 		slow:     make(chan struct{}, b.cfg.Slow), waits: make(chan struct{}, b.cfg.Waits),
 	}
 	b.shares[workspaceID] = s
@@ -130,8 +129,7 @@ func (b *budget) share(workspaceID string) *share {
 
 // idle reports whether a share is in the state of a new one, so that it can be dropped.
 func (s *share) idle(cfg Budget) bool {
-	return len(s.slow)+len(s.waits)+len(s.inFlight) == 0 &&
-		s.requests.Tokens() >= float64(cfg.WorkspaceBurst) && s.calls.Tokens() >= float64(cfg.CallsBurst) &&
+	return len(s.slow)+len(s.waits) == 0 && s.calls.Idle() && s.requests.Tokens() >= float64(cfg.WorkspaceBurst) &&
 		s.retries.Tokens() >= 1 &&
 		s.pushes.Tokens() >= float64(cfg.PushesBurst)
 }
@@ -192,14 +190,11 @@ func (b *budget) reserve(ctx context.Context, _ coolify.Operation) (func(), erro
 }
 
 // admitCall admits one call to this server.
-func (b *budget) admitCall(workspaceID string) error {
-	if b.share(workspaceID).calls.Allow() {
+func (b *budget) admitCall(workspaceID string, c places.Caller) error {
+	if b.share(workspaceID).calls.Admit(c) {
 		return nil
 	}
-	return &Error{
-		Code: RateLimited, Msg: "this workspace makes too many calls", Hint: "wait a little, then call again",
-		Retryable: true, RetryAfter: time.Second,
-	}
+	return limited("this workspace makes too many calls", "wait a little, then call again", time.Second)
 }
 
 // admitPush admits one delivery of a workspace's webhook.
@@ -207,11 +202,8 @@ func (b *budget) admitPush(workspaceID string) error {
 	if b.share(workspaceID).pushes.Allow() {
 		return nil
 	}
-	return &Error{
-		Code: RateLimited, Msg: "this workspace's webhook sends too many deliveries",
-		Hint:      "nothing is lost: skipped pushes are found within minutes",
-		Retryable: true, RetryAfter: time.Second,
-	}
+	return limited("this workspace's webhook sends too many deliveries",
+		"nothing is lost: skipped pushes are found within minutes", time.Second)
 }
 
 // retryEvery is the least time between two provisioning retries that a workspace asks
@@ -223,28 +215,12 @@ func (b *budget) admitRetry(workspaceID string) error {
 	if b.share(workspaceID).retries.Allow() {
 		return nil
 	}
-	return &Error{
-		Code: RateLimited, Msg: "this workspace was provisioned less than a minute ago",
-		Hint:      "wait a minute, then call again",
-		Retryable: true, RetryAfter: retryEvery,
-	}
+	return limited("this workspace was provisioned less than a minute ago", "wait a minute, then call again", retryEvery)
 }
 
-// enterCall takes one of a workspace's slots for calls in flight. The limit bounds the
-// memory that requests and their decoding take.
-func (b *budget) enterCall(workspaceID string) (leave func(), err error) {
-	s := b.share(workspaceID)
-	select {
-	case s.inFlight <- struct{}{}:
-		return func() { <-s.inFlight }, nil
-	default:
-		return nil, &Error{
-			Code: RateLimited, Msg: "this workspace has too many calls running at the same time",
-			Hint:      "wait for some to finish, then call again",
-			Retryable: true, RetryAfter: time.Second,
-		}
-	}
-}
+// errBusy says that a caller has no place for one more call or body.
+var errBusy = limited("this workspace has too many calls running at the same time",
+	"wait for some to finish, then call again", time.Second)
 
 // enterWait admits one wait of a workspace; leave ends it.
 func (b *budget) enterWait(workspaceID string) (leave func(), err error) {
@@ -295,9 +271,10 @@ func (b *budget) take(ctx context.Context, l *rate.Limiter) (waited bool, err er
 }
 
 func tooBusyError(d time.Duration) *Error {
-	return &Error{
-		Code: RateLimited, Msg: "this workspace has used up its share of Coolify's request limit",
-		Hint:      "wait, then call again; one call with wait_seconds costs less than polling",
-		Retryable: true, RetryAfter: d.Round(time.Second) + time.Second,
-	}
+	return limited("this workspace has used up its share of Coolify's request limit",
+		"wait, then call again; one call with wait_seconds costs less than polling", d.Round(time.Second)+time.Second)
+}
+
+func limited(msg, hint string, after time.Duration) *Error {
+	return &Error{Code: RateLimited, Msg: msg, Hint: hint, Retryable: true, RetryAfter: after}
 }

@@ -237,7 +237,7 @@ func TestHangingUp(t *testing.T) {
 func TestAdmit(t *testing.T) {
 	t.Parallel()
 	budget := tenancy.DefaultBudget()
-	budget.CallsBurst, budget.CallsPerMinute = 3, 60
+	budget.CallsBurst, budget.CallsPerMinute = 3, 80 // of which one key has sixty
 	inBubble(t, world{store: newMemory(), budget: budget}, func(t *testing.T, h *tenancytest.House) {
 		a, b := h.Open(t, h.A.Key, tenancy.Read), h.Open(t, h.B.Key, tenancy.Read)
 		for i, want := range []tenancy.Code{"", "", "", tenancy.RateLimited, tenancy.RateLimited} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/internal/places"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
@@ -23,6 +24,7 @@ type Scope struct {
 	coolify   *coolify.Client    // all its requests count on this workspace's budget
 	sensitive *coolify.Sensitive // nil = not configured
 	gitea     *gitea.Admin       // nil = not configured
+	caller    places.Caller
 	call      *call
 }
 
@@ -38,6 +40,8 @@ type call struct {
 
 func newScope(g *Guard, p principal, gr grant) *Scope {
 	s := &Scope{guard: g, principal: p, grant: gr, call: &call{need: Read, began: g.now()}}
+	_, person := p.(memberPrincipal)
+	s.caller = places.Caller{Name: gr.who, Reserved: person}
 	s.coolify = g.coolify.Metered(s.meter)
 	if g.sensitive != nil {
 		s.sensitive = g.sensitive.Metered(s.meter)
@@ -134,21 +138,38 @@ func (s *Scope) Target() string {
 	return ""
 }
 
-// Admit counts one call of a tool or route against the workspace's limit for calls to
-// this server. Upstream requests have limits of their own.
+// Revoking marks a call that revokes a key, which uses what is kept for people, so that
+// no other key can keep it out. It does nothing for a principal that may not revoke.
+func (s *Scope) Revoking() {
+	if s.Require(Keys) == nil {
+		s.caller = places.Caller{Name: s.grant.who + " revoking", Reserved: true}
+	}
+}
+
+// Admit counts one call of a tool or route against the limits of the principal and of the
+// workspace for calls to this server. Upstream requests have limits of their own.
 func (s *Scope) Admit() error {
 	if s.guard == nil {
 		return ErrUnauthorized
 	}
-	return s.guard.budget.admitCall(s.grant.workspace.ID)
+	return s.guard.budget.admitCall(s.grant.workspace.ID, s.caller)
 }
 
-// Enter takes one of the workspace's slots for calls in flight; leave gives it back.
-func (s *Scope) Enter() (leave func(), err error) {
+// Enter takes one of the places for calls in flight; leave gives it back. A call enters
+// after its body was read, so that a slow sender takes no place.
+func (s *Scope) Enter() (leave func(), err error) { return s.take((*places.Places).Enter) }
+
+// Read counts a body that the principal sends; done ends it.
+func (s *Scope) Read() (done func(), err error) { return s.take((*places.Places).Read) }
+
+func (s *Scope) take(how func(*places.Places, places.Caller) (func(), bool)) (leave func(), err error) {
 	if s.guard == nil {
 		return nil, ErrUnauthorized
 	}
-	return s.guard.budget.enterCall(s.grant.workspace.ID)
+	if leave, ok := how(s.guard.budget.share(s.grant.workspace.ID).calls, s.caller); ok {
+		return leave, nil
+	}
+	return nil, errBusy
 }
 
 // Require returns [Forbidden] if the Scope lacks a right.
