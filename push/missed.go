@@ -19,7 +19,53 @@ const (
 	looksApart  = 50 * time.Second // minimum time between two checks of one repository
 	looksTime   = 40 * time.Second // for one sweep; the next one starts in a minute
 	oneLookTime = 2 * time.Second  // for one repository
+	looksSoon   = 50               // repositories after refused deliveries
 )
+
+// LookAt checks the repositories of the workspaces with these slugs now, at most 50 of them,
+// because their deliveries were refused. Nobody has proved that the slugs are right. What
+// it leaves, [Pusher.Sweep] finds.
+func (p *Pusher) LookAt(ctx context.Context, slugs map[string]bool) {
+	ctx, cancel := context.WithTimeout(ctx, looksTime)
+	defer cancel()
+	left := looksSoon
+	for slug := range slugs {
+		n, err := p.lookAt(ctx, slug, left)
+		if left -= n; err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+			outside(p.guard).Log().WarnContext(ctx, "no look after refused deliveries", "err", p.guard.ForLog(err))
+		}
+	}
+}
+
+// lookAt checks at most most repositories of one workspace, and returns how many it
+// checked.
+func (p *Pusher) lookAt(ctx context.Context, slug string, most int) (looked int, err error) {
+	w, err := dbOf(p.guard).Workspace(ctx, slug)
+	if err != nil {
+		return 0, err
+	}
+	projects, err := dbOf(p.guard).Projects(ctx, w.ID)
+	if err != nil {
+		return 0, err
+	}
+	apps, err := dbOf(p.guard).AppRecords(ctx, w.ID)
+	if err != nil {
+		return 0, err
+	}
+	for _, project := range projects {
+		if looked == most {
+			break
+		}
+		if !project.Made() || !tenancy.BuiltFrom(project, apps) {
+			continue
+		}
+		looked++
+		if err := p.findMissed(ctx, project); err != nil {
+			return looked, err
+		}
+	}
+	return looked, nil
+}
 
 // Sweep checks the branches from which apps are built, least recently checked
 // repositories first. It requests the push job where a branch has another commit than the

@@ -1,8 +1,8 @@
 package sidecar
 
 import (
+	"context"
 	"errors"
-	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -15,13 +15,17 @@ import (
 )
 
 // These are the limits of webhook requests. Before its signature is checked, a body may
-// come from anyone, and costs memory and two look-ups.
+// come from anyone, and costs memory and two look-ups. A part is kept for addresses whose
+// last delivery was signed, which is where Gitea sends from.
 const (
 	maxHookBody         = 1 << 20
-	hookSlots           = 128             // bodies read at the same time
-	hookSlotsPerAddress = 32              // the same for one address
-	hookTime            = 5 * time.Second // to read a body; Gitea also allows a delivery this long
+	hookSlots           = 128 // deliveries checked at the same time
+	hookMemory          = 64 << 20
 	hookRate, hookBurst = rate.Limit(100), 1000
+	// hookRefusal is the least time that the refusal of a signature takes. What is looked up
+	// takes less, so the time does not tell whether there is a workspace of that name.
+	hookRefusal = 50 * time.Millisecond
+	lookAfter   = 5 * time.Second // from a refused delivery to a look at its repositories
 )
 
 // accepted is the answer to every signed webhook request.
@@ -38,7 +42,10 @@ var errHookBusy = &tenancy.Error{
 // sends no Origin, as it is not a browser, and it calls the host in VIBN_PUBLIC_URL,
 // which is the address of its webhooks.
 func mountHooks(mux *http.ServeMux, cfg Config) {
-	h := &hooks{Config: cfg, from: newLimits(hookRate, hookBurst), slots: slots{byAddress: map[string]int{}}}
+	h := &hooks{
+		Config: cfg, from: newLimits(hookRate, hookBurst), known: map[string]bool{}, slots: newShares(hookSlots),
+		memory: newShares(hookMemory),
+	}
 	mux.HandleFunc("POST /"+tenancy.HookPath+"/{workspace}", h.take)
 }
 
@@ -46,36 +53,13 @@ func mountHooks(mux *http.ServeMux, cfg Config) {
 // Package tenancy limits those of a workspace's own webhook.
 type hooks struct {
 	Config
-	from  *limits
-	slots slots
-}
+	from   *limits
+	slots  *shares // of deliveries that are checked
+	memory *shares // bytes of bodies that have arrived
+	missed missed
 
-// slots limits how many deliveries are read at once, in total and per address.
-type slots struct {
-	mu        sync.Mutex
-	byAddress map[string]int // by address
-	taken     int
-}
-
-// take takes a slot, and reports whether one was free.
-func (s *slots) take(address string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.taken >= hookSlots || s.byAddress[address] >= hookSlotsPerAddress {
-		return false
-	}
-	s.taken++
-	s.byAddress[address]++
-	return true
-}
-
-func (s *slots) release(address string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.taken--
-	if s.byAddress[address]--; s.byAddress[address] == 0 {
-		delete(s.byAddress, address)
-	}
+	mu    sync.Mutex
+	known map[string]bool // addresses whose last delivery was signed
 }
 
 func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
@@ -83,34 +67,95 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 		refuseHookBody(w)
 		return
 	}
-	from := originOf(r)
-	if !h.from.allowFrom(from) || !h.slots.take(from.address) {
-		refuse(w, errHookBusy)
-		return
-	}
-	defer h.slots.release(from.address)
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(hookTime)) // a test recorder has no deadline
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHookBody))
+	from, began := originOf(r), time.Now()
+	err := h.deliver(w, r, from)
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		refuseHookBody(w)
 		return
 	}
-	if err != nil {
-		refuse(w, invalid("the body could not be read"))
+	if err == nil {
+		answerWith(w, http.StatusAccepted, accepted{true})
 		return
 	}
-	err = push.TakeDelivery(r.Context(), h.Guard, r.PathValue("workspace"), push.Delivery{
-		Event: r.Header.Get("X-Gitea-Event"), Signature: r.Header.Get("X-Gitea-Signature"), Body: body,
-		Heard: h.Deliveries,
-	})
-	if err != nil {
-		if code := tenancy.Public(err).Code; code != tenancy.NotFound && code != tenancy.RateLimited {
-			h.Log.WarnContext(r.Context(), "webhook not taken", "err", h.Guard.ForLog(err))
+	switch tenancy.Public(err).Code {
+	case tenancy.NotFound:
+		if r.Header.Get("X-Gitea-Signature") != "" {
+			wait(r.Context(), time.Until(began.Add(hookRefusal)))
 		}
-		refuse(w, err)
-		return
+	case tenancy.RateLimited:
+		h.lookSoon(r.PathValue("workspace"), from)
+	case tenancy.Invalid:
+	default:
+		h.Log.WarnContext(r.Context(), "webhook not taken", "err", h.Guard.ForLog(err))
 	}
-	answerWith(w, http.StatusAccepted, accepted{true})
+	refuse(w, err)
+}
+
+// wait waits, or until ctx is done.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// deliver reads a delivery, and only then takes a slot and checks it. A body that has not
+// arrived takes neither a slot nor memory.
+func (h *hooks) deliver(w http.ResponseWriter, r *http.Request, from origin) error {
+	if !h.from.allowFrom(from) {
+		return errHookBusy
+	}
+	known := h.isKnown(from)
+	body := &metered{ReadCloser: r.Body, of: h.memory, address: from.address, known: known}
+	defer func() { h.memory.give(from.address, body.n) }()
+	r.Body = body
+	raw, err := mcp.ReadBody(w, r, maxHookBody)
+	if errors.Is(err, errHookBusy) {
+		return errHookBusy
+	}
+	if err != nil {
+		return err
+	}
+	if !h.slots.take(from.address, 1, known) {
+		return errHookBusy
+	}
+	defer h.slots.give(from.address, 1)
+	err = push.TakeDelivery(r.Context(), h.Guard, r.PathValue("workspace"), push.Delivery{
+		Event: r.Header.Get("X-Gitea-Event"), Signature: r.Header.Get("X-Gitea-Signature"), Body: raw,
+	})
+	h.learn(from, err)
+	return err
+}
+
+// maxKnown bounds how many addresses are known. A Gitea sends from few.
+const maxKnown = 64
+
+func (h *hooks) isKnown(from origin) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known[from.address]
+}
+
+// learn records whether an address's delivery was signed.
+func (h *hooks) learn(from origin, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case tenancy.IsNotFound(err):
+		delete(h.known, from.address)
+	case err == nil && len(h.known) < maxKnown:
+		h.known[from.address] = true
+	}
+}
+
+// lookSoon has the repositories of a refused delivery looked at soon. Otherwise the sweep
+// would find its push, a minute later or more.
+func (h *hooks) lookSoon(slug string, from origin) {
+	if tenancy.CheckSlug(slug) == nil && h.missed.add(slug, h.isKnown(from)) {
+		time.AfterFunc(lookAfter, func() { push.New(h.Guard).LookAt(context.Background(), h.missed.drain()) })
+	}
 }
 
 // refuseHookBody also closes the connection, because the rest of the body has not been

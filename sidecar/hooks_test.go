@@ -419,37 +419,49 @@ func TestPushIsTheDeploy(t *testing.T) {
 	s.Fine(t)
 }
 
-// TestHookPlaces: those that post slowly leave room for others.
-func TestHookPlaces(t *testing.T) {
+// TestStrangersAtTheWebhook: whoever sends many half bodies, from many addresses, takes
+// no place of Gitea's.
+func TestStrangersAtTheWebhook(t *testing.T) {
 	s := newServer(t, tenancytest.Config{})
-	post := func(address string, body io.Reader) *httptest.ResponseRecorder {
-		r := httptest.NewRequestWithContext(t.Context(), "POST", "/hooks/gitea/nobody", body)
+	var posting sync.WaitGroup
+	var slow []*io.PipeWriter
+	post := func(address string, body io.Reader, signature string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/hooks/gitea/"+s.A.Slug, body)
 		r.Host, r.RemoteAddr = "localhost", address
+		r.Header.Set("X-Gitea-Signature", signature)
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, r)
 		return w
 	}
-	var posting sync.WaitGroup
-	var slow []*io.PipeWriter
-	for range 32 {
+	for i := range 200 {
 		body, in := io.Pipe()
 		slow = append(slow, in)
-		posting.Go(func() { post("192.0.2.1:1", body) })
-		if _, err := in.Write([]byte("{")); err != nil { // it has its place
+		posting.Go(func() { post(fmt.Sprintf("192.0.2.%d:1", i%10), body, "") })
+		if _, err := in.Write(make([]byte, 64<<10)); err != nil { // it is being read
 			t.Fatal(err)
 		}
 	}
-	if w := post("192.0.2.1:2", http.NoBody); w.Code != http.StatusTooManyRequests {
-		t.Errorf("one more of the address: %d %s", w.Code, w.Body)
-	}
-	if w := post("192.0.2.2:1", http.NoBody); w.Code != http.StatusNotFound {
-		t.Errorf("another address: %d %s", w.Code, w.Body)
+	signed := []byte("{}")
+	if w := post("198.51.100.1:1", bytes.NewReader(signed), hookSign(s.hookKey(t, s.A), signed)); w.Code != http.StatusAccepted {
+		t.Errorf("Gitea's delivery: %d %s", w.Code, w.Body)
 	}
 	for _, in := range slow {
 		_ = in.Close()
 	}
 	posting.Wait()
-	if w := post("192.0.2.1:2", http.NoBody); w.Code != http.StatusNotFound {
-		t.Errorf("the address, when its places are free: %d %s", w.Code, w.Body)
+}
+
+// TestHookRefusalsTakeTheirTime: the time of a refusal does not tell whether there is such
+// a workspace.
+func TestHookRefusalsTakeTheirTime(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	for _, slug := range []string{s.A.Slug, "nobody", "NOT A SLUG"} {
+		began := time.Now()
+		if status, got := s.postSigned(t, url.PathEscape(slug), "wrong", []byte("{}")); status != http.StatusNotFound {
+			t.Errorf("%s: %d %s", slug, status, got)
+		}
+		if took := time.Since(began); took < 50*time.Millisecond {
+			t.Errorf("%s is refused after %v, sooner than a look-up may end", slug, took)
+		}
 	}
 }

@@ -80,6 +80,24 @@ func TestMissedPushAfterOutage(t *testing.T) {
 	want(s, "deployments", []string{head}, s.deployed("web"))
 }
 
+// TestLookAfterRefusal: a push whose delivery was refused is found at once where its
+// workspace is named; another workspace's is not.
+func TestLookAfterRefusal(t *testing.T) {
+	t.Parallel()
+	f := newPlatform(t, storetest.Open(t, "sqlite"), giteatest.Config{})
+	s, other := pushing(t, f, "acme"), pushing(t, f, "beta")
+	p := s.start(t, nothing, 0)
+	s.lookForMissed(p)
+	must(t, s.settle(p))
+	must(t, other.settle(p))
+	s.push("main")
+	other.push("main")
+	before := other.wanted()
+	push.New(p.guard).LookAt(t.Context(), map[string]bool{s.slug: true, "nobody": true})
+	want(s, "pushes that are wanted", int64(1), s.wanted())
+	want(s, "pushes of the other's that are wanted", before, other.wanted())
+}
+
 // waited asks what became of a commit, and waits for nothing.
 func (s *subject) waited(p *process, commit, app string) verdict.Waited {
 	s.Helper()
