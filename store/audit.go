@@ -17,7 +17,14 @@ func (db *DB) StartAudit(ctx context.Context, e tenancy.AuditEntry) error {
 	return wrap(startAudit(ctx, db.sql, e), "start audit entry %q of workspace %q", e.ID, e.WorkspaceID)
 }
 
+// maxAuditArgs bounds the arguments that an entry keeps, in bytes. The other columns are
+// bounded by those who fill them.
+const maxAuditArgs = 8 << 10
+
 func startAudit(ctx context.Context, on execer, e tenancy.AuditEntry) error {
+	if len(e.Args) > maxAuditArgs {
+		e.Args = `{"too_long":true}`
+	}
 	_, err := on.ExecContext(ctx, `insert into vibn_audit
 		(id, workspace_id, at, principal, client, tool, target, args, outcome)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, 'started')`,
@@ -39,6 +46,19 @@ func (db *DB) FinishAudit(ctx context.Context, workspaceID, id string, f tenancy
 		where workspace_id = $1 and id = $2`,
 		workspaceID, id, f.Outcome, f.Duration.Milliseconds(), f.UpstreamCalls, f.Target),
 		"finish audit entry %q of workspace %q", id, workspaceID)
+}
+
+// auditBatch is how many entries DropAudit deletes at most.
+const auditBatch = 10_000
+
+// DropAudit deletes entries that began before a time, oldest first. Ids begin with their
+// time, so the primary key finds the oldest without an index of its own.
+func (db *DB) DropAudit(ctx context.Context, before time.Time) error {
+	ms := fmt.Sprintf("%012x", max(0, before.UnixMilli()))
+	_, err := db.sql.ExecContext(ctx, `delete from vibn_audit where id in (
+			select id from vibn_audit where id < $1 and at < $2 order by id limit $3)`,
+		ms[:8]+"-"+ms[8:], micros(before), auditBatch)
+	return wrap(err, "drop old audit entries")
 }
 
 // Audit implements [people.Store].

@@ -40,6 +40,7 @@ type config struct {
 	appDomain      tenancy.AppDomain
 	giteaIssues    bool           // bots may read and write issues
 	sharedNetworks bool           // workspaces share the network of their server
+	auditDays      int            // for how long the audit trail is kept; 0 = the default
 	networkImage   string         // of the containers that hold workspaces' networks; empty = the default
 	plan           tenancy.Plan   // of workspaces without their own plan
 	budget         tenancy.Budget // zero fields take the defaults; only the demo sets it
@@ -214,6 +215,7 @@ func variables() []variable {
 				return err
 			},
 		},
+		auditDays(),
 		planVariable(
 			"VIBN_PLAN_MEMORY", "`512m`", "memory of each app and database",
 			func(p *tenancy.Plan, v string) error { p.Memory = v; return nil },

@@ -77,6 +77,7 @@ type server struct {
 	provider     *sidecar.Provider // nil = people sign in by links only
 	log          *slog.Logger
 	deliveries   push.Deliveries
+	auditDays    int    // for how long the audit trail is kept; 0 = defaultAuditDays
 	stopGreeting func() // stops what logCoolifyVersion started
 }
 
@@ -93,7 +94,7 @@ func (p *program) openServer(ctx context.Context, log *slog.Logger) (*server, er
 	}
 	return &server{
 		db: db, guard: guard, provisioner: provisioner, registry: mcp.New(log), placement: p.cfg.placement,
-		provider: p.cfg.provider(), log: log, stopGreeting: func() {},
+		provider: p.cfg.provider(), log: log, stopGreeting: func() {}, auditDays: p.cfg.auditDays,
 	}, nil
 }
 
@@ -226,6 +227,8 @@ func databaseError(err error) error {
 // stopTime is how long requests in flight may take after a stop signal.
 const stopTime = 25 * time.Second
 
+const defaultAuditDays = 400
+
 // jobs returns the background jobs of a server.
 func (s *server) jobs() store.Jobs {
 	p, pusher := s.provisioner, push.New(s.guard)
@@ -240,7 +243,11 @@ func (s *server) jobs() store.Jobs {
 		},
 		Push: pusher.Push,
 		Sweep: func(ctx context.Context) error {
-			return errors.Join(p.Sweep(ctx, s.db.Queue), s.db.DropExpired(ctx, time.Now()), pusher.Sweep(ctx))
+			now := time.Now()
+			return errors.Join(
+				p.Sweep(ctx, s.db.Queue), s.db.DropExpired(ctx, now), s.db.DropAudit(ctx, now.AddDate(0, 0, -cmp.Or(s.auditDays, defaultAuditDays))),
+				pusher.Sweep(ctx),
+			)
 		},
 	}
 }

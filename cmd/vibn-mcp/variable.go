@@ -87,6 +87,15 @@ func planVariable(name, def, about string, set func(*tenancy.Plan, string) error
 	}
 }
 
+// auditDays returns the variable that says how long the audit trail is kept.
+func auditDays() variable {
+	return variable{
+		name: "VIBN_AUDIT_DAYS", def: "`400`", about: "days for which entries of the audit trail are kept",
+		hint: "a whole number above 0",
+		set:  func(c *config, v string) (err error) { c.auditDays, err = planCount(v); return err },
+	}
+}
+
 func planCount(v string) (int, error) {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
