@@ -69,7 +69,7 @@ func (a *App) envValues(ctx context.Context) (values []coolify.EnvValue, note st
 			return nil, "", tenancy.UpstreamError("list the variables", err)
 		}
 	}
-	rows, err := a.envRows(ctx)
+	rows, err := a.envRows(ctx) // without values
 	for _, e := range rows.all {
 		values = append(values, coolify.EnvValue{Env: e})
 	}

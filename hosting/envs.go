@@ -68,10 +68,11 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 		return nil, err
 	}
 	keys := slices.Sorted(maps.Keys(set.Values))
-	rows, err := a.envRows(ctx)
+	values, _, err := a.envValues(ctx)
 	if err != nil {
 		return nil, err
 	}
+	rows := rowsOf(values)
 	if err := rows.refuseDuplicates(keys); err != nil {
 		return nil, err
 	}
@@ -84,11 +85,43 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 			return nil, err
 		}
 	}
+	kept, err := a.keepValues(ctx, append(valuesOf(values, keys), newValues(writes)...))
+	if err != nil {
+		return nil, err
+	}
+	defer kept.close(ctx)
 	return a.each("written", keys, func(k string) (EnvChange, error) {
 		change, err := a.setEnv(ctx, writes[k], rows)
+		if err == nil {
+			kept.ended(change, set.Preview, writes[k].Value)
+		}
 		change.Arrives = arrives[k]
 		return change, err
 	})
+}
+
+// valuesOf returns the values of these variables that are known, without those of twins
+// that equal production's.
+func valuesOf(values []coolify.EnvValue, keys []string) []coolify.EnvValue {
+	var found []coolify.EnvValue
+	for _, v := range values {
+		same := func(old coolify.EnvValue) bool { return old.Key == v.Key && old.Value.Equal(v.Value.Reveal()) }
+		isCopy := v.Preview && mirrorsProduction(v.Env) && slices.ContainsFunc(found, same)
+		if slices.Contains(keys, v.Key) && !v.Value.IsZero() && !isCopy {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+// newValues returns the values that writes give to variables.
+func newValues(writes map[string]coolify.EnvUpdate) []coolify.EnvValue {
+	var values []coolify.EnvValue
+	for _, k := range slices.Sorted(maps.Keys(writes)) {
+		w := writes[k]
+		values = append(values, coolify.EnvValue{Env: coolify.Env{Key: k, Preview: w.Preview}, Value: w.Value})
+	}
+	return values
 }
 
 // setEnv writes one checked variable, and its twin if that follows.
@@ -164,12 +197,22 @@ func (a *App) DeleteEnvs(ctx context.Context, keys []string, preview bool) ([]En
 	if err := refuseEnvKeys(keys); err != nil {
 		return nil, err
 	}
-	rows, err := a.envRows(ctx)
+	values, _, err := a.envValues(ctx)
 	if err != nil {
 		return nil, err
 	}
+	rows := rowsOf(values)
+	kept, err := a.keepValues(ctx, valuesOf(values, keys))
+	if err != nil {
+		return nil, err
+	}
+	defer kept.close(ctx)
 	return a.each("deleted", slices.Compact(slices.Sorted(slices.Values(keys))), func(k string) (EnvChange, error) {
-		return a.deleteEnv(ctx, k, preview, rows)
+		change, err := a.deleteEnv(ctx, k, preview, rows)
+		if err == nil {
+			kept.ended(change, preview, secret.Text{})
+		}
+		return change, err
 	})
 }
 
@@ -229,6 +272,15 @@ func (a *App) envRows(ctx context.Context) (envRows, error) {
 		return envRows{}, tenancy.UpstreamError("list the variables", err)
 	}
 	return envRows{all}, nil
+}
+
+// rowsOf returns the rows of values.
+func rowsOf(values []coolify.EnvValue) envRows {
+	var rows envRows
+	for _, v := range values {
+		rows.all = append(rows.all, v.Env)
+	}
+	return rows
 }
 
 func (r envRows) of(key string, preview bool) []coolify.Env {

@@ -31,9 +31,9 @@ var errWithheld = &tenancy.Error{
 	Hint: "ask for fewer lines",
 }
 
-// noteNoValues tells the reader that secrets were removed only by their shape.
-const noteNoValues = "this server cannot read the values of the app's variables, so only secrets with a known shape " +
-	"were removed"
+// noteNoValues tells the reader which secrets were not removed.
+const noteNoValues = "this server cannot read the values of the app's variables: only those that were set here, " +
+	"the addresses of databases and secrets with a known shape were removed"
 
 // Logs returns the app's last runtime lines, at most n of them. With contains it returns
 // the last of those that contain it, among the newest 2,000. An app that is not running
@@ -47,7 +47,7 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	if contains != "" {
 		read = filteredLines
 	}
-	scrubber, note, err := scrubber(ctx, a.scope, a.app.Values)
+	scrubber, note, err := scrubberFor(ctx, inside(a.scope), a.app)
 	if err != nil {
 		return Logs{}, err
 	}
@@ -118,7 +118,7 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 func BuildLog(
 	ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment,
 ) (lines []string, note string, err error) {
-	scrubber, note, err := scrubber(ctx, s.Scope, d.App.Values)
+	scrubber, note, err := scrubberFor(ctx, s, d.App)
 	if err != nil {
 		return nil, "", err
 	}
@@ -241,23 +241,4 @@ func page(lines []string, before, n int, contains string) Logs {
 	}
 	slices.Reverse(out.Lines)
 	return out
-}
-
-// scrubber returns a scrubber that knows the platform's secrets and, if this server may
-// read them, the values of the app's variables. If reading the values fails, it returns
-// an error, so that no log is shown.
-func scrubber(ctx context.Context, s *tenancy.Scope, app *coolify.SensitiveApp) (*untrusted.Scrubber, string, error) {
-	scrubber := inside(s).Scrubber()
-	if app == nil {
-		return scrubber, noteNoValues, nil
-	}
-	values, err := app.EnvValues(ctx)
-	if err != nil {
-		return nil, "", tenancy.UpstreamError("read what must not be shown", err)
-	}
-	for _, v := range values {
-		scrubber.Add(v.Key, v.Value)
-		scrubber.Add(v.Key, v.RealValue)
-	}
-	return scrubber, "", nil
 }

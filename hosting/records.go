@@ -22,6 +22,21 @@ type KeptLog struct {
 	At     time.Time
 }
 
+// A KeptValue is a value that a variable of an app has, or had until it was replaced or
+// deleted. Logs do not show it.
+type KeptValue struct {
+	ID      string
+	Preview bool   // of preview deployments
+	Sealed  string // "name=value" at [EnvValuePlace]; somebody may have typed a secret for the name
+	At      time.Time
+	Ended   *time.Time // when another value, or none, took its place; nil = not as far as is known
+}
+
+// EnvValuePlace returns where the value of a variable is sealed.
+func EnvValuePlace(id string) secret.Place {
+	return secret.Place{Table: "vibn_env_values", Column: "value_encrypted", Row: id}
+}
+
 // CrashLogPlace returns where the end of the log of an app that crashes is sealed.
 func CrashLogPlace(id string) secret.Place {
 	return secret.Place{Table: "vibn_crash_logs", Column: "log_encrypted", Row: id}

@@ -25,7 +25,15 @@ type Store interface {
 	KeepLog(ctx context.Context, workspaceID string, l KeptLog) error
 	// KeptLog returns the end of an app's log, for seven days after it was kept.
 	KeptLog(ctx context.Context, workspaceID, app string) (KeptLog, error)
-	// ForgetApp deletes what was seen of an app: its kept log and its versions.
+	// KeepValues keeps values of an app's variables; of one that is kept already it sets
+	// when it ended. Of an app 500 values are kept and 120,000 bytes: those that ended first
+	// go first. ErrNotFound if the workspace is deleted, or a value is of another app.
+	KeepValues(ctx context.Context, workspaceID, app string, values []KeptValue) error
+	// KeptValues returns the values that an app's variables have, and for 90 days after they
+	// ended those that they had.
+	KeptValues(ctx context.Context, workspaceID, app string) ([]KeptValue, error)
+	// ForgetApp deletes what was seen of an app: its kept log, its versions and the values of
+	// its variables.
 	ForgetApp(ctx context.Context, workspaceID, app string) error
 	// MarkAppDeleting marks an app for deletion and requests it. An app that is already
 	// marked keeps its first time.

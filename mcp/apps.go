@@ -46,8 +46,9 @@ func addApps(r *Registry) {
 	}, listDeployments)
 	Add(r, Tool{
 		Name: "apps.logs", Route: "GET /apps/{app}/logs", Needs: tenancy.Read, Title: "Read an app's log",
-		Target:      "app",
-		Description: "Read the last lines that the running app printed. For a failed build use deployments_logs.",
+		Target: "app",
+		Description: "Read the last lines that the running app printed. For a failed build use deployments_logs. " +
+			"Secrets are removed, but not short values under ordinary names.",
 	}, appLogs)
 	Add(r, Tool{
 		Name: "apps.diagnose", Route: "GET /apps/{app}/diagnose", Needs: tenancy.Read,

@@ -28,7 +28,7 @@ func addDeployments(r *Registry) {
 		Title: "Read a build log", Target: "deployment",
 		Description: "Read a deployment's build log. The first page has the last lines; next_cursor returns " +
 			"the lines " +
-			"before them. Secrets are removed.",
+			"before them. Secrets are removed, but not short values under ordinary names.",
 	}, deploymentLogs)
 	Add(r, Tool{
 		Name: "deployments.cancel", Route: "POST /deployments/{deployment}/cancel", Needs: tenancy.Deploy,

@@ -62,9 +62,33 @@ func newCanary(t *testing.T, database string) *canary {
 	c.shaped = "987|" + strings.Repeat("aB3dE", 8)
 	c.typed = append(slices.Clone(c.Secrets), key.Reveal(), c.shaped, c.A.Key, c.B.Key)
 	c.secrets = append(slices.Clone(c.typed), envValues...)
+	c.changeValues(t)
 	c.plant(t)
 	c.plantGitea(t)
 	return c
+}
+
+// valuesThatWere are values that a variable had.
+var valuesThatWere = []string{"canary-of-a-value-replaced-0123", "postgres://web:deleted%2Fcanary-password@db.example.com/web"}
+
+// changeValues gives a variable of apps each of the values that were, and deletes it.
+func (c *canary) changeValues(t *testing.T) {
+	t.Helper()
+	for _, uuid := range []string{c.A.Web.UUID, c.A.API.UUID} {
+		app, err := hosting.FindApp(t.Context(), c.Open(t, c.A.Key, tenancy.Write), uuid)
+		for _, v := range valuesThatWere {
+			if err == nil {
+				_, err = app.SetEnvs(t.Context(), hosting.EnvSet{Values: map[string]secret.Text{"FORMER": secret.NewText(v)}})
+			}
+		}
+		if err == nil {
+			_, err = app.DeleteEnvs(t.Context(), []string{"FORMER"}, false)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.secrets = append(c.secrets, valuesThatWere...)
 }
 
 // plantGitea puts secrets and traps into all that others write on Gitea.

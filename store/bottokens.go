@@ -115,6 +115,11 @@ var sealedPlaces = []struct{ table, column, list, replace string }{
 		`update vibn_crash_logs set log_encrypted = $3 where id = $1 and log_encrypted = $2`,
 	},
 	{
+		"vibn_env_values", "value_encrypted",
+		`select id, value_encrypted from vibn_env_values order by 1`,
+		`update vibn_env_values set value_encrypted = $3 where id = $1 and value_encrypted = $2`,
+	},
+	{
 		"vibn_bot_tokens", "sealed",
 		`select id, sealed from vibn_bot_tokens where sealed <> '' order by 1`,
 		`update vibn_bot_tokens set sealed = $3 where id = $1 and sealed = $2`,

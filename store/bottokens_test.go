@@ -277,6 +277,10 @@ func TestReseal(t *testing.T) {
 			l := must(db.KeptLog(ctx, of.ws.ID, of.app.UUID))(t)
 			return tenancy.SealedValue{Place: hosting.CrashLogPlace(l.ID), Value: l.Sealed}
 		}
+		valueOf := func(of tenant) tenancy.SealedValue {
+			v := must(db.KeptValues(ctx, of.ws.ID, of.app.UUID))(t)[0]
+			return tenancy.SealedValue{Place: hosting.EnvValuePlace(v.ID), Value: v.Sealed}
+		}
 		want := []tenancy.SealedValue{
 			{Place: tokenPlace(a.ws.ID), Value: a.parts.TokenSealed},
 			{Place: tokenPlace(b.ws.ID), Value: b.parts.TokenSealed},
@@ -285,7 +289,7 @@ func TestReseal(t *testing.T) {
 			{Place: tenancy.DatabaseURLPlace(a.data.ID), Value: a.data.URLSealed},
 			{Place: tenancy.DatabaseURLPlace(b.data.ID), Value: b.data.URLSealed},
 			{Place: tenancy.DatabaseURLPlace(foreign.data.ID), Value: foreign.data.URLSealed},
-			logOf(a), logOf(b), logOf(foreign),
+			logOf(a), logOf(b), logOf(foreign), valueOf(a), valueOf(b), valueOf(foreign),
 			{Place: botTokenPlace(a.token.ID), Value: a.token.Sealed},
 			{Place: botTokenPlace(b.token.ID), Value: b.token.Sealed},
 		}
@@ -307,9 +311,9 @@ func TestReseal(t *testing.T) {
 		parts := a.parts
 		parts.TeamID = number()
 		wantErr(t, "SetParts after Reseal", db.SetParts(ctx, a.ws.ID, a.parts, parts), tenancy.ErrConflict)
-		logB := logOf(b)
+		logB, valueB := logOf(b), valueOf(b)
 		check(t, db.DeleteWorkspace(ctx, b.ws.ID, day)) // its token is needed until its parts are gone
-		want = slices.DeleteFunc(want, func(v tenancy.SealedValue) bool { return v.Place == hosting.CrashLogPlace(logB.Place.Row) })
+		want = slices.DeleteFunc(want, func(v tenancy.SealedValue) bool { return v.Place == logB.Place || v.Place == valueB.Place })
 		wantSame(t, "SealedValues with a deleted workspace", want, must(db.SealedValues(ctx))(t))
 	})
 }
@@ -335,6 +339,6 @@ func TestSealedValuesKnowsEveryColumn(t *testing.T) {
 				}
 			}
 		}
-		wantSame(t, "columns", 5, len(listed))
+		wantSame(t, "columns", 6, len(listed))
 	})
 }

@@ -77,23 +77,28 @@ func (db *DB) ForgetApp(ctx context.Context, workspaceID, app string) error {
 
 // forgetApp deletes what was seen of an app.
 func forgetApp(ctx context.Context, tx *sql.Tx, workspaceID, app string) error {
-	_, err := tx.ExecContext(
-		ctx, `delete from vibn_app_versions where workspace_id = $1 and app_uuid = $2`, workspaceID, app,
-	)
-	if err != nil {
-		return err
+	for _, query := range []string{
+		`delete from vibn_app_versions where workspace_id = $1 and app_uuid = $2`,
+		`delete from vibn_crash_logs where workspace_id = $1 and app_uuid = $2`,
+		`delete from vibn_env_values where workspace_id = $1 and app_uuid = $2`,
+	} {
+		if _, err := tx.ExecContext(ctx, query, workspaceID, app); err != nil {
+			return err
+		}
 	}
-	_, err = tx.ExecContext(
-		ctx, `delete from vibn_crash_logs where workspace_id = $1 and app_uuid = $2`, workspaceID, app,
-	)
-	return err
+	return nil
 }
 
 // forgetApps deletes what was seen of a workspace's apps.
 func forgetApps(ctx context.Context, tx *sql.Tx, workspaceID string) error {
-	if _, err := tx.ExecContext(ctx, `delete from vibn_app_versions where workspace_id = $1`, workspaceID); err != nil {
-		return err
+	for _, query := range []string{
+		`delete from vibn_app_versions where workspace_id = $1`,
+		`delete from vibn_crash_logs where workspace_id = $1`,
+		`delete from vibn_env_values where workspace_id = $1`,
+	} {
+		if _, err := tx.ExecContext(ctx, query, workspaceID); err != nil {
+			return err
+		}
 	}
-	_, err := tx.ExecContext(ctx, `delete from vibn_crash_logs where workspace_id = $1`, workspaceID)
-	return err
+	return nil
 }

@@ -416,6 +416,23 @@ var isolations = map[string][]isolation{
 			return only(db.KeepLog(ctx, a.ws.ID, hosting.KeptLog{ID: theirs.ID, App: "another", Sealed: "v1.y", At: after(1)}))
 		}},
 	},
+	"KeepValues": {
+		{name: "app of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			v := hosting.KeptValue{ID: newID(), Sealed: "v1.y", At: after(1)}
+			return only(db.KeepValues(ctx, a.ws.ID, b.app.UUID, []hosting.KeptValue{v}))
+		}},
+		{name: "id of b's value", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			theirs, err := db.KeptValues(ctx, b.ws.ID, b.app.UUID)
+			if err != nil {
+				return nil, err
+			}
+			theirs[0].Ended = new(after(1))
+			return only(db.KeepValues(ctx, a.ws.ID, b.app.UUID, theirs))
+		}},
+	},
+	"KeptValues": {{name: "app of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		return db.KeptValues(ctx, a.ws.ID, b.app.UUID)
+	}}},
 	"KeptLog": {{name: "app of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 		l, err := db.KeptLog(ctx, a.ws.ID, b.app.UUID)
 		return l.Sealed, err
@@ -662,7 +679,7 @@ func rowsOf(t *testing.T, db *store.DB, of tenant) []string {
 		}
 		rows = append(rows, found...)
 	}
-	for _, table := range []string{"vibn_app_versions", "vibn_crash_logs"} {
+	for _, table := range []string{"vibn_app_versions", "vibn_crash_logs", "vibn_env_values"} {
 		found := dump(t, db, `select * from `+table+` where workspace_id = $1 order by app_uuid`, of.ws.ID)
 		if len(found) == 0 {
 			t.Fatalf("%s has no row of %s to compare", table, of.ws.Slug)
@@ -796,6 +813,9 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"RecordVersion":                 db.RecordVersion(ctx, id, a.app.UUID, hosting.AppVersion{Commit: "c"}),
 		"KeepLog":                       db.KeepLog(ctx, id, hosting.KeptLog{ID: newID(), App: a.app.UUID}),
 		"KeptLog":                       err2(db.KeptLog(ctx, id, a.app.UUID)),
+		"KeepValues":                    db.KeepValues(ctx, id, a.app.UUID, []hosting.KeptValue{{ID: newID()}}),
+		"KeptValues":                    err2(db.KeptValues(ctx, id, a.app.UUID)),
+		"KeptValues of":                 err2(db.KeptValues(ctx, a.ws.ID, id)),
 		"KeptLog of":                    err2(db.KeptLog(ctx, a.ws.ID, id)),
 		"MarkAppDeleting in workspace":  db.MarkAppDeleting(ctx, id, a.app.ID, day),
 		"MarkAppDeleting":               db.MarkAppDeleting(ctx, a.ws.ID, id, day),

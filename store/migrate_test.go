@@ -221,13 +221,17 @@ var rowsOfVersion = map[int64]statement{
 		`insert into vibn_workspaces (id, slug, name, provision_status, gitea_renaming, hook_taken_at, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		[]any{"w5", "epsilon", "Epsilon", "ready", true, day, day, day},
 	},
+	26: {
+		`insert into vibn_env_values (id, workspace_id, app_uuid, preview, value_encrypted, written_at) values ($1, $2, $3, $4, $5, $6)`,
+		[]any{"v1", "w1", "uuid1", false, "v1.x.v1", day},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.
 var tables = []string{
 	1: "vibn_workspaces", 2: "vibn_workspace_members", 3: "vibn_users", 4: "vibn_api_keys", 5: "vibn_bot_tokens",
 	6: "vibn_projects", 7: "vibn_audit", 8: "river_job", 11: "vibn_repository_access", 12: "vibn_sessions", 13: "vibn_login_links",
-	16: "vibn_apps", 17: "vibn_databases", 20: "vibn_idempotency_keys", 24: "vibn_crash_logs",
+	16: "vibn_apps", 17: "vibn_databases", 20: "vibn_idempotency_keys", 24: "vibn_crash_logs", 26: "vibn_env_values",
 }
 
 // Rows written by the release of any version are there after migrating, and the

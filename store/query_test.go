@@ -189,6 +189,7 @@ func mayScan(text, step string) bool {
 		strings.HasPrefix(text, "select cast(id as text), gitea_hook_secret_encrypted from") ||
 		strings.HasPrefix(text, "select id, sealed from") || strings.HasPrefix(text, "select id, url_encrypted from") ||
 		strings.HasPrefix(text, "select id, log_encrypted from vibn_crash_logs order") ||
+		strings.HasPrefix(text, "select id, value_encrypted from vibn_env_values order") ||
 		strings.Contains(step, "SCAN w USING INDEX") && strings.Contains(text, "where w.deleted_at is null order by w.slug") ||
 		strings.Contains(step, "SCAN m") && strings.Contains(text, "with recursive minted") // the keys found so far
 }

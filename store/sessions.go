@@ -71,7 +71,8 @@ const linksKept = 30 * 24 * time.Hour
 const keysKept = 7 * 24 * time.Hour
 
 // DropExpired deletes expired sessions, links that expired more than linksKept ago, and
-// idempotency keys older than keysKept and logs older than crashLogsKept.
+// idempotency keys older than keysKept, logs older than crashLogsKept, and values that
+// ended more than endedValuesKept ago.
 func (db *DB) DropExpired(ctx context.Context, now time.Time) error {
 	for _, d := range []struct {
 		query string
@@ -81,6 +82,7 @@ func (db *DB) DropExpired(ctx context.Context, now time.Time) error {
 		{`delete from vibn_login_links where expires_at <= $1`, now.Add(-linksKept)},
 		{`delete from vibn_idempotency_keys where created_at <= $1`, now.Add(-keysKept)},
 		{`delete from vibn_crash_logs where kept_at <= $1`, now.Add(-crashLogsKept)},
+		{`delete from vibn_env_values where ended_at <= $1`, now.Add(-endedValuesKept)},
 	} {
 		if _, err := db.sql.ExecContext(ctx, d.query, micros(d.until)); err != nil {
 			return wrap(err, "drop what has expired")

@@ -230,6 +230,7 @@ func (a *tenant) provision(t *testing.T, db *store.DB) {
 	check(t, db.RecordApp(ctx, a.ws.ID, a.app.ID, a.app.UUID, true))
 	check(t, db.RecordVersion(ctx, a.ws.ID, a.app.UUID, hosting.AppVersion{Commit: "c-" + slug, Deployment: "d-" + slug, Live: true, At: day}))
 	check(t, db.KeepLog(ctx, a.ws.ID, hosting.KeptLog{ID: newID(), App: a.app.UUID, Sealed: "v1.x.log-" + slug, At: day}))
+	check(t, db.KeepValues(ctx, a.ws.ID, a.app.UUID, []hosting.KeptValue{{ID: newID(), Sealed: "v1.x.value-" + slug, At: day}}))
 	a.data = newDatabase(a.ws.ID, "data-"+slug)
 	check(t, db.CreateDatabase(ctx, a.data))
 	a.data.UUID, a.data.URLSealed = "uuid-of-"+a.data.ID, "v1.x.database-"+slug

@@ -265,12 +265,14 @@ type memory struct {
 	databases         []tenancy.DatabaseRecord
 	versions          map[string][]hosting.AppVersion // by workspace and app
 	logs              map[string]hosting.KeptLog
+	values            map[string][]hosting.KeptValue // by workspace and app
 }
 
 func newMemory() *memory {
 	return &memory{
 		workspaces: map[string]tenancy.Workspace{}, keys: map[tenancy.Digest]tenancy.Key{},
 		versions: map[string][]hosting.AppVersion{}, logs: map[string]hosting.KeptLog{},
+		values: map[string][]hosting.KeptValue{},
 	}
 }
 
@@ -295,11 +297,29 @@ func (m *memory) KeepLog(_ context.Context, workspaceID string, l hosting.KeptLo
 	return nil
 }
 
+func (m *memory) KeepValues(_ context.Context, workspaceID, app string, values []hosting.KeptValue) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	of := workspaceID + app
+	for _, v := range values {
+		m.values[of] = slices.DeleteFunc(m.values[of], func(old hosting.KeptValue) bool { return old.ID == v.ID })
+		m.values[of] = append(m.values[of], v)
+	}
+	return nil
+}
+
+func (m *memory) KeptValues(_ context.Context, workspaceID, app string) ([]hosting.KeptValue, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.values[workspaceID+app]), nil
+}
+
 func (m *memory) ForgetApp(_ context.Context, workspaceID, app string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.versions, workspaceID+app)
 	delete(m.logs, workspaceID+app)
+	delete(m.values, workspaceID+app)
 	return nil
 }
 

@@ -50,7 +50,7 @@ type Store interface {
 var StoreReads = []string{
 	"KeyByDigest", "Keys", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace",
 	"Provision", "Due",
-	"BotTokens", "Projects", "RepositoryAccess", "AppRecords", "AppVersions", "KeptLog", "DatabaseRecords", "SealedValues", "Audit", "User",
+	"BotTokens", "Projects", "RepositoryAccess", "AppRecords", "AppVersions", "KeptLog", "KeptValues", "DatabaseRecords", "SealedValues", "Audit", "User",
 	"UserByIdentity", "LoginLink", "LoginLinks",
 }
 

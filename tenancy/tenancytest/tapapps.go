@@ -55,6 +55,16 @@ func (s Tap) KeepLog(ctx context.Context, workspaceID string, l hosting.KeptLog)
 	return s.Hook("KeepLog", func() error { return s.Store.KeepLog(ctx, workspaceID, l) })
 }
 
+// KeepValues is tapped.
+func (s Tap) KeepValues(ctx context.Context, workspaceID, app string, values []hosting.KeptValue) error {
+	return s.Hook("KeepValues", func() error { return s.Store.KeepValues(ctx, workspaceID, app, values) })
+}
+
+// KeptValues is tapped.
+func (s Tap) KeptValues(ctx context.Context, workspaceID, app string) ([]hosting.KeptValue, error) {
+	return get(s, "KeptValues", func() ([]hosting.KeptValue, error) { return s.Store.KeptValues(ctx, workspaceID, app) })
+}
+
 // KeptLog is tapped.
 func (s Tap) KeptLog(ctx context.Context, workspaceID, app string) (hosting.KeptLog, error) {
 	return get(s, "KeptLog", func() (hosting.KeptLog, error) { return s.Store.KeptLog(ctx, workspaceID, app) })
