@@ -216,14 +216,10 @@ func variables() []variable {
 			},
 		},
 		auditDays(),
-		planVariable(
-			"VIBN_PLAN_MEMORY", "`512m`", "memory of each app and database",
-			func(p *tenancy.Plan, v string) error { p.Memory = v; return nil },
-		),
-		planVariable(
-			"VIBN_PLAN_CPUS", "`1`", "processors of each app and database",
-			func(p *tenancy.Plan, v string) error { p.CPUs = v; return nil },
-		),
+		planVariable("VIBN_PLAN_MEMORY", "`512m`", "memory of each app and database",
+			func(p *tenancy.Plan, v string) error { p.Memory = v; return nil }),
+		planVariable("VIBN_PLAN_CPUS", "`1`", "processors of each app and database",
+			func(p *tenancy.Plan, v string) error { p.CPUs = v; return nil }),
 		planVariable(
 			"VIBN_PLAN_APPS", "`10`", "apps that may be created in a workspace",
 			func(p *tenancy.Plan, v string) (err error) { p.Apps, err = planCount(v); return err },

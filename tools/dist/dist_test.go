@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"debug/buildinfo"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +35,8 @@ func TestBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkProgram(t, filepath.Join(out, host.binary()))
-	checkSums(t, out, host.binary(), "vibn-mcp_"+host.String()+".mcpb", "server.json")
+	checkSums(t, out, host.binary(), "vibn-mcp_"+host.String()+".mcpb", "server.json", licencesFile)
+	checkLicences(t, filepath.Join(out, licencesFile))
 	checkBundle(t, out, "vibn-mcp_"+host.String()+".mcpb")
 	checkImage(t, filepath.Join(out, "image"), host)
 	raw, err := os.ReadFile(filepath.Join(out, "server.json"))
@@ -68,6 +71,41 @@ func checkProgram(t *testing.T, path string) {
 	if wd, err := os.Getwd(); err != nil || bytes.Contains(raw, []byte(filepath.Dir(filepath.Dir(wd))+"/")) {
 		t.Errorf("%s holds the path it was built in (%v)", filepath.Base(path), err)
 	}
+}
+
+// checkLicences looks for the licence of each module that the program says it has in it.
+func checkLicences(t *testing.T, path string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := buildinfo.ReadFile(filepath.Join(filepath.Dir(path), program(t, filepath.Dir(path))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range append(info.Deps, &debug.Module{Path: "Go"}, &info.Main) {
+		_, text, ok := strings.Cut(string(raw), "==== "+m.Path+" ")
+		if text, _, _ = strings.Cut(text, "\n==== "); !ok || len(text) < 500 {
+			t.Errorf("%s: the licence of %s has %d bytes", path, m.Path, len(text))
+		}
+	}
+}
+
+// program finds the program in a folder of a release, or of what it packs.
+func program(t *testing.T, dir string) string {
+	t.Helper()
+	for _, pattern := range []string{"vibn-mcp", "vibn-mcp_*_" + runtime.GOARCH, "*/vibn-mcp"} {
+		if names, err := filepath.Glob(filepath.Join(dir, pattern)); err == nil && len(names) > 0 {
+			name, err := filepath.Rel(dir, names[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return name
+		}
+	}
+	t.Fatalf("there is no program in %s", dir)
+	return ""
 }
 
 func checkSums(t *testing.T, out string, want ...string) {
@@ -119,6 +157,7 @@ func checkBundle(t *testing.T, out, name string) {
 	if err := json.Unmarshal(raw, &m); err != nil {
 		t.Fatal(err)
 	}
+	checkLicences(t, filepath.Join(dir, licencesFile))
 	checkProgram(t, strings.Replace(m.Server.Config.Command, "${__dirname}", dir, 1))
 }
 
@@ -219,9 +258,10 @@ func checkImage(t *testing.T, dir string, host target) {
 			unpack(t, filepath.Join(rootFS, h.Name), h.FileInfo().Mode(), files)
 		}
 	}
-	if diff := cmp.Diff([]string{"data/ 65532", "etc/ 0", "etc/group 0", "etc/passwd 0", "tmp/ 0", "vibn-mcp 0"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"LICENSES.txt 0", "data/ 65532", "etc/ 0", "etc/group 0", "etc/passwd 0", "tmp/ 0", "vibn-mcp 0"}, names); diff != "" {
 		t.Errorf("files in the image (-want +got)\n%s", diff)
 	}
+	checkLicences(t, filepath.Join(rootFS, licencesFile))
 	checkProgram(t, filepath.Join(rootFS, config.Config.Entrypoint[0]))
 }
 

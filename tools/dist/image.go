@@ -37,7 +37,7 @@ type image struct{ dir string }
 
 // writeImage writes an image for the Linux targets that were built: the program, a
 // user who is not root, and folders for its data and for what is temporary.
-func writeImage(out, version string, targets []target) error {
+func writeImage(out, version string, targets []target, texts []byte) error {
 	i := image{filepath.Join(out, "image")}
 	if err := os.MkdirAll(filepath.Join(i.dir, "blobs", "sha256"), 0o755); err != nil { //nolint:gosec // it is for everybody
 		return err
@@ -47,7 +47,7 @@ func writeImage(out, version string, targets []target) error {
 		if t.os != "linux" {
 			continue
 		}
-		m, err := i.platform(filepath.Join(out, t.binary()), version, t)
+		m, err := i.platform(filepath.Join(out, t.binary()), version, t, texts)
 		if err != nil {
 			return err
 		}
@@ -73,12 +73,12 @@ func writeImage(out, version string, targets []target) error {
 }
 
 // platform writes the image of one architecture.
-func (i image) platform(binary, version string, t target) (descriptor, error) {
+func (i image) platform(binary, version string, t target, texts []byte) (descriptor, error) {
 	program, err := os.ReadFile(binary) //nolint:gosec // a path of ours
 	if err != nil {
 		return descriptor{}, err
 	}
-	unpacked, err := layer(program)
+	unpacked, err := layer(program, texts)
 	if err != nil {
 		return descriptor{}, err
 	}
@@ -122,7 +122,7 @@ func (i image) platform(binary, version string, t target) (descriptor, error) {
 }
 
 // layer is the image's root file system.
-func layer(program []byte) ([]byte, error) {
+func layer(program, texts []byte) ([]byte, error) {
 	var raw bytes.Buffer
 	w := tar.NewWriter(&raw)
 	for _, f := range []struct {
@@ -131,6 +131,7 @@ func layer(program []byte) ([]byte, error) {
 		user int
 		data []byte
 	}{
+		{licencesFile, 0o644, 0, texts},
 		{"data/", 0o700, nobody, nil},
 		{"etc/", 0o755, 0, nil},
 		{"etc/group", 0o644, 0, []byte("root:x:0:\nnonroot:x:65532:\n")},

@@ -1,6 +1,6 @@
 // Command dist builds what a release has: static binaries, bundles for Claude
-// Desktop, a container image in OCI layout, the entry for the MCP registry, and
-// checksums. It takes Go and nothing else.
+// Desktop, a container image in OCI layout, the entry for the MCP registry, the
+// licences of what is linked in, and checksums. It takes Go and nothing else.
 package main
 
 import (
@@ -54,19 +54,26 @@ func build(ctx context.Context, out, version string, targets []target) error {
 	if err := os.MkdirAll(out, 0o755); err != nil { //nolint:gosec // it is for everybody
 		return err
 	}
+	texts, err := licences(ctx, targets)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(out, licencesFile), texts, 0o644); err != nil { //nolint:gosec // it is for everybody
+		return err
+	}
 	var bundles []clients.Bundle
 	for _, t := range targets {
 		binary := filepath.Join(out, t.binary())
 		if err := compile(ctx, t, binary); err != nil {
 			return err
 		}
-		b, err := bundle(out, version, t)
+		b, err := bundle(out, version, t, texts)
 		if err != nil {
 			return err
 		}
 		bundles = append(bundles, b)
 	}
-	if err := writeImage(out, version, targets); err != nil {
+	if err := writeImage(out, version, targets, texts); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(out, "server.json"), clients.ServerJSON(version, bundles...), 0o644); err != nil { //nolint:gosec // it is for everybody
@@ -87,7 +94,7 @@ func compile(ctx context.Context, t target, to string) error {
 }
 
 // bundle packs a target's binary for Claude Desktop and its like.
-func bundle(out, version string, t target) (clients.Bundle, error) {
+func bundle(out, version string, t target, texts []byte) (clients.Bundle, error) {
 	program, err := os.ReadFile(filepath.Join(out, t.binary())) //nolint:gosec // a path of ours
 	if err != nil {
 		return clients.Bundle{}, err
@@ -98,7 +105,11 @@ func bundle(out, version string, t target) (clients.Bundle, error) {
 		name string
 		mode os.FileMode
 		data []byte
-	}{{"manifest.json", 0o644, clients.Manifest(version, t.os)}, {clients.BundleProgram(t.os), 0o755, program}} {
+	}{
+		{"manifest.json", 0o644, clients.Manifest(version, t.os)},
+		{clients.BundleProgram(t.os), 0o755, program},
+		{licencesFile, 0o644, texts},
+	} {
 		h := &zip.FileHeader{Name: f.name, Method: zip.Deflate}
 		h.SetMode(f.mode)
 		w, err := z.CreateHeader(h)
