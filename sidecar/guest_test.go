@@ -1,9 +1,11 @@
 package sidecar_test
 
 import (
+	"context"
 	"html"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -11,6 +13,8 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/sidecar"
+	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -135,4 +139,50 @@ func (r reply) field(t testing.TB, name string) string {
 		t.Fatalf("no field %s in %s", name, r.body)
 	}
 	return html.UnescapeString(m[1])
+}
+
+// An expiries is a store of sessions that remembers when the last one that was stored ends.
+type expiries struct {
+	store.Sessions
+
+	last time.Time
+}
+
+// CommitCtx implements scs.CtxStore.
+func (e *expiries) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	e.last = expiry
+	return e.Sessions.CommitCtx(ctx, token, data, expiry)
+}
+
+// TestStrangersSessionsEndSoon: what a stranger's browser keeps here ends within the time
+// that a sign-in takes, and the session of a person who signs in with it does not.
+func TestStrangersSessionsEndSoon(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	sessions := &expiries{Sessions: s.DB.Sessions()}
+	handler := sidecar.Handler(sidecar.Config{
+		Guard: s.Guard, Registry: s.registry, PublicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"},
+		Ready: func(context.Context) error { return nil }, Log: s.Logger, Sessions: sessions,
+	})
+	post := func(path string, form url.Values, cookies ...*http.Cookie) []*http.Cookie {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", path, strings.NewReader(form.Encode()))
+		r.Host = "localhost"
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for _, c := range cookies {
+			r.AddCookie(c)
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != http.StatusSeeOther {
+			t.Fatalf("%s: %d %s", path, w.Code, w.Body)
+		}
+		return w.Result().Cookies()
+	}
+	cookies := post("/w/"+s.A.Slug+"/keys", url.Values{"name": {"x"}})
+	if left := time.Until(sessions.last); left <= 0 || left > 31*time.Minute {
+		t.Errorf("a stranger's session lasts %v", left)
+	}
+	post("/link", url.Values{"token": {s.link(t, s.A, s.A.OwnerUserID, "")}}, cookies...)
+	if left := time.Until(sessions.last); left < 2*time.Hour {
+		t.Errorf("a person's session lasts %v", left)
+	}
 }

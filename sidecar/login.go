@@ -45,8 +45,8 @@ func (v *visit) signInFirst(again bool) error {
 	if v.r.Method == http.MethodPost {
 		next = v.formPath()
 		if fields := v.form.Encode(); len(fields) <= maxKeptForm && v.address.allowFrom(originOf(v.r)) {
-			v.sessions.Put(ctx, heldForm, fields)
-			v.sessions.Put(ctx, heldPath, next)
+			v.hold(ctx, heldForm, fields)
+			v.hold(ctx, heldPath, next)
 		}
 	}
 	query := url.Values{"next": {nextPath(next)}}
@@ -125,7 +125,7 @@ func (v *visit) loginStart() error {
 	if err != nil {
 		return v.providerDown(err)
 	}
-	v.sessions.Put(v.r.Context(), heldCeremony, c.String())
+	v.hold(v.r.Context(), heldCeremony, c.String())
 	http.Redirect(v.w, v.r, address, http.StatusSeeOther)
 	return nil
 }
@@ -276,7 +276,7 @@ func (v *visit) useLink() error {
 		return err
 	}
 	if info.Invites() && v.user.ID == "" && v.provider != nil {
-		v.sessions.Put(ctx, heldInvite, hex.EncodeToString(digest[:]))
+		v.hold(ctx, heldInvite, hex.EncodeToString(digest[:]))
 		return v.show(
 			http.StatusOK, "link.html", "Sign in to join",
 			linkPage{Info: info, Provider: v.provider.Name, Waiting: true},

@@ -19,6 +19,7 @@ import (
 const (
 	sessionIdle = 8 * time.Hour
 	sessionLife = 7 * 24 * time.Hour
+	guestLife   = 30 * time.Minute // of a session in which nobody signed in
 	// recently is how recent a sign-in must be for a secret to be shown.
 	recently = 5 * time.Minute
 )
@@ -93,6 +94,15 @@ func (s *site) person(ctx context.Context) (tenancy.User, error) {
 // since returns when the person signed in.
 func (s *site) since(ctx context.Context) time.Time {
 	return time.UnixMicro(s.sessions.GetInt64(ctx, heldSince))
+}
+
+// hold keeps a value in the visitor's session. A session in which nobody signed in ends
+// soon, so that strangers leave few behind; a sign-in gives it the lifetime of others.
+func (v *visit) hold(ctx context.Context, name, value string) {
+	if v.user.ID == "" {
+		v.sessions.SetDeadline(ctx, time.Now().Add(guestLife))
+	}
+	v.sessions.Put(ctx, name, value)
 }
 
 // signIn starts a session of a person. It renews the session's token, so that a token
