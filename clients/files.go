@@ -62,8 +62,7 @@ func (s Setup) gitConfig() string {
 	if s.Gitea == nil {
 		return ""
 	}
-	helper := "!VIBN_URL=" + Root(s.URL) + ` VIBN_API_KEY= VIBN_API_KEY_FILE="$(git rev-parse " +
-		"--git-common-dir)/` + gitKeyFile + `" vibn-mcp git-credential`
+	helper := "!VIBN_URL=" + Root(s.URL) + ` VIBN_API_KEY= VIBN_API_KEY_FILE="$(git rev-parse --git-common-dir)/` + gitKeyFile + `" vibn-mcp git-credential`
 	return "# Made by vibn.\n[credential \"" + Root(s.Gitea) + "\"]\n\thelper =\n\thelper = \"" + strings.ReplaceAll(
 		helper, `"`, `\"`,
 	) + "\"\n"

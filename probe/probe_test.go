@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"sync"
 	"syscall"
 	"testing"
@@ -268,12 +269,12 @@ func piped(serve func(net.Conn)) func(context.Context, string) (net.Conn, error)
 // that sends without end is not mistaken for a slow one.
 func TestHostileServers(t *testing.T) {
 	const within = 200 * time.Millisecond
-	var sent int64 // by an endless server
+	var sent atomic.Int64 // by an endless server
 	endless := func(line string) func(net.Conn) {
 		return func(c net.Conn) {
 			for {
 				n, err := io.WriteString(c, line)
-				if sent += int64(n); err != nil {
+				if sent.Add(int64(n)); err != nil {
 					return
 				}
 			}
@@ -306,10 +307,10 @@ func TestHostileServers(t *testing.T) {
 					t.Errorf("it took %v", took)
 				}
 			})
-			if sent > 1<<20 {
-				t.Errorf("%d bytes were taken", sent)
+			if sent.Load() > 1<<20 {
+				t.Errorf("%d bytes were taken", sent.Load())
 			}
-			sent = 0
+			sent.Store(0)
 		})
 	}
 }

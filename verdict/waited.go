@@ -262,7 +262,7 @@ func settles(s tenancy.Inside, d coolify.Deployment) bool {
 // more slowly for as long as it is uncertain what the answer means.
 func visitUntil(
 	ctx context.Context, a *hosting.App, o *observation, d coolify.Deployment, until time.Time,
-) (err error) {
+) error {
 	s := inside(scopeOf(a))
 	for visits := 1; ; visits++ {
 		visit(ctx, a, o, d.PullRequestID != 0)
@@ -287,9 +287,14 @@ func visitUntil(
 			return err
 		}
 		o.settling = settles(s, d)
-		if a, err = hosting.AppByID(ctx, s, foundOf(a).UUID); err != nil { // only Coolify knows the state
+		now, err := hosting.AppByID(ctx, s, foundOf(a).UUID) // only Coolify knows the state
+		if tenancy.Public(err).Code == tenancy.RateLimited {
+			return nil // the next wait looks again; what is uncertain is said to be
+		}
+		if err != nil {
 			return err
 		}
+		a = now
 	}
 }
 

@@ -300,8 +300,7 @@ over MCP, and clone the app's repository: git asks vibn-mcp for the password, an
 nobody sees it:
 
 export VIBN_API_KEY=%s
-vibn() { printf 'header = "Authorization: Bearer " +
-	"%%s"' "$VIBN_API_KEY" | curl -sS -w '\n' -K - -H 'Content-Type: application/json' "$@"; }
+vibn() { printf 'header = "Authorization: Bearer %%s"' "$VIBN_API_KEY" | curl -sS -w '\n' -K - -H 'Content-Type: application/json' "$@"; }
 W=%s/api/workspaces/%s
 vibn $W/apps
 vibn $W/apps/web/deploy -d '{"wait_seconds": 30}'

@@ -120,6 +120,16 @@ func newTraveller(t *testing.T, public, key string) *traveller {
 // call makes one call, whose answer has to be a good one.
 func (j *traveller) call(tool string, args map[string]any) map[string]any {
 	j.t.Helper()
+	answer, failed := j.try(tool, args)
+	if failed {
+		j.t.Fatalf("%s %v: %v", tool, args, answer)
+	}
+	return answer
+}
+
+// try makes one call, and returns its answer or its failure.
+func (j *traveller) try(tool string, args map[string]any) (answer map[string]any, failed bool) {
+	j.t.Helper()
 	asked, err := json.Marshal(args)
 	if err != nil {
 		j.t.Fatal(err)
@@ -129,15 +139,14 @@ func (j *traveller) call(tool string, args map[string]any) map[string]any {
 		j.t.Fatalf("%s: %v", tool, err)
 	}
 	text, ok := res.Content[0].(*sdk.TextContent)
-	if !ok || res.IsError {
+	if !ok {
 		j.t.Fatalf("%s %s: %+v", tool, asked, res.Content[0])
 	}
 	j.spent += len(tool) + len(asked) + len(text.Text)
-	var answer map[string]any
 	if err := json.Unmarshal([]byte(text.Text), &answer); err != nil {
 		j.t.Fatal(err)
 	}
-	return answer
+	return answer, res.IsError
 }
 
 func (j *traveller) tokens() int { return (j.spent + 3) / 4 }

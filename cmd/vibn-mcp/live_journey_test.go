@@ -146,6 +146,21 @@ func tryJourney(t *testing.T, p *program, image string, crash func(app string, c
 	w.end()
 }
 
+// call waits as it is told to where the workspace has used up its share of Coolify.
+func (j *liveJourney) call(tool string, args map[string]any) map[string]any {
+	j.t.Helper()
+	for {
+		answer, failed := j.try(tool, args)
+		if !failed {
+			return answer
+		}
+		if answer["code"] != "rate_limited" {
+			j.t.Fatalf("%s %v: %v", tool, args, answer)
+		}
+		pause(j.t, "%s: %v", tool, answer)
+	}
+}
+
 // change pushes a program that is started by a command, and returns the commit.
 func (j *liveJourney) change(message, command string) string {
 	j.t.Helper()
