@@ -93,7 +93,7 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 	return a.each("written", keys, func(k string) (EnvChange, error) {
 		change, err := a.setEnv(ctx, writes[k], rows)
 		if err == nil {
-			kept.ended(change, set.Preview, writes[k].Value)
+			kept.end(k, set.Preview, writes[k].Value)
 		}
 		change.Arrives = arrives[k]
 		return change, err
@@ -210,7 +210,7 @@ func (a *App) DeleteEnvs(ctx context.Context, keys []string, preview bool) ([]En
 	return a.each("deleted", slices.Compact(slices.Sorted(slices.Values(keys))), func(k string) (EnvChange, error) {
 		change, err := a.deleteEnv(ctx, k, preview, rows)
 		if err == nil {
-			kept.ended(change, preview, secret.Text{})
+			kept.end(k, preview, secret.Text{})
 		}
 		return change, err
 	})

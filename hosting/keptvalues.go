@@ -101,14 +101,6 @@ func (k *keptValues) begin(v coolify.EnvValue) (row KeptValue, isNew bool, err e
 	return row, true, nil
 }
 
-// ended ends what a change replaced or deleted; now is the value that was written, if any.
-func (k *keptValues) ended(c EnvChange, preview bool, now secret.Text) {
-	k.end(c.Key, preview, now)
-	if c.Preview == "follows" {
-		k.end(c.Key, true, now)
-	}
-}
-
 // end ends the values of a variable but for the one that it has now; the zero Text is
 // none.
 func (k *keptValues) end(key string, preview bool, now secret.Text) {

@@ -247,6 +247,10 @@ func TestTooMuch(t *testing.T) {
 			s.Add("A", secret.NewText(long[:MaxValueBytes-most*MaxValueLen]))
 			s.Add("B", secret.NewText("abcd"))
 		}, 9, ErrTooMuch},
+		{"values with too many forms", func(s *Scrubber) {
+			s.spent = maxPatterns - 7
+			s.Add("A", secret.NewText("hunter2h"))
+		}, 9, ErrTooMuch},
 		{"the same value again", func(s *Scrubber) {
 			s.Add("A", secret.NewText(long))
 			s.Add("B", secret.NewText(long))
