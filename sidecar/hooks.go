@@ -83,7 +83,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request) {
 			wait(r.Context(), time.Until(began.Add(hookRefusal)))
 		}
 	case tenancy.RateLimited:
-		h.lookSoon(r.PathValue("workspace"), from)
+		h.lookSoon(r.PathValue("workspace"), from) //nolint:contextcheck // the look outlives the delivery
 	case tenancy.Invalid:
 	default:
 		h.Log.WarnContext(r.Context(), "webhook not taken", "err", h.Guard.ForLog(err))

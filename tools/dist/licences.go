@@ -25,7 +25,11 @@ type module struct{ Path, Version, Dir string }
 // licences returns the licence of the program and those of all that is linked into it on
 // any of the targets, Go's own library included.
 func licences(ctx context.Context, targets []target) ([]byte, error) {
-	linked := map[string]module{"go": {"Go", runtime.Version(), runtime.GOROOT()}} //nolint:staticcheck // it is run with "go run"
+	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil, err
+	}
+	linked := map[string]module{"go": {"Go", runtime.Version(), strings.TrimSpace(string(root))}}
 	for _, t := range targets {
 		if err := addLinked(ctx, t, linked); err != nil {
 			return nil, err
