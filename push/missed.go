@@ -25,7 +25,8 @@ const (
 // LookAt checks the repositories of the workspaces with these slugs now, at most 50 of them,
 // because their deliveries were refused. Nobody has proved that the slugs are right. What
 // it leaves, [Pusher.Sweep] finds.
-func (p *Pusher) LookAt(ctx context.Context, slugs map[string]bool) {
+func LookAt(ctx context.Context, g *tenancy.Guard, slugs map[string]bool) {
+	p := New(g)
 	ctx, cancel := context.WithTimeout(ctx, looksTime)
 	defer cancel()
 	left := looksSoon

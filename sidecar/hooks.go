@@ -154,7 +154,7 @@ func (h *hooks) learn(from origin, err error) {
 // would find its push, a minute later or more.
 func (h *hooks) lookSoon(slug string, from origin) {
 	if tenancy.CheckSlug(slug) == nil && h.missed.add(slug, h.isKnown(from)) {
-		time.AfterFunc(lookAfter, func() { push.New(h.Guard).LookAt(context.Background(), h.missed.drain()) })
+		time.AfterFunc(lookAfter, func() { push.LookAt(context.Background(), h.Guard, h.missed.drain()) })
 	}
 }
 

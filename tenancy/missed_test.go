@@ -93,7 +93,7 @@ func TestLookAfterRefusal(t *testing.T) {
 	s.push("main")
 	other.push("main")
 	before := other.wanted()
-	push.New(p.guard).LookAt(t.Context(), map[string]bool{s.slug: true, "nobody": true})
+	push.LookAt(t.Context(), p.guard, map[string]bool{s.slug: true, "nobody": true})
 	want(s, "pushes that are wanted", int64(1), s.wanted())
 	want(s, "pushes of the other's that are wanted", before, other.wanted())
 }
