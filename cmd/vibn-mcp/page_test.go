@@ -132,7 +132,7 @@ func TestPageDay(t *testing.T) {
 			b.goTo(home + "/keys")
 			b.press(`button[aria-label="Revoke my agent"]`)
 			b.click(`[popover]:popover-open .solid`)
-			b.says("The key is revoked.")
+			b.says("The key is revoked and is refused from now on.")
 			agent("apps_list", nil, "Unauthorized")
 			h.reveal(t, b, home)
 		})
@@ -218,7 +218,7 @@ func TestPageProvider(t *testing.T) {
 			break
 		}
 	}
-	b.says("Gitea organisation vibn-ann ready")
+	b.says("Gitea organisation vibn-ann-")
 	b.goTo(h.root + "/account")
 	b.says("Example")
 	b.click(`form[action="/logout"] .quiet`)
@@ -251,7 +251,7 @@ func TestPageRetry(t *testing.T) {
 	h.git.Clear("POST /orgs")
 	h.git.Clear("POST /admin/users/{username}/orgs")
 	b.click(`form[action$="/provision"] button`)
-	b.says("looked at again")
+	b.says("being checked again")
 	for range 200 {
 		b.goTo(h.root + "/w/ann/workspace")
 		if !strings.Contains(b.html(), "state bad") && !strings.Contains(b.html(), "under way") {
@@ -282,7 +282,7 @@ func TestPageWithoutScript(t *testing.T) {
 	b.press("dialog form button")
 	b.press(`button[aria-label="Revoke no script"]`)
 	b.click(`[popover]:popover-open .solid`)
-	b.says("The key is revoked.")
+	b.says("The key is revoked and is refused from now on.")
 	b.click(`.tabs a[href$="/people"]`)
 	b.click(`form[action$="/invite"] button`)
 	b.says("Send this link")
