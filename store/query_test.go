@@ -185,6 +185,8 @@ func mayScan(text, step string) bool {
 		strings.Contains(step, "SCAN t USING INDEX vibn_bot_tokens_live_key") || // holds live tokens only
 		strings.Contains(text, "where cast(w.owner_user_id as text)") || // once for each sign-up
 		strings.Contains(step, "SCAN due") || // what was found
+		strings.Contains(text, "from vibn_env_values where workspace_id = $1 and app_uuid = $2") &&
+			(strings.Contains(step, "SCAN (subquery-") || strings.Contains(step, "SCAN ranked")) || // one app's values
 		strings.HasPrefix(text, "select cast(id as text), gitea_bot_token_encrypted from") || // all sealed values
 		strings.HasPrefix(text, "select cast(id as text), gitea_hook_secret_encrypted from") ||
 		strings.HasPrefix(text, "select id, sealed from") || strings.HasPrefix(text, "select id, url_encrypted from") ||
