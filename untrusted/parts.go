@@ -22,6 +22,10 @@ var separators = []string{";", "&", ",", " "}
 // quotedSetting matches a setting whose value may hold separators.
 var quotedSetting = regexp.MustCompile(`([\w .-]+)=\s*(?:"([^"]*)(?:"|$)|'([^']*)(?:'|$))`)
 
+// addressStart matches the scheme of a value that is an address as a whole; a setting
+// may hold an address too.
+var addressStart = regexp.MustCompile(`^[A-Za-z][\w+.:-]*://`)
+
 // partsOf returns the fields of JSON, and the settings of a connection string.
 func partsOf(v string) []part {
 	if strings.HasPrefix(v, "{") || strings.HasPrefix(v, "[") {
@@ -32,7 +36,7 @@ func partsOf(v string) []part {
 	if !strings.Contains(v, "=") {
 		return nil
 	}
-	if _, query, ok := strings.Cut(v, "?"); ok && strings.Contains(v, "://") {
+	if _, query, ok := strings.Cut(v, "?"); ok && addressStart.MatchString(v) {
 		v = query
 	}
 	var parts []part
