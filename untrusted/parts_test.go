@@ -46,6 +46,8 @@ func TestPartsOfValues(t *testing.T) {
 		{"postgres://web:4711@db/web", "4711", in},
 		{"postgres://web:p%40ssw0rd%2F9@db/web", "p@ssw0rd/9", in},
 		{"postgres://web:p%40ssw0rd%2F9@db/web", "p%40ssw0rd%2F9", in},
+		{"postgres://web:long%5Ctail%20word@db/web", "long\\tail word", in},
+		{"postgres://web:long%5Ctail%20word@db/web", "long\tail word", in},
 	} {
 		s := knowing(tc.value)
 		text := "is " + tc.part + " it"

@@ -139,7 +139,7 @@ func (s *Scrubber) addParts(name, v string, depth int) {
 
 func (s *Scrubber) addValue(v string, n naming) {
 	s.addPattern(strip(v), n) // as it looks in cleaned text
-	for _, v := range []string{v, unescaped(v), unpercented(v)} {
+	for _, v := range forms(v) {
 		s.addPattern(v, n)
 		for line := range strings.Lines(v) {
 			if len(line) >= minSecret {
@@ -148,7 +148,7 @@ func (s *Scrubber) addValue(v string, n naming) {
 		}
 	}
 	for _, password := range passwords(v) {
-		for _, password := range []string{password, unpercented(password)} {
+		for _, password := range forms(password) {
 			if !guessable(password, secretive) {
 				s.addPattern(password, secretive)
 			}

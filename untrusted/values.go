@@ -32,6 +32,13 @@ func guessable(v string, n naming) bool {
 	return ordinary[strings.ToLower(v)] || n != secretive && shortNumber.MatchString(v)
 }
 
+// forms returns a value as it is written, and as programs read it: with its escapes, its
+// percent escapes, or both read. Forms that would be as written are empty.
+func forms(v string) []string {
+	plain := unpercented(v)
+	return []string{v, unescaped(v), plain, unescaped(plain)}
+}
+
 // unescaped returns a value with its escapes read: a private key in JSON has its
 // line breaks as \n. It returns "" if there are none.
 func unescaped(v string) string {
