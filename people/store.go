@@ -52,9 +52,8 @@ type Store interface {
 	UseLoginLink(ctx context.Context, l tenancy.LoginLink, by tenancy.Person, at time.Time) error
 	// ChangeMember gives a member another role; an empty role ends the membership. It
 	// revokes keys that the person minted and that exceed the new rights, and withdraws
-	// links that the person could no longer make. If the person loses rights, it drops
-	// the id of the workspace's own token and keeps the sealed value: the person may have
-	// seen the token, so a run replaces it. ErrConflict if no owner would be left.
+	// links that the person could no longer make. If the person loses rights, it ends
+	// their token of Gitea. ErrConflict if no owner would be left.
 	ChangeMember(ctx context.Context, workspaceID, userID string, role tenancy.Role, at time.Time) error
 	// EnsureWorkspaceAudited returns the oldest workspace that the person owns and that
 	// is not deleted, or stores w for them, with the first slug that was never used;

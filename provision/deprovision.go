@@ -54,7 +54,7 @@ func (r *run) removeAll(ctx context.Context) error {
 }
 
 func (r *run) removeOrg(ctx context.Context) error {
-	if err := r.store.RevokeEndedTokens(ctx, r.state.ID, r.now(), r.now()); err != nil {
+	if err := r.tokens.RevokeEndedTokens(ctx, r.state.ID, r.now(), r.now()); err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
 	o, err := r.knownOrg(ctx)

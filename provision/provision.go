@@ -27,6 +27,7 @@ import (
 // id before the next step begins.
 type Provisioner struct {
 	store     Store
+	tokens    TokenStore
 	coolify   *coolify.Client // on the reserve
 	gitea     *gitea.Admin    // nil = this platform has no Gitea
 	publicURL *url.URL        // of this server; nil = workspaces have no webhooks
@@ -38,11 +39,11 @@ type Provisioner struct {
 	dangers   *dangers
 }
 
-// New returns a Provisioner. reserve is the operator's part of the budget, on which it
+// New returns a Provisioner. db and tokens are parts of one database. reserve is the operator's part of the budget, on which it
 // acts; see [tenancy.Guard.Reserve].
-func New(cfg tenancy.Config, db Store, reserve coolify.Meter) *Provisioner {
+func New(cfg tenancy.Config, db Store, tokens TokenStore, reserve coolify.Meter) *Provisioner {
 	p := &Provisioner{
-		store: db, coolify: cfg.Coolify.Metered(reserve), publicURL: cfg.PublicURL, box: cfg.Box, log: cfg.Log,
+		store: db, tokens: tokens, coolify: cfg.Coolify.Metered(reserve), publicURL: cfg.PublicURL, box: cfg.Box, log: cfg.Log,
 		shown: tenancy.NewScrubber(cfg.Known), now: cfg.Now, pollEvery: cmp.Or(cfg.PollEvery, defaultPollEvery),
 	}
 	if p.now == nil {

@@ -24,15 +24,10 @@ type Store interface {
 	// FinishProvision records the outcome of a run that began when the counter wanted had
 	// this value; more says that there were requests since.
 	FinishProvision(ctx context.Context, workspaceID string, wanted int64, o tenancy.Outcome, at time.Time) (more bool, err error)
-	// Due lists workspaces with work to do: a request that is not done, a token of a key
-	// that ended, an app or a database being deleted, or no reconcile since a time.
+	// Due lists workspaces with work to do: a request that is not done, a token whose key
+	// or person lost the right to it, an app or a database being deleted, or no reconcile
+	// since a time.
 	Due(ctx context.Context, now, reconciledBefore time.Time, limit int) ([]string, error)
-	// BotTokens lists a workspace's live tokens.
-	BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotToken, error)
-	// RevokeEndedTokens revokes the tokens of keys that are revoked or expired, all
-	// tokens of a suspended or deleted workspace, and tokens that were begun before a
-	// time and never filled.
-	RevokeEndedTokens(ctx context.Context, workspaceID string, at, begunBefore time.Time) error
 	// Projects lists a workspace's projects by slug.
 	Projects(ctx context.Context, workspaceID string) ([]tenancy.Project, error)
 	// RecordRepository records the repository of a project that has none, or a new name
@@ -70,6 +65,26 @@ type Store interface {
 	DatabaseRecords(ctx context.Context, workspaceID string) ([]tenancy.DatabaseRecord, error)
 	StartAudit(ctx context.Context, e tenancy.AuditEntry) error
 	FinishAudit(ctx context.Context, workspaceID, id string, f tenancy.AuditFinish) error
+}
+
+// TokenStore records the tokens of workspaces' bots that keys and people hold. Its methods
+// act as those of [tenancy.Store] do.
+type TokenStore interface {
+	// BotTokens lists a workspace's live tokens.
+	BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotToken, error)
+	// RevokeEndedTokens revokes the tokens of keys that are revoked or expired, and of
+	// people who are no members any more or signed out everywhere since; all tokens of a
+	// suspended or deleted workspace; and tokens that were begun before a time and never
+	// filled.
+	RevokeEndedTokens(ctx context.Context, workspaceID string, at, begunBefore time.Time) error
+	// TokensDue lists the workspaces, neither suspended nor deleted, with a token whose
+	// key expired by a time, or one that EndedTokens lists. It is cheap.
+	TokensDue(ctx context.Context, at, endedBefore time.Time) ([]string, error)
+	// EndedTokens lists a workspace's revoked tokens that Gitea may still have. One that
+	// Gitea was not known to have made is listed only if it ended before a time.
+	EndedTokens(ctx context.Context, workspaceID string, endedBefore time.Time) ([]tenancy.BotToken, error)
+	// TokenGone records that Gitea does not have a revoked token any more.
+	TokenGone(ctx context.Context, workspaceID, id string, at time.Time) error
 }
 
 // ProjectStore records the repository and the deploy key of a project. Its methods are

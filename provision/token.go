@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/secret"
@@ -108,13 +109,91 @@ func (r *run) asBot() (*gitea.Bot, error) {
 	return r.gitea.Bot(plain).Metered(tenancy.Unmetered), nil
 }
 
-// endTokens deletes all tokens of the bot that are not recorded: those of keys that
-// ended, those whose record was dropped, and those that are unreadable because an answer
-// was lost. A token is recorded before it is made. So a token that is in the list and not
+// answerLate is the age at which the request that makes a token is known to have ended.
+const answerLate = time.Minute
+
+// SweepTokens calls queue for each workspace with tokens for [Provisioner.EndTokens].
+func (p *Provisioner) SweepTokens(ctx context.Context, queue func(context.Context, string) error) error {
+	if p.gitea == nil {
+		return nil
+	}
+	now := p.now()
+	ids, err := p.tokens.TokensDue(ctx, now, now.Add(-answerLate))
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := queue(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// EndTokens deletes a workspace's tokens whose key or person lost the right to them. It
+// asks nothing of Coolify, and may run beside [Provisioner.Provision], which deletes those
+// of suspended and deleted workspaces. The error is a [*tenancy.PartError], or one of the
+// database.
+func (p *Provisioner) EndTokens(ctx context.Context, workspaceID string) error {
+	now := p.now()
+	if err := p.tokens.RevokeEndedTokens(ctx, workspaceID, now, now.Add(-begunLong)); err != nil {
+		return err
+	}
+	ended, err := p.tokens.EndedTokens(ctx, workspaceID, now.Add(-answerLate))
+	if err != nil || len(ended) == 0 {
+		return err
+	}
+	state, err := p.store.Provision(ctx, workspaceID)
+	if err != nil || p.gitea == nil || state.BotID == 0 || state.SuspendedAt != nil || state.DeletedAt != nil {
+		return err
+	}
+	if err := p.deleteTokens(ctx, state, ended); err != nil {
+		return newPartError(tenancy.PartToken, "end the bot's tokens", err)
+	}
+	return p.recordGone(ctx, ended)
+}
+
+func (p *Provisioner) deleteTokens(ctx context.Context, state tenancy.Provision, ended []tenancy.BotToken) error {
+	tokens, err := tenancy.NewBotAccount(p.gitea, state.Bot, state.BotID).Tokens(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := tokens.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		if !records(ended, t) {
+			continue
+		}
+		if err := tokens.Delete(ctx, t.ID); err != nil && !errors.Is(err, gitea.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// records reports whether a token of Gitea is one of these.
+func records(recorded []tenancy.BotToken, t gitea.Token) bool {
+	return slices.ContainsFunc(recorded, func(r tenancy.BotToken) bool { return r.GiteaID == t.ID || r.Name == t.Name })
+}
+
+func (p *Provisioner) recordGone(ctx context.Context, ended []tenancy.BotToken) error {
+	for _, t := range ended {
+		if err := p.tokens.TokenGone(ctx, t.WorkspaceID, t.ID, p.now()); err != nil {
+			return tenancy.StoreError("read or write the record", err)
+		}
+	}
+	return nil
+}
+
+// endTokens deletes all tokens of the bot that are not recorded: those of keys and people
+// whose right ended, those whose record was dropped, and those that are unreadable because
+// an answer was lost. A token is recorded before it is made. So a token that is in the list and not
 // in the store read afterwards belongs to no key.
 func (r *run) endTokens(ctx context.Context) error {
 	now := r.now()
-	if err := r.store.RevokeEndedTokens(ctx, r.state.ID, now, now.Add(-begunLong)); err != nil {
+	if err := r.tokens.RevokeEndedTokens(ctx, r.state.ID, now, now.Add(-begunLong)); err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
 	if r.state.BotID == 0 {
@@ -127,6 +206,10 @@ func (r *run) endTokens(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ended, err := r.tokens.EndedTokens(ctx, r.state.ID, now.Add(-answerLate))
+	if err != nil {
+		return tenancy.StoreError("read or write the record", err)
+	}
 	list, err := tokens.List(ctx)
 	if r.mayStay(err) {
 		return nil
@@ -134,7 +217,7 @@ func (r *run) endTokens(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kept, err := r.store.BotTokens(ctx, r.state.ID)
+	kept, err := r.tokens.BotTokens(ctx, r.state.ID)
 	if err != nil {
 		return tenancy.StoreError("read or write the record", err)
 	}
@@ -145,9 +228,7 @@ func (r *run) endTokens(ctx context.Context) error {
 		if r.isWide(t) {
 			kept = slices.DeleteFunc(kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID })
 		}
-		if t.ID == r.state.TokenID || slices.ContainsFunc(
-			kept, func(k tenancy.BotToken) bool { return k.GiteaID == t.ID || k.Name == t.Name },
-		) {
+		if t.ID == r.state.TokenID || records(kept, t) {
 			continue
 		}
 		err := tokens.Delete(ctx, t.ID)
@@ -158,7 +239,7 @@ func (r *run) endTokens(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return r.recordGone(ctx, ended)
 }
 
 // isWide reports whether a token may do more than a new one could.

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -46,8 +47,9 @@ var errNoToken = &tenancy.Error{
 }
 
 // Credentials returns how git reaches the workspace's repositories. With reveal it
-// includes a token. A key gets its own token, which is created on first use and revoked
-// with the key. A person gets the workspace's token.
+// includes a token. Each key and each person gets a token of their own, which is created
+// on first use, and ends with the key, or with the membership, the role, or all sessions
+// of the person.
 func Credentials(ctx context.Context, s *tenancy.Scope, reveal bool) (GitCredentials, error) {
 	if err := s.Require(tenancy.Git); err != nil {
 		return GitCredentials{}, err
@@ -59,13 +61,11 @@ func Credentials(ctx context.Context, s *tenancy.Scope, reveal bool) (GitCredent
 	if !reveal {
 		return c, nil
 	}
-	var err error
-	if keyID, ok := inside(s).KeyID(); ok {
-		c.Token, err = keyToken(ctx, s, keyID)
-	} else {
-		c.Token, err = workspaceToken(ctx, s)
-	}
+	h, err := holderOf(s)
 	if err != nil {
+		return GitCredentials{}, err
+	}
+	if c.Token, err = ownToken(ctx, s, h); err != nil {
 		return GitCredentials{}, err
 	}
 	if err := s.Prove(ctx); err != nil { // the call took a while, and a token outlives it
@@ -79,20 +79,8 @@ func CloneURL(s *tenancy.Scope, repository string) string {
 	return cloneURL(inside(s).Workspace(), inside(s).GiteaURL(), repository)
 }
 
-// workspaceToken returns the workspace's own token, to give to a person.
-func workspaceToken(ctx context.Context, s *tenancy.Scope) (secret.Text, error) {
-	p, err := db(s).Provision(ctx, inside(s).Workspace().ID)
-	if err != nil {
-		return secret.Text{}, tenancy.StoreError("read the workspace's token", err)
-	}
-	if p.TokenID == 0 {
-		return secret.Text{}, errNoToken
-	}
-	return openToken(s, p)
-}
-
-// openToken opens the workspace's own token. A token that is being replaced still opens,
-// for this server's own use. A token that a platform set up before the workspace was
+// openToken opens the workspace's own token, which is for this server's own use and shown
+// to nobody. A token that is being replaced still opens. A token that a platform set up before the workspace was
 // adopted does not.
 func openToken(s *tenancy.Scope, p tenancy.Provision) (secret.Text, error) {
 	if p.TokenSealed == "" {
@@ -146,18 +134,30 @@ const (
 )
 
 var errMinting = &tenancy.Error{
-	Code: tenancy.Conflict, Msg: "another call is creating this key's token", Hint: "try again in a moment",
+	Code: tenancy.Conflict, Msg: "another call is creating this token", Hint: "try again in a moment",
 	Retryable: true, RetryAfter: 5 * time.Second,
 }
 
-// keyToken returns the token of the calling key, and creates it on first use. Before a
-// token is created, its name is recorded: a token whose creation was lost is recognised
-// by its name, and revoked.
-func keyToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
+// A holder is the key or the person that a token belongs to; one of the ids is empty.
+type holder struct{ keyID, userID string }
+
+// holderOf returns who acts. A job acts for nobody who could hold a token.
+func holderOf(s *tenancy.Scope) (holder, error) {
+	if keyID, ok := inside(s).KeyID(); ok {
+		return holder{keyID: keyID}, nil
+	}
+	userID, err := inside(s).Person()
+	return holder{userID: userID}, err
+}
+
+// ownToken returns the token of the key or person that acts, and creates it on first use.
+// Before a token is created, its name is recorded: a token whose creation was lost is
+// recognised by its name, and revoked.
+func ownToken(ctx context.Context, s *tenancy.Scope, h holder) (secret.Text, error) {
 	giveUp := time.NewTimer(mintWait)
 	defer giveUp.Stop()
 	for {
-		t, err := keyTokenNow(ctx, s, keyID)
+		t, err := ownTokenNow(ctx, s, h)
 		if err != errMinting { //nolint:errorlint // this very value says so
 			return t, err
 		}
@@ -174,11 +174,11 @@ func keyToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text,
 	}
 }
 
-func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
-	row, err := botToken(ctx, s, keyID)
+func ownTokenNow(ctx context.Context, s *tenancy.Scope, h holder) (secret.Text, error) {
+	row, err := botToken(ctx, s, h)
 	switch {
 	case errors.Is(err, tenancy.ErrNotFound):
-		return createToken(ctx, s, keyID)
+		return createToken(ctx, s, h)
 	case err != nil:
 		return secret.Text{}, err
 	case row.GiteaID == 0 && inside(s).Now().Sub(row.CreatedAt) < mintTime:
@@ -192,7 +192,7 @@ func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Te
 	}
 	alive, err := inside(s).WithToken(t).Alive(ctx)
 	if err != nil {
-		return secret.Text{}, tenancy.PlatformError("look at the key's token", err)
+		return secret.Text{}, tenancy.PlatformError("look at the token", err)
 	}
 	if alive {
 		return t, nil
@@ -202,7 +202,7 @@ func keyTokenNow(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Te
 		!errors.Is(err, tenancy.ErrNotFound) {
 		return secret.Text{}, tenancy.StoreError("end a token", err)
 	}
-	return createToken(ctx, s, keyID)
+	return createToken(ctx, s, h)
 }
 
 // UnsealError returns the error for a stored token that was sealed with a key that this
@@ -215,30 +215,39 @@ func UnsealError(err error) *tenancy.Error {
 	}
 }
 
-// botToken returns the live token of a key; [tenancy.ErrNotFound] if it has none.
-func botToken(ctx context.Context, s *tenancy.Scope, keyID string) (tenancy.BotToken, error) {
+// botToken returns the live token of a key or person; [tenancy.ErrNotFound] if there is none.
+func botToken(ctx context.Context, s *tenancy.Scope, h holder) (tenancy.BotToken, error) {
 	rows, err := db(s).BotTokens(ctx, inside(s).Workspace().ID)
 	if err != nil {
-		return tenancy.BotToken{}, tenancy.StoreError("read the key's token", err)
+		return tenancy.BotToken{}, tenancy.StoreError("read the token", err)
 	}
 	for _, row := range rows {
-		if row.KeyID == keyID {
+		if (holder{row.KeyID, row.UserID}) == h {
 			return row, nil
 		}
 	}
 	return tenancy.BotToken{}, tenancy.ErrNotFound
 }
 
-func createToken(ctx context.Context, s *tenancy.Scope, keyID string) (secret.Text, error) {
+// ended returns why who acts may hold no token any more.
+func ended(ctx context.Context, s *tenancy.Scope) error {
+	return cmp.Or(s.Prove(ctx), error(errEnded))
+}
+
+var errEnded = &tenancy.Error{
+	Code: tenancy.Conflict, Msg: "this token was ended while it was made", Hint: "sign in again, then ask for it again",
+}
+
+func createToken(ctx context.Context, s *tenancy.Scope, h holder) (secret.Text, error) {
 	row := tenancy.BotToken{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, KeyID: keyID,
+		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: inside(s).Workspace().ID, KeyID: h.keyID, UserID: h.userID,
 		Name: provision.NewTokenName(), CreatedAt: inside(s).Now(),
 	}
 	switch err := db(s).AddBotToken(ctx, row); {
 	case errors.Is(err, tenancy.ErrConflict):
 		return secret.Text{}, errMinting
 	case errors.Is(err, tenancy.ErrNotFound):
-		return secret.Text{}, tenancy.ErrUnauthorized
+		return secret.Text{}, ended(ctx, s)
 	case err != nil:
 		return secret.Text{}, tenancy.StoreError("write down a token", err)
 	}
@@ -259,8 +268,8 @@ func remakeToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (s
 	return fillToken(ctx, s, row)
 }
 
-// fillToken creates the token of a row. If the key was revoked meanwhile, it deletes the
-// token.
+// fillToken creates the token of a row. If the key or person lost the right to it
+// meanwhile, it deletes the token.
 func fillToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (secret.Text, error) {
 	p, err := db(s).Provision(ctx, row.WorkspaceID)
 	if err != nil {
@@ -282,11 +291,11 @@ func fillToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) (sec
 	if errors.Is(err, tenancy.ErrNotFound) {
 		if err := dropToken(ctx, s, p, made.ID); err != nil {
 			inside(s).Log().WarnContext(
-				ctx, "token of a key that ended is not deleted yet", "workspace", inside(s).Workspace().Slug, "err",
+				ctx, "token that ended is not deleted yet", "workspace", inside(s).Workspace().Slug, "err",
 				tenancy.ForLog(inside(s).Shown(), err),
 			)
 		}
-		return secret.Text{}, tenancy.ErrUnauthorized
+		return secret.Text{}, ended(ctx, s)
 	}
 	if err != nil {
 		abandonToken(ctx, s, row)
@@ -309,7 +318,7 @@ func abandonToken(ctx context.Context, s *tenancy.Scope, row tenancy.BotToken) {
 	}
 }
 
-// dropToken deletes a token of the bot that no key uses.
+// dropToken deletes a token of the bot that nobody holds.
 func dropToken(ctx context.Context, s *tenancy.Scope, p tenancy.Provision, id int64) error {
 	tokens, err := inside(s).BotAccount(p).Tokens(ctx)
 	if err != nil {

@@ -60,7 +60,8 @@ type (
 		Keys []people.KeyInfo `json:"keys"`
 	}
 	adminApplied struct {
-		Applied int `json:"applied"` // migrations
+		Applied int      `json:"applied"`           // migrations
+		Rotated []string `json:"rotated,omitempty"` // workspaces whose own Gitea token is replaced, as a person was shown it
 	}
 )
 
@@ -383,12 +384,12 @@ func adminRevoke(c *adminCall) (any, error) {
 }
 
 func adminMigrate(c *adminCall) (any, error) {
-	n, err := c.cfg.Migrate(c.Context())
+	n, rotated, err := c.cfg.Migrate(c.Context())
 	if err != nil {
 		return nil, &tenancy.Error{
 			Code: tenancy.Unavailable, Msg: "the database could not be brought up to date",
 			Hint: "the log has the cause", Err: err,
 		}
 	}
-	return adminApplied{n}, nil
+	return adminApplied{n, rotated}, nil
 }

@@ -634,7 +634,7 @@ func TestAdminMigrate(t *testing.T) {
 	}
 	broken := sidecar.Handler(sidecar.Config{
 		Guard: s.Guard, Registry: s.registry, PublicURL: &url.URL{Scheme: "https", Host: "vibn.example.com"}, Log: s.Logger, Version: "test",
-		Ready: func(context.Context) error { return nil }, Migrate: func(context.Context) (int, error) { return 0, errors.New("cause-of-it " + s.Secrets[0]) },
+		Ready: func(context.Context) error { return nil }, Migrate: func(context.Context) (int, []string, error) { return 0, nil, errors.New("cause-of-it " + s.Secrets[0]) },
 	})
 	req := httptest.NewRequestWithContext(t.Context(), "POST", "/api/admin/migrate", nil)
 	req.Host = "localhost"

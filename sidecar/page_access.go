@@ -99,7 +99,7 @@ func (v *visit) oneLine(key secret.Text) string {
 	return " VIBN_API_KEY=" + key.Reveal() + "; " + clients.OneLine(v.cfg.PublicURL, v.scope.Slug())
 }
 
-// revealToken shows the token of the workspace's bot.
+// revealToken shows the person a token of their own.
 func (v *visit) revealToken() error {
 	if !v.signedInRecently() {
 		return v.signInFirst(true)

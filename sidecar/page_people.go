@@ -126,7 +126,7 @@ func (v *visit) setRole() error {
 	if err != nil {
 		return err
 	}
-	const done = "The role is changed. If it allows less than before, the bot's token is being replaced."
+	const done = "The role is changed. If it allows less than before, the keys beyond it and the token for git have ended."
 	return v.redirectWithNotice(v.r.Context(), v.workspacePath("people"), done)
 }
 
@@ -146,7 +146,6 @@ func (v *visit) removeMember() error {
 	if id == v.user.ID {
 		return v.redirectWithNotice(v.r.Context(), "/w", "You have left the workspace.")
 	}
-	const done = "The member is removed. The keys and invitations that they made have ended; the bot's token " +
-		"is being replaced."
+	const done = "The member is removed. The keys and invitations that they made have ended, and so has their token for git."
 	return v.redirectWithNotice(v.r.Context(), v.workspacePath("people"), done)
 }

@@ -33,12 +33,13 @@ type Config struct {
 	Ready        func(context.Context) error // returns why the server cannot serve now; nil = it can
 	Version      string
 	Log          *slog.Logger
-	Deliveries   *push.Deliveries                   // where webhooks are noted; may be nil
-	Placement    tenancy.Placement                  // of workspaces that the operator's API or a first sign-in creates
-	Migrate      func(context.Context) (int, error) // brings the database up to date; for the operator's API
-	Sessions     scs.CtxStore                       // store of people's sessions; nil = no sign-in and no pages
-	Provider     *Provider                          // nil = people sign in by links only
-	site         *site
+	Deliveries   *push.Deliveries  // where webhooks are noted; may be nil
+	Placement    tenancy.Placement // of workspaces that the operator's API or a first sign-in creates
+	// brings the database up to date; for the operator's API. See [store.DB.Migrate]
+	Migrate  func(context.Context) (applied int, rotated []string, err error)
+	Sessions scs.CtxStore // store of people's sessions; nil = no sign-in and no pages
+	Provider *Provider    // nil = people sign in by links only
+	site     *site
 }
 
 // Handler returns the whole server.

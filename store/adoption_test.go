@@ -33,14 +33,14 @@ func TestAdoption(t *testing.T) {
 			for _, query := range platformQueries {
 				before = append(before, dump(t, db, query))
 			}
-			wantSame(t, "applied", len(db.Versions()), must(db.Migrate(t.Context()))(t))
+			wantSame(t, "applied", len(db.Versions()), migrate(t, db))
 			for i, query := range platformQueries {
 				if len(before[i]) == 0 {
 					t.Fatalf("%s: no rows to keep", query)
 				}
 				wantSame(t, query, before[i], dump(t, db, query))
 			}
-			wantSame(t, "applied again", 0, must(db.Migrate(t.Context()))(t))
+			wantSame(t, "applied again", 0, migrate(t, db))
 			readAdopted(t, db)
 			writeAdopted(t, db)
 		})
@@ -226,7 +226,7 @@ func TestAdoptionRefuses(t *testing.T) {
 			db := platform(t, "uuid")
 			execSQL(t, db, broken)
 			before := dump(t, db, platformQueries[1])
-			applied, err := db.Migrate(t.Context())
+			applied, _, err := db.Migrate(t.Context())
 			if err == nil || !strings.Contains(err.Error(), "migrate PostgreSQL") {
 				t.Fatalf("Migrate() = %d, %v, want an error", applied, err)
 			}
@@ -242,7 +242,7 @@ func TestForbiddenUserTable(t *testing.T) {
 	where := must(url.Parse(storetest.Postgres(t)))(t)
 	owner := openURL(t, where.String())
 	load(t, owner, "uuid")
-	must(owner.Migrate(t.Context()))(t)
+	migrate(t, owner)
 	first := must(owner.Workspace(t.Context(), "first"))(t)
 
 	role := "vibn_test_" + strings.ReplaceAll(newID(), "-", "")

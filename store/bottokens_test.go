@@ -186,7 +186,9 @@ func TestConcurrentAddBotTokenAndEnd(t *testing.T) {
 				})
 				together.Go(func() error { return end(a) })
 				check(t, together.Wait())
-				if left := tokens(t, db, a); len(left) > 0 {
+				if left := tokens(t, db, a); len(left) > 0 && i == 0 {
+					wantTokensQueued(t, "the end of what has a token", db, a.ws.ID, true)
+				} else if len(left) > 0 {
 					wantQueued(t, "the end of what has a token", db, a.ws.ID, 1)
 				}
 				check(t, db.RevokeEndedTokens(t.Context(), a.ws.ID, after(1), day))
@@ -259,6 +261,113 @@ func TestRevokeEndedTokens(t *testing.T) {
 		check(t, db.RevokeEndedTokens(ctx, a.ws.ID, after(500), after(500)))
 		wantSame(t, "time of the end, later", first, dump(t, db, `select revoked_at from vibn_bot_tokens where id = $1`, a.token.ID))
 	})
+}
+
+// holds makes a token that a person holds, at a minute.
+func holds(t *testing.T, db *store.DB, a tenant, user string, at int) tenancy.BotToken {
+	t.Helper()
+	b := newToken(tenancy.Key{WorkspaceID: a.ws.ID})
+	b.UserID, b.CreatedAt = user, after(at)
+	check(t, db.AddBotToken(t.Context(), b))
+	b = filled(b)
+	check(t, db.FillBotToken(t.Context(), b))
+	return b
+}
+
+func joins(t *testing.T, db *store.DB, a tenant, role tenancy.Role) (user string) {
+	t.Helper()
+	user = newID()
+	check(t, db.SetMember(t.Context(), tenancy.Member{WorkspaceID: a.ws.ID, UserID: user, Role: role, CreatedAt: day}))
+	return user
+}
+
+// A person has one token in each workspace, as a key has, and only as a member.
+func TestBotTokenOfAPerson(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx, a, b := t.Context(), newTenant(t, db, "alpha"), newTenant(t, db, "beta")
+		user := joins(t, db, a, tenancy.RoleMember)
+		first := holds(t, db, a, user, 1)
+		wantSame(t, "BotTokens", []tenancy.BotToken{a.token, first}, tokens(t, db, a))
+		second := first
+		second.ID, second.Name = newID(), "second"
+		wantErr(t, "AddBotToken for one who has one", db.AddBotToken(ctx, second), tenancy.ErrConflict)
+		second.WorkspaceID = b.ws.ID
+		wantErr(t, "AddBotToken where they are no member", db.AddBotToken(ctx, second), tenancy.ErrNotFound)
+		check(t, db.SetSuspended(ctx, a.ws.ID, new(after(2)), after(2)))
+		wantSame(t, "BotTokens when suspended", []tenancy.BotToken(nil), tokens(t, db, a))
+		second.WorkspaceID = a.ws.ID
+		wantErr(t, "AddBotToken when suspended", db.AddBotToken(ctx, second), tenancy.ErrNotFound)
+	})
+}
+
+// "Sign out everywhere" ends a person's tokens in all workspaces, and nobody else's.
+func TestSignOutEndsTokens(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx, a, b := t.Context(), newTenant(t, db, "alpha"), newTenant(t, db, "beta")
+		user := joins(t, db, a, tenancy.RoleMember)
+		check(t, db.SetMember(ctx, tenancy.Member{WorkspaceID: b.ws.ID, UserID: user, Role: tenancy.RoleAdmin, CreatedAt: day}))
+		holds(t, db, a, user, 1)
+		holds(t, db, b, user, 1)
+		others := holds(t, db, b, joins(t, db, b, tenancy.RoleMember), 1)
+		settle(t, db, a.ws.ID)
+		settle(t, db, b.ws.ID)
+		check(t, db.SignOut(ctx, user, after(3)))
+		wantSame(t, "BotTokens of A", []tenancy.BotToken{a.token}, tokens(t, db, a))
+		wantSame(t, "BotTokens of B", []tenancy.BotToken{b.token, others}, tokens(t, db, b))
+		for _, of := range []tenant{a, b} {
+			got := dump(t, db, `select state from river_job where args->>'workspace_id' = $1 and kind = 'vibn_tokens'`, of.ws.ID)
+			wantSame(t, "jobs that end tokens", 1, len(got))
+		}
+		late := holds(t, db, a, user, 2) // it was being made when they signed out
+		check(t, db.RevokeEndedTokens(ctx, a.ws.ID, after(4), day))
+		wantSame(t, "BotTokens then", []tenancy.BotToken{a.token}, tokens(t, db, a))
+		late = holds(t, db, a, user, 5)
+		check(t, db.RevokeEndedTokens(ctx, a.ws.ID, after(6), day))
+		wantSame(t, "BotTokens after the next sign-in", []tenancy.BotToken{a.token, late}, tokens(t, db, a))
+	})
+}
+
+// What ended is listed until Gitea was seen not to have it.
+func TestTokensDue(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx, a, other := t.Context(), newTenant(t, db, "alpha"), newTenant(t, db, "beta")
+		due := func(at, endedBefore int) []string { return must(db.TokensDue(ctx, after(at), after(endedBefore)))(t) }
+		wantSame(t, "due before anything", []string(nil), due(1, 0))
+		k, digest := newKey(a.ws.ID, "expires")
+		k.ExpiresAt = new(after(10))
+		check(t, db.CreateKey(ctx, k, digest))
+		expires := newToken(k)
+		check(t, db.AddBotToken(ctx, expires))
+		wantSame(t, "due before the expiry", []string(nil), due(9, 0))
+		wantSame(t, "due at the expiry", []string{a.ws.ID}, due(10, 0))
+		check(t, db.RevokeEndedTokens(ctx, a.ws.ID, after(10), day))
+		wantSame(t, "due while Gitea may be making it", []string(nil), due(10, 10))
+		wantSame(t, "due afterwards", []string{a.ws.ID}, due(11, 11))
+		wantSame(t, "EndedTokens", []string{expires.ID}, idsOf(must(db.EndedTokens(ctx, a.ws.ID, after(11)))(t)))
+		check(t, db.TokenGone(ctx, a.ws.ID, expires.ID, after(11)))
+		wantSame(t, "due when it is gone", []string(nil), due(12, 12))
+		wantErr(t, "TokenGone of a live one", db.TokenGone(ctx, a.ws.ID, a.token.ID, day), tenancy.ErrNotFound)
+		wantErr(t, "TokenGone of another's", db.TokenGone(ctx, other.ws.ID, expires.ID, day), tenancy.ErrNotFound)
+
+		user := joins(t, db, a, tenancy.RoleMember)
+		holds(t, db, a, user, 1)
+		execSQL(t, db, `delete from vibn_workspace_members where workspace_id = $1 and user_id = $2`, a.ws.ID, user) // by a platform
+		wantSame(t, "due when they are no member, at once", []string(nil), due(12, 12))                              // but with the next Due
+		check(t, db.RevokeEndedTokens(ctx, a.ws.ID, after(12), day))
+		wantSame(t, "due until it is gone", []string{a.ws.ID}, due(12, 12))
+		check(t, db.SetSuspended(ctx, a.ws.ID, new(after(13)), after(13)))
+		wantSame(t, "due when suspended", []string(nil), due(14, 14)) // a run on all parts ends them
+	})
+}
+
+func idsOf(tokens []tenancy.BotToken) (ids []string) {
+	for _, b := range tokens {
+		ids = append(ids, b.ID)
+	}
+	return ids
 }
 
 func TestReseal(t *testing.T) {

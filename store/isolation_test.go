@@ -278,6 +278,26 @@ var isolations = map[string][]isolation{
 		}
 		return only(db.RevokeEndedTokens(ctx, a.ws.ID, after(2), after(2)))
 	}}},
+	"TokensDue": {{name: "list", all: true, call: func(ctx context.Context, db *store.DB, _, _ tenant) (any, error) {
+		return db.TokensDue(ctx, after(1), after(1))
+	}}},
+	"EndedTokens": {{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+		if err := db.EndBotToken(ctx, a.ws.ID, a.token.ID, after(1)); err != nil {
+			return nil, err
+		}
+		return db.EndedTokens(ctx, a.ws.ID, after(2))
+	}}},
+	"TokenGone": {
+		{name: "token of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return only(db.TokenGone(ctx, a.ws.ID, b.token.ID, after(1)))
+		}},
+		{name: "own", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			if err := db.EndBotToken(ctx, a.ws.ID, a.token.ID, after(1)); err != nil {
+				return nil, err
+			}
+			return only(db.TokenGone(ctx, a.ws.ID, a.token.ID, after(2)))
+		}},
+	},
 	"CreateProject": {
 		{name: "slug of b", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 			return only(db.CreateProject(ctx, newProject(a.ws.ID, b.project.Slug)))
@@ -714,6 +734,7 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"Keys":             func() (any, error) { return db.Keys(ctx, id) },
 		"Members":          func() (any, error) { return db.Members(ctx, id) },
 		"BotTokens":        func() (any, error) { return db.BotTokens(ctx, id) },
+		"EndedTokens":      func() (any, error) { return db.EndedTokens(ctx, id, after(1)) },
 		"Projects":         func() (any, error) { return db.Projects(ctx, id) },
 		"RepositoryAccess": func() (any, error) { return db.RepositoryAccess(ctx, id) },
 		"AppRecords":       func() (any, error) { return db.AppRecords(ctx, id) },
@@ -796,6 +817,8 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 		"TakeOverBotToken":              db.TakeOverBotToken(ctx, withID, "name", day),
 		"EndBotToken in workspace":      db.EndBotToken(ctx, id, a.token.ID, day),
 		"EndBotToken":                   db.EndBotToken(ctx, a.ws.ID, id, day),
+		"TokenGone in workspace":        db.TokenGone(ctx, id, a.token.ID, day),
+		"TokenGone":                     db.TokenGone(ctx, a.ws.ID, id, day),
 		"CreateProject in workspace":    db.CreateProject(ctx, newProject(id, "other")),
 		"RecordRepository in workspace": db.RecordRepository(ctx, id, a.project.ID, 1, "x/y"),
 		"RecordRepository":              db.RecordRepository(ctx, a.ws.ID, id, 1, "x/y"),

@@ -28,6 +28,12 @@ type Jobs struct {
 	// Provision handles a workspace's parts. It is retried when it fails, and may run
 	// twice.
 	Provision func(ctx context.Context, workspaceID string) error
+	// Tokens ends a workspace's tokens of Gitea whose key or person lost the right to them.
+	// It is retried when it fails, and may run twice.
+	Tokens func(ctx context.Context, workspaceID string) error
+	// SweepTokens finds such tokens and queues Tokens. Each process calls it every two
+	// seconds; nil = never.
+	SweepTokens func(ctx context.Context) error
 	// Push processes the pushes to a project's repository. It is retried when it fails,
 	// and may run twice. If again is not 0, it is called again after that time.
 	Push func(ctx context.Context, workspaceID, projectID string) (again time.Duration, err error)
@@ -44,6 +50,11 @@ const (
 	jobAttempts = 10_000                // enough for over two months
 	sweepEvery  = time.Minute
 	jobPoll     = 500 * time.Millisecond
+
+	tokensQueue      = "tokens" // their own: a run on a workspace's parts takes minutes
+	tokenWorkers     = 2
+	tokensWait       = 15 * time.Second // the longest wait between two attempts to end tokens
+	sweepTokensEvery = 2 * time.Second
 )
 
 // A provisionJob holds an id only, as several programs and people may read the rows of
@@ -58,6 +69,23 @@ func (provisionJob) Kind() string { return "vibn_provision" }
 // that arrive while the job runs, and the job checks the count before it ends.
 func (provisionJob) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
+}
+
+// A tokensJob ends tokens of Gitea. It asks nothing of Coolify.
+type tokensJob struct {
+	WorkspaceID string `json:"workspace_id"`
+}
+
+const tokensKind = "vibn_tokens"
+
+func (tokensJob) Kind() string { return tokensKind }
+
+// InsertOpts keeps at most one job for a workspace. What ends while the job runs is found
+// by the next sweep.
+func (tokensJob) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{
+		Queue: tokensQueue, MaxAttempts: jobAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished},
+	}
 }
 
 type sweepJob struct{}
@@ -76,12 +104,15 @@ var unfinished = []rivertype.JobState{
 
 // retryPolicy retries a failed job for as long as it takes, as the job may wait for an
 // operator or for a Gitea that is down. The waits are short at first, and at most ten
-// minutes.
+// minutes; for tokens that are to end, seconds.
 type retryPolicy struct{ river.DefaultClientRetryPolicy }
 
 // NextRetry implements [river.ClientRetryPolicy].
 func (r retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
 	latest := time.Now().Add(jobWait)
+	if job.Kind == tokensKind {
+		latest = time.Now().Add(tokensWait)
+	}
 	if next := r.DefaultClientRetryPolicy.NextRetry(job); next.Before(latest) {
 		return next
 	}
@@ -140,6 +171,12 @@ func (db *DB) Queue(ctx context.Context, workspaceID string) error {
 	return wrap(err, "queue the job of workspace %q", workspaceID)
 }
 
+// QueueTokens queues the job that ends a workspace's tokens, unless it is queued or running.
+func (db *DB) QueueTokens(ctx context.Context, workspaceID string) error {
+	_, err := db.jobs.Insert(ctx, tokensJob{workspaceID}, nil)
+	return wrap(err, "queue the tokens of workspace %q", workspaceID)
+}
+
 // Work runs jobs until ctx ends, then waits up to 10 seconds for running jobs and cancels
 // the rest. Several processes may work on one PostgreSQL.
 func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
@@ -165,6 +202,9 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 		}
 		return db.completePush(ctx, j)
 	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, j *river.Job[tokensJob]) error {
+		return recovered(ctx, log, func() error { return jobs.Tokens(ctx, j.Args.WorkspaceID) })
+	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[sweepJob]) error {
 		return recovered(ctx, log, func() error { return jobs.Sweep(ctx) })
 	}))
@@ -173,6 +213,7 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 		FetchPollInterval: jobPoll,
 		Queues: map[string]river.QueueConfig{
 			river.QueueDefault: {MaxWorkers: jobWorkers}, pushQueue: {MaxWorkers: pushWorkers},
+			tokensQueue: {MaxWorkers: tokenWorkers},
 		},
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(sweepEvery),
 			func() (river.JobArgs, *river.InsertOpts) { return sweepJob{}, nil }, &river.PeriodicJobOpts{
@@ -185,7 +226,7 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start the jobs: %w", err)
 	}
-	<-ctx.Done()
+	db.sweepTokens(ctx, jobs, log)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if client.Stop(stopping) == nil {
@@ -194,6 +235,27 @@ func (db *DB) Work(ctx context.Context, jobs Jobs, log *slog.Logger) error {
 	stopping, cancel = context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return client.StopAndCancel(stopping)
+}
+
+// sweepTokens looks for tokens that are to end until ctx ends. A job of the queue would
+// leave a row for each look.
+func (db *DB) sweepTokens(ctx context.Context, jobs Jobs, log *slog.Logger) {
+	tick := time.NewTicker(sweepTokensEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if jobs.SweepTokens == nil {
+			continue
+		}
+		err := recovered(ctx, log, func() error { return jobs.SweepTokens(ctx) })
+		if err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "look for tokens that end", "err", err)
+		}
+	}
 }
 
 // complete ends the job of a workspace, unless there were requests meanwhile.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ func work(t *testing.T, db *store.DB, jobs store.Jobs, log io.Writer) (stop func
 	}
 	if jobs.Push == nil {
 		jobs.Push = func(context.Context, string, string) (time.Duration, error) { return 0, nil }
+	}
+	if jobs.Tokens == nil {
+		jobs.Tokens = func(context.Context, string) error { return nil }
 	}
 	if jobs.Sweep == nil {
 		jobs.Sweep = func(context.Context) error { return nil }
@@ -148,6 +152,55 @@ func TestWorkRetries(t *testing.T) {
 		next(t, "the third attempt", ran)
 		check(t, stop())
 		wantSame(t, "jobs in the end", []string{"state=completed "}, jobsOf(t, db, a.ws.ID))
+	})
+}
+
+// Tokens end while runs on parts take all their time, as soon as a key expires, and again
+// until that has worked.
+func TestWorkEndsTokens(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		busy := make(chan struct{})
+		defer close(busy)
+		for i := range 5 {
+			newTenant(t, db, fmt.Sprint("busy-", i)) // a run is queued for each
+		}
+		a := newTenant(t, db, "alpha")
+		k, digest := newKey(a.ws.ID, "expires")
+		k.ExpiresAt = new(after(10))
+		check(t, db.CreateKey(t.Context(), k, digest))
+		b := newToken(k)
+		check(t, db.AddBotToken(t.Context(), b))
+		check(t, db.FillBotToken(t.Context(), filled(b)))
+		var now atomic.Int64
+		clock := func() time.Time { return after(int(now.Load())) }
+		swept, ended, failed := make(chan []string, 99), make(chan string, 9), false
+		work(t, db, store.Jobs{
+			Provision: func(context.Context, string) error { <-busy; return nil },
+			SweepTokens: func(ctx context.Context) error {
+				ids, err := db.TokensDue(ctx, clock(), clock())
+				for _, id := range ids {
+					err = errors.Join(err, db.QueueTokens(ctx, id))
+				}
+				swept <- ids
+				return err
+			},
+			Tokens: func(ctx context.Context, id string) error {
+				if !failed {
+					failed = true
+					return errors.New("Gitea is away")
+				}
+				err := errors.Join(db.RevokeEndedTokens(ctx, id, clock(), day), db.TokenGone(ctx, id, b.ID, clock()))
+				ended <- id
+				return err
+			},
+		}, t.Output())
+		wantSame(t, "due before the expiry", []string(nil), next(t, "a sweep", swept))
+		now.Store(10)
+		wantSame(t, "whose tokens ended", a.ws.ID, next(t, "the end of a token", ended))
+		for ids := next(t, "a sweep", swept); len(ids) > 0; {
+			ids = next(t, "a sweep", swept)
+		}
 	})
 }
 

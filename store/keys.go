@@ -175,11 +175,11 @@ func (db *DB) revokeKey(ctx context.Context, tx *sql.Tx, workspaceID, keyID stri
 	if err != nil {
 		return err
 	}
-	return db.wantForTokens(ctx, tx, workspaceID)
+	return db.endTokensOfKeys(ctx, tx, workspaceID)
 }
 
-// wantForTokens requests a run that ends the tokens of revoked keys, if there are any.
-func (db *DB) wantForTokens(ctx context.Context, tx *sql.Tx, workspaceID string) error {
+// endTokensOfKeys queues the job that ends the tokens of revoked keys, if there are any.
+func (db *DB) endTokensOfKeys(ctx context.Context, tx *sql.Tx, workspaceID string) error {
 	err := exists(ctx, tx, `select 1 from vibn_bot_tokens t join vibn_api_keys k on k.workspace_id = t.workspace_id and k.id = t.key_id
 		where t.workspace_id = $1 and t.revoked_at is null and k.revoked_at is not null limit 1`, workspaceID)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -188,7 +188,7 @@ func (db *DB) wantForTokens(ctx context.Context, tx *sql.Tx, workspaceID string)
 	if err != nil {
 		return err
 	}
-	return db.want(ctx, tx, workspaceID)
+	return db.queueNow(ctx, tx, tokensJob{workspaceID})
 }
 
 // TouchKey implements [tenancy.Store].

@@ -84,8 +84,8 @@ func TestRemovedFounder(t *testing.T) {
 	})
 }
 
-// A member who may do less than before may know the workspace's own token: it is
-// forgotten, but for what is sealed. The webhook and the keys' tokens stay.
+// The token of a person who may do less than before ends; the workspace's own, the keys'
+// and other people's stay.
 func TestTokenOfFormerMembers(t *testing.T) {
 	t.Parallel()
 	const owner, admin, member = tenancy.RoleOwner, tenancy.RoleAdmin, tenancy.RoleMember
@@ -95,35 +95,37 @@ func TestTokenOfFormerMembers(t *testing.T) {
 			each(t, func(t *testing.T, db *store.DB) {
 				ctx := t.Context()
 				for i, tc := range []struct {
-					was, is  tenancy.Role
-					replaced bool
+					was, is tenancy.Role
+					ends    bool
 				}{
 					{owner, "", true},
 					{admin, "", true},
 					{member, "", true},
 					{owner, member, true},
 					{admin, member, true},
-					{owner, admin, false}, // they may do the same
+					{owner, admin, true},
 					{admin, owner, false},
 					{member, member, false},
 					{member, admin, false},
 				} {
-					a, user := newTenant(t, db, fmt.Sprint("alpha-", i)), newID()
-					check(t, db.SetMember(ctx, tenancy.Member{WorkspaceID: a.ws.ID, UserID: user, Role: tc.was, CreatedAt: day}))
-					want, tokens := a.parts, must(db.BotTokens(ctx, a.ws.ID))(t)
-					if tc.replaced {
-						want.TokenID = 0
+					a := newTenant(t, db, fmt.Sprint("alpha-", i))
+					user := joins(t, db, a, tc.was)
+					want := []tenancy.BotToken{a.token, holds(t, db, a, joins(t, db, a, member), 1)}
+					if has := holds(t, db, a, user, 1); !tc.ends {
+						want = append(want, has)
 					}
 					settle(t, db, a.ws.ID)
 					memberChanges[name](ctx, t, db, a, user, tc.is)
 					what := fmt.Sprintf("%+v", tc)
-					wantSame(t, what+": parts", want, must(db.Provision(ctx, a.ws.ID))(t).Parts)
-					wantSame(t, what+": keys' tokens", tokens, must(db.BotTokens(ctx, a.ws.ID))(t))
+					wantSame(t, what+": parts", a.parts, must(db.Provision(ctx, a.ws.ID))(t).Parts)
+					wantSame(t, what+": tokens", want, tokens(t, db, a))
 					wantQueued(t, what, db, a.ws.ID, 1)
+					wantTokensQueued(t, what, db, a.ws.ID, tc.ends)
 				}
 				a := newTenant(t, db, "beta")
+				has := holds(t, db, a, a.user, 1)
 				wantErr(t, "the only owner", db.ChangeMember(ctx, a.ws.ID, a.user, "", after(1)), tenancy.ErrConflict)
-				wantSame(t, "parts then", a.parts, must(db.Provision(ctx, a.ws.ID))(t).Parts)
+				wantSame(t, "tokens then", []tenancy.BotToken{a.token, has}, tokens(t, db, a))
 			})
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -23,7 +24,7 @@ func newProvider(conns *sql.DB, d dialect) (*goose.Provider, error) {
 		return nil, err
 	}
 	options := []goose.ProviderOption{
-		goose.WithTableName(versionTable), goose.WithGoMigrations(riverMigration(conns, d)),
+		goose.WithTableName(versionTable), goose.WithGoMigrations(riverMigration(conns, d), shownTokens()),
 	}
 	if d.goose == goose.DialectPostgres {
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600)) // try once a second for ten minutes
@@ -36,18 +37,22 @@ func newProvider(conns *sql.DB, d dialect) (*goose.Provider, error) {
 }
 
 // Migrate brings the tables to the newest version and returns how many migrations it
-// applied. Several processes may call it at once: one migrates, the others wait. On
+// applied. If one of them had tokens replaced that people were shown before they had
+// tokens of their own, it returns the slugs of the workspaces too, for the operator. Several processes may call it at once: one migrates, the others wait. On
 // PostgreSQL it needs a session of its own, so it does not work through a pooler that
 // shares sessions between transactions.
-func (db *DB) Migrate(ctx context.Context) (applied int, err error) {
+func (db *DB) Migrate(ctx context.Context) (applied int, rotated []string, err error) {
 	done, err := db.goose.Up(ctx)
 	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 		done = partial.Applied
 	}
 	if err != nil {
-		return len(done), fmt.Errorf("migrate %s: %w", db.dialect.name, err)
+		return len(done), nil, fmt.Errorf("migrate %s: %w", db.dialect.name, err)
 	}
-	return len(done), nil
+	if slices.ContainsFunc(done, func(r *goose.MigrationResult) bool { return r.Source.Version == migrations.ShownTokens }) {
+		rotated, err = db.rotated(ctx)
+	}
+	return len(done), rotated, err
 }
 
 // Behind reports whether [DB.Migrate] has migrations to apply. It returns an error if the

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vibnai/vibn-mcp/db/migrations"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -42,15 +43,15 @@ func TestMigrate(t *testing.T) {
 		wantBehind(t, db, true)
 		check(t, db.MigrateTo(t.Context(), versions[len(versions)-2]))
 		wantBehind(t, db, true)
-		wantSame(t, "applied", 1, must(db.Migrate(t.Context()))(t))
+		wantSame(t, "applied", 1, migrate(t, db))
 		wantBehind(t, db, false)
-		wantSame(t, "applied again", 0, must(db.Migrate(t.Context()))(t))
+		wantSame(t, "applied again", 0, migrate(t, db))
 		newTenant(t, db, "alpha")
 
 		// A newer release was here: this one goes on working.
 		execSQL(t, db, `insert into vibn_migrations (version_id, is_applied) values (99999, true)`)
 		wantBehind(t, db, false)
-		wantSame(t, "applied to a newer database", 0, must(db.Migrate(t.Context()))(t))
+		wantSame(t, "applied to a newer database", 0, migrate(t, db))
 	})
 }
 
@@ -83,7 +84,7 @@ func TestConcurrentMigrate(t *testing.T) {
 		applied := make([]int, migrators)
 		for i, db := range dbs {
 			together.Go(func() (err error) {
-				applied[i], err = db.Migrate(t.Context())
+				applied[i], _, err = db.Migrate(t.Context())
 				return err
 			})
 		}
@@ -225,6 +226,16 @@ var rowsOfVersion = map[int64]statement{
 		`insert into vibn_env_values (id, workspace_id, app_uuid, preview, value_encrypted, written_at) values ($1, $2, $3, $4, $5, $6)`,
 		[]any{"v1", "w1", "uuid1", false, "v1.x.v1", day},
 	},
+	27: {
+		`insert into vibn_bot_tokens (id, workspace_id, user_id, name, gitea_token_id, last_eight, sealed, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		[]any{"b3", "w2", "u1", "vibn-b3", 9, "12345678", "v1.x.b3", day},
+	},
+	28: {
+		`insert into vibn_bot_tokens (id, workspace_id, user_id, name, gitea_token_id, last_eight, sealed, created_at, revoked_at, gone_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,
+		[]any{"b4", "w2", "u1", "vibn-b4", 10, "12345678", "", day, after(1)},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.
@@ -274,7 +285,7 @@ func migrateFrom(t *testing.T, db *store.DB, version int64) {
 			t.Fatalf("%s has no row to keep", table)
 		}
 	}
-	must(db.Migrate(t.Context()))(t)
+	migrate(t, db)
 	for query, want := range before {
 		wantSame(t, query, want, dump(t, db, query))
 	}
@@ -290,9 +301,47 @@ func TestMigrateForgetsWebhooks(t *testing.T) {
 		check(t, db.MigrateTo(t.Context(), 21))
 		webhook := rowsOfVersion[22]
 		execSQL(t, db, webhook.query, webhook.args...)
-		must(db.Migrate(t.Context()))(t)
+		migrate(t, db)
 		p := must(db.Provision(t.Context(), "w4"))(t)
 		wantSame(t, "webhook", tenancy.Parts{HookSealed: "v1.x.w4"}, p.Parts)
+	})
+}
+
+// The token of a workspace that a person was shown is replaced, once, and the operator is
+// told which.
+func TestMigrateReplacesShownTokens(t *testing.T) {
+	t.Parallel()
+	eachEmpty(t, func(t *testing.T, cfg store.Config) {
+		ctx, db := t.Context(), open(t, cfg)
+		check(t, db.MigrateTo(ctx, migrations.ShownTokens-1))
+		for i, w := range []struct{ slug, principal, tool, outcome string }{
+			{"shown", "member:u1", "gitea.credentials", "ok"},
+			{"cut-short", "member:u1", "gitea.credentials", "started"},
+			{"refused", "member:u1", "gitea.credentials", "forbidden"},
+			{"a-key", "key:k1", "gitea.credentials", "ok"},
+			{"another-tool", "member:u1", "keys.create", "ok"},
+		} {
+			id := fmt.Sprint("w", i)
+			execSQL(t, db, `insert into vibn_workspaces (id, slug, name, provision_status, gitea_bot_token_id, gitea_bot_token_encrypted, created_at, updated_at)
+				values ($1, $2, 'Name', 'ready', 7, 'v1.x.y', $3, $3)`, id, w.slug, day)
+			execSQL(t, db, `insert into vibn_audit (id, workspace_id, at, principal, client, tool, target, args, outcome)
+				values ($1, $2, $3, $4, 'browser', $5, '', '{"reveal":true}', $6)`, "a"+id, id, day, w.principal, w.tool, w.outcome)
+		}
+		_, rotated, err := db.Migrate(ctx)
+		check(t, err)
+		wantSame(t, "told", []string{"cut-short", "shown"}, rotated)
+		_, rotated, err = db.Migrate(ctx)
+		check(t, err)
+		wantSame(t, "told again", []string(nil), rotated)
+		for i, replaced := range []bool{true, true, false, false, false} {
+			id := fmt.Sprint("w", i)
+			p := must(db.Provision(ctx, id))(t)
+			wantSame(t, id+": replaced", replaced, p.TokenID == 0)
+			wantSame(t, id+": a run is wanted", replaced, p.Wanted > p.Done)
+			wantSame(t, id+": sealed", "v1.x.y", p.TokenSealed)
+			entries := must(db.Audit(ctx, id, tenancy.AuditQuery{Tool: "platform.rotate", Limit: 9}))(t)
+			wantSame(t, id+": on record", replaced, len(entries) == 1 && entries[0].Outcome == "ok" && entries[0].Principal == "platform")
+		}
 	})
 }
 

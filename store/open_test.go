@@ -80,7 +80,7 @@ func TestSQLiteFilesAreTheOwners(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "a b?c#d%25&_pragma=x") // as it is, whatever it holds
 	db := open(t, store.Config{Dir: dir})
-	must(db.Migrate(t.Context()))(t)
+	migrate(t, db)
 	newTenant(t, db, "alpha")
 	want := map[string]fs.FileMode{
 		"": 0o700, "vibn.db": 0o600, "vibn.db-wal": 0o600, "vibn.db-shm": 0o600, "vibn.db.lock": 0o600,

@@ -75,9 +75,14 @@ func (db *DB) KeepGiteaUser(ctx context.Context, userID string, giteaUserID int6
 
 // SignOut implements [people.Store].
 func (db *DB) SignOut(ctx context.Context, userID string, at time.Time) error {
-	_, err := db.sql.ExecContext(ctx, `insert into vibn_users (id, signed_out_at) values ($1, $2)
-		on conflict (id) do update set signed_out_at = excluded.signed_out_at`, userID, micros(at))
-	return wrap(err, "sign out %q", userID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `insert into vibn_users (id, signed_out_at) values ($1, $2)
+			on conflict (id) do update set signed_out_at = excluded.signed_out_at`, userID, micros(at))
+		if err != nil {
+			return err
+		}
+		return db.endTokensOf(ctx, tx, "", userID, at)
+	}), "sign out %q", userID)
 }
 
 // linkColumns includes the current roles, as they decide whether a link is open. An
@@ -260,8 +265,8 @@ func (db *DB) changeRole(
 		if err := write(tx); err != nil {
 			return err
 		}
-		if !role.Rights().Has(was.Rights()) {
-			if err := replaceToken(ctx, tx, workspaceID); err != nil {
+		if lowered(was, role) {
+			if err := db.endTokensOf(ctx, tx, workspaceID, userID, at); err != nil {
 				return err
 			}
 		}
@@ -275,6 +280,12 @@ func (db *DB) changeRole(
 	}), "member %q of workspace %q", userID, workspaceID)
 }
 
+// lowered reports whether a person with a new role may do less than before: owners may
+// change owners besides.
+func lowered(was, role tenancy.Role) bool {
+	return !role.Rights().Has(was.Rights()) || was == tenancy.RoleOwner && role != tenancy.RoleOwner
+}
+
 // roleOf returns a person's role in a workspace, empty if they are no member.
 func roleOf(ctx context.Context, tx *sql.Tx, workspaceID, userID string) (role tenancy.Role, err error) {
 	err = tx.QueryRowContext(ctx, `select coalesce(cast(role as text), '') from vibn_workspace_members
@@ -283,13 +294,6 @@ func roleOf(ctx context.Context, tx *sql.Tx, workspaceID, userID string) (role t
 		return "", nil
 	}
 	return role, err
-}
-
-// replaceToken has the next run make a new token of the workspace's own and end the old
-// one, which a member may have seen. The sealed value stays until then: the platform
-// reads repositories with it.
-func replaceToken(ctx context.Context, tx *sql.Tx, workspaceID string) error {
-	return change(ctx, tx, `update vibn_workspaces set gitea_bot_token_id = null where id = $1`, workspaceID)
 }
 
 // withdrawBeyond withdraws the links that a person made and that are no longer open. They

@@ -374,8 +374,7 @@ func (db *DB) Due(ctx context.Context, now, reconciledBefore time.Time, limit in
 	ids, err := list(ctx, db, scanText, `select id from (
 			select cast(id as text) as id from vibn_workspaces where provision_done < provision_wanted
 			union
-			select cast(t.workspace_id as text) from vibn_bot_tokens t join vibn_api_keys k on k.workspace_id = t.workspace_id and k.id = t.key_id
-				where t.revoked_at is null and (k.revoked_at is not null or k.expires_at <= $1)
+			select cast(workspace_id as text) from vibn_bot_tokens where revoked_at is null and `+lostHolder+`
 			union
 			select cast(id as text) from vibn_workspaces
 				where deleted_at is null and gitea_org_id is not null and reconciled_at is null
@@ -406,7 +405,7 @@ func (db *DB) ForgetTokens(ctx context.Context, workspaceID string, at time.Time
 	}), "tokens of workspace %q", workspaceID)
 }
 
-// revokeTokens revokes the tokens of all keys.
+// revokeTokens revokes the tokens of all keys and people.
 func revokeTokens(ctx context.Context, tx *sql.Tx, workspaceID string, at time.Time) error {
 	_, err := tx.ExecContext(ctx, `update vibn_bot_tokens set revoked_at = $2, sealed = '' where workspace_id = $1 and revoked_at is null`,
 		workspaceID, micros(at))

@@ -493,17 +493,17 @@ func TestRevokeKeyQueuesForTokens(t *testing.T) {
 		check(t, db.AddBotToken(ctx, with)) // not filled: it may be there on Gitea
 		settle(t, db, a.ws.ID)
 		check(t, db.RevokeKey(ctx, a.ws.ID, without.ID, day))
-		wantQueued(t, "RevokeKey of a key without a token", db, a.ws.ID, 0)
+		wantTokensQueued(t, "RevokeKey of a key without a token", db, a.ws.ID, false)
 		wantErr(t, "RevokeKey of none", db.RevokeKey(ctx, a.ws.ID, newID(), day), tenancy.ErrNotFound)
-		wantQueued(t, "RevokeKey of none", db, a.ws.ID, 0)
+		wantTokensQueued(t, "RevokeKey of none", db, a.ws.ID, false)
 		check(t, db.RevokeKey(ctx, a.ws.ID, parent.ID, day))
-		wantQueued(t, "RevokeKey of the parent of a key with a token", db, a.ws.ID, 1)
+		wantTokensQueued(t, "RevokeKey of the parent of a key with a token", db, a.ws.ID, true)
 		check(t, db.RevokeEndedTokens(ctx, a.ws.ID, day, day))
-		settle(t, db, a.ws.ID)
 		check(t, db.RevokeKey(ctx, a.ws.ID, parent.ID, day))
-		wantQueued(t, "RevokeKey when the token has ended", db, a.ws.ID, 0)
+		wantTokensQueued(t, "RevokeKey when the token has ended", db, a.ws.ID, false)
 		check(t, db.RevokeKey(ctx, a.ws.ID, a.key.ID, day))
-		wantQueued(t, "RevokeKey of a key with a token", db, a.ws.ID, 1)
+		wantTokensQueued(t, "RevokeKey of a key with a token", db, a.ws.ID, true)
+		wantQueued(t, "the end of tokens", db, a.ws.ID, 0) // asks nothing of Coolify
 	})
 }
 
@@ -537,17 +537,19 @@ func TestDue(t *testing.T) {
 		nothing, wanted, revoked, expired, late, never, deleted, gone := newTenant(t, db, "nothing"), newTenant(t, db, "wanted"),
 			newTenant(t, db, "revoked"), newTenant(t, db, "expired"), newTenant(t, db, "late"), newTenant(t, db, "never"),
 			newTenant(t, db, "deleted"), newTenant(t, db, "gone")
+		removed := newTenant(t, db, "removed")
+		holds(t, db, removed, joins(t, db, removed, tenancy.RoleMember), 1)
 		bare := newWorkspace(day) // nothing to reconcile
 		bare.Slug = "bare"
 		check(t, db.CreateWorkspace(ctx, bare, 0))
-		for _, a := range []tenant{nothing, wanted, revoked, expired, deleted, gone, late} {
+		for _, a := range []tenant{nothing, wanted, revoked, expired, removed, deleted, gone, late} {
 			settle(t, db, a.ws.ID)
 			o := tenancy.Outcome{Status: tenancy.Ready, Reconciled: true}
 			at := after(100)
 			if a.ws.ID == late.ws.ID {
 				at = after(50)
 			}
-			must(db.FinishProvision(ctx, a.ws.ID, 1, o, at))(t)
+			must(db.FinishProvision(ctx, a.ws.ID, must(db.Provision(ctx, a.ws.ID))(t).Wanted, o, at))(t)
 		}
 		for _, id := range []string{never.ws.ID, bare.ID} {
 			must(db.FinishProvision(ctx, id, 1, tenancy.Outcome{Status: tenancy.Ready}, after(100)))(t)
@@ -560,6 +562,7 @@ func TestDue(t *testing.T) {
 		check(t, db.CreateKey(ctx, k, digest))
 		check(t, db.AddBotToken(ctx, newToken(k)))
 		execSQL(t, db, `update vibn_api_keys set revoked_at = $2 where id = $1`, revoked.key.ID, day) // by an older release
+		execSQL(t, db, `delete from vibn_workspace_members where workspace_id = $1`, removed.ws.ID)   // by a platform
 		check(t, db.DeleteWorkspace(ctx, deleted.ws.ID, day))
 		check(t, db.RevokeEndedTokens(ctx, deleted.ws.ID, day, day))
 		check(t, db.DeleteWorkspace(ctx, gone.ws.ID, day))
@@ -574,10 +577,10 @@ func TestDue(t *testing.T) {
 			slices.Sort(out)
 			return out
 		}
-		wantSame(t, "Due", ids(wanted, revoked, never, deleted), due(t, db, after(9), after(50)))
-		wantSame(t, "Due when a key expires", ids(wanted, revoked, never, deleted, expired), due(t, db, after(10), after(50)))
-		wantSame(t, "Due when one is late", ids(wanted, revoked, never, deleted, late), due(t, db, after(9), after(51)))
-		all := ids(wanted, revoked, never, deleted, expired, late, nothing)
+		wantSame(t, "Due", ids(wanted, revoked, removed, never, deleted), due(t, db, after(9), after(50)))
+		wantSame(t, "Due when a key expires", ids(wanted, revoked, removed, never, deleted, expired), due(t, db, after(10), after(50)))
+		wantSame(t, "Due when one is late", ids(wanted, revoked, removed, never, deleted, late), due(t, db, after(9), after(51)))
+		all := ids(wanted, revoked, removed, never, deleted, expired, late, nothing)
 		wantSame(t, "Due when all are late", all, due(t, db, after(10), after(101)))
 		for limit := range len(all) + 2 {
 			got := must(db.Due(ctx, after(10), after(101), limit))(t)

@@ -43,7 +43,7 @@ func each(t *testing.T, test func(t *testing.T, db *store.DB)) {
 func adopted(t *testing.T, name string) *store.DB {
 	t.Helper()
 	db := platform(t, name)
-	if _, err := db.Migrate(t.Context()); err != nil {
+	if _, _, err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return db
@@ -246,10 +246,30 @@ func newLink(workspaceID string) (tenancy.LoginLink, tenancy.Digest) {
 	return l, sha256.Sum256([]byte(l.ID))
 }
 
-// jobsOf returns the states of a workspace's jobs.
+// migrate brings a database up to date and returns how many migrations that took.
+func migrate(t *testing.T, db *store.DB) int {
+	t.Helper()
+	applied, _, err := db.Migrate(t.Context())
+	check(t, err)
+	return applied
+}
+
+// jobsOf returns the states of a workspace's jobs, but for those that end tokens.
 func jobsOf(t *testing.T, db *store.DB, workspaceID string) []string {
 	t.Helper()
-	return dump(t, db, `select state from river_job where args->>'workspace_id' = $1 order by id`, workspaceID)
+	return dump(t, db, `select state from river_job where args->>'workspace_id' = $1 and kind <> 'vibn_tokens' order by id`, workspaceID)
+}
+
+// wantTokensQueued checks whether the job that ends tokens is queued, and drops it.
+func wantTokensQueued(t *testing.T, what string, db *store.DB, workspaceID string, queued bool) {
+	t.Helper()
+	var want []string
+	if queued {
+		want = []string{"state=available "}
+	}
+	got := dump(t, db, `select state from river_job where args->>'workspace_id' = $1 and kind = 'vibn_tokens' order by id`, workspaceID)
+	wantSame(t, what+": jobs that end tokens", want, got)
+	execSQL(t, db, `delete from river_job where kind = 'vibn_tokens'`)
 }
 
 // tokenPlace is where a workspace's own token is sealed, botTokenPlace where that

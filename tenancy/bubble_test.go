@@ -115,7 +115,7 @@ func newService(t *testing.T, h *tenancytest.House, w world) service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return service{g, provision.New(gc, gc.Store.(tenancytest.Store), g.Reserve())}
+	return service{g, provision.New(gc, gc.Store.(provision.Store), gc.Store.(provision.TokenStore), g.Reserve())}
 }
 
 // A wire carries requests to the simulator of a host without a network: nobody can

@@ -145,7 +145,7 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 	if p.guard, err = tenancy.NewGuard(cfg); err != nil {
 		t.Fatal(err)
 	}
-	p.provisioner = provision.New(cfg, db, p.guard.Reserve())
+	p.provisioner = provision.New(cfg, db, db, p.guard.Reserve())
 	p.operator = people.NewOperator(db)
 	return p
 }

@@ -221,7 +221,7 @@ func (p *premises) guard() service {
 	cfg := p.config()
 	cfg.Budget = tenancytest.Unlimited()
 	guard := got(tenancy.NewGuard(cfg))(p.T)
-	return service{guard, provision.New(cfg, cfg.Store.(provision.Store), guard.Reserve())}
+	return service{guard, provision.New(cfg, cfg.Store.(provision.Store), cfg.Store.(provision.TokenStore), guard.Reserve())}
 }
 
 // A service is what serve puts together.

@@ -83,7 +83,7 @@ func tryCoolify(t *testing.T, root, token, server string, pollEvery time.Duratio
 	guard, err := tenancy.NewGuard(cfg)
 	must(t, err)
 	l := &liveCoolify{
-		T: t, server: server, guard: guard, provisioner: provision.New(cfg, cfg.Store.(provision.Store), guard.Reserve()), operator: people.NewOperator(db),
+		T: t, server: server, guard: guard, provisioner: provision.New(cfg, cfg.Store.(provision.Store), cfg.Store.(provision.TokenStore), guard.Reserve()), operator: people.NewOperator(db),
 		client: c.Metered(func(context.Context, coolify.Operation) (func(), error) { return func() {}, nil }),
 	}
 	a, b := l.workspace("a", ""), l.workspace("b", "")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,9 +38,6 @@ func TestRevocationOfCredentials(t *testing.T) {
 	t.Parallel()
 	for _, behaviour := range []giteatest.Behaviour{giteatest.V126, giteatest.V127} {
 		for _, e := range endings {
-			if e.member { // a person gets the workspace's own token, which is there
-				continue
-			}
 			t.Run(fmt.Sprint(behaviour, " ", e.name), func(t *testing.T) {
 				t.Parallel()
 				l := newLevers()
@@ -73,6 +72,14 @@ func revokeAt(t *testing.T, h *tenancytest.House, l levers, e ending, c cut) (re
 	requests = len(h.Git.Requests())
 	x.Key, x.KeyID = h.AddKey(t, x, "builder", keyLife)
 	s := h.Open(t, x.Key, tenancy.Git)
+	if e.member {
+		must(t, h.DB.SetMember(t.Context(), tenancy.Member{WorkspaceID: x.ID, UserID: person, Role: tenancy.RoleMember}))
+		var err error
+		s, err = h.Guard.OpenMember(t.Context(), person, x.Slug)
+		must(t, err)
+		s, err = s.Begin(t.Context(), tenancy.Call{Tool: "test", Needs: tenancy.Git})
+		must(t, err)
+	}
 	before := made(h, x)
 	var seen atomic.Int64
 	var busy atomic.Bool
@@ -181,25 +188,52 @@ func alive(t *testing.T, h *tenancytest.House, c repository.GitCredentials) bool
 	return false
 }
 
-// TestPeoplesCredentials: a person is shown the workspace's own token, and none of
-// a key's; whoever may not push, none at all.
+// TestPeoplesCredentials: a person is shown a token of their own, neither a key's, nor
+// another person's, nor the workspace's; whoever may not push, none at all. It ends with
+// the role.
 func TestPeoplesCredentials(t *testing.T) {
 	t.Parallel()
 	h := tenancytest.New(t, tenancytest.Config{})
 	ctx := t.Context()
 	key, err := repository.Credentials(ctx, h.Open(t, h.A.Key, tenancy.Git), true)
 	must(t, err)
-	for role, want := range map[tenancy.Role]tenancy.Code{tenancy.RoleOwner: "", tenancy.RoleAdmin: "", tenancy.RoleMember: "", "guest": tenancy.Forbidden} {
-		must(t, h.DB.SetMember(ctx, tenancy.Member{WorkspaceID: h.A.ID, UserID: person, Role: role}))
-		must(t, h.Provisioner.Provision(ctx, h.A.ID)) // a lower role has replaced the token
+	seen := []repository.GitCredentials{key}
+	for _, tc := range []struct {
+		role tenancy.Role
+		want tenancy.Code
+	}{{tenancy.RoleOwner, ""}, {tenancy.RoleAdmin, ""}, {tenancy.RoleMember, ""}, {"guest", tenancy.Forbidden}} {
+		must(t, h.DB.SetMember(ctx, tenancy.Member{WorkspaceID: h.A.ID, UserID: person, Role: tc.role}))
+		must(t, h.Provisioner.EndTokens(ctx, h.A.ID))
+		for _, of := range seen[1:] {
+			if alive(t, h, of) {
+				t.Errorf("as %s: a token from a higher role lives", tc.role)
+			}
+		}
 		s, err := h.Guard.OpenMember(ctx, person, h.A.Slug)
 		must(t, err)
 		got, err := repository.Credentials(ctx, s, true)
-		if codeOf(err) != want || got.Token.IsZero() != (want != "") {
-			t.Errorf("%s: %v, a token: %v, want %q", role, err, !got.Token.IsZero(), want)
+		if codeOf(err) != tc.want || got.Token.IsZero() != (tc.want != "") {
+			t.Errorf("%s: %v, a token: %v, want %q", tc.role, err, !got.Token.IsZero(), tc.want)
 		}
-		if want == "" && (got.Token.Reveal() == key.Token.Reveal() || !alive(t, h, got)) {
-			t.Errorf("%s is shown the key's token, or a dead one", role)
+		if tc.want != "" {
+			continue
+		}
+		if again, err := repository.Credentials(ctx, s, true); err != nil || again.Token.Reveal() != got.Token.Reveal() {
+			t.Errorf("%s is shown another token the second time (%v)", tc.role, err)
+		}
+		if !alive(t, h, got) || slices.ContainsFunc(seen, func(c repository.GitCredentials) bool { return c.Token.Reveal() == got.Token.Reveal() }) {
+			t.Errorf("%s is shown somebody else's token, or a dead one", tc.role)
+		}
+		seen = append(seen, got)
+	}
+	own, err := h.DB.Provision(ctx, h.A.ID)
+	must(t, err)
+	for _, k := range made(h, h.A) {
+		if k.ID != int(own.TokenID) {
+			continue
+		}
+		if !k.Live || slices.ContainsFunc(seen, func(c repository.GitCredentials) bool { return strings.HasSuffix(c.Token.Reveal(), k.LastEight) }) {
+			t.Errorf("the workspace's own token lives: %v, or somebody was shown it", k.Live)
 		}
 	}
 	viewer, _ := h.AddKey(t, h.A, "deployer", 0)
@@ -244,12 +278,11 @@ func TestTokenReplacedMeanwhile(t *testing.T) {
 	h := tenancytest.New(t, tenancytest.Config{})
 	ctx := t.Context()
 	h.AddRepository(t, h.A, "site")
-	must(t, h.DB.SetMember(ctx, tenancy.Member{WorkspaceID: h.A.ID, UserID: person, Role: tenancy.RoleMember}))
 	s := h.Open(t, h.A.Key, tenancy.Read)
 	var once atomic.Bool
 	h.Git.OnRequest(func(r giteatest.Request) error {
 		if r.Status == 0 && once.CompareAndSwap(false, true) {
-			must(t, h.DB.ChangeMember(ctx, h.A.ID, person, "", time.Now()))
+			must(t, h.DB.ForgetTokens(ctx, h.A.ID, time.Now()))
 			must(t, h.Provisioner.Provision(ctx, h.A.ID))
 		}
 		return nil

@@ -93,11 +93,12 @@ type Outcome struct {
 	Renamed    bool   // the run carried out the order to rename; see [Provision]
 }
 
-// A BotToken is a token of a workspace's bot that belongs to a key.
+// A BotToken is a token of a workspace's bot that belongs to a key or to a person.
 type BotToken struct {
 	ID          string
 	WorkspaceID string
-	KeyID       string
+	KeyID       string // empty = a person's
+	UserID      string // empty = a key's
 	Name        string // on Gitea; never reused
 	GiteaID     int64  // 0 until Gitea has made it
 	LastEight   string

@@ -109,6 +109,56 @@ func TestEndedTokens(t *testing.T) {
 	}
 }
 
+// TestEndTokens: what a person or a key may not use any more is deleted in Gitea as soon as
+// Gitea lets it, and nothing else is; Coolify is not asked.
+func TestEndTokens(t *testing.T) {
+	t.Parallel()
+	h := tenancytest.New(t, tenancytest.Config{})
+	ctx := t.Context()
+	mine, err := repository.Credentials(ctx, h.Open(t, h.A.Key, tenancy.Git), true)
+	must(t, err)
+	key, id := h.AddKey(t, h.A, "builder", keyLife)
+	theirs, err := repository.Credentials(ctx, h.Open(t, key, tenancy.Git), true)
+	must(t, err)
+	must(t, h.Operator.RevokeKey(ctx, h.A.Workspace, id))
+	asked, whole := len(h.Sim.Requests()), made(h, h.A)
+	due := func() []string {
+		var ids []string
+		must(t, h.Provisioner.SweepTokens(ctx, func(_ context.Context, id string) error { ids = append(ids, id); return nil }))
+		return ids
+	}
+	const list, del = "GET /users/{username}/tokens", "DELETE /users/{username}/tokens/{token}"
+	for _, operation := range []string{list, del} {
+		h.Git.Fail(operation, giteatest.Fault{Status: http.StatusBadGateway})
+		if err := h.Provisioner.EndTokens(ctx, h.A.ID); err == nil {
+			t.Fatalf("with a Gitea that does not answer %s: no error", operation)
+		}
+		if ids := due(); !slices.Equal(ids, []string{h.A.ID}) {
+			t.Errorf("due when Gitea did not answer %s: %v", operation, ids)
+		}
+		h.Git.Clear(operation)
+		h.Git.Reset()
+	}
+	must(t, h.Provisioner.EndTokens(ctx, h.A.ID))
+	if alive(t, h, theirs) || !alive(t, h, mine) || len(due()) > 0 {
+		t.Errorf("the ended token lives: %v, the other: %v, due: %v", alive(t, h, theirs), alive(t, h, mine), due())
+	}
+	live := func(of []giteatest.Token) (n int) {
+		for _, k := range of {
+			if k.Live {
+				n++
+			}
+		}
+		return n
+	}
+	if now := made(h, h.A); live(now) != live(whole)-1 {
+		t.Errorf("tokens: %+v, were %+v", now, whole)
+	}
+	if n := len(h.Sim.Requests()) - asked; n > 0 {
+		t.Errorf("%d requests to Coolify", n)
+	}
+}
+
 // TestOrdersMeanwhile gives an order while a job is at each of its writes to
 // Gitea: when that job ends the order has been carried out.
 func TestOrdersMeanwhile(t *testing.T) {
@@ -242,8 +292,8 @@ func checkShutToken(t *testing.T, f *platform, p *process, id, name string) {
 	must(t, err)
 	s, err := p.guard.OpenMember(t.Context(), person, is.Slug)
 	must(t, err)
-	if c, err := repository.Credentials(t.Context(), s, true); codeOf(err) != tenancy.Unavailable || !c.Token.IsZero() {
-		t.Errorf("%s: a person is shown %v (%v)", name, !c.Token.IsZero(), err)
+	if _, err := repository.Repository(t.Context(), s, "site"); codeOf(err) != tenancy.Unavailable {
+		t.Errorf("%s: a repository is read: %v", name, err)
 	}
 	checkShutPart(t, f, p, id, name, tenancy.PartToken)
 }

@@ -124,7 +124,9 @@ func presetNames() string {
 // operator wraps an operator's command: it opens the database first.
 func operator(run func(context.Context, *program, *people.Operator) error) func(context.Context, *program) error {
 	return func(ctx context.Context, p *program) error {
-		db, err := p.openStore(ctx)
+		db, err := p.openStore(ctx, func(slug string) {
+			_, _ = fmt.Fprintf(p.stderr, "warning: workspace %s: %s\n", slug, replaced)
+		})
 		if err != nil {
 			return err
 		}

@@ -143,7 +143,7 @@ func (w *world) serve(t *testing.T, log *slog.Logger) {
 		t.Fatal(err)
 	}
 	p.cfg = cfg
-	db, err := p.openStore(t.Context())
+	db, err := p.openStore(t.Context(), func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func (w *world) serve(t *testing.T, log *slog.Logger) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &server{db: db, guard: guard, provisioner: provision.New(gc, db, guard.Reserve()), registry: mcp.New(log), log: log, stopGreeting: func() {}}
+	h := &server{db: db, guard: guard, provisioner: provision.New(gc, db, db, guard.Reserve()), registry: mcp.New(log), log: log, stopGreeting: func() {}}
 	public := &url.URL{Scheme: "http", Host: ln.Addr().String()}
 	w.url = public.String()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

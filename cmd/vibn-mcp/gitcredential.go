@@ -26,7 +26,7 @@ import (
 // configuration nor in an agent's context.
 var gitCredentialCommand = command{
 	name: "git-credential", args: "ACTION",
-	about: "give git the workspace's token, as a credential helper: get, store or erase",
+	about: "give git the key's token, as a credential helper: get, store or erase",
 	reads: []string{"VIBN_URL", "VIBN_API_KEY"}, needs: []string{"VIBN_URL", "VIBN_API_KEY"}, later: true,
 	run: gitCredential,
 }

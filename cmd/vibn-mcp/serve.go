@@ -22,6 +22,7 @@ import (
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
+	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
 var serverNeeds = []string{"VIBN_SECRETS_KEY", "COOLIFY_URL", "COOLIFY_API_TOKEN"}
@@ -58,14 +59,20 @@ var migrateCommand = command{
 			return databaseError(err)
 		}
 		defer closeStore(db)
-		n, err := db.Migrate(ctx)
+		n, rotated, err := db.Migrate(ctx)
 		if err != nil {
 			return err
 		}
 		p.sayf("%s is up to date; migrations applied: %d\n", db.Dialect(), n)
+		for _, slug := range rotated {
+			p.sayf("workspace %s: %s\n", untrusted.Clean(slug), replaced)
+		}
 		return nil
 	},
 }
+
+// replaced is said of a workspace when the database is brought up to date.
+const replaced = "its own Gitea token is being replaced, because a person was shown it by an earlier release"
 
 // A server holds the parts of a running program.
 type server struct {
@@ -83,7 +90,7 @@ type server struct {
 
 // openServer opens the database, migrates it and connects the parts.
 func (p *program) openServer(ctx context.Context, log *slog.Logger) (*server, error) {
-	db, err := p.openStore(ctx)
+	db, err := p.openStore(ctx, func(slug string) { log.WarnContext(ctx, replaced, "workspace", slug) })
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +118,7 @@ func (c config) guard(db *store.DB, log *slog.Logger) (*tenancy.Guard, *provisio
 	if err != nil {
 		return nil, nil, err
 	}
-	return guard, provision.New(cfg, db, guard.Reserve()), nil
+	return guard, provision.New(cfg, db, db, guard.Reserve()), nil
 }
 
 // tenancy returns the configuration of a Guard, without the store.
@@ -202,15 +209,20 @@ func (s *server) close() {
 
 func closeStore(db *store.DB) { _ = db.Close() } // the process ends next
 
-// openStore opens the database and brings it up to date.
-func (p *program) openStore(ctx context.Context) (*store.DB, error) {
+// openStore opens the database and brings it up to date. It calls tell for each workspace
+// that the operator has to know of; see [store.DB.Migrate].
+func (p *program) openStore(ctx context.Context, tell func(slug string)) (*store.DB, error) {
 	db, err := store.Open(ctx, store.Config{URL: p.cfg.databaseURL, Dir: p.cfg.dataDir})
 	if err != nil {
 		return nil, databaseError(err)
 	}
-	if _, err := db.Migrate(ctx); err != nil {
+	_, rotated, err := db.Migrate(ctx)
+	if err != nil {
 		closeStore(db)
 		return nil, err
+	}
+	for _, slug := range rotated {
+		tell(untrusted.Clean(slug))
 	}
 	return db, nil
 }
@@ -241,7 +253,9 @@ func (s *server) jobs() store.Jobs {
 			}
 			return err
 		},
-		Push: pusher.Push,
+		Tokens:      p.EndTokens,
+		SweepTokens: func(ctx context.Context) error { return p.SweepTokens(ctx, s.db.QueueTokens) },
+		Push:        pusher.Push,
 		Sweep: func(ctx context.Context) error {
 			now := time.Now()
 			return errors.Join(

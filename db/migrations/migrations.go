@@ -21,6 +21,8 @@ import "embed"
 //go:embed sqlite postgres
 var FS embed.FS
 
-// River is the number of the one migration that is no file: it makes the tables
-// of the job queue with River's own code (see package store).
-const River = 8
+// The numbers of the migrations that are no files (see package store).
+const (
+	River       = 8  // makes the tables of the job queue, with River's own code
+	ShownTokens = 28 // has tokens replaced that people were shown
+)

@@ -102,7 +102,7 @@ var migratedFile = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := db.Migrate(ctx); err != nil {
+	if _, _, err := db.Migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	if err := db.Close(); err != nil { // all that is written is in the one file then
@@ -191,7 +191,7 @@ var migratedTemplate = sync.OnceValues(func() (name string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := db.Migrate(ctx); err != nil {
+	if _, _, err := db.Migrate(ctx); err != nil {
 		return "", err
 	}
 	return name, db.Close() // CREATE DATABASE copies only what nobody is connected to

@@ -226,7 +226,7 @@ func (h *House) guard(t testing.TB, cfg Config) (*tenancy.Guard, *provision.Prov
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g, provision.New(gc, gc.Store.(Store), g.Reserve())
+	return g, provision.New(gc, gc.Store.(Store), gc.Store.(Store), g.Reserve())
 }
 
 // Prober returns one that reaches the proxies of the simulator by any name, and no

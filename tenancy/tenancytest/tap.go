@@ -30,6 +30,7 @@ var _ Store = Tap{}
 type Store interface {
 	tenancy.Store
 	provision.Store
+	provision.TokenStore
 	repository.Store
 	hosting.Store
 	verdict.Store
@@ -50,7 +51,7 @@ type Store interface {
 var StoreReads = []string{
 	"KeyByDigest", "Keys", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace",
 	"Provision", "Due",
-	"BotTokens", "Projects", "RepositoryAccess", "AppRecords", "AppVersions", "KeptLog", "KeptValues", "DatabaseRecords", "SealedValues", "Audit", "User",
+	"BotTokens", "TokensDue", "EndedTokens", "Projects", "RepositoryAccess", "AppRecords", "AppVersions", "KeptLog", "KeptValues", "DatabaseRecords", "SealedValues", "Audit", "User",
 	"UserByIdentity", "LoginLink", "LoginLinks",
 }
 
@@ -236,38 +237,6 @@ func (s Tap) Due(ctx context.Context, now, reconciledBefore time.Time, limit int
 // ForgetTokens is tapped.
 func (s Tap) ForgetTokens(ctx context.Context, workspaceID string, at time.Time) error {
 	return s.Hook("ForgetTokens", func() error { return s.Store.ForgetTokens(ctx, workspaceID, at) })
-}
-
-// AddBotToken is tapped.
-func (s Tap) AddBotToken(ctx context.Context, t tenancy.BotToken) error {
-	return s.Hook("AddBotToken", func() error { return s.Store.AddBotToken(ctx, t) })
-}
-
-// FillBotToken is tapped.
-func (s Tap) FillBotToken(ctx context.Context, t tenancy.BotToken) error {
-	return s.Hook("FillBotToken", func() error { return s.Store.FillBotToken(ctx, t) })
-}
-
-// TakeOverBotToken is tapped.
-func (s Tap) TakeOverBotToken(ctx context.Context, was tenancy.BotToken, name string, at time.Time) error {
-	return s.Hook("TakeOverBotToken", func() error { return s.Store.TakeOverBotToken(ctx, was, name, at) })
-}
-
-// EndBotToken is tapped.
-func (s Tap) EndBotToken(ctx context.Context, workspaceID, id string, at time.Time) error {
-	return s.Hook("EndBotToken", func() error { return s.Store.EndBotToken(ctx, workspaceID, id, at) })
-}
-
-// BotTokens is tapped.
-func (s Tap) BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotToken, error) {
-	return get(s, "BotTokens", func() ([]tenancy.BotToken, error) { return s.Store.BotTokens(ctx, workspaceID) })
-}
-
-// RevokeEndedTokens is tapped.
-func (s Tap) RevokeEndedTokens(ctx context.Context, workspaceID string, at, begunBefore time.Time) error {
-	return s.Hook(
-		"RevokeEndedTokens", func() error { return s.Store.RevokeEndedTokens(ctx, workspaceID, at, begunBefore) },
-	)
 }
 
 // CreateProject is tapped.
