@@ -66,7 +66,7 @@ func newDoctor(cfg tenancy.Config, db Store, shown *untrusted.Scrubber, meter co
 		d.sensitive = cfg.Sensitive.Metered(meter)
 	}
 	if cfg.Gitea != nil {
-		d.gitea = cfg.Gitea.Metered(tenancy.Unmetered)
+		d.gitea = cfg.Gitea.Metered(gitea.Unmetered)
 	}
 	return d
 }

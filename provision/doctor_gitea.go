@@ -327,7 +327,7 @@ func (e *examination) botOf(ctx context.Context, w tenancy.Workspace) (string, *
 	}
 	for _, p := range projects {
 		if p.RepositoryID != 0 { // also one without a first commit: a bot cannot make it in a hidden repository
-			return cmp.Or(p.Repository, state.Org+"/"+p.Slug), e.gitea.Bot(token).Metered(tenancy.Unmetered), nil
+			return cmp.Or(p.Repository, state.Org+"/"+p.Slug), e.gitea.Bot(token).Metered(gitea.Unmetered), nil
 		}
 	}
 	return "", nil, nil

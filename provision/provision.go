@@ -50,7 +50,7 @@ func New(cfg tenancy.Config, db Store, tokens TokenStore, reserve coolify.Meter)
 		p.now = time.Now
 	}
 	if cfg.Gitea != nil {
-		p.gitea = cfg.Gitea.Metered(tenancy.Unmetered)
+		p.gitea = cfg.Gitea.Metered(gitea.Unmetered)
 	}
 	p.dangers = newDangers(newDoctor(cfg, db, p.shown, reserve))
 	return p

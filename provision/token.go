@@ -31,7 +31,7 @@ func NewTokenName() string { return "vibn-" + tenancy.RandomHex()[:16] }
 // MintToken makes a token of a bot and proves that it is the bot's before it is stored:
 // older Gitea servers returned a token of the user who asked.
 func MintToken(
-	ctx context.Context, bot tenancy.BotAccount, name string, scopes []string,
+	ctx context.Context, bot gitea.BotAccount, name string, scopes []string,
 ) (gitea.Token, error) {
 	tokens, err := bot.Tokens(ctx)
 	if err != nil {
@@ -73,7 +73,7 @@ func (r *run) ensureToken(ctx context.Context) error {
 	if err != nil || alive {
 		return err
 	}
-	made, err := MintToken(ctx, tenancy.NewBotAccount(r.gitea, r.state.Bot, r.state.BotID), NewTokenName(),
+	made, err := MintToken(ctx, gitea.NewBotAccount(r.gitea, r.state.Bot, r.state.BotID), NewTokenName(),
 		BotScopes(r.dangers.Premises))
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (r *run) asBot() (*gitea.Bot, error) {
 				"makes new tokens",
 		}
 	}
-	return r.gitea.Bot(plain).Metered(tenancy.Unmetered), nil
+	return r.gitea.Bot(plain).Metered(gitea.Unmetered), nil
 }
 
 // answerLate is the age at which the request that makes a token is known to have ended.
@@ -154,7 +154,7 @@ func (p *Provisioner) EndTokens(ctx context.Context, workspaceID string) error {
 }
 
 func (p *Provisioner) deleteTokens(ctx context.Context, state tenancy.Provision, ended []tenancy.BotToken) error {
-	tokens, err := tenancy.NewBotAccount(p.gitea, state.Bot, state.BotID).Tokens(ctx)
+	tokens, err := gitea.NewBotAccount(p.gitea, state.Bot, state.BotID).Tokens(ctx)
 	if err != nil {
 		return err
 	}
@@ -199,8 +199,8 @@ func (r *run) endTokens(ctx context.Context) error {
 	if r.state.BotID == 0 {
 		return nil
 	}
-	tokens, err := tenancy.NewBotAccount(r.gitea, r.state.Bot, r.state.BotID).Tokens(ctx)
-	if errors.Is(err, tenancy.ErrNotBot) {
+	tokens, err := gitea.NewBotAccount(r.gitea, r.state.Bot, r.state.BotID).Tokens(ctx)
+	if errors.Is(err, gitea.ErrNotBot) {
 		return foreignError(tenancy.PartBot, "a user", r.state.Bot)
 	}
 	if err != nil {

@@ -237,7 +237,9 @@ func (s Inside) ProjectKeys(p Project) ProjectKeys { return NewProjectKeys(s.coo
 func (s Inside) Org() gitea.OrgClient { return s.gitea.Org(s.grant.workspace.GiteaOrg) }
 
 // BotAccount returns the account of the workspace's bot, as recorded.
-func (s Inside) BotAccount(p Provision) BotAccount { return NewBotAccount(s.gitea, p.Bot, p.BotID) }
+func (s Inside) BotAccount(p Provision) gitea.BotAccount {
+	return gitea.NewBotAccount(s.gitea, p.Bot, p.BotID)
+}
 
 // WithToken returns a client that has a token's rights. Its requests count as this
 // call's.

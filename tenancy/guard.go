@@ -133,9 +133,6 @@ func (g *Guard) HasOperator() bool { return !g.admin.IsZero() }
 // cannot spend. A meter on its own grants no access.
 func (g *Guard) Reserve() coolify.Meter { return g.budget.reserve }
 
-// Unmetered admits every request: Gitea has no limit that tenants share.
-func Unmetered(context.Context, gitea.Operation) (func(), error) { return func() {}, nil }
-
 // open proves a principal and returns its Scope. No other function opens one.
 func (g *Guard) open(ctx context.Context, p principal) (*Scope, error) {
 	grant, err := p.prove(ctx, g)
