@@ -27,18 +27,25 @@ func watch(
 		if err != nil || done || time.Until(end) < every {
 			return err
 		}
-		pause := time.NewTimer(every)
-		defer pause.Stop()
-		select {
-		case <-pause.C:
-		case <-inside(s).Closing():
-			return nil
-		case <-ctx.Done():
-			return tenancy.UpstreamError("wait for the status", ctx.Err())
-		}
-		if err := s.Prove(ctx); err != nil {
+		if on, err := Pause(ctx, s, every, "wait for the status"); err != nil || !on {
 			return err
 		}
+	}
+}
+
+// Pause passes time between two looks of a wait, and proves the principal's rights after
+// it. It returns false if the server stops: the wait then answers with what it knows.
+// doing says for the log what was waited for.
+func Pause(ctx context.Context, s *tenancy.Scope, d time.Duration, doing string) (on bool, err error) {
+	pause := time.NewTimer(d)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return true, s.Prove(ctx)
+	case <-inside(s).Closing():
+		return false, nil
+	case <-ctx.Done():
+		return false, tenancy.UpstreamError(doing, ctx.Err())
 	}
 }
 

@@ -274,16 +274,7 @@ func visitUntil(
 		if !o.mayMend() || visits >= maxVisits && !o.undecided() || time.Until(until) < every {
 			return nil
 		}
-		pause := time.NewTimer(every)
-		defer pause.Stop()
-		select {
-		case <-pause.C:
-		case <-s.Closing():
-			return nil
-		case <-ctx.Done():
-			return tenancy.UpstreamError("wait for the app to answer", ctx.Err())
-		}
-		if err := scopeOf(a).Prove(ctx); err != nil {
+		if on, err := hosting.Pause(ctx, scopeOf(a), every, "wait for the app to answer"); err != nil || !on {
 			return err
 		}
 		o.settling = settles(s, d)
