@@ -139,7 +139,7 @@ func follow(
 		j, next, err := verdict.Unqueued(ctx, app)
 		return deployOut{Judgement: j, Next: next}, err
 	}
-	if code := tenancy.Public(err).Code; err != nil && code != tenancy.Unauthorized && code != tenancy.Forbidden {
+	if err != nil && !lostRights(err) {
 		return out, nil // the deployment was queued; a failed wait is not its failure
 	}
 	if err != nil {
@@ -190,7 +190,7 @@ func stopApp(ctx context.Context, app *hosting.App, wait int) (deployOut, error)
 		return stopping, nil
 	}
 	stopped, err := app.AwaitStop(ctx, time.Duration(wait)*time.Second)
-	if code := tenancy.Public(err).Code; err != nil && (code == tenancy.Unauthorized || code == tenancy.Forbidden) {
+	if lostRights(err) {
 		return deployOut{}, err
 	}
 	if !stopped {

@@ -118,7 +118,7 @@ func (o *createDatabaseOut) awaitStart(ctx context.Context, d *hosting.Database)
 	if o.Created && !o.Started {
 		var err error
 		o.Started, err = d.AwaitStart(ctx)
-		if code := tenancy.Public(err).Code; err != nil && (code == tenancy.Unauthorized || code == tenancy.Forbidden) {
+		if lostRights(err) {
 			return err
 		}
 	}

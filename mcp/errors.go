@@ -22,6 +22,13 @@ func FailureOf(err error) Failure {
 	return Failure{e.Code, e.Msg, e.Hint, e.Retryable, int(math.Ceil(e.RetryAfter.Seconds()))}
 }
 
+// lostRights reports whether a wait failed because its principal may not see the end of it
+// any more. What was begun before goes on.
+func lostRights(err error) bool {
+	code := tenancy.Public(err).Code
+	return err != nil && (code == tenancy.Unauthorized || code == tenancy.Forbidden)
+}
+
 // JSON encodes the failure.
 func (f Failure) JSON() []byte {
 	raw, err := json.Marshal(f)
