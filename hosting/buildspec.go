@@ -112,16 +112,11 @@ func (b BuildSpec) update() coolify.ApplicationUpdate {
 	}
 	if b.HealthCheck != nil {
 		u.HealthCheck = new(*b.HealthCheck != "")
-		u.HealthCheckPath = nilIfEmpty(*b.HealthCheck)
+		if *b.HealthCheck != "" {
+			u.HealthCheckPath = b.HealthCheck
+		}
 	}
 	return u
-}
-
-func nilIfEmpty(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 // applyTo returns the application with the spec's fields set.
