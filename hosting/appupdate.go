@@ -38,7 +38,7 @@ func (a *App) Update(ctx context.Context, spec BuildSpec, description *string) (
 	if err := a.checkChange(ctx, spec.applyTo(a.app.Application)); err != nil {
 		return AppInfo{}, err
 	}
-	if u.Ports != nil && a.app.FQDN != "" && u.Domain == nil && a.app.BuildPack != "dockercompose" {
+	if u.Ports != nil && a.app.FQDN != "" && a.app.BuildPack != "dockercompose" {
 		u.Domain = &a.app.FQDN // without it the proxy goes on using the old port
 	}
 	if err := a.app.Calls.Update(ctx, u); err != nil {
