@@ -180,9 +180,7 @@ func (j *liveJourney) await(deployment string) map[string]any {
 			j.t.Logf("%s: %v, %v", deployment, w["verdict"], w["reason"])
 			return w
 		}
-		if done(j.t) {
-			j.t.Fatalf("no verdict of %s: %v", deployment, w)
-		}
+		pause(j.t, "no verdict of %s: %v", deployment, w)
 	}
 }
 
@@ -212,15 +210,6 @@ func pause(t *testing.T, format string, args ...any) {
 	case <-time.After(time.Second):
 	case <-storetest.LastMoment(t):
 		t.Fatalf(format, args...)
-	}
-}
-
-func done(t *testing.T) bool {
-	select {
-	case <-storetest.LastMoment(t):
-		return true
-	default:
-		return false
 	}
 }
 
