@@ -126,9 +126,7 @@ func (w *wireDatabases) check(asked []UUID) error {
 //api:op GET /projects/{uuid}/{environment_name_or_uuid}
 func (p ProjectClient) Databases(ctx context.Context, environment UUID) ([]Database, error) {
 	var w wireDatabases
-	if err := p.c.do(
-		ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", p.id, environment), &w,
-	); err != nil {
+	if err := p.environment(ctx, environment, &w); err != nil {
 		return nil, err
 	}
 	all := []Database{}

@@ -89,12 +89,15 @@ func (w *wireServices) check(asked []UUID) error {
 //api:op GET /projects/{uuid}/{environment_name_or_uuid}
 func (p ProjectClient) Services(ctx context.Context, environment UUID) ([]Service, error) {
 	var w wireServices
-	if err := p.c.do(
-		ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", p.id, environment), &w,
-	); err != nil {
+	if err := p.environment(ctx, environment, &w); err != nil {
 		return nil, err
 	}
 	return services(w.Services), nil
+}
+
+// environment reads the detail of an environment, of which a caller takes its part.
+func (p ProjectClient) environment(ctx context.Context, id UUID, part checker) error {
+	return p.c.do(ctx, newRequest("GET", "/projects/{uuid}/{environment_name_or_uuid}", p.id, id), part)
 }
 
 // NewService describes a service to be created.
