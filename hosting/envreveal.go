@@ -8,7 +8,7 @@ import (
 )
 
 // RevealEnv returns the value of one variable, as it was set. Only people may call it,
-// because what an agent reads stays in its context. It returns [Unavailable] if the
+// because what an agent reads stays in its context, and after a recent sign-in. It returns [Unavailable] if the
 // server has no token that may read values.
 func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.Text, error) {
 	s := a.scope
@@ -16,6 +16,9 @@ func (a *App) RevealEnv(ctx context.Context, key string, preview bool) (secret.T
 		return secret.Text{}, err
 	}
 	if err := s.RequirePerson(); err != nil {
+		return secret.Text{}, err
+	}
+	if err := inside(s).SignedIn(); err != nil {
 		return secret.Text{}, err
 	}
 	if a.app.Values == nil {

@@ -90,8 +90,8 @@ func Invites(ctx context.Context, s *tenancy.Scope) ([]InviteInfo, error) {
 // MaxInvites bounds how many invitations that its members made a workspace has open.
 const MaxInvites = 50
 
-// Invite makes a link with which one person joins the workspace. It returns the token
-// once; the token is stored nowhere.
+// Invite makes a link with which one person joins the workspace. It needs a recent
+// sign-in. It returns the token once; the token is stored nowhere.
 func Invite(ctx context.Context, s *tenancy.Scope, role tenancy.Role) (tenancy.LoginLink, secret.Text, error) {
 	p, err := inside(s).Person()
 	if err != nil {
@@ -102,7 +102,7 @@ func Invite(ctx context.Context, s *tenancy.Scope, role tenancy.Role) (tenancy.L
 			Code: tenancy.Invalid, Msg: "a role is owner, admin or member",
 		}
 	}
-	if err := mayChange(s, role); err != nil {
+	if err := cmp.Or(mayChange(s, role), inside(s).SignedIn()); err != nil {
 		return tenancy.LoginLink{}, secret.Text{}, err
 	}
 	now := inside(s).Now()
@@ -133,7 +133,7 @@ func WithdrawInvite(ctx context.Context, s *tenancy.Scope, id string) error {
 
 // SetRole gives a member another role. It revokes keys that the person minted and that
 // have more rights than the new role, and withdraws invitations that the new role could
-// not make.
+// not make. To raise a role needs a recent sign-in.
 func SetRole(ctx context.Context, s *tenancy.Scope, userID string, role tenancy.Role) error {
 	if role.Rights() == 0 {
 		return &tenancy.Error{Code: tenancy.Invalid, Msg: "a role is owner, admin or member"}
@@ -164,12 +164,23 @@ func changeMember(ctx context.Context, s *tenancy.Scope, userID string, role ten
 		if err := mayChange(s, m.Role, role); err != nil && !leaves {
 			return err
 		}
+		if raised(m.Role, role) {
+			if err := inside(s).SignedIn(); err != nil {
+				return err
+			}
+		}
 		return change(ctx, s, userID, role)
 	}
 	if err := mayChange(s); err != nil {
 		return err
 	}
 	return &tenancy.Error{Code: tenancy.NotFound, Msg: "no such member in this workspace"}
+}
+
+// raised reports whether a person with a new role may do more than before: owners may
+// change owners besides.
+func raised(was, role tenancy.Role) bool {
+	return !was.Rights().Has(role.Rights()) || role == tenancy.RoleOwner && was != tenancy.RoleOwner
 }
 
 func change(ctx context.Context, s *tenancy.Scope, userID string, role tenancy.Role) error {

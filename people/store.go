@@ -34,7 +34,8 @@ type Store interface {
 	// KeepGiteaUser records a person's account on Gitea in all their workspaces, and
 	// requests a run for each.
 	KeepGiteaUser(ctx context.Context, userID string, giteaUserID int64) error
-	// SignOut ends every session of a person that began before at.
+	// SignOut ends every session of a person that began before at, their tokens of Gitea and
+	// the open links that sign them in.
 	SignOut(ctx context.Context, userID string, at time.Time) error
 	// AddLoginLink stores a link. ErrNotFound if the link would not be open: its creator
 	// has lost the role for it, or the person whom it signs in is no member. ErrFull if a

@@ -49,7 +49,7 @@ var errNoToken = &tenancy.Error{
 // Credentials returns how git reaches the workspace's repositories. With reveal it
 // includes a token. Each key and each person gets a token of their own, which is created
 // on first use, and ends with the key, or with the membership, the role, or all sessions
-// of the person.
+// of the person, who needs a recent sign-in to see it.
 func Credentials(ctx context.Context, s *tenancy.Scope, reveal bool) (GitCredentials, error) {
 	if err := s.Require(tenancy.Git); err != nil {
 		return GitCredentials{}, err
@@ -60,6 +60,9 @@ func Credentials(ctx context.Context, s *tenancy.Scope, reveal bool) (GitCredent
 	c := GitCredentials{Server: inside(s).GiteaURL(), Username: inside(s).Workspace().GiteaBot}
 	if !reveal {
 		return c, nil
+	}
+	if err := inside(s).SignedIn(); err != nil {
+		return GitCredentials{}, err
 	}
 	h, err := holderOf(s)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/sidecar"
@@ -149,7 +150,7 @@ func twinOf(t testing.TB, tool mcp.Tool, slug string, args map[string]any) (meth
 
 func (s *server) asMember(t testing.TB, tool mcp.Tool, slug, user string, args map[string]any) string {
 	t.Helper()
-	scope, err := s.Guard.OpenMember(t.Context(), user, slug)
+	scope, err := s.Guard.OpenMember(t.Context(), user, slug, time.Now())
 	if err != nil {
 		return string(mcp.FailureOf(err).JSON())
 	}

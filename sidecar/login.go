@@ -38,66 +38,23 @@ func (v *visit) attempt() error {
 	return nil
 }
 
-// signInFirst sends a person to sign in and back. It keeps the fields of a submitted
-// form. No form of this server contains a secret.
-func (v *visit) signInFirst(again bool) error {
-	next, ctx := v.r.URL.RequestURI(), v.r.Context()
-	if v.r.Method == http.MethodPost {
-		next = v.formPath()
-		if fields := v.form.Encode(); len(fields) <= maxKeptForm && v.address.allowFrom(originOf(v.r)) {
-			v.hold(ctx, heldForm, fields)
-			v.hold(ctx, heldPath, next)
-		}
-	}
-	query := url.Values{"next": {nextPath(next)}}
-	if again {
-		query.Set("again", "1")
-	}
-	return v.goTo("/login?" + query.Encode())
-}
-
-// maxKeptForm limits a form that is kept, in bytes.
-const maxKeptForm = 4096
-
-// formPath returns the page that holds the form of this POST.
-func (v *visit) formPath() string {
-	path := v.r.URL.Path
-	for _, act := range []string{"/revoke", "/invite", "/withdraw", "/role", "/remove", "/reveal", "/bot-token"} {
-		path = strings.TrimSuffix(path, act)
-	}
-	if home, ok := strings.CutSuffix(path, "/provision"); ok {
-		path = home + "/workspace"
-	}
-	return path
-}
-
-// savedForm returns the fields of a form that was sent from this page while signed out.
-func (v *visit) savedForm() url.Values {
-	ctx := v.r.Context()
-	if v.sessions.GetString(ctx, heldPath) != v.r.URL.Path {
-		return url.Values{}
-	}
-	v.sessions.Remove(ctx, heldPath)
-	fields, err := url.ParseQuery(v.sessions.PopString(ctx, heldForm))
-	if err != nil {
-		return url.Values{}
-	}
-	return fields
-}
-
 type loginPage struct {
 	Provider string // the provider's name; empty = there is none
 	Next     string
-	Again    bool
-	Kept     bool // a form has been kept for the person
+	Again    string // one of [purposes]' names; empty = the person is signed out
+	Why      string // of Again
+	Kept     bool   // a form has been kept for the person
 }
 
 func (v *visit) login() error {
 	q := v.r.URL.Query()
 	p := loginPage{
-		Next: nextPath(q.Get("next")), Again: q.Get("again") != "", Kept: v.sessions.Exists(v.r.Context(), heldForm),
+		Next: nextPath(q.Get("next")), Why: purposes[q.Get("again")], Kept: v.sessions.Exists(v.r.Context(), heldForm),
 	}
-	if v.user.ID != "" && !p.Again {
+	if p.Why != "" && v.user.ID != "" {
+		p.Again = q.Get("again")
+	}
+	if v.user.ID != "" && p.Again == "" {
 		return v.goTo(p.Next)
 	}
 	if v.provider != nil {
@@ -117,7 +74,7 @@ func (v *visit) loginStart() error {
 	}
 	q := v.r.URL.Query()
 	asked := time.Unix(v.sessions.GetInt64(v.r.Context(), heldConnect), 0)
-	connect := v.user.ID != "" && time.Since(asked) < recently
+	connect := v.user.ID != "" && time.Since(asked) < tenancy.Recently
 	v.sessions.Remove(v.r.Context(), heldConnect)
 	address, c, err := v.provider.begin(
 		v.r.Context(), nextPath(q.Get("next")), connect, q.Get("again") != "" || connect,

@@ -266,6 +266,11 @@ func (v *visit) export(kind, name string, write func(exportRow) error, flush fun
 }
 
 func (v *visit) exportPage(ctx context.Context, q tenancy.AuditQuery, sent int) ([]people.TrailEntry, error) {
+	if sent > 0 { // the download takes as long as its reader likes
+		if err := v.stillIn(ctx); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
 	entries, err := people.Trail(ctx, v.scope, q)
 	if err != nil && sent > 0 {
 		v.cfg.Log.WarnContext(ctx, "export broke off", "err", v.scope.ForLog(err))

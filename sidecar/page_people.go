@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -49,6 +50,7 @@ func (v *visit) showMembers(shown *invited) error {
 	if err != nil {
 		return err
 	}
+	v.frame.Errand.concerns(members)
 	p := peoplePage{Members: members, MayEdit: v.frame.Keys, Invited: shown}
 	for _, r := range roles {
 		if r.Role != tenancy.RoleOwner || v.frame.Role == tenancy.RoleOwner {
@@ -123,6 +125,9 @@ func (v *visit) setRole() error {
 		"members.set_role", id, map[string]any{"role": role},
 		func(s *tenancy.Scope) error { return people.SetRole(v.r.Context(), s, id, role) },
 	)
+	if errors.Is(err, tenancy.ErrSignIn) {
+		return v.signInFirst("role")
+	}
 	if err != nil {
 		return err
 	}

@@ -222,9 +222,6 @@ func (v *visit) showApp(status int, previews bool, shown *shownEnv, failed strin
 // revealEnv shows the value of one variable. If the page around it fails, it shows no
 // value.
 func (v *visit) revealEnv() error {
-	if !v.signedInRecently() {
-		return v.signInFirst(true)
-	}
 	key, previews := v.form.Get("key"), v.form.Get("scope") == "preview"
 	if len(key) > 255 {
 		return &tenancy.Error{Code: tenancy.NotFound, Msg: "the app has no such variable"}

@@ -20,8 +20,6 @@ const (
 	sessionIdle = 8 * time.Hour
 	sessionLife = 7 * 24 * time.Hour
 	guestLife   = 30 * time.Minute // of a session in which nobody signed in
-	// recently is how recent a sign-in must be for a secret to be shown.
-	recently = 5 * time.Minute
 )
 
 // These are the values in a session. None of them is a secret.
@@ -31,6 +29,7 @@ const (
 	heldNotice  = "notice"  // a sentence for the next page
 	heldForm    = "form"    // fields of a form that was sent while signed out
 	heldPath    = "path"    // of the form's page
+	heldAction  = "action"  // where the form goes
 	heldConnect = "connect" // when the person asked to connect the provider's account, in seconds
 	heldInvite  = "invite"  // digest of an invitation to accept after the sign-in
 )
@@ -89,6 +88,19 @@ func (s *site) person(ctx context.Context) (tenancy.User, error) {
 		return tenancy.User{}, s.sessions.Destroy(ctx)
 	}
 	return u, nil
+}
+
+// stillIn returns an error if the person was signed out, or lost the right to what the
+// visit shows, since it began.
+func (v *visit) stillIn(ctx context.Context) error {
+	u, err := v.accounts.User(ctx, v.user.ID)
+	if err != nil {
+		return err
+	}
+	if u.SignedOutAt != nil && !v.since(ctx).After(*u.SignedOutAt) {
+		return errSignedOut
+	}
+	return v.scope.Prove(ctx)
 }
 
 // since returns when the person signed in.
@@ -189,7 +201,7 @@ func (c Config) enter(w http.ResponseWriter, r *http.Request) (scope *tenancy.Sc
 
 // openFor opens a workspace for a signed-in person, and counts the request.
 func (s *site) openFor(ctx context.Context, u tenancy.User, slug string) (*tenancy.Scope, error) {
-	scope, err := s.cfg.Guard.OpenMember(ctx, u.ID, slug)
+	scope, err := s.cfg.Guard.OpenMember(ctx, u.ID, slug, s.since(ctx))
 	if err != nil {
 		return nil, err
 	}

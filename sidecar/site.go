@@ -81,6 +81,7 @@ func (s *site) mount(mux *http.ServeMux) {
 		"GET /login/callback":     (*visit).loginCallback,
 		"GET /link/{token}":       (*visit).showLink,
 		"POST /link":              (*visit).useLink,
+		"POST /login/cancel":      (*visit).cancel,
 		"POST /logout":            (*visit).logout,
 		"GET /account":            signedIn((*visit).account),
 		"POST /account/connect":   signedIn((*visit).askConnect),
@@ -89,16 +90,16 @@ func (s *site) mount(mux *http.ServeMux) {
 		"GET /w/":                 signedIn(func(*visit) error { return errNoPage }),
 
 		"GET /w/{slug}":                       inWorkspace((*visit).access),
-		"POST /w/{slug}/bot-token":            inWorkspace((*visit).revealToken),
+		"POST /w/{slug}/bot-token":            inWorkspace(recent("reveal", (*visit).revealToken)),
 		"GET /w/{slug}/keys":                  inWorkspace((*visit).keys),
-		"POST /w/{slug}/keys":                 inWorkspace((*visit).mintKey),
+		"POST /w/{slug}/keys":                 inWorkspace(recent("key", (*visit).mintKey)),
 		"POST /w/{slug}/keys/revoke":          inWorkspace((*visit).revokeKey),
 		"GET /w/{slug}/workspace":             inWorkspace((*visit).workspace),
 		"POST /w/{slug}/provision":            inWorkspace((*visit).provision),
 		"GET /w/{slug}/apps/{app}":            inWorkspace((*visit).app),
-		"POST /w/{slug}/apps/{app}/reveal":    inWorkspace((*visit).revealEnv),
+		"POST /w/{slug}/apps/{app}/reveal":    inWorkspace(recent("reveal", (*visit).revealEnv)),
 		"GET /w/{slug}/people":                inWorkspace((*visit).members),
-		"POST /w/{slug}/people/invite":        inWorkspace((*visit).invite),
+		"POST /w/{slug}/people/invite":        inWorkspace(recent("invite", (*visit).invite)),
 		"POST /w/{slug}/people/withdraw":      inWorkspace((*visit).withdraw),
 		"POST /w/{slug}/people/role":          inWorkspace((*visit).setRole),
 		"POST /w/{slug}/people/remove":        inWorkspace((*visit).removeMember),
@@ -118,6 +119,7 @@ type visit struct {
 	user  tenancy.User   // the signed-in person; zero = none
 	frame frame          // the parts around the page
 	form  url.Values     // of a POST
+	kept  url.Values     // of the page's own form, sent before a sign-in; nil = none
 	scope *tenancy.Scope // of the workspace; nil outside one
 }
 
@@ -177,7 +179,7 @@ var errNoPage = &tenancy.Error{Code: tenancy.NotFound, Msg: "there is no such pa
 func signedIn(serve func(*visit) error) func(*visit) error {
 	return func(v *visit) error {
 		if v.user.ID == "" {
-			return v.signInFirst(false)
+			return v.signInFirst("")
 		}
 		return serve(v)
 	}
@@ -200,12 +202,10 @@ func inWorkspace(serve func(*visit) error) func(*visit) error {
 		}
 		defer leave()
 		v.frame.enter(v.scope)
+		v.resume()
 		return serve(v)
 	})
 }
-
-// signedInRecently reports whether the sign-in is recent enough to show a secret.
-func (v *visit) signedInRecently() bool { return time.Since(v.since(v.r.Context())) < recently }
 
 // A frame holds the parts around every page.
 type frame struct {
@@ -218,6 +218,7 @@ type frame struct {
 	Keys       bool   // whether the person may manage keys and members
 	Tab        string // access, keys, workspace, people, activity
 	Notice     string // the result of the last action
+	Errand     *errand
 	Assets     map[string]string
 	Body       any
 }

@@ -111,8 +111,18 @@ func TestSignInLinks(t *testing.T) {
 		check(t, err)
 		wantSame(t, "open", false, now.Open(after(2)))
 		wantErr(t, "UseLoginLink", db.UseLoginLink(ctx, l, tenancy.Person{UserID: a.user}, after(2)), tenancy.ErrNotFound)
+		first := l
 		l.ID, digest = newID(), tenancy.Digest{1}
 		wantErr(t, "a sign-in link of one who left", db.AddLoginLink(ctx, l, digest), tenancy.ErrNotFound)
+		check(t, db.SetMember(ctx, tenancy.Member{WorkspaceID: a.ws.ID, UserID: a.user, Role: tenancy.RoleMember, CreatedAt: after(3)}))
+		wantErr(t, "UseLoginLink once they are back", db.UseLoginLink(ctx, first, tenancy.Person{UserID: a.user}, after(4)), tenancy.ErrNotFound)
+		check(t, db.AddLoginLink(ctx, l, digest))
+		check(t, db.SignOut(ctx, newID(), after(5)))
+		now, _, err = db.LoginLink(ctx, digest)
+		check(t, err)
+		wantSame(t, "open when another person signed out", true, now.Open(after(6)))
+		check(t, db.SignOut(ctx, a.user, after(5)))
+		wantErr(t, "UseLoginLink after signing out everywhere", db.UseLoginLink(ctx, l, tenancy.Person{UserID: a.user}, after(6)), tenancy.ErrNotFound)
 	})
 }
 

@@ -81,6 +81,11 @@ func (db *DB) SignOut(ctx context.Context, userID string, at time.Time) error {
 		if err != nil {
 			return err
 		}
+		_, err = tx.ExecContext(ctx, `update vibn_login_links set used_at = $2 where user_id = $1 and used_at is null`,
+			userID, micros(at))
+		if err != nil {
+			return err
+		}
 		return db.endTokensOf(ctx, tx, "", userID, at)
 	}), "sign out %q", userID)
 }
@@ -296,11 +301,12 @@ func roleOf(ctx context.Context, tx *sql.Tx, workspaceID, userID string) (role t
 	return role, err
 }
 
-// withdrawBeyond withdraws the links that a person made and that are no longer open. They
+// withdrawBeyond withdraws the links that a person made, or that sign them in, and that are
+// no longer open. They
 // stay withdrawn if the person gets a higher role later.
 func withdrawBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string, at time.Time) error {
 	links, err := collect(ctx, tx, scanLink, `select `+linkColumns+` from vibn_login_links l
-		where l.workspace_id = $1 and l.created_by = $2 and l.used_at is null`, workspaceID, userID)
+		where l.workspace_id = $1 and (l.created_by = $2 or l.user_id = $2) and l.used_at is null`, workspaceID, userID)
 	if err != nil {
 		return err
 	}

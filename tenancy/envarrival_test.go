@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/hosting"
@@ -395,7 +396,7 @@ func TestRevealedValues(t *testing.T) {
 	uuid := newApp(h, coolifytest.App{})
 	reveal := func(key string) string {
 		t.Helper()
-		person, err := h.Guard.OpenMember(t.Context(), "user-alpha", h.A.Slug)
+		person, err := h.Guard.OpenMember(t.Context(), "user-alpha", h.A.Slug, time.Now())
 		must(t, err)
 		s, err := person.Begin(t.Context(), tenancy.Call{Tool: "envs.reveal", Needs: tenancy.Write})
 		must(t, err)

@@ -116,10 +116,11 @@ func (g *Guard) OpenKey(ctx context.Context, key string) (*Scope, error) {
 }
 
 // OpenMember returns the Scope of a person in the workspace with this slug. The caller
-// has proved who the person is, by a session of vibn-mcp. A workspace of which the person
-// is no member is [NotFound], like one that does not exist.
-func (g *Guard) OpenMember(ctx context.Context, userID, slug string) (*Scope, error) {
-	return g.open(ctx, memberPrincipal{userID: userID, slug: slug})
+// has proved who the person is, by a session of vibn-mcp that began when they signed in.
+// A workspace of which the person is no member is [NotFound], like one that does not
+// exist.
+func (g *Guard) OpenMember(ctx context.Context, userID, slug string, signedIn time.Time) (*Scope, error) {
+	return g.open(ctx, memberPrincipal{userID, slug, signedIn})
 }
 
 // Stop makes every wait answer at once with what it knows, so that a stopping server does
@@ -201,7 +202,10 @@ func (g *Guard) touch(ctx context.Context, key Key, now time.Time) {
 	}
 }
 
-type memberPrincipal struct{ userID, slug string }
+type memberPrincipal struct {
+	userID, slug string
+	signedIn     time.Time // the last time
+}
 
 func (p memberPrincipal) prove(ctx context.Context, g *Guard) (grant, error) {
 	ws, role, err := g.store.Membership(ctx, p.slug, p.userID)

@@ -98,6 +98,25 @@ func (s Inside) Person() (string, error) {
 	return id, nil
 }
 
+// Recently is how long ago a person may have signed in to give power or see a secret.
+const Recently = 5 * time.Minute
+
+// ErrSignIn asks a person to sign in again: the desk may have been left.
+var ErrSignIn = &Error{
+	Code: Forbidden, Msg: "this needs a sign-in of the last five minutes",
+	Hint: "sign in to the settings page again, then try again",
+}
+
+// SignedIn returns [ErrSignIn] if a person acts whose sign-in is not [Recently]. Keys do
+// not sign in.
+func (s Inside) SignedIn() error {
+	p, ok := s.principal.(memberPrincipal)
+	if ok && s.guard.now().Sub(p.signedIn) >= Recently {
+		return ErrSignIn
+	}
+	return nil
+}
+
 // Again proves the principal again and returns the resulting Scope.
 func (s Inside) Again(ctx context.Context) (Inside, error) {
 	again, err := s.guard.open(ctx, s.principal)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -215,7 +216,7 @@ type wayIn struct {
 func (m *mischief) suspend() {
 	m.t.Helper()
 	ctx, repo := m.t.Context(), m.A.GiteaOrg+"/site"
-	person, err := m.Guard.OpenMember(ctx, "user-alpha", m.A.Slug)
+	person, err := m.Guard.OpenMember(ctx, "user-alpha", m.A.Slug, time.Now())
 	must(m.t, err)
 	own, err := repository.Credentials(ctx, person, true)
 	must(m.t, err)

@@ -75,7 +75,7 @@ func revokeAt(t *testing.T, h *tenancytest.House, l levers, e ending, c cut) (re
 	if e.member {
 		must(t, h.DB.SetMember(t.Context(), tenancy.Member{WorkspaceID: x.ID, UserID: person, Role: tenancy.RoleMember}))
 		var err error
-		s, err = h.Guard.OpenMember(t.Context(), person, x.Slug)
+		s, err = h.Guard.OpenMember(t.Context(), person, x.Slug, time.Now())
 		must(t, err)
 		s, err = s.Begin(t.Context(), tenancy.Call{Tool: "test", Needs: tenancy.Git})
 		must(t, err)
@@ -209,7 +209,7 @@ func TestPeoplesCredentials(t *testing.T) {
 				t.Errorf("as %s: a token from a higher role lives", tc.role)
 			}
 		}
-		s, err := h.Guard.OpenMember(ctx, person, h.A.Slug)
+		s, err := h.Guard.OpenMember(ctx, person, h.A.Slug, time.Now())
 		must(t, err)
 		got, err := repository.Credentials(ctx, s, true)
 		if codeOf(err) != tc.want || got.Token.IsZero() != (tc.want != "") {

@@ -122,7 +122,7 @@ func (b bearer) begin(ctx context.Context, c tenancy.Call) (*tenancy.Scope, erro
 	var s *tenancy.Scope
 	var err error
 	if b.member {
-		s, err = b.guard.OpenMember(ctx, person, b.Slug)
+		s, err = b.guard.OpenMember(ctx, person, b.Slug, time.Now())
 	} else {
 		s, err = b.guard.OpenKey(ctx, b.Key)
 	}

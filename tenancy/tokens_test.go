@@ -290,7 +290,7 @@ func checkShutToken(t *testing.T, f *platform, p *process, id, name string) {
 	t.Helper()
 	is, err := f.db.Provision(t.Context(), id)
 	must(t, err)
-	s, err := p.guard.OpenMember(t.Context(), person, is.Slug)
+	s, err := p.guard.OpenMember(t.Context(), person, is.Slug, time.Now())
 	must(t, err)
 	if _, err := repository.Repository(t.Context(), s, "site"); codeOf(err) != tenancy.Unavailable {
 		t.Errorf("%s: a repository is read: %v", name, err)

@@ -14,3 +14,6 @@ UPDATE vibn_bot_tokens SET gone_at = revoked_at, expires_at = (SELECT k.expires_
 CREATE UNIQUE INDEX vibn_bot_tokens_live_user ON vibn_bot_tokens (user_id, workspace_id) WHERE revoked_at IS NULL;
 CREATE INDEX vibn_bot_tokens_not_gone ON vibn_bot_tokens (workspace_id) WHERE revoked_at IS NOT NULL AND gone_at IS NULL;
 CREATE INDEX vibn_bot_tokens_expires ON vibn_bot_tokens (expires_at) WHERE revoked_at IS NULL;
+
+-- "Sign out everywhere" ends a person's open links too.
+CREATE INDEX vibn_login_links_user_id_idx ON vibn_login_links (user_id) WHERE used_at IS NULL;
