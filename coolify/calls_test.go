@@ -235,22 +235,17 @@ var calls = []call{
 		[]coolify.Env{{UUID: env, Key: "A", BuildTime: true, Comment: "c", CreatedAt: created}},
 	},
 	{
-		"AppClient.CreateEnv", func(ctx context.Context, c clients) (any, error) {
-			return c.App(app).CreateEnv(ctx, coolify.NewEnv{Key: "A", Value: secret.NewText(canaryValue), Runtime: true})
+		"AppClient.SetEnvs", func(ctx context.Context, c clients) (any, error) {
+			return c.App(app).SetEnvs(ctx, []coolify.EnvUpdate{
+				{Key: "A", Value: secret.NewText(canaryValue), Runtime: true},
+				{Key: "A", Value: secret.NewText(canaryValue), Preview: true, Literal: true, Multiline: true, ShownOnce: true, BuildTime: true, Comment: new("c")},
+			})
 		},
-		"POST /applications/" + appID + "/envs",
-		`{"key":"A","value":"` + canaryValue + `","is_preview":false,"is_literal":false,"is_multiline":false,"is_shown_once":false,"is_buildtime":false,"is_runtime":true}`,
-		201, `{"uuid":"` + envID + `"}`, env,
-	},
-	{
-		"AppClient.UpdateEnv", func(ctx context.Context, c clients) (any, error) {
-			return only(c.App(app).UpdateEnv(ctx, coolify.EnvUpdate{
-				Key: "A", Value: secret.NewText(canaryValue), Preview: true, Literal: true, Multiline: true, ShownOnce: true, BuildTime: true, Comment: new("c"),
-			}))
-		},
-		"PATCH /applications/" + appID + "/envs",
-		`{"key":"A","value":"` + canaryValue + `","is_preview":true,"is_literal":true,"is_multiline":true,"is_shown_once":true,"is_buildtime":true,"is_runtime":false,"comment":"c"}`,
-		201, `{"uuid":"` + envID + `","key":"A","value":"` + canaryValue + `"}`, nil,
+		"PATCH /applications/" + appID + "/envs/bulk",
+		`{"data":[{"key":"A","value":"` + canaryValue + `","is_preview":false,"is_literal":false,"is_multiline":false,"is_shown_once":false,"is_buildtime":false,"is_runtime":true},` +
+			`{"key":"A","value":"` + canaryValue + `","is_preview":true,"is_literal":true,"is_multiline":true,"is_shown_once":true,"is_buildtime":true,"is_runtime":false,"comment":"c"}]}`,
+		201, `[{"uuid":"` + envID + `","key":"A","is_buildtime":false,"value":"` + canaryValue + `"},{"uuid":"` + envID + `","key":"A","is_preview":true,"is_runtime":false}]`,
+		[]coolify.Env{{UUID: env, Key: "A", Runtime: true}, {UUID: env, Key: "A", Preview: true, BuildTime: true}},
 	},
 	{
 		"AppClient.DeleteEnv", func(ctx context.Context, c clients) (any, error) { return only(c.App(app).DeleteEnv(ctx, env)) },
@@ -374,6 +369,18 @@ var calls = []call{
 			UUID: database, Kind: coolify.Redis, Name: "cache", EnvironmentID: 6, EnvironmentName: "production", Limits: coolify.Limits{Memory: "256m"},
 		}},
 	},
+	{
+		"ProjectClient.Contents", func(ctx context.Context, c clients) (any, error) {
+			return c.Project(project).Contents(ctx, environment)
+		},
+		"GET /projects/" + projectID + "/" + environmentID, "", 200,
+		`{"id":6,"uuid":"` + environmentID + `","name":"production","applications":[{"uuid":"` + appID + `","name":"web","environment_id":6}],` +
+			`"postgresqls":[],"mysqls":[],"mariadbs":[],"mongodbs":[],"redis":[{"id":1,"uuid":"` + databaseID + `","name":"cache","environment_id":6}]}`,
+		coolify.Contents{
+			Applications: []coolify.Application{{UUID: app, Name: "web", EnvironmentID: 6, EnvironmentName: "production"}},
+			Databases:    []coolify.Database{{UUID: database, Kind: coolify.Redis, Name: "cache", EnvironmentID: 6, EnvironmentName: "production"}},
+		},
+	},
 	createDatabase(coolify.PostgreSQL),
 	createDatabase(coolify.MySQL),
 	createDatabase(coolify.MariaDB),
@@ -463,6 +470,16 @@ var calls = []call{
 		"GET /deployments/" + deploymentID, "", 200,
 		`{"deployment_uuid":"` + deploymentID + `","logs":"[{\"command\":\"secret\",\"output\":\"hello\",\"type\":\"stderr\",\"hidden\":false}]"}`,
 		[]coolify.LogEntry{{Output: "hello", Stderr: true}},
+	},
+	{
+		"SensitiveDeployment.Get", func(ctx context.Context, c clients) (any, error) {
+			return c.sensitive.Deployment(deployment).Get(ctx)
+		},
+		"GET /deployments/" + deploymentID, "", 200,
+		`{"deployment_uuid":"` + deploymentID + `","status":"failed","logs":"[{\"command\":\"secret\",\"output\":\"hello\",\"hidden\":false}]"}`,
+		coolify.LoggedDeployment{
+			Deployment: coolify.Deployment{UUID: deployment, Status: coolify.DeploymentFailed}, Log: []coolify.LogEntry{{Output: "hello"}},
+		},
 	},
 	{
 		"SensitiveApp.EnvValues", func(ctx context.Context, c clients) (any, error) { return c.sensitive.App(app).EnvValues(ctx) },

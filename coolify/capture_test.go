@@ -152,9 +152,6 @@ func listServices(ctx context.Context, c clients) (any, error) {
 }
 func getService(ctx context.Context, c clients) (any, error) { return c.Service(service).Get(ctx) }
 func getEnvs(ctx context.Context, c clients) (any, error)    { return c.App(app).Envs(ctx) }
-func newEnv(ctx context.Context, c clients) (any, error) {
-	return c.App(app).CreateEnv(ctx, coolify.NewEnv{Key: "CMP1", Value: secret.NewText("v")})
-}
 
 // decodes has, for each capture of an operation of ours, the call and what must
 // come of it; an error instead of a result is what errors.Is must find.
@@ -255,11 +252,13 @@ var decodes = map[string]struct {
 	"GET_deployments_uuid.rs":                {getOne, single},
 	"GET_applications_uuid_envs.read":        {getEnvs, envs},
 	"GET_applications_uuid_envs.rs":          {getEnvs, envs},
-	"POST_applications_uuid_envs.full":       {newEnv, env},
-	"POST_env_dup.full":                      {newEnv, coolify.ErrConflict},
-	"PATCH_applications_uuid_envs.full": {func(ctx context.Context, c clients) (any, error) {
-		return only(c.App(app).UpdateEnv(ctx, coolify.EnvUpdate{Key: "CMP1", Value: secret.NewText("v2")}))
-	}, nil},
+	"PATCH_applications_uuid_envs_bulk.full": {func(ctx context.Context, c clients) (any, error) {
+		rows, err := c.App(app).SetEnvs(ctx, []coolify.EnvUpdate{{Key: "CMP2", Value: secret.NewText("v")}})
+		if len(rows) != 1 {
+			return nil, err
+		}
+		return []any{rows[0].UUID.String(), rows[0].Key, rows[0].BuildTime, rows[0].Runtime, rows[0].Preview}, err
+	}, []any{"siocftcd63imhsali6erea8h", "CMP2", true, true, false}},
 	"DELETE_applications_uuid_envs_env_uuid.full": {func(ctx context.Context, c clients) (any, error) {
 		return only(c.App(app).DeleteEnv(ctx, env))
 	}, nil},
@@ -272,7 +271,8 @@ var othersOperations = []string{
 	"GET_databases_uuid_backups.read", "GET_databases_uuid_envs.read", "GET_resources.read",
 	"GET_servers_uuid_resources.read",
 	"GET_services_uuid_envs.read", "GET_tags.read", "GET_team.read", "GET_teams_id.read",
-	"PATCH_applications_uuid_envs_bulk.full", "POST_applications_public.full", "POST_deploy.full",
+	"PATCH_applications_uuid_envs.full", "POST_applications_public.full", "POST_applications_uuid_envs.full", "POST_deploy.full",
+	"POST_env_dup.full",
 }
 
 func readCaptures(t *testing.T) map[string]capture {

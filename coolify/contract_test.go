@@ -155,7 +155,7 @@ func TestMethodSets(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{
-		"Sensitive.MayDeploy", "Sensitive.MayWrite", "SensitiveApp.EnvValues", "SensitiveDatabase.URL", "SensitiveDeployment.Logs",
+		"Sensitive.MayDeploy", "Sensitive.MayWrite", "SensitiveApp.EnvValues", "SensitiveDatabase.URL", "SensitiveDeployment.Get", "SensitiveDeployment.Logs",
 	}, sensitive); diff != "" {
 		t.Errorf("methods of Sensitive (-want +got):\n%s", diff)
 	}

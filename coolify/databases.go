@@ -129,6 +129,10 @@ func (p ProjectClient) Databases(ctx context.Context, environment UUID) ([]Datab
 	if err := p.environment(ctx, environment, &w); err != nil {
 		return nil, err
 	}
+	return w.databases(), nil
+}
+
+func (w *wireDatabases) databases() []Database {
 	all := []Database{}
 	for _, of := range []struct {
 		kind DatabaseKind
@@ -140,7 +144,7 @@ func (p ProjectClient) Databases(ctx context.Context, environment UUID) ([]Datab
 			all = append(all, d)
 		}
 	}
-	return all, nil
+	return all
 }
 
 // NewDatabase describes a database to be created. Coolify generates its user and

@@ -23,12 +23,9 @@ var shared = filepath.Join("..", "..", "shared")
 var deviations = []struct{ operation, field string }{
 	// Accepted since 4.0.0-beta.435. Without them a variable would be given to
 	// the build, and a comment could not be kept.
-	{"POST /applications/{uuid}/envs", "is_buildtime"},
-	{"POST /applications/{uuid}/envs", "is_runtime"},
-	{"POST /applications/{uuid}/envs", "comment"},
-	{"PATCH /applications/{uuid}/envs", "is_buildtime"},
-	{"PATCH /applications/{uuid}/envs", "is_runtime"},
-	{"PATCH /applications/{uuid}/envs", "comment"},
+	{"PATCH /applications/{uuid}/envs/bulk", "is_buildtime"},
+	{"PATCH /applications/{uuid}/envs/bulk", "is_runtime"},
+	{"PATCH /applications/{uuid}/envs/bulk", "comment"},
 }
 
 // optional are fields that the document requires and the real server does not.
@@ -147,8 +144,8 @@ func TestDocumentJudges(t *testing.T) {
 		{"POST", "/projects", `{"name":"web","uuid":"` + projectID + `"}`, false},
 		{"POST", "/projects", ``, false},
 		{"POST", "/applications/" + appID + "/stop?docker_cleanup=false", `{}`, false},
-		{"PATCH", "/applications/" + appID + "/envs", `{"key":"A"}`, false},
-		{"PATCH", "/applications/" + appID + "/envs", `{"key":"A","value":"b","is_buildtime":false}`, true},
+		{"PATCH", "/applications/" + appID + "/envs/bulk", `{}`, false},
+		{"PATCH", "/applications/" + appID + "/envs/bulk", `{"data":[{"key":"A","value":"b","is_buildtime":false}]}`, true},
 		{"GET", "/deployments/applications/" + appID + "?take=0", "", false},
 		{"POST", "/databases/redis", `{"project_uuid":"a","environment_uuid":"b","server_uuid":"c"}`, true},
 		{"POST", "/databases/redis", `{"project_uuid":"a","environment_uuid":"b"}`, false},

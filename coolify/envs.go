@@ -66,17 +66,22 @@ func (a AppClient) Envs(ctx context.Context) ([]Env, error) {
 	if err := a.c.do(ctx, newRequest("GET", "/applications/{uuid}/envs", a.id), &w); err != nil {
 		return nil, err
 	}
+	return envs(w), nil
+}
+
+func envs(w list[wireEnv]) []Env {
 	all := make([]Env, 0, len(w))
 	for i := range w {
 		all = append(all, w[i].env())
 	}
-	return all, nil
+	return all
 }
 
-// NewEnv describes an environment variable to be created. Coolify trims the value and
-// treats an empty one as null. It also replaces {{team.X}} and {{server.X}} with secrets
-// of the whole team: the caller has to refuse those.
-type NewEnv struct {
+// An EnvUpdate creates the variable with its Key and Preview, or replaces it: the value
+// and all flags are set to those given. Only a nil Comment leaves the comment unchanged.
+// Coolify trims the value and treats an empty one as null. It also replaces {{team.X}} and
+// {{server.X}} with secrets of the whole team: the caller has to refuse those.
+type EnvUpdate struct {
 	Key       string // letters, digits, underscores, dots; 1 to 255
 	Value     secret.Text
 	Preview   bool
@@ -88,13 +93,9 @@ type NewEnv struct {
 	Comment   *string // at most 256 characters; nil = none, or unchanged
 }
 
-// An EnvUpdate replaces the variable with its Key and Preview: the value and all flags
-// are set to those given. Only a nil Comment leaves the comment unchanged.
-type EnvUpdate NewEnv
-
-// wireNewEnv sends every flag. Coolify reads an absent one as false or as true, or
+// wireEnvUpdate sends every flag. Coolify reads an absent one as false or as true, or
 // answers 500 where null is not allowed.
-type wireNewEnv struct {
+type wireEnvUpdate struct {
 	Key       string  `json:"key"`
 	Value     string  `json:"value"`
 	Preview   bool    `json:"is_preview"`
@@ -108,38 +109,47 @@ type wireNewEnv struct {
 
 var errUTF8 = errors.New("the value is not UTF-8, and JSON can carry nothing else")
 
-// writeEnv sends a variable. It drops Coolify's error text, which may repeat the value.
-func (a AppClient) writeEnv(ctx context.Context, method string, e NewEnv) (UUID, error) {
-	r := newRequest(method, "/applications/{uuid}/envs", a.id)
-	if !utf8.ValidString(e.Value.Reveal()) {
-		return UUID{}, a.c.conn.server.Refuse(r.op, r.op.Path, ErrInvalid, errUTF8)
-	}
+// SetEnvs creates or replaces environment variables in one request, and returns their rows
+// in the same order. With a new variable for production, Coolify also creates one for
+// previews if there is none, with the same value and never locked; its row is not returned.
+// Of several rows with one Key and Preview it replaces the first; a key that is new and
+// given twice becomes two rows. It is not atomic: after an error the first variables may
+// be written, and after [ErrInvalid] those before the bad one are. The error never holds
+// Coolify's text, which may repeat a value.
+//
+//api:op PATCH /applications/{uuid}/envs/bulk
+func (a AppClient) SetEnvs(ctx context.Context, updates []EnvUpdate) ([]Env, error) {
+	r := newRequest("PATCH", "/applications/{uuid}/envs/bulk", a.id)
 	r.secret = true
-	r.body = wireNewEnv{
-		Key: e.Key, Value: e.Value.Reveal(), Preview: e.Preview, Literal: e.Literal, Multiline: e.Multiline,
-		ShownOnce: e.ShownOnce, BuildTime: e.BuildTime, Runtime: e.Runtime, Comment: e.Comment,
+	rows := make([]wireEnvUpdate, 0, len(updates))
+	for _, u := range updates {
+		if !utf8.ValidString(u.Value.Reveal()) {
+			return nil, a.c.conn.server.Refuse(r.op, r.op.Path, ErrInvalid, errUTF8)
+		}
+		rows = append(rows, wireEnvUpdate{
+			Key: u.Key, Value: u.Value.Reveal(), Preview: u.Preview, Literal: u.Literal, Multiline: u.Multiline,
+			ShownOnce: u.ShownOnce, BuildTime: u.BuildTime, Runtime: u.Runtime, Comment: u.Comment,
+		})
 	}
-	var w created
-	err := a.c.do(ctx, r, &w)
-	return w.UUID.UUID, err
+	r.body = map[string]any{"data": rows}
+	w := wireEnvs{asked: len(rows)}
+	if err := a.c.do(ctx, r, &w); err != nil {
+		return nil, err
+	}
+	return envs(w.list), nil
 }
 
-// CreateEnv creates an environment variable; [ErrConflict] if one with that Key and
-// Preview exists. With a variable for production, Coolify also creates one for previews
-// if there is none, with the same value and never locked.
-//
-//api:op POST /applications/{uuid}/envs
-func (a AppClient) CreateEnv(ctx context.Context, e NewEnv) (UUID, error) {
-	return a.writeEnv(ctx, "POST", e)
+type wireEnvs struct {
+	list[wireEnv]
+	asked int
 }
 
-// UpdateEnv replaces an environment variable; [ErrNotFound] if none has that Key and
-// Preview. If several have, it replaces the first.
-//
-//api:op PATCH /applications/{uuid}/envs
-func (a AppClient) UpdateEnv(ctx context.Context, u EnvUpdate) error {
-	_, err := a.writeEnv(ctx, "PATCH", NewEnv(u))
-	return err
+// check refuses an answer in which a row is missing.
+func (w *wireEnvs) check([]UUID) error {
+	if len(w.list) != w.asked {
+		return errAnswer
+	}
+	return nil
 }
 
 // DeleteEnv deletes an environment variable of an application. A variable of another

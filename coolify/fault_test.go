@@ -195,7 +195,7 @@ func judgeFault(t *testing.T, f fault, tc call, err error) {
 	if path, _, _ := strings.Cut(tc.sends, "?"); e.Op.Method+" "+e.Path != path {
 		t.Errorf("%s: error of %s %s, want %s", tc.method, e.Op.Method, e.Path, path)
 	}
-	if slices.Contains([]string{"AppClient.CreateEnv", "AppClient.UpdateEnv", "Client.CreatePrivateKey"}, tc.method) {
+	if slices.Contains([]string{"AppClient.SetEnvs", "Client.CreatePrivateKey"}, tc.method) {
 		f.detail = ""
 		if e.Detail != "" {
 			t.Errorf("%s: detail %q could repeat the value", tc.method, e.Detail)

@@ -55,19 +55,34 @@ type LogEntry struct {
 //
 //api:op GET /deployments/{uuid}
 func (d SensitiveDeployment) Logs(ctx context.Context) ([]LogEntry, error) {
-	r := newRequest("GET", "/deployments/{uuid}", d.id)
-	r.max = maxLogs
-	var w wireLogs
-	if err := d.s.conn.do(ctx, d.s.meter, r, &w); err != nil {
-		return nil, err
-	}
-	return w.entries, nil
+	logged, err := d.Get(ctx)
+	return logged.Log, err
 }
 
-type wireLogs struct {
-	Deployment uid             `json:"deployment_uuid"`
-	Logs       json.RawMessage `json:"logs"` // nil = the token may not read it
-	entries    []LogEntry
+// A LoggedDeployment is a deployment with its log.
+type LoggedDeployment struct {
+	Deployment
+	Log []LogEntry
+}
+
+// Get returns a deployment and its application, as [DeploymentClient.Get] does, and its
+// log, as Logs does.
+//
+//api:op GET /deployments/{uuid}
+func (d SensitiveDeployment) Get(ctx context.Context) (LoggedDeployment, error) {
+	r := newRequest("GET", "/deployments/{uuid}", d.id)
+	r.max = maxLogs
+	var w wireLogged
+	if err := d.s.conn.do(ctx, d.s.meter, r, &w); err != nil {
+		return LoggedDeployment{}, err
+	}
+	return LoggedDeployment{w.deployment(), w.entries}, nil
+}
+
+type wireLogged struct {
+	wireDeployment
+	Logs    json.RawMessage `json:"logs"` // nil = the token may not read it
+	entries []LogEntry
 }
 
 // wireEntry leaves out "command", which contains the platform's commands.
@@ -79,9 +94,9 @@ type wireEntry struct {
 	Order     number `json:"order"`
 }
 
-func (w *wireLogs) check(asked []UUID) error {
-	if w.Deployment.UUID != asked[0] {
-		return errOther
+func (w *wireLogged) check(asked []UUID) error {
+	if err := w.wireDeployment.check(asked); err != nil {
+		return err
 	}
 	if w.Logs == nil {
 		return errNotSensitive

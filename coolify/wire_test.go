@@ -230,9 +230,9 @@ func TestDeploymentLogs(t *testing.T) {
 // stored in its place.
 func TestValueThatIsNotText(t *testing.T) {
 	c := answering(t, `{"uuid":"`+envID+`"}`)
-	err := second(c.App(app).CreateEnv(t.Context(), coolify.NewEnv{Key: "A", Value: secret.NewText(canaryValue + "\xff")}))
+	err := second(c.App(app).SetEnvs(t.Context(), []coolify.EnvUpdate{{Key: "A"}, {Key: "B", Value: secret.NewText(canaryValue + "\xff")}}))
 	if !errors.Is(err, coolify.ErrInvalid) || c.meter.admitted.Load() != 0 {
-		t.Errorf("CreateEnv of bytes: %v after %d requests, want %v after none", err, c.meter.admitted.Load(), coolify.ErrInvalid)
+		t.Errorf("SetEnvs of bytes: %v after %d requests, want %v after none", err, c.meter.admitted.Load(), coolify.ErrInvalid)
 	}
 	refuseSecrets(t, err)
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -58,11 +59,21 @@ func FindApp(ctx context.Context, s *tenancy.Scope, ref string) (*App, error) {
 		}
 		return AppByID(ctx, inside(s), id)
 	}
-	id, err := appNamed(ctx, s, ref)
-	if err != nil {
-		return nil, err
+	app, fresh, err := appNamed(ctx, s, ref)
+	if err != nil || fresh {
+		return app, err
 	}
-	return AppByID(ctx, inside(s), id)
+	return AppByID(ctx, inside(s), app.app.UUID)
+}
+
+// KnownApp is FindApp for reading what the app is: an app that is named by another word
+// than its uuid is at most five seconds old.
+func KnownApp(ctx context.Context, s *tenancy.Scope, ref string) (*App, error) {
+	if s.Require(tenancy.Read) != nil || len(ref) > tenancy.MaxRef || ref == "" || tenancy.UUIDForm.MatchString(ref) {
+		return FindApp(ctx, s, ref)
+	}
+	app, _, err := appNamed(ctx, s, ref)
+	return app, err
 }
 
 // errNoApp does not repeat the reference, so that the error is the same for every
@@ -84,32 +95,51 @@ func AppByID(ctx context.Context, s tenancy.Inside, id coolify.UUID) (*App, erro
 	return &App{s.Scope, found}, nil
 }
 
-// appNamed finds the uuid of the workspace's app with this uuid, name or domain.
-func appNamed(ctx context.Context, s *tenancy.Scope, ref string) (coolify.UUID, error) {
-	apps, err := AllApps(ctx, inside(s), "")
+// appNamed finds the workspace's app with this uuid, name or domain. It is fresh if this
+// call has read it from Coolify. Whoever is not known yet is looked for again.
+func appNamed(ctx context.Context, s *tenancy.Scope, ref string) (app *App, fresh bool, err error) {
+	seen, err := inside(s).Known(ctx)
 	if err != nil {
-		return coolify.UUID{}, err
+		return nil, false, err
 	}
-	for _, matches := range []func(*App) bool{
-		func(a *App) bool { return a.UUID() == ref },
-		func(a *App) bool { return a.app.Name == ref },
-		func(a *App) bool { return slices.Contains(hosts(a.app.FQDN), host(ref)) },
-		func(a *App) bool { return strings.EqualFold(a.app.Name, ref) || strings.EqualFold(a.UUID(), ref) },
+	if app, err = oneApp(s, seen.Apps, ref); tenancy.IsNotFound(err) { // its environment may be a new one
+		if seen, err = inside(s).Look(ctx); err != nil {
+			return nil, false, err
+		}
+		app, err = oneApp(s, seen.Apps, ref)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	inside(s).RecordTarget(app.UUID())
+	return app, seen.Own, nil
+}
+
+// oneApp returns the app with this uuid, name or domain. A [Conflict] lists those of which
+// it could be one.
+func oneApp(s *tenancy.Scope, apps []tenancy.FoundApp, ref string) (*App, error) {
+	for _, matches := range []func(tenancy.FoundApp) bool{
+		func(a tenancy.FoundApp) bool { return a.UUID.String() == ref },
+		func(a tenancy.FoundApp) bool { return a.Name == ref },
+		func(a tenancy.FoundApp) bool { return slices.Contains(hosts(a.FQDN), host(ref)) },
+		func(a tenancy.FoundApp) bool {
+			return strings.EqualFold(a.Name, ref) || strings.EqualFold(a.UUID.String(), ref)
+		},
 	} {
 		var found []*App
 		for _, a := range apps {
 			if matches(a) {
-				found = append(found, a)
+				found = append(found, &App{s, a})
 			}
 		}
 		if len(found) == 1 {
-			return found[0].app.UUID, nil
+			return found[0], nil
 		}
 		if len(found) > 1 {
-			return coolify.UUID{}, ambiguousError(found)
+			return nil, ambiguousError(found)
 		}
 	}
-	return coolify.UUID{}, errNoApp
+	return nil, errNoApp
 }
 
 func ambiguousError(apps []*App) error {
@@ -123,34 +153,42 @@ func ambiguousError(apps []*App) error {
 	}
 }
 
-// Apps lists the workspace's apps, sorted by environment, name and uuid. With an
-// environment (its name or uuid) it lists only the apps in it. An environment outside the
-// workspace is [NotFound].
-func Apps(ctx context.Context, s *tenancy.Scope, environment string) ([]AppInfo, error) {
+// Apps lists the workspace's apps, sorted by environment, name and uuid, as they were at a
+// time of the last five seconds. With an environment (its name or uuid) it lists only the
+// apps in it. An environment outside the workspace is [NotFound].
+func Apps(ctx context.Context, s *tenancy.Scope, environment string) (infos []AppInfo, at time.Time, err error) {
 	if err := s.Require(tenancy.Read); err != nil {
-		return nil, err
+		return nil, at, err
 	}
-	apps, err := AllApps(ctx, inside(s), environment)
+	seen, err := inside(s).Known(ctx)
 	if err != nil {
-		return nil, err
+		return nil, at, err
 	}
-	infos := make([]AppInfo, 0, len(apps))
-	for _, a := range apps {
-		infos = append(infos, a.Info())
+	is := func(e coolify.Environment) bool { return environment == e.Name || environment == e.UUID.String() }
+	if environment != "" && !slices.ContainsFunc(seen.Environments, is) {
+		return nil, at, &tenancy.Error{
+			Code: tenancy.NotFound, Msg: "no such environment in this workspace",
+			Hint: "workspace_describe names the environments",
+		}
 	}
-	return infos, nil
+	infos = []AppInfo{}
+	for _, found := range seen.Apps {
+		if environment == "" || is(found.Environment) {
+			infos = append(infos, (&App{s, found}).Info())
+		}
+	}
+	return infos, seen.At, nil
 }
 
-// AllApps lists the workspace's apps, or those of one environment. Use the handles only
-// to read the fields that they hold; before an action, fetch the app afresh with
-// [AppByID].
-func AllApps(ctx context.Context, s tenancy.Inside, environment string) ([]*App, error) {
-	found, err := s.EveryApp(ctx, environment)
+// AllApps lists the workspace's apps, as Coolify has them now. Use the handles only to read
+// the fields that they hold; before an action, fetch the app afresh with [AppByID].
+func AllApps(ctx context.Context, s tenancy.Inside) ([]*App, error) {
+	seen, err := s.Look(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var apps []*App
-	for _, app := range found {
+	for _, app := range seen.Apps {
 		apps = append(apps, &App{s.Scope, app})
 	}
 	return apps, nil

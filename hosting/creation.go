@@ -104,7 +104,7 @@ func (c *creation) ensureApplication(ctx context.Context, key coolify.UUID) (fre
 	_, fresh, err = once.Thing[*App]{
 		Find: func(ctx context.Context) (found []*App, err error) {
 			if !listed {
-				c.apps, err = AllApps(ctx, inside(c.Scope), "")
+				c.apps, err = AllApps(ctx, inside(c.Scope))
 			}
 			listed = false
 			return c.markedApps(), err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/provision"
@@ -106,7 +107,22 @@ func recordOf(records []tenancy.DatabaseRecord, database coolify.Database) *tena
 }
 
 func databaseNamed(ctx context.Context, s *tenancy.Scope, name string) (coolify.UUID, error) {
-	every, err := allDatabases(ctx, s)
+	seen, err := inside(s).Known(ctx)
+	if err != nil {
+		return coolify.UUID{}, err
+	}
+	id, err := oneDatabase(ctx, s, seen, name)
+	if !tenancy.IsNotFound(err) {
+		return id, err
+	}
+	if seen, err = inside(s).Look(ctx); err != nil {
+		return coolify.UUID{}, err
+	}
+	return oneDatabase(ctx, s, seen, name)
+}
+
+func oneDatabase(ctx context.Context, s *tenancy.Scope, seen tenancy.Seen, name string) (coolify.UUID, error) {
+	every, err := withRecords(ctx, s, seen)
 	if err != nil {
 		return coolify.UUID{}, err
 	}
@@ -139,54 +155,42 @@ func databaseNamed(ctx context.Context, s *tenancy.Scope, name string) (coolify.
 	}
 }
 
-// Databases lists the workspace's databases, sorted by environment, name and uuid.
-func Databases(ctx context.Context, s *tenancy.Scope) ([]DatabaseInfo, error) {
+// Databases lists the workspace's databases, sorted by environment, name and uuid, as they
+// were at a time of the last five seconds.
+func Databases(ctx context.Context, s *tenancy.Scope) (infos []DatabaseInfo, at time.Time, err error) {
 	if err := s.Require(tenancy.Read); err != nil {
-		return nil, err
+		return nil, at, err
 	}
-	all, err := allDatabases(ctx, s)
+	seen, err := inside(s).Known(ctx)
 	if err != nil {
-		return nil, err
+		return nil, at, err
 	}
-	infos := make([]DatabaseInfo, 0, len(all))
+	all, err := withRecords(ctx, s, seen)
+	if err != nil {
+		return nil, at, err
+	}
+	infos = []DatabaseInfo{}
 	for _, d := range all {
 		infos = append(infos, d.Info())
 	}
-	return infos, nil
+	return infos, seen.At, nil
 }
 
-// allDatabases lists the workspace's databases, as [AllApps] does its apps. It leaves out
-// those whose creation was lost.
-func allDatabases(ctx context.Context, s *tenancy.Scope) ([]*Database, error) {
+// withRecords returns the databases that were seen, without those whose creation was lost.
+func withRecords(ctx context.Context, s *tenancy.Scope, seen tenancy.Seen) ([]*Database, error) {
 	records, err := databaseRecords(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	envs, err := inside(s).Environments(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var all []*Database
-	for _, env := range envs {
-		list, err := inside(s).DatabasesIn(ctx, env)
-		if err != nil {
-			return nil, err
-		}
-		for _, found := range list {
-			lost := slices.ContainsFunc(
-				records, func(r tenancy.DatabaseRecord) bool { return r.IsLost(found.Database) },
-			)
-			if !lost {
-				all = append(all, &Database{s, found, recordOf(records, found.Database)})
-			}
+	for _, found := range seen.Databases {
+		lost := slices.ContainsFunc(
+			records, func(r tenancy.DatabaseRecord) bool { return r.IsLost(found.Database) },
+		)
+		if !lost {
+			all = append(all, &Database{s, found, recordOf(records, found.Database)})
 		}
 	}
-	slices.SortFunc(all, func(a, b *Database) int {
-		return cmp.Or(
-			cmp.Compare(a.database.Environment.Name, b.database.Environment.Name),
-			cmp.Compare(a.database.Name, b.database.Name), cmp.Compare(a.UUID(), b.UUID()),
-		)
-	})
 	return all, nil
 }
 
@@ -354,7 +358,7 @@ func (d *Database) users(ctx context.Context) ([]string, error) {
 	if d.record == nil {
 		return nil, nil
 	}
-	apps, err := AllApps(ctx, inside(d.scope), "")
+	apps, err := AllApps(ctx, inside(d.scope))
 	if err != nil {
 		return nil, err
 	}

@@ -262,23 +262,17 @@ func makeDatabase(
 // Coolify deletes asynchronously; meanwhile their marks distinguish them from the new
 // one.
 func dropLostDatabases(ctx context.Context, s *tenancy.Scope, r tenancy.DatabaseRecord) error {
-	envs, err := inside(s).RecentEnvironments(ctx)
+	seen, err := inside(s).Look(ctx)
 	if err != nil {
 		return err
 	}
-	for _, env := range envs {
-		list, err := inside(s).DatabasesIn(ctx, env)
-		if err != nil {
-			return err
+	for _, database := range seen.Databases {
+		if !r.IsLost(database.Database) {
+			continue
 		}
-		for _, database := range list {
-			if !r.IsLost(database.Database) {
-				continue
-			}
-			if err := database.Calls.Delete(ctx, provision.DeleteWithData); err != nil &&
-				!errors.Is(err, coolify.ErrNotFound) {
-				return tenancy.UpstreamError("delete what a lost call has made", err)
-			}
+		err := database.Calls.Delete(ctx, provision.DeleteWithData)
+		if err != nil && !errors.Is(err, coolify.ErrNotFound) {
+			return tenancy.UpstreamError("delete what a lost call has made", err)
 		}
 	}
 	return nil

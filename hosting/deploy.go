@@ -102,9 +102,9 @@ func (a *App) checkBuild(ctx context.Context) error {
 	if err := refuseDeploy(placement, a.app.Application, nil); err != nil {
 		return err
 	}
-	envs, err := a.app.Calls.Envs(ctx)
+	envs, err := a.presentRows(ctx)
 	if err != nil {
-		return tenancy.UpstreamError("read the app's variables", err)
+		return err
 	}
 	return refuseDeploy(placement, a.app.Application, envs)
 }
@@ -112,6 +112,7 @@ func (a *App) checkBuild(ctx context.Context) error {
 // startedDeployment returns the running deployment's uuid when Coolify queued no new one.
 func (a *App) startedDeployment(ctx context.Context, q coolify.Queued) (Started, error) {
 	if !q.Skipped && !q.Deployment.IsZero() {
+		inside(a.scope).Announce(a.app, q.Deployment)
 		return Started{Deployment: q.Deployment.String()}, nil
 	}
 	page, err := a.app.Calls.Deployments(ctx, 0, 5)

@@ -36,13 +36,13 @@ func Domains(ctx context.Context, s *tenancy.Scope, app string) ([]DomainInfo, e
 		}
 		return a.domains(), nil
 	}
-	apps, err := AllApps(ctx, inside(s), "")
+	seen, err := inside(s).Known(ctx)
 	if err != nil {
 		return nil, err
 	}
 	all := []DomainInfo{}
-	for _, a := range apps {
-		all = append(all, a.domains()...)
+	for _, found := range seen.Apps {
+		all = append(all, (&App{s, found}).domains()...)
 	}
 	return all, nil
 }
@@ -131,7 +131,7 @@ func (a *App) checkDomain(ctx context.Context, asked string) (address string, er
 	if err != nil {
 		return "", err
 	}
-	apps, err := AllApps(ctx, inside(a.scope), "")
+	apps, err := AllApps(ctx, inside(a.scope))
 	if err != nil {
 		return "", err
 	}

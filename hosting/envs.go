@@ -57,9 +57,9 @@ const (
 const untouched = 2 * time.Second
 
 // SetEnvs creates or replaces variables. It checks everything before the first write: a
-// bad key or value, or a key that Coolify holds twice, changes nothing. Coolify writes
-// one variable at a time. If a write fails, the error says which variables are written;
-// calling again is safe.
+// bad key or value, or a key that Coolify holds twice, changes nothing. It writes all in
+// one request, which Coolify carries out one variable after the other. If it fails, some
+// may be written; calling again is safe.
 func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 	if err := a.scope.Require(tenancy.Write); err != nil {
 		return nil, err
@@ -68,6 +68,7 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 		return nil, err
 	}
 	keys := slices.Sorted(maps.Keys(set.Values))
+	token := a.forgetRows()
 	values, _, err := a.envValues(ctx)
 	if err != nil {
 		return nil, err
@@ -90,14 +91,38 @@ func (a *App) SetEnvs(ctx context.Context, set EnvSet) ([]EnvChange, error) {
 		return nil, err
 	}
 	defer kept.close(ctx)
-	return a.each("written", keys, func(k string) (EnvChange, error) {
-		change, err := a.setEnv(ctx, writes[k], rows)
-		if err == nil {
-			kept.end(k, set.Preview, writes[k].Value)
-		}
-		change.Arrives = arrives[k]
-		return change, err
-	})
+	var updates []coolify.EnvUpdate
+	changes := make([]EnvChange, 0, len(keys))
+	for _, k := range keys {
+		ofKey, change := rows.updates(writes[k])
+		change.Key, change.Arrives = a.scope.Text(k).String(), arrives[k]
+		updates, changes = append(updates, ofKey...), append(changes, change)
+	}
+	written, err := a.app.Calls.SetEnvs(ctx, updates)
+	if err != nil {
+		return nil, notAllWritten(err, keys)
+	}
+	a.rememberRows(token, rows.with(written))
+	for _, k := range keys {
+		kept.end(k, set.Preview, writes[k].Value)
+	}
+	return changes, nil
+}
+
+// notAllWritten is the error of a write of several variables that failed.
+func notAllWritten(err error, keys []string) error {
+	e := *tenancy.Public(tenancy.UpstreamError("write the variables", err))
+	e.Msg += " (" + strings.Join(keys, ", ")
+	switch {
+	case e.Code == tenancy.RateLimited:
+		e.Msg += "; nothing was written)"
+	case len(keys) > 1:
+		e.Msg += "; some of them may be written)"
+	default:
+		e.Msg += ")"
+	}
+	e.Hint = strings.TrimPrefix(e.Hint+"; calling again with all keys is safe", "; ")
+	return &e
 }
 
 // valuesOf returns the values of these variables that are known, without those of twins
@@ -124,44 +149,36 @@ func newValues(writes map[string]coolify.EnvUpdate) []coolify.EnvValue {
 	return values
 }
 
-// setEnv writes one checked variable, and its twin if that follows.
-func (a *App) setEnv(ctx context.Context, w coolify.EnvUpdate, rows envRows) (EnvChange, error) {
-	row := rows.single(w.Key, w.Preview)
+// updates returns what Coolify has to be sent for one checked variable, with its twin if
+// that follows, and what that changes.
+func (r envRows) updates(w coolify.EnvUpdate) ([]coolify.EnvUpdate, EnvChange) {
+	row, change := r.single(w.Key, w.Preview), EnvChange{Action: "updated"}
+	if row == nil {
+		change.Action = "created"
+	}
 	if w.Preview && (row == nil || mirrorsProduction(*row)) {
 		w.Comment = new(ownMark)
 	}
-	change, err := a.writeEnv(ctx, w, row == nil)
-	if err != nil {
-		return EnvChange{}, err
-	}
-	twin := rows.single(w.Key, true) // a deleted variable may also have left one behind
-	if w.Preview || twin == nil {
-		return change, nil
-	}
-	if !mirrorsProduction(*twin) {
+	twin := r.single(w.Key, true) // a deleted variable may also have left one behind
+	switch {
+	case w.Preview || twin == nil:
+		return []coolify.EnvUpdate{w}, change
+	case !mirrorsProduction(*twin):
 		change.Preview = "own"
-		return change, nil
-	}
-	w.Preview, w.ShownOnce, w.Comment = true, twin.ShownOnce, new(followMark)
-	if err := a.app.Calls.UpdateEnv(ctx, w); err != nil {
-		return EnvChange{}, tenancy.UpstreamError("update the variable for previews", err)
+		return []coolify.EnvUpdate{w}, change
 	}
 	change.Preview = "follows"
-	return change, nil
+	follower := w
+	follower.Preview, follower.ShownOnce, follower.Comment = true, twin.ShownOnce, new(followMark)
+	return []coolify.EnvUpdate{w, follower}, change
 }
 
-// writeEnv creates or replaces the one row that w names.
-func (a *App) writeEnv(ctx context.Context, w coolify.EnvUpdate, isNew bool) (EnvChange, error) {
-	if isNew {
-		if _, err := a.app.Calls.CreateEnv(ctx, coolify.NewEnv(w)); err != nil {
-			return EnvChange{}, tenancy.UpstreamError("create the variable", err)
-		}
-		return EnvChange{Key: w.Key, Action: "created"}, nil
-	}
-	if err := a.app.Calls.UpdateEnv(ctx, w); err != nil {
-		return EnvChange{}, tenancy.UpstreamError("update the variable", err)
-	}
-	return EnvChange{Key: w.Key, Action: "updated"}, nil
+// with returns the rows after a write that returned these.
+func (r envRows) with(written []coolify.Env) []coolify.Env {
+	all := slices.DeleteFunc(slices.Clone(r.all), func(old coolify.Env) bool {
+		return slices.ContainsFunc(written, func(e coolify.Env) bool { return e.UUID == old.UUID })
+	})
+	return append(all, written...)
 }
 
 // update returns the full set of flags for a key: Coolify treats an absent flag as false,
@@ -197,6 +214,7 @@ func (a *App) DeleteEnvs(ctx context.Context, keys []string, preview bool) ([]En
 	if err := refuseEnvKeys(keys); err != nil {
 		return nil, err
 	}
+	a.forgetRows()
 	values, _, err := a.envValues(ctx)
 	if err != nil {
 		return nil, err

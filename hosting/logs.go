@@ -24,6 +24,8 @@ type Logs struct {
 	Lines   []string
 	Earlier int    // index of the first line if earlier ones were left out; 0 = none were
 	Note    string // what the reader should know about the answer; may be empty
+
+	Set []coolify.Env // the app's variables, as far as they were read for the answer; nil = they were not
 }
 
 var errWithheld = &tenancy.Error{
@@ -47,7 +49,7 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 	if contains != "" {
 		read = filteredLines
 	}
-	scrubber, note, err := scrubberFor(ctx, inside(a.scope), a.app)
+	scrubber, set, note, err := scrubberFor(ctx, inside(a.scope), a.app)
 	if err != nil {
 		return Logs{}, err
 	}
@@ -63,7 +65,7 @@ func (a *App) Logs(ctx context.Context, n int, contains string) (Logs, error) {
 		a.keepLog(ctx, lines)
 	}
 	logs := page(lines, len(lines), n, contains)
-	logs.Note = strings.TrimSpace(kept + note + cut)
+	logs.Set, logs.Note = set, strings.TrimSpace(kept+note+cut)
 	return logs, nil
 }
 
@@ -101,36 +103,38 @@ func (d *Deployment) Logs(ctx context.Context, n, before int, contains string) (
 			Hint: "the operator can allow them by setting COOLIFY_SENSITIVE_TOKEN",
 		}
 	}
-	lines, note, err := BuildLog(ctx, inside(d.scope), d.deployment)
+	whole, err := BuildLog(ctx, inside(d.scope), d.deployment)
 	if err != nil {
 		return Logs{}, err
 	}
+	lines := whole.Lines
 	if before < 0 || before > len(lines) {
 		before = len(lines)
 	}
 	logs := page(lines, before, n, contains)
-	logs.Note = note
+	logs.Note = whole.Note
 	return logs, nil
 }
 
 // BuildLog reads the whole log of a deployment, as Coolify shows it, and removes secrets.
 // d.Log must not be nil. A log that Coolify stored broken is [Unavailable].
-func BuildLog(
-	ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment,
-) (lines []string, note string, err error) {
-	scrubber, note, err := scrubberFor(ctx, s, d.App)
+func BuildLog(ctx context.Context, s tenancy.Inside, d tenancy.FoundDeployment) (Logs, error) {
+	scrubber, set, note, err := scrubberFor(ctx, s, d.App)
 	if err != nil {
-		return nil, "", err
+		return Logs{}, err
 	}
-	entries, err := d.Log.Logs(ctx)
+	entries := d.Read
+	if entries == nil {
+		entries, err = d.Log.Logs(ctx)
+	}
 	if errors.Is(err, coolify.ErrBrokenLog) {
-		return nil, "", &tenancy.Error{
+		return Logs{}, &tenancy.Error{
 			Code: tenancy.Unavailable, Msg: "Coolify's log of this deployment is broken, so nobody can read it", Err: err,
 			Hint: "deployments_get shows how it ended; apps_deploy deploys again, with a new log",
 		}
 	}
 	if err != nil {
-		return nil, "", tenancy.UpstreamError("read the deployment's log", err)
+		return Logs{}, tenancy.UpstreamError("read the deployment's log", err)
 	}
 	var raw strings.Builder
 	for _, e := range entries {
@@ -142,9 +146,9 @@ func BuildLog(
 	text := unreadEnvs.ReplaceAllString(strings.TrimSuffix(raw.String(), "\n"), "${1}...")
 	lines, cut, err := scrubbed(scrubber, text)
 	if err != nil {
-		return nil, "", withheldError(err)
+		return Logs{}, withheldError(err)
 	}
-	return lines, strings.TrimSpace(note + cut), nil
+	return Logs{Lines: lines, Note: strings.TrimSpace(note + cut), Set: set}, nil
 }
 
 // ExposedPorts returns the ports that the Dockerfile of a deployment exposes, as Coolify

@@ -266,7 +266,7 @@ func (c *creation) readTarget(ctx context.Context) (err error) {
 	if c.environment, err = productionEnvironment(ctx, c.Scope); err != nil {
 		return err
 	}
-	if c.apps, err = AllApps(ctx, inside(c.Scope), ""); err != nil {
+	if c.apps, err = AllApps(ctx, inside(c.Scope)); err != nil {
 		return err
 	}
 	repo, err := repository.Open(ctx, inside(c.Scope), c.project)

@@ -66,18 +66,22 @@ type listAppsIn struct {
 
 type appsOut struct {
 	Apps      []hosting.AppInfo `json:"apps"`
+	AsOf      string            `json:"as_of"` // RFC 3339, UTC: Coolify was asked then
 	Truncated bool              `json:"truncated"`
 	Cursor    string            `json:"next_cursor,omitempty"`
 }
 
 func listApps(ctx context.Context, s *tenancy.Scope, in listAppsIn) (appsOut, error) {
-	apps, err := hosting.Apps(ctx, s, in.Environment)
+	apps, at, err := hosting.Apps(ctx, s, in.Environment)
 	if err != nil {
 		return appsOut{}, err
 	}
 	page, next, err := pageOf(s, "apps.list", in.Cursor, in.Limit, apps)
-	return appsOut{page, next != "", next}, err
+	return appsOut{page, asOf(at), next != "", next}, err
 }
+
+// asOf is a time as answers have it.
+func asOf(at time.Time) string { return at.UTC().Format(tenancy.TimeFormat) }
 
 type appIn struct {
 	App string `json:"app" jsonschema:"uuid, name or domain of the app" required:"true" min:"1" max:"255"`
@@ -295,7 +299,7 @@ type diagnoseOut struct {
 }
 
 func diagnoseApp(ctx context.Context, s *tenancy.Scope, in appIn) (diagnoseOut, error) {
-	app, err := hosting.FindApp(ctx, s, in.App)
+	app, err := hosting.KnownApp(ctx, s, in.App)
 	if err != nil {
 		return diagnoseOut{}, err
 	}

@@ -36,6 +36,7 @@ func addDatabases(r *Registry) {
 
 type databasesOut struct {
 	Databases []hosting.DatabaseInfo `json:"databases"`
+	AsOf      string                 `json:"as_of"` // RFC 3339, UTC: Coolify was asked then
 	Truncated bool                   `json:"truncated"`
 }
 
@@ -43,12 +44,12 @@ type databasesOut struct {
 const maxDatabases = 100
 
 func listDatabases(ctx context.Context, s *tenancy.Scope, _ struct{}) (databasesOut, error) {
-	all, err := hosting.Databases(ctx, s)
+	all, at, err := hosting.Databases(ctx, s)
 	if err != nil {
 		return databasesOut{}, err
 	}
 	shown := fit(all[:min(len(all), maxDatabases)], maxPage)
-	return databasesOut{shown, len(shown) < len(all)}, nil
+	return databasesOut{shown, asOf(at), len(shown) < len(all)}, nil
 }
 
 type databaseIn struct {

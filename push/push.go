@@ -209,7 +209,7 @@ func (l *pushLook) decide(ctx context.Context, rec tenancy.AppRecord) (tenancy.A
 // per check, which costs as much as two single requests.
 func (l *pushLook) find(ctx context.Context, uuid string) (*hosting.App, error) {
 	if l.apps == nil {
-		list, err := hosting.AllApps(ctx, inside(l.scope), "")
+		list, err := hosting.AllApps(ctx, inside(l.scope))
 		if err != nil {
 			return nil, err
 		}

@@ -71,7 +71,7 @@ func Projects(ctx context.Context, s *tenancy.Scope) ([]ProjectInfo, error) {
 	if err != nil {
 		return nil, tenancy.StoreError("list the projects", err)
 	}
-	apps, err := inside(s).EveryApp(ctx, "")
+	seen, err := inside(s).Known(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func Projects(ctx context.Context, s *tenancy.Scope) ([]ProjectInfo, error) {
 		info := projectInfo(s, p)
 		byName[strings.ToLower(info.Project.String())] = &info
 	}
-	for _, a := range apps {
+	for _, a := range seen.Apps {
 		name := cmp.Or(repositoryName(a.GitRepository), a.Name)
 		p, ok := byName[strings.ToLower(name)]
 		if !ok {

@@ -54,7 +54,7 @@ func (v *visit) workspace() error {
 		return err
 	}
 	p.MayEdit = v.scope.Require(tenancy.Write) == nil
-	apps, err := hosting.Apps(ctx, v.scope, "")
+	apps, _, err := hosting.Apps(ctx, v.scope, "")
 	if err != nil {
 		p.Missing = append(p.Missing, missing("the apps", v.scope.Public(err)))
 	}

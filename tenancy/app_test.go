@@ -216,7 +216,7 @@ func TestListThatHoldsOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Sim.Fail("GET /projects/{uuid}/{environment_name_or_uuid}", coolifytest.Fault{Status: 200, Body: string(body)})
-	infos, err := hosting.Apps(t.Context(), h.Open(t, h.A.Key, tenancy.Read), "")
+	infos, _, err := hosting.Apps(t.Context(), h.Open(t, h.A.Key, tenancy.Read), "")
 	if err != nil || len(infos) != 2 || infos[0].UUID != h.A.API.UUID || infos[1].UUID != h.A.Web.UUID {
 		t.Errorf("Apps = %v, %v; want A's two", infos, err)
 	}
@@ -282,7 +282,7 @@ func TestListOfApps(t *testing.T) {
 		}
 		h.Sim.AddEnvironment(h.B.Project.UUID, "beta-only")
 		names := func(environment string) []string {
-			infos, err := hosting.Apps(t.Context(), h.Open(t, h.A.Key, tenancy.Read), environment)
+			infos, _, err := hosting.Apps(t.Context(), h.Open(t, h.A.Key, tenancy.Read), environment)
 			if err != nil || infos == nil {
 				t.Errorf("Apps(%q) = %v, %v", environment, infos, err)
 			}
@@ -302,7 +302,7 @@ func TestListOfApps(t *testing.T) {
 			}
 		}
 		for _, environment := range []string{"beta-only", h.B.Project.Environments[0].UUID, h.B.Project.UUID, "Dev", "nothing", "../dev"} {
-			infos, err := hosting.Apps(t.Context(), h.Open(t, h.A.Key, tenancy.Read), environment)
+			infos, _, err := hosting.Apps(t.Context(), h.Open(t, h.A.Key, tenancy.Read), environment)
 			if !tenancy.IsNotFound(err) || err.Error() != "no such environment in this workspace" {
 				t.Errorf("Apps(%q) = %v, %v; want not found", environment, infos, err)
 			}
@@ -329,7 +329,7 @@ func TestInfo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, err := hosting.Apps(t.Context(), s, "")
+		list, _, err := hosting.Apps(t.Context(), s, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -186,7 +186,7 @@ func TestLostDatabase(t *testing.T) {
 		t.Error("no error")
 	}
 	err := step{tenancy.Read, func(ctx context.Context, sc *tenancy.Scope) error {
-		list, err := hosting.Databases(ctx, sc)
+		list, _, err := hosting.Databases(ctx, sc)
 		if len(list) != 0 {
 			t.Errorf("shown %+v", list)
 		}

@@ -65,7 +65,7 @@ func TestDiagnose(t *testing.T) {
 		requests []string
 	}{
 		"healthy":        {func(*tenancytest.House) {}, "", "", "", healthy},
-		"a variable":     {failed("Building", "Error: SHOP_TOKEN is required, and SECRET_OF_ALPHA is not set"), "variables that it needs are not set: SHOP_TOKEN", "SHOP_TOKEN is required", "envs_upsert", append(built, envsOp)},
+		"a variable":     {failed("Building", "Error: SHOP_TOKEN is required, and SECRET_OF_ALPHA is not set"), "variables that it needs are not set: SHOP_TOKEN", "SHOP_TOKEN is required", "envs_upsert", built},
 		"a dependency":   {failed("npm error code E404"), "a dependency is missing", "npm error code E404", "push", built},
 		"no branch":      {failed("fatal: Remote branch x not found in upstream origin"), "no such branch", "Remote branch x", "apps_update", built},
 		"no access":      {failed("git@git.example.com: Permission denied (publickey)."), "may not read the repository", "publickey", "operator", built},

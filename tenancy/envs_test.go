@@ -356,13 +356,15 @@ func wantEveryFlag(t *testing.T, h *tenancytest.House) {
 		if r.Method == "GET" {
 			continue
 		}
-		writes++
-		var body map[string]any
+		var body struct{ Data []map[string]any }
 		if err := json.Unmarshal([]byte(r.Body), &body); err != nil || r.Status/100 != 2 {
 			t.Errorf("%s: status %d, %v", r.Operation, r.Status, err)
 		}
-		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(body))); diff != "" {
-			t.Errorf("%s: fields sent (-want +got)\n%s", r.Operation, diff)
+		for _, sent := range body.Data {
+			writes++
+			if diff := cmp.Diff(want, slices.Sorted(maps.Keys(sent))); diff != "" {
+				t.Errorf("%s: fields sent (-want +got)\n%s", r.Operation, diff)
+			}
 		}
 	}
 	if writes == 0 {

@@ -17,7 +17,7 @@ import (
 )
 
 // writesEnv are the requests that change variables.
-var writesEnv = []string{"POST /applications/{uuid}/envs", "PATCH /applications/{uuid}/envs", "DELETE /applications/{uuid}/envs/{env_uuid}"}
+var writesEnv = []string{"PATCH /applications/{uuid}/envs/bulk", "DELETE /applications/{uuid}/envs/{env_uuid}"}
 
 func delEnvs(t testing.TB, h *tenancytest.House, uuid string, keys ...string) error {
 	t.Helper()

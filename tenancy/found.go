@@ -1,10 +1,8 @@
 package tenancy
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
@@ -33,6 +31,7 @@ type FoundDeployment struct {
 	App   FoundApp // its app; without an Environment unless the app was found first
 	Calls coolify.DeploymentClient
 	Log   *coolify.SensitiveDeployment // nil = no token that may read logs is configured
+	Read  []coolify.LogEntry           // the whole log of a failed one, if a wait has read it with it
 }
 
 // A FoundDatabase is a database of the workspace.
@@ -65,7 +64,13 @@ func (s Inside) FindApp(ctx context.Context, id coolify.UUID) (FoundApp, bool, e
 // application that comes with it. It returns false if Coolify leaves the application out,
 // as that proves nothing.
 func (s Inside) FindDeployment(ctx context.Context, id coolify.UUID) (FoundDeployment, bool, error) {
-	deployment, err := s.coolify.Deployment(id).Get(ctx)
+	return s.findDeployment(ctx, id, false)
+}
+
+// findDeployment is FindDeployment. With withLog it asks for the log in the same request,
+// where this server may read logs, and keeps it if the deployment failed.
+func (s Inside) findDeployment(ctx context.Context, id coolify.UUID, withLog bool) (FoundDeployment, bool, error) {
+	deployment, log, err := s.readDeployment(ctx, id, withLog)
 	if err != nil && !errors.Is(err, coolify.ErrNotFound) {
 		return FoundDeployment{}, false, UpstreamError("read the deployment", err)
 	}
@@ -81,7 +86,26 @@ func (s Inside) FindDeployment(ctx context.Context, id coolify.UUID) (FoundDeplo
 		return FoundDeployment{}, false, nil //nolint:nilerr // a missing deployment is an answer, not a failure
 	}
 	s.RecordTarget(id.String())
-	return s.foundDeployment(deployment, s.foundApp(app, env)), true, nil
+	found := s.foundDeployment(deployment, s.foundApp(app, env))
+	if deployment.Status == coolify.DeploymentFailed {
+		found.Read = log
+	}
+	return found, true, nil
+}
+
+func (s Inside) readDeployment(
+	ctx context.Context, id coolify.UUID, withLog bool,
+) (coolify.Deployment, []coolify.LogEntry, error) {
+	if withLog && s.sensitive != nil {
+		logged, err := s.sensitive.Deployment(id).Get(ctx)
+		withheld := errors.Is(err, coolify.ErrForbidden) || errors.Is(err, coolify.ErrUnauthorized) ||
+			errors.Is(err, coolify.ErrBrokenLog) || errors.Is(err, coolify.ErrUnavailable) // as if it is too long
+		if !withheld {
+			return logged.Deployment, logged.Log, err
+		}
+	}
+	deployment, err := s.coolify.Deployment(id).Get(ctx)
+	return deployment, nil, err
 }
 
 // FindDatabase fetches a database from Coolify and proves that it is the workspace's own.
@@ -121,47 +145,6 @@ func (s *Scope) within(ctx context.Context, environmentID int, projectUUID strin
 		return coolify.Environment{}, false, nil
 	}
 	return env, true, nil
-}
-
-// AppsIn lists the applications of one environment of the workspace's project. It starts
-// from the project, as Coolify's list of applications is the whole team's. A listed
-// application is good for reading what it holds; an action needs [Inside.FindApp], which
-// fetches it again.
-func (s Inside) AppsIn(ctx context.Context, env coolify.Environment) ([]FoundApp, error) {
-	project, err := s.Project()
-	if err != nil {
-		return nil, err
-	}
-	list, err := project.Applications(ctx, env.UUID)
-	if err != nil {
-		return nil, UpstreamError("list the apps", err)
-	}
-	var found []FoundApp
-	for _, app := range list {
-		if app.EnvironmentID == env.ID && env.ID != 0 {
-			found = append(found, s.foundApp(app, env))
-		}
-	}
-	return found, nil
-}
-
-// DatabasesIn lists the databases of one environment, as AppsIn lists applications.
-func (s Inside) DatabasesIn(ctx context.Context, env coolify.Environment) ([]FoundDatabase, error) {
-	project, err := s.Project()
-	if err != nil {
-		return nil, err
-	}
-	list, err := project.Databases(ctx, env.UUID)
-	if err != nil {
-		return nil, UpstreamError("list the databases", err)
-	}
-	var found []FoundDatabase
-	for _, database := range list {
-		if database.EnvironmentID == env.ID && env.ID != 0 {
-			found = append(found, s.foundDatabase(database, env))
-		}
-	}
-	return found, nil
 }
 
 // AppOfRecord binds the calls of an application that was created here. Its record, which
@@ -206,7 +189,9 @@ func (s Inside) Rebound(d FoundDeployment) FoundDeployment {
 	if d.App.scope == nil || d.App.scope.grant.workspace.ID != s.grant.workspace.ID {
 		return FoundDeployment{}
 	}
-	return s.foundDeployment(d.Deployment, s.foundApp(d.App.Application, d.App.Environment))
+	found := s.foundDeployment(d.Deployment, s.foundApp(d.App.Application, d.App.Environment))
+	found.Read = d.Read
+	return found
 }
 
 func (s *Scope) foundApp(app coolify.Application, env coolify.Environment) FoundApp {
@@ -258,42 +243,6 @@ func (s Inside) GiteaReady() error {
 		return errNoOrg
 	}
 	return nil
-}
-
-// EveryApp lists the workspace's applications, sorted by environment, name and uuid. With
-// an environment (its name or uuid) it lists those in it; an environment that is not the
-// workspace's is [NotFound].
-func (s Inside) EveryApp(ctx context.Context, environment string) ([]FoundApp, error) {
-	envs, err := s.Environments(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var apps []FoundApp
-	found := environment == ""
-	for _, env := range envs {
-		if environment != "" && environment != env.Name && environment != env.UUID.String() {
-			continue
-		}
-		found = true
-		list, err := s.AppsIn(ctx, env)
-		if err != nil {
-			return nil, err
-		}
-		apps = append(apps, list...)
-	}
-	if !found {
-		return nil, &Error{
-			Code: NotFound, Msg: "no such environment in this workspace",
-			Hint: "workspace_describe names the environments",
-		}
-	}
-	slices.SortFunc(apps, func(a, b FoundApp) int {
-		return cmp.Or(
-			cmp.Compare(a.Environment.Name, b.Environment.Name), cmp.Compare(a.Name, b.Name),
-			cmp.Compare(a.UUID.String(), b.UUID.String()),
-		)
-	})
-	return apps, nil
 }
 
 // Reasons why a workspace's side on Gitea cannot be used.

@@ -1,17 +1,19 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
+	"github.com/vibnai/vibn-mcp/internal/known"
+	"github.com/vibnai/vibn-mcp/internal/waits"
 	"github.com/vibnai/vibn-mcp/probe"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/untrusted"
@@ -29,6 +31,7 @@ type Config struct {
 	Log       *slog.Logger       // required
 	Budget    Budget             // zero fields take the defaults of [DefaultBudget]
 	PollEvery time.Duration      // between polls of running deployments; 0 = 3 s
+	KnownFor  time.Duration      // how old what is known of a workspace may be; 0 = 5 s, less = it is never used
 	// proves an operator who comes over the network; zero = no network access for
 	// operators
 	Admin    secret.Text
@@ -69,9 +72,11 @@ type Guard struct {
 	plan     Plan
 	budget   *budget
 	envs     environments
-	waits    waitRoom
+	seen     *known.Shelf[[]place]       // by workspace id
+	rows     *known.Shelf[[]coolify.Env] // by workspace id and application
+	waits    *waits.Room[FoundDeployment]
+	running  *known.Shelf[runningDeployments]
 	premises Premises
-	stop     func()
 }
 
 // NewGuard returns a Guard that is ready to open Scopes.
@@ -99,8 +104,12 @@ func NewGuard(cfg Config) (*Guard, error) {
 	g.shown = g.scrubber()
 	g.plan = cfg.Plan.Or(DefaultPlan())
 	g.premises = cfg.Premises
-	g.waits = newWaitRoom(g.coolify.Metered(g.budget.reserve), cfg.PollEvery, cfg.Log, g.shown)
-	g.stop = sync.OnceFunc(func() { close(g.waits.closing) })
+	rules := known.Rules{Age: cmp.Or(cfg.KnownFor, seenAge), Most: maxSeen, Now: g.now}
+	g.seen = known.New(rules, sizeOf)
+	rules.Most = maxRows
+	g.rows = known.New(rules, func(rows []coolify.Env) int { return len(rows) })
+	g.waits = g.newWaitRoom(cmp.Or(max(cfg.PollEvery, 0), defaultPollEvery))
+	g.running = g.newRunning()
 	return g, nil
 }
 
@@ -125,7 +134,7 @@ func (g *Guard) OpenMember(ctx context.Context, userID, slug string, signedIn ti
 
 // Stop makes every wait answer at once with what it knows, so that a stopping server does
 // not keep its clients waiting.
-func (g *Guard) Stop() { g.stop() }
+func (g *Guard) Stop() { g.waits.Close() }
 
 // HasOperator reports whether an operator can come over the network at all.
 func (g *Guard) HasOperator() bool { return !g.admin.IsZero() }

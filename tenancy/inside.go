@@ -155,11 +155,11 @@ func (s Inside) RecordTarget(target string) { s.call.target.CompareAndSwap(nil, 
 func (s Inside) ReplaceTarget(target string) { s.call.target.Store(&target) }
 
 // PollEvery returns the time between two polls of the running deployments.
-func (s Inside) PollEvery() time.Duration { return s.guard.waits.every }
+func (s Inside) PollEvery() time.Duration { return s.guard.waits.Every() }
 
 // Closing returns a channel that is closed when the server stops: waits then answer with
 // what they know.
-func (s Inside) Closing() <-chan struct{} { return s.guard.waits.closing }
+func (s Inside) Closing() <-chan struct{} { return s.guard.waits.Closing() }
 
 // An Outside is a Guard as the rooms see it that act without a caller: for a webhook's
 // delivery and for jobs.
@@ -199,7 +199,7 @@ func (g Outside) AdmitPush(workspaceID string) error { return g.budget.admitPush
 // Running returns the queued and running deployments of all workspaces, at most one poll
 // interval old.
 func (g Outside) Running(ctx context.Context) (map[coolify.UUID]coolify.DeploymentStatus, error) {
-	return g.waits.running.recent(ctx)
+	return g.recentlyRunning(ctx)
 }
 
 // A hookPrincipal acts when a push arrives. It belongs to no key, has only the rights

@@ -151,7 +151,7 @@ func (l *liveCoolify) apart(keys ...string) {
 				l.Errorf("described as %+v", d)
 			}
 			seen[d.Workspace] = true
-			apps, err := hosting.Apps(ctx, s, "")
+			apps, _, err := hosting.Apps(ctx, s, "")
 			if len(apps) > 0 {
 				l.Errorf("a new workspace has the apps %+v", apps)
 			}

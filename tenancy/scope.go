@@ -36,6 +36,8 @@ type call struct {
 	began    time.Time
 	upstream atomic.Int64           // requests sent to Coolify and Gitea
 	target   atomic.Pointer[string] // uuid of what the call acts on
+
+	announced FoundDeployment // that the call has requested; zero = none
 }
 
 func newScope(g *Guard, p principal, gr grant) *Scope {
@@ -90,11 +92,13 @@ func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
 }
 
 // End completes the audit entry that [Scope.Begin] started; err is the outcome of the
-// call. If the write fails, the entry stays "started".
+// call. If the write fails, the entry stays "started". What was known of the workspace is
+// forgotten.
 func (s *Scope) End(ctx context.Context, err error) {
 	if s.call.audit == "" {
 		return
 	}
+	s.guard.seen.Drop(s.grant.workspace.ID) // the call may have changed what the workspace has
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	f := AuditFinish{Outcome: "ok", Duration: s.guard.now().Sub(s.call.began), UpstreamCalls: s.UpstreamCalls()}

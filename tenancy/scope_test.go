@@ -238,7 +238,7 @@ func TestZeroScope(t *testing.T) {
 	ctx := t.Context()
 	for name, reach := range map[string]func() error{
 		"App":            func() error { _, err := hosting.FindApp(ctx, s, "web"); return err },
-		"Apps":           func() error { _, err := hosting.Apps(ctx, s, ""); return err },
+		"Apps":           func() error { _, _, err := hosting.Apps(ctx, s, ""); return err },
 		"Deployment":     func() error { _, err := hosting.FindDeployment(ctx, s, strings.Repeat("a", 24)); return err },
 		"Wait":           func() error { _, err := hosting.Wait(ctx, s, strings.Repeat("a", 24), 0); return err },
 		"Verdict":        func() error { _, err := verdict.Await(ctx, s, strings.Repeat("a", 40), "", 0); return err },

@@ -3,14 +3,12 @@ package tenancy
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"sync"
+	"maps"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/vibnai/vibn-mcp/coolify"
-	"github.com/vibnai/vibn-mcp/untrusted"
+	"github.com/vibnai/vibn-mcp/internal/known"
+	"github.com/vibnai/vibn-mcp/internal/waits"
 )
 
 const (
@@ -18,63 +16,78 @@ const (
 	// proofAge bounds how long overlapping waits may rely on one proof that the
 	// deployment is the workspace's.
 	proofAge = time.Minute
+	// runningLookTime bounds a request for the running deployments, even if the caller that
+	// began it disconnects.
+	runningLookTime = 10 * time.Second
 )
 
-// A waitRoom lets concurrent waits share their requests. One request for the list of
-// running deployments, of all tenants, serves every wait of the process. Waits of one
-// workspace for one deployment also share the request for that deployment. Workspaces
-// share only the list of running deployments.
-type waitRoom struct {
-	every   time.Duration
-	log     *slog.Logger
-	shown   *untrusted.Scrubber // for what goes to the log
-	looking *singleflight.Group
-	running *runningDeployments
-	closing chan struct{} // closed when the process stops: waits answer with what they know
+// runningDeployments are the queued and running deployments of all tenants.
+type runningDeployments = map[coolify.UUID]coolify.DeploymentStatus
 
-	state *waitState
-}
-
-type waitState struct {
-	mu      sync.Mutex
-	watches map[watchKey]*watch
-	polling bool
-}
-
-type watchKey struct {
-	workspace  string
-	deployment coolify.UUID
-}
-
-// A watch is one deployment that one or more callers of one workspace wait for.
-type watch struct {
-	waiting    int // number of waits; the last one removes the watch
-	deployment FoundDeployment
-	proved     time.Time     // when a lookup proved whose it is; zero = not yet
-	gone       bool          // the last list of running deployments did not contain it
-	looked     chan struct{} // closed and replaced after each poll
-}
-
-func newWaitRoom(c *coolify.Client, every time.Duration, log *slog.Logger, shown *untrusted.Scrubber) waitRoom {
-	if every <= 0 {
-		every = defaultPollEvery
+// listRunning asks Coolify, on the reserve, as no single tenant causes the request.
+func (g *Guard) listRunning(ctx context.Context) (runningDeployments, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), runningLookTime)
+	defer cancel()
+	list, err := g.coolify.Metered(g.budget.reserve).RunningDeployments(ctx)
+	running := runningDeployments{}
+	for _, d := range list {
+		running[d.UUID] = d.Status
 	}
-	return waitRoom{
-		every: every, log: log, shown: shown, looking: &singleflight.Group{},
-		running: &runningDeployments{coolify: c, every: every}, closing: make(chan struct{}),
-		state: &waitState{watches: map[watchKey]*watch{}},
-	}
+	return running, err
+}
+
+// newRunning returns what was read of the running deployments less than half a poll
+// interval ago, which a poll then reads anew.
+func (g *Guard) newRunning() *known.Shelf[runningDeployments] {
+	rules := known.Rules{Age: g.waits.Every() / 2, Most: maxRunning, Now: time.Now}
+	return known.New(rules, func(r runningDeployments) int { return len(r) })
+}
+
+const maxRunning = 100_000
+
+// recentlyRunning returns the running deployments, at most one poll interval old.
+func (g *Guard) recentlyRunning(ctx context.Context) (runningDeployments, error) {
+	got, err := g.running.Get(ctx, "", g.listRunning, func(error) bool { return false })
+	return maps.Clone(got.Value), err
+}
+
+// newWaitRoom returns the room in which waits share their requests.
+func (g *Guard) newWaitRoom(every time.Duration) *waits.Room[FoundDeployment] {
+	return waits.New(waits.Rules[FoundDeployment]{
+		Every: every, Trust: proofAge, Now: g.now,
+		Ended: func(d FoundDeployment) bool { return d.Status.Terminal() },
+		List: func(ctx context.Context) (runs func(string, *FoundDeployment) bool, err error) {
+			defer func() { // a panic here would end the process
+				if p := recover(); p != nil {
+					err = fmt.Errorf("panicked with a %T", p)
+				}
+				if err != nil {
+					g.log.WarnContext(ctx, "look at running deployments", "err", g.ForLog(err))
+				}
+			}()
+			running, err := g.recentlyRunning(ctx)
+			return func(id string, d *FoundDeployment) bool {
+				uuid, _ := coolify.ParseUUID(id) // of no id runs any
+				status, ok := running[uuid]
+				d.Status = status
+				return ok
+			}, err
+		},
+	})
 }
 
 // Wait is [Scope.Wait] for an id that is well-formed.
 func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (FoundDeployment, error) {
-	room, key := s.guard.waits, watchKey{s.grant.workspace.ID, id}
-	room.enter(key) //nolint:contextcheck // the poll of running deployments serves all waits and outlives this one
-	defer room.leave(key)
+	room, key := s.guard.waits, waits.Key{Owner: s.grant.workspace.ID, Thing: id.String()}
+	leave := room.Enter(key)
+	defer leave()
+	if a := s.call.announced; a.UUID == id && a.Application != nil {
+		room.Announce(key, a)
+	}
 	end := time.NewTimer(d)
 	defer end.Stop()
 	for {
-		deployment, looked, err := s.look(ctx, key)
+		deployment, looked, err := room.Look(ctx, key, s.readWaited(id), isPrivate)
 		if err != nil {
 			return FoundDeployment{}, err
 		}
@@ -88,8 +101,16 @@ func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (Fou
 		select {
 		case <-looked:
 		case <-end.C:
+			if room.Expire(key) { // nothing has confirmed yet that it exists
+				if deployment, _, err = room.Look(ctx, key, s.readWaited(id), isPrivate); err != nil {
+					return FoundDeployment{}, err
+				}
+			}
 			return s.Rebound(deployment), s.Prove(ctx)
-		case <-room.closing:
+		case <-room.Closing():
+			if room.Expire(key) {
+				return FoundDeployment{}, errUnconfirmed
+			}
 			return s.Rebound(deployment), s.Prove(ctx)
 		case <-ctx.Done():
 			return FoundDeployment{}, UpstreamError("wait for the deployment", ctx.Err())
@@ -100,141 +121,25 @@ func (s Inside) Wait(ctx context.Context, id coolify.UUID, d time.Duration) (Fou
 	}
 }
 
-// look returns the known state of the deployment, and a channel that closes after the
-// next poll. It asks Coolify only if no recent lookup of the workspace has proved whose
-// the deployment is, or if it no longer runs.
-func (s *Scope) look(ctx context.Context, key watchKey) (FoundDeployment, <-chan struct{}, error) {
-	room := s.guard.waits
-	deployment, looked, fresh := room.known(key, s.guard.now())
-	if fresh {
-		return deployment, looked, nil
-	}
-	leader := false
-	// The key contains the workspace: workspaces never share an answer.
-	v, _, _ := room.looking.Do(key.workspace+"/"+key.deployment.String(), func() (any, error) {
-		leader = true
-		return s.lookup(ctx, key), nil
-	})
-	result, _ := v.(lookup)
-	if result.callerSpecific && !leader && ctx.Err() == nil {
-		return s.look(ctx, key)
-	}
-	return result.deployment, looked, result.err
-}
-
-// A lookup is the result of one request that several waits may share. An error is
-// callerSpecific if it concerns the call that made the request: it ended, or lost its
-// right. The other waits then make their own.
-type lookup struct {
-	deployment     FoundDeployment
-	err            error
-	callerSpecific bool
-}
-
-func (s *Scope) lookup(ctx context.Context, key watchKey) lookup {
-	room := s.guard.waits
-	if deployment, _, fresh := room.known(key, s.guard.now()); fresh {
-		return lookup{deployment: deployment} // another lookup ended just before this one began
-	}
-	d, ok, err := Inside{s}.FindDeployment(ctx, key.deployment)
-	if err == nil && !ok {
-		err = ErrNoDeployment
-	}
-	if err != nil {
-		code := Public(err).Code
-		return lookup{err: err, callerSpecific: ctx.Err() != nil || code == Unauthorized || code == Forbidden}
-	}
-	room.learn(key, d, s.guard.now())
-	return lookup{deployment: d}
-}
-
-// known returns the state of a watch; fresh says that no lookup is needed.
-func (r waitRoom) known(key watchKey, now time.Time) (deployment FoundDeployment, looked <-chan struct{}, fresh bool) {
-	r.state.mu.Lock()
-	defer r.state.mu.Unlock()
-	w := r.state.watches[key]
-	fresh = now.Sub(w.proved) < proofAge && (!w.gone || w.deployment.Status.Terminal())
-	return w.deployment, w.looked, fresh
-}
-
-// learn records a lookup that proved whose the deployment is.
-func (r waitRoom) learn(key watchKey, deployment FoundDeployment, now time.Time) {
-	r.state.mu.Lock()
-	defer r.state.mu.Unlock()
-	if w, ok := r.state.watches[key]; ok {
-		w.deployment, w.proved, w.gone = deployment, now, false
-	}
-}
-
-func (r waitRoom) enter(key watchKey) {
-	r.state.mu.Lock()
-	defer r.state.mu.Unlock()
-	w, ok := r.state.watches[key]
-	if !ok {
-		w = &watch{looked: make(chan struct{})}
-		r.state.watches[key] = w
-	}
-	w.waiting++
-	if !r.state.polling {
-		r.state.polling = true
-		go r.poll()
-	}
-}
-
-func (r waitRoom) leave(key watchKey) {
-	r.state.mu.Lock()
-	defer r.state.mu.Unlock()
-	w := r.state.watches[key]
-	if w.waiting--; w.waiting == 0 {
-		delete(r.state.watches, key)
-	}
-}
-
-// poll requests the running deployments once per interval while there are waits.
-func (r waitRoom) poll() {
-	tick := time.NewTicker(r.every)
-	defer tick.Stop()
-	for range tick.C {
-		if !r.keepPolling() {
-			return
+// readWaited returns the look at a deployment that somebody waits for.
+func (s Inside) readWaited(id coolify.UUID) func(context.Context, bool) (FoundDeployment, error) {
+	return func(ctx context.Context, ended bool) (FoundDeployment, error) {
+		d, ok, err := s.findDeployment(ctx, id, ended)
+		if err == nil && !ok {
+			err = ErrNoDeployment
 		}
-		r.lookAtAll()
+		return d, err
 	}
 }
 
-// keepPolling reports whether there are waits; if not, the next wait starts a new poll.
-func (r waitRoom) keepPolling() bool {
-	r.state.mu.Lock()
-	defer r.state.mu.Unlock()
-	r.state.polling = len(r.state.watches) > 0
-	return r.state.polling
-}
+// errUnconfirmed ends a wait that the end of the process cuts short.
+var errUnconfirmed = &Error{Code: Unavailable, Msg: "the server is stopping", Retryable: true, RetryAfter: 5 * time.Second}
 
-// lookAtAll requests the running deployments once for all watches. If Coolify does not
-// answer, the waits go on with what they knew; they still prove their rights.
-func (r waitRoom) lookAtAll() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	defer func() { // a panic here would end the process
-		if p := recover(); p != nil {
-			r.log.ErrorContext(ctx, "look at running deployments panicked", "type", fmt.Sprintf("%T", p))
-		}
-	}()
-	running, err := r.running.look(ctx)
-	if err != nil {
-		r.log.WarnContext(ctx, "look at running deployments", "err", ForLog(r.shown, err))
-	}
-	r.state.mu.Lock()
-	defer r.state.mu.Unlock()
-	for key, w := range r.state.watches {
-		if err == nil {
-			status, ok := running[key.deployment]
-			w.gone = !ok
-			if ok && !w.deployment.Status.Terminal() { // the list may be older than a lookup that saw the end
-				w.deployment.Status = status
-			}
-		}
-		close(w.looked)
-		w.looked = make(chan struct{})
-	}
+// Announce tells the call's own [Inside.Wait] of the deployment that Coolify named when the
+// call requested it for an app. The first look at it, which proves that it exists, then
+// comes after a poll interval.
+func (s Inside) Announce(app FoundApp, id coolify.UUID) {
+	s.call.announced = s.foundDeployment(coolify.Deployment{
+		UUID: id, Status: coolify.DeploymentQueued, Application: &app.Application,
+	}, app)
 }

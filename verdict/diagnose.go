@@ -181,23 +181,23 @@ func (f findings) portFaulty() bool { return f.site.seen.Status == 502 || f.site
 // readLog reads the log that best explains a problem, if there is one. If the log cannot
 // be read, it notes that and returns nil, because the other findings are still useful.
 func readLog(ctx context.Context, a *hosting.App, f *findings) error {
+	var logs hosting.Logs
 	var err error
 	switch {
 	case f.failed() && f.deployments[0].Log == nil:
 		f.addNote("this server may not read build logs, so why the build failed was not looked at")
 		return nil
 	case f.failed():
-		f.log, _, err = hosting.BuildLog(ctx, inside(scopeOf(a)), f.deployments[0])
+		logs, err = hosting.BuildLog(ctx, inside(scopeOf(a)), f.deployments[0])
 	case f.containerFaulty():
-		var logs hosting.Logs
 		logs, err = a.Logs(ctx, readLines, "")
-		f.log = logs.Lines
 		if err == nil && f.portFaulty() && len(f.deployments) > 0 && f.deployments[0].Log != nil {
 			f.exposed, err = hosting.ExposedPorts(ctx, f.deployments[0])
 		}
 	}
+	f.log = logs.Lines
 	if err == nil {
-		f.mentions, err = withoutSet(ctx, a, missingVariables(f.log))
+		f.mentions, err = withoutSet(ctx, a, logs.Set, missingVariables(f.log))
 	}
 	switch code := tenancy.Public(err).Code; {
 	case err == nil:
@@ -209,14 +209,17 @@ func readLog(ctx context.Context, a *hosting.App, f *findings) error {
 	return nil
 }
 
-// withoutSet removes the variables that the app has from all.
-func withoutSet(ctx context.Context, a *hosting.App, all []mention) ([]mention, error) {
+// withoutSet removes the variables that the app has from all. It asks for them unless they
+// were read with the log.
+func withoutSet(ctx context.Context, a *hosting.App, envs []coolify.Env, all []mention) ([]mention, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	envs, err := foundOf(a).Calls.Envs(ctx)
-	if err != nil {
-		return nil, tenancy.UpstreamError("read the app's variables", err)
+	if envs == nil {
+		var err error
+		if envs, err = foundOf(a).Calls.Envs(ctx); err != nil {
+			return nil, tenancy.UpstreamError("read the app's variables", err)
+		}
 	}
 	all = slices.DeleteFunc(all, func(m mention) bool {
 		return slices.ContainsFunc(envs, func(e coolify.Env) bool { return e.Key == m.name && !e.Preview })

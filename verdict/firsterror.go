@@ -28,7 +28,7 @@ func failureLog(ctx context.Context, s *tenancy.Scope, d tenancy.FoundDeployment
 	if d.Log == nil {
 		return
 	}
-	lines, _, err := hosting.BuildLog(ctx, inside(s), d)
+	log, err := hosting.BuildLog(ctx, inside(s), d)
 	if errors.Is(err, coolify.ErrBrokenLog) {
 		w.Reason += "; " + tenancy.Public(err).Msg
 	}
@@ -38,7 +38,7 @@ func failureLog(ctx context.Context, s *tenancy.Scope, d tenancy.FoundDeployment
 		)
 		return
 	}
-	w.FirstError, w.Log = evidence(firstErrorIn(lines)), excerpt(lines)
+	w.FirstError, w.Log = evidence(firstErrorIn(log.Lines)), excerpt(log.Lines)
 }
 
 // evidence returns a line of a scrubbed log, shortened for an answer.

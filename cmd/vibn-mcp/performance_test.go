@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -79,7 +77,7 @@ func TestPerformance(t *testing.T) {
 	r.list(subjects)
 	r.start()
 	r.growth()
-	r.upstream()
+	r.write("%s", jobsSection)
 	page := fmt.Sprintf(performanceHead, rounds, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, r.aims.String()) + r.page.String()
 	t.Log("\n" + page)
 	if err := os.WriteFile(filepath.Join(root, "docs", "performance.md"), []byte(page), 0o644); err != nil {
@@ -306,29 +304,29 @@ func (r *report) lookups(worlds []*world) []time.Duration {
 	return medians
 }
 
-// upstream counts the requests to Coolify that a call of each tool causes, on a
-// server that has just started and on one that knows the workspace.
-func (r *report) upstream() {
-	r.write("\n## Requests to Coolify\n\nWhat one call costs of the platform's budget, on a shared host. On a dedicated or trusted host `apps.deploy` costs one less.\n" +
-		"A wait costs one more for each look, which waits of the whole server share.\n\n| tool | first call | further calls |\n|---|---|---|\n")
-	ops := operations(r.t)
-	for _, tool := range toolRegistry().Tools() {
-		w := newWorld(r.t, "sqlite", coolifytest.New(coolifytest.Config{RateLimit: -1})) // nothing ends by itself
-		w.serve(r.t, slog.New(slog.DiscardHandler))
-		x := trial{ops[tool.WireName()], ops[tool.WireName()].good(), "owner"}
-		var counts []int
-		for range 2 {
-			w.settle()
-			args := maps.Clone(x.args)
-			if tool.Name == "deployments.cancel" {
-				args["deployment"] = w.sim.AddDeployment(worldApp, coolifytest.Deployment{Status: coolifytest.InProgress}).UUID
-			}
-			w.sim.Reset()
-			if v := overREST(r.t, w, trial{x.op, args, x.key}); v.Code != "" {
-				r.t.Errorf("%s: %s %s", tool.Name, v.Code, v.Message)
-			}
-			counts = append(counts, len(w.sim.Requests()))
-		}
-		r.write("| `%s` | %d | %d |\n", tool.Name, counts[0], counts[1])
-	}
-}
+// jobsSection says what whole jobs cost. The tests that it names hold the figures.
+const jobsSection = `
+## Requests to Coolify
+
+Coolify allows 200 requests a minute for all workspaces together, so what a job asks for is what limits how much agents get done.
+The tests of package tenancy hold each figure below on the simulator (TestRequestsPerJob, TestListsShare). The app is named by its
+domain and its workspace was seen in the last half minute; otherwise a job costs one more.
+
+| job | before | now |
+|---|---|---|
+| deploy until live | 8 | 4 |
+| a deployment that fails, with the reason from its log | 11 | 5 |
+| list the apps | 2 | 1 |
+| ten agents list the apps at once | 20 | 1 |
+| why is it down | 7 | 4 |
+| three variables and redeploy until live | 18 | 6 |
+
+"Before" is commit 866e444. A deployment that is still going on when it is looked at costs one more for each poll, which waits of the
+whole server share. What makes the difference:
+
+- What a workspace has is read once for all who ask within five seconds, and forgotten after each act of the workspace. A name is
+  looked up there, and what the call itself has just read is the proof that the app is the workspace's.
+- All variables of a call and their copies for previews are one request, and the deployment right after it judges the rows that
+  this request answered with.
+- A deployment that was just requested is not looked at before the first poll, and then together with its log.
+`

@@ -4,6 +4,7 @@ package tenancytest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -32,7 +33,8 @@ import (
 )
 
 // Config changes a house. The zero value is a shared host, SQLite, both tokens
-// of Coolify, no limit on requests, and a look at running deployments every 5 ms.
+// of Coolify, no limit on requests, a look at running deployments every 5 ms, and nothing
+// known from before: a test changes what there is behind the program's back.
 type Config struct {
 	Simulator   coolifytest.Config
 	Database    string // "sqlite" (default) or "postgres"
@@ -40,6 +42,7 @@ type Config struct {
 	NoSensitive bool           // no token that may read values and build logs
 	Budget      tenancy.Budget // zero fields are practically unlimited
 	PollEvery   time.Duration
+	KnownFor    time.Duration // as in [tenancy.Config]; 0 = nothing is known from before
 	Timeout     time.Duration // of a request to Coolify; slow ones too
 	Now         func() time.Time
 	Wrap        func(Store) Store // between Guard and database
@@ -203,7 +206,7 @@ func (h *House) guard(t testing.TB, cfg Config) (*tenancy.Guard, *provision.Prov
 		Store: h.DB, Coolify: c, Sensitive: s, Gitea: cfg.Gitea, GiteaURL: cfg.GiteaURL, Box: box, Log: h.Logger,
 		Budget: cfg.Budget, PollEvery: cfg.PollEvery, Now: cfg.Now, Admin: secret.NewText(cfg.Admin),
 		Premises: cfg.Premises, PublicURL: cfg.PublicURL, Probe: cfg.Probe, PlatformHosts: cfg.PlatformHosts,
-		LookupTXT: cfg.LookupTXT,
+		LookupTXT: cfg.LookupTXT, KnownFor: cmp.Or(cfg.KnownFor, -1),
 	}
 	if gc.Probe == nil {
 		gc.Probe = h.Prober()
