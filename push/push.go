@@ -144,7 +144,7 @@ func (l *pushLook) lookAtAll(ctx context.Context) (decided bool, again time.Dura
 		}
 		troubles = append(troubles, err)
 		if err != nil && tenancy.Public(err).Code == tenancy.RateLimited {
-			break
+			return false, again, errors.Join(troubles...) // the other apps have not been looked at
 		}
 	}
 	return decided, again, errors.Join(troubles...)

@@ -46,7 +46,7 @@ type platform struct {
 
 	publicURL   *url.URL // of vibn-mcp
 	pushesBurst int      // 0 = no limit that a test reaches
-	requests    int      // to Coolify that a workspace may send; 0 = likewise
+	requests    int      // to Coolify that a workspace may send, and the platform one; 0 = likewise
 
 	gitURL  *url.URL          // of a real Gitea; nil = the simulated one
 	gitWire http.RoundTripper // to it
@@ -137,6 +137,7 @@ func (f *platform) start(t testing.TB, m mode, at int) *process {
 	var err error
 	if f.requests > 0 {
 		budget.WorkspacePerMinute, budget.WorkspaceBurst, budget.MaxWait = 1, f.requests, time.Millisecond
+		budget.ReservePerMinute, budget.ReserveBurst = 1, 1
 	}
 	cfg := tenancy.Config{
 		Store: db, Coolify: c, Gitea: g, GiteaURL: gitURL.String(), Box: f.box(t), Log: f.log, Budget: budget,
