@@ -30,16 +30,13 @@ type MintKey struct {
 	Request string // number of the form; a second key for it is [tenancy.Conflict]. Empty = none
 }
 
-// Keys lists the workspace's keys, including revoked and expired ones, newest first.
-func Keys(ctx context.Context, s *tenancy.Scope) ([]tenancy.Key, error) {
+// Keys lists a page of the workspace's keys, newest first.
+func Keys(ctx context.Context, s *tenancy.Scope, q KeyQuery) (KeyPage, error) {
 	if err := s.Require(tenancy.Keys); err != nil {
-		return nil, err
+		return KeyPage{}, err
 	}
-	list, err := db(s).Keys(ctx, inside(s).Workspace().ID)
-	if err != nil {
-		return nil, tenancy.StoreError("list the keys", err)
-	}
-	return list, nil
+	q.At = inside(s).Now()
+	return keysOf(ctx, db(s), inside(s).Workspace().ID, q)
 }
 
 // Mint mints a key with at most the principal's rights. A key that another key mints ends

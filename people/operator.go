@@ -430,13 +430,10 @@ func (o *Operator) CreateKey(
 	return k, key, nil
 }
 
-// Keys lists a workspace's keys, including revoked ones, newest first.
-func (o *Operator) Keys(ctx context.Context, w tenancy.Workspace) ([]tenancy.Key, error) {
-	list, err := o.store.Keys(ctx, w.ID)
-	if err != nil {
-		return nil, tenancy.StoreError("list the keys", err)
-	}
-	return list, nil
+// Keys lists a page of a workspace's keys, newest first.
+func (o *Operator) Keys(ctx context.Context, w tenancy.Workspace, q KeyQuery) (KeyPage, error) {
+	q.At = o.now()
+	return keysOf(ctx, o.store, w.ID, q)
 }
 
 // maxKeyID is the length of a key's id, a UUID. A key is longer.

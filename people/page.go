@@ -3,8 +3,6 @@ package people
 import (
 	"cmp"
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/vibnai/vibn-mcp/provision"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -111,86 +109,4 @@ func wrongPart(s *tenancy.Scope, part PartInfo, e tenancy.PartError) PartInfo {
 		part.Fix = untrusted.New("\"vibn-mcp workspace show\" says what")
 	}
 	return part
-}
-
-// TrailEntry is an entry of the audit trail with the name of the principal.
-type TrailEntry struct {
-	tenancy.AuditEntry
-	Who untrusted.Text // name of the key or person; "operator", "platform"
-	On  untrusted.Text // name of the key or person that it acted on, or else the target
-}
-
-// Trail is [Activity] with names.
-func Trail(ctx context.Context, s *tenancy.Scope, q tenancy.AuditQuery) ([]TrailEntry, error) {
-	entries, err := Activity(ctx, s, q)
-	if err != nil {
-		return nil, err
-	}
-	names, err := names(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	trail := make([]TrailEntry, 0, len(entries))
-	for _, e := range entries {
-		trail = append(trail, TrailEntry{
-			e, s.Text(cmp.Or(names[e.Principal], e.Principal)),
-			s.Text(cmp.Or(names["key:"+e.Target], names["member:"+e.Target], e.Target)),
-		})
-	}
-	return trail, nil
-}
-
-// An Actor is a principal that the audit trail may name.
-type Actor struct {
-	Principal string
-	Name      untrusted.Text
-}
-
-// Actors lists the keys and people of the workspace, by name.
-func Actors(ctx context.Context, s *tenancy.Scope) ([]Actor, error) {
-	if err := s.Require(tenancy.Read); err != nil {
-		return nil, err
-	}
-	names, err := names(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	actors := make([]Actor, 0, len(names))
-	for principal, name := range names {
-		actors = append(actors, Actor{principal, s.Text(name)})
-	}
-	slices.SortFunc(actors, func(a, b Actor) int {
-		return cmp.Or(cmp.Compare(a.Name.String(), b.Name.String()), cmp.Compare(a.Principal, b.Principal))
-	})
-	return actors, nil
-}
-
-// names returns the names of the workspace's keys and members, by principal.
-func names(ctx context.Context, s *tenancy.Scope) (map[string]string, error) {
-	keys, err := db(s).Keys(ctx, inside(s).Workspace().ID)
-	if err != nil {
-		return nil, tenancy.StoreError("list the keys", err)
-	}
-	members, err := db(s).Members(ctx, inside(s).Workspace().ID)
-	if err != nil {
-		return nil, tenancy.StoreError("list the members", err)
-	}
-	names := map[string]string{}
-	for _, k := range keys {
-		names["key:"+k.ID] = k.Name
-	}
-	for _, m := range members {
-		names["member:"+m.UserID] = cmp.Or(m.DisplayName, m.Email, m.UserID)
-	}
-	return names, nil
-}
-
-// NameOf returns the name of a principal or of a key's creator, as [Actors] lists it.
-func NameOf(actors []Actor, who string) string {
-	for _, a := range actors {
-		if a.Principal == who || strings.TrimPrefix(a.Principal, "member:") == who {
-			return a.Name.String()
-		}
-	}
-	return untrusted.Clean(who)
 }

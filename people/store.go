@@ -14,8 +14,12 @@ type Store interface {
 	// the workspace does not exist or is deleted. Unless the operator made it: ErrFull if
 	// [MaxKeys] are active, ErrTooMany if [MaxKeysPerHour] were made in the hour before.
 	CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Digest) error
-	// Keys lists a workspace's keys, including revoked ones, newest first.
-	Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, error)
+	// Keys lists a page of a workspace's keys, newest first. A key that ended is listed
+	// for 90 days.
+	Keys(ctx context.Context, workspaceID string, q KeyQuery) ([]tenancy.Key, error)
+	// KeyNames returns the names of the workspace's keys among ids, also of those that are
+	// not listed any more: as long as the audit trail may name them.
+	KeyNames(ctx context.Context, workspaceID string, ids []string) (map[string]string, error)
 	// RevokeKey revokes a key and every key minted with it, to any depth, and requests
 	// that their tokens end. A revoked key keeps its first time.
 	RevokeKey(ctx context.Context, workspaceID, keyID string, at time.Time) error
@@ -114,7 +118,7 @@ type OperatorStore interface {
 
 	// As in [Store].
 	CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Digest) error
-	Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, error)
+	Keys(ctx context.Context, workspaceID string, q KeyQuery) ([]tenancy.Key, error)
 	RevokeKey(ctx context.Context, workspaceID, keyID string, at time.Time) error
 	Members(ctx context.Context, workspaceID string) ([]tenancy.Member, error)
 	AddLoginLink(ctx context.Context, l tenancy.LoginLink, digest tenancy.Digest) error

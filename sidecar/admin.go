@@ -51,13 +51,10 @@ func mountAdmin(mux *http.ServeMux, cfg Config) {
 	}
 }
 
-// These are the answers other than a single workspace or key.
+// These are the answers other than a workspace, a key or a list of keys.
 type (
 	adminWorkspaces struct {
 		Workspaces []people.WorkspaceState `json:"workspaces"`
-	}
-	adminKeyList struct {
-		Keys []people.KeyInfo `json:"keys"`
 	}
 	adminApplied struct {
 		Applied int      `json:"applied"`           // migrations
@@ -112,8 +109,8 @@ func adminOperations() []mcp.Operation {
 			Summary: "Change what a workspace may use; what is not given stays", Input: in, Output: workspace,
 		},
 		{
-			Route: "GET " + one + "/keys", ID: "admin_keys", Summary: "List a workspace's keys",
-			Output: reflect.TypeFor[adminKeyList](),
+			Route: "GET " + one + "/keys", ID: "admin_keys", Summary: "List a workspace's keys, newest first",
+			Query: reflect.TypeFor[keyQuery](), Output: reflect.TypeFor[keyList](),
 		},
 		{
 			Route: "POST " + one + "/keys", ID: "admin_key_mint", Summary: "Mint a key; it is shown once",
@@ -346,8 +343,12 @@ func adminKeys(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.op.Keys(c.Context(), w)
-	return adminKeyList{people.KeyInfos(keys, time.Now())}, err
+	q, err := keyQueryOf(c.Request)
+	if err != nil {
+		return nil, err
+	}
+	page, err := c.op.Keys(c.Context(), w, q)
+	return keyListOf(page), err
 }
 
 func adminMint(c *adminCall) (any, error) {

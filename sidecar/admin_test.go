@@ -19,6 +19,7 @@ import (
 
 	"github.com/vibnai/vibn-mcp/gitea/giteatest"
 	"github.com/vibnai/vibn-mcp/mcp"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/repository"
 	"github.com/vibnai/vibn-mcp/sidecar"
 	"github.com/vibnai/vibn-mcp/store"
@@ -232,7 +233,7 @@ func (s *server) dump(t testing.TB) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys, err := s.DB.Keys(t.Context(), w.ID)
+		keys, err := s.DB.Keys(t.Context(), w.ID, people.KeyQuery{Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -527,7 +528,7 @@ func TestAdminKeys(t *testing.T) {
 	if k := s.mint(t, "alpha", `{"name":"for ever","days":0}`); k.ExpiresAt != "" {
 		t.Errorf("a key for ever: %+v", k)
 	}
-	keys := read[struct{ Keys []mintedKey }](t, s.operate(t, "GET", "/workspaces/alpha/keys", ""))
+	keys := read[keyPage](t, s.operate(t, "GET", "/workspaces/alpha/keys", ""))
 	if n := len(keys.Keys); n != 5 || keys.Keys[0].Name != "for ever" || keys.Keys[0].Key != "" {
 		t.Errorf("keys: %+v", keys)
 	}

@@ -5,7 +5,6 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/vibnai/vibn-mcp/clients"
 	"github.com/vibnai/vibn-mcp/people"
@@ -22,7 +21,7 @@ type accessPage struct {
 	Clients  []clientTab
 	Cursor   template.URL // opens Cursor; it holds no key
 	Git      *gitAccess   // nil = the workspace has no repositories, or the person may not push
-	Keys     int          // in force; -1 = the person may not see them
+	FirstKey bool         // no key is in force, and the person may make one
 	Shown    *shownToken
 	Failed   string // why the token was not shown
 }
@@ -63,7 +62,7 @@ func (v *visit) showAccess(status int, shown *shownToken, failed string) error {
 		)
 	}
 	p.Git = v.git(v.r.Context())
-	if p.Keys, err = v.activeKeys(v.r.Context()); err != nil {
+	if p.FirstKey, err = v.needsKey(v.r.Context()); err != nil {
 		return err
 	}
 	return v.show(status, "access.html", "AI access", p)
@@ -78,18 +77,13 @@ func (v *visit) git(ctx context.Context) *gitAccess {
 	return &gitAccess{c.Server, c.Username, repository.CloneURL(v.scope, "REPOSITORY"), c.Helper()}
 }
 
-func (v *visit) activeKeys(ctx context.Context) (int, error) {
+// needsKey reports whether no key is in force and the person may make one.
+func (v *visit) needsKey(ctx context.Context) (bool, error) {
 	if !v.frame.Keys {
-		return -1, nil
+		return false, nil
 	}
-	keys, err := people.Keys(ctx, v.scope)
-	n := 0
-	for _, k := range keys {
-		if people.KeyState(k, time.Now()) == "active" {
-			n++
-		}
-	}
-	return n, err
+	page, err := people.Keys(ctx, v.scope, people.KeyQuery{State: people.KeysInForce, Limit: 1})
+	return len(page.Keys) == 0, err
 }
 
 // oneLine returns the installer's shell line with a key in it. The key is a shell

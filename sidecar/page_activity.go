@@ -94,10 +94,9 @@ func (v *visit) activity() error {
 		Tools: v.cfg.recordedTools(), Tool: filter.Get("tool"), Who: filter.Get("who"), Target: filter.Get("target"),
 		Newest: q.BeforeID == "", Most: maxExported,
 	}
-	if p.Actors, err = people.Actors(ctx, v.scope); err != nil {
-		return err
-	}
+	shown := []string{q.Principal}
 	for _, e := range entries[:min(len(entries), trailPage)] {
+		shown = append(shown, e.Principal)
 		p.Entries = append(
 			p.Entries,
 			trailRow{
@@ -105,6 +104,9 @@ func (v *visit) activity() error {
 				durationText(e),
 			},
 		)
+	}
+	if p.Actors, err = people.Actors(ctx, v.scope, shown); err != nil {
+		return err
 	}
 	p.CSV = v.workspacePath("activity", "export.csv") + query(filter)
 	p.JSONL = v.workspacePath("activity", "export.jsonl") + query(filter)

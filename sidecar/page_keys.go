@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -79,10 +77,21 @@ type keyRow struct {
 
 type keysPage struct {
 	Form   keyForm
-	Active []keyRow
-	Ended  []keyRow
+	Active keyTable
+	Ended  keyTable
 	Minted *mintedKey
 }
+
+// A keyTable is a page of the keys in force, or of those that ended.
+type keyTable struct {
+	Rows  []keyRow
+	First bool   // true on the first page
+	Older string // address of the next page; empty = this is the last
+}
+
+// endedPage is how many ended keys a page shows. Those in force are all on one, unless the
+// operator made many.
+const endedPage = 50
 
 // A mintedKey is a new key in the one answer that shows it.
 type mintedKey struct {
@@ -100,25 +109,41 @@ func (v *visit) showKeys(status int, form keyForm, minted *mintedKey) error {
 	if v.scope.Require(tenancy.Keys) != nil {
 		return v.show(status, "keys.html", "Keys", (*keysPage)(nil))
 	}
-	ctx := v.r.Context()
-	keys, err := people.Keys(ctx, v.scope)
+	inForce, err := v.keyTable(people.KeysInForce, people.MaxKeyPage)
 	if err != nil {
 		return err
 	}
-	actors, err := people.Actors(ctx, v.scope)
+	ended, err := v.keyTable(people.KeysEnded, endedPage)
 	if err != nil {
 		return err
 	}
-	p := &keysPage{Form: form, Minted: minted}
-	for _, k := range keys {
-		row := keyRow{k, presetOf(k.Rights), people.KeyState(k, time.Now()), people.NameOf(actors, k.CreatedBy)}
-		if row.State == "active" {
-			p.Active = append(p.Active, row)
-		} else if len(p.Ended) < 50 {
-			p.Ended = append(p.Ended, row)
-		}
+	return v.show(status, "keys.html", "Keys", &keysPage{form, inForce, ended, minted})
+}
+
+// keyTable returns a page of keys in a state. The query of the address says where it
+// begins, by the name of the state.
+func (v *visit) keyTable(state people.KeyFilter, limit int) (t keyTable, err error) {
+	ctx, after := v.r.Context(), v.r.URL.Query().Get(string(state))
+	page, err := people.Keys(ctx, v.scope, people.KeyQuery{State: state, After: after, Limit: limit})
+	if err != nil {
+		return t, err
 	}
-	return v.show(status, "keys.html", "Keys", p)
+	var makers []string
+	for _, k := range page.Keys {
+		makers = append(makers, k.CreatedBy)
+	}
+	names, err := people.NamesOf(ctx, v.scope, makers)
+	if err != nil {
+		return t, err
+	}
+	t.First = after == ""
+	for _, k := range page.Keys {
+		t.Rows = append(t.Rows, keyRow{k, presetOf(k.Rights), people.KeyState(k, time.Now()), names.Of(k.CreatedBy)})
+	}
+	if page.Next != "" {
+		t.Older = v.workspacePath("keys") + query(url.Values{string(state): {page.Next}})
+	}
+	return t, nil
 }
 
 func presetOf(r tenancy.Rights) string {
@@ -213,97 +238,4 @@ func revoke(ctx context.Context, scope *tenancy.Scope, id, client string) error 
 	}, func(s *tenancy.Scope) error {
 		return people.RevokeKey(ctx, s, id)
 	})
-}
-
-// keyOperations describes the routes of keys.
-func keyOperations() []mcp.Operation {
-	const root = "/api/workspaces/{slug}/keys"
-	return []mcp.Operation{
-		{
-			Route: "GET " + root, ID: "keys_list", Summary: "List the workspace's keys",
-			Output: reflect.TypeFor[adminKeyList](),
-		},
-		{
-			Route: "POST " + root, ID: "key_mint",
-			Summary: "Mint a key that may do no more than the caller; it is shown once",
-			Input:   reflect.TypeFor[keyInput](), Output: reflect.TypeFor[people.KeyInfo](),
-		},
-		{
-			Route: "DELETE " + root + "/{key}", ID: "key_revoke", Summary: "Revoke a key and those minted with it",
-			Output: reflect.TypeFor[health](),
-		},
-	}
-}
-
-// revokeRoute has places of its own, so that nothing keeps a leaked key in force.
-const revokeRoute = "DELETE /api/workspaces/{slug}/keys/{key}"
-
-// mountKeys serves a workspace's keys as REST routes, to a key with the right or to a
-// signed-in person.
-func mountKeys(mux *http.ServeMux, cfg Config) {
-	handle := func(route string, do scopeCall) {
-		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
-			out, err := inScope(cfg, w, r, do)
-			if err != nil {
-				refuse(w, err)
-				return
-			}
-			answer(w, out)
-		})
-	}
-	handle("GET /api/workspaces/{slug}/keys", listKeys)
-	handle("POST /api/workspaces/{slug}/keys", createKey)
-	handle(revokeRoute, func(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
-		return health{true}, revoke(r.Context(), s, r.PathValue("key"), r.UserAgent())
-	})
-}
-
-// A scopeCall answers a request in the workspace that it names.
-type scopeCall func(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error)
-
-// inScope runs a call while it holds one of the workspace's places for concurrent calls.
-// The answer is sent after the place is free, so a slow reader holds none.
-func inScope(cfg Config, w http.ResponseWriter, r *http.Request, do scopeCall) (any, error) {
-	scope, leave, err := cfg.enter(w, r)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	out, err := do(w, r, scope)
-	if err != nil {
-		return nil, scope.Public(err)
-	}
-	return out, nil
-}
-
-func listKeys(_ http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
-	keys, err := people.Keys(r.Context(), s)
-	if err != nil {
-		return nil, err
-	}
-	return adminKeyList{people.KeyInfos(keys, time.Now())}, nil
-}
-
-func createKey(w http.ResponseWriter, r *http.Request, s *tenancy.Scope) (any, error) {
-	var in keyInput
-	if err := readJSON(w, r, &in); err != nil {
-		return nil, err
-	}
-	k, key, err := mint(r.Context(), s, in, "", r.UserAgent())
-	if err != nil {
-		return nil, err
-	}
-	shown := people.Info(k, time.Now())
-	shown.Key = key.Reveal()
-	return shown, nil
-}
-
-// readJSON reads a body that must be JSON. A page of another origin can send a form, but
-// not JSON.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
-	body, err := jsonBody(w, r)
-	if err != nil || len(body) == 0 {
-		return err
-	}
-	return decodeStrict(body, v)
 }

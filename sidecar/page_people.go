@@ -69,12 +69,12 @@ func (v *visit) showMembers(shown *invited) error {
 		if err != nil {
 			return err
 		}
-		actors, err := people.Actors(ctx, v.scope)
+		names, err := people.NamesOf(ctx, v.scope, nil)
 		if err != nil {
 			return err
 		}
 		for _, i := range invites {
-			p.Invites = append(p.Invites, inviteRow{i, people.NameOf(actors, i.By)})
+			p.Invites = append(p.Invites, inviteRow{i, names.Of(i.By)})
 		}
 	}
 	return v.show(http.StatusOK, "people.html", "People", p)

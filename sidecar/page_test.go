@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/coolify/coolifytest"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
@@ -215,9 +216,9 @@ func TestPageMintOnce(t *testing.T) {
 				t.Errorf("the answers show %q", keys)
 			}
 		}
-		list, err := s.Operator.Keys(t.Context(), s.A.Workspace)
-		if err != nil || len(list) != 2 { // the house's own, and this one
-			t.Errorf("there are %d keys (%v)", len(list), err)
+		list, err := s.Operator.Keys(t.Context(), s.A.Workspace, people.KeyQuery{})
+		if err != nil || len(list.Keys) != 2 { // the house's own, and this one
+			t.Errorf("there are %d keys (%v)", len(list.Keys), err)
 		}
 	})
 }

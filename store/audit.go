@@ -51,13 +51,17 @@ func (db *DB) FinishAudit(ctx context.Context, workspaceID, id string, f tenancy
 // auditBatch is how many entries DropAudit deletes at most.
 const auditBatch = 10_000
 
-// DropAudit deletes entries that began before a time, oldest first. Ids begin with their
-// time, so the primary key finds the oldest without an index of its own.
+// DropAudit deletes entries that began before a time, oldest first, and the names of keys
+// that ended before it. Ids begin with their time, so the primary key finds the oldest
+// without an index of its own.
 func (db *DB) DropAudit(ctx context.Context, before time.Time) error {
 	ms := fmt.Sprintf("%012x", max(0, before.UnixMilli()))
 	_, err := db.sql.ExecContext(ctx, `delete from vibn_audit where id in (
 			select id from vibn_audit where id < $1 and at < $2 order by id limit $3)`,
 		ms[:8]+"-"+ms[8:], micros(before), auditBatch)
+	if err == nil {
+		_, err = db.sql.ExecContext(ctx, `delete from vibn_ended_keys where ended_at < $1`, micros(before))
+	}
 	return wrap(err, "drop old audit entries")
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/tenancy"
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
@@ -47,8 +48,23 @@ var isolations = map[string][]isolation{
 			return only(db.CreateKey(ctx, k, b.digest))
 		}},
 	},
-	"Keys": {{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
-		return db.Keys(ctx, a.ws.ID)
+	"Keys": {
+		{name: "list", call: func(ctx context.Context, db *store.DB, a, _ tenant) (any, error) {
+			return db.Keys(ctx, a.ws.ID, allKeys)
+		}},
+		{name: "in force after b's", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return db.Keys(ctx, a.ws.ID, people.KeyQuery{State: people.KeysInForce, At: day, After: b.key.ID, Limit: 9})
+		}},
+		{name: "ended after b's", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+			return db.Keys(ctx, a.ws.ID, people.KeyQuery{State: people.KeysEnded, At: day, After: b.key.ID, Limit: 9})
+		}},
+	},
+	"KeyNames": {{name: "of b's key", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		names, err := db.KeyNames(ctx, a.ws.ID, []string{a.key.ID, b.key.ID})
+		if len(names) != 1 {
+			err = fmt.Errorf("%d names, want that of a's own key", len(names))
+		}
+		return names, err
 	}}},
 	"RevokeKey": {
 		{name: "key of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
@@ -731,7 +747,12 @@ func askFor(t *testing.T, db *store.DB, a tenant, id string) map[string]error {
 	t.Helper()
 	ctx := t.Context()
 	for what, list := range map[string]func() (any, error){
-		"Keys":             func() (any, error) { return db.Keys(ctx, id) },
+		"Keys": func() (any, error) { return db.Keys(ctx, id, allKeys) },
+		"Keys after": func() (any, error) {
+			return db.Keys(ctx, a.ws.ID, people.KeyQuery{At: day, State: people.KeysEnded, After: id, Limit: 1})
+		},
+		"KeyNames":         func() (any, error) { return db.KeyNames(ctx, id, []string{a.key.ID}) },
+		"KeyNames of":      func() (any, error) { return db.KeyNames(ctx, a.ws.ID, []string{id}) },
 		"Members":          func() (any, error) { return db.Members(ctx, id) },
 		"BotTokens":        func() (any, error) { return db.BotTokens(ctx, id) },
 		"EndedTokens":      func() (any, error) { return db.EndedTokens(ctx, id, after(1)) },

@@ -125,8 +125,9 @@ func checkMint(ctx context.Context, tx *sql.Tx, k tenancy.Key) error {
 		return nil
 	}
 	at := micros(k.CreatedAt)
-	err := fewerThan(ctx, tx, people.MaxKeys, `select count(*) from vibn_api_keys
-		where workspace_id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)`, k.WorkspaceID, at)
+	err := fewerThan(
+		ctx, tx, people.MaxKeys, `select count(*) from (`+keysInForce+`) as in_force`, k.WorkspaceID, at,
+	)
 	if err != nil {
 		return err
 	}
@@ -137,13 +138,6 @@ func checkMint(ctx context.Context, tx *sql.Tx, k tenancy.Key) error {
 		return tenancy.ErrTooMany
 	}
 	return err
-}
-
-// Keys implements [people.Store].
-func (db *DB) Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, error) {
-	keys, err := list(ctx, db, scanKey, `select `+keyColumns+` from vibn_api_keys k
-		where k.workspace_id = $1 order by k.created_at desc, k.id desc`, workspaceID)
-	return keys, wrap(err, "keys of workspace %q", workspaceID)
 }
 
 // RevokeKey implements [people.Store]. The keys of a deleted workspace are revoked

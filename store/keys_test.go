@@ -23,7 +23,7 @@ func TestKeys(t *testing.T) {
 		check(t, err)
 		wantSame(t, "key of KeyByDigest", newest, key)
 		wantSame(t, "workspace of KeyByDigest", a.ws, ws)
-		wantSame(t, "Keys", []tenancy.Key{newest, a.key}, must(db.Keys(ctx, a.ws.ID))(t))
+		wantSame(t, "Keys", []tenancy.Key{newest, a.key}, must(db.Keys(ctx, a.ws.ID, allKeys))(t))
 
 		_, _, err = db.KeyByDigest(ctx, tenancy.Digest{1})
 		wantErr(t, "KeyByDigest of no key", err, tenancy.ErrNotFound)
@@ -64,7 +64,7 @@ func TestUnknownRight(t *testing.T) {
 		if k, _, err := db.KeyByDigest(t.Context(), a.digest); err == nil || k.Rights != 0 {
 			t.Errorf("KeyByDigest = rights %q, %v, want no rights and an error", k.Rights, err)
 		}
-		if _, err := db.Keys(t.Context(), a.ws.ID); err == nil {
+		if _, err := db.Keys(t.Context(), a.ws.ID, allKeys); err == nil {
 			t.Error("Keys: want an error")
 		}
 	})

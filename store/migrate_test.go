@@ -236,13 +236,17 @@ var rowsOfVersion = map[int64]statement{
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,
 		[]any{"b4", "w2", "u1", "vibn-b4", 10, "12345678", "", day, after(1)},
 	},
+	29: {
+		`insert into vibn_ended_keys (workspace_id, id, name, ended_at) values ($1, $2, $3, $4)`,
+		[]any{"w1", "k0", "Key", day},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.
 var tables = []string{
 	1: "vibn_workspaces", 2: "vibn_workspace_members", 3: "vibn_users", 4: "vibn_api_keys", 5: "vibn_bot_tokens",
 	6: "vibn_projects", 7: "vibn_audit", 8: "river_job", 11: "vibn_repository_access", 12: "vibn_sessions", 13: "vibn_login_links",
-	16: "vibn_apps", 17: "vibn_databases", 20: "vibn_idempotency_keys", 24: "vibn_crash_logs", 26: "vibn_env_values",
+	16: "vibn_apps", 17: "vibn_databases", 20: "vibn_idempotency_keys", 24: "vibn_crash_logs", 26: "vibn_env_values", 29: "vibn_ended_keys",
 }
 
 // Rows written by the release of any version are there after migrating, and the

@@ -322,13 +322,13 @@ func withdrawBeyond(ctx context.Context, tx *sql.Tx, workspaceID, userID string,
 	return nil
 }
 
-// revokeBeyond revokes the keys that a person minted and that exceed their rights, with
-// all keys minted with these.
+// revokeBeyond revokes the keys in force that a person minted and that exceed their
+// rights, with all keys minted with these.
 func (db *DB) revokeBeyond(
 	ctx context.Context, tx *sql.Tx, workspaceID, userID string, rights tenancy.Rights, at time.Time,
 ) error {
 	keys, err := collect(ctx, tx, scanKey, `select `+keyColumns+` from vibn_api_keys k
-		where k.workspace_id = $1 and k.created_by = $2 and k.revoked_at is null`, workspaceID, userID)
+		where k.workspace_id = $1 and k.created_by = $3 and k.id in (`+keysInForce+`)`, workspaceID, micros(at), userID)
 	if err != nil {
 		return err
 	}

@@ -186,6 +186,7 @@ func mayScan(text, step string) bool {
 		strings.Contains(step, "SCAN vibn_bot_tokens USING INDEX vibn_bot_tokens_not_gone") || // and those that are to go
 		strings.Contains(text, "where cast(w.owner_user_id as text)") || // once for each sign-up
 		strings.Contains(step, "SCAN due") || // what was found
+		strings.Contains(step, "SCAN in_force") || // a workspace's keys that have not ended
 		strings.Contains(text, "from vibn_env_values where workspace_id = $1 and app_uuid = $2") &&
 			(strings.Contains(step, "SCAN (subquery-") || strings.Contains(step, "SCAN ranked")) || // one app's values
 		strings.HasPrefix(text, "select cast(id as text), gitea_bot_token_encrypted from") || // all sealed values

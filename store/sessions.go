@@ -72,7 +72,8 @@ const keysKept = 7 * 24 * time.Hour
 
 // DropExpired deletes expired sessions, links that expired more than linksKept ago, and
 // idempotency keys older than keysKept, logs older than crashLogsKept, and values that
-// ended more than endedValuesKept ago.
+// ended more than endedValuesKept ago. It also drops keys that ended more than
+// endedKeysKept ago: some of them, if there are many.
 func (db *DB) DropExpired(ctx context.Context, now time.Time) error {
 	for _, d := range []struct {
 		query string
@@ -88,7 +89,7 @@ func (db *DB) DropExpired(ctx context.Context, now time.Time) error {
 			return wrap(err, "drop what has expired")
 		}
 	}
-	return nil
+	return wrap(db.dropEndedKeys(ctx, now.Add(-endedKeysKept)), "drop ended keys")
 }
 
 func tokenDigest(token string) string {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vibnai/vibn-mcp/hosting"
+	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/secret"
 	"github.com/vibnai/vibn-mcp/store"
 	"github.com/vibnai/vibn-mcp/store/storetest"
@@ -340,9 +341,12 @@ func child(t *testing.T, db *store.DB, parent tenancy.Key) tenancy.Key {
 	return k
 }
 
+// allKeys are the keys of a workspace that has few.
+var allKeys = people.KeyQuery{Limit: 1000}
+
 func keyNow(t *testing.T, db *store.DB, k tenancy.Key) tenancy.Key {
 	t.Helper()
-	for _, got := range must(db.Keys(t.Context(), k.WorkspaceID))(t) {
+	for _, got := range must(db.Keys(t.Context(), k.WorkspaceID, allKeys))(t) {
 		if got.ID == k.ID {
 			return got
 		}

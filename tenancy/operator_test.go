@@ -346,7 +346,7 @@ func everything(t *testing.T, db *store.DB) []any {
 	for _, w := range list {
 		p, err := db.Provision(t.Context(), w.ID)
 		add(p, err)
-		keys, err := db.Keys(t.Context(), w.ID)
+		keys, err := db.Keys(t.Context(), w.ID, people.KeyQuery{Limit: 1000})
 		add(keys, err)
 		members, err := db.Members(t.Context(), w.ID)
 		add(members, err)

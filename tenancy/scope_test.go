@@ -254,7 +254,7 @@ func TestZeroScope(t *testing.T) {
 		"Admit":          func() error { return s.Admit() },
 		"CheckClaim":     func() error { return s.CheckClaim("") },
 		"Brief":          func() error { _, err := hosting.BriefOf(ctx, s); return err },
-		"Keys":           func() error { _, err := people.Keys(ctx, s); return err },
+		"Keys":           func() error { _, err := people.Keys(ctx, s, people.KeyQuery{}); return err },
 		"MintKey": func() error {
 			_, _, err := people.Mint(ctx, s, people.MintKey{Name: "a", Rights: tenancy.Read, Days: 1})
 			return err
@@ -268,7 +268,8 @@ func TestZeroScope(t *testing.T) {
 		"RemoveMember":   func() error { return people.RemoveMember(ctx, s, "a") },
 		"Parts":          func() error { _, err := people.PartsOf(ctx, s); return err },
 		"Trail":          func() error { _, err := people.Trail(ctx, s, tenancy.AuditQuery{Limit: 1}); return err },
-		"Actors":         func() error { _, err := people.Actors(ctx, s); return err },
+		"Actors":         func() error { _, err := people.Actors(ctx, s, nil); return err },
+		"NamesOf":        func() error { _, err := people.NamesOf(ctx, s, nil); return err },
 	} {
 		if err := reach(); err == nil {
 			t.Errorf("the zero Scope's %s did not refuse", name)

@@ -102,8 +102,8 @@ var keyCommands = []command{
 		run: operator(createKey),
 	},
 	{
-		name: "key list", args: "SLUG", about: "list a workspace's keys", reads: databaseVariables, flags: jsonFlag,
-		run: operator(listKeys),
+		name: "key list", args: "SLUG", about: "list a workspace's keys, newest first", reads: databaseVariables,
+		flags: keyListFlags, run: operator(listKeys),
 	},
 	{
 		name: "key revoke", args: "SLUG KEY_ID", about: "revoke a key; it stops working at the next call",
@@ -265,7 +265,7 @@ type shownWorkspace struct {
 	people.WorkspaceState
 	Effective provision.PlanInfo `json:"effective_plan"` // includes the platform's defaults, and current use
 	Members   []shownMember      `json:"members"`
-	Keys      []people.KeyInfo   `json:"keys"`
+	Keys      []people.KeyInfo   `json:"keys"` // in force
 }
 
 type shownMember struct {
@@ -294,9 +294,12 @@ func (p *program) readWorkspace(
 	if err != nil {
 		return shownWorkspace{}, err
 	}
-	keys, err := op.Keys(ctx, w)
+	keys, err := op.Keys(ctx, w, people.KeyQuery{State: people.KeysInForce})
 	if err != nil {
 		return shownWorkspace{}, err
+	}
+	if keys.Next != "" {
+		p.sayf("not all keys are shown; \"vibn-mcp key list %s\" lists them\n", w.Slug)
 	}
 	members, err := op.Members(ctx, w)
 	if err != nil {
@@ -306,7 +309,7 @@ func (p *program) readWorkspace(
 	if err != nil {
 		return shownWorkspace{}, err
 	}
-	shown := shownWorkspace{people.StateOf(state).Clean(), plan, []shownMember{}, cleanKeys(keys)}
+	shown := shownWorkspace{people.StateOf(state).Clean(), plan, []shownMember{}, cleanKeys(keys.Keys)}
 	for _, m := range members {
 		clean := shownMember{untrusted.Clean(m.UserID), string(m.Role), untrusted.Clean(m.Email)}
 		shown.Members = append(shown.Members, clean)

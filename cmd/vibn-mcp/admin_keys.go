@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/vibnai/vibn-mcp/people"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -45,18 +48,31 @@ func cleanKeys(keys []tenancy.Key) []people.KeyInfo {
 // keyEnds returns a key's first and last characters, by which people recognise it.
 func keyEnds(k people.KeyInfo) string { return k.Prefix + "..." + k.Last4 }
 
+func keyListFlags(fs *pflag.FlagSet) {
+	jsonFlag(fs)
+	fs.String("after", "", "list the keys after the one with this id")
+	fs.Int("limit", people.MaxKeyPage, "most keys to list")
+}
+
 func listKeys(ctx context.Context, p *program, op *people.Operator) error {
 	w, err := op.Workspace(ctx, p.args[0])
 	if err != nil {
 		return err
 	}
-	keys, err := op.Keys(ctx, w)
+	limit, err := p.flags.GetInt("limit")
+	if err != nil || limit < 1 || limit > people.MaxKeyPage {
+		return usageError{fmt.Sprintf("--limit is between 1 and %d", people.MaxKeyPage), "--after lists the next ones"}
+	}
+	page, err := op.Keys(ctx, w, people.KeyQuery{After: p.text("after"), Limit: limit})
 	if err != nil {
 		return err
 	}
-	infos, rows := cleanKeys(keys), [][]string{}
+	infos, rows := cleanKeys(page.Keys), [][]string{}
 	for _, k := range infos {
 		rows = append(rows, []string{k.ID, k.Name, keyEnds(k), k.Rights, k.State, k.ExpiresAt, k.LastUsedAt})
+	}
+	if page.Next != "" {
+		p.sayf("there are more: vibn-mcp key list %s --after %s\n", w.Slug, page.Next)
 	}
 	return p.show(infos, []string{"ID", "NAME", "KEY", "RIGHTS", "STATE", "EXPIRES", "LAST USED"}, rows)
 }

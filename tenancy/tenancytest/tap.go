@@ -49,7 +49,7 @@ type Store interface {
 
 // StoreReads are the methods of a store that change nothing.
 var StoreReads = []string{
-	"KeyByDigest", "Keys", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace",
+	"KeyByDigest", "Keys", "KeyNames", "Workspace", "Workspaces", "Membership", "MemberWorkspaces", "Members", "AnyWorkspace",
 	"Provision", "Due",
 	"BotTokens", "TokensDue", "EndedTokens", "Projects", "RepositoryAccess", "AppRecords", "AppVersions", "KeptLog", "KeptValues", "DatabaseRecords", "SealedValues", "Audit", "User",
 	"UserByIdentity", "LoginLink", "LoginLinks",
@@ -76,11 +76,6 @@ func (s Tap) KeyByDigest(ctx context.Context, digest tenancy.Digest) (k tenancy.
 // CreateKey is tapped.
 func (s Tap) CreateKey(ctx context.Context, k tenancy.Key, digest tenancy.Digest) error {
 	return s.Hook("CreateKey", func() error { return s.Store.CreateKey(ctx, k, digest) })
-}
-
-// Keys is tapped.
-func (s Tap) Keys(ctx context.Context, workspaceID string) ([]tenancy.Key, error) {
-	return get(s, "Keys", func() ([]tenancy.Key, error) { return s.Store.Keys(ctx, workspaceID) })
 }
 
 // RevokeKey is tapped.
