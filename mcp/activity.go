@@ -33,6 +33,8 @@ type activityEntry struct {
 	Outcome       string          `json:"outcome"` // started, ok or an error's code
 	DurationMS    int64           `json:"duration_ms"`
 	UpstreamCalls int             `json:"upstream_calls"`
+	Times         int             `json:"times,omitempty"`   // how often it was refused; absent = once
+	LastAt        string          `json:"last_at,omitempty"` // of the last of several refusals
 }
 
 type activityOut struct {
@@ -78,6 +80,9 @@ func showEntry(e tenancy.AuditEntry) activityEntry {
 		At: e.At.UTC().Format(time.RFC3339), Principal: e.Principal, Client: text(e.Client), Tool: e.Tool,
 		Target:  text(e.Target),
 		Outcome: e.Outcome, DurationMS: e.Duration.Milliseconds(), UpstreamCalls: e.UpstreamCalls,
+	}
+	if e.Refused > 1 {
+		shown.Times, shown.LastAt = e.Refused, e.LastAt.UTC().Format(time.RFC3339)
 	}
 	if json.Valid([]byte(e.Args)) && len(e.Args) <= maxShownArgs {
 		shown.Args = json.RawMessage(e.Args)

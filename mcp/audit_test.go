@@ -34,6 +34,7 @@ func TestAuditArgs(t *testing.T) {
 		{"envs.delete", `{"app":"` + app + `","keys":["` + strings.Repeat("\u00e9", 200) + `"]}`, `{"keys":["` + strings.Repeat("\u00e9", 32) + `"],"scope":"production"}`},
 		{"deployments.cancel", `{"deployment":"` + h.A.Done.UUID + `"}`, `{}`},
 	} {
+		h.A.Key, _ = h.AddKey(t, h.A, "owner", 0) // what another was refused is another entry
 		if _, err := h.call(t, tc.tool, tc.args); err != nil {
 			t.Logf("%s: %v", tc.tool, err)
 		}

@@ -2,8 +2,10 @@ package sidecar_test
 
 import (
 	"context"
+	"encoding/csv"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -68,7 +70,6 @@ func TestAuditOfEveryTool(t *testing.T) {
 	wrap := func(inner tenancytest.Store) tenancytest.Store { w.Store = inner; return w }
 	s = newServer(t, tenancytest.Config{Premises: appsDomain, Wrap: wrap})
 	s.addShops(t)
-	s.A.Key, s.A.KeyID = s.AddKey(t, s.A, "owner", 0)
 	doors := []door{
 		{name: "mcp", call: func(t testing.TB, tool mcp.Tool, args map[string]any) string {
 			return s.overMCP(t, tool, s.A.Key, args)
@@ -84,6 +85,7 @@ func TestAuditOfEveryTool(t *testing.T) {
 		}
 		t.Run(tool.Name, func(t *testing.T) {
 			for _, d := range doors {
+				s.A.Key, s.A.KeyID = s.AddKey(t, s.A, "owner", 0) // what another was refused is another entry
 				s.checkAudit(t, w, d, tool, s.valid(t, s.A, tool.Name), "ok")
 				for _, p := range s.properties(t, tool) {
 					if pairs := twins(s.B)[p.Name]; len(pairs) > 0 {
@@ -96,6 +98,44 @@ func TestAuditOfEveryTool(t *testing.T) {
 	}
 	if changing < 10 {
 		t.Errorf("%d tools do more than read", changing)
+	}
+}
+
+// TestRepeatedRefusalsThroughEveryDoor: whoever shows the audit trail says how often the
+// same was refused.
+func TestRepeatedRefusalsThroughEveryDoor(t *testing.T) {
+	s := newServer(t, tenancytest.Config{})
+	key, _ := s.AddKey(t, s.A, "owner", 0)
+	tool := toolNamed(t, s.registry, "apps.deploy")
+	none := map[string]any{"app": nobody}
+	for range 2 {
+		s.overMCP(t, tool, key, none)
+	}
+	s.overREST(t, tool, s.A.Slug, key, none)
+	s.overREST(t, tool, s.A.Slug, key, map[string]any{"app": s.A.Web.UUID})
+
+	for door, answer := range map[string]string{
+		"mcp":  s.overMCP(t, toolNamed(t, s.registry, "activity.list"), key, map[string]any{"tool": "apps.deploy"}),
+		"rest": s.overREST(t, toolNamed(t, s.registry, "activity.list"), s.A.Slug, key, map[string]any{"tool": "apps.deploy"}),
+	} {
+		if !strings.Contains(answer, `"times":3,"last_at":"20`) || strings.Count(answer, `"times"`) != 1 || strings.Count(answer, `"tool":"apps.deploy"`) != 2 {
+			t.Errorf("%s: %s", door, answer)
+		}
+	}
+	browser, trail := s.signedIn(t, s.A, owner(s.A)), "/w/"+s.A.Slug+"/activity"
+	browser.get(t, trail+"?tool=apps.deploy").says(t, http.StatusOK, "not_found", "3 times, last just now")
+	rows, err := csv.NewReader(strings.NewReader(browser.get(t, trail+"/export.csv?tool=apps.deploy").body)).ReadAll()
+	if err != nil || len(rows) != 3 {
+		t.Fatalf("%d rows of CSV (%v)", len(rows), err)
+	}
+	for i, want := range []string{"times", "1", "3"} {
+		if cells := rows[i]; cells[10] != want || (cells[11] != "") != (want != "1") {
+			t.Errorf("CSV: %v, want %s times and when the last was", cells, want)
+		}
+	}
+	lines := browser.get(t, trail+"/export.jsonl?tool=apps.deploy").body
+	if strings.Count(lines, "\n") != 2 || !strings.Contains(lines, `"times":3,"last_at":"20`) || !strings.Contains(lines, `"times":1}`) {
+		t.Errorf("JSONL: %s", lines)
 	}
 }
 
@@ -129,6 +169,10 @@ func (s *server) checkAudit(
 	if end.Outcome == "" || end.Outcome == "started" || outcome == "ok" && end.Outcome != outcome ||
 		outcome == "" && !isCode(answer, tenancy.Code(end.Outcome)) {
 		t.Errorf("%s %v: it ended %q on record, and answered %s", d.name, args, end.Outcome, answer)
+	}
+	sent := slices.ContainsFunc(s.caused(), func(request string) bool { return !strings.HasPrefix(request, "GET ") })
+	if end.Changed != sent {
+		t.Errorf("%s %v: on record as what may have changed something: %v; it asked %v", d.name, args, end.Changed, s.caused())
 	}
 	kept, err := s.DB.Audit(t.Context(), s.A.ID, tenancy.AuditQuery{Limit: 1})
 	if err != nil || len(kept) != 1 || kept[0].ID != e.ID || kept[0].Tool != tool.Name || kept[0].Outcome != end.Outcome {

@@ -221,14 +221,20 @@ type exportRow struct {
 	Outcome    string `json:"outcome"`
 	DurationMS int64  `json:"duration_ms"`
 	Upstream   int    `json:"upstream_calls"`
+	Times      int    `json:"times"`             // 1, or how often it was refused
+	LastAt     string `json:"last_at,omitempty"` // of the last of several refusals
 }
 
 func rowOf(e people.TrailEntry) exportRow {
-	return exportRow{
+	row := exportRow{
 		e.At.UTC().Format(time.RFC3339), e.Who.String(), e.Principal, untrusted.Clean(e.Client), e.Tool,
 		untrusted.Clean(e.Target), e.Args,
-		e.Outcome, e.Duration.Milliseconds(), e.UpstreamCalls,
+		e.Outcome, e.Duration.Milliseconds(), e.UpstreamCalls, max(e.Refused, 1), "",
 	}
+	if e.Refused > 1 {
+		row.LastAt = e.LastAt.UTC().Format(time.RFC3339)
+	}
+	return row
 }
 
 // export sends the trail, newest first, page by page. An error in the middle aborts the
@@ -289,7 +295,7 @@ func (v *visit) exportCSV() error {
 			if err := out.Write(
 				[]string{
 					"at", "who", "principal", "client", "tool", "target", "args", "outcome", "duration_ms",
-					"upstream_calls",
+					"upstream_calls", "times", "last_at",
 				},
 			); err != nil {
 				return err
@@ -297,7 +303,7 @@ func (v *visit) exportCSV() error {
 		}
 		cells := []string{
 			e.At, e.Who, e.Principal, e.Client, e.Tool, e.Target, e.Args, e.Outcome,
-			strconv.FormatInt(e.DurationMS, 10), strconv.Itoa(e.Upstream),
+			strconv.FormatInt(e.DurationMS, 10), strconv.Itoa(e.Upstream), strconv.Itoa(e.Times), e.LastAt,
 		}
 		for i, c := range cells {
 			cells[i] = escapeFormula(c)

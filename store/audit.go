@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -41,11 +42,53 @@ func startAuditOf(ctx context.Context, tx *sql.Tx, w tenancy.Workspace, e tenanc
 
 // FinishAudit implements [tenancy.Store]. Durations are kept in milliseconds.
 func (db *DB) FinishAudit(ctx context.Context, workspaceID, id string, f tenancy.AuditFinish) error {
-	return wrap(change(ctx, db.sql, `update vibn_audit set outcome = $3, duration_ms = $4, upstream_calls = $5,
-		target = case when cast($6 as text) = '' then target else $6 end
-		where workspace_id = $1 and id = $2`,
-		workspaceID, id, f.Outcome, f.Duration.Milliseconds(), f.UpstreamCalls, f.Target),
-		"finish audit entry %q of workspace %q", id, workspaceID)
+	return wrap(db.inTx(ctx, func(tx *sql.Tx) error {
+		e := tenancy.AuditEntry{ID: id, WorkspaceID: workspaceID, Outcome: f.Outcome}
+		if refused(f) {
+			e.Refused = 1
+		}
+		err := tx.QueryRowContext(ctx, `update vibn_audit set outcome = $3, duration_ms = $4, upstream_calls = $5,
+			target = case when cast($6 as text) = '' then target else $6 end, refused = $7
+			where workspace_id = $1 and id = $2 returning principal, tool, target, at`,
+			workspaceID, id, f.Outcome, f.Duration.Milliseconds(), f.UpstreamCalls, f.Target, e.Refused,
+		).Scan(&e.Principal, &e.Tool, &e.Target, &e.At)
+		if err != nil || e.Refused == 0 {
+			return err
+		}
+		return countRefusal(ctx, tx, e)
+	}), "finish audit entry %q of workspace %q", id, workspaceID)
+}
+
+// refused reports whether an act was refused before it changed anything. An act that failed
+// otherwise may have been carried out in part. A failure of vibn-mcp's own database is not a refusal either.
+func refused(f tenancy.AuditFinish) bool {
+	switch tenancy.Code(f.Outcome) {
+	case tenancy.Unauthorized, tenancy.Forbidden, tenancy.NotFound, tenancy.Conflict, tenancy.Invalid,
+		tenancy.RateLimited:
+		return !f.Changed
+	case tenancy.Internal, tenancy.Unavailable, tenancy.Timeout:
+	}
+	return false
+}
+
+// refusalsTogether is the time in which equal refusals are one entry.
+const refusalsTogether = 10 * time.Minute
+
+// countRefusal counts a refusal in the entry of an equal one, if there was one lately, and
+// drops its own. Only an entry that is committed is found, and that one stays: so of two
+// at once neither is lost.
+func countRefusal(ctx context.Context, tx *sql.Tx, e tenancy.AuditEntry) error {
+	err := change(ctx, tx, `update vibn_audit set refused = refused + 1, last_at = $1 where id = (
+			select id from vibn_audit where workspace_id = $2 and principal = $3 and tool = $4 and target = $5
+				and outcome = $6 and refused > 0 and at >= $7 and id <> $8 order by at desc, id desc limit 1)`,
+		e.At, e.WorkspaceID, e.Principal, e.Tool, e.Target, e.Outcome, micros(e.At.Add(-refusalsTogether)), e.ID)
+	if errors.Is(err, tenancy.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return change(ctx, tx, `delete from vibn_audit where workspace_id = $1 and id = $2`, e.WorkspaceID, e.ID)
 }
 
 // auditBatch is how many entries DropAudit deletes at most.
@@ -82,7 +125,7 @@ func auditQuery(workspaceID string, q tenancy.AuditQuery) (query string, args []
 		args = append(args, v)
 		return "$" + strconv.Itoa(len(args))
 	}
-	query = `select id, workspace_id, at, principal, client, tool, target, args, outcome, duration_ms, upstream_calls
+	query = `select id, workspace_id, at, principal, client, tool, target, args, outcome, duration_ms, upstream_calls, refused, last_at
 		from vibn_audit where workspace_id = ` + arg(workspaceID)
 	if q.Tool != "" {
 		query += ` and tool = ` + arg(q.Tool)
@@ -102,8 +145,12 @@ func auditQuery(workspaceID string, q tenancy.AuditQuery) (query string, args []
 func scanAudit(from row) (tenancy.AuditEntry, error) {
 	var e tenancy.AuditEntry
 	var ms int64
+	var last *time.Time
 	err := from.Scan(&e.ID, &e.WorkspaceID, &e.At, &e.Principal, &e.Client, &e.Tool, &e.Target, &e.Args, &e.Outcome,
-		&ms, &e.UpstreamCalls)
+		&ms, &e.UpstreamCalls, &e.Refused, &last)
 	e.Duration = time.Duration(ms) * time.Millisecond
+	if last != nil {
+		e.LastAt = *last
+	}
 	return e, err
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -634,7 +635,11 @@ var isolations = map[string][]isolation{
 		e.ID = b.entry.ID
 		return only(db.StartAudit(ctx, e))
 	}}},
-	"FinishAudit": {{name: "entry of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+	"FinishAudit": {{name: "a refusal like b's", call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
+		e := b.entry
+		e.ID, e.WorkspaceID = newID(), a.ws.ID
+		return only(errors.Join(db.StartAudit(ctx, e), db.FinishAudit(ctx, a.ws.ID, e.ID, refusal)))
+	}}, {name: "entry of b", want: tenancy.ErrNotFound, call: func(ctx context.Context, db *store.DB, a, b tenant) (any, error) {
 		return only(db.FinishAudit(ctx, a.ws.ID, b.entry.ID, tenancy.AuditFinish{Target: "x", Outcome: "ok"}))
 	}}},
 	"Audit": {

@@ -240,6 +240,11 @@ var rowsOfVersion = map[int64]statement{
 		`insert into vibn_ended_keys (workspace_id, id, name, ended_at) values ($1, $2, $3, $4)`,
 		[]any{"w1", "k0", "Key", day},
 	},
+	30: {
+		`insert into vibn_audit (id, workspace_id, at, principal, client, tool, target, args, outcome, refused, last_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		[]any{"a3", "w3", day, "key:k1", "client", "apps.deploy", "none", "{}", "not_found", 3, after(1)},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.

@@ -12,9 +12,12 @@ import (
 	"github.com/vibnai/vibn-mcp/untrusted"
 )
 
-// AuditStore keeps the audit trail. Its methods are those of [Store].
+// AuditStore keeps the audit trail.
 type AuditStore interface {
+	// StartAudit writes an entry with outcome "started", before a change.
 	StartAudit(ctx context.Context, e AuditEntry) error
+	// FinishAudit completes an entry. A non-empty Target replaces the entry's. A refusal that
+	// changed nothing, and that is as another of a moment ago, is counted in that entry.
 	FinishAudit(ctx context.Context, workspaceID, id string, f AuditFinish) error
 }
 

@@ -88,9 +88,6 @@ type ProjectKeys struct {
 	of     Project
 }
 
-// NewProjectKeys returns the keys of a project.
-func NewProjectKeys(c *coolify.Client, of Project) ProjectKeys { return ProjectKeys{c, of} }
-
 // A BoundKey is a private key of a project, with the client bound to it.
 type BoundKey struct {
 	coolify.PrivateKey

@@ -215,7 +215,7 @@ func (s *Scope) foundDatabase(database coolify.Database, env coolify.Environment
 }
 
 // ProjectKeys are the private keys on Coolify of one of the workspace's projects.
-func (s Inside) ProjectKeys(p Project) ProjectKeys { return NewProjectKeys(s.coolify, p) }
+func (s Inside) ProjectKeys(p Project) ProjectKeys { return ProjectKeys{s.coolify, p} }
 
 // Org returns the administrator's calls for the workspace's organisation, which must
 // exist; see [Inside.GiteaReady].

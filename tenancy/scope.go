@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/vibnai/vibn-mcp/coolify"
 	"github.com/vibnai/vibn-mcp/gitea"
 	"github.com/vibnai/vibn-mcp/internal/places"
@@ -35,6 +33,7 @@ type call struct {
 	look     func(DeploymentInfo) // receives each observation of a deployment; may be nil
 	began    time.Time
 	upstream atomic.Int64           // requests sent to Coolify and Gitea
+	changed  atomic.Bool            // one of them may have changed something
 	target   atomic.Pointer[string] // uuid of what the call acts on
 
 	announced FoundDeployment // that the call has requested; zero = none
@@ -79,11 +78,10 @@ func (s *Scope) Begin(ctx context.Context, c Call) (*Scope, error) {
 	if c.Needs == Read {
 		return b, nil
 	}
-	entry := AuditEntry{
-		ID: uuid.Must(uuid.NewV7()).String(), WorkspaceID: gr.workspace.ID, At: s.guard.now(), Principal: gr.who,
-		Client: s.Text(c.Client).String(), Tool: c.Tool, Target: s.Text(c.Target).String(), Args: s.args(c.Args),
-		Outcome: "started",
-	}
+	entry := StartedEntry(AuditEntry{
+		WorkspaceID: gr.workspace.ID, Principal: gr.who, Client: s.Text(c.Client).String(), Tool: c.Tool,
+		Target: s.Text(c.Target).String(), Args: s.args(c.Args),
+	}, s.guard.now())
 	if err := s.guard.store.StartAudit(ctx, entry); err != nil {
 		return nil, StoreError("start an audit entry", err)
 	}
@@ -105,7 +103,7 @@ func (s *Scope) End(ctx context.Context, err error) {
 	if err != nil {
 		f.Outcome = string(Public(err).Code)
 	}
-	f.Target = s.Target()
+	f.Target, f.Changed = s.Target(), s.call.changed.Load()
 	if err := s.guard.store.FinishAudit(ctx, s.grant.workspace.ID, s.call.audit, f); err != nil {
 		s.guard.log.ErrorContext(
 			ctx, "audit entry not completed", "audit_id", s.call.audit, "outcome", f.Outcome, "err", err,
@@ -287,12 +285,14 @@ func (s *Scope) meter(ctx context.Context, op coolify.Operation) (func(), error)
 		}
 	}
 	s.call.upstream.Add(1)
+	s.call.changed.CompareAndSwap(false, op.Method != "GET")
 	return done, nil
 }
 
 // giteaMeter counts one request to Gitea, which has no limit to divide.
-func (s *Scope) giteaMeter(context.Context, gitea.Operation) (func(), error) {
+func (s *Scope) giteaMeter(_ context.Context, op gitea.Operation) (func(), error) {
 	s.call.upstream.Add(1)
+	s.call.changed.CompareAndSwap(false, op.Method != "GET")
 	return func() {}, nil
 }
 

@@ -37,10 +37,7 @@ type Store interface {
 	// ClaimKey stores a caller's idempotency key with the digest of the call's arguments;
 	// ErrConflict if it is stored with another digest.
 	ClaimKey(ctx context.Context, workspaceID, tool, key, digest string, at time.Time) error
-	// StartAudit writes an entry with outcome "started", before a change.
-	StartAudit(ctx context.Context, e AuditEntry) error
-	// FinishAudit completes an entry. A non-empty Target replaces the entry's.
-	FinishAudit(ctx context.Context, workspaceID, id string, f AuditFinish) error
+	AuditStore
 }
 
 // A Person may own a workspace.
@@ -212,6 +209,8 @@ type AuditEntry struct {
 	Outcome       string // "started", "ok" or a [Code]
 	Duration      time.Duration
 	UpstreamCalls int
+	Refused       int       // how often, with nothing changed; 0 = it was not refused so
+	LastAt        time.Time // of the last refusal; zero = there was one at most
 }
 
 // AuditFinish completes an entry once the change has ended.
@@ -220,6 +219,7 @@ type AuditFinish struct {
 	Outcome       string
 	Duration      time.Duration
 	UpstreamCalls int
+	Changed       bool // a request was sent that may have changed something
 }
 
 // AuditQuery selects a page of a workspace's entries. Empty fields select all.
