@@ -40,14 +40,14 @@ var doings = map[string]string{
 	"remove": "remove a member", "reveal": "show a value", "bot-token": "show your token for git", "provision": "try again",
 }
 
-// signInFirst sends a person to sign in and back. It keeps the fields of a submitted form,
-// for the page of that form. No form of this server contains a secret. purpose is one of
-// [purposes], or empty for who is signed out.
+// signInFirst sends a person to sign in and back. It keeps the fields of a form that a known
+// browser submitted, for the page of that form. No form of this server contains a secret.
+// purpose is one of [purposes], or empty for who is signed out.
 func (v *visit) signInFirst(purpose string) error {
 	next, ctx := v.r.URL.RequestURI(), v.r.Context()
 	if v.r.Method == http.MethodPost {
 		next = v.formPath()
-		if fields := v.form.Encode(); len(fields) <= maxKeptForm && v.address.allowFrom(originOf(v.r)) {
+		if fields := v.form.Encode(); len(fields) <= maxKeptForm && v.known() && v.address.allowFrom(originOf(v.r)) {
 			v.hold(ctx, heldForm, fields)
 			v.hold(ctx, heldPath, next)
 			v.hold(ctx, heldAction, v.r.URL.Path)

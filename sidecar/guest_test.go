@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,13 +20,14 @@ import (
 	"github.com/vibnai/vibn-mcp/tenancy/tenancytest"
 )
 
-// sessionCookie is what the server, whose public URL is https, calls its cookie.
-const sessionCookie = "__Host-vibn"
+// These are what the server, whose public URL is https, calls its cookies.
+const sessionCookie, knownCookie = "__Host-vibn", "__Host-vibn-known"
 
 // A guest is a browser that follows nothing by itself.
 type guest struct {
 	s      *server
 	cookie string // of the session; empty = none
+	known  string // by which the browser is known; empty = nobody signed in with it
 }
 
 // signedIn returns the browser of a person who used a sign-in link.
@@ -77,6 +79,9 @@ func (g *guest) do(t testing.TB, method, path, kind, body string, header map[str
 	if g.cookie != "" {
 		req.AddCookie(&http.Cookie{Name: sessionCookie, Value: g.cookie})
 	}
+	if g.known != "" {
+		req.AddCookie(&http.Cookie{Name: knownCookie, Value: g.known})
+	}
 	client := *g.s.client
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
@@ -89,8 +94,12 @@ func (g *guest) do(t testing.TB, method, path, kind, body string, header map[str
 		t.Fatal(err)
 	}
 	for _, c := range resp.Cookies() {
-		if c.Name != sessionCookie || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
+		if c.Name != sessionCookie && c.Name != knownCookie || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
 			t.Errorf("%s %s sets the cookie %s", method, path, c)
+		}
+		if c.Name == knownCookie {
+			g.known = c.Value
+			continue
 		}
 		if g.cookie = c.Value; c.MaxAge < 0 {
 			g.cookie = ""
@@ -145,13 +154,20 @@ func (r reply) field(t testing.TB, name string) string {
 type expiries struct {
 	store.Sessions
 
-	last time.Time
+	last  time.Time
+	guest bool // nobody signed in, in that one
 }
 
 // CommitCtx implements scs.CtxStore.
 func (e *expiries) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	e.last = expiry
+	e.last, e.guest = expiry, false
 	return e.Sessions.CommitCtx(ctx, token, data, expiry)
+}
+
+// CommitGuestCtx implements sidecar.SessionStore.
+func (e *expiries) CommitGuestCtx(ctx context.Context, token string, data []byte, expiry time.Time, most int) error {
+	e.last, e.guest = expiry, true
+	return e.Sessions.CommitGuestCtx(ctx, token, data, expiry, most)
 }
 
 // TestStrangersSessionsEndSoon: what a stranger's browser keeps here ends within the time
@@ -177,12 +193,48 @@ func TestStrangersSessionsEndSoon(t *testing.T) {
 		}
 		return w.Result().Cookies()
 	}
-	cookies := post("/w/"+s.A.Slug+"/keys", url.Values{"name": {"x"}})
-	if left := time.Until(sessions.last); left <= 0 || left > 31*time.Minute {
-		t.Errorf("a stranger's session lasts %v", left)
+	known := &http.Cookie{Name: knownCookie, Value: s.signedIn(t, s.A, owner(s.A)).known}
+	cookies := append(post("/w/"+s.A.Slug+"/keys", url.Values{"name": {"x"}}, known), known)
+	if left := time.Until(sessions.last); left <= 0 || left > 31*time.Minute || !sessions.guest {
+		t.Errorf("a stranger's session lasts %v, and is one of those that make room: %v", left, sessions.guest)
 	}
 	post("/link", url.Values{"token": {s.link(t, s.A, s.A.OwnerUserID, "")}}, cookies...)
-	if left := time.Until(sessions.last); left < 2*time.Hour {
-		t.Errorf("a person's session lasts %v", left)
+	if left := time.Until(sessions.last); left < 2*time.Hour || sessions.guest {
+		t.Errorf("a person's session lasts %v, and is one of those that make room: %v", left, sessions.guest)
+	}
+}
+
+// TestStrangersFormsAreNotKept: a form is kept only for a browser with which somebody
+// signed in, and nothing but what this server gave it then shows that.
+func TestStrangersFormsAreNotKept(t *testing.T) {
+	var ahead atomic.Int64
+	s := newServer(t, tenancytest.Config{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	person := s.signedIn(t, s.A, owner(s.A))
+	form := url.Values{"name": {"typed before"}}
+	for who, known := range map[string]string{
+		"a stranger":                  "",
+		"who made something up":       "known",
+		"who changed it":              person.known[:len(person.known)-1] + "x",
+		"who shows a session's token": person.cookie,
+	} {
+		g := &guest{s: s, known: known}
+		r := g.post(t, "/w/"+s.A.Slug+"/keys", form)
+		if r.status != http.StatusSeeOther || g.cookie != "" || r.header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: %d, with the session %q", who, r.status, g.cookie)
+		}
+		if page := g.get(t, r.header.Get("Location")); strings.Contains(page.text(), "is kept") {
+			t.Errorf("%s: %s", who, page.text())
+		}
+	}
+	if strings.Contains(person.known, owner(s.A)) || strings.Contains(person.known, s.A.Slug) {
+		t.Errorf("the cookie tells who signed in: %s", person.known)
+	}
+	for days, kept := range map[int]bool{0: true, 89: true, 91: false} {
+		ahead.Store(int64(days) * int64(24*time.Hour))
+		g := &guest{s: s, known: person.known}
+		r := g.post(t, "/w/"+s.A.Slug+"/keys", form)
+		if page := g.get(t, r.header.Get("Location")); strings.Contains(page.text(), "What you typed is kept") != kept {
+			t.Errorf("%d days after the sign-in: %s", days, page.text())
+		}
 	}
 }

@@ -717,7 +717,8 @@ func TestPageAttempts(t *testing.T) {
 // person to sign in, and holds what was typed.
 func TestPageFormKept(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		g := &guest{s: s}
+		g := s.signedIn(t, s.A, owner(s.A))
+		g.cookie = ""
 		form := url.Values{"request": {strings.Repeat("E", 26)}, "name": {"typed before"}, "preset": {"viewer"}, "days": {"30"}}
 		r := g.post(t, "/w/"+s.A.Slug+"/keys", form)
 		g.get(t, r.header.Get("Location")).says(t, http.StatusOK, "What you typed is kept")

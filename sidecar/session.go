@@ -39,7 +39,7 @@ const (
 // plain HTTP, which is used on one's own machine.
 func newSessions(cfg Config) *scs.SessionManager {
 	s := scs.New()
-	s.Store = cfg.Sessions
+	s.Store = guestsApart{cfg.Sessions}
 	s.IdleTimeout, s.Lifetime = sessionIdle, sessionLife
 	s.Cookie.Name, s.Cookie.Secure = "__Host-vibn", true
 	if cfg.PublicURL.Scheme != "https" {
@@ -119,18 +119,18 @@ func (v *visit) hold(ctx context.Context, name, value string) {
 
 // signIn starts a session of a person. It renews the session's token, so that a token
 // planted before is worthless. It keeps the browser's other session values.
-func (s *site) signIn(ctx context.Context, userID string) error {
-	if was := s.sessions.GetString(ctx, heldUser); was != "" && was != userID {
-		if err := s.sessions.Clear(ctx); err != nil { // the values belong to another person
+func (v *visit) signIn(ctx context.Context, userID string) error {
+	if was := v.sessions.GetString(ctx, heldUser); was != "" && was != userID {
+		if err := v.sessions.Clear(ctx); err != nil { // the values belong to another person
 			return err
 		}
 	}
-	if err := s.sessions.RenewToken(ctx); err != nil {
+	if err := v.sessions.RenewToken(ctx); err != nil {
 		return err
 	}
-	s.sessions.Put(ctx, heldUser, userID)
-	s.sessions.Put(ctx, heldSince, time.Now().UnixMicro())
-	return nil
+	v.sessions.Put(ctx, heldUser, userID)
+	v.sessions.Put(ctx, heldSince, time.Now().UnixMicro())
+	return v.markKnown()
 }
 
 // hasSession reports whether a request has a session cookie and no key. A key takes

@@ -16,8 +16,6 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/alexedwards/scs/v2"
-
 	"github.com/vibnai/vibn-mcp/mcp"
 	"github.com/vibnai/vibn-mcp/push"
 	"github.com/vibnai/vibn-mcp/tenancy"
@@ -37,7 +35,7 @@ type Config struct {
 	Placement    tenancy.Placement // of workspaces that the operator's API or a first sign-in creates
 	// brings the database up to date; for the operator's API. See [store.DB.Migrate]
 	Migrate  func(context.Context) (applied int, rotated []string, err error)
-	Sessions scs.CtxStore // store of people's sessions; nil = no sign-in and no pages
+	Sessions SessionStore // store of people's sessions; nil = no sign-in and no pages
 	Provider *Provider    // nil = people sign in by links only
 	site     *site
 }

@@ -245,6 +245,10 @@ var rowsOfVersion = map[int64]statement{
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		[]any{"a3", "w3", day, "key:k1", "client", "apps.deploy", "none", "{}", "not_found", 3, after(1)},
 	},
+	31: {
+		`insert into vibn_sessions (digest, data, expires_at, guest) values ($1, $2, $3, $4)`,
+		[]any{strings.Repeat("5", 64), []byte("data"), after(60), true},
+	},
 }
 
 // tables has each table at the version that makes it, and is empty where none is.

@@ -36,10 +36,27 @@ func (s Sessions) FindCtx(ctx context.Context, token string) (data []byte, found
 // CommitCtx stores the data of a session until expiry. A request in flight does not
 // revive a session that was ended.
 func (s Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	_, err := s.db.sql.ExecContext(ctx, `insert into vibn_sessions (digest, data, expires_at) values ($1, $2, $3)
-		on conflict (digest) do update set data = excluded.data, expires_at = excluded.expires_at where length(vibn_sessions.data) > 0`,
-		tokenDigest(token), data, micros(expiry))
-	return wrap(err, "store a session")
+	return wrap(commitSession(ctx, s.db.sql, token, data, expiry, false), "store a session")
+}
+
+func commitSession(ctx context.Context, on execer, token string, data []byte, expiry time.Time, guest bool) error {
+	_, err := on.ExecContext(ctx, `insert into vibn_sessions (digest, data, expires_at, guest) values ($1, $2, $3, $4)
+		on conflict (digest) do update set data = excluded.data, expires_at = excluded.expires_at, guest = excluded.guest
+			where length(vibn_sessions.data) > 0`, tokenDigest(token), data, micros(expiry), guest)
+	return err
+}
+
+// CommitGuestCtx is CommitCtx for a session in which nobody signed in. If there are more
+// than most such sessions, it deletes those that expire first; no session of a person.
+func (s Sessions) CommitGuestCtx(ctx context.Context, token string, data []byte, expiry time.Time, most int) error {
+	return wrap(s.db.inTx(ctx, func(tx *sql.Tx) error {
+		if err := commitSession(ctx, tx, token, data, expiry, true); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `delete from vibn_sessions where guest and (expires_at, digest) <= (
+			select expires_at, digest from vibn_sessions where guest order by expires_at desc, digest desc limit 1 offset $1)`, most)
+		return err
+	}), "store a guest's session")
 }
 
 // DeleteCtx ends a session.

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -165,4 +166,38 @@ func TestKeepUser(t *testing.T) {
 		want.SignedOutAt = new(after(3))
 		wantSame(t, "signed out", want, must(db.User(ctx, id))(t))
 	})
+}
+
+// TestGuestsAreBounded: sessions in which nobody signed in make room for newer ones, and
+// never take that of a session in which somebody did.
+func TestGuestsAreBounded(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *store.DB) {
+		ctx, s, at := t.Context(), db.Sessions(), time.Now().Add(time.Hour)
+		const most = 3
+		check(t, s.CommitCtx(ctx, "person", []byte("p"), at)) // ends before all guests
+		check(t, s.CommitGuestCtx(ctx, "signs in", []byte("g"), at, most))
+		check(t, s.CommitCtx(ctx, "signs in", []byte("p"), at))
+		for i := range 10 {
+			check(t, s.CommitGuestCtx(ctx, fmt.Sprint("guest", i), []byte("g"), at.Add(time.Duration(i+1)*time.Second), most))
+		}
+		check(t, s.CommitGuestCtx(ctx, "guest7", []byte("again"), at.Add(time.Minute), most))
+		check(t, s.CommitGuestCtx(ctx, "guest10", []byte("g"), at.Add(11*time.Second), most))
+		kept := []string{}
+		for _, token := range append([]string{"person", "signs in"}, guests(11)...) {
+			_, found, err := s.FindCtx(ctx, token)
+			check(t, err)
+			if found {
+				kept = append(kept, token)
+			}
+		}
+		wantSame(t, "sessions", []string{"person", "signs in", "guest7", "guest9", "guest10"}, kept)
+	})
+}
+
+func guests(n int) (tokens []string) {
+	for i := range n {
+		tokens = append(tokens, fmt.Sprint("guest", i))
+	}
+	return tokens
 }
