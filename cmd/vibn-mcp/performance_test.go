@@ -77,6 +77,7 @@ func TestPerformance(t *testing.T) {
 	r.list(subjects)
 	r.start()
 	r.growth()
+	r.endedKeys()
 	r.write("%s", jobsSection)
 	page := fmt.Sprintf(performanceHead, rounds, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, r.aims.String()) + r.page.String()
 	t.Log("\n" + page)
@@ -250,22 +251,40 @@ const scatter = 92_233_720_368_547 // times 100,000 it fits 63 bits
 // fill adds workspaces with a key each.
 func (w *world) fill(t *testing.T, n int) {
 	t.Helper()
-	const numbers = `with recursive n (i) as (select 1 union all select i + 1 from n where i < $1) `
-	driver, source, hex := "sqlite", filepath.Join(w.env["VIBN_DATA_DIR"], "vibn.db")+"?_time_format=sqlite", `printf('%%016x', i * %d)`
+	hex := `printf('%%016x', i * %d)`
+	if w.env["DATABASE_URL"] != "" {
+		hex = `lpad(to_hex(i::bigint * %d), 16, '0')`
+	}
+	w.insert(
+		t, n,
+		numbers+`insert into vibn_workspaces (id, slug, created_at, updated_at) select 'w' || i, 'w' || i, $2, $2 from n`,
+		numbers+`insert into vibn_api_keys (id, workspace_id, name, prefix, last4, digest, rights, created_by, created_at)
+			select 'k' || i, 'w' || i, '', '', '', `+fmt.Sprintf(hex, scatter)+` || '`+strings.Repeat("0", 48)+`', 'read', '', $2 from n`,
+	)
+}
+
+// numbers begins a query for rows that are numbered up to $1.
+const numbers = `with recursive n (i) as (select 1 union all select i + 1 from n where i < $1) `
+
+// insert runs queries on the database, with n as $1 and the time as $2.
+func (w *world) insert(t *testing.T, n int, queries ...string) {
+	t.Helper()
+	driver, source := "sqlite", filepath.Join(w.env["VIBN_DATA_DIR"], "vibn.db")+"?_time_integer_format=unix_micro&_inttotime=1"
 	if url := w.env["DATABASE_URL"]; url != "" {
-		driver, source, hex = "pgx", url, `lpad(to_hex(i::bigint * %d), 16, '0')`
+		driver, source = "pgx", url
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for _, query := range []string{
-		numbers + `insert into vibn_workspaces (id, slug, created_at, updated_at) select 'w' || i, 'w' || i, $2, $2 from n`,
-		numbers + `insert into vibn_api_keys (id, workspace_id, name, prefix, last4, digest, rights, created_by, created_at)
-			select 'k' || i, 'w' || i, '', '', '', ` + fmt.Sprintf(hex, scatter) + ` || '` + strings.Repeat("0", 48) + `', 'read', '', $2 from n`,
-	} {
+	for _, query := range queries {
 		if _, err := db.ExecContext(t.Context(), query, n, time.Now().UTC()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if driver == "pgx" { // it does so by itself, some time after so many rows
+		if _, err := db.ExecContext(t.Context(), `analyze`); err != nil {
 			t.Fatal(err)
 		}
 	}
