@@ -320,10 +320,10 @@ func TestSignOutEndsTokens(t *testing.T) {
 			got := dump(t, db, `select state from river_job where args->>'workspace_id' = $1 and kind = 'vibn_tokens'`, of.ws.ID)
 			wantSame(t, "jobs that end tokens", 1, len(got))
 		}
-		late := holds(t, db, a, user, 2) // it was being made when they signed out
+		holds(t, db, a, user, 2) // it was being made when they signed out
 		check(t, db.RevokeEndedTokens(ctx, a.ws.ID, after(4), day))
 		wantSame(t, "BotTokens then", []tenancy.BotToken{a.token}, tokens(t, db, a))
-		late = holds(t, db, a, user, 5)
+		late := holds(t, db, a, user, 5)
 		check(t, db.RevokeEndedTokens(ctx, a.ws.ID, after(6), day))
 		wantSame(t, "BotTokens after the next sign-in", []tenancy.BotToken{a.token, late}, tokens(t, db, a))
 	})
