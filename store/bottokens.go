@@ -77,11 +77,11 @@ func (db *DB) EndBotToken(ctx context.Context, workspaceID, id string, at time.T
 	}), "token %q of workspace %q", id, workspaceID)
 }
 
-const botTokenColumns = `id, workspace_id, coalesce(key_id, ''), coalesce(user_id, ''), name, gitea_token_id, last_eight, sealed, created_at`
+const holderColumns = `id, workspace_id, coalesce(key_id, ''), coalesce(user_id, ''), name, gitea_token_id, last_eight, sealed, created_at`
 
 // BotTokens implements [provision.TokenStore].
 func (db *DB) BotTokens(ctx context.Context, workspaceID string) ([]tenancy.BotToken, error) {
-	tokens, err := list(ctx, db, scanBotToken, `select `+botTokenColumns+`
+	tokens, err := list(ctx, db, scanBotToken, `select `+holderColumns+`
 		from vibn_bot_tokens where workspace_id = $1 and revoked_at is null order by id`, workspaceID)
 	return tokens, wrap(err, "tokens of workspace %q", workspaceID)
 }
@@ -136,7 +136,7 @@ func (db *DB) TokensDue(ctx context.Context, at, endedBefore time.Time) ([]strin
 
 // EndedTokens implements [provision.TokenStore].
 func (db *DB) EndedTokens(ctx context.Context, workspaceID string, endedBefore time.Time) ([]tenancy.BotToken, error) {
-	tokens, err := list(ctx, db, scanBotToken, `select `+botTokenColumns+`
+	tokens, err := list(ctx, db, scanBotToken, `select `+holderColumns+`
 		from vibn_bot_tokens where workspace_id = $1 and `+notGone+` order by id`, workspaceID, micros(endedBefore))
 	return tokens, wrap(err, "ended tokens of workspace %q", workspaceID)
 }
