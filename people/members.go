@@ -164,7 +164,7 @@ func changeMember(ctx context.Context, s *tenancy.Scope, userID string, role ten
 		if err := mayChange(s, m.Role, role); err != nil && !leaves {
 			return err
 		}
-		if raised(m.Role, role) {
+		if role.Exceeds(m.Role) {
 			if err := inside(s).SignedIn(); err != nil {
 				return err
 			}
@@ -175,12 +175,6 @@ func changeMember(ctx context.Context, s *tenancy.Scope, userID string, role ten
 		return err
 	}
 	return &tenancy.Error{Code: tenancy.NotFound, Msg: "no such member in this workspace"}
-}
-
-// raised reports whether a person with a new role may do more than before: owners may
-// change owners besides.
-func raised(was, role tenancy.Role) bool {
-	return !was.Rights().Has(role.Rights()) || role == tenancy.RoleOwner && was != tenancy.RoleOwner
 }
 
 func change(ctx context.Context, s *tenancy.Scope, userID string, role tenancy.Role) error {

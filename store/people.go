@@ -270,7 +270,7 @@ func (db *DB) changeRole(
 		if err := write(tx); err != nil {
 			return err
 		}
-		if lowered(was, role) {
+		if was.Exceeds(role) {
 			if err := db.endTokensOf(ctx, tx, workspaceID, userID, at); err != nil {
 				return err
 			}
@@ -283,12 +283,6 @@ func (db *DB) changeRole(
 		}
 		return db.want(ctx, tx, workspaceID)
 	}), "member %q of workspace %q", userID, workspaceID)
-}
-
-// lowered reports whether a person with a new role may do less than before: owners may
-// change owners besides.
-func lowered(was, role tenancy.Role) bool {
-	return !role.Rights().Has(was.Rights()) || was == tenancy.RoleOwner && role != tenancy.RoleOwner
 }
 
 // roleOf returns a person's role in a workspace, empty if they are no member.

@@ -89,6 +89,12 @@ func PresetRights(name string) (Rights, error) {
 	return 0, fmt.Errorf("preset %q is none of %s", name, strings.Join(names, ", "))
 }
 
+// Exceeds reports whether a member with this role may do what one with the other may not.
+// Owners may change owners besides.
+func (r Role) Exceeds(other Role) bool {
+	return !other.Rights().Has(r.Rights()) || r == RoleOwner && other != RoleOwner
+}
+
 // Rights returns what a member with this role may do. An unknown role may do
 // nothing.
 func (r Role) Rights() Rights {
