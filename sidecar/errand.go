@@ -102,18 +102,10 @@ func (v *visit) dropForm() {
 	}
 }
 
-// savedForm returns the fields of the page's own form, which has the path of the page.
-func (v *visit) savedForm() url.Values {
-	if v.frame.Errand != nil || v.kept == nil {
-		return url.Values{}
-	}
-	return v.kept
-}
-
 // resume finds what the person was doing on this page when they had to sign in.
 func (v *visit) resume() {
 	fields, action := v.takeForm()
-	if action == v.r.URL.Path {
+	if action == v.r.URL.Path { // the page's own form has the path of the page
 		v.kept = fields
 		return
 	}

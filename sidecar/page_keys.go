@@ -101,7 +101,7 @@ type mintedKey struct {
 }
 
 func (v *visit) keys() error {
-	return v.showKeys(http.StatusOK, v.keyForm(v.savedForm()), nil)
+	return v.showKeys(http.StatusOK, v.keyForm(v.kept), nil)
 }
 
 func (v *visit) showKeys(status int, form keyForm, minted *mintedKey) error {
