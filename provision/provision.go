@@ -39,8 +39,8 @@ type Provisioner struct {
 	dangers   *dangers
 }
 
-// New returns a Provisioner. db and tokens are parts of one database. reserve is the operator's part of the budget, on which it
-// acts; see [tenancy.Guard.Reserve].
+// New returns a Provisioner. db and tokens are parts of one database. reserve is the
+// operator's part of the budget, on which it acts; see [tenancy.Guard.Reserve].
 func New(cfg tenancy.Config, db Store, tokens TokenStore, reserve coolify.Meter) *Provisioner {
 	p := &Provisioner{
 		store: db, tokens: tokens, coolify: cfg.Coolify.Metered(reserve), publicURL: cfg.PublicURL, box: cfg.Box, log: cfg.Log,

@@ -83,8 +83,8 @@ func CloneURL(s *tenancy.Scope, repository string) string {
 }
 
 // openToken opens the workspace's own token, which is for this server's own use and shown
-// to nobody. A token that is being replaced still opens. A token that a platform set up before the workspace was
-// adopted does not.
+// to nobody. A token that is being replaced still opens. A token that a platform set up
+// before the workspace was adopted does not.
 func openToken(s *tenancy.Scope, p tenancy.Provision) (secret.Text, error) {
 	if p.TokenSealed == "" {
 		return secret.Text{}, errNoToken
